@@ -1,0 +1,21 @@
+//! mcpcol, the OpenTelemetry Collector for MCP.
+//!
+//! The rooms, from the ground up; a room uses rooms on lower floors only (`tests/house.rs` checks it):
+//! [`json`] 0, [`otlp`] 1, [`telemetry`] 2, [`mcp`] and [`privacy`] 3, [`settings`] 4, [`pipeline`] 5,
+//! [`receivers`], [`processors`] and [`exporters`] 6, [`config`] 7, [`cli`] 8.
+//! ARCHITECTURE.md has the picture, the laws and the reasons.
+
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod config;
+pub mod exporters;
+pub mod json;
+pub mod mcp;
+pub mod otlp;
+pub mod pipeline;
+pub mod privacy;
+pub mod processors;
+pub mod receivers;
+pub mod settings;
+pub mod telemetry;

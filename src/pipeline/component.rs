@@ -1,0 +1,100 @@
+//! The three traits. Their contracts stand here and nowhere else.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::Outlet;
+use crate::telemetry::{Batch, Nanos, Telemetry};
+
+/// A future behind a box, so that traits with async methods stay object-safe.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Where telemetry comes in.
+pub trait Receiver: Send {
+    /// Binds sockets, spawns children: whatever can fail at start. All receivers open before any runs.
+    fn open(&mut self) -> BoxFuture<'_, anyhow::Result<()>>;
+
+    /// Admits telemetry into `out` until `stop`, then stops admitting, settles what it admitted and
+    /// returns. Keeps no clone of `out` alive past that. Returning before `stop` ends the process.
+    fn run(self: Box<Self>, out: Outlet, stop: Stop) -> BoxFuture<'static, anyhow::Result<Ended>>;
+}
+
+/// How a receiver's run ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// The exit code that the process should have because of it: a wrapped child's.
+    pub exit_code: Option<i32>,
+}
+
+/// Looks at batches and changes them. Plain functions: no I/O, no waiting, no clock of its own.
+/// One instance a pipeline; called from the receivers' threads, possibly at once.
+pub trait Processor: Send + Sync {
+    /// Passes a batch on, changed or not. `None` when it ended here: then the processor has settled
+    /// the receipt, by `Batch::discard` (filtered on purpose) or by adopting it (kept for later).
+    fn process(&self, batch: Batch, now: Nanos) -> Option<Batch>;
+
+    /// Does what is due and says when to be called next; `None` for a processor without a timer.
+    fn tick(&self, now: Nanos) -> Option<Nanos>;
+
+    /// Lets go of whatever it keeps, into its outlet: the last call it gets.
+    fn finish(&self, now: Nanos);
+}
+
+/// Where telemetry leaves. One attempt at a time: queue, batching, retry, timeout live in `delivery`.
+pub trait Exporter: Send + Sync {
+    /// Sends one batch. Called again with the same batch after [`ExportError::Retry`]. Dropping the
+    /// future abandons the attempt.
+    fn export<'a>(
+        &'a self,
+        telemetry: &'a Telemetry,
+    ) -> BoxFuture<'a, Result<Exported, ExportError>>;
+}
+
+/// What a successful attempt reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// Items that the backend took the request but not these of (OTLP partial success).
+    pub rejected: usize,
+    /// What the backend said about that, or a warning without rejections.
+    pub message: String,
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExportError {
+    /// May work later.
+    #[error("{why}")]
+    Retry {
+        /// The backend's own hint: wait at least this long.
+        after: Option<Duration>,
+        /// What happened.
+        why: String,
+    },
+    /// Will never work with this batch.
+    #[error("{why}")]
+    Reject {
+        /// What happened.
+        why: String,
+    },
+}
+
+/// The stop signal. Receivers alone see it; everybody behind them is drained.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// A signal and the switch that gives it. Dropping the switch gives it too.
+    pub fn switch() -> (watch::Sender<bool>, Stop) {
+        let (tx, rx) = watch::channel(false);
+        (tx, Stop(rx))
+    }
+
+    /// Returns once stop was given.
+    pub async fn given(&mut self) {
+        // An error means that the switch is gone, which is a stop as well.
+        let _ = self.0.wait_for(|stop| *stop).await;
+    }
+}

@@ -1,0 +1,263 @@
+//! Registry rows: what a room's slice holds about each component, and how settings become one.
+//!
+//! A component implements one of the three `...Config` traits on its settings; `Kind::of::<Config>()`
+//! is its row. The rest (reading YAML, naming the known kinds, `components`) comes from the house.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::de::DeserializeOwned;
+
+use super::{Exporter, Id, Outlet, Processor, Receiver, Vitals};
+use crate::settings::{Delivery, Node, Problems, Report};
+use crate::telemetry::{Clock, Signal};
+
+/// What a component may use while it is built. Building touches nothing outside the process.
+#[derive(Debug)]
+pub struct Build<'a> {
+    /// The component's own id.
+    pub id: &'a Id,
+    /// The books.
+    pub vitals: &'a Vitals,
+    /// The process's clock.
+    pub clock: Clock,
+    /// Relative paths in settings start here: the directory of the config file.
+    pub base: &'a Path,
+    /// Where a processor puts telemetry of other signals: the pipelines that name it as a receiver.
+    pub emit: Outlet,
+    /// State that is single per id.
+    pub shared: &'a Shared,
+}
+
+impl Build<'_> {
+    /// The one value of type `T` for this component's id, made the first time: an engine that several
+    /// instances of one processor share and that survives a reload.
+    pub fn shared<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Arc<T> {
+        let mut map = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = map
+            .entry((self.id.clone(), TypeId::of::<T>()))
+            .or_insert_with(|| Arc::new(make()) as Arc<dyn Any + Send + Sync>);
+        Arc::clone(slot).downcast().unwrap_or_else(|_| unreachable!("keyed by its type"))
+    }
+}
+
+/// State that is single per component id.
+#[derive(Debug, Default)]
+pub struct Shared(Mutex<SharedMap>);
+
+type SharedMap = HashMap<(Id, TypeId), Arc<dyn Any + Send + Sync>>;
+
+/// Settings of a receiver.
+pub trait ReceiverConfig: DeserializeOwned + Send + Sync + 'static {
+    /// The key in YAML, which is also the file's name.
+    const NAME: &'static str;
+    /// Other spellings that load.
+    const ALIASES: &'static [&'static str];
+    /// One line for `components`.
+    const ABOUT: &'static str;
+    /// The signals it produces.
+    const SIGNALS: &'static [Signal];
+    /// Adds everything that is wrong with the meaning of these settings. May read files, opens nothing.
+    fn check(&self, report: &mut Report<'_>);
+    /// Makes the receiver.
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>>;
+}
+
+/// Settings of a processor.
+pub trait ProcessorConfig: DeserializeOwned + Send + Sync + 'static {
+    /// The key in YAML, which is also the file's name.
+    const NAME: &'static str;
+    /// Other spellings that load.
+    const ALIASES: &'static [&'static str];
+    /// One line for `components`.
+    const ABOUT: &'static str;
+    /// The signals of the pipelines it may stand in.
+    const SIGNALS: &'static [Signal];
+    /// The signals it makes besides: pipelines of these may name it as a receiver.
+    const EMITS: &'static [Signal];
+    /// Adds everything that is wrong with the meaning of these settings. May read files, opens nothing.
+    fn check(&self, report: &mut Report<'_>);
+    /// Makes one instance: one for each pipeline.
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Processor>>;
+}
+
+/// Settings of an exporter.
+pub trait ExporterConfig: DeserializeOwned + Send + Sync + 'static {
+    /// The key in YAML, which is also the file's name.
+    const NAME: &'static str;
+    /// Other spellings that load.
+    const ALIASES: &'static [&'static str];
+    /// One line for `components`.
+    const ABOUT: &'static str;
+    /// The signals it takes.
+    const SIGNALS: &'static [Signal];
+    /// Whether it writes data on the process's stdout, which a stdio tap needs for MCP.
+    const STDOUT: bool;
+    /// Adds everything that is wrong with the meaning of these settings. May read files, opens nothing.
+    fn check(&self, report: &mut Report<'_>);
+    /// Queue, retry and timeout around it.
+    fn delivery(&self) -> Delivery;
+    /// Makes the exporter: one for the process.
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>>;
+}
+
+/// A receiver that was read and checked, not yet built.
+pub trait PlannedReceiver: Send + Sync {
+    /// See [`ReceiverConfig::build`].
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>>;
+}
+
+/// A processor that was read and checked, not yet built.
+pub trait PlannedProcessor: Send + Sync {
+    /// See [`ProcessorConfig::build`].
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Processor>>;
+}
+
+/// An exporter that was read and checked, not yet built.
+pub trait PlannedExporter: Send + Sync {
+    /// See [`ExporterConfig::delivery`].
+    fn delivery(&self) -> Delivery;
+    /// See [`ExporterConfig::build`].
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>>;
+}
+
+impl<C: ReceiverConfig> PlannedReceiver for C {
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
+        ReceiverConfig::build(self, cx)
+    }
+}
+
+impl<C: ProcessorConfig> PlannedProcessor for C {
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Processor>> {
+        ProcessorConfig::build(self, cx)
+    }
+}
+
+impl<C: ExporterConfig> PlannedExporter for C {
+    fn delivery(&self) -> Delivery {
+        ExporterConfig::delivery(self)
+    }
+
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {
+        ExporterConfig::build(self, cx)
+    }
+}
+
+/// The row of a receiver.
+#[derive(Clone, Copy)]
+pub struct ReceiverKind {
+    /// [`ReceiverConfig::NAME`]
+    pub name: &'static str,
+    /// [`ReceiverConfig::ALIASES`]
+    pub aliases: &'static [&'static str],
+    /// [`ReceiverConfig::ABOUT`]
+    pub about: &'static str,
+    /// [`ReceiverConfig::SIGNALS`]
+    pub signals: &'static [Signal],
+    /// Reads and checks settings; `None` if they could not be read.
+    pub parse: fn(&Node, &str, &mut Problems) -> Option<Arc<dyn PlannedReceiver>>,
+}
+
+/// The row of a processor.
+#[derive(Clone, Copy)]
+pub struct ProcessorKind {
+    /// [`ProcessorConfig::NAME`]
+    pub name: &'static str,
+    /// [`ProcessorConfig::ALIASES`]
+    pub aliases: &'static [&'static str],
+    /// [`ProcessorConfig::ABOUT`]
+    pub about: &'static str,
+    /// [`ProcessorConfig::SIGNALS`]
+    pub signals: &'static [Signal],
+    /// [`ProcessorConfig::EMITS`]
+    pub emits: &'static [Signal],
+    /// Reads and checks settings; `None` if they could not be read.
+    pub parse: fn(&Node, &str, &mut Problems) -> Option<Arc<dyn PlannedProcessor>>,
+}
+
+/// The row of an exporter.
+#[derive(Clone, Copy)]
+pub struct ExporterKind {
+    /// [`ExporterConfig::NAME`]
+    pub name: &'static str,
+    /// [`ExporterConfig::ALIASES`]
+    pub aliases: &'static [&'static str],
+    /// [`ExporterConfig::ABOUT`]
+    pub about: &'static str,
+    /// [`ExporterConfig::SIGNALS`]
+    pub signals: &'static [Signal],
+    /// [`ExporterConfig::STDOUT`]
+    pub stdout: bool,
+    /// Reads and checks settings; `None` if they could not be read.
+    pub parse: fn(&Node, &str, &mut Problems) -> Option<Arc<dyn PlannedExporter>>,
+}
+
+impl ReceiverKind {
+    /// The row of the receiver with settings `C`.
+    pub const fn of<C: ReceiverConfig>() -> Self {
+        fn parse<C: ReceiverConfig>(
+            node: &Node,
+            path: &str,
+            problems: &mut Problems,
+        ) -> Option<Arc<dyn PlannedReceiver>> {
+            let config: C = node.read(path, problems)?;
+            config.check(&mut Report::new(node, path, problems));
+            Some(Arc::new(config))
+        }
+        ReceiverKind {
+            name: C::NAME,
+            aliases: C::ALIASES,
+            about: C::ABOUT,
+            signals: C::SIGNALS,
+            parse: parse::<C>,
+        }
+    }
+}
+
+impl ProcessorKind {
+    /// The row of the processor with settings `C`.
+    pub const fn of<C: ProcessorConfig>() -> Self {
+        fn parse<C: ProcessorConfig>(
+            node: &Node,
+            path: &str,
+            problems: &mut Problems,
+        ) -> Option<Arc<dyn PlannedProcessor>> {
+            let config: C = node.read(path, problems)?;
+            config.check(&mut Report::new(node, path, problems));
+            Some(Arc::new(config))
+        }
+        ProcessorKind {
+            name: C::NAME,
+            aliases: C::ALIASES,
+            about: C::ABOUT,
+            signals: C::SIGNALS,
+            emits: C::EMITS,
+            parse: parse::<C>,
+        }
+    }
+}
+
+impl ExporterKind {
+    /// The row of the exporter with settings `C`.
+    pub const fn of<C: ExporterConfig>() -> Self {
+        fn parse<C: ExporterConfig>(
+            node: &Node,
+            path: &str,
+            problems: &mut Problems,
+        ) -> Option<Arc<dyn PlannedExporter>> {
+            let config: C = node.read(path, problems)?;
+            config.check(&mut Report::new(node, path, problems));
+            Some(Arc::new(config))
+        }
+        ExporterKind {
+            name: C::NAME,
+            aliases: C::ALIASES,
+            about: C::ABOUT,
+            signals: C::SIGNALS,
+            stdout: C::STDOUT,
+            parse: parse::<C>,
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The engine: three traits, chains that are functions, and everything that surrounds an exporter.
+//!
+//! A pipeline is not a task: the receiver's own thread runs the processors and offers the result to
+//! the exporters' queues. Counting happens on these edges, not in components. No component is named
+//! here.
+
+mod component;
+mod id;
+mod kind;
+mod outlet;
+mod vitals;
+
+pub use component::{BoxFuture, Ended, ExportError, Exported, Exporter, Processor, Receiver, Stop};
+pub use id::Id;
+pub use kind::{
+    Build, ExporterConfig, ExporterKind, PlannedExporter, PlannedProcessor, PlannedReceiver,
+    ProcessorConfig, ProcessorKind, ReceiverConfig, ReceiverKind, Shared,
+};
+pub use outlet::{Outlet, Target};
+pub use vitals::{Counter, Gauge, Sample, Vitals};

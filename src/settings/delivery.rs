@@ -1,0 +1,191 @@
+//! How an exporter's queue, batching and retry are set: the Collector's exporterhelper words.
+//!
+//! Defaults are the Collector's, except where those lose data (ARCHITECTURE.md, "Where the defaults
+//! differ").
+
+use serde::Deserialize;
+
+use super::{Duration, Report};
+
+/// What surrounds one exporter.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Delivery {
+    /// The longest one attempt may take; zero for no limit.
+    pub timeout: Duration,
+    /// `sending_queue`
+    pub queue: QueueSettings,
+    /// `retry_on_failure`
+    pub retry: RetrySettings,
+}
+
+/// `sending_queue`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueueSettings {
+    /// `false`: the sender's receipt waits for the export itself.
+    pub enabled: bool,
+    /// How many batches are sent at once.
+    pub num_consumers: usize,
+    /// How much the queue holds, in units of `sizer`.
+    pub queue_size: usize,
+    /// What `queue_size` counts.
+    pub sizer: Sizer,
+    /// Full: the sender's receipt waits in a waiting room of the same size; taps drop.
+    pub block_on_overflow: bool,
+    /// The sender's receipt waits for the export itself.
+    pub wait_for_result: bool,
+    /// What a full queue answers; default `drop` with several exporters in the pipeline, else `refuse`.
+    pub on_full: Option<OnFull>,
+    /// Joins batches before they are sent; off unless written.
+    pub batch: Option<BatchSettings>,
+}
+
+/// What a full queue does to a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFull {
+    /// Drop it here, count it, and answer Accepted: the other exporters deliver.
+    Drop,
+    /// Refuse it in all exporters with a hint to send it again.
+    Refuse,
+}
+
+/// What sizes are counted in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sizer {
+    /// Batches.
+    #[default]
+    Requests,
+    /// Spans, data points, log records.
+    Items,
+    /// Bytes of the protobuf form.
+    Bytes,
+}
+
+/// `sending_queue.batch`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BatchSettings {
+    /// The longest a batch waits for company.
+    pub flush_timeout: Duration,
+    /// Sent as soon as it is this big.
+    pub min_size: usize,
+    /// Never bigger than this; 0 for no limit.
+    pub max_size: usize,
+    /// What the two count: `items` or `bytes`; the queue's own sizer if that is one of them, else
+    /// `items`.
+    pub sizer: Option<Sizer>,
+}
+
+/// `retry_on_failure`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetrySettings {
+    /// `false`: one attempt.
+    pub enabled: bool,
+    /// First wait.
+    pub initial_interval: Duration,
+    /// Longest wait.
+    pub max_interval: Duration,
+    /// Growth from wait to wait.
+    pub multiplier: f64,
+    /// Jitter: a wait is within this fraction of its nominal length.
+    pub randomization_factor: f64,
+    /// Give up after this long; zero (our default, the Collector has 300s) never gives up.
+    pub max_elapsed_time: Duration,
+}
+
+impl Default for QueueSettings {
+    fn default() -> Self {
+        QueueSettings {
+            enabled: true,
+            num_consumers: 10,
+            queue_size: 1000,
+            sizer: Sizer::Requests,
+            block_on_overflow: false,
+            wait_for_result: false,
+            on_full: None,
+            batch: None,
+        }
+    }
+}
+
+impl Default for BatchSettings {
+    fn default() -> Self {
+        BatchSettings {
+            flush_timeout: Duration::millis(200),
+            min_size: 8192,
+            max_size: 0,
+            sizer: None,
+        }
+    }
+}
+
+impl Default for RetrySettings {
+    fn default() -> Self {
+        RetrySettings {
+            enabled: true,
+            initial_interval: Duration::secs(5),
+            max_interval: Duration::secs(30),
+            multiplier: 1.5,
+            randomization_factor: 0.5,
+            max_elapsed_time: Duration::secs(0),
+        }
+    }
+}
+
+impl Delivery {
+    /// What these settings mean together: every exporter calls this from its own check.
+    pub fn check(&self, report: &mut Report<'_>) {
+        let queue = &self.queue;
+        if queue.num_consumers == 0 {
+            report.error("sending_queue.num_consumers", "must be at least 1");
+        }
+        if queue.queue_size == 0 {
+            report.error("sending_queue.queue_size", "must be at least 1");
+        }
+        if let Some(batch) = &queue.batch {
+            self.check_batch(batch, report);
+        }
+        let retry = &self.retry;
+        if retry.multiplier < 1.0 || !retry.multiplier.is_finite() {
+            report.error("retry_on_failure.multiplier", "must be 1 or more");
+        }
+        if !(0.0..=1.0).contains(&retry.randomization_factor) {
+            report.error("retry_on_failure.randomization_factor", "must be between 0 and 1");
+        }
+        if retry.initial_interval > retry.max_interval {
+            report.error("retry_on_failure.initial_interval", "is longer than max_interval");
+        }
+        let limit = retry.max_elapsed_time;
+        if limit != Duration::default() && limit < retry.max_interval {
+            report.error(
+                "retry_on_failure.max_elapsed_time",
+                "must be 0 (no limit) or at least max_interval",
+            );
+        }
+    }
+
+    fn check_batch(&self, batch: &BatchSettings, report: &mut Report<'_>) {
+        if batch.sizer == Some(Sizer::Requests) {
+            report.error("sending_queue.batch.sizer", "must be `items` or `bytes`");
+        }
+        if batch.flush_timeout == Duration::default() {
+            report.error("sending_queue.batch.flush_timeout", "must be more than 0");
+        }
+        if batch.max_size != 0 && batch.max_size < batch.min_size {
+            report.error("sending_queue.batch.max_size", "must be 0 or at least min_size");
+        }
+        if self.queue.sizer == batch.sizer() && batch.min_size > self.queue.queue_size {
+            report.error("sending_queue.batch.min_size", "is more than queue_size: never reached");
+        }
+    }
+}
+
+impl BatchSettings {
+    /// The sizer in force.
+    pub fn sizer(&self) -> Sizer {
+        self.sizer.unwrap_or(Sizer::Items)
+    }
+}

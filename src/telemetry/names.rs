@@ -1,0 +1,87 @@
+//! Every attribute name that mcpcol writes, in one list.
+//!
+//! Names of the conventions are theirs (OpenTelemetry semantic conventions for MCP and GenAI, status
+//! Development); what they lack stands under `mcpcol.`.
+
+/// The instrumentation scope of spans made by a tap.
+pub const SCOPE: &str = "mcpcol";
+
+// Resource.
+/// Name of the service a span belongs to.
+pub const SERVICE_NAME: &str = "service.name";
+/// Version of that service.
+pub const SERVICE_VERSION: &str = "service.version";
+/// The tapped server as the user named it, or as its command line tells.
+pub const SERVER_NAME: &str = "mcpcol.server.name";
+
+// MCP conventions.
+/// JSON-RPC method.
+pub const METHOD: &str = "mcp.method.name";
+/// Negotiated or per-request protocol version.
+pub const PROTOCOL_VERSION: &str = "mcp.protocol.version";
+/// URI of the resource concerned.
+pub const RESOURCE_URI: &str = "mcp.resource.uri";
+/// JSON-RPC request id, always as a string.
+pub const REQUEST_ID: &str = "jsonrpc.request.id";
+/// JSON-RPC version, written only when it is not 2.0.
+pub const JSONRPC_VERSION: &str = "jsonrpc.protocol.version";
+/// JSON-RPC error code, as a string.
+pub const STATUS_CODE: &str = "rpc.response.status_code";
+/// Low-cardinality cause of a failure.
+pub const ERROR_TYPE: &str = "error.type";
+/// `execute_tool` for tool calls.
+pub const OPERATION: &str = "gen_ai.operation.name";
+/// Tool concerned.
+pub const TOOL: &str = "gen_ai.tool.name";
+/// Prompt concerned.
+pub const PROMPT: &str = "gen_ai.prompt.name";
+/// `pipe`, `tcp` or `quic`.
+pub const TRANSPORT: &str = "network.transport";
+/// `http` for HTTP transports, nothing for stdio.
+pub const NETWORK_PROTOCOL: &str = "network.protocol.name";
+/// The other side, where service graphs look for it.
+pub const PEER_SERVICE: &str = "peer.service";
+
+// Content-bearing names that other instrumentations write and the digest replaces.
+/// Arguments of a tool call.
+pub const TOOL_ARGUMENTS: &str = "gen_ai.tool.call.arguments";
+/// Result of a tool call.
+pub const TOOL_RESULT: &str = "gen_ai.tool.call.result";
+/// Messages given to a model.
+pub const INPUT_MESSAGES: &str = "gen_ai.input.messages";
+/// Messages a model answered.
+pub const OUTPUT_MESSAGES: &str = "gen_ai.output.messages";
+
+// Ours, on spans.
+/// Random id of one stdio process or HTTP session.
+pub const SESSION_ID: &str = "mcpcol.session.id";
+/// How a call ended, in the vocabulary of the SLO engine.
+pub const OUTCOME: &str = "mcpcol.outcome";
+/// `server` for requests that the server sent (sampling, elicitation, roots).
+pub const INITIATOR: &str = "mcpcol.initiator";
+/// Bytes of the request message on the wire.
+pub const REQUEST_SIZE: &str = "mcpcol.request.size";
+/// Bytes of the response message on the wire.
+pub const RESPONSE_SIZE: &str = "mcpcol.response.size";
+/// `cut` when a message was longer than what is observed.
+pub const OBSERVED: &str = "mcpcol.observed";
+/// Name of the client implementation, as it says itself.
+pub const CLIENT_NAME: &str = "mcpcol.client.name";
+/// Version of the client implementation, as it says itself.
+pub const CLIENT_VERSION: &str = "mcpcol.client.version";
+/// Name of the server implementation, as it says itself.
+pub const SERVER_INFO_NAME: &str = "mcpcol.server.info.name";
+/// Version of the server implementation, as it says itself.
+pub const SERVER_INFO_VERSION: &str = "mcpcol.server.info.version";
+/// `resultType` of a 2026-07-28 result, when it is not `complete`.
+pub const RESULT_TYPE: &str = "mcpcol.result.type";
+/// Task id that a task-augmented call was answered with, or that a task method names.
+pub const TASK_ID: &str = "mcpcol.task.id";
+/// Status of the task that a task method told.
+pub const TASK_STATUS: &str = "mcpcol.task.status";
+/// `true` on a call that a gap in the observation may have touched.
+pub const DOUBTFUL: &str = "mcpcol.doubtful";
+/// Digest of `params.arguments`.
+pub const ARGUMENTS_DIGEST: &str = "mcpcol.arguments.digest";
+/// Digest of `result`.
+pub const RESULT_DIGEST: &str = "mcpcol.result.digest";

@@ -1,0 +1,284 @@
+//! Telemetry in two views: the protobuf bytes and the decoded messages, each made at most once for
+//! all holders.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::logs::v1::ResourceLogs;
+use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, metric};
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
+use prost::Message;
+
+use crate::otlp::wire;
+
+/// The three signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Signal {
+    /// Spans.
+    Traces,
+    /// Metric data points.
+    Metrics,
+    /// Log records.
+    Logs,
+}
+
+impl Signal {
+    /// All three, in the order in which people list them.
+    pub const ALL: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
+
+    /// The word that stands in pipeline ids.
+    pub fn name(self) -> &'static str {
+        match self {
+            Signal::Traces => "traces",
+            Signal::Metrics => "metrics",
+            Signal::Logs => "logs",
+        }
+    }
+
+    /// What one item is called in the Collector's metric names.
+    pub fn items(self) -> &'static str {
+        match self {
+            Signal::Traces => "spans",
+            Signal::Metrics => "metric_points",
+            Signal::Logs => "log_records",
+        }
+    }
+}
+
+/// Decoded OTLP of one signal.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Model {
+    /// Spans, by resource.
+    Traces(Vec<ResourceSpans>),
+    /// Metrics, by resource.
+    Metrics(Vec<ResourceMetrics>),
+    /// Log records, by resource.
+    Logs(Vec<ResourceLogs>),
+}
+
+/// OTLP of one signal. Clones share; [`edit`](Telemetry::edit) copies only what is shared.
+#[derive(Clone, Debug)]
+pub struct Telemetry(Arc<Body>);
+
+#[derive(Debug)]
+struct Body {
+    signal: Signal,
+    items: usize,
+    // At least one of the two is set.
+    wire: OnceLock<Bytes>,
+    model: OnceLock<Model>,
+}
+
+impl Telemetry {
+    /// Which signal it is.
+    pub fn signal(&self) -> Signal {
+        self.0.signal
+    }
+
+    /// How many spans, data points or log records.
+    pub fn items(&self) -> usize {
+        self.0.items
+    }
+
+    /// The messages, decoded at most once.
+    pub fn model(&self) -> &Model {
+        self.0.model.get_or_init(|| {
+            let wire = self.0.wire.get().expect("a body without a model has its wire view");
+            decode(self.0.signal, wire)
+        })
+    }
+
+    /// The protobuf bytes of the signal's export request, encoded at most once.
+    pub fn wire(&self) -> &Bytes {
+        self.0.wire.get_or_init(|| {
+            let model = self.0.model.get().expect("a body without a wire view has its model");
+            encode(model)
+        })
+    }
+
+    /// Changes the messages. Copies them only if another holder shares them; the bytes are made anew
+    /// and the items counted again. The signal cannot change.
+    pub fn edit(&mut self, change: impl FnOnce(&mut Model)) {
+        self.model();
+        let mut model = match Arc::get_mut(&mut self.0) {
+            Some(body) => body.model.take().expect("decoded above"),
+            None => self.model().clone(),
+        };
+        change(&mut model);
+        debug_assert_eq!(signal_of(&model), self.0.signal);
+        *self = Telemetry::from(model);
+    }
+
+    /// All of `parts` as one, joined on the wire: a repeated field of a message is its occurrences in
+    /// order, so requests join by concatenation. `None` for nothing; the parts must share a signal.
+    pub fn join(parts: Vec<Telemetry>) -> Option<Telemetry> {
+        let signal = parts.first()?.signal();
+        debug_assert!(parts.iter().all(|part| part.signal() == signal));
+        if let [_] = parts.as_slice() {
+            return parts.into_iter().next();
+        }
+        let mut wire = Vec::with_capacity(parts.iter().map(|part| part.wire().len()).sum());
+        for part in &parts {
+            wire.extend_from_slice(part.wire());
+        }
+        let items = parts.iter().map(Telemetry::items).sum();
+        Some(Telemetry::of(signal, items, Some(wire.into()), None))
+    }
+
+    fn of(signal: Signal, items: usize, wire: Option<Bytes>, model: Option<Model>) -> Self {
+        let body = Body { signal, items, wire: OnceLock::new(), model: OnceLock::new() };
+        if let Some(bytes) = wire {
+            drop(body.wire.set(bytes));
+        }
+        if let Some(messages) = model {
+            drop(body.model.set(messages));
+        }
+        Telemetry(Arc::new(body))
+    }
+}
+
+impl From<Model> for Telemetry {
+    fn from(model: Model) -> Self {
+        Telemetry::of(signal_of(&model), count(&model), None, Some(model))
+    }
+}
+
+/// Only checked bytes get in, so decoding cannot fail later.
+impl From<(Signal, wire::Checked)> for Telemetry {
+    fn from((signal, checked): (Signal, wire::Checked)) -> Self {
+        Telemetry::of(signal, checked.items(), Some(checked.into_bytes()), None)
+    }
+}
+
+fn signal_of(model: &Model) -> Signal {
+    match model {
+        Model::Traces(_) => Signal::Traces,
+        Model::Metrics(_) => Signal::Metrics,
+        Model::Logs(_) => Signal::Logs,
+    }
+}
+
+fn count(model: &Model) -> usize {
+    match model {
+        Model::Traces(all) => all.iter().flat_map(|r| &r.scope_spans).map(|s| s.spans.len()).sum(),
+        Model::Logs(all) => {
+            all.iter().flat_map(|r| &r.scope_logs).map(|s| s.log_records.len()).sum()
+        }
+        Model::Metrics(all) => all
+            .iter()
+            .flat_map(|r| &r.scope_metrics)
+            .flat_map(|s| &s.metrics)
+            .map(|m| m.data.as_ref().map_or(0, points))
+            .sum(),
+    }
+}
+
+fn points(data: &metric::Data) -> usize {
+    match data {
+        metric::Data::Gauge(d) => d.data_points.len(),
+        metric::Data::Sum(d) => d.data_points.len(),
+        metric::Data::Histogram(d) => d.data_points.len(),
+        metric::Data::ExponentialHistogram(d) => d.data_points.len(),
+        metric::Data::Summary(d) => d.data_points.len(),
+    }
+}
+
+fn decode(signal: Signal, wire: &Bytes) -> Model {
+    const CHECKED: &str = "bytes that passed the wire check decode";
+    let wire = wire.clone();
+    match signal {
+        Signal::Traces => {
+            Model::Traces(ExportTraceServiceRequest::decode(wire).expect(CHECKED).resource_spans)
+        }
+        Signal::Metrics => Model::Metrics(
+            ExportMetricsServiceRequest::decode(wire).expect(CHECKED).resource_metrics,
+        ),
+        Signal::Logs => {
+            Model::Logs(ExportLogsServiceRequest::decode(wire).expect(CHECKED).resource_logs)
+        }
+    }
+}
+
+/// Encodes without building the request around it: field 1 of each export request is the list.
+fn encode(model: &Model) -> Bytes {
+    fn all<M: Message>(list: &[M]) -> Bytes {
+        let size = list.iter().map(|m| prost::encoding::message::encoded_len(1, m)).sum();
+        let mut out = Vec::with_capacity(size);
+        for message in list {
+            prost::encoding::message::encode(1, message, &mut out);
+        }
+        out.into()
+    }
+    match model {
+        Model::Traces(list) => all(list),
+        Model::Metrics(list) => all(list),
+        Model::Logs(list) => all(list),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry_proto::tonic::trace::v1::{ScopeSpans, Span};
+
+    fn spans(names: &[&str]) -> Telemetry {
+        let spans = names.iter().map(|n| Span { name: (*n).into(), ..Span::default() }).collect();
+        let scope = ScopeSpans { spans, ..ScopeSpans::default() };
+        Telemetry::from(Model::Traces(vec![ResourceSpans {
+            scope_spans: vec![scope],
+            ..ResourceSpans::default()
+        }]))
+    }
+
+    fn rename(telemetry: &mut Telemetry, name: &str) {
+        telemetry.edit(|model| {
+            let Model::Traces(all) = model else { panic!("made of spans") };
+            all[0].scope_spans[0].spans[0].name = name.into();
+        });
+    }
+
+    #[test]
+    fn clones_share_until_one_is_edited() {
+        let original = spans(&["a"]);
+        let mut copy = original.clone();
+        assert!(Arc::ptr_eq(&original.0, &copy.0));
+        rename(&mut copy, "b");
+        assert_ne!(original.model(), copy.model());
+        assert_ne!(original.wire(), copy.wire());
+    }
+
+    #[test]
+    fn an_edit_counts_items_again() {
+        let mut telemetry = spans(&["a", "b", "c"]);
+        telemetry.edit(|model| {
+            let Model::Traces(all) = model else { panic!("made of spans") };
+            all[0].scope_spans[0].spans.pop();
+        });
+        assert_eq!(telemetry.items(), 2);
+    }
+
+    #[test]
+    fn the_wire_view_is_the_export_request() {
+        let telemetry = spans(&["a", "b"]);
+        let request = ExportTraceServiceRequest::decode(telemetry.wire().clone()).unwrap();
+        assert_eq!(Model::Traces(request.resource_spans), *telemetry.model());
+    }
+
+    #[test]
+    fn joining_keeps_every_item_in_order() {
+        let joined = Telemetry::join(vec![spans(&["a"]), spans(&["b", "c"])]).unwrap();
+        assert_eq!(joined.items(), 3);
+        let request = ExportTraceServiceRequest::decode(joined.wire().clone()).unwrap();
+        let names: Vec<_> = request
+            .resource_spans
+            .iter()
+            .flat_map(|r| &r.scope_spans)
+            .flat_map(|s| &s.spans)
+            .map(|s| s.name.as_str())
+            .collect();
+        assert_eq!(names, ["a", "b", "c"]);
+    }
+}
