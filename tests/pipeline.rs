@@ -331,7 +331,7 @@ impl World {
             lenient: false,
         };
         let mut service = Service::new(cx);
-        service.apply(&sketch.0, HashMap::new()).await.unwrap();
+        service.apply(&sketch.0).await.unwrap();
         settle().await;
         World { service, vitals, tap: tap.clone() }
     }
@@ -753,7 +753,7 @@ async fn a_new_plan_keeps_equal_components_and_does_not_touch_the_receiver() {
         .exporter("kept", &kept)
         .exporter_with("changed", &new, "new settings")
         .pipeline("traces", &["tap"], &[], &["kept", "changed"]);
-    world.service.apply(&after.0, HashMap::new()).await.unwrap();
+    world.service.apply(&after.0).await.unwrap();
     world.offer(&["b"]);
     settle().await;
     assert_eq!(tap.opened.load(Ordering::Relaxed), 1);
@@ -783,7 +783,7 @@ async fn a_plan_that_cannot_be_built_leaves_the_old_one_running() {
     let planned: Arc<dyn PlannedExporter> = Arc::new(Broken);
     bad.0.exporters.push(Part { id: id("broken"), node: node("x"), planned });
     let bad = bad.pipeline("traces", &["tap"], &[], &["broken"]);
-    let error = world.service.apply(&bad.0, HashMap::new()).await.unwrap_err();
+    let error = world.service.apply(&bad.0).await.unwrap_err();
     assert!(error.to_string().contains("broken"), "{error}");
     world.offer(&["still here"]);
     settle().await;
@@ -793,6 +793,15 @@ async fn a_plan_that_cannot_be_built_leaves_the_old_one_running() {
 
 /// A receiver that ends by itself with an exit code: a wrapped child's end.
 struct Short(Option<oneshot::Receiver<()>>);
+
+/// Already running when the plan is made: it can be built once.
+struct Running(Mutex<Option<Short>>);
+
+impl PlannedReceiver for Running {
+    fn build(&self, _: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
+        Ok(Box::new(self.0.lock().unwrap().take().expect("built once")))
+    }
+}
 
 impl Receiver for Short {
     fn open(&mut self) -> BoxFuture<'_, anyhow::Result<()>> {
@@ -813,12 +822,14 @@ impl Receiver for Short {
 #[tokio::test(start_paused = true)]
 async fn a_receiver_that_ends_by_itself_ends_the_service_with_its_code() {
     let (tap, sink) = (PlannedTap::default(), Fake::new(Does::Send));
-    let sketch = Sketch::default().receiver("tap", &tap).exporter("sink", &sink).pipeline(
+    let mut sketch = Sketch::default().receiver("tap", &tap).exporter("sink", &sink).pipeline(
         "traces",
         &["tap"],
         &[],
         &["sink"],
     );
+    let (end, ended) = oneshot::channel();
+    sketch.0.receivers[0].planned = Arc::new(Running(Mutex::new(Some(Short(Some(ended))))));
     let cx = Context {
         vitals: Vitals::default(),
         clock: Clock::start(),
@@ -826,9 +837,7 @@ async fn a_receiver_that_ends_by_itself_ends_the_service_with_its_code() {
         lenient: false,
     };
     let mut service = Service::new(cx);
-    let (end, ended) = oneshot::channel();
-    let given: Box<dyn Receiver> = Box::new(Short(Some(ended)));
-    service.apply(&sketch.0, HashMap::from([(id("tap"), given)])).await.unwrap();
+    service.apply(&sketch.0).await.unwrap();
     let mut outcome = Outcome::default();
     end.send(()).unwrap();
     service.ended(&mut outcome).await;

@@ -4,7 +4,7 @@
 //! are re-pointed and what is no longer used is drained. Components with equal id and settings stay, so
 //! a reload does not touch a receiver whose own settings did not change.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,15 +95,9 @@ impl Service {
         }
     }
 
-    /// Puts a plan in place of the present one. `given` are receivers that already run in some sense
-    /// (a tap whose child was spawned early) and replace what the plan would build. On an error
-    /// nothing has changed.
-    pub async fn apply(
-        &mut self,
-        plan: &Plan,
-        given: HashMap<Id, Box<dyn Receiver>>,
-    ) -> anyhow::Result<()> {
-        let mut parts = self.build(plan, given)?;
+    /// Puts a plan in place of the present one. On an error nothing has changed.
+    pub async fn apply(&mut self, plan: &Plan) -> anyhow::Result<()> {
+        let mut parts = self.build(plan)?;
         for (id, _, receiver) in &mut parts.receivers {
             receiver.open().await.with_context(|| format!("{id}: cannot start"))?;
         }
@@ -169,11 +163,7 @@ impl Service {
         !stopped
     }
 
-    fn build(
-        &mut self,
-        plan: &Plan,
-        mut given: HashMap<Id, Box<dyn Receiver>>,
-    ) -> anyhow::Result<Parts> {
+    fn build(&mut self, plan: &Plan) -> anyhow::Result<Parts> {
         for part in &plan.processors {
             self.emits.entry(part.id.clone()).or_default();
         }
@@ -195,13 +185,10 @@ impl Service {
             if self.receivers.get(&part.id).is_some_and(|running| running.node == part.node) {
                 continue;
             }
-            let receiver = match given.remove(&part.id) {
-                Some(receiver) => receiver,
-                None => {
-                    let cx = self.cx(plan, &part.id);
-                    part.planned.build(&cx).with_context(|| format!("{}: cannot build", part.id))?
-                }
-            };
+            let receiver = part
+                .planned
+                .build(&self.cx(plan, &part.id))
+                .with_context(|| format!("{}: cannot build", part.id))?;
             receivers.push((part.id.clone(), part.node.clone(), receiver));
         }
         Ok(Parts { exporters, chains, receivers })
