@@ -155,8 +155,13 @@ impl From<Model> for Telemetry {
 }
 
 /// Only checked bytes get in, so decoding cannot fail later.
-impl From<(Signal, wire::Checked)> for Telemetry {
-    fn from((signal, checked): (Signal, wire::Checked)) -> Self {
+impl From<wire::Checked> for Telemetry {
+    fn from(checked: wire::Checked) -> Self {
+        let signal = match checked.request() {
+            wire::Request::Traces => Signal::Traces,
+            wire::Request::Metrics => Signal::Metrics,
+            wire::Request::Logs => Signal::Logs,
+        };
         Telemetry::of(signal, checked.items(), Some(checked.into_bytes()), None)
     }
 }
