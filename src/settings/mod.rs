@@ -4,8 +4,15 @@
 
 mod delivery;
 mod duration;
+mod names;
+mod problems;
+mod read;
 mod written;
+mod yaml;
 
 pub use delivery::{BatchSettings, Delivery, OnFull, QueueSettings, RetrySettings, Sizer};
 pub use duration::Duration;
-pub use written::{Key, Mark, Node, Problem, Problems, Report, Severity, Value};
+pub use names::{nearest_name, quoted_list, sounds_secret};
+pub use problems::{Place, Problem, Problems, Report, Severity};
+pub use written::{Key, Mark, Node, Value};
+pub use yaml::{Budget, MAX_DEPTH, Origin, is_null};
