@@ -1,6 +1,8 @@
 //! Receivers: nouns, named for their protocol.
 
+pub mod mcp_stdio;
+
 use crate::pipeline::ReceiverKind;
 
 /// Every receiver, in the order `components` lists them.
-pub static RECEIVERS: &[ReceiverKind] = &[];
+pub static RECEIVERS: &[ReceiverKind] = &[ReceiverKind::of::<mcp_stdio::Config>()];

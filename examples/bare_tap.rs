@@ -1,0 +1,201 @@
+//! The stdio tap without config, pipeline and MCP: what its tests and bench drive as a process.
+//!
+//! `bare_tap [--set FIELD=VALUE]... -- CMD ARG...`, with the fields `stats` (a file for the counts at
+//! the end), `queue`, `max_line`, `grace_ms`, `group=own` and `watch`: `count` (default), `stuck`
+//! (blocks at the first byte), `panic` (at the first byte) or microseconds of work a line.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use mcpcol::pipeline::{Build, Id, Outlet, Shared, Stop, Vitals};
+use mcpcol::receivers::mcp_stdio::{Config, Direction, Observe, ProcessGroup, Signal, Tap};
+use mcpcol::receivers::mcp_stdio::{start, watched_by};
+use mcpcol::telemetry::{Clock, Content, Nanos, Telemetry};
+use memchr::memmem;
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> anyhow::Result<()> {
+    let mut settings = HashMap::new();
+    let mut args = std::env::args_os().skip(1);
+    while args.next().as_deref() == Some("--set".as_ref()) {
+        let field = args.next().unwrap_or_default().into_string().unwrap_or_default();
+        let (name, value) = field.split_once('=').unwrap_or_default();
+        settings.insert(name.to_owned(), value.to_owned());
+    }
+    let command: Vec<OsString> = args.collect();
+    let code = match start(&config(&settings)?, &command, Path::new(".")) {
+        Ok(tap) => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(run(tap, &settings))?,
+        Err(error) => {
+            std::io::stderr().write_all(format!("bare_tap: {error}\n").as_bytes())?;
+            error.exit_code
+        }
+    };
+    std::process::exit(code)
+}
+
+fn config(settings: &HashMap<String, String>) -> anyhow::Result<Config> {
+    let mut config = Config::default();
+    for (name, value) in settings {
+        match name.as_str() {
+            "queue" => config.queue_size = value.parse()?,
+            "max_line" => config.max_message_bytes = value.parse()?,
+            "grace_ms" => config.eof_grace.0 = Duration::from_millis(value.parse()?),
+            "group" => config.process_group = ProcessGroup::Own,
+            _ => {}
+        }
+    }
+    config.env.insert("MCPCOL_GIVEN".into(), "given".into());
+    Ok(config)
+}
+
+async fn run(tap: Tap, settings: &HashMap<String, String>) -> anyhow::Result<i32> {
+    let (vitals, counts) = (Vitals::default(), Arc::default());
+    let cx = Build {
+        id: &Id { kind: "mcp_stdio".into(), name: None },
+        vitals: &vitals,
+        clock: Clock::start(),
+        base: Path::new("."),
+        emit: Outlet::default(),
+        shared: &Shared::default(),
+    };
+    let watch = settings.get("watch").map_or("count", String::as_str);
+    let remote = tap.remote();
+    let receiver = watched_by(Box::new(Watch::new(watch, Arc::clone(&counts))), tap, &cx);
+    let (_switch, stop) = Stop::switch();
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut running = receiver.run(Outlet::default(), stop);
+    let ended = loop {
+        tokio::select! {
+            ended = &mut running => break ended?,
+            _ = term.recv() => remote.forward(Signal::Terminate),
+            _ = int.recv() => remote.forward(Signal::Interrupt),
+        }
+    };
+    if let Some(file) = settings.get("stats") {
+        std::fs::write(file, stats(&vitals, &counts))?;
+    }
+    Ok(ended.exit_code.unwrap_or_default())
+}
+
+fn stats(vitals: &Vitals, counts: &Mutex<Counts>) -> String {
+    let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut text = format!("early {}\n", counts.early);
+    for way in Direction::BOTH {
+        let name = way.name();
+        text += &format!("seen_bytes/{name} {}\n", counts.bytes[way as usize]);
+        text += &format!("seen_lines/{name} {}\n", counts.lines[way as usize]);
+        text += &format!("eof/{name} {}\n", u8::from(counts.eof[way as usize]));
+    }
+    for sample in vitals.samples() {
+        let way = sample.labels.iter().find(|(label, _)| *label == "direction");
+        let way = way.map(|(_, value)| format!("/{value}")).unwrap_or_default();
+        text += &format!("{}{way} {}\n", sample.name, sample.value);
+    }
+    text
+}
+
+/// What was seen, of both directions.
+#[derive(Default)]
+struct Counts {
+    bytes: [u64; 2],
+    lines: [u64; 2],
+    eof: [bool; 2],
+    /// Answers seen before their requests.
+    early: u64,
+}
+
+/// Looks at ids only, which is what the order of both directions can be told by.
+struct Watch {
+    counts: Arc<Mutex<Counts>>,
+    how: String,
+    work: Duration,
+    partial: [Vec<u8>; 2],
+    asked: u64,
+}
+
+impl Watch {
+    fn new(how: &str, counts: Arc<Mutex<Counts>>) -> Self {
+        let work = Duration::from_micros(how.parse().unwrap_or_default());
+        Watch { counts, how: how.into(), work, partial: Default::default(), asked: 0 }
+    }
+
+    fn line(&mut self, way: Direction, line: &[u8]) -> u64 {
+        let until = Instant::now() + self.work;
+        while Instant::now() < until && way == Direction::ToClient {}
+        let Some(at) = memmem::find(line, b"\"id\":") else { return 0 };
+        let digits = line[at + 5..].iter().take_while(|b| b.is_ascii_digit());
+        let id = digits.fold(0u64, |n, d| n.wrapping_mul(10).wrapping_add(u64::from(d - b'0')));
+        match way {
+            Direction::ToServer => self.asked = self.asked.max(id),
+            Direction::ToClient => return u64::from(id > self.asked),
+        }
+        0
+    }
+}
+
+impl Observe for Watch {
+    fn bytes(&mut self, way: Direction, chunk: &[u8], _: Nanos) {
+        match self.how.as_str() {
+            "stuck" => loop {
+                std::thread::park();
+            },
+            "panic" => panic!("asked for"),
+            _ => {}
+        }
+        let mut partial = std::mem::take(&mut self.partial[way as usize]);
+        let (mut lines, mut early) = (0, 0);
+        for piece in chunk.split_inclusive(|&b| b == b'\n') {
+            if !piece.ends_with(b"\n") {
+                partial.extend_from_slice(piece);
+                continue;
+            }
+            lines += 1;
+            early += if partial.is_empty() {
+                self.line(way, piece)
+            } else {
+                partial.extend_from_slice(piece);
+                self.line(way, &partial)
+            };
+            partial.clear();
+        }
+        self.partial[way as usize] = partial;
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.bytes[way as usize] += chunk.len() as u64;
+        counts.lines[way as usize] += lines;
+        counts.early += early;
+    }
+
+    fn cut(&mut self, way: Direction, skipped: u64, tail: &[u8], _: Nanos) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.bytes[way as usize] += skipped + tail.len() as u64;
+    }
+
+    fn gap(&mut self, way: Direction, _: u64, _: u64, _: Nanos) {
+        self.partial[way as usize].clear();
+        // Requests went by unseen: from here on nothing is early.
+        self.asked = u64::MAX;
+    }
+
+    fn eof(&mut self, way: Direction, _: Nanos) {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).eof[way as usize] = true;
+    }
+
+    fn tick(&mut self, _: Nanos) {}
+
+    fn end(&mut self, _: Nanos) {}
+
+    fn ready(&self) -> usize {
+        0
+    }
+
+    fn take(&mut self) -> Option<(Telemetry, Content)> {
+        None
+    }
+}

@@ -1,0 +1,219 @@
+//! Everything here that only Unix has: the child process, its signals, inherited descriptors, thread
+//! priority. Linux and macOS.
+//!
+//! No descriptor is ever made non-blocking: they are shared with the client or the terminal.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, WaitId, WaitIdOptions};
+
+use super::ladder::Signal;
+
+/// Our own settings: another mcpcol in the child must not take them for its own.
+const OUR_VARIABLES: &str = "MCPCOL_";
+
+/// What a shell answers when the command is not there.
+const NOT_FOUND: i32 = 127;
+/// What a shell answers when the command cannot be run.
+const NOT_EXECUTABLE: i32 = 126;
+
+/// How the child is to be started.
+pub(super) struct Plan<'a> {
+    /// Program and arguments.
+    pub(super) command: &'a [OsString],
+    /// Set in the child on top of what it inherits.
+    pub(super) env: &'a [(String, String)],
+    /// Where it starts, if not where we are.
+    pub(super) cwd: Option<&'a Path>,
+    /// In a process group of its own.
+    pub(super) own_group: bool,
+}
+
+/// Why there is no child.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start `{program}`: {why}")]
+pub struct CannotStart {
+    program: String,
+    why: String,
+    /// What the process should exit with, as a shell would.
+    pub exit_code: i32,
+}
+
+/// A child process. Until [`reap`](Child::reap) its pid cannot become another process's: nobody but
+/// the holder of this reaps it, so a signal never reaches a stranger.
+#[derive(Debug)]
+pub(super) struct Child {
+    process: std::process::Child,
+    pid: Pid,
+    own_group: bool,
+}
+
+/// An inherited or made descriptor, unbuffered. Should somebody else have made it non-blocking, it
+/// waits until it is ready.
+#[derive(Debug)]
+pub(super) struct Pipe(File);
+
+impl CannotStart {
+    fn new(plan: &Plan<'_>, error: &io::Error) -> Self {
+        let program = plan.command.first().map(|p| p.to_string_lossy().into_owned());
+        let program = program.unwrap_or_default();
+        let (why, exit_code) = match error.kind() {
+            ErrorKind::NotFound if plan.cwd.is_some_and(|cwd| !cwd.is_dir()) => {
+                ("its `cwd` is not a directory".into(), NOT_EXECUTABLE)
+            }
+            ErrorKind::NotFound if program.contains('/') => {
+                ("there is no such file, or its interpreter is missing".into(), NOT_FOUND)
+            }
+            ErrorKind::NotFound => ("there is no such command on the PATH".into(), NOT_FOUND),
+            _ => (error.to_string(), NOT_EXECUTABLE),
+        };
+        CannotStart { program, why, exit_code }
+    }
+
+    /// Not the command's fault: descriptors or threads were not to be had.
+    pub(super) fn ours(plan: &Plan<'_>, error: &io::Error) -> Self {
+        CannotStart { exit_code: NOT_EXECUTABLE, why: error.to_string(), ..Self::new(plan, error) }
+    }
+}
+
+/// Starts the child: stderr is ours, the other two are pipes, stdin and stdout in this order.
+pub(super) fn spawn(plan: &Plan<'_>) -> Result<(Child, Pipe, Pipe), CannotStart> {
+    let cannot = |error: io::Error| CannotStart::new(plan, &error);
+    let (program, args) = plan
+        .command
+        .split_first()
+        .ok_or_else(|| cannot(io::Error::new(ErrorKind::InvalidInput, "the command is empty")))?;
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(OUR_VARIABLES.as_bytes()) {
+            command.env_remove(name);
+        }
+    }
+    command.envs(plan.env.iter().map(|(name, value)| (name, value)));
+    if let Some(cwd) = plan.cwd {
+        command.current_dir(cwd);
+    }
+    if plan.own_group {
+        command.process_group(0);
+    }
+    let mut process = command.spawn().map_err(cannot)?;
+    let stdin = process.stdin.take().expect("asked for above");
+    let stdout = process.stdout.take().expect("asked for above");
+    let pid = Pid::from_child(&process);
+    let child = Child { process, pid, own_group: plan.own_group };
+    Ok((child, Pipe::from(OwnedFd::from(stdin)), Pipe::from(OwnedFd::from(stdout))))
+}
+
+impl Child {
+    /// Sends a signal to the child, or to its whole group if that is its own.
+    pub(super) fn signal(&self, signal: Signal) {
+        let signal = match signal {
+            Signal::Interrupt => rustix::process::Signal::INT,
+            Signal::Terminate => rustix::process::Signal::TERM,
+            Signal::Kill => rustix::process::Signal::KILL,
+        };
+        let sent = match self.own_group {
+            true => rustix::process::kill_process_group(self.pid, signal),
+            false => rustix::process::kill_process(self.pid, signal),
+        };
+        if let Err(error) = sent {
+            tracing::debug!(%error, "a signal did not reach the child");
+        }
+    }
+
+    /// A function that blocks until the child has exited and leaves it to be reaped.
+    pub(super) fn exited(&self) -> impl FnOnce() + Send + 'static {
+        let pid = self.pid;
+        move || loop {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            match rustix::process::waitid(WaitId::Pid(pid), options) {
+                Err(error) if error == rustix::io::Errno::INTR => {}
+                _ => return,
+            }
+        }
+    }
+
+    /// Ends what is left of a group of its own and takes the exit code: `128 + n` for signal n, as
+    /// shells have it. A child that cannot even be killed counts as killed.
+    pub(super) fn reap(mut self) -> i32 {
+        if self.own_group {
+            self.signal(Signal::Terminate);
+        }
+        match self.process.try_wait() {
+            Ok(Some(status)) => exit_code(status),
+            _ => 128 + rustix::process::Signal::KILL.as_raw(),
+        }
+    }
+}
+
+fn exit_code(status: ExitStatus) -> i32 {
+    status.code().or_else(|| status.signal().map(|n| 128 + n)).unwrap_or(1)
+}
+
+/// Takes the process's stdin and stdout for itself. What stays behind is `/dev/null`: a stray print
+/// cannot break the protocol, and dropping a pipe really closes it.
+pub(super) fn take_stdio() -> io::Result<(Pipe, Pipe)> {
+    let stdin = io::stdin().as_fd().try_clone_to_owned()?;
+    let stdout = io::stdout().as_fd().try_clone_to_owned()?;
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    Ok((Pipe::from(stdin), Pipe::from(stdout)))
+}
+
+/// Lowers the calling thread's priority, so that observing never takes a core from forwarding. On
+/// Linux niceness belongs to threads; on macOS it is the whole process's, so there nothing is done.
+pub(super) fn lower_priority() {
+    if cfg!(target_os = "linux")
+        && let Err(error) = rustix::process::nice(10)
+    {
+        tracing::debug!(%error, "the observer keeps its priority");
+    }
+}
+
+impl From<OwnedFd> for Pipe {
+    fn from(fd: OwnedFd) -> Self {
+        Pipe(File::from(fd))
+    }
+}
+
+impl Pipe {
+    fn wait(&self, until: PollFlags) -> io::Result<()> {
+        poll(&mut [PollFd::new(&self.0, until)], None)?;
+        Ok(())
+    }
+}
+
+impl Read for Pipe {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(buffer) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(PollFlags::IN)?,
+                read => return read,
+            }
+        }
+    }
+}
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.0.write(bytes) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(PollFlags::OUT)?,
+                written => return written,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

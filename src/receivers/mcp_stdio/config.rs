@@ -1,0 +1,268 @@
+//! `mcp_stdio` as users write it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{name, receiver, tap};
+use crate::pipeline::{Build, Receiver, ReceiverConfig};
+use crate::settings::{Duration, Report};
+use crate::telemetry::Signal;
+
+/// The smallest queue: a few full reads of both directions.
+const MIN_QUEUE: usize = 256 * 1024;
+/// The shortest observation limit: an envelope with its `_meta` fits.
+const MIN_MESSAGE: usize = 4 * 1024;
+
+/// Settings.
+#[derive(Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The server's program; `mcpcol stdio -- CMD` gives it on the command line instead.
+    pub command: Option<String>,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Set in the child on top of the inherited environment.
+    pub env: BTreeMap<String, String>,
+    /// Where the child starts; relative to the configuration file.
+    pub cwd: Option<PathBuf>,
+    /// What the server is called; default: what its command line tells.
+    pub name: Option<String>,
+    /// Whose process group the child is in.
+    pub process_group: ProcessGroup,
+    /// From the client's end of file to SIGTERM for a child that stays; 0 for no limit.
+    pub eof_grace: Duration,
+    /// How much of one message is observed, in bytes; forwarding has no limit.
+    pub max_message_bytes: usize,
+    /// How much waits for the observer, in bytes.
+    pub queue_size: usize,
+    /// The kind of the spans.
+    pub span_kind: SpanKind,
+    /// What notifications become.
+    pub notifications: Notifications,
+    /// What becomes of a span whose caller did not sample.
+    pub unsampled: Unsampled,
+    /// A cancelled call is an error.
+    pub cancelled_is_error: bool,
+    /// `service.name` of the spans: `client` or `server` for their own names, or any text.
+    pub service_name: String,
+    /// What one trace holds.
+    pub trace: Trace,
+}
+
+/// `process_group`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProcessGroup {
+    /// Ours, so that a host that kills the group kills the child too.
+    #[default]
+    Same,
+    /// Its own; signals go to the whole of it.
+    Own,
+}
+
+/// `span_kind`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SpanKind {
+    /// CLIENT.
+    #[default]
+    Client,
+    /// SERVER.
+    Server,
+    /// INTERNAL.
+    Internal,
+}
+
+/// `notifications`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Notifications {
+    /// They are counted.
+    #[default]
+    Count,
+    /// Each is a span.
+    Span,
+}
+
+/// `unsampled`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unsampled {
+    /// Exporters do not see it.
+    #[default]
+    Drop,
+    /// It is exported all the same.
+    Keep,
+}
+
+/// `trace`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trace {
+    /// One request, unless its caller says otherwise.
+    #[default]
+    Request,
+    /// One session.
+    Session,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            command: None,
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            cwd: None,
+            name: None,
+            process_group: ProcessGroup::default(),
+            eof_grace: Duration::secs(10),
+            max_message_bytes: 1024 * 1024,
+            queue_size: 4 * 1024 * 1024,
+            span_kind: SpanKind::default(),
+            notifications: Notifications::default(),
+            unsampled: Unsampled::default(),
+            cancelled_is_error: false,
+            service_name: "mcpcol".into(),
+            trace: Trace::default(),
+        }
+    }
+}
+
+impl ReceiverConfig for Config {
+    const NAME: &'static str = "mcp_stdio";
+    const ALIASES: &'static [&'static str] = &[];
+    const ABOUT: &'static str = "starts one stdio MCP server and taps its traffic";
+    const SIGNALS: &'static [Signal] = &[Signal::Traces];
+
+    fn check(&self, report: &mut Report<'_>) {
+        if self.command.as_deref() == Some("") {
+            report.error("command", "must not be empty");
+        }
+        if self.command.is_none() && !self.args.is_empty() {
+            report.error("args", "needs `command`");
+        }
+        if self.name.as_deref().is_some_and(|name| !name::usable(name)) {
+            report.error("name", "must have 1 to 128 characters and must not be a URL");
+        }
+        for name in self.env.keys().filter(|name| name.is_empty() || name.contains(['=', '\0'])) {
+            report.error("env", format!("`{name}` is not a name of a variable"));
+        }
+        if self.service_name.is_empty() {
+            report.error("service_name", "must be `client`, `server` or any other text");
+        }
+        if self.queue_size < MIN_QUEUE {
+            report.error("queue_size", format!("must be at least {MIN_QUEUE}"));
+        }
+        if self.max_message_bytes < MIN_MESSAGE {
+            report.error("max_message_bytes", format!("must be at least {MIN_MESSAGE}"));
+        }
+        if self.max_message_bytes > self.queue_size / 2 {
+            report.error("max_message_bytes", "must be at most half of queue_size");
+        }
+    }
+
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
+        let server = self.server_name(&self.command_line());
+        Ok(receiver::later(self.clone(), cx, self.watch(&server)))
+    }
+}
+
+impl Config {
+    /// The command as the YAML has it; empty without `command`.
+    pub fn command_line(&self) -> Vec<OsString> {
+        self.command.iter().chain(&self.args).map(OsString::from).collect()
+    }
+
+    /// What the server is called when `command` starts it.
+    pub fn server_name(&self, command: &[OsString]) -> String {
+        self.name.clone().unwrap_or_else(|| name::server_name(command))
+    }
+
+    /// The state machine that looks at the traffic.
+    pub(super) fn watch(&self, _server: &str) -> Box<dyn super::Observe> {
+        Box::new(super::observer::Nothing)
+    }
+
+    /// Where the child starts, with relative paths taken from `base`.
+    pub(super) fn cwd_from(&self, base: &Path) -> Option<PathBuf> {
+        self.cwd.as_ref().map(|cwd| base.join(cwd))
+    }
+
+    pub(super) fn limits(&self) -> tap::Limits {
+        let grace = self.eof_grace.0;
+        tap::Limits {
+            max_line: self.max_message_bytes,
+            queue: self.queue_size,
+            eof_grace: (!grace.is_zero()).then_some(grace),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Mark, Node, Problems, Value};
+
+    fn problems(yaml: &str) -> Vec<String> {
+        let config: Config = serde_saphyr::from_str(yaml).unwrap();
+        let mark = Mark { file: "f".into(), line: 1, column: 1 };
+        let node = Node { mark, value: Value::Null };
+        let mut problems = Problems::default();
+        config.check(&mut Report::new(&node, "r", &mut problems));
+        problems.0.into_iter().map(|p| format!("{} {}", p.path, p.message)).collect()
+    }
+
+    #[test]
+    fn the_sample_is_read() {
+        let yaml = r#"{ command: npx, args: [-y, "@modelcontextprotocol/server-filesystem", .] }"#;
+        let config: Config = serde_saphyr::from_str(yaml).unwrap();
+        assert_eq!(config.command_line().len(), 4);
+        let server = config.server_name(&config.command_line());
+        assert_eq!(server, "@modelcontextprotocol/server-filesystem");
+        assert!(problems(yaml).is_empty());
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let yaml = "{ name: files, env: { A: b }, cwd: x, process_group: own, eof_grace: 2s, \
+                    max_message_bytes: 65536, queue_size: 1048576, span_kind: server, \
+                    notifications: span, unsampled: keep, cancelled_is_error: true, \
+                    service_name: client, trace: session, command: c }";
+        assert!(problems(yaml).is_empty());
+        let config: Config = serde_saphyr::from_str(yaml).unwrap();
+        assert_eq!(config.server_name(&config.command_line()), "files");
+        assert_eq!(config.cwd_from(Path::new("/base")), Some("/base/x".into()));
+    }
+
+    #[test]
+    fn an_empty_receiver_is_fine_and_takes_its_command_from_elsewhere() {
+        assert!(problems("{}").is_empty());
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        assert!(serde_saphyr::from_str::<Config>("{ comand: x }").is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_said() {
+        let yaml = "{ args: [a], name: \"https://h/p\", env: { A=B: c }, service_name: \"\", \
+                    queue_size: 1, max_message_bytes: 1 }";
+        let found = problems(yaml);
+        for path in ["args", "name", "env", "service_name", "queue_size", "max_message_bytes"] {
+            assert!(
+                found.iter().any(|p| p.starts_with(&format!("r::{path} "))),
+                "{path}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_grace_is_no_limit() {
+        let config = Config { eof_grace: Duration::default(), ..Config::default() };
+        assert_eq!(config.limits().eof_grace, None);
+    }
+}

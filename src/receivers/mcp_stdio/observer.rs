@@ -1,0 +1,226 @@
+//! The observer: takes what the relays handed over, lets the state machine look at it, and offers the
+//! spans to the pipeline. A thread of its own at lower priority; the chain runs on it too.
+//!
+//! It may be slow, stuck or broken: the queue skips and counts, the traffic does not notice. It parses
+//! nothing itself; MCP is known to [`Observe`] only.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use memchr::memchr_iter;
+
+use super::Direction;
+use super::queue::{Event, Held, Kind, Queue};
+use crate::pipeline::{Build, Counter, Outlet};
+use crate::telemetry::{Batch, Clock, Content, Nanos, Receipt, Telemetry};
+
+/// Between two drains: what comes meanwhile costs no wake-up. At 60,000 calls a second it is 180 calls.
+const NAP: Duration = Duration::from_millis(3);
+/// How long it sleeps at most, so that calls time out and late wake-ups do no harm.
+const LOOK_UP: Duration = Duration::from_secs(1);
+/// A batch waits this long for company.
+const COALESCE: Duration = Duration::from_millis(200);
+/// A batch this big waits for none.
+const ENOUGH: usize = 512;
+
+/// What looks at the traffic: a state machine without I/O and without a clock.
+pub trait Observe: Send + 'static {
+    /// Bytes went this way.
+    fn bytes(&mut self, direction: Direction, chunk: &[u8], now: Nanos);
+    /// Of the current line, `skipped` bytes are left out here; `tail` comes after them, and then the
+    /// newline or the end.
+    fn cut(&mut self, direction: Direction, skipped: u64, tail: &[u8], now: Nanos);
+    /// Bytes went this way unseen, with this many newlines among them.
+    fn gap(&mut self, direction: Direction, bytes: u64, lines: u64, now: Nanos);
+    /// Nothing will come this way any more.
+    fn eof(&mut self, direction: Direction, now: Nanos);
+    /// Time has passed.
+    fn tick(&mut self, now: Nanos);
+    /// Nothing will come at all: what is in flight ends.
+    fn end(&mut self, now: Nanos);
+    /// How many spans are ready to be taken.
+    fn ready(&self) -> usize;
+    /// Takes the spans that are ready.
+    fn take(&mut self) -> Option<(Telemetry, Content)>;
+}
+
+/// Looks away: until the state machine of the `mcp` room is wired in.
+pub(super) struct Nothing;
+
+impl Observe for Nothing {
+    fn bytes(&mut self, _: Direction, _: &[u8], _: Nanos) {}
+    fn cut(&mut self, _: Direction, _: u64, _: &[u8], _: Nanos) {}
+    fn gap(&mut self, _: Direction, _: u64, _: u64, _: Nanos) {}
+    fn eof(&mut self, _: Direction, _: Nanos) {}
+    fn tick(&mut self, _: Nanos) {}
+    fn end(&mut self, _: Nanos) {}
+    fn ready(&self) -> usize {
+        0
+    }
+    fn take(&mut self) -> Option<(Telemetry, Content)> {
+        None
+    }
+}
+
+/// What the tap counts, by direction.
+#[derive(Debug)]
+pub(super) struct Counters {
+    lines: [Counter; 2],
+    skipped_lines: [Counter; 2],
+    skipped_bytes: [Counter; 2],
+    gaps: [Counter; 2],
+    cuts: [Counter; 2],
+    panics: Counter,
+}
+
+impl Counters {
+    /// The counters of one tap.
+    pub(super) fn new(cx: &Build<'_>) -> Self {
+        let id = cx.id.to_string();
+        let both = |name| {
+            Direction::BOTH.map(|direction| {
+                cx.vitals.counter(name, &[("receiver", &id), ("direction", direction.name())])
+            })
+        };
+        Counters {
+            lines: both("mcpcol_tap_lines"),
+            skipped_lines: both("mcpcol_tap_skipped_lines"),
+            skipped_bytes: both("mcpcol_tap_skipped_bytes"),
+            gaps: both("mcpcol_tap_gaps"),
+            cuts: both("mcpcol_tap_cuts"),
+            panics: cx.vitals.counter("mcpcol_tap_observer_panics", &[("receiver", &id)]),
+        }
+    }
+
+    fn count(&self, event: &Event<'_>) {
+        let way = event.direction as usize;
+        match event.kind {
+            Kind::Bytes => self.lines[way].add(memchr_iter(b'\n', event.bytes).count() as u64),
+            Kind::Cut { .. } => self.cuts[way].add(1),
+            Kind::Gap(skipped) => {
+                self.gaps[way].add(1);
+                self.lines[way].add(skipped.lines);
+                self.skipped_lines[way].add(skipped.lines);
+                self.skipped_bytes[way].add(skipped.bytes);
+            }
+            Kind::Eof => {}
+        }
+    }
+
+    fn count_as_skipped(&self, held: &Held) {
+        for event in held.events() {
+            self.count(&event);
+            if event.kind == Kind::Bytes {
+                let lines = memchr_iter(b'\n', event.bytes).count() as u64;
+                self.skipped_lines[event.direction as usize].add(lines);
+            }
+            let cut = if let Kind::Cut { skipped } = event.kind { skipped } else { 0 };
+            self.skipped_bytes[event.direction as usize].add(cut + event.bytes.len() as u64);
+        }
+    }
+}
+
+/// What one observer works with.
+pub(super) struct Observer {
+    /// Where the copies come from.
+    pub(super) queue: Arc<Queue>,
+    /// What looks at them.
+    pub(super) watch: Box<dyn Observe>,
+    /// Where the spans go.
+    pub(super) out: Outlet,
+    /// Turns stamps into times.
+    pub(super) clock: Clock,
+    /// What is counted.
+    pub(super) counters: Counters,
+}
+
+/// Observes until the queue closes. A panic, ours or of a processor, ends observation: it is said and
+/// counted, and what goes by from then on counts as skipped.
+pub(super) fn observe(observer: Observer) {
+    super::child::lower_priority();
+    let Observer { queue, watch, out, clock, counters } = observer;
+    let run =
+        || Watching { queue: &queue, watch, out, clock, counters: &counters, since: None }.run();
+    if catch_unwind(AssertUnwindSafe(run)).is_err() {
+        counters.panics.add(1);
+        tracing::error!("the observer failed: no more spans from here on, traffic goes on");
+        count_what_goes_by(&queue, &counters);
+    }
+}
+
+fn count_what_goes_by(queue: &Queue, counters: &Counters) {
+    let mut held = Held::default();
+    while queue.drain(&mut held) {
+        counters.count_as_skipped(&held);
+        if held.is_empty() {
+            queue.sleep(LOOK_UP);
+        }
+        queue.nap(NAP);
+    }
+    counters.count_as_skipped(&held);
+}
+
+struct Watching<'a> {
+    queue: &'a Queue,
+    watch: Box<dyn Observe>,
+    out: Outlet,
+    clock: Clock,
+    counters: &'a Counters,
+    /// Since when the oldest span that is ready waits for company.
+    since: Option<Instant>,
+}
+
+impl Watching<'_> {
+    fn run(mut self) {
+        let mut held = Held::default();
+        while self.queue.drain(&mut held) {
+            self.look_at(&held);
+            self.watch.tick(self.clock.now());
+            let patience = self.offer_what_is_due();
+            if held.is_empty() {
+                self.queue.sleep(patience);
+            }
+            self.queue.nap(NAP);
+        }
+        self.look_at(&held);
+        self.watch.end(self.clock.now());
+        self.offer();
+    }
+
+    fn look_at(&mut self, held: &Held) {
+        held.events().for_each(|event| self.counters.count(&event));
+        for event in held.events() {
+            let (direction, now) = (event.direction, self.clock.at(event.at));
+            match event.kind {
+                Kind::Bytes => self.watch.bytes(direction, event.bytes, now),
+                Kind::Cut { skipped } => self.watch.cut(direction, skipped, event.bytes, now),
+                Kind::Gap(gap) => self.watch.gap(direction, gap.bytes, gap.lines, now),
+                Kind::Eof => self.watch.eof(direction, now),
+            }
+            if self.watch.ready() >= ENOUGH {
+                self.offer();
+            }
+        }
+    }
+
+    /// Offers what has waited long enough and says how long the rest may wait.
+    fn offer_what_is_due(&mut self) -> Duration {
+        if self.watch.ready() == 0 {
+            return LOOK_UP;
+        }
+        let waited = self.since.get_or_insert_with(Instant::now).elapsed();
+        if waited >= COALESCE {
+            self.offer();
+            return LOOK_UP;
+        }
+        COALESCE - waited
+    }
+
+    fn offer(&mut self) {
+        self.since = None;
+        if let Some((telemetry, content)) = self.watch.take() {
+            self.out.offer(Batch { telemetry, content, receipt: Receipt::nobody() });
+        }
+    }
+}

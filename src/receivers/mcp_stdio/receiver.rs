@@ -1,0 +1,137 @@
+//! The receiver: brings a tap and its observer together and waits for the end of both.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::child::{CannotStart, Plan};
+use super::observer::{Counters, Observe, Observer, observe};
+use super::tap::{self, Tap};
+use super::{Config, ProcessGroup};
+use crate::pipeline::{BoxFuture, Build, Ended, Outlet, PlannedReceiver, Receiver, Stop};
+use crate::telemetry::Clock;
+
+/// After the child's end, how long the observer may take with what it has.
+const OBSERVER_LIMIT: Duration = Duration::from_millis(500);
+
+/// Starts `command` as `config` says and puts a tap between it and our stdin and stdout, at once:
+/// traffic flows before there is a pipeline, and whether or not there ever is one. Relative paths are
+/// taken from `base`. Call it once in a process; nothing else may use stdin and stdout afterwards.
+pub fn start(config: &Config, command: &[OsString], base: &Path) -> Result<Tap, CannotStart> {
+    let env: Vec<_> = config.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    let cwd = config.cwd_from(base);
+    let own_group = config.process_group == ProcessGroup::Own;
+    let plan = Plan { command, env: &env, cwd: cwd.as_deref(), own_group };
+    tap::start(&plan, config.limits())
+}
+
+/// The receiver of a tap that runs already, to stand in the plan where `config` stood. Can be built
+/// once.
+pub fn running(tap: Tap, config: Config, server: String) -> Arc<dyn PlannedReceiver> {
+    Arc::new(Running { tap: Mutex::new(Some(tap)), config, server })
+}
+
+/// The receiver of a tap that runs already, with a state machine of the caller's.
+pub fn watched_by(watch: Box<dyn Observe>, tap: Tap, cx: &Build<'_>) -> Box<dyn Receiver> {
+    Box::new(McpStdio { tap: Some(tap), launch: None, observing: Observing::new(cx, watch) })
+}
+
+/// The receiver that starts its tap when it is opened.
+pub(super) fn later(config: Config, cx: &Build<'_>, watch: Box<dyn Observe>) -> Box<dyn Receiver> {
+    let launch = Launch { config, base: cx.base.to_owned() };
+    Box::new(McpStdio { tap: None, launch: Some(launch), observing: Observing::new(cx, watch) })
+}
+
+struct Running {
+    tap: Mutex<Option<Tap>>,
+    config: Config,
+    server: String,
+}
+
+struct McpStdio {
+    tap: Option<Tap>,
+    /// How to start the tap, unless it runs already.
+    launch: Option<Launch>,
+    observing: Observing,
+}
+
+struct Launch {
+    config: Config,
+    base: PathBuf,
+}
+
+struct Observing {
+    watch: Box<dyn Observe>,
+    clock: Clock,
+    counters: Counters,
+}
+
+impl Observing {
+    fn new(cx: &Build<'_>, watch: Box<dyn Observe>) -> Self {
+        Observing { watch, clock: cx.clock, counters: Counters::new(cx) }
+    }
+}
+
+impl PlannedReceiver for Running {
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
+        let tap = self.tap.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let tap = tap.ok_or_else(|| anyhow::anyhow!("{}: its tap is taken already", cx.id))?;
+        Ok(watched_by(self.config.watch(&self.server), tap, cx))
+    }
+}
+
+impl Receiver for McpStdio {
+    fn open(&mut self) -> BoxFuture<'_, anyhow::Result<()>> {
+        Box::pin(async {
+            let Some(Launch { config, base }) = self.launch.take() else { return Ok(()) };
+            let command = config.command_line();
+            if command.is_empty() {
+                anyhow::bail!("mcp_stdio needs `command`; or start it as `mcpcol stdio -- CMD`");
+            }
+            self.tap = Some(start(&config, &command, &base)?);
+            Ok(())
+        })
+    }
+
+    fn run(
+        self: Box<Self>,
+        out: Outlet,
+        mut stop: Stop,
+    ) -> BoxFuture<'static, anyhow::Result<Ended>> {
+        Box::pin(async move {
+            let Some(tap) = self.tap else { anyhow::bail!("mcp_stdio was not opened") };
+            let mut remote = tap.remote();
+            let observed = self.observing.begin(&tap, out)?;
+            let code = tokio::select! {
+                code = remote.ended() => code,
+                () = stop.given() => {
+                    remote.stop();
+                    remote.ended().await
+                }
+            };
+            if tokio::time::timeout(OBSERVER_LIMIT, observed).await.is_err() {
+                tracing::warn!("the observer was still busy at the end: its last spans are lost");
+            }
+            Ok(Ended { exit_code: Some(code) })
+        })
+    }
+}
+
+impl Observing {
+    /// Starts the observer's thread; the answer comes when it has ended, however it did.
+    fn begin(self, tap: &Tap, out: Outlet) -> anyhow::Result<oneshot::Receiver<()>> {
+        let (done, observed) = oneshot::channel();
+        let Observing { watch, clock, counters } = self;
+        let observer = Observer { queue: Arc::clone(&tap.queue), watch, out, clock, counters };
+        thread::Builder::new().name("observer".into()).spawn(move || {
+            observe(observer);
+            // Nobody waits any more once the limit is over.
+            done.send(()).ok();
+        })?;
+        Ok(observed)
+    }
+}

@@ -1,0 +1,104 @@
+//! One direction of the tap: read, hand a copy over, write on. A blocking thread of its own.
+//!
+//! The bytes pass verbatim and at once; a slow reader blocks the writer through us as it would through
+//! a pipe. Both descriptors are dropped when either side is gone, so that end of file and broken pipe
+//! travel as if the pipe were direct.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use super::intake::Intake;
+
+/// What a pipe holds on Linux: larger reads would not be filled.
+const READ: usize = 64 * 1024;
+
+/// How far a relay has come, for somebody who wants to know whether it still moves: odd while it holds
+/// bytes that are not written yet.
+#[derive(Debug, Default)]
+pub(super) struct Progress(AtomicU64);
+
+impl Progress {
+    /// A number that changes with every read and every write.
+    pub(super) fn steps(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Whether the relay holds bytes that are not written yet.
+    pub(super) fn holds(steps: u64) -> bool {
+        steps % 2 == 1
+    }
+
+    fn step(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Which side is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The one that is read from.
+    Source,
+    /// The one that is written to.
+    Sink,
+}
+
+/// Relays until either side is gone and closes both.
+pub(super) fn relay(
+    mut from: impl Read,
+    mut to: impl Write,
+    mut intake: Intake,
+    progress: &Progress,
+) -> End {
+    let end = relay_bytes(&mut from, &mut to, &mut intake, progress);
+    let wake = observed(&mut intake, |intake| intake.eof(Instant::now()));
+    drop((from, to));
+    if wake {
+        intake.wake();
+    }
+    end
+}
+
+fn relay_bytes(
+    from: &mut impl Read,
+    to: &mut impl Write,
+    intake: &mut Intake,
+    progress: &Progress,
+) -> End {
+    let mut buffer = vec![0; READ];
+    loop {
+        let read = match from.read(&mut buffer) {
+            Ok(0) => return End::Source,
+            Ok(length) => &buffer[..length],
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(_) => return End::Source,
+        };
+        let wake = observed(intake, |intake| intake.hand_over(read, Instant::now()));
+        progress.step();
+        let written = write_on(to, read);
+        progress.step();
+        // Waking after the write keeps the wake-up out of the message's way. While a write blocks the
+        // observer may learn of it late, not never: it looks up by itself now and then.
+        if wake {
+            intake.wake();
+        }
+        if written.is_err() {
+            return End::Sink;
+        }
+    }
+}
+
+fn write_on(to: &mut impl Write, read: &[u8]) -> io::Result<()> {
+    to.write_all(read)?;
+    to.flush()
+}
+
+/// Law 1, "our own bug" included: a panic in here ends observation, not traffic. Costs nothing until
+/// then.
+fn observed(intake: &mut Intake, act: impl FnOnce(&mut Intake) -> bool) -> bool {
+    catch_unwind(AssertUnwindSafe(|| act(intake))).unwrap_or_else(|_| {
+        intake.give_up();
+        false
+    })
+}
