@@ -18,6 +18,9 @@ use mcpcol::telemetry::{Clock, Content, Nanos, Telemetry};
 use memchr::memmem;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Directions as the tap's counters label them.
+const LABELS: [&str; 2] = ["to_server", "to_client"];
+
 fn main() -> anyhow::Result<()> {
     let mut settings = HashMap::new();
     let mut args = std::env::args_os().skip(1);
@@ -88,7 +91,7 @@ fn stats(vitals: &Vitals, counts: &Mutex<Counts>) -> String {
     let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
     let mut text = format!("early {}\n", counts.early);
     for way in Direction::BOTH {
-        let name = way.name();
+        let name = LABELS[way as usize];
         text += &format!("seen_bytes/{name} {}\n", counts.bytes[way as usize]);
         text += &format!("seen_lines/{name} {}\n", counts.lines[way as usize]);
         text += &format!("eof/{name} {}\n", u8::from(counts.eof[way as usize]));
@@ -128,13 +131,13 @@ impl Watch {
 
     fn line(&mut self, way: Direction, line: &[u8]) -> u64 {
         let until = Instant::now() + self.work;
-        while Instant::now() < until && way == Direction::ToClient {}
+        while Instant::now() < until && way == Direction::ServerToClient {}
         let Some(at) = memmem::find(line, b"\"id\":") else { return 0 };
         let digits = line[at + 5..].iter().take_while(|b| b.is_ascii_digit());
         let id = digits.fold(0u64, |n, d| n.wrapping_mul(10).wrapping_add(u64::from(d - b'0')));
         match way {
-            Direction::ToServer => self.asked = self.asked.max(id),
-            Direction::ToClient => return u64::from(id > self.asked),
+            Direction::ClientToServer => self.asked = self.asked.max(id),
+            Direction::ServerToClient => return u64::from(id > self.asked),
         }
         0
     }

@@ -82,7 +82,7 @@ pub enum SpanKind {
 pub enum Notifications {
     /// They are counted.
     #[default]
-    Count,
+    Off,
     /// Each is a span.
     Span,
 }

@@ -10,9 +10,9 @@ use std::time::Instant;
 use memchr::{memchr, memrchr};
 
 use super::Direction;
-use super::queue::Queue;
+use super::queue::{Event, Handing, Kind, Queue};
 
-/// How much of the end of a cut line is handed over. An answer's `isError` or a trailing id fits easily.
+/// How much of the end of a cut line is handed over: some peers write the id last.
 const TAIL: usize = 4096;
 
 /// See the module.
@@ -23,15 +23,22 @@ pub(super) struct Intake {
     max_line: usize,
     /// Bytes of the current line so far, counted no further than to `max_line`.
     line: usize,
-    /// Bytes of the current line past `max_line`, those in `tail` not included.
+    beyond: Beyond,
+}
+
+/// What the current line has past the limit.
+#[derive(Debug, Default)]
+struct Beyond {
+    /// Bytes that are not kept.
     left_out: u64,
+    /// The last bytes, at most [`TAIL`].
     tail: Vec<u8>,
 }
 
 impl Intake {
     /// The intake of one direction; lines are observed up to `max_line` bytes.
     pub(super) fn new(queue: Arc<Queue>, direction: Direction, max_line: usize) -> Self {
-        Intake { queue, direction, max_line, line: 0, left_out: 0, tail: Vec::new() }
+        Intake { queue, direction, max_line, line: 0, beyond: Beyond::default() }
     }
 
     /// Hands over what was read at `at`. True if [`wake`](Intake::wake) is to be called once the bytes
@@ -45,16 +52,14 @@ impl Intake {
             None => self.line + read.len(),
         };
         let mut handing = self.queue.lock();
-        handing.bytes(self.direction, at, read);
+        handing.offer(Event { direction: self.direction, at, kind: Kind::Bytes, bytes: read });
         handing.done()
     }
 
     /// Says that the direction ended.
     pub(super) fn eof(&mut self, at: Instant) -> bool {
         let mut handing = self.queue.lock();
-        if self.left_out + self.tail.len() as u64 > 0 {
-            handing.cut(self.direction, at, self.left_out, &self.tail);
-        }
+        self.beyond.end(&mut handing, self.direction, at, false);
         handing.eof(self.direction, at);
         handing.done()
     }
@@ -70,36 +75,56 @@ impl Intake {
     }
 
     fn hand_over_cutting(&mut self, read: &[u8], at: Instant) -> bool {
+        let direction = self.direction;
+        let whole = |bytes| Event { direction, at, kind: Kind::Bytes, bytes };
         let mut handing = self.queue.lock();
-        let (mut from, mut position) = (0, 0);
-        while position < read.len() {
-            let end = memchr(b'\n', &read[position..]).map_or(read.len(), |n| position + n);
-            let kept = (end - position).min(self.max_line - self.line);
+        // Everything before `from` is handed over or left out; the line begins or goes on at `start`.
+        let (mut from, mut start) = (0, 0);
+        while start < read.len() {
+            let newline = memchr(b'\n', &read[start..]).map(|n| start + n);
+            let end = newline.unwrap_or(read.len());
+            let kept = (end - start).min(self.max_line - self.line);
             self.line += kept;
-            if position + kept < end {
-                handing.bytes(self.direction, at, &read[from..position + kept]);
-                leave_out(&mut self.tail, &mut self.left_out, &read[position + kept..end]);
+            if start + kept < end {
+                handing.offer(whole(&read[from..start + kept]));
+                self.beyond.add(&read[start + kept..end]);
                 from = end;
             }
-            if end < read.len() {
-                if self.left_out + self.tail.len() as u64 > 0 {
-                    handing.cut(self.direction, at, self.left_out, &self.tail);
-                    (self.left_out, self.tail) = (0, Vec::new());
-                }
-                self.line = 0;
+            let Some(newline) = newline else { break };
+            if self.beyond.end(&mut handing, direction, at, true) {
+                from = newline + 1;
             }
-            position = end + 1;
+            self.line = 0;
+            start = newline + 1;
         }
-        handing.bytes(self.direction, at, &read[from..]);
+        handing.offer(whole(&read[from..]));
         handing.done()
     }
 }
 
-/// Adds to the end of a line that is too long, which keeps its last bytes only.
-fn leave_out(tail: &mut Vec<u8>, left_out: &mut u64, bytes: &[u8]) {
-    let total = tail.len() + bytes.len();
-    let dropped = total.saturating_sub(TAIL);
-    tail.drain(..dropped.min(tail.len()));
-    tail.extend_from_slice(&bytes[bytes.len() - bytes.len().min(TAIL)..]);
-    *left_out += dropped as u64;
+impl Beyond {
+    fn add(&mut self, bytes: &[u8]) {
+        let dropped = (self.tail.len() + bytes.len()).saturating_sub(TAIL);
+        self.tail.drain(..dropped.min(self.tail.len()));
+        self.tail.extend_from_slice(&bytes[bytes.len().saturating_sub(TAIL)..]);
+        self.left_out += dropped as u64;
+    }
+
+    /// The line ended; false if it has nothing past the limit.
+    fn end(
+        &mut self,
+        to: &mut Handing<'_>,
+        direction: Direction,
+        at: Instant,
+        newline: bool,
+    ) -> bool {
+        let cut = !self.tail.is_empty();
+        if cut {
+            let kind = Kind::Cut { skipped: self.left_out, newline };
+            to.offer(Event { direction, at, kind, bytes: &self.tail });
+            self.left_out = 0;
+            self.tail.clear();
+        }
+        cut
+    }
 }

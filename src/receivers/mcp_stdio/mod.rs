@@ -32,23 +32,15 @@ pub use receiver::{running, start, watched_by};
 pub use tap::{Remote, Tap};
 
 /// Which way a message goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// From the client.
-    ToServer,
-    /// From the server.
-    ToClient,
+    /// From the MCP client (the agent's side) to the MCP server.
+    ClientToServer,
+    /// From the MCP server to the MCP client.
+    ServerToClient,
 }
 
 impl Direction {
-    /// Both.
-    pub const BOTH: [Direction; 2] = [Direction::ToServer, Direction::ToClient];
-
-    /// As a metric label.
-    pub fn name(self) -> &'static str {
-        match self {
-            Direction::ToServer => "to_server",
-            Direction::ToClient => "to_client",
-        }
-    }
+    /// Both, client first.
+    pub const BOTH: [Direction; 2] = [Direction::ClientToServer, Direction::ServerToClient];
 }

@@ -8,10 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use memchr::memchr_iter;
-
 use super::Direction;
-use super::queue::{Event, Held, Kind, Queue};
+use super::queue::{Event, Held, Kind, Queue, Skipped};
 use crate::pipeline::{Build, Counter, Outlet};
 use crate::telemetry::{Batch, Clock, Content, Nanos, Receipt, Telemetry};
 
@@ -28,8 +26,8 @@ const ENOUGH: usize = 512;
 pub trait Observe: Send + 'static {
     /// Bytes went this way.
     fn bytes(&mut self, direction: Direction, chunk: &[u8], now: Nanos);
-    /// Of the current line, `skipped` bytes are left out here; `tail` comes after them, and then the
-    /// newline or the end.
+    /// The line that began with what came last ended: `skipped` bytes of it are left out, `tail` comes
+    /// after them and is its end, without the newline.
     fn cut(&mut self, direction: Direction, skipped: u64, tail: &[u8], now: Nanos);
     /// Bytes went this way unseen, with this many newlines among them.
     fn gap(&mut self, direction: Direction, bytes: u64, lines: u64, now: Nanos);
@@ -80,7 +78,7 @@ impl Counters {
         let id = cx.id.to_string();
         let both = |name| {
             Direction::BOTH.map(|direction| {
-                cx.vitals.counter(name, &[("receiver", &id), ("direction", direction.name())])
+                cx.vitals.counter(name, &[("receiver", &id), ("direction", label(direction))])
             })
         };
         Counters {
@@ -96,8 +94,11 @@ impl Counters {
     fn count(&self, event: &Event<'_>) {
         let way = event.direction as usize;
         match event.kind {
-            Kind::Bytes => self.lines[way].add(memchr_iter(b'\n', event.bytes).count() as u64),
-            Kind::Cut { .. } => self.cuts[way].add(1),
+            Kind::Bytes => self.lines[way].add(Skipped::of(event.bytes).lines),
+            Kind::Cut { newline, .. } => {
+                self.cuts[way].add(1);
+                self.lines[way].add(u64::from(newline));
+            }
             Kind::Gap(skipped) => {
                 self.gaps[way].add(1);
                 self.lines[way].add(skipped.lines);
@@ -111,13 +112,17 @@ impl Counters {
     fn count_as_skipped(&self, held: &Held) {
         for event in held.events() {
             self.count(&event);
-            if event.kind == Kind::Bytes {
-                let lines = memchr_iter(b'\n', event.bytes).count() as u64;
-                self.skipped_lines[event.direction as usize].add(lines);
-            }
-            let cut = if let Kind::Cut { skipped } = event.kind { skipped } else { 0 };
-            self.skipped_bytes[event.direction as usize].add(cut + event.bytes.len() as u64);
+            let skipped = event.missed();
+            self.skipped_lines[event.direction as usize].add(skipped.lines);
+            self.skipped_bytes[event.direction as usize].add(skipped.bytes);
         }
+    }
+}
+
+fn label(direction: Direction) -> &'static str {
+    match direction {
+        Direction::ClientToServer => "to_server",
+        Direction::ServerToClient => "to_client",
     }
 }
 
@@ -194,7 +199,7 @@ impl Watching<'_> {
             let (direction, now) = (event.direction, self.clock.at(event.at));
             match event.kind {
                 Kind::Bytes => self.watch.bytes(direction, event.bytes, now),
-                Kind::Cut { skipped } => self.watch.cut(direction, skipped, event.bytes, now),
+                Kind::Cut { skipped, .. } => self.watch.cut(direction, skipped, event.bytes, now),
                 Kind::Gap(gap) => self.watch.gap(direction, gap.bytes, gap.lines, now),
                 Kind::Eof => self.watch.eof(direction, now),
             }

@@ -70,11 +70,13 @@ struct Record {
 pub(super) enum Kind {
     /// Bytes as they were read.
     Bytes,
-    /// A line was too long: `skipped` bytes are left out here, the record's own bytes come after them
-    /// and its newline comes next.
+    /// A line ended that was too long: `skipped` bytes are left out here, the record's own bytes come
+    /// after them.
     Cut {
         /// How many bytes were left out.
         skipped: u64,
+        /// The line had a newline, which is not handed over.
+        newline: bool,
     },
     /// There was no room.
     Gap(Skipped),
@@ -171,6 +173,11 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    #[cfg(test)]
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
     fn filling(&self) -> MutexGuard<'_, Filling> {
         // Nothing panics between two consistent states; and if it did, traffic goes on.
         self.filling.lock().unwrap_or_else(PoisonError::into_inner)
@@ -185,17 +192,21 @@ pub(super) struct Handing<'a> {
 }
 
 impl Handing<'_> {
-    /// Hands bytes over, or counts them if there is no room.
-    pub(super) fn bytes(&mut self, direction: Direction, at: Instant, bytes: &[u8]) {
-        if !bytes.is_empty() && !self.put(direction, at, Kind::Bytes, bytes) {
-            self.skip(direction, bytes.len() as u64, memchr_iter(b'\n', bytes).count() as u64);
+    /// Takes bytes or a cut if there is room, else counts what is missed.
+    pub(super) fn offer(&mut self, event: Event<'_>) {
+        if event.kind == Kind::Bytes && event.bytes.is_empty() {
+            return;
         }
-    }
-
-    /// Says that `skipped` bytes of a line were left out before `tail`, the last of it.
-    pub(super) fn cut(&mut self, direction: Direction, at: Instant, skipped: u64, tail: &[u8]) {
-        if !self.put(direction, at, Kind::Cut { skipped }, tail) {
-            self.skip(direction, skipped + tail.len() as u64, 0);
+        let filling = &mut *self.filling;
+        if filling.held.size() + RECORD + event.bytes.len() > self.limit {
+            filling.skipping = true;
+        }
+        if filling.skipping {
+            let (sum, missed) = (&mut filling.skipped[event.direction as usize], event.missed());
+            sum.bytes += missed.bytes;
+            sum.lines += missed.lines;
+        } else {
+            filling.held.push(event);
         }
     }
 
@@ -206,7 +217,7 @@ impl Handing<'_> {
             return;
         }
         filling.held.push_gap(direction, mem::take(&mut filling.skipped[direction as usize]));
-        filling.held.push(direction, at, Kind::Eof, &[]);
+        filling.held.push(Event { direction, at, kind: Kind::Eof, bytes: &[] });
     }
 
     /// Lets go; true if the observer is to be woken.
@@ -218,22 +229,27 @@ impl Handing<'_> {
         }
         wake
     }
+}
 
-    fn put(&mut self, direction: Direction, at: Instant, kind: Kind, bytes: &[u8]) -> bool {
-        let filling = &mut *self.filling;
-        if filling.held.size() + RECORD + bytes.len() > self.limit {
-            filling.skipping = true;
-        }
-        if !filling.skipping {
-            filling.held.push(direction, at, kind, bytes);
-        }
-        !filling.skipping
+impl Skipped {
+    /// What skipping `bytes` would skip.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        Skipped { bytes: bytes.len() as u64, lines: memchr_iter(b'\n', bytes).count() as u64 }
     }
+}
 
-    fn skip(&mut self, direction: Direction, bytes: u64, lines: u64) {
-        let skipped = &mut self.filling.skipped[direction as usize];
-        skipped.bytes += bytes;
-        skipped.lines += lines;
+impl Event<'_> {
+    /// What is missed of the traffic if this event is.
+    pub(super) fn missed(&self) -> Skipped {
+        let here = Skipped::of(self.bytes);
+        match self.kind {
+            Kind::Bytes => here,
+            Kind::Cut { skipped, newline } => {
+                let newline = u64::from(newline);
+                Skipped { bytes: skipped + here.bytes + newline, lines: newline }
+            }
+            Kind::Gap(_) | Kind::Eof => Skipped::default(),
+        }
     }
 }
 
@@ -283,14 +299,20 @@ impl Held {
         self.bytes.len() + self.records.len() * RECORD
     }
 
-    fn push(&mut self, direction: Direction, at: Instant, kind: Kind, bytes: &[u8]) {
+    fn push(&mut self, event: Event<'_>) {
+        let Event { direction, at, kind, bytes } = event;
         self.bytes.extend_from_slice(bytes);
         self.records.push(Record { direction, at, kind, length: bytes.len() });
     }
 
     fn push_gap(&mut self, direction: Direction, skipped: Skipped) {
         if skipped.bytes > 0 {
-            self.push(direction, Instant::now(), Kind::Gap(skipped), &[]);
+            self.push(Event {
+                direction,
+                at: Instant::now(),
+                kind: Kind::Gap(skipped),
+                bytes: &[],
+            });
         }
     }
 }

@@ -70,7 +70,8 @@ fn run(child: Child, server: (Pipe, Pipe), client: Client, limits: Limits) -> io
     let progress = Arc::new(Progress::default());
 
     let intake = |direction| Intake::new(Arc::clone(&queue), direction, limits.max_line);
-    let (to_server, to_client) = (intake(Direction::ToServer), intake(Direction::ToClient));
+    let (to_server, to_client) =
+        (intake(Direction::ClientToServer), intake(Direction::ServerToClient));
     let (stdin, stdout) = server;
     let done = events.clone();
     named("to-server").spawn(move || {
