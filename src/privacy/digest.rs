@@ -35,6 +35,26 @@ pub enum Mode {
     Ephemeral,
 }
 
+impl Mode {
+    /// All of them.
+    pub const ALL: [Mode; 3] = [Mode::Sha256, Mode::HmacSha256, Mode::Ephemeral];
+
+    /// The word that users write.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Sha256 => "sha256",
+            Mode::HmacSha256 => "hmac-sha256",
+            Mode::Ephemeral => "ephemeral",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// A key, ready to sign. Never prints more than its id.
 #[derive(Clone)]
 pub struct Key {
