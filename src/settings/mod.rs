@@ -9,6 +9,8 @@ mod names;
 mod problems;
 mod read;
 mod secret;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tls;
 mod written;
 mod yaml;

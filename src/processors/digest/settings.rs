@@ -107,6 +107,7 @@ impl ProcessorConfig for Config {
         for Complaint { severity, field, message } in complaints {
             match severity {
                 Severity::Error => report.error(&field, message),
+                Severity::Unready => report.unready(&field, message),
                 Severity::Warning => report.warn(&field, message),
             }
         }

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::pipeline::{Build, Id, Outlet, ProcessorConfig, Shared};
-use crate::settings::{Mark, Node, Problems, Report, Severity, Value as Written};
+use crate::settings::{Severity, testing};
 use crate::telemetry::names::{INPUT_MESSAGES, TOOL_RESULT};
 use crate::telemetry::{Clock, Receipt, SpanId, Telemetry};
 
@@ -37,7 +37,7 @@ fn keyed(seed: u8, id: &str, canonical: &str) -> String {
 }
 
 fn config(yaml: &str) -> Config {
-    serde_saphyr::from_str(yaml).unwrap()
+    testing::read(yaml).unwrap()
 }
 
 fn build(yaml: &str, vitals: &Vitals, base: &Path) -> anyhow::Result<Box<dyn Processor>> {
@@ -54,10 +54,7 @@ fn processor(yaml: &str) -> (Box<dyn Processor>, Vitals) {
 
 /// What `check` says: field paths, and messages of errors and warnings apart.
 fn checked(yaml: &str) -> (Vec<(String, String)>, Vec<String>) {
-    let mark = Mark { file: "test".into(), line: 1, column: 1 };
-    let node = Node { mark, value: Written::Null };
-    let mut problems = Problems::default();
-    config(yaml).check(&mut Report::new(&node, "digest", &mut problems));
+    let problems = testing::check(yaml, "digest", |report| config(yaml).check(report));
     let (errors, warnings): (Vec<_>, Vec<_>) =
         problems.0.into_iter().partition(|p| p.severity == Severity::Error);
     let errors = errors.into_iter().map(|p| (p.path, p.message)).collect();
@@ -525,7 +522,7 @@ mod settings {
     #[test]
     fn unknown_settings_are_refused() {
         for yaml in ["keey: x", "tools: { t: { field: [] } }", "keys: [{ id: x }]", "mode: md5"] {
-            assert!(serde_saphyr::from_str::<Config>(yaml).is_err(), "{yaml}");
+            assert!(testing::read::<Config>(yaml).is_err(), "{yaml}");
         }
     }
 
