@@ -1,1 +1,6 @@
-//! cli
+//! The command line: one file a subcommand.
+
+pub mod components;
+pub mod config_args;
+pub mod print_config;
+pub mod validate;

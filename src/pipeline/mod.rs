@@ -8,6 +8,7 @@ mod component;
 mod id;
 mod kind;
 mod outlet;
+pub mod plan;
 mod vitals;
 
 pub use component::{BoxFuture, Ended, ExportError, Exported, Exporter, Processor, Receiver, Stop};
@@ -17,4 +18,5 @@ pub use kind::{
     ProcessorConfig, ProcessorKind, ReceiverConfig, ReceiverKind, Shared,
 };
 pub use outlet::{Outlet, Target};
+pub use plan::{Pipeline, Plan, Planned};
 pub use vitals::{Counter, Gauge, Sample, Vitals};
