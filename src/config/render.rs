@@ -98,7 +98,7 @@ fn token(rest: impl Iterator<Item = char>) -> usize {
             .enumerate()
             .position(|(at, c)| {
                 let last = rest.get(at + 1).is_none_or(|next| next.is_whitespace());
-                c.is_whitespace() || ",]}".contains(*c) || (*c == ':' && last)
+                c.is_whitespace() || ",]}=".contains(*c) || (*c == ':' && last)
             })
             .unwrap_or(rest.len()),
     };
