@@ -4,16 +4,15 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mcpcol::pipeline::books::Account;
 use mcpcol::pipeline::{
-    BoxFuture, Build, Context, Ended, ExportError, Exported, Exporter, Id, Outcome, Outlet, Part,
-    PipelinePlan, Plan, PlannedExporter, PlannedProcessor, PlannedReceiver, Processor, Receiver,
-    Service, Stop, Vitals,
+    BoxFuture, Build, Context, Ended, ExportError, Exported, Exporter, Id, Outcome, Outlet,
+    Pipeline, Plan, Planned, PlannedExporter, PlannedProcessor, PlannedReceiver, Processor,
+    Receiver, Service, Stop, Vitals,
 };
 use mcpcol::settings::{
     BatchSettings, Delivery, Mark, Node, OnFull, QueueSettings, RetrySettings, Value,
@@ -276,43 +275,63 @@ fn node(text: &str) -> Node {
     Node { mark, value: Value::Scalar { text: text.into(), quoted: false } }
 }
 
-#[derive(Default)]
+fn planned<T: ?Sized>(name: &str, settings: &str, config: Arc<T>) -> Planned<T> {
+    Planned { id: id(name), kind: "fake", settings: node(settings), config }
+}
+
 struct Sketch(Plan);
+
+impl Default for Sketch {
+    fn default() -> Self {
+        Sketch(Plan {
+            receivers: Vec::new(),
+            processors: Vec::new(),
+            exporters: Vec::new(),
+            pipelines: Vec::new(),
+            shutdown_timeout: None,
+            telemetry: Default::default(),
+            base: ".".into(),
+        })
+    }
+}
 
 impl Sketch {
     fn receiver(mut self, name: &str, tap: &PlannedTap) -> Self {
-        let planned: Arc<dyn PlannedReceiver> = Arc::new(tap.clone());
-        self.0.receivers.push(Part { id: id(name), node: node("tap"), planned });
+        let config: Arc<dyn PlannedReceiver> = Arc::new(tap.clone());
+        self.0.receivers.push(planned(name, "tap", config));
         self
     }
 
-    fn processor(mut self, name: &str, planned: impl PlannedProcessor + 'static) -> Self {
-        let planned: Arc<dyn PlannedProcessor> = Arc::new(planned);
-        self.0.processors.push(Part { id: id(name), node: node("stage"), planned });
+    fn processor(mut self, name: &str, stage: impl PlannedProcessor + 'static) -> Self {
+        let config: Arc<dyn PlannedProcessor> = Arc::new(stage);
+        self.0.processors.push(planned(name, "stage", config));
         self
     }
 
-    fn exporter(mut self, name: &str, fake: &Fake) -> Self {
+    fn exporter(self, name: &str, fake: &Fake) -> Self {
         self.exporter_with(name, fake, "same")
     }
 
-    fn exporter_with(&mut self, name: &str, fake: &Fake, settings: &str) -> Self {
-        let planned: Arc<dyn PlannedExporter> = Arc::new(fake.clone());
-        self.0.exporters.push(Part { id: id(name), node: node(settings), planned });
-        Sketch(std::mem::take(&mut self.0))
+    fn exporter_with(mut self, name: &str, fake: &Fake, settings: &str) -> Self {
+        let config: Arc<dyn PlannedExporter> = Arc::new(fake.clone());
+        self.0.exporters.push(planned(name, settings, config));
+        Sketch(self.0)
     }
 
     fn pipeline(mut self, name: &str, from: &[&str], via: &[&str], to: &[&str]) -> Self {
-        let ids = |list: &[&str]| list.iter().map(|s| id(s)).collect();
+        let ids = |list: &[&str]| list.iter().map(|s| id(s)).collect::<Vec<_>>();
         let name = id(name);
         let signal = match name.kind.as_str() {
             "metrics" => Signal::Metrics,
             "logs" => Signal::Logs,
             _ => Signal::Traces,
         };
-        let (receivers, processors, exporters) = (ids(from), ids(via), ids(to));
-        self.0.pipelines.push(PipelinePlan { id: name, signal, receivers, processors, exporters });
-        self.0.base = PathBuf::from(".");
+        let emits = |id: &Id| self.0.processors.iter().any(|part| part.id == *id);
+        let (emitters, receivers) = ids(from).into_iter().partition(emits);
+        let (processors, exporters) = (ids(via), ids(to));
+        let id = name;
+        let pipeline = Pipeline { id, signal, receivers, emitters, processors, exporters };
+        self.0.pipelines.push(pipeline);
         self
     }
 }
@@ -782,8 +801,8 @@ async fn a_plan_that_cannot_be_built_leaves_the_old_one_running() {
     let sink = Fake::new(Does::Send);
     let mut world = World::simple(&[("sink", &sink)]).await;
     let mut bad = Sketch::default().receiver("tap", &world.tap);
-    let planned: Arc<dyn PlannedExporter> = Arc::new(Broken);
-    bad.0.exporters.push(Part { id: id("broken"), node: node("x"), planned });
+    let config: Arc<dyn PlannedExporter> = Arc::new(Broken);
+    bad.0.exporters.push(planned("broken", "x", config));
     let bad = bad.pipeline("traces", &["tap"], &[], &["broken"]);
     let error = world.service.apply(&bad.0).await.unwrap_err();
     assert!(error.to_string().contains("broken"), "{error}");
@@ -831,7 +850,7 @@ async fn a_receiver_that_ends_by_itself_ends_the_service_with_its_code() {
         &["sink"],
     );
     let (end, ended) = oneshot::channel();
-    sketch.0.receivers[0].planned = Arc::new(Running(Mutex::new(Some(Short(Some(ended))))));
+    sketch.0.receivers[0].config = Arc::new(Running(Mutex::new(Some(Short(Some(ended))))));
     let cx = Context {
         vitals: Vitals::default(),
         clock: Clock::start(),

@@ -11,7 +11,7 @@ mod delivery;
 mod id;
 mod kind;
 mod outlet;
-mod plan;
+pub mod plan;
 mod route;
 mod service;
 mod vitals;
@@ -23,6 +23,6 @@ pub use kind::{
     ProcessorConfig, ProcessorKind, ReceiverConfig, ReceiverKind, Shared,
 };
 pub use outlet::{Outlet, Target};
-pub use plan::{LogSettings, Part, PipelinePlan, Plan};
+pub use plan::{Pipeline, Plan, Planned};
 pub use service::{Context, Outcome, Service};
 pub use vitals::{Counter, Gauge, Sample, Vitals};

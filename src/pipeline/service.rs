@@ -18,7 +18,7 @@ use super::books::{Account, ExporterBooks, drops};
 use super::chain::Chain;
 use super::delivery::Delivery;
 use super::kind::{Build, Shared};
-use super::plan::{Part, PipelinePlan, Plan};
+use super::plan::{Pipeline, Plan, Planned};
 use super::route::{Branch, Route};
 use super::{
     BoxFuture, Ended, ExportError, Exported, Exporter, Id, Outlet, Processor, Receiver, Stop,
@@ -49,7 +49,7 @@ pub struct Service {
     /// The ways out of processors that emit.
     emits: BTreeMap<Id, Outlet>,
     exporters: BTreeMap<Id, (Node, Arc<Delivery>)>,
-    chains: Vec<(PipelinePlan, Arc<Chain>)>,
+    chains: Vec<(Pipeline, Arc<Chain>)>,
     timers: JoinSet<()>,
     /// Exporters that a reload took out, being drained.
     leaving: JoinSet<()>,
@@ -75,7 +75,7 @@ pub struct Outcome {
 /// Everything new of a plan, built but not yet connected.
 struct Parts {
     exporters: BTreeMap<Id, (Node, Arc<Delivery>)>,
-    chains: Vec<(PipelinePlan, Arc<Chain>)>,
+    chains: Vec<(Pipeline, Arc<Chain>)>,
     receivers: Vec<(Id, Node, Box<dyn Receiver>)>,
 }
 
@@ -169,12 +169,12 @@ impl Service {
         }
         let mut exporters = BTreeMap::new();
         for part in &plan.exporters {
-            let kept = self.exporters.get(&part.id).filter(|(node, _)| *node == part.node);
+            let kept = self.exporters.get(&part.id).filter(|(node, _)| *node == part.settings);
             let delivery = match kept {
                 Some((_, delivery)) => Arc::clone(delivery),
                 None => self.start_exporter(plan, part)?,
             };
-            exporters.insert(part.id.clone(), (part.node.clone(), delivery));
+            exporters.insert(part.id.clone(), (part.settings.clone(), delivery));
         }
         let mut chains = Vec::new();
         for pipeline in &plan.pipelines {
@@ -182,14 +182,14 @@ impl Service {
         }
         let mut receivers = Vec::new();
         for part in &plan.receivers {
-            if self.receivers.get(&part.id).is_some_and(|running| running.node == part.node) {
+            if self.receivers.get(&part.id).is_some_and(|running| running.node == part.settings) {
                 continue;
             }
             let receiver = part
-                .planned
+                .config
                 .build(&self.cx(plan, &part.id))
                 .with_context(|| format!("{}: cannot build", part.id))?;
-            receivers.push((part.id.clone(), part.node.clone(), receiver));
+            receivers.push((part.id.clone(), part.settings.clone(), receiver));
         }
         Ok(Parts { exporters, chains, receivers })
     }
@@ -197,25 +197,25 @@ impl Service {
     fn start_exporter(
         &self,
         plan: &Plan,
-        part: &Part<dyn super::PlannedExporter>,
+        part: &Planned<dyn super::PlannedExporter>,
     ) -> anyhow::Result<Arc<Delivery>> {
-        let exporter = match part.planned.build(&self.cx(plan, &part.id)) {
+        let exporter = match part.config.build(&self.cx(plan, &part.id)) {
             Ok(exporter) => exporter,
             Err(error) if self.cx.lenient => off(&part.id, &error),
             Err(error) => return Err(error.context(format!("{}: cannot build", part.id))),
         };
         let books = ExporterBooks::new(&self.cx.vitals, &part.id);
-        let settings = part.planned.delivery();
+        let settings = part.config.delivery();
         Ok(Delivery::start(part.id.clone(), exporter, settings, books, &self.cx.runtime))
     }
 
-    fn build_chain(&self, plan: &Plan, pipeline: &PipelinePlan) -> anyhow::Result<Arc<Chain>> {
+    fn build_chain(&self, plan: &Plan, pipeline: &Pipeline) -> anyhow::Result<Arc<Chain>> {
         let mut processors: Vec<(Id, Box<dyn Processor>)> = Vec::new();
         for id in &pipeline.processors {
             let part = plan.processors.iter().find(|part| part.id == *id);
             let part =
                 part.with_context(|| format!("{id}: named by {} but absent", pipeline.id))?;
-            let processor = match part.planned.build(&self.cx(plan, id)) {
+            let processor = match part.config.build(&self.cx(plan, id)) {
                 Ok(processor) => processor,
                 Err(error) if self.cx.lenient => Box::new(Closed::because(id, &error)),
                 Err(error) => return Err(error.context(format!("{id}: cannot build"))),
@@ -238,20 +238,21 @@ impl Service {
 
     /// From here on nothing can fail.
     fn connect(&mut self, plan: &Plan, parts: Parts) {
-        let branches = |id: &Id| -> Vec<Branch> {
-            let of = parts.chains.iter().filter(|(plan, _)| plan.receivers.contains(id));
-            of.map(|(plan, chain)| Branch {
+        let target = |id: &Id,
+                      named: fn(&Pipeline) -> &Vec<Id>|
+         -> Option<Box<dyn super::Target>> {
+            let fed = parts.chains.iter().filter(|(plan, _)| named(plan).contains(id));
+            let branch = |(plan, chain): &(Pipeline, Arc<Chain>)| Branch {
                 signal: plan.signal,
                 chain: Arc::clone(chain),
                 exits: plan.exporters.iter().map(|e| Arc::clone(&parts.exporters[e].1)).collect(),
-            })
-            .collect()
+            };
+            let branches = fed.map(branch).collect();
+            Some(Box::new(Route::new(&id.to_string(), branches, &self.cx.vitals)))
         };
-        let target = |id: &Id| -> Option<Box<dyn super::Target>> {
-            Some(Box::new(Route::new(&id.to_string(), branches(id), &self.cx.vitals)))
-        };
+        let received = |id: &Id| target(id, |plan| &plan.receivers);
         for (id, outlet) in &self.emits {
-            outlet.point(target(id));
+            outlet.point(target(id, |plan| &plan.emitters));
         }
         for (id, node, receiver) in parts.receivers {
             let outlet = Outlet::default();
@@ -262,12 +263,12 @@ impl Service {
             {
                 old.stop.send_replace(true);
             }
-            self.receivers[&id].outlet.point(target(&id));
+            self.receivers[&id].outlet.point(received(&id));
             self.tasks.spawn_on(async move { (id, run.await) }, &self.cx.runtime);
         }
         let wanted = |id: &Id| plan.receivers.iter().any(|part| part.id == *id);
         self.receivers.retain(|id, running| {
-            running.outlet.point(target(id));
+            running.outlet.point(received(id));
             wanted(id) || running.stop.send_replace(true)
         });
         self.chains = parts.chains;
@@ -303,7 +304,7 @@ impl Service {
         }
     }
 
-    fn accounts(&self, plans: &[PipelinePlan], sources: &[Id]) -> Vec<(String, Account)> {
+    fn accounts(&self, plans: &[Pipeline], sources: &[Id]) -> Vec<(String, Account)> {
         let account = |id: &Id, delivery: &Delivery| {
             let own = delivery.books().account();
             let mut account = Account { received: 0, ..own };
@@ -331,11 +332,11 @@ const LEAVING: Duration = Duration::from_secs(30);
 const MIN_TICK: Duration = Duration::from_millis(1);
 
 /// Ends chains upstream first: what one emits while it finishes still finds the next one open.
-fn finish_in_order(mut chains: Vec<(PipelinePlan, Arc<Chain>)>, emits: &BTreeMap<Id, Outlet>) {
+fn finish_in_order(mut chains: Vec<(Pipeline, Arc<Chain>)>, emits: &BTreeMap<Id, Outlet>) {
     while !chains.is_empty() {
-        let fed = |plan: &PipelinePlan, by: &[(PipelinePlan, Arc<Chain>)]| {
+        let fed = |plan: &Pipeline, by: &[(Pipeline, Arc<Chain>)]| {
             by.iter().any(|(other, _)| {
-                other.id != plan.id && other.processors.iter().any(|id| plan.receivers.contains(id))
+                other.id != plan.id && other.processors.iter().any(|id| plan.emitters.contains(id))
             })
         };
         let next = chains.iter().position(|(plan, _)| !fed(plan, &chains)).unwrap_or(0);

@@ -15,7 +15,7 @@ const QUOTED: usize = 40;
 pub(super) struct Fault<'a> {
     cause: Cause,
     message: String,
-    spot: Option<Spot<'a>>,
+    spot: Option<Box<Spot<'a>>>,
 }
 
 /// What kind of error it is.
@@ -78,7 +78,7 @@ impl<'a> Fault<'a> {
     pub(super) fn at_mark(mut self, mark: &Mark, node: &'a Node) -> Self {
         if self.spot.is_none() {
             let mark = mark.clone();
-            self.spot = Some(Spot { mark, node, parent: None, steps: Vec::new() });
+            self.spot = Some(Box::new(Spot { mark, node, parent: None, steps: Vec::new() }));
         }
         self
     }
@@ -104,7 +104,7 @@ impl<'a> Fault<'a> {
 
     pub(super) fn into_parts(self, root: &'a Node) -> (Cause, String, Spot<'a>) {
         let here = Spot { mark: root.mark.clone(), node: root, parent: None, steps: Vec::new() };
-        (self.cause, self.message, self.spot.unwrap_or(here))
+        (self.cause, self.message, self.spot.map_or(here, |spot| *spot))
     }
 }
 

@@ -225,7 +225,6 @@ fn secrets_are_not_quoted() {
     struct Odd;
     #[derive(Debug, Deserialize)]
     #[serde(rename = "Secret")]
-    #[expect(dead_code, reason = "read to fail")]
     struct Strict(Odd);
     impl TryFrom<String> for Odd {
         type Error = String;
