@@ -1,5 +1,7 @@
 //! Configurations as users write them, good and bad, against a small set of test components.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
+
 #[path = "config/kinds.rs"]
 mod kinds;
 
@@ -104,6 +106,10 @@ fn a_good_file_becomes_a_plan_without_a_word() {
     assert_eq!(ids(&plan.pipelines[1].receivers), ["otlp"]);
     assert_eq!(plan.exporters.len(), 2);
     assert_eq!(plan.exporters[1].kind, "otlp_grpc");
+    let telemetry = plan.telemetry;
+    assert_eq!(telemetry.logs.level, Some(mcpcol::pipeline::plan::LogLevel::Warn));
+    assert_eq!(telemetry.metrics.readers.unwrap()[0].pull.exporter.prometheus.port, 8889);
+    assert_eq!(telemetry.resource["service.name"], "here");
     let again = good(&Sources { config: vec!["tests/data/config/good.yaml".into()], set: vec![] });
     assert_eq!(plan.exporters[1].settings, again.exporters[1].settings);
 }

@@ -40,6 +40,14 @@ pub fn nearest_name<'a>(
         .map(|(_, name)| name)
 }
 
+/// The proposal as messages have it, with a space before it; empty if no name is near.
+pub fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    match nearest_name(written, known) {
+        Some(name) => format!(" did you mean `{name}`?"),
+        None => String::new(),
+    }
+}
+
 /// Edits that turn `a` into `b`: letters put in, left out or replaced, neighbours swapped (the
 /// optimal string alignment distance).
 fn distance(a: &str, b: &str) -> usize {

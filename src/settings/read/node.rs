@@ -184,9 +184,12 @@ impl<'a> Deserializer<'a> for Reader<'a> {
         self.deserialize_str(visitor)
     }
 
-    /// An empty value is tried as the inner type: `batch:` switches batching on with its defaults,
-    /// `limit:` counts as not written.
+    /// An empty value is tried as the inner type first: `batch:` switches batching on with its
+    /// defaults, `limit:` is `None`.
     fn deserialize_option<V: Visitor<'a>>(self, visitor: V) -> Outcome<'a, V::Value> {
+        if self.left_out.is_none(self.node) {
+            return visitor.visit_none();
+        }
         visitor.visit_some(self)
     }
 

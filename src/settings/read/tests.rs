@@ -108,6 +108,24 @@ fn an_empty_value_is_the_default() {
 }
 
 #[test]
+fn a_field_can_tell_an_empty_value_from_none_at_all() {
+    #[derive(Debug, Deserialize)]
+    struct Keys {
+        #[serde(default, deserialize_with = "written")]
+        key: Option<String>,
+        #[serde(default)]
+        list: Vec<Option<u8>>,
+    }
+    fn written<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+        Ok(Some(Option::deserialize(d)?.unwrap_or_default()))
+    }
+    assert_eq!(good::<Keys>("{key: }").key.as_deref(), Some(""));
+    assert_eq!(good::<Keys>("{}").key, None);
+    assert_eq!(good::<Keys>("{list: [1, ~]}").list, [Some(1), None]);
+    assert_eq!(good::<Option<u8>>("~"), None);
+}
+
+#[test]
 fn all_problems_of_a_section_are_reported_in_one_go() {
     assert_eq!(
         bad::<Server>(
@@ -154,7 +172,7 @@ fn what_is_missing_is_reported_once_and_only_if_nothing_else_explains_it() {
     );
     assert_eq!(
         bad::<Route>("path: /a\nupstream:\n"),
-        ["1:1 x: `upstream` is empty and has no default"]
+        ["2:1 x::upstream: is empty and has no default"]
     );
     assert_eq!(bad::<Route>(""), ["1:1 x: `path` is missing"]);
 }
