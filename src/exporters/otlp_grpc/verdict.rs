@@ -53,7 +53,8 @@ pub(super) fn unreachable(error: &(dyn Error + 'static), secure: bool) -> Export
             Some(status) => status.message().to_owned(),
             None => error.to_string(),
         };
-        if !why.contains(&text) {
+        // What tonic calls every failure says nothing.
+        if !why.contains(&text) && text != "transport error" {
             why.push_str(if why.is_empty() { "" } else { ": " });
             why.push_str(&text);
         }
@@ -63,14 +64,17 @@ pub(super) fn unreachable(error: &(dyn Error + 'static), secure: bool) -> Export
     ExportError::Retry { after: None, why: words(&why) + hint }
 }
 
+/// How a TLS server's refusal of plaintext looks from here; which of them is a race.
+const BROKEN_OFF: &[&str] = &["invalid size", "broken pipe", "Broken pipe", "reset by peer"];
+
 /// What to change when both sides disagree about TLS: the errors themselves never say.
 fn hint(why: &str, secure: bool) -> &'static str {
     if secure && why.contains("InvalidContentType") {
         "; the server does not speak TLS: add `tls.insecure: true` or write the endpoint with http://"
     } else if secure && why.contains("UnknownIssuer") {
         "; add the server's authority as `tls.ca_file`"
-    } else if !secure && (why.contains("invalid size") || why.contains("invalid compression")) {
-        "; the server may want TLS: remove `tls.insecure` or write the endpoint with https://"
+    } else if !secure && BROKEN_OFF.iter().any(|broken| why.contains(broken)) {
+        "; if the server wants TLS, remove `tls.insecure` or write the endpoint with https://"
     } else {
         ""
     }
