@@ -115,7 +115,8 @@ impl Output {
             out.push('\n');
             self.block(span, &common, &mut names, &mut out);
         }
-        writeln!(out, "\n{:#?}", self.counts).unwrap();
+        let counts = format!("\n{:#?}\n", self.counts);
+        out.extend(counts.split_inclusive('\n').filter(|line| !line.ends_with(": 0,\n")));
         out
     }
 
