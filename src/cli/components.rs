@@ -11,7 +11,7 @@ use crate::telemetry::Signal;
 
 /// List the receivers, processors and exporters of this build
 #[derive(Args, Clone, Debug)]
-pub struct Components {
+pub(super) struct Components {
     /// How to write it
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -35,7 +35,7 @@ struct Row {
 
 impl Components {
     /// Writes the list on stdout.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Registries { receivers, processors, exporters } = Registries::builtin();
         let mut rows: Vec<Row> = receivers.iter().map(row).collect();
         rows.extend(processors.iter().map(row));

@@ -4,18 +4,19 @@ use std::io::{IsTerminal, Write, stderr};
 
 use clap::Args;
 
-use crate::config::{Sources, render};
+use crate::config::{self, Options, Sources, render};
+use crate::pipeline::Plan;
 use crate::settings::Problems;
 
 /// Where the configuration is.
 #[derive(Args, Clone, Debug, Default)]
-pub struct ConfigArgs {
+pub(super) struct ConfigArgs {
     /// Configuration file; repeat to merge. Also `file:PATH` and `yaml:TEXT`
     #[arg(long, value_name = "FILE", env = "MCPCOL_CONFIG", hide_env_values = true)]
-    pub config: Vec<String>,
+    pub(super) config: Vec<String>,
     /// Override one value, such as `exporters::debug::verbosity=detailed`; applied last
     #[arg(long, value_name = "PATH=VALUE")]
-    pub set: Vec<String>,
+    pub(super) set: Vec<String>,
 }
 
 impl From<ConfigArgs> for Sources {
@@ -25,8 +26,15 @@ impl From<ConfigArgs> for Sources {
 }
 
 /// Says problems on stderr, in colour on a terminal that wants it (<https://no-color.org>).
-pub fn say(problems: &Problems) -> std::io::Result<()> {
+pub(super) fn say(problems: &Problems) -> std::io::Result<()> {
     let colour =
         stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     stderr().write_all(render(problems, colour).as_bytes())
+}
+
+/// Loads a configuration and says what is wrong with it; `None` if that forbids starting.
+pub(super) fn load(sources: &Sources, options: &Options<'_>) -> std::io::Result<Option<Plan>> {
+    let (plan, problems) = config::load(sources, options);
+    say(&problems)?;
+    Ok(plan)
 }

@@ -15,7 +15,7 @@ use crate::processors::digest::read_key_file;
 
 /// Print the digest of a JSON text, as the digest processor makes it
 #[derive(Debug, clap::Args)]
-pub struct Digest {
+pub(super) struct Digest {
     /// Print the canonical form (RFC 8785) instead of its digest
     #[arg(long)]
     canonical: bool,
@@ -41,7 +41,7 @@ fn modes() -> impl clap::builder::TypedValueParser<Value = Mode> {
 
 impl Digest {
     /// Reads, prints, and returns the exit code: 1 for a text that has no digest.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let (out, err) = (&mut io::stdout().lock(), &mut io::stderr().lock());
         let printed = match self.file.as_deref().filter(|file| file.as_os_str() != "-") {
             None => self.print(io::stdin().lock(), out, err)?,

@@ -11,7 +11,7 @@ use crate::config::{Options, Tree, redacted, written};
 
 /// Print the merged and expanded configuration, without secrets
 #[derive(Args, Clone, Debug)]
-pub struct PrintConfig {
+pub(super) struct PrintConfig {
     #[command(flatten)]
     config: ConfigArgs,
     /// How to write it
@@ -28,7 +28,7 @@ enum Format {
 
 impl PrintConfig {
     /// Exit code 1 if a source cannot be read or a reference stands for nothing.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let (root, problems) = written(&self.config.into(), &Options::default());
         say(&problems)?;
         let Some(root) = root.filter(|_| !problems.fatal()) else { return Ok(ExitCode::FAILURE) };
