@@ -11,13 +11,14 @@ use std::fs;
 use std::path::Path;
 
 use kinds::REGISTRIES;
-use mcpcol::config::{Options, Sources, Tree, load, redacted, render, written};
+use mcpcol::config::{Options, Registries, Sources, Tree, load, redacted, render, written};
 use mcpcol::pipeline::Plan;
 use mcpcol::settings::{Node, Problems, Severity};
 
 /// The environment of all tests here.
 fn environment(name: &str) -> Option<OsString> {
     let value = match name {
+        "MCPCOL_DIGEST_KEY" => return Some("ab".repeat(32).into()),
         "PORT" => "8080",
         "ZEROS" => "0123",
         "EMPTY" => "",
@@ -112,6 +113,17 @@ fn a_good_file_becomes_a_plan_without_a_word() {
     assert_eq!(telemetry.resource["service.name"], "here");
     let again = good(&Sources { config: vec!["tests/data/config/good.yaml".into()], set: vec![] });
     assert_eq!(plan.exporters[1].settings, again.exporters[1].settings);
+}
+
+#[test]
+fn every_example_loads_with_the_components_of_this_build() {
+    for entry in fs::read_dir("pipelines").unwrap() {
+        let path = entry.unwrap().path();
+        let sources = Sources { config: vec![path.display().to_string()], set: vec![] };
+        let options = Options { registries: Registries::builtin(), ..options() };
+        let (plan, problems) = load(&sources, &options);
+        assert!(plan.is_some(), "{}", render(&problems, false));
+    }
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub struct Budget {
 impl Default for Budget {
     /// Far above any configuration that people write, far below what would hurt.
     fn default() -> Self {
-        Budget { nodes: 100_000, bytes: 8 << 20 }
+        Budget { nodes: 30_000, bytes: 8 << 20 }
     }
 }
 

@@ -37,7 +37,7 @@ impl<'a> Reader<'a> {
     fn unfit(self, accepted: &str) -> Fault<'a> {
         let found = match &self.node.value {
             Value::Null => return Fault::new(Cause::Empty, accepted),
-            Value::Scalar { text, .. } if text.is_empty() => {
+            Value::Scalar { text, quoted: false } if text.is_empty() => {
                 return Fault::new(Cause::Empty, accepted);
             }
             Value::Scalar { .. } if self.secret => "a text".into(),
@@ -247,7 +247,7 @@ impl<'a> Deserializer<'a> for Reader<'a> {
         visitor: V,
     ) -> Outcome<'a, V::Value> {
         let variant = match &self.node.value {
-            Value::Scalar { text, .. } if !text.is_empty() => {
+            Value::Scalar { text, quoted } if *quoted || !text.is_empty() => {
                 Variant { name: text, reader: self, data: None }
             }
             Value::Map(entries) if entries.len() == 1 => {

@@ -60,6 +60,7 @@ struct Server {
 #[serde(rename_all = "lowercase")]
 enum Mode {
     #[default]
+    #[serde(alias = "")]
     Plain,
     Ttl(Duration),
     Limits {
@@ -96,6 +97,7 @@ fn every_type_is_read() {
     assert_eq!(server.mode, Mode::Ttl(Duration::secs(2)));
     assert_eq!(good::<Server>("mode: {limits: {soft: 1}}").mode, Mode::Limits { soft: 1, hard: 0 });
     assert_eq!(good::<Server>("mode: plain").mode, Mode::Plain);
+    assert_eq!(good::<Server>("mode: ''").mode, Mode::Plain);
 }
 
 #[test]
