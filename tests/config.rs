@@ -447,3 +447,46 @@ fn colour_and_control_characters_do_not_reach_where_they_should_not() {
     assert!(!render(&problems, false).contains('\u{1b}'));
     assert!(render(&problems, true).contains("\u{1b}[1;31merror"));
 }
+
+/// The binary's exit code, stdout and stderr.
+fn mcpcol(args: &[&str]) -> (Option<i32>, String, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_mcpcol"))
+        .args(args)
+        .env_clear()
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn validate_is_silent_on_a_good_file_and_says_the_rest_on_stderr() {
+    let file = "pipelines/stdio-file.yaml";
+    assert_eq!(mcpcol(&["validate", "--config", file]), (Some(0), String::new(), String::new()));
+
+    let unused = "yaml:exporters: {debug/unused: {}}";
+    let (code, out, err) = mcpcol(&["validate", "--config", file, "--config", unused]);
+    assert_eq!((code, out.as_str()), (Some(0), ""));
+    assert!(err.ends_with("\n1 warning\n"), "{err}");
+
+    let (code, out, err) = mcpcol(&["validate", "--config", file, "--set", "exporters.debgu=1"]);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.starts_with("--set:1:11: error: exporters::debgu: unknown exporter"), "{err}");
+}
+
+#[test]
+fn components_and_print_config_write_json_too() {
+    let (code, out, _) = mcpcol(&["components", "--format", "json"]);
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&out).unwrap();
+    assert_eq!(code, Some(0));
+    assert!(rows.iter().any(|row| row["name"] == "mcp_stdio" && row["kind"] == "receiver"));
+
+    let source = "yaml:exporters: {debug: {token: abc, wait: 1s}}";
+    let (code, out, _) = mcpcol(&["print-config", "--config", source, "--format", "json"]);
+    assert_eq!(code, Some(0));
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(value["exporters"]["debug"]["token"], "[REDACTED]");
+    assert_eq!(value["exporters"]["debug"]["wait"], "1s");
+    let missing = mcpcol(&["print-config", "--config", "yaml:a: '${env:NOPE}'"]);
+    assert_eq!((missing.0, missing.1.as_str()), (Some(1), ""));
+}
