@@ -4,6 +4,8 @@
 //! against the recordings by hand; `UPDATE_GOLDEN=1` writes them anew, and then they are to be read
 //! again. Nothing here starts a process or reads a clock.
 
+#![expect(clippy::unwrap_used, reason = "a test tells what is wrong by failing")]
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::path::PathBuf;

@@ -194,6 +194,25 @@ fn when_the_server_is_gone_calls_in_flight_fail() {
 }
 
 #[test]
+fn the_last_words_of_a_dying_server_are_heard() {
+    let mut tap = Tap::new();
+    tap.call(1);
+    tap.session.bytes(S, br#"{"id":1,"result":{}}"#, tap.now);
+    tap.end();
+    assert_eq!(tap.outcomes(), pairs(&[("1", "ok")]));
+}
+
+#[test]
+fn a_client_that_leaves_because_the_server_did_cancels_nothing() {
+    let mut tap = Tap::new();
+    tap.call(1);
+    tap.session.eof(S, tap.now);
+    tap.session.eof(C, tap.now);
+    tap.end();
+    assert_eq!(tap.outcomes(), pairs(&[("1", "server_gone")]));
+}
+
+#[test]
 fn when_the_client_left_first_its_calls_are_cancelled() {
     let mut tap = Tap::new();
     tap.call(1).call(2);
