@@ -385,6 +385,34 @@ mod tests {
     }
 
     #[test]
+    fn settings_that_cannot_work_are_refused() {
+        let problems = super::super::problems::<Config>;
+        assert_eq!(problems(serde_json::json!({ "path": "a.jsonl" })), [""; 0]);
+        assert_eq!(problems(serde_json::json!({})), ["file::path: is required: the file to write"]);
+        let all = problems(serde_json::json!({
+            "path": "/dev/stdout",
+            "format": "proto",
+            "compression": "zstd",
+            "mode": "rw",
+            "flush_interval": "1s",
+            "rotation": { "max_days": 3, "max_backups": 0 },
+        }));
+        let fields: Vec<_> = all.iter().map(|p| p.split(": ").next().unwrap()).collect();
+        assert_eq!(
+            fields,
+            [
+                "file::path",
+                "file::format",
+                "file::mode",
+                "file::compression",
+                "file::rotation::max_days",
+                "warning",
+                "file::rotation::max_backups",
+            ]
+        );
+    }
+
+    #[test]
     fn permissions_are_octal() {
         let of = |mode: &str| Config { mode: Some(mode.to_owned()), ..Config::default() }.mode();
         assert_eq!(of("0640"), Some(0o640));

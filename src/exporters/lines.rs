@@ -88,6 +88,7 @@ fn json_line(telemetry: &Telemetry) -> Vec<u8> {
 pub(super) mod tests {
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
     use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
     use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 
@@ -111,7 +112,7 @@ pub(super) mod tests {
     impl Sink for Held {
         fn write(&mut self, lines: &[u8]) -> Result<(), ExportError> {
             self.entered.send(()).unwrap();
-            self.allowed.recv().unwrap();
+            self.allowed.recv_timeout(Duration::from_secs(20)).unwrap();
             self.written.lock().unwrap().extend_from_slice(lines);
             Ok(())
         }

@@ -241,7 +241,13 @@ async fn a_partial_success_counts_what_was_rejected_and_no_more_than_was_sent() 
 
 #[tokio::test]
 async fn a_response_that_is_too_large_or_unreadable_rejects() {
-    for response in [vec![0x0a; 5 << 20], vec![0xff; 3]] {
+    // The sink compresses: one of the two is small on the wire and grows, the other is large there too.
+    let mut state = 1u32;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    for response in [vec![0x0a; 5 << 20], noise.take(5 << 20).collect(), vec![0xff; 3]] {
         let response = Bytes::from(response);
         let error = export_to(&Sink::answering(move || Ok(response.clone()))).await.unwrap_err();
         assert!(matches!(error, ExportError::Reject { .. }), "{error:?}");
@@ -302,6 +308,7 @@ async fn a_backend_that_never_answers_is_left_by_dropping_the_attempt() {
         tokio::select! {
             result = exporter.export(&spans) => panic!("nobody answered: {result:?}"),
             accepted = listener.accept() => held.push(accepted.unwrap()),
+            () = tokio::time::sleep(Duration::from_secs(20)) => panic!("it waits on the old one"),
         }
     }
     assert_ne!(held[0].1, held[1].1);

@@ -179,3 +179,13 @@ fn the_default_is_the_collectors() {
     assert_eq!(config.verbosity, Verbosity::Basic);
     assert!(!config.delivery().queue.enabled);
 }
+
+#[test]
+fn the_collectors_settings_load() {
+    let problems = crate::exporters::problems::<Config>;
+    let fine = serde_json::json!({ "verbosity": "detailed", "sending_queue": { "enabled": true } });
+    assert_eq!(problems(fine), [""; 0]);
+    let all = problems(serde_json::json!({ "sampling_initial": 5, "output_paths": ["stdout"] }));
+    assert!(all[0].starts_with("debug::output_paths: debug writes to stderr"), "{all:?}");
+    assert!(all[1].starts_with("warning: debug::sampling_initial: has no effect"), "{all:?}");
+}

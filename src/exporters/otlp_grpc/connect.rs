@@ -38,8 +38,7 @@ pub(super) fn endpoint(config: &Config, base: &Path) -> anyhow::Result<tonic::tr
     let mut made = tonic::transport::Endpoint::from_shared(uri)?
         .user_agent(agent)?
         .connect_timeout(CONNECT_TIMEOUT);
-    if let Some(authority) = &config.authority {
-        let origin: Uri = format!("{scheme}://{authority}").parse().context("authority")?;
+    if let Some(origin) = origin(scheme, config.authority.as_deref())? {
         made = made.origin(origin);
     }
     if let Some(keepalive) = config.keepalive {
@@ -49,6 +48,15 @@ pub(super) fn endpoint(config: &Config, base: &Path) -> anyhow::Result<tonic::tr
             .keep_alive_while_idle(keepalive.permit_without_stream);
     }
     if tls { with_tls(made, &config.tls, base) } else { Ok(made) }
+}
+
+/// What requests name as their server, where it is not the endpoint.
+pub(super) fn origin(scheme: &str, authority: Option<&str>) -> anyhow::Result<Option<Uri>> {
+    let Some(authority) = authority.filter(|authority| !authority.is_empty()) else {
+        return Ok(None);
+    };
+    let uri = format!("{scheme}://{authority}").parse().context("authority")?;
+    Ok(Some(uri))
 }
 
 fn with_tls(

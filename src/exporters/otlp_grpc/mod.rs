@@ -15,6 +15,8 @@
 
 mod codec;
 mod connect;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 use std::path::PathBuf;
@@ -105,6 +107,12 @@ impl ExporterConfig for Config {
         match Endpoint::parse(&self.endpoint) {
             Err(why) => report.error("endpoint", why),
             Ok(endpoint) => self.check_connection(&endpoint, report),
+        }
+        if connect::origin("https", self.authority.as_deref()).is_err() {
+            report.error("authority", "is not a host, with or without a port");
+        }
+        if self.user_agent.iter().any(|agent| agent.contains(|c: char| !(' '..='~').contains(&c))) {
+            report.error("user_agent", "has characters that a header cannot carry");
         }
         if self.auth.is_some() {
             report.error("auth", "is not supported; write the credentials in `headers`");
