@@ -2,7 +2,11 @@
 
 use std::ops::Range;
 
-use super::{Error, ErrorKind, MAX_DEPTH, Result, Text};
+use super::text::{Shape, Text};
+use super::{Error, ErrorKind, MAX_DEPTH, Result};
+
+/// How far a string is looked at byte by byte, in bytes, before it is searched.
+const SHORT: usize = 48;
 
 /// The kind of the next value, told by its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,9 +118,10 @@ impl<'a> Reader<'a> {
             return Err(self.wrong_kind());
         }
         let start = self.pos + 1;
-        let (end, escaped) = self.string_end(start)?;
+        let (end, shape) = self.string_end(start)?;
+        let quoted = &self.buf[self.pos..=end];
         self.pos = end + 1;
-        Ok(Text::new(&self.buf[start..end], start, escaped))
+        Ok(Text::new(quoted, start, shape))
     }
 
     /// The next value, which must be a number by the grammar of RFC 8259 section 6, as written.
@@ -262,15 +267,24 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    /// The closing quote of the string whose first byte is at `start`, and whether it has escapes.
-    fn string_end(&self, start: usize) -> Result<(usize, bool)> {
+    /// The closing quote of the string whose first byte is at `start`, and what was seen on the way.
+    fn string_end(&self, start: usize) -> Result<(usize, Shape)> {
         let mut at = start;
-        let mut escaped = false;
+        // Most strings are short and plain: looking at each byte is then cheaper than a search.
+        while let Some(b) = self.buf.get(at) {
+            match b {
+                b'"' => return Ok((at, Shape::Plain)),
+                b'\\' | 0..=0x1f | 0x80.. => break,
+                _ if at - start >= SHORT => break,
+                _ => at += 1,
+            }
+        }
+        let mut shape = Shape::Raw;
         while let Some(i) = memchr::memchr2(b'"', b'\\', &self.buf[at.min(self.buf.len())..]) {
             if self.buf[at + i] == b'"' {
-                return Ok((at + i, escaped));
+                return Ok((at + i, shape));
             }
-            escaped = true;
+            shape = Shape::Escaped;
             at += i + 2;
         }
         Err(Error { kind: ErrorKind::Eof, at: self.buf.len() })
