@@ -22,8 +22,12 @@ use tokio::signal::unix::{SignalKind, signal};
 const LABELS: [&str; 2] = ["to_server", "to_client"];
 
 fn main() -> anyhow::Result<()> {
+    run(std::env::args_os().skip(1))
+}
+
+/// The bench calls this too: its children are itself.
+pub(crate) fn run(mut args: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
     let mut settings = HashMap::new();
-    let mut args = std::env::args_os().skip(1);
     while args.next().as_deref() == Some("--set".as_ref()) {
         let field = args.next().unwrap_or_default().into_string().unwrap_or_default();
         let (name, value) = field.split_once('=').unwrap_or_default();
@@ -34,7 +38,7 @@ fn main() -> anyhow::Result<()> {
         Ok(tap) => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?
-            .block_on(run(tap, &settings))?,
+            .block_on(until_the_end(tap, &settings))?,
         Err(error) => {
             std::io::stderr().write_all(format!("bare_tap: {error}\n").as_bytes())?;
             error.exit_code
@@ -58,7 +62,7 @@ fn config(settings: &HashMap<String, String>) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-async fn run(tap: Tap, settings: &HashMap<String, String>) -> anyhow::Result<i32> {
+async fn until_the_end(tap: Tap, settings: &HashMap<String, String>) -> anyhow::Result<i32> {
     let (vitals, counts) = (Vitals::default(), Arc::default());
     let cx = Build {
         id: &Id { kind: "mcp_stdio".into(), name: None },
@@ -150,24 +154,21 @@ impl Observe for Watch {
                 std::thread::park();
             },
             "panic" => panic!("asked for"),
+            "none" => return,
             _ => {}
         }
         let mut partial = std::mem::take(&mut self.partial[way as usize]);
         let (mut lines, mut early) = (0, 0);
-        for piece in chunk.split_inclusive(|&b| b == b'\n') {
-            if !piece.ends_with(b"\n") {
-                partial.extend_from_slice(piece);
-                continue;
-            }
+        let mut rest = chunk;
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            let (line, after) = rest.split_at(end + 1);
+            rest = after;
+            partial.extend_from_slice(if partial.is_empty() { &[] } else { line });
             lines += 1;
-            early += if partial.is_empty() {
-                self.line(way, piece)
-            } else {
-                partial.extend_from_slice(piece);
-                self.line(way, &partial)
-            };
+            early += self.line(way, if partial.is_empty() { line } else { &partial });
             partial.clear();
         }
+        partial.extend_from_slice(rest);
         self.partial[way as usize] = partial;
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.bytes[way as usize] += chunk.len() as u64;
