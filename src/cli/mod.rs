@@ -1,1 +1,86 @@
-//! cli
+//! The command line: parse, load, build, run, drain, exit code. One file a subcommand.
+//!
+//! stdout is data and stderr is talk, in every subcommand; only this room prints.
+
+mod builtin;
+mod completion;
+mod components;
+mod config_args;
+mod demo;
+mod digest;
+mod logging;
+mod print_config;
+mod run;
+mod runtime;
+mod state;
+mod stdio;
+mod table;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The OpenTelemetry Collector for MCP: taps the traffic between AI agents and their tool servers and
+/// turns every exchange into a span.
+#[derive(Parser)]
+#[command(name = "mcpcol", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  mcpcol demo                                        a real server behind the tap, in seconds
+  mcpcol stdio -- npx -y @scope/mcp-server .         wrap one stdio server (agents' mcp.json)
+  mcpcol validate --config pipelines/stdio-file.yaml all problems of a config at once
+  mcpcol run --config pipelines/stdio-otlp.yaml      run pipelines until SIGTERM";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the pipelines of a configuration until SIGTERM; SIGHUP reloads it
+    Run(run::Run),
+    /// Wrap one stdio MCP server: what goes into an agent's mcp.json
+    Stdio(stdio::Stdio),
+    /// A real MCP server behind the tap, a client that drives it, and the spans
+    Demo(demo::Demo),
+    /// Check a configuration: all problems at once
+    Validate(validate::Validate),
+    /// List the components of this build
+    Components(components::Components),
+    /// Print a configuration as it is after merging and expansion, secrets hidden
+    PrintConfig(print_config::PrintConfig),
+    /// Print the digest of a JSON text, as the digest processor makes it
+    Digest(digest::Digest),
+    /// Print a shell's completion script
+    Completion(completion::Completion),
+    /// The demo's MCP server (what the demo wraps)
+    #[command(hide = true)]
+    DemoServer,
+}
+
+/// Runs the program; the exit code is the process's.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(run) => run.run(),
+        Command::Stdio(stdio) => stdio.run(),
+        Command::Demo(demo) => demo.run(),
+        Command::Validate(validate) => validate.run(),
+        Command::Components(components) => components.run(),
+        Command::PrintConfig(print_config) => print_config.run(),
+        Command::Digest(digest) => digest.run(),
+        Command::Completion(completion) => completion.run(),
+        Command::DemoServer => demo::serve(),
+    };
+    result.unwrap_or_else(|error| {
+        say(&format!("mcpcol: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+/// One line to the user. Whoever closed stderr does not want to know.
+fn say(line: &str) {
+    use std::io::Write;
+    drop(writeln!(std::io::stderr(), "{line}"));
+}

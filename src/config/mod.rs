@@ -1,1 +1,111 @@
-//! config
+//! From what the user wrote to a checked plan: sources are read and merged, references expanded,
+//! components read by their own kinds, pipelines put together.
+//!
+//! Every step adds to one list of problems and goes on as far as it can, so that a configuration is
+//! reported whole. Nothing is opened, bound or started here.
+
+mod components;
+mod elsewhere;
+mod expand;
+mod pipelines;
+mod redact;
+mod render;
+mod service;
+mod sources;
+
+use std::ffi::OsString;
+
+use crate::pipeline::{ExporterKind, Plan, ProcessorKind, ReceiverKind};
+use crate::settings::{Node, Problems, Severity};
+
+pub use components::Kind;
+pub use redact::{Tree, redacted};
+pub use render::render;
+pub use sources::Sources;
+
+use expand::Expanded;
+use sources::Gathered;
+
+/// The kinds of component that a configuration may name.
+#[derive(Clone, Copy)]
+pub struct Registries {
+    /// What may stand under `receivers`.
+    pub receivers: &'static [ReceiverKind],
+    /// What may stand under `processors`.
+    pub processors: &'static [ProcessorKind],
+    /// What may stand under `exporters`.
+    pub exporters: &'static [ExporterKind],
+}
+
+impl Registries {
+    /// All that this build has.
+    pub fn builtin() -> Self {
+        Registries {
+            receivers: crate::receivers::RECEIVERS,
+            processors: crate::processors::PROCESSORS,
+            exporters: crate::exporters::EXPORTERS,
+        }
+    }
+}
+
+/// What a configuration is read against.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// The known kinds.
+    pub registries: Registries,
+    /// The environment that `${env:X}` refers to.
+    pub env: &'a dyn Fn(&str) -> Option<OsString>,
+    /// What is missing around the configuration (a variable, a secret, a TLS file) is a warning: a
+    /// stdio tap starts without that part. A reference to it becomes an empty text.
+    pub lenient_env: bool,
+    /// stdout carries MCP, so no exporter may write there. Always so with an `mcp_stdio` receiver.
+    pub stdout_is_mcp: bool,
+}
+
+impl Default for Options<'_> {
+    /// This build's components, the process's environment, and no leniency: what `run` wants.
+    fn default() -> Self {
+        Options {
+            registries: Registries::builtin(),
+            env: &|name| std::env::var_os(name),
+            lenient_env: false,
+            stdout_is_mcp: false,
+        }
+    }
+}
+
+/// Reads and checks a configuration: all that `run` does up to binding sockets. A plan comes back if
+/// nothing forbids starting; warnings may come with it.
+pub fn load(sources: &Sources, options: &Options<'_>) -> (Option<Plan>, Problems) {
+    let mut problems = Problems::default();
+    let mut gathered = sources::gather(sources, &mut problems);
+    let plan = gathered.root.take().and_then(|mut root| {
+        let expanded = expand::expand(&mut root, &mut gathered, options, &mut problems);
+        service::plan(&root, &gathered.base, &expanded, options, &mut problems)
+    });
+    let problems = finish(problems, &gathered, options);
+    (plan.filter(|_| !problems.fatal()), problems)
+}
+
+/// The configuration as it stands after merging and expansion, for `print-config`: nothing else is
+/// checked.
+pub fn written(sources: &Sources, options: &Options<'_>) -> (Option<Node>, Problems) {
+    let mut problems = Problems::default();
+    let mut gathered = sources::gather(sources, &mut problems);
+    let root = gathered.root.take().map(|mut root| {
+        let _: Expanded = expand::expand(&mut root, &mut gathered, options, &mut problems);
+        root
+    });
+    (root, finish(problems, &gathered, options))
+}
+
+fn finish(mut problems: Problems, gathered: &Gathered, options: &Options<'_>) -> Problems {
+    for problem in &mut problems.0 {
+        if options.lenient_env && problem.severity == Severity::Unready {
+            problem.severity = Severity::Warning;
+        }
+        problem.source = problem.mark.as_ref().and_then(|mark| gathered.shown_line(mark));
+    }
+    render::sort(&mut problems);
+    problems
+}

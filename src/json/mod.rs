@@ -58,3 +58,6 @@ pub enum ErrorKind {
 }
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+#[cfg(test)]
+mod tests;

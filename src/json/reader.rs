@@ -92,6 +92,9 @@ impl<'a> Reader<'a> {
         if !self.member(b'}')? {
             return Ok(None);
         }
+        if self.byte()? != b'"' {
+            return Err(self.error(ErrorKind::Unexpected));
+        }
         let key = self.text()?;
         if self.byte()? != b':' {
             return Err(self.error(ErrorKind::Unexpected));
@@ -311,7 +314,11 @@ impl<'a> Reader<'a> {
         Error { kind, at: self.pos }
     }
 
-    fn wrong_kind(&self) -> Error {
-        self.error(ErrorKind::WrongKind)
+    /// What stands here is a value of another kind, or no value at all.
+    fn wrong_kind(&mut self) -> Error {
+        match self.peek() {
+            Ok(_) => self.error(ErrorKind::WrongKind),
+            Err(error) => error,
+        }
     }
 }

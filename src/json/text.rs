@@ -35,7 +35,8 @@ impl<'a> Text<'a> {
     /// Whether this string, unescaped, is `name`. Never fails: a malformed string equals nothing.
     pub fn is(&self, name: &str) -> bool {
         if self.escaped {
-            self.decode().is_ok_and(|s| s == name)
+            // No escape stands for less than a sixth of its length, so a huge key costs nothing here.
+            self.raw.len() <= name.len() * 6 && self.decode().is_ok_and(|s| s == name)
         } else {
             self.raw == name.as_bytes()
         }
@@ -44,7 +45,9 @@ impl<'a> Text<'a> {
     /// The string, strictly: UTF-8, no raw control characters (RFC 8259 section 7), known escapes,
     /// surrogates in pairs. Borrows when there is nothing to unescape.
     pub fn decode(&self) -> Result<Cow<'a, str>> {
-        if let Some(i) = self.raw.iter().position(|b| *b < 0x20) {
+        // The fold has no early exit, so it runs at memory speed; the place is looked for only if bad.
+        if self.raw.iter().fold(u8::MAX, |least, b| least.min(*b)) < 0x20 {
+            let i = self.raw.iter().position(|b| *b < 0x20).unwrap_or(0);
             return Err(self.error(ErrorKind::BadString, i));
         }
         let text = std::str::from_utf8(self.raw)
@@ -65,8 +68,8 @@ impl<'a> Text<'a> {
         Ok(Cow::Owned(out))
     }
 
-    /// The string for people: whatever is malformed becomes U+FFFD. At most `max` bytes, cut at a
-    /// character boundary; the flag says whether anything was cut.
+    /// The string for people: malformed escapes and UTF-8 become U+FFFD, raw control characters stay.
+    /// At most `max` bytes, cut at a character boundary; the flag says whether anything was cut.
     pub fn lossy(&self, max: usize) -> (String, bool) {
         // An escape is at most 6 bytes a character and the worst input byte grows to a 3-byte U+FFFD,
         // so a window of 12 bytes a wanted byte is always enough and keeps huge strings cheap.
@@ -80,9 +83,11 @@ impl<'a> Text<'a> {
                     out.push(c);
                     rest = &rest[i + used..];
                 }
-                Err(_) => {
+                Err(kind) => {
                     out.push(char::REPLACEMENT_CHARACTER);
-                    rest = &rest[(i + 2).min(rest.len())..];
+                    // Half a surrogate pair is a whole escape, anything else not even that.
+                    let used = if kind == ErrorKind::Surrogate { 6 } else { 2 };
+                    rest = &rest[(i + used).min(rest.len())..];
                 }
             }
         }

@@ -1,1 +1,71 @@
-//! mcp
+//! The Model Context Protocol as a passive observer sees it: two directions of bytes in, spans out.
+//!
+//! [`Session`] is the whole of it: framing ([`Lines`]), a look into each message ([`Message`]),
+//! pairing of requests and answers, and the span that follows from both. It has no I/O, no clock
+//! and no runtime, so that taps, replays, fuzzers and benches drive the same state machine.
+//!
+//! It never fails and never grows with the traffic: what cannot be read is counted ([`Counts`]), and
+//! every table has a bound. It never changes a byte; that is for other code to decide.
+
+mod call;
+mod counts;
+mod flight;
+mod framing;
+mod id;
+mod outcome;
+mod peek;
+mod recent;
+mod session;
+mod settings;
+mod span;
+mod trace;
+
+pub use counts::{Counts, Dropped};
+pub use framing::{Cut, Line, Lines, TAIL};
+pub use id::Id;
+pub use outcome::Outcome;
+pub use peek::{Answer, Failure, Info, Message, Meta, Params, Part, RawId, Shape};
+pub use session::Session;
+pub use settings::{
+    Identity, Notifications, Perspective, ServiceName, Settings, Traces, Transport, Unsampled,
+};
+pub use trace::{SpanRef, TraceContext};
+
+/// Which way a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the MCP client (the agent's side) to the MCP server.
+    ClientToServer,
+    /// From the MCP server to the MCP client.
+    ServerToClient,
+}
+
+impl Direction {
+    /// Both, client first.
+    pub const BOTH: [Direction; 2] = [Direction::ClientToServer, Direction::ServerToClient];
+
+    /// The other one.
+    pub fn reverse(self) -> Direction {
+        match self {
+            Direction::ClientToServer => Direction::ServerToClient,
+            Direction::ServerToClient => Direction::ClientToServer,
+        }
+    }
+}
+
+/// One value for each direction.
+#[derive(Debug, Default)]
+struct Ways<T>([T; 2]);
+
+impl<T> std::ops::Index<Direction> for Ways<T> {
+    type Output = T;
+    fn index(&self, direction: Direction) -> &T {
+        &self.0[direction as usize]
+    }
+}
+
+impl<T> std::ops::IndexMut<Direction> for Ways<T> {
+    fn index_mut(&mut self, direction: Direction) -> &mut T {
+        &mut self.0[direction as usize]
+    }
+}

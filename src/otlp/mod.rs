@@ -1,3 +1,10 @@
 //! OTLP on the wire: the check that lets bytes in, and OTLP/JSON.
+//!
+//! Works on the messages of `opentelemetry-proto`; knows nothing of batches, pipelines or transports.
 
+pub mod ids;
+pub mod json;
 pub mod wire;
+
+#[cfg(test)]
+pub(crate) mod arbitrary;

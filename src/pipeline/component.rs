@@ -95,6 +95,6 @@ impl Stop {
     /// Returns once stop was given.
     pub async fn given(&mut self) {
         // An error means that the switch is gone, which is a stop as well.
-        let _ = self.0.wait_for(|stop| *stop).await;
+        drop(self.0.wait_for(|stop| *stop).await);
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::de::DeserializeOwned;
 
 use super::{Exporter, Id, Outlet, Processor, Receiver, Vitals};
-use crate::settings::{Delivery, Node, Problems, Report};
+use crate::settings::{Delivery, Node, Place, Problems, Report};
 use crate::telemetry::{Clock, Signal};
 
 /// What a component may use while it is built. Building touches nothing outside the process.
@@ -157,7 +157,7 @@ pub struct ReceiverKind {
     /// [`ReceiverConfig::SIGNALS`]
     pub signals: &'static [Signal],
     /// Reads and checks settings; `None` if they could not be read.
-    pub parse: fn(&Node, &str, &mut Problems) -> Option<Arc<dyn PlannedReceiver>>,
+    pub parse: fn(&Node, Place<'_>, &mut Problems) -> Option<Arc<dyn PlannedReceiver>>,
 }
 
 /// The row of a processor.
@@ -174,7 +174,7 @@ pub struct ProcessorKind {
     /// [`ProcessorConfig::EMITS`]
     pub emits: &'static [Signal],
     /// Reads and checks settings; `None` if they could not be read.
-    pub parse: fn(&Node, &str, &mut Problems) -> Option<Arc<dyn PlannedProcessor>>,
+    pub parse: fn(&Node, Place<'_>, &mut Problems) -> Option<Arc<dyn PlannedProcessor>>,
 }
 
 /// The row of an exporter.
@@ -191,7 +191,7 @@ pub struct ExporterKind {
     /// [`ExporterConfig::STDOUT`]
     pub stdout: bool,
     /// Reads and checks settings; `None` if they could not be read.
-    pub parse: fn(&Node, &str, &mut Problems) -> Option<Arc<dyn PlannedExporter>>,
+    pub parse: fn(&Node, Place<'_>, &mut Problems) -> Option<Arc<dyn PlannedExporter>>,
 }
 
 impl ReceiverKind {
@@ -199,11 +199,11 @@ impl ReceiverKind {
     pub const fn of<C: ReceiverConfig>() -> Self {
         fn parse<C: ReceiverConfig>(
             node: &Node,
-            path: &str,
+            place: Place<'_>,
             problems: &mut Problems,
         ) -> Option<Arc<dyn PlannedReceiver>> {
-            let config: C = node.read(path, problems)?;
-            config.check(&mut Report::new(node, path, problems));
+            let config: C = node.read(place.path, problems)?;
+            config.check(&mut Report::new(node, place, problems));
             Some(Arc::new(config))
         }
         ReceiverKind {
@@ -221,11 +221,11 @@ impl ProcessorKind {
     pub const fn of<C: ProcessorConfig>() -> Self {
         fn parse<C: ProcessorConfig>(
             node: &Node,
-            path: &str,
+            place: Place<'_>,
             problems: &mut Problems,
         ) -> Option<Arc<dyn PlannedProcessor>> {
-            let config: C = node.read(path, problems)?;
-            config.check(&mut Report::new(node, path, problems));
+            let config: C = node.read(place.path, problems)?;
+            config.check(&mut Report::new(node, place, problems));
             Some(Arc::new(config))
         }
         ProcessorKind {
@@ -244,11 +244,11 @@ impl ExporterKind {
     pub const fn of<C: ExporterConfig>() -> Self {
         fn parse<C: ExporterConfig>(
             node: &Node,
-            path: &str,
+            place: Place<'_>,
             problems: &mut Problems,
         ) -> Option<Arc<dyn PlannedExporter>> {
-            let config: C = node.read(path, problems)?;
-            config.check(&mut Report::new(node, path, problems));
+            let config: C = node.read(place.path, problems)?;
+            config.check(&mut Report::new(node, place, problems));
             Some(Arc::new(config))
         }
         ExporterKind {

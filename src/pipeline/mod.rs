@@ -4,10 +4,16 @@
 //! the exporters' queues. Counting happens on these edges, not in components. No component is named
 //! here.
 
+pub mod books;
+mod chain;
 mod component;
+mod delivery;
 mod id;
 mod kind;
 mod outlet;
+pub mod plan;
+mod route;
+mod service;
 mod vitals;
 
 pub use component::{BoxFuture, Ended, ExportError, Exported, Exporter, Processor, Receiver, Stop};
@@ -17,4 +23,6 @@ pub use kind::{
     ProcessorConfig, ProcessorKind, ReceiverConfig, ReceiverKind, Shared,
 };
 pub use outlet::{Outlet, Target};
+pub use plan::{Pipeline, Plan, Planned};
+pub use service::{Context, Outcome, Service};
 pub use vitals::{Counter, Gauge, Sample, Vitals};

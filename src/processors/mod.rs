@@ -1,6 +1,8 @@
 //! Processors: what happens to telemetry on its way.
 
+pub mod digest;
+
 use crate::pipeline::ProcessorKind;
 
 /// Every processor, in the order `components` lists them.
-pub static PROCESSORS: &[ProcessorKind] = &[];
+pub static PROCESSORS: &[ProcessorKind] = &[ProcessorKind::of::<digest::Config>()];

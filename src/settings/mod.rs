@@ -2,10 +2,25 @@
 //!
 //! Types here are what users write, checked; they build nothing and open nothing.
 
+mod client;
 mod delivery;
 mod duration;
+mod names;
+mod problems;
+mod read;
+mod secret;
+#[cfg(test)]
+pub(crate) mod testing;
+mod tls;
 mod written;
+mod yaml;
 
+pub use client::{Compression, Endpoint, Headers, Keepalive, Unsupported};
 pub use delivery::{BatchSettings, Delivery, OnFull, QueueSettings, RetrySettings, Sizer};
 pub use duration::Duration;
-pub use written::{Key, Mark, Node, Problem, Problems, Report, Severity, Value};
+pub use names::{nearest_name, quoted_list, sounds_secret};
+pub use problems::{Place, Problem, Problems, Report, Severity};
+pub use secret::Secret;
+pub use tls::{ClientTls, TlsError, TlsMaterial};
+pub use written::{Key, Mark, Node, Value};
+pub use yaml::{Budget, MAX_DEPTH, Origin, is_null};

@@ -1,8 +1,7 @@
-//! What the user wrote, with the place where it stands, and what is wrong with it.
+//! What the user wrote, with the place where it stands.
 //!
 //! A [`Node`] is YAML after merging and expansion: it knows file, line and column of everything, so
-//! that any later check can point at it. Problems are gathered, never thrown: a file is reported
-//! whole.
+//! that any later check can point at it. It has no types: who reads a scalar decides what it is.
 
 use std::sync::Arc;
 
@@ -75,14 +74,38 @@ impl PartialEq for Node {
 }
 
 impl Node {
-    /// The value under `key`, if this is a mapping that has it.
-    pub fn get(&self, key: &str) -> Option<&Node> {
+    /// A mapping without entries, for what was left out.
+    pub fn empty(mark: Mark) -> Node {
+        Node { mark, value: Value::Map(Vec::new()) }
+    }
+
+    /// The entries, if this is a mapping; none otherwise.
+    pub fn entries(&self) -> &[(Key, Node)] {
         match &self.value {
-            Value::Map(entries) => {
-                entries.iter().find(|(k, _)| k.name == key).map(|(_, node)| node)
-            }
+            Value::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// The items, if this is a sequence; none otherwise.
+    pub fn items(&self) -> &[Node] {
+        match &self.value {
+            Value::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The text, if this is a scalar.
+    pub fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Scalar { text, .. } => Some(text),
             _ => None,
         }
+    }
+
+    /// The value under `key`, if this is a mapping that has it.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.entries().iter().find(|(k, _)| k.name == key).map(|(_, node)| node)
     }
 
     /// The node at a dotted path below this one, or the nearest that exists on the way there: where a
@@ -100,101 +123,5 @@ impl Node {
             }
         }
         node
-    }
-}
-
-/// How bad a problem is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Said, and started all the same.
-    Warning,
-    /// Nothing is started.
-    Error,
-}
-
-/// One thing that is wrong: where, what was found, what would be accepted.
-#[derive(Clone, Debug)]
-pub struct Problem {
-    /// How bad.
-    pub severity: Severity,
-    /// Where, if it stands anywhere.
-    pub mark: Option<Mark>,
-    /// The path in the Collector's notation, such as `exporters::otlp_grpc::endpoint`.
-    pub path: String,
-    /// What was found and what is accepted: lower case, no full stop.
-    pub message: String,
-}
-
-/// Everything that is wrong with a configuration.
-#[derive(Clone, Debug, Default)]
-pub struct Problems(pub Vec<Problem>);
-
-impl Problems {
-    /// Adds an error at a place.
-    pub fn error(&mut self, mark: &Mark, path: impl Into<String>, message: impl Into<String>) {
-        self.push(Severity::Error, mark, path.into(), message.into());
-    }
-
-    /// Adds a warning at a place.
-    pub fn warn(&mut self, mark: &Mark, path: impl Into<String>, message: impl Into<String>) {
-        self.push(Severity::Warning, mark, path.into(), message.into());
-    }
-
-    /// Whether anything forbids starting.
-    pub fn fatal(&self) -> bool {
-        self.0.iter().any(|p| p.severity == Severity::Error)
-    }
-
-    fn push(&mut self, severity: Severity, mark: &Mark, path: String, message: String) {
-        self.0.push(Problem { severity, mark: Some(mark.clone()), path, message });
-    }
-}
-
-/// What a component's own check is handed: it names a field, the report knows where that stands.
-#[derive(Debug)]
-pub struct Report<'a> {
-    node: &'a Node,
-    path: String,
-    problems: &'a mut Problems,
-}
-
-impl<'a> Report<'a> {
-    /// A report about the component at `node`, whose path is `path`.
-    pub fn new(node: &'a Node, path: impl Into<String>, problems: &'a mut Problems) -> Self {
-        Report { node, path: path.into(), problems }
-    }
-
-    /// The component as written.
-    pub fn node(&self) -> &'a Node {
-        self.node
-    }
-
-    /// Adds an error at `field`: a dotted path below the component, empty for the component itself.
-    pub fn error(&mut self, field: &str, message: impl Into<String>) {
-        self.problems.error(&self.node.nearest(field).mark, self.path_of(field), message);
-    }
-
-    /// Adds a warning at `field`.
-    pub fn warn(&mut self, field: &str, message: impl Into<String>) {
-        self.problems.warn(&self.node.nearest(field).mark, self.path_of(field), message);
-    }
-
-    fn path_of(&self, field: &str) -> String {
-        if field.is_empty() {
-            return self.path.clone();
-        }
-        format!("{}::{}", self.path, field.replace('.', "::"))
-    }
-}
-
-impl Node {
-    /// Reads this value as `T`, adding everything that is wrong with it; `None` if it cannot be read.
-    pub fn read<T: serde::de::DeserializeOwned>(
-        &self,
-        path: &str,
-        problems: &mut Problems,
-    ) -> Option<T> {
-        let _ = (path, problems);
-        None
     }
 }

@@ -9,6 +9,7 @@ pub mod names;
 mod clock;
 mod content;
 mod receipt;
+mod split;
 mod view;
 
 pub use clock::{Clock, Nanos};

@@ -81,6 +81,14 @@ pub const TASK_ID: &str = "mcpcol.task.id";
 pub const TASK_STATUS: &str = "mcpcol.task.status";
 /// `true` on a call that a gap in the observation may have touched.
 pub const DOUBTFUL: &str = "mcpcol.doubtful";
+/// Why a span links to another: `retry` (next leg of the same call) or `task` (the call that began it).
+pub const LINK: &str = "mcpcol.link";
+/// Event: a progress notification of the call.
+pub const PROGRESS: &str = "mcpcol.progress";
+/// Progress so far, on that event.
+pub const PROGRESS_VALUE: &str = "mcpcol.progress.value";
+/// Progress to come, on that event.
+pub const PROGRESS_TOTAL: &str = "mcpcol.progress.total";
 /// Digest of `params.arguments`.
 pub const ARGUMENTS_DIGEST: &str = "mcpcol.arguments.digest";
 /// Digest of `result`.

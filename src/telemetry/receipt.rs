@@ -53,6 +53,11 @@ impl Receipt {
         Receipt(None)
     }
 
+    /// Whether anybody waits: if not, refusing for now is dropping for good.
+    pub fn awaited(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Answers.
     pub fn settle(mut self, verdict: Verdict) {
         self.answer(verdict);

@@ -99,6 +99,14 @@ impl Telemetry {
         })
     }
 
+    /// The length of [`wire`](Self::wire) in bytes, without making it.
+    pub fn wire_len(&self) -> usize {
+        match self.0.wire.get() {
+            Some(wire) => wire.len(),
+            None => encoded_len(self.model()),
+        }
+    }
+
     /// Changes the messages. Copies them only if another holder shares them; the bytes are made anew
     /// and the items counted again. The signal cannot change.
     pub fn edit(&mut self, change: impl FnOnce(&mut Model)) {
@@ -147,8 +155,13 @@ impl From<Model> for Telemetry {
 }
 
 /// Only checked bytes get in, so decoding cannot fail later.
-impl From<(Signal, wire::Checked)> for Telemetry {
-    fn from((signal, checked): (Signal, wire::Checked)) -> Self {
+impl From<wire::Checked> for Telemetry {
+    fn from(checked: wire::Checked) -> Self {
+        let signal = match checked.request() {
+            wire::Request::Traces => Signal::Traces,
+            wire::Request::Metrics => Signal::Metrics,
+            wire::Request::Logs => Signal::Logs,
+        };
         Telemetry::of(signal, checked.items(), Some(checked.into_bytes()), None)
     }
 }
@@ -204,18 +217,26 @@ fn decode(signal: Signal, wire: &Bytes) -> Model {
 
 /// Encodes without building the request around it: field 1 of each export request is the list.
 fn encode(model: &Model) -> Bytes {
-    fn all<M: Message>(list: &[M]) -> Bytes {
-        let size = list.iter().map(|m| prost::encoding::message::encoded_len(1, m)).sum();
+    fn all<M: Message>(list: &[M], size: usize) -> Bytes {
         let mut out = Vec::with_capacity(size);
         for message in list {
             prost::encoding::message::encode(1, message, &mut out);
         }
         out.into()
     }
+    let size = encoded_len(model);
     match model {
-        Model::Traces(list) => all(list),
-        Model::Metrics(list) => all(list),
-        Model::Logs(list) => all(list),
+        Model::Traces(list) => all(list, size),
+        Model::Metrics(list) => all(list, size),
+        Model::Logs(list) => all(list, size),
+    }
+}
+
+fn encoded_len(model: &Model) -> usize {
+    match model {
+        Model::Traces(list) => prost::encoding::message::encoded_len_repeated(1, list),
+        Model::Metrics(list) => prost::encoding::message::encoded_len_repeated(1, list),
+        Model::Logs(list) => prost::encoding::message::encoded_len_repeated(1, list),
     }
 }
 
@@ -265,6 +286,7 @@ mod tests {
         let telemetry = spans(&["a", "b"]);
         let request = ExportTraceServiceRequest::decode(telemetry.wire().clone()).unwrap();
         assert_eq!(Model::Traces(request.resource_spans), *telemetry.model());
+        assert_eq!(spans(&["a", "b"]).wire_len(), telemetry.wire().len());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::watch::Watch;
 use super::{name, receiver, tap};
 use crate::pipeline::{Build, Receiver, ReceiverConfig};
 use crate::settings::{Duration, Report};
@@ -166,7 +167,8 @@ impl ReceiverConfig for Config {
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
         let server = self.server_name(&self.command_line());
-        Ok(receiver::later(self.clone(), cx, self.watch(&server)))
+        let watch = Box::new(Watch::new(self, &server, cx));
+        Ok(receiver::later(self.clone(), cx, watch))
     }
 }
 
@@ -179,11 +181,6 @@ impl Config {
     /// What the server is called when `command` starts it.
     pub fn server_name(&self, command: &[OsString]) -> String {
         self.name.clone().unwrap_or_else(|| name::server_name(command))
-    }
-
-    /// The state machine that looks at the traffic.
-    pub(super) fn watch(&self, _server: &str) -> Box<dyn super::Observe> {
-        Box::new(super::observer::Nothing)
     }
 
     /// Where the child starts, with relative paths taken from `base`.
@@ -204,21 +201,18 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Mark, Node, Problems, Value};
+    use crate::settings::testing;
 
     fn problems(yaml: &str) -> Vec<String> {
-        let config: Config = serde_saphyr::from_str(yaml).unwrap();
-        let mark = Mark { file: "f".into(), line: 1, column: 1 };
-        let node = Node { mark, value: Value::Null };
-        let mut problems = Problems::default();
-        config.check(&mut Report::new(&node, "r", &mut problems));
+        let config: Config = testing::read(yaml).unwrap();
+        let problems = testing::check(yaml, "r", |report| config.check(report));
         problems.0.into_iter().map(|p| format!("{} {}", p.path, p.message)).collect()
     }
 
     #[test]
     fn the_sample_is_read() {
         let yaml = r#"{ command: npx, args: [-y, "@modelcontextprotocol/server-filesystem", .] }"#;
-        let config: Config = serde_saphyr::from_str(yaml).unwrap();
+        let config: Config = testing::read(yaml).unwrap();
         assert_eq!(config.command_line().len(), 4);
         let server = config.server_name(&config.command_line());
         assert_eq!(server, "@modelcontextprotocol/server-filesystem");
@@ -232,7 +226,7 @@ mod tests {
                     notifications: span, unsampled: keep, cancelled_is_error: true, \
                     service_name: client, trace: session, command: c }";
         assert!(problems(yaml).is_empty());
-        let config: Config = serde_saphyr::from_str(yaml).unwrap();
+        let config: Config = testing::read(yaml).unwrap();
         assert_eq!(config.server_name(&config.command_line()), "files");
         assert_eq!(config.cwd_from(Path::new("/base")), Some("/base/x".into()));
     }
@@ -244,7 +238,7 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_refused() {
-        assert!(serde_saphyr::from_str::<Config>("{ comand: x }").is_err());
+        assert!(testing::read::<Config>("{ comand: x }").is_err());
     }
 
     #[test]

@@ -20,27 +20,15 @@ mod queue;
 mod receiver;
 mod relay;
 mod tap;
+mod watch;
 
 #[cfg(test)]
 mod tests;
 
+pub use crate::mcp::Direction;
 pub use child::CannotStart;
 pub use config::{Config, Notifications, ProcessGroup, SpanKind, Trace, Unsampled};
 pub use ladder::Signal;
 pub use observer::Observe;
 pub use receiver::{running, start, watched_by};
 pub use tap::{Remote, Tap};
-
-/// Which way a message goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// From the MCP client (the agent's side) to the MCP server.
-    ClientToServer,
-    /// From the MCP server to the MCP client.
-    ServerToClient,
-}
-
-impl Direction {
-    /// Both, client first.
-    pub const BOTH: [Direction; 2] = [Direction::ClientToServer, Direction::ServerToClient];
-}

@@ -43,24 +43,6 @@ pub trait Observe: Send + 'static {
     fn take(&mut self) -> Option<(Telemetry, Content)>;
 }
 
-/// Looks away: until the state machine of the `mcp` room is wired in.
-pub(super) struct Nothing;
-
-impl Observe for Nothing {
-    fn bytes(&mut self, _: Direction, _: &[u8], _: Nanos) {}
-    fn cut(&mut self, _: Direction, _: u64, _: &[u8], _: Nanos) {}
-    fn gap(&mut self, _: Direction, _: u64, _: u64, _: Nanos) {}
-    fn eof(&mut self, _: Direction, _: Nanos) {}
-    fn tick(&mut self, _: Nanos) {}
-    fn end(&mut self, _: Nanos) {}
-    fn ready(&self) -> usize {
-        0
-    }
-    fn take(&mut self) -> Option<(Telemetry, Content)> {
-        None
-    }
-}
-
 /// What the tap counts, by direction.
 #[derive(Debug)]
 pub(super) struct Counters {

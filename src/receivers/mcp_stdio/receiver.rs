@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::child::{CannotStart, Plan};
 use super::observer::{Counters, Observe, Observer, observe};
 use super::tap::{self, Tap};
+use super::watch::Watch;
 use super::{Config, ProcessGroup};
 use crate::pipeline::{BoxFuture, Build, Ended, Outlet, PlannedReceiver, Receiver, Stop};
 use crate::telemetry::Clock;
@@ -80,7 +81,8 @@ impl PlannedReceiver for Running {
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
         let tap = self.tap.lock().unwrap_or_else(PoisonError::into_inner).take();
         let tap = tap.ok_or_else(|| anyhow::anyhow!("{}: its tap is taken already", cx.id))?;
-        Ok(watched_by(self.config.watch(&self.server), tap, cx))
+        let watch = Box::new(Watch::new(&self.config, &self.server, cx));
+        Ok(watched_by(watch, tap, cx))
     }
 }
 

@@ -1,0 +1,207 @@
+//! The configuration of `mcpcol stdio` without `--config`: written as YAML and read like any other, so
+//! that it can be shown and nothing in it is a special case.
+//!
+//! Spans get a keyed digest and go to OTLP if the environment names an endpoint, else to a file in the
+//! state directory; where stderr is a terminal, a readable line a call goes there.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::state;
+
+/// What the environment says about OTLP.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Otlp {
+    endpoint: Option<String>,
+    headers: Option<String>,
+    protocol: Option<String>,
+}
+
+/// Files a tap writes before the oldest goes: 2 x 16 MiB.
+const ROTATION: [u32; 2] = [16, 1];
+/// Each queue's bound, in bytes of OTLP.
+const QUEUE: u32 = 64 << 20;
+
+/// The configuration for a tap called `name`, and what the user should be told about it.
+pub(super) fn config(name: &str, terminal: bool) -> (String, Vec<String>) {
+    let mut notes = Vec::new();
+    let state = state::directory().map_err(|error| notes.push(format!("{error:#}"))).ok();
+    let digest = digest(state.as_deref(), &mut notes);
+    let mut exporters = serde_json::Map::new();
+    match otlp_exporter(&Otlp::from_env(), &mut notes) {
+        Some(otlp) => drop(exporters.insert("otlp_grpc".into(), otlp)),
+        None => {
+            if let Some(dir) = &state {
+                exporters.insert("file".into(), file_exporter(dir, name));
+            }
+        }
+    }
+    if terminal || exporters.is_empty() {
+        exporters.insert(
+            "debug".into(),
+            json!({"verbosity": if terminal { "normal" } else { "basic" }}),
+        );
+    }
+    let names: Vec<_> = exporters.keys().cloned().collect();
+    let config = json!({
+        "receivers": {"mcp_stdio": {}},
+        "processors": {"digest": digest},
+        "exporters": exporters,
+        "service": {"pipelines": {"traces": {
+            "receivers": ["mcp_stdio"], "processors": ["digest"], "exporters": names,
+        }}},
+    });
+    (escape(&config.to_string()), notes)
+}
+
+/// A `$` in a path or header is meant literally.
+fn escape(text: &str) -> String {
+    text.replace('$', "$$")
+}
+
+/// The environment's key, else the state directory's, else one that lives as long as the process.
+fn digest(state: Option<&Path>, notes: &mut Vec<String>) -> Value {
+    if let Some(key) = env("MCPCOL_DIGEST_KEY") {
+        return json!({"key": key});
+    }
+    if let Some(file) = env("MCPCOL_DIGEST_KEY_FILE") {
+        return json!({"key_file": file});
+    }
+    match state.map(state::digest_key) {
+        Some(Ok(path)) => json!({"key_file": path}),
+        Some(Err(error)) => {
+            notes.push(format!("{error:#}; digests are keyed for this process only"));
+            json!({"mode": "ephemeral"})
+        }
+        None => json!({"mode": "ephemeral"}),
+    }
+}
+
+fn file_exporter(dir: &Path, name: &str) -> Value {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    let stem: String = name.chars().map(safe).take(64).collect();
+    let path = dir.join(format!("{stem}-{}.jsonl", std::process::id()));
+    let [max_megabytes, max_backups] = ROTATION;
+    json!({
+        "path": path,
+        "rotation": {"max_megabytes": max_megabytes, "max_backups": max_backups},
+        "sending_queue": {"sizer": "bytes", "queue_size": QUEUE},
+    })
+}
+
+/// The OTLP exporter that the environment asks for. Only gRPC is there yet; a protocol that is not is
+/// said, and the spans go to the file.
+fn otlp_exporter(otlp: &Otlp, notes: &mut Vec<String>) -> Option<Value> {
+    let endpoint = otlp.endpoint.as_deref()?;
+    let port = endpoint.trim_end_matches('/').rsplit(':').next().unwrap_or_default();
+    let grpc = match otlp.protocol.as_deref() {
+        Some(protocol) => protocol == "grpc",
+        None => port == "4317",
+    };
+    if !grpc {
+        notes.push(format!(
+            "OTLP over HTTP is not supported yet ({endpoint}): set MCPCOL_OTLP_PROTOCOL=grpc and a gRPC \
+             endpoint; spans go to a file"
+        ));
+        return None;
+    }
+    let headers: serde_json::Map<_, _> = otlp
+        .headers
+        .iter()
+        .flat_map(|headers| headers.split(','))
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(k, v)| (k.trim().to_owned(), Value::from(percent_decoded(v.trim()))))
+        .collect();
+    let insecure = !endpoint.starts_with("https://");
+    Some(json!({
+        "endpoint": endpoint,
+        "tls": {"insecure": insecure},
+        "headers": headers,
+        "sending_queue": {"sizer": "bytes", "queue_size": QUEUE, "batch": {"min_size": 512}},
+    }))
+}
+
+/// Header values in the environment are in the form of W3C baggage: percent-encoded.
+fn percent_decoded(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let hex = tail.get(..2).and_then(|h| std::str::from_utf8(h).ok());
+        match hex.and_then(|h| u8::from_str_radix(h, 16).ok()) {
+            Some(byte) if *first == b'%' => {
+                out.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                out.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+impl Otlp {
+    /// `MCPCOL_OTLP_*` win over `OTEL_EXPORTER_OTLP_*`, with which agents export their own telemetry.
+    fn from_env() -> Otlp {
+        let pick = |ours: &str, traces: &str, all: &str| {
+            env(ours).or_else(|| env(traces)).or_else(|| env(all))
+        };
+        Otlp {
+            endpoint: pick(
+                "MCPCOL_OTLP_ENDPOINT",
+                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+            ),
+            headers: pick(
+                "MCPCOL_OTLP_HEADERS",
+                "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+                "OTEL_EXPORTER_OTLP_HEADERS",
+            ),
+            protocol: pick(
+                "MCPCOL_OTLP_PROTOCOL",
+                "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+                "OTEL_EXPORTER_OTLP_PROTOCOL",
+            ),
+        }
+    }
+}
+
+/// An environment variable; empty counts as unset, as everywhere in OpenTelemetry.
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn otlp(endpoint: &str, protocol: Option<&str>) -> (Option<Value>, Vec<String>) {
+        let mut notes = Vec::new();
+        let endpoint = Some(endpoint.to_owned());
+        let protocol = protocol.map(str::to_owned);
+        let otlp = Otlp { endpoint, protocol, headers: Some("a=b%20c, d=e".into()) };
+        (otlp_exporter(&otlp, &mut notes), notes)
+    }
+
+    #[test]
+    fn port_4317_is_grpc_and_the_protocol_wins() {
+        for (endpoint, protocol, grpc) in [
+            ("http://localhost:4317", None, true),
+            ("http://localhost:4318", None, false),
+            ("http://localhost:4318", Some("grpc"), true),
+            ("http://localhost:4317", Some("http/protobuf"), false),
+        ] {
+            let (exporter, notes) = otlp(endpoint, protocol);
+            assert_eq!(exporter.is_some(), grpc, "{endpoint} {protocol:?}");
+            assert_eq!(notes.is_empty(), grpc, "what is not done is said");
+        }
+    }
+
+    #[test]
+    fn headers_are_percent_decoded() {
+        let (exporter, _) = otlp("localhost:4317", None);
+        assert_eq!(exporter.unwrap()["headers"], json!({"a": "b c", "d": "e"}));
+    }
+}

@@ -1,0 +1,40 @@
+//! The arguments that say where the configuration is, and how its problems are said.
+
+use std::io::{IsTerminal, Write, stderr};
+
+use clap::Args;
+
+use crate::config::{self, Options, Sources, render};
+use crate::pipeline::Plan;
+use crate::settings::Problems;
+
+/// Where the configuration is.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct ConfigArgs {
+    /// Configuration file; repeat to merge. Also `file:PATH` and `yaml:TEXT`
+    #[arg(long, value_name = "FILE", env = "MCPCOL_CONFIG", hide_env_values = true)]
+    pub(super) config: Vec<String>,
+    /// Override one value, such as `exporters::debug::verbosity=detailed`; applied last
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub(super) set: Vec<String>,
+}
+
+impl From<ConfigArgs> for Sources {
+    fn from(args: ConfigArgs) -> Self {
+        Sources { config: args.config, set: args.set }
+    }
+}
+
+/// Says problems on stderr, in colour on a terminal that wants it (<https://no-color.org>).
+pub(super) fn say(problems: &Problems) -> std::io::Result<()> {
+    let colour =
+        stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    stderr().write_all(render(problems, colour).as_bytes())
+}
+
+/// Loads a configuration and says what is wrong with it; `None` if that forbids starting.
+pub(super) fn load(sources: &Sources, options: &Options<'_>) -> std::io::Result<Option<Plan>> {
+    let (plan, problems) = config::load(sources, options);
+    say(&problems)?;
+    Ok(plan)
+}

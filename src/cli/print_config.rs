@@ -1,0 +1,43 @@
+//! `mcpcol print-config`: the configuration as it stands after merging and expansion, for showing to
+//! somebody: secrets are taken out.
+
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use super::config_args::{ConfigArgs, say};
+use crate::config::{Options, Tree, redacted, written};
+
+/// Print the merged and expanded configuration, without secrets
+#[derive(Args, Clone, Debug)]
+pub(super) struct PrintConfig {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// How to write it
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Format {
+    #[default]
+    Yaml,
+    Json,
+}
+
+impl PrintConfig {
+    /// Exit code 1 if a source cannot be read or a reference stands for nothing.
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let (root, problems) = written(&self.config.into(), &Options::default());
+        say(&problems)?;
+        let Some(root) = root.filter(|_| !problems.fatal()) else { return Ok(ExitCode::FAILURE) };
+        let root = redacted(&root);
+        let text = match self.format {
+            Format::Yaml => serde_saphyr::to_string(&Tree(&root))?,
+            Format::Json => serde_json::to_string_pretty(&Tree(&root))?,
+        };
+        writeln!(stdout(), "{}", text.trim_end())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

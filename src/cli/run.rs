@@ -1,0 +1,85 @@
+//! `mcpcol run`: the pipelines of a configuration until SIGTERM. SIGHUP reloads; a configuration that
+//! cannot be put in place leaves the old one running.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use super::config_args::{ConfigArgs, load};
+use super::logging;
+use super::runtime::{Asked, Signals, close_the_books, exit_code, runtime};
+use crate::config::{Options, Sources};
+use crate::pipeline::plan::LogLevel;
+use crate::pipeline::{Context, Outcome, Plan, Service, Vitals};
+use crate::telemetry::Clock;
+
+/// Arguments of `mcpcol run`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Run {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Threads of the telemetry side.
+const THREADS: usize = 2;
+/// `service.shutdown_timeout` where none is written.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Run {
+    /// Runs until told to stop.
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let sources = Sources::from(self.config);
+        let Some(plan) = load(&sources, &Options::default())? else {
+            return Ok(ExitCode::FAILURE);
+        };
+        logging::start(&plan.telemetry.logs, LogLevel::Info);
+        let runtime = runtime(THREADS)?;
+        let outcome = runtime.block_on(serve(&sources, plan))?;
+        close_the_books(&outcome);
+        // A write that the outside world blocks must not keep the process.
+        runtime.shutdown_background();
+        Ok(exit_code(&outcome))
+    }
+}
+
+async fn serve(sources: &Sources, mut plan: Plan) -> anyhow::Result<Outcome> {
+    let mut signals = Signals::listen()?;
+    let mut service = Service::new(Context {
+        vitals: Vitals::default(),
+        clock: Clock::start(),
+        runtime: Handle::current(),
+        lenient: false,
+    });
+    service.apply(&plan).await?;
+    tracing::info!(pipelines = plan.pipelines.len(), "everything is ready");
+    let mut outcome = Outcome::default();
+    loop {
+        tokio::select! {
+            asked = signals.next() => match asked {
+                Asked::Reload => reload(sources, &mut service, &mut plan).await,
+                Asked::Terminate | Asked::Interrupt => break,
+            },
+            () = service.ended(&mut outcome) => break,
+        }
+    }
+    tracing::info!("stopping");
+    let limit = plan.shutdown_timeout.map_or(SHUTDOWN_TIMEOUT, Into::into);
+    service.drain(Instant::now() + limit, &mut outcome).await;
+    Ok(outcome)
+}
+
+async fn reload(sources: &Sources, service: &mut Service, plan: &mut Plan) {
+    let new = match load(sources, &Options::default()) {
+        Ok(Some(new)) => new,
+        _ => return tracing::error!("the new configuration is not valid: the old one goes on"),
+    };
+    match service.apply(&new).await {
+        Ok(()) => {
+            *plan = new;
+            tracing::info!(pipelines = plan.pipelines.len(), "reloaded");
+        }
+        Err(error) => tracing::error!("cannot reload, the old configuration goes on: {error:#}"),
+    }
+}

@@ -1,0 +1,150 @@
+//! `mcpcol stdio -- CMD`: one stdio MCP server behind a tap, as it stands in an agent's mcp.json.
+//!
+//! The child is spawned as soon as the configuration has been read, before anything of the telemetry
+//! side exists; from then on nothing of that side can end it. The exit code is the child's.
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::bail;
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use super::config_args::{ConfigArgs, load};
+use super::runtime::{Asked, Signals, close_the_books, exit_code, runtime};
+use super::{builtin, logging, say, state};
+use crate::config::{Options, Sources};
+use crate::pipeline::plan::LogLevel;
+use crate::pipeline::{Context, Outcome, Plan, ReceiverConfig, Service, Vitals};
+use crate::receivers::mcp_stdio::{self, Config, Remote, Signal, Tap};
+use crate::settings::Problems;
+use crate::telemetry::Clock;
+
+/// Arguments of `mcpcol stdio`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Stdio {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// What the server is called on its spans; default: what its command line tells
+    #[arg(long, env = "MCPCOL_NAME")]
+    name: Option<String>,
+    /// The server's command line
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+/// Telemetry adds no more than this to the child's end, unless the configuration says otherwise.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl Stdio {
+    /// Runs until the child is gone.
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let Some(mut plan) = self.plan()? else { return Ok(ExitCode::FAILURE) };
+        let mut config = only_tap(&mut plan)?;
+        config.name = self.name.or(config.name);
+        let command = if self.command.is_empty() { config.command_line() } else { self.command };
+        if command.is_empty() {
+            bail!("no server to start: write `mcpcol stdio -- CMD ARG...`");
+        }
+        let tap = match mcp_stdio::start(&config, &command, &plan.base) {
+            Ok(tap) => tap,
+            Err(error) => {
+                say(&format!("mcpcol: {error}"));
+                return Ok(ExitCode::from(u8::try_from(error.exit_code).unwrap_or(u8::MAX)));
+            }
+        };
+        logging::start(&plan.telemetry.logs, LogLevel::Warn);
+        let outcome = observe(plan, tap, config, &command)?;
+        close_the_books(&outcome);
+        Ok(exit_code(&outcome))
+    }
+
+    /// The plan of the configuration, or of the built-in one.
+    fn plan(&self) -> anyhow::Result<Option<Plan>> {
+        let options = Options { stdout_is_mcp: true, lenient_env: true, ..Options::default() };
+        let mut sources = Sources::from(self.config.clone());
+        if sources.config.is_empty() {
+            let config = Config { name: self.name.clone(), ..Config::default() };
+            let name = config.server_name(&self.command);
+            let (yaml, notes) = builtin::config(&name, std::io::stderr().is_terminal());
+            for note in notes {
+                say(&format!("mcpcol: {note}"));
+            }
+            sources.config.push(format!("yaml:{yaml}"));
+        }
+        Ok(load(&sources, &options)?)
+    }
+}
+
+/// Takes every receiver but the one `mcp_stdio` out of the plan, and reads its settings: several taps
+/// share one configuration, and each opens only what is its own.
+fn only_tap(plan: &mut Plan) -> anyhow::Result<Config> {
+    let kind = <Config as ReceiverConfig>::NAME;
+    let (taps, others): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut plan.receivers).into_iter().partition(|part| part.kind == kind);
+    let [tap] = taps.as_slice() else {
+        bail!(
+            "`mcpcol stdio` needs a configuration with one {kind} receiver in a pipeline, this one has {}",
+            taps.len()
+        );
+    };
+    let config = tap.settings.read(kind, &mut Problems::default());
+    if !others.is_empty() {
+        let ids: Vec<_> = others.iter().map(|part| part.id.to_string()).collect();
+        tracing::info!("not opened by a stdio tap: {}", ids.join(", "));
+    }
+    for pipeline in &mut plan.pipelines {
+        pipeline.receivers.retain(|id| others.iter().all(|part| part.id != *id));
+    }
+    plan.receivers = taps;
+    config.ok_or_else(|| anyhow::anyhow!("the settings of {kind} cannot be read"))
+}
+
+/// Runs the telemetry side until the child is gone.
+fn observe(
+    mut plan: Plan,
+    tap: Tap,
+    config: Config,
+    command: &[OsString],
+) -> anyhow::Result<Outcome> {
+    let remote = tap.remote();
+    let server = config.server_name(command);
+    plan.receivers[0].config = mcp_stdio::running(tap, config, server);
+    let runtime = runtime(1)?;
+    let outcome = runtime.block_on(serve(plan, remote));
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn serve(plan: Plan, mut remote: Remote) -> anyhow::Result<Outcome> {
+    let mut signals = Signals::listen()?;
+    tokio::task::spawn_blocking(|| state::directory().map(|dir| state::clean(&dir)));
+    let cx = Context {
+        vitals: Vitals::default(),
+        clock: Clock::start(),
+        runtime: Handle::current(),
+        lenient: true,
+    };
+    let mut service = Service::new(cx);
+    let mut outcome = Outcome::default();
+    if let Err(error) = service.apply(&plan).await {
+        tracing::error!("no telemetry from this tap: {error:#}");
+    }
+    let code = loop {
+        tokio::select! {
+            asked = signals.next() => remote.forward(match asked {
+                Asked::Interrupt => Signal::Interrupt,
+                // A host that hangs up wants its server gone.
+                Asked::Terminate | Asked::Reload => Signal::Terminate,
+            }),
+            code = remote.ended() => break code,
+        }
+    };
+    service.ended(&mut outcome).await;
+    let limit = plan.shutdown_timeout.map_or(SHUTDOWN_TIMEOUT, Into::into);
+    service.drain(Instant::now() + limit, &mut outcome).await;
+    outcome.exit_code = Some(code);
+    Ok(outcome)
+}

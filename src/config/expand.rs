@@ -1,0 +1,294 @@
+//! `${env:X}`, `${env:X:-default}`, `${X}`, `${file:p}`, `${yaml:..}`, nested; `$$` for a dollar sign.
+//!
+//! A reference that is the whole value is read as YAML and may become anything, but keeps its text
+//! where a text is wanted. Text that comes from the environment or a file is never expanded again;
+//! only the mappings and lists that a whole-value reference brings are. After merging, so that a
+//! reference which a later source replaced is not looked up.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::Options;
+use super::sources::{Gathered, read_text};
+use crate::settings::{
+    Budget, MAX_DEPTH, Mark, Node, Origin, Problems, Value, is_null, quoted_list,
+};
+
+/// The most references in one configuration.
+const MAX_REFERENCES: usize = 1000;
+
+/// How far references may lead to references.
+const MAX_LEVEL: usize = 16;
+
+/// What is known after expansion.
+#[derive(Default)]
+pub(super) struct Expanded {
+    /// Values that became empty because what they refer to is not there.
+    pub(super) absent: Vec<Mark>,
+}
+
+pub(super) fn expand(
+    root: &mut Node,
+    gathered: &mut Gathered,
+    options: &Options<'_>,
+    problems: &mut Problems,
+) -> Expanded {
+    let mut expander = Expander {
+        env: options.env,
+        lenient: options.lenient_env,
+        base: &gathered.base,
+        budget: &mut gathered.budget,
+        left: MAX_REFERENCES,
+        problems,
+        expanded: Expanded::default(),
+    };
+    expander.node(root, "", At { depth: 0, level: 0 });
+    expander.expanded
+}
+
+struct Expander<'a> {
+    env: &'a dyn Fn(&str) -> Option<OsString>,
+    lenient: bool,
+    base: &'a Path,
+    budget: &'a mut Budget,
+    left: usize,
+    problems: &'a mut Problems,
+    expanded: Expanded,
+}
+
+#[derive(Clone, Copy)]
+struct At {
+    depth: usize,
+    level: usize,
+}
+
+/// What a reference stands for.
+struct Found {
+    text: String,
+    /// It came from outside: what it holds was not looked at yet.
+    outside: bool,
+}
+
+/// Why a reference stands for nothing.
+enum Failed {
+    /// It is written wrongly.
+    Wrong(String),
+    /// What it names is not there.
+    Absent(String),
+    /// A limit was reported already.
+    Silent,
+}
+
+impl From<&str> for Failed {
+    fn from(message: &str) -> Self {
+        Failed::Wrong(message.into())
+    }
+}
+
+impl Expander<'_> {
+    fn node(&mut self, node: &mut Node, path: &str, at: At) {
+        if at.depth > MAX_DEPTH {
+            self.problems.error(&node.mark, path, "nested too deeply");
+            node.value = Value::Null;
+            return;
+        }
+        let inner = At { depth: at.depth + 1, ..at };
+        match &mut node.value {
+            Value::Map(entries) => {
+                for (key, node) in entries {
+                    let path = match path {
+                        "" => key.name.clone(),
+                        _ => format!("{path}::{}", key.name),
+                    };
+                    self.node(node, &path, inner);
+                }
+            }
+            Value::List(items) => {
+                for (index, node) in items.iter_mut().enumerate() {
+                    self.node(node, &format!("{path}::{index}"), inner);
+                }
+            }
+            Value::Scalar { text, .. } if text.contains('$') => self.scalar(node, path, at),
+            _ => {}
+        }
+    }
+
+    fn scalar(&mut self, node: &mut Node, path: &str, at: At) {
+        let Value::Scalar { text, quoted } = &node.value else { return };
+        let whole = text.strip_prefix("${").filter(|rest| closing(rest) == Some(rest.len() - 1));
+        let value = match whole {
+            Some(rest) => self.reference(&rest[..rest.len() - 1], at.level).map(|found| {
+                let value = self.value(&found.text, &node.mark);
+                (value, found.outside)
+            }),
+            None => {
+                let quoted = *quoted;
+                self.text(text, at.level).map(|text| (Value::Scalar { text, quoted }, false))
+            }
+        };
+        match value {
+            Ok((value, outside)) => {
+                node.value = value;
+                if outside && matches!(node.value, Value::Map(_) | Value::List(_)) {
+                    self.node(node, path, At { level: at.level + 1, ..at });
+                }
+            }
+            Err(failed) => self.fail(node, path, failed),
+        }
+    }
+
+    fn fail(&mut self, node: &mut Node, path: &str, failed: Failed) {
+        match failed {
+            Failed::Wrong(message) => self.problems.error(&node.mark, path, message),
+            Failed::Absent(message) => self.problems.unready(&node.mark, path, message),
+            Failed::Silent => {}
+        }
+        node.value = Value::Null;
+        if self.lenient {
+            // Not null: who reads it must be able to tell an unset secret from none at all.
+            node.value = Value::Scalar { text: String::new(), quoted: false };
+            self.expanded.absent.push(node.mark.clone());
+        }
+    }
+
+    /// Text as YAML, if it is that.
+    fn value(&mut self, text: &str, mark: &Mark) -> Value {
+        let plain = || Value::Scalar { text: text.to_owned(), quoted: false };
+        if text.is_empty() {
+            return plain();
+        }
+        if is_null(text) {
+            return Value::Null;
+        }
+        let mut scratch = Problems::default();
+        let origin = Origin::At(mark.clone());
+        match Node::parse_within(text, &origin, self.budget, &mut scratch) {
+            Some(Node { value: value @ (Value::Map(_) | Value::List(_)), .. })
+                if scratch.0.is_empty() =>
+            {
+                value
+            }
+            _ => plain(),
+        }
+    }
+
+    /// A text with references in it.
+    fn text(&mut self, text: &str, level: usize) -> Result<String, Failed> {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            out.push_str(&rest[..at]);
+            rest = &rest[at + 1..];
+            if let Some(after) = rest.strip_prefix('$') {
+                out.push('$');
+                rest = after;
+            } else if let Some(after) = rest.strip_prefix('{') {
+                let end = closing(after)
+                    .ok_or("`${` is not closed; write `$${` for the characters themselves")?;
+                out.push_str(&self.reference(&after[..end], level)?.text);
+                rest = &after[end + 1..];
+            } else {
+                out.push('$');
+            }
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+
+    /// What stands between `${` and `}`.
+    fn reference(&mut self, inner: &str, level: usize) -> Result<Found, Failed> {
+        if self.left == 0 {
+            return Err(Failed::Silent);
+        }
+        self.left -= 1;
+        if self.left == 0 || level > MAX_LEVEL {
+            self.left = 0;
+            return Err("too many references, or references that lead to each other".into());
+        }
+        let found = if let Some(text) = inner.strip_prefix("yaml:") {
+            Found { text: self.text(text, level + 1)?, outside: false }
+        } else if let Some(path) = inner.strip_prefix("file:") {
+            let path = self.text(path, level + 1)?;
+            Found { text: self.file(&path)?, outside: true }
+        } else {
+            self.variable(inner, level)?
+        };
+        if !self.budget.take(0, found.text.len()) {
+            return Err("the configuration is too big".into());
+        }
+        Ok(found)
+    }
+
+    fn file(&self, path: &str) -> Result<String, Failed> {
+        let text = read_text(&self.base.join(path))
+            .map_err(|why| Failed::Absent(format!("file `{path}` {why}")))?;
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
+    }
+
+    /// `env:X`, `X`, each with or without `:-default`.
+    fn variable(&mut self, inner: &str, level: usize) -> Result<Found, Failed> {
+        let inner = inner.strip_prefix("env:").unwrap_or(inner);
+        let (name, default) = match default_at(inner) {
+            Some(at) => (&inner[..at], Some(&inner[at + 2..])),
+            None => (inner, None),
+        };
+        let name = self.text(name, level + 1)?;
+        if let Some((scheme, _)) = name.split_once(':') {
+            let known = quoted_list(["env", "file", "yaml"]);
+            return Err(Failed::Wrong(format!("`{scheme}:` is not known here; known: {known}")));
+        }
+        if !is_variable_name(&name) {
+            return Err(Failed::Wrong(format!(
+                "`${{{name}}}` is not a reference; write `$${{{name}}}` for the characters themselves"
+            )));
+        }
+        match ((self.env)(&name), default) {
+            (Some(value), _) => match value.into_string() {
+                Ok(text) => Ok(Found { text, outside: true }),
+                Err(_) => Err(Failed::Absent(format!("the value of `{name}` is not UTF-8"))),
+            },
+            (None, Some(default)) => {
+                Ok(Found { text: self.text(default, level + 1)?, outside: false })
+            }
+            (None, None) => Err(Failed::Absent(format!(
+                "environment variable `{name}` is not set; set it or write `${{env:{name}:-default}}`"
+            ))),
+        }
+    }
+}
+
+/// Where the brace that was opened before `text` is closed.
+fn closing(text: &str) -> Option<usize> {
+    let mut open = 1;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'{' => open += 1,
+            b'}' => open -= 1,
+            _ => {}
+        }
+        if open == 0 {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// Where `:-` stands, outside of inner references.
+fn default_at(text: &str) -> Option<usize> {
+    let mut open = 0;
+    let bytes = text.as_bytes();
+    (0..bytes.len()).find(|&at| {
+        match bytes[at] {
+            b'{' => open += 1,
+            b'}' => open -= 1,
+            _ => {}
+        }
+        open == 0 && bytes[at..].starts_with(b":-")
+    })
+}
+
+fn is_variable_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}

@@ -1,0 +1,105 @@
+//! A configuration for showing: what stands under keys that sound secret is taken out.
+//!
+//! By names only, so it hides too much rather than too little: whole mappings such as `headers` and
+//! `env`, user names and passwords in URLs, and `--token=x` among arguments.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::settings::{Key, Node, Value, sounds_secret};
+
+const REDACTED: &str = "[REDACTED]";
+
+/// A copy without secrets.
+pub fn redacted(node: &Node) -> Node {
+    copy(node, false)
+}
+
+fn copy(node: &Node, secret: bool) -> Node {
+    let value = match &node.value {
+        Value::Null => Value::Null,
+        Value::Scalar { text, .. } if text.is_empty() => node.value.clone(),
+        Value::Scalar { .. } if secret => Value::Scalar { text: REDACTED.into(), quoted: true },
+        Value::Scalar { text, quoted } => {
+            Value::Scalar { text: without_secrets(text), quoted: *quoted }
+        }
+        Value::List(items) => Value::List(list(items, secret)),
+        Value::Map(entries) => Value::Map(
+            entries
+                .iter()
+                .map(|(key, node)| {
+                    let secret = secret || sounds_secret(&key.name);
+                    (Key { mark: key.mark.clone(), name: key.name.clone() }, copy(node, secret))
+                })
+                .collect(),
+        ),
+    };
+    Node { mark: node.mark.clone(), value }
+}
+
+/// Items of a list; what follows an option that sounds secret (`--token`, `x`) is its value.
+fn list(items: &[Node], secret: bool) -> Vec<Node> {
+    let mut follows = false;
+    items
+        .iter()
+        .map(|item| {
+            let node = copy(item, secret || follows);
+            let option = item.text().filter(|text| text.starts_with('-') && !text.contains('='));
+            follows = option.is_some_and(|text| sounds_secret(text.trim_start_matches('-')));
+            node
+        })
+        .collect()
+}
+
+fn without_secrets(text: &str) -> String {
+    if let Some((name, _)) = text.split_once('=')
+        && sounds_secret(name.trim_start_matches('-'))
+    {
+        return format!("{name}={REDACTED}");
+    }
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..authority].rfind('@') {
+        Some(at) => format!("{scheme}://{REDACTED}{}", &rest[at..]),
+        None => text.to_owned(),
+    }
+}
+
+/// A node as YAML or JSON writers take it: plain scalars that are numbers or booleans stay so.
+#[derive(Clone, Copy, Debug)]
+pub struct Tree<'a>(pub &'a Node);
+
+impl Serialize for Tree<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0.value {
+            Value::Null => serializer.serialize_unit(),
+            Value::List(items) => serializer.collect_seq(items.iter().map(Tree)),
+            Value::Map(entries) => {
+                let mut map = serializer.serialize_map(Some(entries.len()))?;
+                for (key, node) in entries {
+                    map.serialize_entry(&key.name, &Tree(node))?;
+                }
+                map.end()
+            }
+            Value::Scalar { text, quoted: false } => plain(text, serializer),
+            Value::Scalar { text, quoted: true } => serializer.serialize_str(text),
+        }
+    }
+}
+
+/// Only what reads back as the same text is written without quotes.
+fn plain<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    match text {
+        "true" => return serializer.serialize_bool(true),
+        "false" => return serializer.serialize_bool(false),
+        _ => {}
+    }
+    if let Some(number) = text.parse::<i64>().ok().filter(|n| n.to_string() == text) {
+        return serializer.serialize_i64(number);
+    }
+    if let Some(number) =
+        text.parse::<f64>().ok().filter(|n| n.is_finite() && n.to_string() == text)
+    {
+        return serializer.serialize_f64(number);
+    }
+    serializer.serialize_str(text)
+}

@@ -1,0 +1,97 @@
+//! `service`, and the plan as a whole.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::Options;
+use super::components::{Component, Context, Kind, read_foreign, read_section};
+use super::expand::Expanded;
+use super::pipelines::{self, Defined};
+use crate::pipeline::Plan;
+use crate::pipeline::plan::TelemetrySettings;
+use crate::settings::{Duration, Node, Problems, nearest_name, quoted_list};
+
+const SECTIONS: [&str; 6] =
+    ["receivers", "processors", "exporters", "connectors", "extensions", "service"];
+
+/// `service`, except for the pipelines.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Service {
+    shutdown_timeout: Option<Duration>,
+    telemetry: TelemetrySettings,
+    extensions: Vec<String>,
+    #[serde(rename = "pipelines")]
+    _pipelines: Option<IgnoredAny>,
+}
+
+/// Makes the plan; it is complete only if no problem is fatal.
+pub(super) fn plan(
+    root: &Node,
+    base: &Path,
+    expanded: &Expanded,
+    options: &Options<'_>,
+    problems: &mut Problems,
+) -> Option<Plan> {
+    check_sections(root, problems);
+    let context = Context { base, absent: &expanded.absent };
+    let registries = &options.registries;
+    let mut defined = Defined {
+        receivers: read_section(root, registries.receivers, &context, problems),
+        processors: read_section(root, registries.processors, &context, problems),
+        exporters: read_section(root, registries.exporters, &context, problems),
+        foreign: read_foreign(root, "connectors", "connector", problems),
+    };
+    let service = read_service(root, problems);
+    let pipelines = pipelines::read(root, &mut defined, problems);
+    pipelines::check_stdout(&defined, options.stdout_is_mcp, problems);
+    warn_of_unused(&defined.receivers, problems);
+    warn_of_unused(&defined.processors, problems);
+    warn_of_unused(&defined.exporters, problems);
+    let service = service?;
+    Some(Plan {
+        receivers: defined.receivers.iter().filter_map(Component::planned).collect(),
+        processors: defined.processors.iter().filter_map(Component::planned).collect(),
+        exporters: defined.exporters.iter().filter_map(Component::planned).collect(),
+        pipelines,
+        shutdown_timeout: service.shutdown_timeout,
+        telemetry: service.telemetry,
+        base: base.to_owned(),
+    })
+}
+
+fn check_sections(root: &Node, problems: &mut Problems) {
+    for (key, _) in root.entries() {
+        if SECTIONS.contains(&key.name.as_str()) {
+            continue;
+        }
+        let meant = nearest_name(&key.name, SECTIONS)
+            .map(|name| format!(" did you mean `{name}`?"))
+            .unwrap_or_default();
+        let message = format!("unknown key;{meant} accepted: {}", quoted_list(SECTIONS));
+        problems.error(&key.mark, key.name.clone(), message);
+    }
+}
+
+fn read_service(root: &Node, problems: &mut Problems) -> Option<Service> {
+    let extensions = read_foreign(root, "extensions", "extension", problems);
+    let Some(node) = root.get("service") else { return Some(Service::default()) };
+    let service: Option<Service> = node.read("service", problems);
+    for (index, name) in service.iter().flat_map(|service| service.extensions.iter().enumerate()) {
+        if !extensions.iter().any(|id| id.to_string() == *name) {
+            let mark = &node.nearest(&format!("extensions.{index}")).mark;
+            let message = format!("`{name}` is not defined under `extensions`");
+            problems.error(mark, "service::extensions", message);
+        }
+    }
+    service
+}
+
+fn warn_of_unused<K: Kind>(components: &[Component<K>], problems: &mut Problems) {
+    for component in components.iter().filter(|component| !component.used) {
+        let path = format!("{}::{}", K::SECTION, component.id);
+        problems.warn(&component.mark, path, "is defined but no pipeline uses it");
+    }
+}

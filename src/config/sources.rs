@@ -1,0 +1,219 @@
+//! What `--config` and `--set` name, read and merged: maps join, scalars and lists of a later source
+//! replace those of an earlier one.
+//!
+//! An empty key in a later source leaves an earlier mapping alone (the Collector would delete it); over
+//! a scalar or a list it restores the default.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::settings::{Budget, Key, MAX_DEPTH, Mark, Node, Origin, Problems, Value, sounds_secret};
+
+/// The longest text that is read from a file.
+const MAX_FILE: u64 = 1 << 20;
+
+/// The most `--config` and `--set` arguments, each kind.
+const MAX_SOURCES: usize = 100;
+
+/// What overrides are called in marks.
+const SET: &str = "--set";
+
+/// What the user gave on the command line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Paths, `file:path` or `yaml:text`, merged from left to right.
+    pub config: Vec<String>,
+    /// `a::b=value` or `a.b=value`, applied last. The value is YAML.
+    pub set: Vec<String>,
+}
+
+/// What the sources hold.
+pub(super) struct Gathered {
+    /// The merged tree; nothing if a source could not be read.
+    pub(super) root: Option<Node>,
+    /// The directory of the first file; the current one if there is none.
+    pub(super) base: PathBuf,
+    /// What is left for references.
+    pub(super) budget: Budget,
+    texts: Vec<(Arc<str>, String)>,
+}
+
+pub(super) fn gather(sources: &Sources, problems: &mut Problems) -> Gathered {
+    let mut gathered = Gathered {
+        root: None,
+        base: base_of(&sources.config),
+        budget: Budget::default(),
+        texts: Vec::new(),
+    };
+    if sources.config.is_empty() {
+        problems.unplaced("", "no configuration: name a file with --config");
+        return gathered;
+    }
+    if sources.config.len().max(sources.set.len()) > MAX_SOURCES {
+        problems.unplaced("", format!("more than {MAX_SOURCES} --config or --set arguments"));
+        return gathered;
+    }
+    let mut nodes: Vec<Option<Node>> = Vec::new();
+    for source in &sources.config {
+        nodes.push(gathered.read(source, problems));
+    }
+    nodes.extend(gathered.overrides(&sources.set, problems));
+    let nodes: Option<Vec<Node>> = nodes.into_iter().collect();
+    gathered.root = nodes.and_then(|nodes| {
+        nodes.into_iter().reduce(|mut root, node| {
+            merge(&mut root, node);
+            root
+        })
+    });
+    gathered
+}
+
+/// The directory of the first source that is a file.
+fn base_of(config: &[String]) -> PathBuf {
+    let first = config.iter().find(|source| !source.starts_with("yaml:"));
+    let path = first.map(|source| Path::new(source.strip_prefix("file:").unwrap_or(source)));
+    match path.and_then(Path::parent) {
+        Some(dir) if dir != Path::new("") => dir.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+impl Gathered {
+    fn read(&mut self, source: &str, problems: &mut Problems) -> Option<Node> {
+        let (name, text) = match self.text_of(source) {
+            Ok(read) => read,
+            Err(message) => {
+                problems.unplaced(label(source), message);
+                return None;
+            }
+        };
+        let node = Node::parse_within(&text, &Origin::file(&name), &mut self.budget, problems);
+        self.texts.push((Arc::from(name.as_str()), text));
+        let node = node?;
+        if matches!(node.value, Value::Map(_) | Value::Null) {
+            return Some(node);
+        }
+        let message = "a configuration is a mapping: `receivers:`, `exporters:`, `service:`";
+        problems.error(&node.mark, "", message);
+        None
+    }
+
+    /// A source's name in messages, and its text.
+    fn text_of(&self, source: &str) -> Result<(String, String), String> {
+        if let Some(text) = source.strip_prefix("yaml:") {
+            let number = self.texts.iter().filter(|(name, _)| name.starts_with("yaml:")).count();
+            let name = if number == 0 { "yaml:".into() } else { format!("yaml:{}", number + 1) };
+            return Ok((name, text.to_owned()));
+        }
+        if source.starts_with("http:") || source.starts_with("https:") {
+            return Err("configurations are not fetched; give a file".into());
+        }
+        let path = Path::new(source.strip_prefix("file:").unwrap_or(source));
+        let text = read_text(path)?;
+        Ok((path.display().to_string(), text))
+    }
+
+    /// Each `--set` is a line of a text of its own.
+    fn overrides(&mut self, set: &[String], problems: &mut Problems) -> Vec<Option<Node>> {
+        let file: Arc<str> = Arc::from(SET);
+        let mut text = String::new();
+        let mut nodes = Vec::new();
+        for argument in set {
+            let line = text.lines().count() as u32 + 1;
+            let mark = Mark { file: Arc::clone(&file), line, column: 1 };
+            nodes.push(override_of(argument, &mark, &mut self.budget, problems));
+            text.push_str(argument);
+            text.push('\n');
+        }
+        self.texts.push((file, text));
+        nodes
+    }
+
+    /// The line at a mark, unless something on it or above it sounds secret.
+    pub(super) fn shown_line(&self, mark: &Mark) -> Option<String> {
+        let (_, text) = self.texts.iter().find(|(name, _)| *name == mark.file)?;
+        let lines: Vec<&str> = text.lines().take(mark.line as usize).collect();
+        let line = *lines.get((mark.line as usize).checked_sub(1)?)?;
+        (!hides(&lines)).then(|| line.to_owned())
+    }
+}
+
+/// Whether the last line, or a line that it is indented below, has a word that sounds secret.
+fn hides(lines: &[&str]) -> bool {
+    let mut indent = usize::MAX;
+    for line in lines.iter().rev() {
+        let own = line.len() - line.trim_start_matches([' ', '-']).len();
+        if line.trim().is_empty() || own >= indent {
+            continue;
+        }
+        indent = own;
+        let word = |c: char| !(c.is_alphanumeric() || c == '_' || c == '-');
+        if line.split(word).any(sounds_secret) {
+            return true;
+        }
+    }
+    false
+}
+
+/// A source as messages name it: never the text of an inline one.
+fn label(source: &str) -> &str {
+    if source.starts_with("yaml:") { "yaml:" } else { source }
+}
+
+/// Reads a text file of bounded size.
+pub(super) fn read_text(path: &Path) -> Result<String, String> {
+    let unreadable = |e: std::io::Error| format!("cannot be read: {e}");
+    let file = File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(format!("is bigger than {} KiB", MAX_FILE >> 10));
+    }
+    String::from_utf8(bytes)
+        .map_err(|e| format!("is not UTF-8 text (byte {})", e.utf8_error().valid_up_to()))
+}
+
+/// `a::b=value` as the mapping that it stands for.
+fn override_of(
+    argument: &str,
+    start: &Mark,
+    budget: &mut Budget,
+    problems: &mut Problems,
+) -> Option<Node> {
+    let at = |column: usize| Mark { column: start.column + column as u32, ..start.clone() };
+    let (path, value) = argument.split_once('=').unwrap_or(("", argument));
+    let separator = if path.contains("::") { "::" } else { "." };
+    let steps: Vec<&str> = path.split(separator).collect();
+    if steps.iter().any(|name| name.trim().is_empty()) || steps.len() > MAX_DEPTH {
+        problems.error(start, "", "write --set path::to::key=value");
+        return None;
+    }
+    let origin = Origin::From(at(path.chars().count() + 1));
+    let value = Node::parse_within(value, &origin, budget, problems)?;
+    let mut column = path.chars().count();
+    Some(steps.into_iter().rev().fold(value, |node, name| {
+        column -= name.chars().count();
+        let mark = at(column);
+        column = column.saturating_sub(separator.len());
+        let key = Key { mark: mark.clone(), name: name.trim().to_owned() };
+        Node { mark, value: Value::Map(vec![(key, node)]) }
+    }))
+}
+
+/// Lays `over` on top of `base`.
+fn merge(base: &mut Node, over: Node) {
+    match (&mut base.value, over.value) {
+        (Value::Map(entries), Value::Map(more)) => {
+            for (key, node) in more {
+                match entries.iter_mut().find(|(own, _)| own.name == key.name) {
+                    Some((_, own)) => merge(own, node),
+                    None => entries.push((key, node)),
+                }
+            }
+        }
+        (Value::Map(_), Value::Null) => {}
+        (_, value) => *base = Node { mark: over.mark, value },
+    }
+}

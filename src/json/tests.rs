@@ -1,0 +1,286 @@
+//! The reader against serde_json on valid, mutated and arbitrary bytes, and its own promises: spans,
+//! depth, strings.
+
+use super::*;
+use proptest::prelude::*;
+use serde_json::Value;
+
+/// Reads everything, as a caller that must be strict does.
+fn strict(text: &[u8]) -> Result<Value> {
+    let mut reader = Reader::new(text, MAX_DEPTH);
+    let value = read(&mut reader)?;
+    reader.end()?;
+    Ok(value)
+}
+
+fn read(r: &mut Reader<'_>) -> Result<Value> {
+    Ok(match r.peek()?.0 {
+        Kind::Null => r.null().map(|()| Value::Null)?,
+        Kind::Bool => r.bool()?.into(),
+        Kind::Number => number(r.number()?),
+        Kind::String => r.text()?.decode()?.into(),
+        Kind::Array => {
+            let mut items = Vec::new();
+            r.array()?;
+            while r.item()? {
+                items.push(read(r)?);
+            }
+            items.into()
+        }
+        Kind::Object => {
+            let mut members = serde_json::Map::new();
+            r.object()?;
+            while let Some(key) = r.key()? {
+                members.insert(key.decode()?.into_owned(), read(r)?);
+            }
+            members.into()
+        }
+    })
+}
+
+/// A number for comparison: the double it is, infinities included.
+fn number(text: &str) -> Value {
+    let value: f64 = text.parse().unwrap();
+    Value::from(if value.is_finite() { format!("{value:e}") } else { "infinite".into() })
+}
+
+/// serde_json's view in the same terms.
+fn flattened(value: Value) -> Value {
+    match value {
+        Value::Number(n) => number(&n.to_string()),
+        Value::Array(items) => items.into_iter().map(flattened).collect(),
+        Value::Object(members) => {
+            members.into_iter().map(|(key, value)| (key, flattened(value))).collect()
+        }
+        other => other,
+    }
+}
+
+/// The two readers agree on `text`. serde_json alone refuses numbers beyond a double and nesting
+/// beyond 127.
+fn agree(text: &[u8]) -> std::result::Result<(), TestCaseError> {
+    let ours = strict(text);
+    let shown = String::from_utf8_lossy(text);
+    match serde_json::from_slice::<Value>(text) {
+        Ok(value) => prop_assert_eq!(ours, Ok(flattened(value)), "{}", shown),
+        Err(e) if e.to_string().contains("number out of range") => {}
+        Err(e) => prop_assert!(ours.is_err(), "{shown}: accepted, but {e}"),
+    }
+    Ok(())
+}
+
+fn document() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::String),
+        "[\"\\\\/\u{0}-\u{1f}\u{10000}]{0,4}".prop_map(Value::String),
+    ];
+    leaf.prop_recursive(6, 48, 6, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::Array),
+            proptest::collection::vec((any::<String>(), inner), 0..6)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn valid_texts_are_read_as_serde_json_reads_them(value in document(), pretty: bool) {
+        let text = if pretty { format!("{value:#}") } else { value.to_string() };
+        prop_assert_eq!(strict(text.as_bytes()), Ok(flattened(value)));
+    }
+
+    #[test]
+    fn mutated_texts_are_judged_as_serde_json_judges_them(
+        value in document(),
+        at in any::<prop::sample::Index>(),
+        byte in prop_oneof![
+            any::<u8>(),
+            prop::sample::select(b"{}[],:\"\\0123-+eE.udDtfn \n\x00\x1f\x7f\xc3\xed".to_vec()),
+        ],
+        mode in 0..3u8,
+    ) {
+        let mut text = value.to_string().into_bytes();
+        let i = at.index(text.len());
+        match mode {
+            0 => text[i] = byte,
+            1 => text.insert(i, byte),
+            _ => drop(text.remove(i)),
+        }
+        agree(&text)?;
+    }
+
+    #[test]
+    fn texts_of_json_characters_are_judged_as_serde_json_judges_them(
+        text in proptest::collection::vec(
+            prop::sample::select(b"{}[],:\"\\01-+eE. u8dc0tnrlsfa".to_vec()), 0..12),
+    ) {
+        agree(&text)?;
+    }
+
+    #[test]
+    fn strings_are_judged_as_serde_json_judges_them(
+        parts in proptest::collection::vec(prop_oneof![
+            Just("\\ud83d".to_owned()), Just("\\ude00".to_owned()), Just("\\u00e9".to_owned()),
+            Just("\\n".to_owned()), Just("\\x".to_owned()), Just("\\u12".to_owned()),
+            Just("\\".to_owned()), "[ -~\u{e9}]{0,3}",
+        ], 0..6),
+    ) {
+        agree(format!("\"{}\"", parts.concat()).as_bytes())?;
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_make_it_panic(text: Vec<u8>) {
+        agree(&text)?;
+        let mut reader = Reader::new(&text, 4);
+        while reader.skip().is_ok() {}
+        let mut reader = Reader::new(&text, 4);
+        while let Ok(Some(key)) = reader.key() {
+            let (_, _) = (key.is("a"), key.decode());
+        }
+        prop_assert!(reader.offset() <= text.len());
+    }
+
+    /// Skipping is weaker than reading, never stricter, and stops at the same place.
+    #[test]
+    fn what_is_skipped_is_the_value_that_reading_reads(value in document(), pad in "[ \n\t\r]{0,3}") {
+        let text = value.to_string();
+        let padded = format!("{pad}{text}{pad},");
+        let mut reader = Reader::new(padded.as_bytes(), MAX_DEPTH);
+        let span = reader.skip().unwrap();
+        prop_assert_eq!(&padded[span.clone()], &text);
+        prop_assert_eq!(reader.offset(), span.end);
+        prop_assert_eq!(reader.end().unwrap_err().kind, ErrorKind::Trailing);
+    }
+
+    #[test]
+    fn a_text_for_people_is_bounded_and_whole_where_it_fits(text: String, max in 0..40usize) {
+        let quoted = Value::from(text.as_str()).to_string();
+        let read = Reader::new(quoted.as_bytes(), 0).text().unwrap();
+        let (shown, cut) = read.lossy(max);
+        prop_assert!(shown.len() <= max && text.starts_with(&shown));
+        prop_assert_eq!(cut, shown.len() < text.len());
+        prop_assert_eq!(read.lossy(text.len()), (text, false));
+    }
+
+    #[test]
+    fn written_strings_are_read_back(text: String) {
+        let mut out = Vec::new();
+        write_string(&mut out, &text);
+        prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text.as_str());
+        prop_assert_eq!(Reader::new(&out, 0).text().unwrap().decode().unwrap(), text);
+    }
+}
+
+#[test]
+fn depth_is_limited_for_reading_and_for_skipping() {
+    for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
+        let nested = |n: usize| open.repeat(n) + "0" + &close.repeat(n);
+        for limit in [1, 5, MAX_DEPTH] {
+            let (fits, too_deep) = (nested(limit), nested(limit + 1));
+            let error = |text: &str, read: fn(&mut Reader<'_>) -> Option<Error>| {
+                read(&mut Reader::new(text.as_bytes(), limit)).map(|e| e.kind)
+            };
+            assert_eq!(error(&fits, |r| r.skip().err()), None);
+            assert_eq!(error(&fits, |r| read(r).err()), None);
+            assert_eq!(error(&too_deep, |r| r.skip().err()), Some(ErrorKind::Depth));
+            assert_eq!(error(&too_deep, |r| read(r).err()), Some(ErrorKind::Depth));
+        }
+        let beyond = nested(MAX_DEPTH + 1);
+        let asked = Reader::new(beyond.as_bytes(), usize::MAX).skip();
+        assert_eq!(
+            asked.unwrap_err().kind,
+            ErrorKind::Depth,
+            "no caller gets more than {MAX_DEPTH}"
+        );
+    }
+}
+
+#[test]
+fn a_skip_counts_from_the_depth_it_starts_at() {
+    let mut reader = Reader::new(b"[[[0]]]", 2);
+    reader.array().unwrap();
+    assert_eq!(reader.skip().unwrap_err(), Error { kind: ErrorKind::Depth, at: 2 });
+}
+
+#[test]
+fn a_skip_sees_through_brackets_in_strings() {
+    let text = br#"{"}":"]\"}","a":[{"b":"\\"}]} "#;
+    assert_eq!(Reader::new(text, 8).skip(), Ok(0..text.len() - 1));
+    for bad in ["[}", "{]", "[[]", r#"["]"#, r#"["\"]"#, "{\"a", ""] {
+        assert!(Reader::new(bad.as_bytes(), 8).skip().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn errors_tell_the_place() {
+    let error = |text: &str| strict(text.as_bytes()).unwrap_err();
+    for (text, kind, at) in [
+        ("", ErrorKind::Eof, 0),
+        ("[1,2", ErrorKind::Eof, 4),
+        ("[1 2]", ErrorKind::Unexpected, 3),
+        ("[1,]", ErrorKind::Unexpected, 3),
+        ("{1:2}", ErrorKind::Unexpected, 1),
+        ("{\"a\"}", ErrorKind::Unexpected, 4),
+        ("[1.x]", ErrorKind::Unexpected, 3),
+        ("[tru]", ErrorKind::Unexpected, 1),
+        ("tru", ErrorKind::Eof, 0),
+        ("\"ab\ncd\"", ErrorKind::BadString, 3),
+        ("\"ab\\q\"", ErrorKind::BadString, 3),
+        ("[\"a\\ud800\"]", ErrorKind::Surrogate, 3),
+        ("{} x", ErrorKind::Trailing, 3),
+    ] {
+        assert_eq!(error(text), Error { kind, at }, "{text}");
+    }
+    assert_eq!(strict(b"\"a\xff\""), Err(Error { kind: ErrorKind::Utf8, at: 2 }));
+}
+
+#[test]
+fn asking_for_another_kind_is_told_apart_from_garbage() {
+    let kinds = |text: &[u8]| {
+        let r = || Reader::new(text, 1);
+        [
+            r().object().err(),
+            r().array().err(),
+            r().text().err(),
+            r().number().err(),
+            r().bool().err(),
+            r().null().err(),
+        ]
+        .map(|e| e.map(|e| e.kind))
+    };
+    let all = [b"{".as_slice(), b"[", b"\"\"", b"1", b"true", b"null"];
+    for (i, text) in all.into_iter().enumerate() {
+        let mut expected = [Some(ErrorKind::WrongKind); 6];
+        expected[i] = None;
+        assert_eq!(kinds(text), expected);
+    }
+    assert_eq!(kinds(b"?"), [Some(ErrorKind::Unexpected); 6]);
+    assert_eq!(kinds(b" "), [Some(ErrorKind::Eof); 6]);
+}
+
+#[test]
+fn names_are_recognised_however_they_are_escaped() {
+    let text = |raw: &'static str| Reader::new(raw.as_bytes(), 0).text().unwrap();
+    assert!(text(r#""id""#).is("id"));
+    assert!(text(r#""\u0069\u0064""#).is("id"));
+    assert!(text(r#""\ud83d\ude00""#).is("\u{1f600}"));
+    assert!(!text(r#""i\u0064x""#).is("id"));
+    assert!(!text(r#""\ud83d""#).is("\u{fffd}"), "a malformed string equals nothing");
+}
+
+#[test]
+fn what_is_malformed_is_shown_as_such() {
+    let shown = |raw: &[u8]| {
+        let quoted = [b"\"", raw, b"\""].concat();
+        Reader::new(&quoted, 0).text().unwrap().lossy(100).0
+    };
+    assert_eq!(shown(b"a\xffb"), "a\u{fffd}b");
+    assert_eq!(shown(br"a\ud800b"), "a\u{fffd}b");
+    assert_eq!(shown(br"\ude00\ud83d\ude00"), "\u{fffd}\u{1f600}");
+    assert_eq!(shown(br"a\qb"), "a\u{fffd}b");
+}

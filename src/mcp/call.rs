@@ -1,0 +1,205 @@
+//! A request as it is remembered until its answer comes.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
+
+use super::{Direction, Id, Info, Message, Meta, SpanRef};
+use crate::json::Text;
+use crate::telemetry::{Nanos, Raw};
+
+/// The longest tool, prompt or method name kept, in bytes: they become span names and labels.
+const MAX_NAME: usize = 128;
+/// The longest URI kept, in bytes.
+const MAX_URI: usize = 1024;
+/// The longest version, task id or status kept, in bytes.
+const MAX_WORD: usize = 128;
+
+/// The methods of the specification, the frequent ones first.
+const METHODS: [&str; 26] = [
+    "tools/call",
+    "tools/list",
+    "resources/read",
+    "prompts/get",
+    "ping",
+    "initialize",
+    "tasks/get",
+    "tasks/result",
+    "tasks/list",
+    "tasks/cancel",
+    "tasks/update",
+    "resources/list",
+    "resources/templates/list",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "prompts/list",
+    "completion/complete",
+    "logging/setLevel",
+    "roots/list",
+    "sampling/createMessage",
+    "elicitation/create",
+    "server/discover",
+    "subscriptions/listen",
+    "notifications/progress",
+    "notifications/cancelled",
+    "notifications/resources/updated",
+];
+
+/// What a request concerns.
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum Subject {
+    #[default]
+    Nothing,
+    Tool(String),
+    Prompt(String),
+    Resource(String),
+}
+
+/// Where a span stands in its trace.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) own: SpanRef,
+    pub(super) parent: Option<[u8; 8]>,
+    pub(super) flags: u8,
+    pub(super) state: String,
+}
+
+/// One request in flight, or one notification that makes a span.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// Order of arrival in the session.
+    pub(super) number: u64,
+    pub(super) direction: Direction,
+    /// Absent for notifications.
+    pub(super) id: Option<Id>,
+    pub(super) method: Cow<'static, str>,
+    pub(super) subject: Subject,
+    pub(super) task_id: Option<String>,
+    /// A task was asked for (2025-11-25).
+    pub(super) task: bool,
+    /// Written when it is not 2.0.
+    pub(super) jsonrpc: Option<String>,
+    /// The client and version that a modern request names; a legacy one has its session's.
+    pub(super) speaker: Option<Arc<Speaker>>,
+    pub(super) place: Place,
+    pub(super) link: Option<Link>,
+    pub(super) start: Nanos,
+    /// When it was last heard of.
+    pub(super) alive: Nanos,
+    pub(super) size: u64,
+    /// Not observed whole.
+    pub(super) cut: bool,
+    pub(super) arguments: Raw,
+    pub(super) token: Option<Id>,
+    pub(super) events: Vec<Event>,
+    pub(super) events_dropped: u32,
+    /// It was in flight when observation was lost.
+    pub(super) doubtful: bool,
+    /// Requests under the same id that came later.
+    pub(super) behind: Vec<Box<Call>>,
+}
+
+/// What an implementation says of itself.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) version: String,
+}
+
+/// A client and the protocol version it speaks.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Speaker {
+    pub(super) who: Named,
+    pub(super) protocol: String,
+}
+
+impl Named {
+    /// What `info` says; `None` if it says nothing.
+    pub(super) fn read(info: &Info<'_>) -> Option<Self> {
+        let told = info.name.is_some() || info.version.is_some();
+        told.then(|| Named { name: word(&info.name), version: word(&info.version) })
+    }
+
+    /// Whether `info` says just this.
+    pub(super) fn matches(&self, info: &Info<'_>) -> bool {
+        same(&self.name, &info.name) && same(&self.version, &info.version)
+    }
+}
+
+impl Speaker {
+    /// What a modern request says of its sender.
+    pub(super) fn read(meta: &Meta<'_>) -> Self {
+        let who = Named::read(&meta.client).unwrap_or_default();
+        Speaker { who, protocol: word(&meta.protocol_version) }
+    }
+
+    pub(super) fn matches(&self, meta: &Meta<'_>) -> bool {
+        self.who.matches(&meta.client) && same(&self.protocol, &meta.protocol_version)
+    }
+}
+
+fn same(known: &str, told: &Option<Text<'_>>) -> bool {
+    told.map_or(known.is_empty(), |told| told.is(known))
+}
+
+impl Subject {
+    pub(super) fn read(method: &str, message: &Message<'_>) -> Self {
+        let subject = match method {
+            "tools/call" => name(&message.params.name).map(Subject::Tool),
+            "prompts/get" => name(&message.params.name).map(Subject::Prompt),
+            "resources/read"
+            | "resources/subscribe"
+            | "resources/unsubscribe"
+            | "notifications/resources/updated" => {
+                bounded(&message.params.uri, MAX_URI).map(Subject::Resource)
+            }
+            _ => None,
+        };
+        subject.unwrap_or_default()
+    }
+}
+
+impl Call {
+    /// Long is normal: it waits for a person, for a task, or for as long as somebody listens.
+    pub(super) fn waits(&self) -> bool {
+        self.asks_people() || matches!(&*self.method, "subscriptions/listen" | "tasks/result")
+    }
+
+    /// A person has to act before it is answered.
+    pub(super) fn asks_people(&self) -> bool {
+        matches!(&*self.method, "elicitation/create" | "sampling/createMessage")
+    }
+
+    /// Bytes of content it holds.
+    pub(super) fn held(&self) -> usize {
+        if let Raw::Whole(bytes) = &self.arguments { bytes.len() } else { 0 }
+    }
+}
+
+/// A method name, without a copy if it is one of the specification.
+pub(super) fn method(text: &Text<'_>) -> Cow<'static, str> {
+    match METHODS.iter().find(|known| text.is(known)) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(text.lossy(MAX_NAME).0),
+    }
+}
+
+/// Whether a method is one of the specification.
+pub(super) fn is_known(method: &str) -> bool {
+    METHODS.contains(&method)
+}
+
+/// A tool or prompt name.
+pub(super) fn name(text: &Option<Text<'_>>) -> Option<String> {
+    bounded(text, MAX_NAME)
+}
+
+/// A version, task id, status or the like; empty if there is none.
+pub(super) fn word(text: &Option<Text<'_>>) -> String {
+    bounded(text, MAX_WORD).unwrap_or_default()
+}
+
+fn bounded(text: &Option<Text<'_>>, max: usize) -> Option<String> {
+    text.map(|text| text.lossy(max).0).filter(|text| !text.is_empty())
+}

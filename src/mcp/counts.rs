@@ -1,0 +1,96 @@
+//! The books of one session.
+
+/// What was seen and what became of it, since the session began. Everything only grows, but
+/// `in_flight`. At any time `received == spans + dropped.total() + in_flight`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// What a span is owed for: requests, notifications where they make spans, and client lines that
+    /// nobody can tell any more.
+    pub received: u64,
+    /// Spans put out.
+    pub spans: u64,
+    /// Spans that will never be put out.
+    pub dropped: Dropped,
+    /// Requests that wait for their answer.
+    pub in_flight: u64,
+
+    /// Lines framed, blank and unreadable ones included.
+    pub lines: u64,
+    /// Lines of white space.
+    pub blank: u64,
+    /// Lines, or rests of lines, that are not JSON objects or arrays: banners, log text.
+    pub junk: u64,
+    /// JSON that is not JSON-RPC.
+    pub not_rpc: u64,
+    /// JSON-RPC batches (arrays); their entries count as messages.
+    pub batches: u64,
+    /// Messages beyond the first of their line.
+    pub crowded: u64,
+    /// Requests, both directions.
+    pub requests: u64,
+    /// Notifications, both directions.
+    pub notifications: u64,
+    /// Answers, both directions.
+    pub answers: u64,
+
+    /// Answers to no request known.
+    pub orphans: u64,
+    /// Answers to a request that was cancelled or given up before.
+    pub late: u64,
+    /// Cancellations of no request known.
+    pub cancels_unknown: u64,
+    /// Requests whose id was in flight already; answered first come, first served.
+    pub duplicate_ids: u64,
+    /// `traceparent` values that are none; treated as absent.
+    pub bad_traceparents: u64,
+    /// Progress beyond what one span carries.
+    pub events_dropped: u64,
+    /// Arguments, results or error texts not kept because too many bytes were held.
+    pub content_dropped: u64,
+
+    /// Messages longer than what is observed.
+    pub cut: u64,
+    /// Losses of observation.
+    pub gaps: u64,
+    /// Bytes lost in them.
+    pub gap_bytes: u64,
+    /// Lines torn by them.
+    pub torn: u64,
+}
+
+/// Why a span is not put out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// A gap in the observation swallowed the line, or left the call without an answer.
+    pub gap: u64,
+    /// The message was longer than what is observed, and neither end of it told what it was.
+    pub unreadable: u64,
+    /// Too many requests were in flight.
+    pub overflow: u64,
+    /// The parent was not sampled.
+    pub unsampled: u64,
+}
+
+impl Dropped {
+    /// The reasons by name, for metrics.
+    pub fn reasons(&self) -> [(&'static str, u64); 4] {
+        [
+            ("gap", self.gap),
+            ("unreadable", self.unreadable),
+            ("overflow", self.overflow),
+            ("unsampled", self.unsampled),
+        ]
+    }
+
+    /// All reasons together.
+    pub fn total(&self) -> u64 {
+        self.reasons().iter().map(|(_, n)| n).sum()
+    }
+}
+
+impl Counts {
+    /// Whether the books add up.
+    pub fn balanced(&self) -> bool {
+        self.received == self.spans + self.dropped.total() + self.in_flight
+    }
+}

@@ -1,0 +1,260 @@
+//! A look into one JSON-RPC message: one pass, no tree, nothing copied.
+//!
+//! What spans and pairing need is found wherever it stands (`result` before `id` included); the rest
+//! is skipped. A value of another kind than the protocol says counts as absent, an unknown member as
+//! normal. Of duplicate members the last wins, as in the parsers of both official SDKs. A message
+//! that was not observed whole gives what its head and its tail tell for certain.
+
+mod params;
+mod result;
+mod tail;
+
+use crate::json::{Error, ErrorKind, Kind, MAX_DEPTH, Reader, Result, Text};
+
+pub use params::{Info, Meta, Params};
+pub(super) use result::names_in;
+pub use result::{Answer, Failure};
+
+/// What one JSON-RPC message tells, borrowed from it.
+#[derive(Clone, Debug, Default)]
+pub struct Message<'a> {
+    /// `jsonrpc`
+    pub jsonrpc: Option<Text<'a>>,
+    /// `id`
+    pub id: RawId<'a>,
+    /// `method`
+    pub method: Option<Text<'a>>,
+    /// `params`, all absent if there are none.
+    pub params: Params<'a>,
+    /// `result`, of any kind.
+    pub result: Option<Answer<'a>>,
+    /// `error`, unless it is null.
+    pub error: Option<Failure<'a>>,
+    /// The member whose value the head of a cut message ends in.
+    open: Open,
+}
+
+/// An id or token as it stands in the message.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum RawId<'a> {
+    /// Not there.
+    #[default]
+    Absent,
+    /// `null`
+    Null,
+    /// A number, as written.
+    Number(&'a str),
+    /// A string.
+    Text(Text<'a>),
+    /// Something that is no id.
+    Odd,
+}
+
+/// A raw JSON value that may lie partly outside of what was observed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// Not there.
+    #[default]
+    Absent,
+    /// There, but not whole.
+    Cut,
+    /// The JSON text.
+    Whole(&'a [u8]),
+}
+
+/// What a message is, told by its shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// `method` and `id`.
+    Request,
+    /// `method` alone.
+    Notification,
+    /// `result` or `error`.
+    Answer,
+    /// No JSON-RPC.
+    Other,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Open {
+    #[default]
+    Nothing,
+    Params,
+    Result,
+    Other,
+}
+
+impl<'a> Message<'a> {
+    /// The message at the start of `text`, and how many bytes it takes. Fails where `text` does not
+    /// start with a JSON object, or with one nested deeper than [`MAX_DEPTH`].
+    pub fn peek(text: &'a [u8]) -> Result<(Self, usize)> {
+        let mut reader = Reader::new(text, MAX_DEPTH);
+        if reader.peek()?.0 != Kind::Object {
+            return Err(Error { kind: ErrorKind::WrongKind, at: reader.offset() });
+        }
+        let mut message = Message::default();
+        message.read(text, &mut reader)?;
+        Ok((message, reader.offset()))
+    }
+
+    /// What can be told of a message of which only the beginning and the end were observed.
+    pub fn peek_cut(head: &'a [u8], tail: &'a [u8]) -> Self {
+        // A number at the very end of the head may go on: better not seen than seen wrong.
+        let digits = head.iter().rev().take_while(|b| tail::in_number(**b)).count();
+        let head = &head[..head.len() - digits];
+        let mut message = Message::default();
+        // It must fail, for the head is no whole message; what was read so far stays.
+        if message.read(head, &mut Reader::new(head, MAX_DEPTH)).is_err() {
+            message.read_tail(tail);
+        }
+        message
+    }
+
+    /// What the message is.
+    pub fn shape(&self) -> Shape {
+        match (self.method.is_some(), &self.id) {
+            (true, RawId::Number(_) | RawId::Text(_)) => Shape::Request,
+            (true, RawId::Absent) => Shape::Notification,
+            (true, _) => Shape::Other,
+            (false, _) if self.result.is_some() || self.error.is_some() => Shape::Answer,
+            (false, _) => Shape::Other,
+        }
+    }
+
+    fn read(&mut self, buf: &'a [u8], reader: &mut Reader<'a>) -> Result<()> {
+        members(reader, |key, reader| self.member(key, buf, reader))
+    }
+
+    fn member(&mut self, key: &[u8], buf: &'a [u8], reader: &mut Reader<'a>) -> Result<()> {
+        match key {
+            b"jsonrpc" => self.jsonrpc = text(reader)?,
+            b"id" => self.id = id(reader)?,
+            b"method" => self.method = text(reader)?,
+            b"params" => {
+                self.open = Open::Params;
+                self.params = Params::default();
+                let params = &mut self.params;
+                members(reader, |key, reader| params.member(key, buf, reader))?;
+            }
+            b"result" => {
+                self.open = Open::Result;
+                let start = reader.peek()?.1;
+                let answer = self.result.insert(Answer { raw: Part::Cut, ..Answer::default() });
+                members(reader, |key, reader| answer.member(key, reader))?;
+                answer.raw = Part::Whole(&buf[start..reader.offset()]);
+            }
+            b"error" => {
+                self.open = Open::Other;
+                self.error = Failure::read(buf, reader)?;
+            }
+            _ => {
+                self.open = Open::Other;
+                reader.skip()?;
+            }
+        }
+        self.open = Open::Nothing;
+        Ok(())
+    }
+
+    /// Reads the members that stand whole in the tail, from the last backwards: those of the message,
+    /// then those of the `params` or `result` that the head was cut in.
+    fn read_tail(&mut self, tail: &'a [u8]) {
+        let open = self.open;
+        let Some(mut back) = tail::Back::new(tail) else { return };
+        while let Some((key, value)) = back.member() {
+            each_member(key, value, |key, reader| self.member(key, value, reader));
+        }
+        if !matches!(open, Open::Params | Open::Result) {
+            return;
+        }
+        let Some(mut back) = back.into_last() else { return };
+        while let Some((key, value)) = back.member() {
+            each_member(key, value, |key, reader| match (open, &mut self.result) {
+                (Open::Params, _) => self.params.member(key, value, reader),
+                (_, Some(answer)) => answer.member(key, reader),
+                _ => Ok(()),
+            });
+        }
+    }
+}
+
+/// Reads one member out of a tail. What is malformed there is as if absent.
+fn each_member<'a>(
+    key: &'a [u8],
+    value: &'a [u8],
+    read: impl FnOnce(&[u8], &mut Reader<'a>) -> Result<()>,
+) {
+    if let Ok(key) = Reader::new(key, 0).text().and_then(|key| key.decode()) {
+        read(key.as_bytes(), &mut Reader::new(value, MAX_DEPTH)).unwrap_or_default();
+    }
+}
+
+/// Walks the members of the next value if it is an object, else passes over it. `each` must read or
+/// skip the value.
+fn members<'a>(
+    reader: &mut Reader<'a>,
+    mut each: impl FnMut(&[u8], &mut Reader<'a>) -> Result<()>,
+) -> Result<()> {
+    if reader.peek()?.0 != Kind::Object {
+        return skip(reader);
+    }
+    reader.object()?;
+    while let Some(key) = reader.key()? {
+        if key.escaped() {
+            let name = key.decode().unwrap_or_default();
+            each(name.as_bytes(), reader)?;
+        } else {
+            each(key.raw(), reader)?;
+        }
+    }
+    Ok(())
+}
+
+fn skip(reader: &mut Reader<'_>) -> Result<()> {
+    reader.skip().map(drop)
+}
+
+/// The next value if it is a string.
+fn text<'a>(reader: &mut Reader<'a>) -> Result<Option<Text<'a>>> {
+    if reader.peek()?.0 == Kind::String {
+        return reader.text().map(Some);
+    }
+    reader.skip()?;
+    Ok(None)
+}
+
+/// The next value if it is a finite number.
+fn number(reader: &mut Reader<'_>) -> Result<Option<f64>> {
+    if reader.peek()?.0 == Kind::Number {
+        return Ok(reader.number()?.parse().ok().filter(|n: &f64| n.is_finite()));
+    }
+    reader.skip()?;
+    Ok(None)
+}
+
+/// Whether the next value is `true`.
+fn truth(reader: &mut Reader<'_>) -> Result<bool> {
+    if reader.peek()?.0 == Kind::Bool {
+        return reader.bool();
+    }
+    reader.skip()?;
+    Ok(false)
+}
+
+fn id<'a>(reader: &mut Reader<'a>) -> Result<RawId<'a>> {
+    Ok(match reader.peek()?.0 {
+        Kind::Number => RawId::Number(reader.number()?),
+        Kind::String => RawId::Text(reader.text()?),
+        Kind::Null => {
+            reader.null()?;
+            RawId::Null
+        }
+        _ => {
+            reader.skip()?;
+            RawId::Odd
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

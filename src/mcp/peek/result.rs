@@ -1,0 +1,108 @@
+//! What is looked for in `result` and in `error`.
+
+use super::{Info, Meta, Part, members, skip, text, truth};
+use crate::json::{Kind, Reader, Result, Text};
+
+/// `result` of an answer.
+#[derive(Clone, Debug, Default)]
+pub struct Answer<'a> {
+    /// The whole of it, as on the wire.
+    pub raw: Part<'a>,
+    /// The tool failed.
+    pub is_error: bool,
+    /// `resultType` (2026-07-28); absent means `complete`.
+    pub result_type: Option<Text<'a>>,
+    /// The version the server picked (`initialize`).
+    pub protocol_version: Option<Text<'a>>,
+    /// Who the server says it is (`initialize`).
+    pub server: Info<'a>,
+    /// Task that was begun or is told about: flat, or inside `task` (2025-11-25).
+    pub task_id: Option<Text<'a>>,
+    /// Its status.
+    pub task_status: Option<Text<'a>>,
+    /// `requestState` (2026-07-28), opaque and secret.
+    pub request_state: Option<Text<'a>>,
+    /// `_meta`
+    pub meta: Meta<'a>,
+}
+
+/// `error` of an answer.
+#[derive(Clone, Debug, Default)]
+pub struct Failure<'a> {
+    /// `code`, if it is an integer.
+    pub code: Option<i64>,
+    /// `message`, a JSON string as on the wire. Content: it may hold anything.
+    pub message: Part<'a>,
+}
+
+impl<'a> Answer<'a> {
+    pub(super) fn member(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<()> {
+        match key {
+            b"isError" => self.is_error = truth(reader)?,
+            b"resultType" => self.result_type = text(reader)?,
+            b"protocolVersion" => self.protocol_version = text(reader)?,
+            b"serverInfo" => self.server = Info::read(reader)?,
+            b"taskId" => self.task_id = text(reader)?,
+            b"status" => self.task_status = text(reader)?,
+            b"task" => members(reader, |key, reader| {
+                match key {
+                    b"taskId" => self.task_id = text(reader)?,
+                    b"status" => self.task_status = text(reader)?,
+                    _ => skip(reader)?,
+                }
+                Ok(())
+            })?,
+            b"requestState" => self.request_state = text(reader)?,
+            b"_meta" => self.meta = Meta::read(reader)?,
+            _ => skip(reader)?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Failure<'a> {
+    /// `None` for null: some servers send it beside a result.
+    pub(super) fn read(buf: &'a [u8], reader: &mut Reader<'a>) -> Result<Option<Self>> {
+        if reader.peek()?.0 == Kind::Null {
+            reader.null()?;
+            return Ok(None);
+        }
+        let mut failure = Failure::default();
+        members(reader, |key, reader| {
+            match key {
+                b"code" if reader.peek()?.0 == Kind::Number => {
+                    failure.code = reader.number()?.parse().ok();
+                }
+                b"message" if reader.peek()?.0 == Kind::String => {
+                    failure.message = Part::Whole(&buf[reader.skip()?]);
+                }
+                _ => skip(reader)?,
+            }
+            Ok(())
+        })?;
+        Ok(Some(failure))
+    }
+}
+
+/// The names in `result[list][].name` of a list method.
+pub(in crate::mcp) fn names_in(result: &[u8], list: &str, mut each: impl FnMut(Text<'_>)) {
+    let mut reader = Reader::new(result, crate::json::MAX_DEPTH);
+    let read = members(&mut reader, |key, reader| {
+        if key != list.as_bytes() || reader.peek()?.0 != Kind::Array {
+            return skip(reader);
+        }
+        reader.array()?;
+        while reader.item()? {
+            members(reader, |key, reader| {
+                match key {
+                    b"name" => text(reader)?.into_iter().for_each(&mut each),
+                    _ => skip(reader)?,
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    });
+    // The result was read whole once already; a list that is malformed inside ends early.
+    read.unwrap_or_default();
+}

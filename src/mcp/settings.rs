@@ -1,0 +1,137 @@
+//! What a tap may be told about observing, as plain data. The YAML words live in the receivers.
+
+use std::time::Duration;
+
+use super::TraceContext;
+
+/// How a session is observed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Whose view the spans take.
+    pub span_kind: Perspective,
+    /// `service.name` of the resource.
+    pub service_name: ServiceName,
+    /// Whether notifications make spans.
+    pub notifications: Notifications,
+    /// What becomes of a span whose parent was not sampled.
+    pub unsampled: Unsampled,
+    /// Which spans share a trace when nobody sent a context.
+    pub trace: Traces,
+    /// Cancelled calls get status ERROR and `error.type` `cancelled`.
+    pub cancelled_is_error: bool,
+    /// Keep the raw arguments of calls for processors (the digest).
+    pub keep_arguments: bool,
+    /// Keep the raw results of calls for processors.
+    pub keep_results: bool,
+    /// The longest line that is read whole, in bytes.
+    pub max_message_bytes: usize,
+    /// The most requests in flight, each direction; a request beyond is not tracked.
+    pub max_in_flight: usize,
+    /// The most bytes of arguments, results and error texts held at once; what does not fit is
+    /// marked as cut.
+    pub max_content_bytes: usize,
+    /// A request without an answer or progress for this long is given up as timed out. Requests that
+    /// wait for people are exempt.
+    pub request_timeout: Duration,
+    /// How long after the end of a cancelled or given up request its late answer is expected.
+    pub late_answers: Duration,
+    /// With [`Traces::Session`]: the silence after which a new trace begins.
+    pub session_idle: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            span_kind: Perspective::Client,
+            service_name: ServiceName::Fixed("mcpcol".to_owned()),
+            notifications: Notifications::Off,
+            unsampled: Unsampled::Drop,
+            trace: Traces::Request,
+            cancelled_is_error: false,
+            keep_arguments: true,
+            keep_results: true,
+            max_message_bytes: 1 << 20,
+            max_in_flight: 10_000,
+            max_content_bytes: 16 << 20,
+            request_timeout: Duration::from_secs(30 * 60),
+            late_answers: Duration::from_secs(60),
+            session_idle: Duration::from_secs(30 * 60),
+        }
+    }
+}
+
+/// Whose view a span takes: the OTLP span kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Perspective {
+    /// CLIENT: the initiator of the request, whichever side that is.
+    #[default]
+    Client,
+    /// SERVER: the one that handles it. Caller faults are no errors then.
+    Server,
+    /// INTERNAL: neither, for places where both ends make spans of their own.
+    Internal,
+}
+
+/// What `service.name` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceName {
+    /// This text.
+    Fixed(String),
+    /// What the client calls itself; `mcpcol` until it has.
+    Client,
+    /// The name of the tapped server.
+    Server,
+}
+
+/// Whether notifications make spans.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Notifications {
+    /// They are counted.
+    #[default]
+    Off,
+    /// One span of no length each; progress stays an event of its call.
+    Span,
+}
+
+/// What becomes of a span whose parent was not sampled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unsampled {
+    /// It is counted and not put out.
+    #[default]
+    Drop,
+    /// It is put out all the same.
+    Keep,
+}
+
+/// Which spans share a trace when nobody sent a context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Traces {
+    /// Every request begins a trace.
+    #[default]
+    Request,
+    /// All of a session, until it was idle for a while.
+    Session,
+}
+
+/// How the observed bytes travel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// Standard input and output of a child process.
+    #[default]
+    Pipe,
+    /// HTTP over TCP.
+    Http,
+}
+
+/// Who is observed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Identity {
+    /// The tapped server as the user named it.
+    pub server: String,
+    /// Random id of this stdio process or HTTP session, safe to export.
+    pub session: String,
+    /// How the bytes travel.
+    pub transport: Transport,
+    /// The context in our environment (`TRACEPARENT`), parent of what brings none of its own.
+    pub ambient: Option<TraceContext>,
+}

@@ -1,0 +1,290 @@
+//! From a call and its ending to a span: the OpenTelemetry conventions for MCP, in one place.
+//!
+//! Names, kinds, attributes and status follow the conventions; what they lack stands under `mcpcol.`.
+//! Attributes come in one fixed order. The status message stays empty: error texts are content.
+
+use std::borrow::Cow;
+
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
+use opentelemetry_proto::tonic::trace::v1::{Span, Status, status::StatusCode};
+
+use super::call::{Call, Named, Speaker, Subject, is_known, word};
+use super::outcome::caller_fault;
+use super::trace::span_flags;
+use super::{
+    Direction, Identity, Message, Outcome, Perspective, ServiceName, Settings, SpanRef, Transport,
+};
+use crate::telemetry::{Nanos, names};
+
+/// How a call ended.
+pub(super) struct Ending<'m> {
+    pub(super) outcome: Outcome,
+    pub(super) end: Nanos,
+    /// The answer and its size in bytes, if one came.
+    pub(super) answer: Option<(&'m Message<'m>, u64)>,
+    /// The answer was not observed whole.
+    pub(super) cut: bool,
+}
+
+impl Ending<'_> {
+    /// An ending without an answer.
+    pub(super) fn bare(outcome: Outcome, end: Nanos) -> Self {
+        Ending { outcome, end, answer: None, cut: false }
+    }
+}
+
+/// What all spans of a session share.
+pub(super) struct Frame<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) identity: &'a Identity,
+    pub(super) speaker: &'a Speaker,
+    pub(super) server: &'a Named,
+    /// The server is known to have the tool or prompt.
+    pub(super) listed: bool,
+}
+
+impl Frame<'_> {
+    /// The span of `call`.
+    pub(super) fn span(&self, call: Call, ending: &Ending<'_>) -> Span {
+        let error = self.error_type(ending);
+        let name = self.name(&call, ending);
+        let code = if error.is_some() { StatusCode::Error } else { StatusCode::Unset };
+        let remote = call.place.parent.is_some();
+        let attributes = self.attributes(&call, ending, error);
+        Span {
+            trace_id: call.place.own.trace.to_vec(),
+            span_id: call.place.own.span.to_vec(),
+            trace_state: call.place.state,
+            parent_span_id: call.place.parent.map(|id| id.to_vec()).unwrap_or_default(),
+            flags: span_flags(call.place.flags, remote),
+            name,
+            kind: self.kind() as i32,
+            start_time_unix_nano: call.start,
+            end_time_unix_nano: ending.end.max(call.start),
+            attributes,
+            events: call.events,
+            dropped_events_count: call.events_dropped,
+            links: call.link.into_iter().collect(),
+            status: Some(Status { code: code as i32, message: String::new() }),
+            ..Span::default()
+        }
+    }
+
+    fn kind(&self) -> SpanKind {
+        match self.settings.span_kind {
+            Perspective::Client => SpanKind::Client,
+            Perspective::Server => SpanKind::Server,
+            Perspective::Internal => SpanKind::Internal,
+        }
+    }
+
+    /// `{method} {target}`. A target or method that a peer may have made up stays out of the name
+    /// unless the server answered well: names become metric labels downstream.
+    fn name(&self, call: &Call, ending: &Ending<'_>) -> String {
+        let good = matches!(ending.outcome, Outcome::Ok | Outcome::InputRequired);
+        let refused = ending.outcome == Outcome::ClientError && !is_known(&call.method);
+        if refused {
+            return "_OTHER".to_owned();
+        }
+        match &call.subject {
+            Subject::Tool(target) | Subject::Prompt(target) if good || self.listed => {
+                printable(format!("{} {target}", call.method))
+            }
+            _ => printable(call.method.clone().into_owned()),
+        }
+    }
+
+    /// `error.type`, which is there exactly when the status is ERROR.
+    fn error_type(&self, ending: &Ending<'_>) -> Option<Cow<'static, str>> {
+        if let Some(failure) = ending.answer.and_then(|(message, _)| message.error.as_ref()) {
+            return match failure.code {
+                Some(code) if self.handles() && caller_fault(code) => None,
+                Some(code) => Some(code.to_string().into()),
+                None => Some("_OTHER".into()),
+            };
+        }
+        match ending.outcome {
+            Outcome::Ok | Outcome::InputRequired => None,
+            Outcome::Cancelled if !self.settings.cancelled_is_error => None,
+            other => Some(other.name().into()),
+        }
+    }
+
+    fn handles(&self) -> bool {
+        self.settings.span_kind == Perspective::Server
+    }
+
+    fn attributes(
+        &self,
+        call: &Call,
+        ending: &Ending<'_>,
+        error: Option<Cow<'static, str>>,
+    ) -> Vec<KeyValue> {
+        let mut out = Attributes::new();
+        self.request(call, &mut out);
+        self.parties(call, &mut out);
+        out.int(names::REQUEST_SIZE, call.size);
+        if let Some((_, size)) = ending.answer {
+            out.int(names::RESPONSE_SIZE, size);
+        }
+        out.text(names::OUTCOME, ending.outcome.name());
+        if let Some(error) = error {
+            out.text(names::ERROR_TYPE, error);
+        }
+        self.answer(call, ending, &mut out);
+        if call.cut || ending.cut {
+            out.text(names::OBSERVED, "cut");
+        }
+        if call.doubtful {
+            out.flag(names::DOUBTFUL);
+        }
+        out.0
+    }
+
+    fn request(&self, call: &Call, out: &mut Attributes) {
+        out.text(names::METHOD, &*call.method);
+        if call.method == "tools/call" {
+            out.text(names::OPERATION, "execute_tool");
+        }
+        match &call.subject {
+            Subject::Nothing => {}
+            Subject::Tool(name) => out.text(names::TOOL, name),
+            Subject::Prompt(name) => out.text(names::PROMPT, name),
+            Subject::Resource(uri) => out.text(names::RESOURCE_URI, uri),
+        }
+        if let Some(id) = &call.id {
+            out.text(names::REQUEST_ID, id.to_string());
+        }
+        if let Some(version) = &call.jsonrpc {
+            out.text(names::JSONRPC_VERSION, version);
+        }
+        out.word(names::PROTOCOL_VERSION, &self.speaker.protocol);
+    }
+
+    fn parties(&self, call: &Call, out: &mut Attributes) {
+        match self.identity.transport {
+            Transport::Pipe => out.text(names::TRANSPORT, "pipe"),
+            Transport::Http => {
+                out.text(names::TRANSPORT, "tcp");
+                out.text(names::NETWORK_PROTOCOL, "http");
+            }
+        }
+        let by_server = call.direction == Direction::ServerToClient;
+        // The other side of the one whose view the span takes.
+        let peer = if by_server == self.handles() {
+            &self.identity.server
+        } else {
+            &self.speaker.who.name
+        };
+        out.word(names::PEER_SERVICE, peer);
+        out.text(names::SESSION_ID, &self.identity.session);
+        if by_server {
+            out.text(names::INITIATOR, "server");
+        }
+        out.word(names::CLIENT_NAME, &self.speaker.who.name);
+        out.word(names::CLIENT_VERSION, &self.speaker.who.version);
+        out.word(names::SERVER_INFO_NAME, &self.server.name);
+        out.word(names::SERVER_INFO_VERSION, &self.server.version);
+    }
+
+    fn answer(&self, call: &Call, ending: &Ending<'_>, out: &mut Attributes) {
+        let message = ending.answer.map(|(message, _)| message);
+        if let Some(code) = message.and_then(|m| m.error.as_ref()).and_then(|e| e.code) {
+            out.text(names::STATUS_CODE, code.to_string());
+        }
+        let result = message.and_then(|m| m.result.as_ref());
+        if let Some(kind) = result.and_then(|r| r.result_type).filter(|kind| !kind.is("complete")) {
+            out.word(names::RESULT_TYPE, &word(&Some(kind)));
+        }
+        if let Some(task) = &call.task_id {
+            out.text(names::TASK_ID, task);
+            if let Some(result) = result {
+                out.word(names::TASK_STATUS, &word(&result.task_status));
+            }
+        }
+    }
+}
+
+/// The resource of a tap's spans.
+pub(super) fn resource(settings: &Settings, identity: &Identity, client: &Speaker) -> Resource {
+    let service = match &settings.service_name {
+        ServiceName::Fixed(name) => name,
+        ServiceName::Server => &identity.server,
+        ServiceName::Client => &client.who.name,
+    };
+    let service = if service.is_empty() { names::SCOPE } else { service };
+    let mut attributes = Attributes::new();
+    attributes.text(names::SERVICE_NAME, service);
+    attributes.text(names::SERVICE_VERSION, env!("CARGO_PKG_VERSION"));
+    attributes.word(names::SERVER_NAME, &identity.server);
+    Resource { attributes: attributes.0, ..Resource::default() }
+}
+
+/// A progress notification as an event of its call.
+pub(super) fn progress(message: &Message<'_>, now: Nanos) -> Event {
+    let mut attributes = Vec::new();
+    let params = &message.params;
+    for (key, value) in
+        [(names::PROGRESS_VALUE, params.progress), (names::PROGRESS_TOTAL, params.total)]
+    {
+        attributes.extend(value.map(|n| attribute(key, Value::DoubleValue(n))));
+    }
+    let name = names::PROGRESS.to_owned();
+    Event { time_unix_nano: now, name, attributes, dropped_attributes_count: 0 }
+}
+
+/// A link to an earlier span of this session.
+pub(super) fn link(to: SpanRef, flags: u8, why: &'static str) -> Link {
+    Link {
+        trace_id: to.trace.to_vec(),
+        span_id: to.span.to_vec(),
+        attributes: vec![attribute(names::LINK, Value::StringValue(why.to_owned()))],
+        flags: span_flags(flags, false),
+        ..Link::default()
+    }
+}
+
+struct Attributes(Vec<KeyValue>);
+
+impl Attributes {
+    fn new() -> Self {
+        /// What most spans come to.
+        const USUAL: usize = 18;
+        Attributes(Vec::with_capacity(USUAL))
+    }
+
+    fn text(&mut self, key: &'static str, value: impl Into<String>) {
+        self.0.push(attribute(key, Value::StringValue(value.into())));
+    }
+
+    /// Nothing for an empty text: it is not known.
+    fn word(&mut self, key: &'static str, value: &str) {
+        if !value.is_empty() {
+            self.text(key, value);
+        }
+    }
+
+    fn int(&mut self, key: &'static str, value: u64) {
+        let value = i64::try_from(value).unwrap_or(i64::MAX);
+        self.0.push(attribute(key, Value::IntValue(value)));
+    }
+
+    fn flag(&mut self, key: &'static str) {
+        self.0.push(attribute(key, Value::BoolValue(true)));
+    }
+}
+
+fn attribute(key: &'static str, value: Value) -> KeyValue {
+    let value = Some(AnyValue { value: Some(value) });
+    KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
+}
+
+/// Control characters have no place in a span name: a terminal would obey them.
+fn printable(name: String) -> String {
+    if name.chars().any(char::is_control) {
+        return name.replace(char::is_control, "\u{fffd}");
+    }
+    name
+}

@@ -1,0 +1,109 @@
+//! What is written here, an independent reader reads as the same messages: the serde support of
+//! `opentelemetry-proto`, which is on in tests only. What it cannot read (doubles that are no numbers)
+//! is checked as text.
+
+use opentelemetry_proto::tonic::common::v1::{
+    AnyValue, ArrayValue, KeyValue, KeyValueList, any_value::Value,
+};
+use opentelemetry_proto::tonic::logs::v1::LogsData;
+use opentelemetry_proto::tonic::metrics::v1::MetricsData;
+use opentelemetry_proto::tonic::trace::v1::{
+    ResourceSpans, ScopeSpans, Span, Status, TracesData, span::SpanKind,
+};
+use proptest::prelude::*;
+
+use super::*;
+use crate::otlp::arbitrary;
+
+fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut out = Vec::new();
+    write(&mut out);
+    String::from_utf8(out).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn traces_are_read_back_as_they_were(request in arbitrary::traces()) {
+        let text = written(|out| write_traces(out, &request.resource_spans));
+        // Without any resource, all members are defaults and the document is empty.
+        prop_assume!(!request.resource_spans.is_empty());
+        let read: TracesData = serde_json::from_str(&text).expect(&text);
+        prop_assert_eq!(read.resource_spans, request.resource_spans);
+        prop_assert!(!text.contains('\n'));
+    }
+
+    #[test]
+    fn metrics_are_read_back_as_they_were(request in arbitrary::metrics()) {
+        let text = written(|out| write_metrics(out, &request.resource_metrics));
+        prop_assume!(!request.resource_metrics.is_empty());
+        let read: MetricsData = serde_json::from_str(&text).expect(&text);
+        prop_assert_eq!(read.resource_metrics, request.resource_metrics);
+    }
+
+    #[test]
+    fn logs_are_read_back_as_they_were(request in arbitrary::logs()) {
+        let text = written(|out| write_logs(out, &request.resource_logs));
+        prop_assume!(!request.resource_logs.is_empty());
+        let read: LogsData = serde_json::from_str(&text).expect(&text);
+        prop_assert_eq!(read.resource_logs, request.resource_logs);
+    }
+}
+
+fn document_of(span: Span) -> String {
+    let scope = ScopeSpans { spans: vec![span], ..ScopeSpans::default() };
+    let all = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
+    written(|out| write_traces(out, &[all]))
+}
+
+fn value_of(value: Value) -> String {
+    let value = Some(AnyValue { value: Some(value) });
+    let attribute = KeyValue { key: "k".into(), value, key_strindex: 0 };
+    let text = document_of(Span { attributes: vec![attribute], ..Span::default() });
+    let start = text.find(r#""value":"#).unwrap() + r#""value":"#.len();
+    text[start..text.len() - "}]}]}]}]}".len()].to_owned()
+}
+
+#[test]
+fn a_span_is_written_by_the_rules_of_otlp_json() {
+    let text = document_of(Span {
+        trace_id: (0xa0..0xb0).collect(),
+        span_id: vec![0, 1, 2, 3, 4, 5, 6, 0xff],
+        name: "tools/call".into(),
+        kind: SpanKind::Client as i32,
+        start_time_unix_nano: u64::MAX,
+        status: Some(Status { message: String::new(), code: 2 }),
+        ..Span::default()
+    });
+    let span = concat!(
+        r#"{"traceId":"a0a1a2a3a4a5a6a7a8a9aaabacadaeaf","spanId":"00010203040506ff","#,
+        r#""name":"tools/call","kind":3,"startTimeUnixNano":"18446744073709551615","#,
+        r#""status":{"code":2}}"#
+    );
+    assert_eq!(text, format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{span}]}}]}}]}}"#));
+}
+
+#[test]
+fn values_keep_their_kind_even_when_they_are_empty() {
+    for (value, text) in [
+        (Value::StringValue(String::new()), r#"{"stringValue":""}"#),
+        (Value::BoolValue(false), r#"{"boolValue":false}"#),
+        (Value::IntValue(i64::MIN), r#"{"intValue":"-9223372036854775808"}"#),
+        (Value::IntValue(0), r#"{"intValue":"0"}"#),
+        (Value::DoubleValue(0.0), r#"{"doubleValue":0}"#),
+        (Value::DoubleValue(-0.0), r#"{"doubleValue":-0.0}"#),
+        (Value::DoubleValue(1.5e300), r#"{"doubleValue":1.5e+300}"#),
+        (Value::DoubleValue(f64::NAN), r#"{"doubleValue":"NaN"}"#),
+        (Value::DoubleValue(f64::INFINITY), r#"{"doubleValue":"Infinity"}"#),
+        (Value::DoubleValue(f64::NEG_INFINITY), r#"{"doubleValue":"-Infinity"}"#),
+        (Value::BytesValue(vec![0xfb, 0xff]), r#"{"bytesValue":"+/8="}"#),
+        (Value::ArrayValue(ArrayValue::default()), r#"{"arrayValue":{"values":[]}}"#),
+        (Value::KvlistValue(KeyValueList::default()), r#"{"kvlistValue":{"values":[]}}"#),
+    ] {
+        assert_eq!(value_of(value), text);
+    }
+}
+
+#[test]
+fn nothing_is_an_empty_document() {
+    assert_eq!(written(|out| write_traces(out, &[])), "{}");
+}

@@ -1,0 +1,239 @@
+//! The law: what the check accepts, the decoder decodes, and the other way round.
+
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::metrics::v1::{Exemplar, metric::Data};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use proptest::prelude::*;
+use prost::Message;
+
+use super::*;
+use crate::otlp::arbitrary;
+
+/// What the decoder says of some bytes: the items and how many have unusable ids; `None` if it refuses.
+fn decoded(request: Request, bytes: &[u8]) -> Option<(usize, usize)> {
+    let verdicts: Vec<bool> = match request {
+        Request::Traces => {
+            let all = ExportTraceServiceRequest::decode(bytes).ok()?.resource_spans;
+            let spans = all.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
+            spans.map(ids::span).collect()
+        }
+        Request::Logs => {
+            let all = ExportLogsServiceRequest::decode(bytes).ok()?.resource_logs;
+            let records = all.iter().flat_map(|r| &r.scope_logs).flat_map(|s| &s.log_records);
+            records.map(ids::log_record).collect()
+        }
+        Request::Metrics => {
+            let all = ExportMetricsServiceRequest::decode(bytes).ok()?.resource_metrics;
+            let metrics = all.iter().flat_map(|r| &r.scope_metrics).flat_map(|s| &s.metrics);
+            metrics.filter_map(|m| m.data.as_ref()).flat_map(point_verdicts).collect()
+        }
+    };
+    Some((verdicts.len(), verdicts.iter().filter(|good| !**good).count()))
+}
+
+fn point_verdicts(data: &Data) -> Vec<bool> {
+    fn of<P>(points: &[P], exemplars: impl Fn(&P) -> &[Exemplar]) -> Vec<bool> {
+        points.iter().map(|point| ids::exemplars(exemplars(point))).collect()
+    }
+    match data {
+        Data::Gauge(d) => of(&d.data_points, |p| &p.exemplars),
+        Data::Sum(d) => of(&d.data_points, |p| &p.exemplars),
+        Data::Histogram(d) => of(&d.data_points, |p| &p.exemplars),
+        Data::ExponentialHistogram(d) => of(&d.data_points, |p| &p.exemplars),
+        Data::Summary(d) => of(&d.data_points, |_| &[]),
+    }
+}
+
+/// A request of any signal, encoded.
+fn encoded() -> impl Strategy<Value = (Request, Vec<u8>)> {
+    prop_oneof![
+        arbitrary::traces().prop_map(|r| (Request::Traces, r.encode_to_vec())),
+        arbitrary::metrics().prop_map(|r| (Request::Metrics, r.encode_to_vec())),
+        arbitrary::logs().prop_map(|r| (Request::Logs, r.encode_to_vec())),
+    ]
+}
+
+/// The check and the decoder must be of one mind about `bytes`.
+fn agree(request: Request, bytes: Vec<u8>) -> Result<(), TestCaseError> {
+    let expected = decoded(request, &bytes);
+    match (check(request, bytes.into()), expected) {
+        (Ok(checked), Some((items, bad))) => {
+            prop_assert_eq!(checked.items(), items);
+            prop_assert!(checked.bad() >= bad, "{} < {bad}", checked.bad());
+        }
+        (Err(_), None) => {}
+        (checked, expected) => {
+            prop_assert!(false, "check says {checked:?}, the decoder {expected:?}");
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn what_was_encoded_passes_with_its_items((request, bytes) in encoded()) {
+        let (items, bad) = decoded(request, &bytes).unwrap();
+        let checked = check(request, bytes.clone().into()).unwrap();
+        prop_assert_eq!((checked.items(), checked.bad()), (items, bad));
+        prop_assert_eq!(checked.into_bytes(), bytes);
+    }
+
+    #[test]
+    fn a_truncated_request_is_judged_like_the_decoder_does(
+        (request, bytes) in encoded(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let keep = cut.index(bytes.len() + 1);
+        agree(request, bytes[..keep].to_vec())?;
+    }
+
+    #[test]
+    fn a_damaged_request_is_judged_like_the_decoder_does(
+        (request, mut bytes) in encoded(),
+        hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        for (at, with) in hits {
+            if !bytes.is_empty() {
+                let at = at.index(bytes.len());
+                bytes[at] = with;
+            }
+        }
+        agree(request, bytes)?;
+    }
+
+    #[test]
+    fn inserted_bytes_are_judged_like_the_decoder_does(
+        (request, mut bytes) in encoded(),
+        at in any::<prop::sample::Index>(),
+        extra in prop::collection::vec(any::<u8>(), 1..12),
+    ) {
+        let at = at.index(bytes.len() + 1);
+        bytes.splice(at..at, extra);
+        agree(request, bytes)?;
+    }
+
+    /// Whatever is sent as the wrong signal is judged by that signal's schema.
+    #[test]
+    fn a_request_of_another_signal_is_judged_like_the_decoder_does((_, bytes) in encoded()) {
+        for request in [Request::Traces, Request::Metrics, Request::Logs] {
+            agree(request, bytes.clone())?;
+        }
+    }
+
+    #[test]
+    fn noise_is_judged_like_the_decoder_does(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        for request in [Request::Traces, Request::Metrics, Request::Logs] {
+            agree(request, bytes.clone())?;
+        }
+    }
+
+    /// Small field numbers, small lengths, all wire types: deeper into the schema than noise gets.
+    #[test]
+    fn protobuf_like_noise_is_judged_like_the_decoder_does(
+        fields in prop::collection::vec((0u8..18, 0u8..8, 0u8..20), 0..40),
+    ) {
+        let bytes: Vec<u8> = fields
+            .iter()
+            .flat_map(|(number, wire, value)| [number << 3 | wire, *value])
+            .collect();
+        for request in [Request::Traces, Request::Metrics, Request::Logs] {
+            agree(request, bytes.clone())?;
+        }
+    }
+}
+
+fn nested(levels: usize) -> Vec<u8> {
+    let mut value = AnyValue { value: Some(Value::BoolValue(true)) };
+    for _ in 0..levels {
+        value = AnyValue { value: Some(Value::ArrayValue(ArrayValue { values: vec![value] })) };
+    }
+    let attribute = KeyValue { value: Some(value), ..KeyValue::default() };
+    request_with(Span { attributes: vec![attribute], ..good_span() })
+}
+
+fn good_span() -> Span {
+    Span { trace_id: vec![1; 16], span_id: vec![2; 8], ..Span::default() }
+}
+
+fn request_with(span: Span) -> Vec<u8> {
+    let scope = ScopeSpans { spans: vec![span], ..ScopeSpans::default() };
+    let all = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
+    ExportTraceServiceRequest { resource_spans: vec![all] }.encode_to_vec()
+}
+
+fn why(bytes: &[u8]) -> Option<Why> {
+    check(Request::Traces, Bytes::copy_from_slice(bytes)).err().map(|e| e.why)
+}
+
+#[test]
+fn nesting_is_refused_exactly_where_the_decoder_refuses_it() {
+    let verdicts: Vec<bool> = (0..60)
+        .map(|levels| {
+            let bytes = nested(levels);
+            let decodes = decoded(Request::Traces, &bytes).is_some();
+            assert_eq!(check(Request::Traces, bytes.into()).is_ok(), decodes, "{levels} levels");
+            decodes
+        })
+        .collect();
+    assert!(verdicts[0] && !verdicts[59], "the limit lies in the range that was tried");
+}
+
+#[test]
+fn each_kind_of_damage_has_its_name() {
+    assert_eq!(why(&[0x0a, 0x05, 0x00]), Some(Why::Truncated));
+    assert_eq!(why(&[0x0a]), Some(Why::Truncated));
+    assert_eq!(why(&[0xff; 11]), Some(Why::Varint));
+    assert_eq!(why(&[0x00, 0x00]), Some(Why::Key));
+    assert_eq!(why(&[0x0e]), Some(Why::Key));
+    assert_eq!(why(&[0x08, 0x01]), Some(Why::WireType));
+    assert_eq!(why(&[0x13, 0x1c]), Some(Why::Group));
+    assert_eq!(why(&nested(60)), Some(Why::Depth));
+}
+
+#[test]
+fn a_string_that_is_not_utf8_is_refused_at_its_place() {
+    let mut bytes = request_with(Span { name: "tools/call".into(), ..good_span() });
+    let at = bytes.windows(5).position(|w| w == b"tools").unwrap();
+    bytes[at + 2] = 0xff;
+    let refused = check(Request::Traces, bytes.into()).unwrap_err();
+    assert_eq!(refused, Malformed { why: Why::Utf8, at: at + 2 });
+    assert_eq!(refused.to_string(), format!("a string is not UTF-8 at byte {}", at + 2));
+}
+
+#[test]
+fn unknown_fields_and_groups_of_a_newer_sender_pass() {
+    let mut bytes = request_with(good_span());
+    bytes.extend_from_slice(&[0x9b, 0x06, 0x08, 0x01, 0x9c, 0x06]);
+    let checked = check(Request::Traces, bytes.into()).unwrap();
+    assert_eq!(checked.items(), 1);
+}
+
+#[test]
+fn items_whose_ids_no_backend_takes_are_counted() {
+    for span in [
+        Span { trace_id: vec![0; 16], ..good_span() },
+        Span { trace_id: vec![1; 15], ..good_span() },
+        Span { span_id: Vec::new(), ..good_span() },
+        Span { parent_span_id: vec![1; 4], ..good_span() },
+    ] {
+        let checked = check(Request::Traces, request_with(span.clone()).into()).unwrap();
+        assert_eq!((checked.items(), checked.bad()), (1, 1), "{span:?}");
+    }
+    let checked = check(Request::Traces, request_with(good_span()).into()).unwrap();
+    assert_eq!((checked.items(), checked.bad()), (1, 0));
+}
+
+/// Protobuf's oneof: the member written last counts, with the items in it.
+#[test]
+fn points_of_a_replaced_oneof_member_do_not_count() {
+    let gauge = [0x2a, 0x04, 0x0a, 0x00, 0x0a, 0x00];
+    let sum = [0x3a, 0x02, 0x0a, 0x00];
+    let metric: Vec<u8> = [gauge.as_slice(), &gauge, &sum].concat();
+    let wrap = |field: u8, inner: &[u8]| [&[field << 3 | 2, inner.len() as u8], inner].concat();
+    let request = wrap(1, &wrap(2, &wrap(2, &metric)));
+    assert_eq!(decoded(Request::Metrics, &request), Some((1, 0)));
+    assert_eq!(check(Request::Metrics, request.into()).unwrap().items(), 1);
+}

@@ -1,0 +1,166 @@
+//! Who counts what: the accounts behind "received = sent + dropped + held".
+//!
+//! Counting happens here, on the edges, in the Collector's names where it has one. Components do not
+//! count themselves; a tap adds only what never became an item.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::{Counter, Gauge, Id, Vitals};
+use crate::telemetry::Signal;
+
+/// Items that were dropped somewhere, by component and reason. Dropped is dropped: the name says what
+/// kind of component did it.
+pub const DROPPED: &str = "mcpcol_dropped_items";
+
+/// The account of one exporter.
+#[derive(Clone, Debug)]
+pub(super) struct ExporterBooks {
+    vitals: Vitals,
+    id: String,
+    signals: [ExporterCounters; 3],
+}
+
+#[derive(Clone, Debug)]
+struct ExporterCounters {
+    received: Counter,
+    sent: Counter,
+    failed: Counter,
+    enqueue_failed: Counter,
+}
+
+impl ExporterBooks {
+    pub(super) fn new(vitals: &Vitals, id: &Id) -> Self {
+        let id = id.to_string();
+        let signals = Signal::ALL.map(|signal| {
+            let label = [("exporter", id.as_str())];
+            let [sent, failed, enqueue_failed] = exporter_names(signal);
+            let received = [("exporter", id.as_str()), ("signal", signal.name())];
+            ExporterCounters {
+                received: vitals.counter("mcpcol_exporter_received_items", &received),
+                sent: vitals.counter(sent, &label),
+                failed: vitals.counter(failed, &label),
+                enqueue_failed: vitals.counter(enqueue_failed, &label),
+            }
+        });
+        ExporterBooks { vitals: vitals.clone(), id, signals }
+    }
+
+    /// The gauge of the queue's level; its capacity never changes.
+    pub(super) fn queue_size(&self, capacity: usize) -> Gauge {
+        let label = [("exporter", self.id.as_str())];
+        let limit = self.vitals.gauge("otelcol_exporter_queue_capacity", &label);
+        limit.set(i64::try_from(capacity).unwrap_or(i64::MAX));
+        self.vitals.gauge("otelcol_exporter_queue_size", &label)
+    }
+
+    pub(super) fn received(&self, signal: Signal, items: usize) {
+        self.of(signal).received.add(items as u64);
+    }
+
+    pub(super) fn sent(&self, signal: Signal, items: usize) {
+        self.of(signal).sent.add(items as u64);
+    }
+
+    pub(super) fn dropped(&self, signal: Signal, items: usize, reason: &'static str) {
+        let counters = self.of(signal);
+        let by_name = if matches!(reason, "queue_full" | "too_large") {
+            &counters.enqueue_failed
+        } else {
+            &counters.failed
+        };
+        by_name.add(items as u64);
+        count_drop(&self.vitals, "exporter", &self.id, reason, items as u64);
+    }
+
+    fn of(&self, signal: Signal) -> &ExporterCounters {
+        &self.signals[signal as usize]
+    }
+
+    /// Received, sent and dropped by reason, over all signals.
+    pub(super) fn account(&self) -> Account {
+        let sum = |of: fn(&ExporterCounters) -> &Counter| {
+            self.signals.iter().map(|counters| of(counters).get()).sum()
+        };
+        Account {
+            received: sum(|c| &c.received),
+            sent: sum(|c| &c.sent),
+            dropped: drops(&self.vitals, "exporter", &self.id),
+        }
+    }
+}
+
+fn exporter_names(signal: Signal) -> [&'static str; 3] {
+    match signal {
+        Signal::Traces => [
+            "otelcol_exporter_sent_spans",
+            "otelcol_exporter_send_failed_spans",
+            "otelcol_exporter_enqueue_failed_spans",
+        ],
+        Signal::Metrics => [
+            "otelcol_exporter_sent_metric_points",
+            "otelcol_exporter_send_failed_metric_points",
+            "otelcol_exporter_enqueue_failed_metric_points",
+        ],
+        Signal::Logs => [
+            "otelcol_exporter_sent_log_records",
+            "otelcol_exporter_send_failed_log_records",
+            "otelcol_exporter_enqueue_failed_log_records",
+        ],
+    }
+}
+
+/// Counts items that end at a component, for a reason.
+pub(super) fn count_drop(vitals: &Vitals, kind: &str, id: &str, reason: &str, items: u64) {
+    vitals.counter(DROPPED, &[("kind", kind), ("component", id), ("reason", reason)]).add(items);
+}
+
+/// What a component dropped, by reason.
+pub(super) fn drops(vitals: &Vitals, kind: &str, id: &str) -> BTreeMap<String, u64> {
+    let mut out = BTreeMap::new();
+    for sample in vitals.samples().into_iter().filter(|sample| sample.name == DROPPED) {
+        let [(_, k), (_, component), (_, reason)] = sample.labels.as_slice() else { continue };
+        if k == kind && component == id && sample.value > 0 {
+            out.insert(reason.clone(), u64::try_from(sample.value).unwrap_or(u64::MAX));
+        }
+    }
+    out
+}
+
+/// What became of everything that one exporter should have sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Items that its receivers took in.
+    pub received: u64,
+    /// Items its backend has.
+    pub sent: u64,
+    /// Items that ended on the way, by reason.
+    pub dropped: BTreeMap<String, u64>,
+}
+
+impl Account {
+    /// Items still here: none once the process has drained without a storage.
+    pub fn held(&self) -> u64 {
+        self.received.saturating_sub(self.sent + self.dropped.values().sum::<u64>())
+    }
+
+    /// Adds drops that happened before the exporter.
+    pub(super) fn add_drops(&mut self, drops: BTreeMap<String, u64>) {
+        for (reason, items) in drops {
+            *self.dropped.entry(reason).or_default() += items;
+        }
+    }
+}
+
+/// The last log line's text: `received=9 sent=7 dropped=2 (queue_full=2) held=0`.
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total: u64 = self.dropped.values().sum();
+        write!(f, "received={} sent={} dropped={total}", self.received, self.sent)?;
+        for (i, (reason, items)) in self.dropped.iter().enumerate() {
+            write!(f, "{}{reason}={items}", if i == 0 { " (" } else { " " })?;
+        }
+        let close = if self.dropped.is_empty() { "" } else { ")" };
+        write!(f, "{close} held={}", self.held())
+    }
+}

@@ -1,0 +1,298 @@
+//! What surrounds every exporter: queue, batching, timeout, retry, and the books of what became of
+//! each item.
+//!
+//! The queue answers for a batch when it takes it; from then on the item is this delivery's to account
+//! for: sent, dropped for a named reason, or held. Exporters make single attempts and know none of
+//! this.
+
+mod queue;
+mod retry;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
+
+pub(super) use self::queue::Permit;
+use self::queue::{Queue, Refusal, Taken};
+use self::retry::Backoff;
+use super::books::ExporterBooks;
+use super::{ExportError, Exporter, Id};
+use crate::settings::{Delivery as Settings, OnFull, Sizer};
+use crate::telemetry::{Receipt, Telemetry, Verdict};
+
+/// One exporter with everything around it.
+pub(super) struct Delivery {
+    lane: Arc<Lane>,
+    tasks: Mutex<JoinSet<()>>,
+    closing: watch::Sender<bool>,
+}
+
+/// What the consumers share.
+struct Lane {
+    id: Id,
+    exporter: Box<dyn Exporter>,
+    settings: Settings,
+    queue: Arc<Queue>,
+    books: ExporterBooks,
+    /// Said once when sending starts to fail and once when it works again.
+    failing: AtomicBool,
+    /// The same for a queue that drops.
+    overflowing: AtomicBool,
+}
+
+impl Delivery {
+    pub(super) fn start(
+        id: Id,
+        exporter: Box<dyn Exporter>,
+        settings: Settings,
+        books: ExporterBooks,
+        runtime: &Handle,
+    ) -> Arc<Self> {
+        let queue = Queue::new(settings.queue.clone(), books.queue_size(settings.queue.queue_size));
+        let consumers = settings.queue.num_consumers;
+        let lane = Lane {
+            id,
+            exporter,
+            settings,
+            queue,
+            books,
+            failing: AtomicBool::new(false),
+            overflowing: AtomicBool::new(false),
+        };
+        let lane = Arc::new(lane);
+        let closing = watch::Sender::new(false);
+        let mut tasks = JoinSet::new();
+        for _ in 0..consumers {
+            let (lane, closing) = (Arc::clone(&lane), closing.subscribe());
+            tasks.spawn_on(async move { lane.consume(closing).await }, runtime);
+        }
+        Arc::new(Delivery { lane, tasks: Mutex::new(tasks), closing })
+    }
+
+    /// What a full queue does: as set, else it drops beside others and refuses alone.
+    pub(super) fn on_full(&self, alone: bool) -> OnFull {
+        let otherwise = if alone { OnFull::Refuse } else { OnFull::Drop };
+        self.lane.settings.queue.on_full.unwrap_or(otherwise)
+    }
+
+    pub(super) fn books(&self) -> &ExporterBooks {
+        &self.lane.books
+    }
+
+    /// Keeps room for the batch, or says what its sender should hear.
+    pub(super) fn reserve(&self, batch: &Telemetry, awaited: bool) -> Result<Permit, Verdict> {
+        self.lane.queue.reserve(batch, awaited).map_err(|refusal| match refusal {
+            Refusal::TooLarge => Verdict::Rejected(format!(
+                "the batch is larger than the whole sending_queue of {}",
+                self.lane.id
+            )),
+            Refusal::Full => Verdict::Retry { after: Some(self.hint()) },
+        })
+    }
+
+    /// Takes the batch over.
+    pub(super) fn commit(&self, place: Permit, batch: Telemetry, receipt: Receipt) {
+        self.lane.books.received(batch.signal(), batch.items());
+        place.commit(batch, receipt);
+        if self.lane.overflowing.swap(false, Ordering::Relaxed) {
+            tracing::info!(exporter = %self.lane.id, "sending queue has room again");
+        }
+    }
+
+    /// Counts a batch that this delivery should have had and had no room for.
+    pub(super) fn overflow(&self, batch: &Telemetry, verdict: &Verdict) {
+        let lane = &self.lane;
+        let reason = match verdict {
+            Verdict::Rejected(_) => "too_large",
+            _ => "queue_full",
+        };
+        lane.books.received(batch.signal(), batch.items());
+        lane.books.dropped(batch.signal(), batch.items(), reason);
+        if !lane.overflowing.swap(true, Ordering::Relaxed) {
+            let (used, limit) = lane.queue.level();
+            tracing::warn!(exporter = %lane.id, used, limit, "sending queue is full: dropping");
+        }
+    }
+
+    /// What to tell a sender that was refused: when the next attempt may have made room.
+    fn hint(&self) -> Duration {
+        self.lane.settings.retry.initial_interval.0.clamp(MIN_HINT, MAX_HINT)
+    }
+
+    /// Takes no more, sends what it has (one attempt each), and at the deadline gives up on the rest.
+    pub(super) async fn drain(&self, deadline: Instant) {
+        self.lane.queue.close();
+        self.closing.send_replace(true);
+        let mut tasks = {
+            let mut guard = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *guard)
+        };
+        let all_ended = async { while tasks.join_next().await.is_some() {} };
+        if timeout_at(deadline, all_ended).await.is_err() {
+            tasks.shutdown().await;
+        }
+        for left in self.lane.queue.abandon() {
+            self.lane.books.dropped(left.signal(), left.items(), "shutdown");
+        }
+    }
+}
+
+/// A sender that is told to come back sooner than this would only spin.
+const MIN_HINT: Duration = Duration::from_millis(100);
+/// A sender that is told to come back later than this would fill its own queue for nothing.
+const MAX_HINT: Duration = Duration::from_secs(30);
+
+impl Lane {
+    async fn consume(&self, mut closing: watch::Receiver<bool>) {
+        while let Some(mut taken) = self.queue.take().await {
+            for batch in self.batches(&mut taken) {
+                self.deliver(batch, &mut closing).await;
+            }
+        }
+    }
+
+    /// What was taken, joined and cut to size.
+    fn batches(&self, taken: &mut Taken) -> Vec<InFlight<'_>> {
+        let items = std::mem::take(&mut taken.items);
+        // Receipts never merge: a sender that waits for its own result gets a batch of its own.
+        let (alone, joined): (Vec<_>, Vec<_>) =
+            items.into_iter().partition(|item| item.receipt.awaited());
+        let mut out: Vec<_> = alone
+            .into_iter()
+            .map(|item| InFlight::new(&self.books, item.telemetry, item.receipt))
+            .collect();
+        let parts = joined.into_iter().map(|item| item.telemetry).collect();
+        if let Some(whole) = Telemetry::join(parts) {
+            let pieces = self.cut(whole).into_iter();
+            out.extend(pieces.map(|p| InFlight::new(&self.books, p, Receipt::nobody())));
+        }
+        out
+    }
+
+    fn cut(&self, whole: Telemetry) -> Vec<Telemetry> {
+        let Some(batch) = &self.settings.queue.batch else { return vec![whole] };
+        let items = match batch.sizer() {
+            _ if batch.max_size == 0 => return vec![whole],
+            Sizer::Bytes => {
+                // Items of one batch are of a size: cut by their average.
+                let average = whole.wire_len().div_ceil(whole.items().max(1));
+                batch.max_size / average.max(1)
+            }
+            _ => batch.max_size,
+        };
+        whole.split(items)
+    }
+
+    /// Attempts until sent, given up, or told to close: then one last time.
+    async fn deliver(&self, batch: InFlight<'_>, closing: &mut watch::Receiver<bool>) {
+        let mut backoff = Backoff::new(&self.settings.retry);
+        let begun = Instant::now();
+        loop {
+            let last = *closing.borrow_and_update();
+            let error = match self.attempt(&batch.telemetry).await {
+                Ok(rejected) => return batch.sent(rejected),
+                Err(error) => error,
+            };
+            let (hint, why) = match error {
+                ExportError::Reject { why } => return self.reject(batch, why),
+                ExportError::Retry { after, why } => (after, why),
+            };
+            let wait = backoff.next(begun.elapsed(), rand::random(), hint);
+            let Some(wait) = wait.filter(|_| !last) else {
+                let reason = if last { "shutdown" } else { "retries_exhausted" };
+                return self.give_up(batch, reason, &why);
+            };
+            if !self.failing.swap(true, Ordering::Relaxed) {
+                tracing::warn!(exporter = %self.id, error = %why, interval = ?wait,
+                    "exporting failed, will retry");
+            }
+            let closed = closing.wait_for(|closing| *closing);
+            // Either way the next attempt is due.
+            drop(timeout(wait, closed).await);
+        }
+    }
+
+    /// One attempt within the time limit; how many items the backend refused of it.
+    async fn attempt(&self, telemetry: &Telemetry) -> Result<usize, ExportError> {
+        let limit = self.settings.timeout.0;
+        let export = self.exporter.export(telemetry);
+        let exported = if limit.is_zero() {
+            export.await?
+        } else {
+            timeout(limit, export).await.unwrap_or_else(|_| {
+                let why = format!("no answer within the timeout of {limit:?}");
+                Err(ExportError::Retry { after: None, why })
+            })?
+        };
+        if self.failing.swap(false, Ordering::Relaxed) {
+            tracing::info!(exporter = %self.id, "exporting works again");
+        }
+        if exported.rejected > 0 || !exported.message.is_empty() {
+            tracing::warn!(exporter = %self.id, rejected = exported.rejected,
+                message = %exported.message, "partial success");
+        }
+        Ok(exported.rejected.min(telemetry.items()))
+    }
+
+    fn reject(&self, batch: InFlight<'_>, why: String) {
+        let items = batch.telemetry.items();
+        if !self.failing.swap(true, Ordering::Relaxed) {
+            tracing::error!(exporter = %self.id, error = %why, dropped_items = items,
+                "exporting failed for good, dropping (further ones are only counted)");
+        }
+        batch.dropped("rejected", Verdict::Rejected(why));
+    }
+
+    fn give_up(&self, batch: InFlight<'_>, reason: &'static str, why: &str) {
+        let items = batch.telemetry.items();
+        if !self.failing.swap(true, Ordering::Relaxed) || reason == "shutdown" {
+            tracing::error!(exporter = %self.id, error = %why, dropped_items = items, reason,
+                "exporting failed, dropping");
+        }
+        batch.dropped(reason, Verdict::Retry { after: None });
+    }
+}
+
+/// A batch being sent: whatever becomes of it is booked, also when its task is ended.
+struct InFlight<'a> {
+    books: &'a ExporterBooks,
+    telemetry: Telemetry,
+    receipt: Option<Receipt>,
+}
+
+impl<'a> InFlight<'a> {
+    fn new(books: &'a ExporterBooks, telemetry: Telemetry, receipt: Receipt) -> Self {
+        InFlight { books, telemetry, receipt: Some(receipt) }
+    }
+
+    fn sent(mut self, rejected: usize) {
+        let (signal, items) = (self.telemetry.signal(), self.telemetry.items());
+        self.books.sent(signal, items - rejected);
+        if rejected > 0 {
+            self.books.dropped(signal, rejected, "partial_success");
+        }
+        if let Some(receipt) = self.receipt.take() {
+            receipt.settle(Verdict::Accepted);
+        }
+    }
+
+    fn dropped(mut self, reason: &'static str, verdict: Verdict) {
+        self.books.dropped(self.telemetry.signal(), self.telemetry.items(), reason);
+        if let Some(receipt) = self.receipt.take() {
+            receipt.settle(verdict);
+        }
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        if self.receipt.is_some() {
+            self.books.dropped(self.telemetry.signal(), self.telemetry.items(), "shutdown");
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! The bounded queue in front of one exporter.
+//!
+//! What is being sent still counts as held, so the limit bounds memory, not just the waiting line. A
+//! queue takes a batch by reservation, so that several queues can take it all or none. With
+//! `block_on_overflow` a receipt (never a thread) waits in a waiting room of the same size.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use crate::pipeline::Gauge;
+use crate::settings::{BatchSettings, QueueSettings, Sizer};
+use crate::telemetry::{Receipt, Telemetry, Verdict};
+
+/// A bounded queue of batches.
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// Told when something can be taken and when the queue closes.
+    ready: Notify,
+    /// One consumer gathers at a time, so that batches are not torn between two.
+    turn: tokio::sync::Mutex<()>,
+    settings: QueueSettings,
+    gauge: Gauge,
+}
+
+#[derive(Default)]
+struct State {
+    line: VecDeque<Item>,
+    room: VecDeque<Item>,
+    /// Units reserved, in line and being sent.
+    used: usize,
+    /// Units in the waiting room.
+    waiting: usize,
+    closed: bool,
+}
+
+/// A batch in the queue.
+pub(super) struct Item {
+    pub(super) telemetry: Telemetry,
+    /// Answered already, unless the sender waits for the result.
+    pub(super) receipt: Receipt,
+    size: usize,
+}
+
+/// Why a queue does not take a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// No room now.
+    Full,
+    /// Bigger than the whole queue: never.
+    TooLarge,
+}
+
+/// Room that is kept for one batch; given back when dropped.
+pub(crate) struct Permit {
+    queue: Arc<Queue>,
+    size: usize,
+    place: Place,
+}
+
+/// Where a batch would stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Line,
+    WaitingRoom,
+}
+
+impl Queue {
+    pub(super) fn new(settings: QueueSettings, gauge: Gauge) -> Arc<Self> {
+        Arc::new(Queue {
+            state: Mutex::default(),
+            ready: Notify::new(),
+            turn: tokio::sync::Mutex::new(()),
+            settings,
+            gauge,
+        })
+    }
+
+    /// Keeps room for a batch: in line, else (if somebody waits for the answer and the settings say
+    /// so) in the waiting room.
+    pub(super) fn reserve(
+        self: &Arc<Self>,
+        telemetry: &Telemetry,
+        awaited: bool,
+    ) -> Result<Permit, Refusal> {
+        let size = size(self.settings.sizer, telemetry);
+        let limit = self.settings.queue_size;
+        if size > limit {
+            return Err(Refusal::TooLarge);
+        }
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Refusal::Full);
+        }
+        // Nobody overtakes the waiting room.
+        let place = if state.room.is_empty() && state.used + size <= limit {
+            state.used += size;
+            self.gauge.set(state.used as i64);
+            Place::Line
+        } else if self.settings.block_on_overflow && awaited && state.waiting + size <= limit {
+            state.waiting += size;
+            Place::WaitingRoom
+        } else {
+            return Err(Refusal::Full);
+        };
+        Ok(Permit { queue: Arc::clone(self), size, place })
+    }
+
+    /// The next batch or batches to send as one; `None` once the queue is closed and empty.
+    pub(super) async fn take(self: &Arc<Self>) -> Option<Taken> {
+        let _turn = self.turn.lock().await;
+        let first = loop {
+            let told = self.ready.notified();
+            match self.pop() {
+                Some(item) => break item,
+                None if self.lock().closed => return None,
+                None => told.await,
+            }
+        };
+        let mut taken = Taken { queue: Arc::clone(self), size: first.size, items: vec![first] };
+        if let Some(batch) = &self.settings.batch {
+            self.gather(batch, &mut taken).await;
+        }
+        Some(taken)
+    }
+
+    /// Adds neighbours of the same signal until the batch is big enough or has waited long enough.
+    async fn gather(&self, batch: &BatchSettings, taken: &mut Taken) {
+        let by = batch.sizer();
+        let signal = taken.items[0].telemetry.signal();
+        let mut big = size(by, &taken.items[0].telemetry);
+        let deadline = Instant::now() + batch.flush_timeout.0;
+        while big < batch.min_size {
+            let told = self.ready.notified();
+            let next = {
+                let mut state = self.lock();
+                match state.line.front() {
+                    Some(item) if item.telemetry.signal() != signal => return,
+                    Some(_) => state.line.pop_front(),
+                    None if state.closed => return,
+                    None => None,
+                }
+            };
+            match next {
+                Some(item) => {
+                    big += size(by, &item.telemetry);
+                    taken.size += item.size;
+                    taken.items.push(item);
+                }
+                None if timeout_at(deadline, told).await.is_err() => return,
+                None => {}
+            }
+        }
+    }
+
+    /// Takes no more; what is in line can still be taken. The waiting room is sent home.
+    pub(super) fn close(&self) {
+        let room = {
+            let mut state = self.lock();
+            state.closed = true;
+            state.waiting = 0;
+            std::mem::take(&mut state.room)
+        };
+        for item in room {
+            item.receipt.settle(Verdict::Retry { after: None });
+        }
+        self.ready.notify_waiters();
+        self.ready.notify_one();
+    }
+
+    /// Takes everything that is in line, to be reported as lost.
+    pub(super) fn abandon(&self) -> Vec<Telemetry> {
+        let line = std::mem::take(&mut self.lock().line);
+        line.into_iter().map(|item| item.telemetry).collect()
+    }
+
+    /// Units held, and the limit, in units of the sizer.
+    pub(super) fn level(&self) -> (usize, usize) {
+        (self.lock().used, self.settings.queue_size)
+    }
+
+    fn pop(&self) -> Option<Item> {
+        self.lock().line.pop_front()
+    }
+
+    /// Whether the sender's answer is the queue's taking over, not the result of sending.
+    fn answers(&self) -> bool {
+        self.settings.enabled && !self.settings.wait_for_result
+    }
+
+    fn enter(&self, state: &mut State, mut item: Item) {
+        if self.answers() {
+            item.receipt.adopt();
+        }
+        state.line.push_back(item);
+        self.ready.notify_one();
+    }
+
+    /// Gives units back and lets the waiting room move up.
+    fn release(&self, size: usize) {
+        let mut state = self.lock();
+        state.used -= size;
+        self.move_up(&mut state);
+        self.gauge.set(state.used as i64);
+    }
+
+    fn move_up(&self, state: &mut State) {
+        while let Some(item) = state.room.pop_front() {
+            if state.used + item.size > self.settings.queue_size {
+                state.room.push_front(item);
+                break;
+            }
+            state.used += item.size;
+            state.waiting -= item.size;
+            self.enter(state, item);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permit {
+    /// Fills the room that was kept.
+    pub(super) fn commit(mut self, telemetry: Telemetry, receipt: Receipt) {
+        let item = Item { telemetry, receipt, size: std::mem::take(&mut self.size) };
+        let mut state = self.queue.lock();
+        match self.place {
+            Place::Line => self.queue.enter(&mut state, item),
+            Place::WaitingRoom if state.closed => {
+                drop(state);
+                item.receipt.settle(Verdict::Retry { after: None });
+            }
+            Place::WaitingRoom => {
+                state.room.push_back(item);
+                // Room may have come free since it was asked for.
+                self.queue.move_up(&mut state);
+            }
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        match self.place {
+            _ if self.size == 0 => {}
+            Place::Line => self.queue.release(self.size),
+            Place::WaitingRoom => {
+                let mut state = self.queue.lock();
+                state.waiting = state.waiting.saturating_sub(self.size);
+            }
+        }
+    }
+}
+
+/// What one consumer is sending. Its units are given back when it is dropped.
+pub(super) struct Taken {
+    queue: Arc<Queue>,
+    size: usize,
+    pub(super) items: Vec<Item>,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.queue.release(self.size);
+    }
+}
+
+fn size(sizer: Sizer, telemetry: &Telemetry) -> usize {
+    match sizer {
+        Sizer::Requests => 1,
+        Sizer::Items => telemetry.items(),
+        Sizer::Bytes => telemetry.wire_len(),
+    }
+}

@@ -1,0 +1,395 @@
+//! Builds a plan, runs it, changes it for another, and drains it front to back.
+//!
+//! A plan is put in place whole or not at all: everything new is built and opened first, then outlets
+//! are re-pointed and what is no longer used is drained. Components with equal id and settings stay, so
+//! a reload does not touch a receiver whose own settings did not change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::books::{Account, ExporterBooks, drops};
+use super::chain::Chain;
+use super::delivery::Delivery;
+use super::kind::{Build, Shared};
+use super::plan::{Pipeline, Plan, Planned};
+use super::route::{Branch, Route};
+use super::{
+    BoxFuture, Ended, ExportError, Exported, Exporter, Id, Outlet, Processor, Receiver, Stop,
+    Vitals,
+};
+use crate::settings::Node;
+use crate::telemetry::{Clock, Telemetry};
+
+/// What a service lives in.
+pub struct Context {
+    /// The books.
+    pub vitals: Vitals,
+    /// The process's clock.
+    pub clock: Clock,
+    /// Where consumers, receivers and timers run.
+    pub runtime: Handle,
+    /// A component that cannot be built is off, said once, and its items are counted as dropped,
+    /// instead of failing the start: for a tap whose child is already running.
+    pub lenient: bool,
+}
+
+/// A running set of pipelines.
+pub struct Service {
+    cx: Context,
+    shared: Shared,
+    receivers: BTreeMap<Id, Running>,
+    tasks: JoinSet<(Id, anyhow::Result<Ended>)>,
+    /// The ways out of processors that emit.
+    emits: BTreeMap<Id, Outlet>,
+    exporters: BTreeMap<Id, (Node, Arc<Delivery>)>,
+    chains: Vec<(Pipeline, Arc<Chain>)>,
+    timers: JoinSet<()>,
+    /// Exporters that a reload took out, being drained.
+    leaving: JoinSet<()>,
+}
+
+struct Running {
+    node: Node,
+    outlet: Outlet,
+    stop: watch::Sender<bool>,
+}
+
+/// How a service ended.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The exit code a receiver asked for: a wrapped child's.
+    pub exit_code: Option<i32>,
+    /// The account of each exporter.
+    pub accounts: Vec<(String, Account)>,
+    /// Receivers that failed while running.
+    pub failures: Vec<String>,
+}
+
+/// Everything new of a plan, built but not yet connected.
+struct Parts {
+    exporters: BTreeMap<Id, (Node, Arc<Delivery>)>,
+    chains: Vec<(Pipeline, Arc<Chain>)>,
+    receivers: Vec<(Id, Node, Box<dyn Receiver>)>,
+}
+
+impl Service {
+    /// A service without pipelines.
+    pub fn new(cx: Context) -> Self {
+        Service {
+            cx,
+            shared: Shared::default(),
+            receivers: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            emits: BTreeMap::new(),
+            exporters: BTreeMap::new(),
+            chains: Vec::new(),
+            timers: JoinSet::new(),
+            leaving: JoinSet::new(),
+        }
+    }
+
+    /// Puts a plan in place of the present one. On an error nothing has changed.
+    pub async fn apply(&mut self, plan: &Plan) -> anyhow::Result<()> {
+        let mut parts = self.build(plan)?;
+        for (id, _, receiver) in &mut parts.receivers {
+            receiver.open().await.with_context(|| format!("{id}: cannot start"))?;
+        }
+        self.connect(plan, parts);
+        Ok(())
+    }
+
+    /// Waits until a receiver ends by itself, which should end the process. May be dropped and called
+    /// again: a caller also listens for signals.
+    pub async fn ended(&mut self, outcome: &mut Outcome) {
+        while let Some(ended) = self.tasks.join_next().await {
+            if self.note(ended, outcome) {
+                return;
+            }
+        }
+    }
+
+    /// Front to back: receivers stop and return, chains finish, queues close, exporters empty.
+    pub async fn drain(mut self, deadline: Instant, outcome: &mut Outcome) {
+        for receiver in self.receivers.values() {
+            receiver.stop.send_replace(true);
+        }
+        while let Ok(Some(ended)) = timeout_at(deadline, self.tasks.join_next()).await {
+            self.note(ended, outcome);
+        }
+        self.tasks.shutdown().await;
+        self.timers.shutdown().await;
+        for receiver in self.receivers.values() {
+            receiver.outlet.point(None);
+        }
+        let sources: Vec<_> = self.receivers.keys().cloned().collect();
+        let chains = std::mem::take(&mut self.chains);
+        let plans: Vec<_> = chains.iter().map(|(plan, _)| plan.clone()).collect();
+        finish_in_order(chains, &self.emits);
+        let exits: Vec<_> = self.exporters.values().map(|(_, d)| Arc::clone(d)).collect();
+        let mut drains = JoinSet::new();
+        for delivery in exits {
+            drains.spawn_on(async move { delivery.drain(deadline).await }, &self.cx.runtime);
+        }
+        while drains.join_next().await.is_some() {}
+        while self.leaving.join_next().await.is_some() {}
+        outcome.accounts = self.accounts(&plans, &sources);
+    }
+
+    /// Takes note of a receiver that returned; whether the service should end because of it.
+    fn note(
+        &mut self,
+        ended: Result<(Id, anyhow::Result<Ended>), tokio::task::JoinError>,
+        outcome: &mut Outcome,
+    ) -> bool {
+        let (id, result) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                outcome.failures.push(format!("a receiver was lost: {error}"));
+                return true;
+            }
+        };
+        let stopped = self.receivers.get(&id).is_none_or(|running| *running.stop.borrow());
+        match result {
+            Ok(Ended { exit_code }) => outcome.exit_code = outcome.exit_code.or(exit_code),
+            Err(error) => outcome.failures.push(format!("{id}: {error:#}")),
+        }
+        !stopped
+    }
+
+    fn build(&mut self, plan: &Plan) -> anyhow::Result<Parts> {
+        for part in &plan.processors {
+            self.emits.entry(part.id.clone()).or_default();
+        }
+        let mut exporters = BTreeMap::new();
+        for part in &plan.exporters {
+            let kept = self.exporters.get(&part.id).filter(|(node, _)| *node == part.settings);
+            let delivery = match kept {
+                Some((_, delivery)) => Arc::clone(delivery),
+                None => self.start_exporter(plan, part)?,
+            };
+            exporters.insert(part.id.clone(), (part.settings.clone(), delivery));
+        }
+        let mut chains = Vec::new();
+        for pipeline in &plan.pipelines {
+            chains.push((pipeline.clone(), self.build_chain(plan, pipeline)?));
+        }
+        let mut receivers = Vec::new();
+        for part in &plan.receivers {
+            if self.receivers.get(&part.id).is_some_and(|running| running.node == part.settings) {
+                continue;
+            }
+            let receiver = part
+                .config
+                .build(&self.cx(plan, &part.id))
+                .with_context(|| format!("{}: cannot build", part.id))?;
+            receivers.push((part.id.clone(), part.settings.clone(), receiver));
+        }
+        Ok(Parts { exporters, chains, receivers })
+    }
+
+    fn start_exporter(
+        &self,
+        plan: &Plan,
+        part: &Planned<dyn super::PlannedExporter>,
+    ) -> anyhow::Result<Arc<Delivery>> {
+        let exporter = match part.config.build(&self.cx(plan, &part.id)) {
+            Ok(exporter) => exporter,
+            Err(error) if self.cx.lenient => off(&part.id, &error),
+            Err(error) => return Err(error.context(format!("{}: cannot build", part.id))),
+        };
+        let books = ExporterBooks::new(&self.cx.vitals, &part.id);
+        let settings = part.config.delivery();
+        Ok(Delivery::start(part.id.clone(), exporter, settings, books, &self.cx.runtime))
+    }
+
+    fn build_chain(&self, plan: &Plan, pipeline: &Pipeline) -> anyhow::Result<Arc<Chain>> {
+        let mut processors: Vec<(Id, Box<dyn Processor>)> = Vec::new();
+        for id in &pipeline.processors {
+            let part = plan.processors.iter().find(|part| part.id == *id);
+            let part =
+                part.with_context(|| format!("{id}: named by {} but absent", pipeline.id))?;
+            let processor = match part.config.build(&self.cx(plan, id)) {
+                Ok(processor) => processor,
+                Err(error) if self.cx.lenient => Box::new(Closed::because(id, &error)),
+                Err(error) => return Err(error.context(format!("{id}: cannot build"))),
+            };
+            processors.push((id.clone(), processor));
+        }
+        Ok(Chain::new(&pipeline.id, processors, self.cx.clock, &self.cx.vitals))
+    }
+
+    fn cx<'a>(&'a self, plan: &'a Plan, id: &'a Id) -> Build<'a> {
+        Build {
+            id,
+            vitals: &self.cx.vitals,
+            clock: self.cx.clock,
+            base: &plan.base,
+            emit: self.emits.get(id).cloned().unwrap_or_default(),
+            shared: &self.shared,
+        }
+    }
+
+    /// From here on nothing can fail.
+    fn connect(&mut self, plan: &Plan, parts: Parts) {
+        let target = |id: &Id,
+                      named: fn(&Pipeline) -> &Vec<Id>|
+         -> Option<Box<dyn super::Target>> {
+            let fed = parts.chains.iter().filter(|(plan, _)| named(plan).contains(id));
+            let branch = |(plan, chain): &(Pipeline, Arc<Chain>)| Branch {
+                signal: plan.signal,
+                chain: Arc::clone(chain),
+                exits: plan.exporters.iter().map(|e| Arc::clone(&parts.exporters[e].1)).collect(),
+            };
+            let branches = fed.map(branch).collect();
+            Some(Box::new(Route::new(&id.to_string(), branches, &self.cx.vitals)))
+        };
+        let received = |id: &Id| target(id, |plan| &plan.receivers);
+        for (id, outlet) in &self.emits {
+            outlet.point(target(id, |plan| &plan.emitters));
+        }
+        for (id, node, receiver) in parts.receivers {
+            let outlet = Outlet::default();
+            let (switch, stop) = Stop::switch();
+            let run = receiver.run(outlet.clone(), stop);
+            if let Some(old) =
+                self.receivers.insert(id.clone(), Running { node, outlet, stop: switch })
+            {
+                old.stop.send_replace(true);
+            }
+            self.receivers[&id].outlet.point(received(&id));
+            self.tasks.spawn_on(async move { (id, run.await) }, &self.cx.runtime);
+        }
+        let wanted = |id: &Id| plan.receivers.iter().any(|part| part.id == *id);
+        self.receivers.retain(|id, running| {
+            running.outlet.point(received(id));
+            wanted(id) || running.stop.send_replace(true)
+        });
+        self.chains = parts.chains;
+        self.leave(parts.exporters);
+        self.start_timers();
+    }
+
+    /// Drains exporters that the new plan does not have.
+    fn leave(&mut self, exporters: BTreeMap<Id, (Node, Arc<Delivery>)>) {
+        let old = std::mem::replace(&mut self.exporters, exporters);
+        for (id, (_, delivery)) in old {
+            let kept = self.exporters.get(&id).is_some_and(|(_, new)| Arc::ptr_eq(new, &delivery));
+            if !kept {
+                let deadline = Instant::now() + LEAVING;
+                self.leaving
+                    .spawn_on(async move { delivery.drain(deadline).await }, &self.cx.runtime);
+            }
+        }
+    }
+
+    /// One timer a chain: it holds the chain weakly, so that it never keeps an old one alive.
+    fn start_timers(&mut self) {
+        self.timers = JoinSet::new();
+        for (_, chain) in &self.chains {
+            let (chain, clock) = (Arc::downgrade(chain), self.cx.clock);
+            let timer = async move {
+                while let Some(next) = chain.upgrade().and_then(|chain| chain.tick()) {
+                    let wait = next.saturating_sub(clock.now());
+                    sleep(Duration::from_nanos(wait).max(MIN_TICK)).await;
+                }
+            };
+            self.timers.spawn_on(timer, &self.cx.runtime);
+        }
+    }
+
+    fn accounts(&self, plans: &[Pipeline], sources: &[Id]) -> Vec<(String, Account)> {
+        let account = |id: &Id, delivery: &Delivery| {
+            let own = delivery.books().account();
+            let mut account = Account { received: 0, ..own };
+            for plan in plans.iter().filter(|plan| plan.exporters.contains(id)) {
+                let name = plan.id.to_string();
+                let labels = [("pipeline", name.as_str())];
+                account.received +=
+                    self.cx.vitals.counter("mcpcol_pipeline_accepted_items", &labels).get();
+                account.add_drops(drops(&self.cx.vitals, "pipeline", &name));
+                for source in plan.receivers.iter().filter(|id| sources.contains(id)) {
+                    let before = drops(&self.cx.vitals, "receiver", &source.to_string());
+                    account.received += before.values().sum::<u64>();
+                    account.add_drops(before);
+                }
+            }
+            (id.to_string(), account)
+        };
+        self.exporters.iter().map(|(id, (_, delivery))| account(id, delivery)).collect()
+    }
+}
+
+/// How long an exporter that a reload took out may go on sending what it has.
+const LEAVING: Duration = Duration::from_secs(30);
+/// A processor that asks to be ticked at once again would spin.
+const MIN_TICK: Duration = Duration::from_millis(1);
+
+/// Ends chains upstream first: what one emits while it finishes still finds the next one open.
+fn finish_in_order(mut chains: Vec<(Pipeline, Arc<Chain>)>, emits: &BTreeMap<Id, Outlet>) {
+    while !chains.is_empty() {
+        let fed = |plan: &Pipeline, by: &[(Pipeline, Arc<Chain>)]| {
+            by.iter().any(|(other, _)| {
+                other.id != plan.id && other.processors.iter().any(|id| plan.emitters.contains(id))
+            })
+        };
+        let next = chains.iter().position(|(plan, _)| !fed(plan, &chains)).unwrap_or(0);
+        let (plan, chain) = chains.swap_remove(next);
+        drop(chain);
+        for id in &plan.processors {
+            let still_used = chains.iter().any(|(other, _)| other.processors.contains(id));
+            if let Some(outlet) = emits.get(id).filter(|_| !still_used) {
+                outlet.point(None);
+            }
+        }
+    }
+}
+
+fn off(id: &Id, error: &anyhow::Error) -> Box<dyn Exporter> {
+    tracing::error!(exporter = %id, "cannot start, its telemetry is dropped: {error:#}");
+    Box::new(Off)
+}
+
+/// Stands in for an exporter that cannot be built while a tap must go on.
+struct Off;
+
+impl Exporter for Off {
+    fn export<'a>(&'a self, _: &'a Telemetry) -> BoxFuture<'a, Result<Exported, ExportError>> {
+        let why = "the exporter could not start".to_owned();
+        Box::pin(async { Err(ExportError::Reject { why }) })
+    }
+}
+
+/// Stands in for a processor that cannot be built while a tap must go on: nothing passes, because
+/// what it was there to withhold must not leave.
+struct Closed;
+
+impl Closed {
+    fn because(id: &Id, error: &anyhow::Error) -> Self {
+        tracing::error!(processor = %id, "cannot start, its pipeline passes nothing: {error:#}");
+        Closed
+    }
+}
+
+impl Processor for Closed {
+    fn process(
+        &self,
+        batch: crate::telemetry::Batch,
+        _: crate::telemetry::Nanos,
+    ) -> Option<crate::telemetry::Batch> {
+        batch.discard();
+        None
+    }
+
+    fn tick(&self, _: crate::telemetry::Nanos) -> Option<crate::telemetry::Nanos> {
+        None
+    }
+
+    fn finish(&self, _: crate::telemetry::Nanos) {}
+}

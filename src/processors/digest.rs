@@ -1,0 +1,320 @@
+//! `digest`: says which arguments a tool was called with, without saying what they were.
+//!
+//! ```yaml
+//! digest:
+//!   key_file: ./digest.key            # or key, or keys for a rotation; without one: plain SHA-256
+//!   exclude: [/nonce]                 # JSON pointers into the arguments, `*` for every item of an array
+//!   tools:
+//!     search: { exclude: [/page/cursor], fields: [/query] }
+//!   result: false                     # a digest of the result as well
+//! ```
+//! Calls that a tap saw get `mcpcol.arguments.digest`: what is hashed is the RFC 8785 form of
+//! `params.arguments`, whose text never becomes an attribute. Attributes by which other instrumentations
+//! carry content, on any telemetry, are replaced by the digest of their value: the same arguments have
+//! the same digest wherever they were recorded. It does not look into log bodies or for secrets in
+//! other attributes: that is redaction's work.
+
+mod attributes;
+mod complaints;
+mod keys;
+mod settings;
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::trace::v1::{ScopeSpans, Span};
+
+use crate::pipeline::{Counter, Processor, Vitals};
+use crate::privacy::canonical::Canonicalizer;
+use crate::privacy::digest::{Digester, Key, is_digest};
+use crate::privacy::{Paths, Reason, Rejected};
+use crate::telemetry::names::{
+    ARGUMENTS_DIGEST, METHOD, RESULT_DIGEST, SCOPE, TOOL, TOOL_ARGUMENTS,
+};
+use crate::telemetry::{Batch, Content, Model, Nanos, Raw, Seen};
+
+pub use keys::read_key_file;
+pub use settings::Config;
+
+/// The method whose arguments and results are digested.
+const TOOLS_CALL: &str = "tools/call";
+
+/// The attributes of one digest.
+struct Names {
+    digest: &'static str,
+    /// Bytes of the canonical text that was hashed.
+    size: &'static str,
+    /// `true` when a number lost value on the way into it.
+    lossy: &'static str,
+    /// Why there is no digest.
+    error: &'static str,
+    /// The digests under the other keys of a rotation.
+    also: &'static str,
+}
+
+const ARGUMENTS: Names = Names {
+    digest: ARGUMENTS_DIGEST,
+    size: "mcpcol.arguments.digest.size",
+    lossy: "mcpcol.arguments.digest.lossy",
+    error: "mcpcol.arguments.digest.error",
+    also: "mcpcol.arguments.digest.also",
+};
+
+const RESULT: Names = Names {
+    digest: RESULT_DIGEST,
+    size: "mcpcol.result.digest.size",
+    lossy: "mcpcol.result.digest.lossy",
+    error: "mcpcol.result.digest.error",
+    also: "mcpcol.result.digest.also",
+};
+
+/// What an attribute becomes whose value has no digest, with the reason behind it: its content must
+/// not stay.
+const WITHHELD: &str = "withheld:";
+
+/// The key of `mode: ephemeral`: one for the process, gone with it.
+static EPHEMERAL: LazyLock<Key> = LazyLock::new(|| {
+    let bytes: [u8; 32] = rand::random();
+    Key::from_bytes(&bytes, None).expect("32 bytes are a key, and its own name is a name")
+});
+
+/// One instance: settings made ready. All calls share it.
+struct Digest {
+    digester: Digester,
+    /// Digests under the other keys are written too.
+    also: bool,
+    /// For tools without settings of their own.
+    arguments: Plan,
+    tools: HashMap<String, Plan>,
+    result: bool,
+    max_bytes: usize,
+    /// Names of the attributes that are replaced.
+    replaced: Vec<String>,
+    rejected: Rejections,
+}
+
+/// What is hashed of the arguments of one tool.
+#[derive(Default)]
+struct Plan {
+    paths: Paths,
+    /// The attribute of each field.
+    fields: Vec<String>,
+}
+
+impl Processor for Digest {
+    fn process(&self, mut batch: Batch, _now: Nanos) -> Option<Batch> {
+        if self.concerns(batch.telemetry.model(), &batch.content) {
+            let Batch { telemetry, content, .. } = &mut batch;
+            telemetry.edit(|model| Pass::new(self).rewrite(model, content));
+        }
+        Some(batch)
+    }
+
+    fn tick(&self, _now: Nanos) -> Option<Nanos> {
+        None
+    }
+
+    fn finish(&self, _now: Nanos) {}
+}
+
+impl Digest {
+    /// Whether anything would change: an edit gives up the wire view, and copies what is shared.
+    fn concerns(&self, model: &Model, content: &Content) -> bool {
+        let mut found = false;
+        attributes::visit(model, &mut |list| found |= list.iter().any(|a| self.replaces(a)));
+        if let (Model::Traces(resources), false, false) = (model, found, content.is_empty()) {
+            let scopes = resources.iter().flat_map(|r| &r.scope_spans).filter(|s| is_ours(s));
+            found = scopes.flat_map(|s| &s.spans).any(|span| seen_call(span, content).is_some());
+        }
+        found
+    }
+
+    /// Whether this attribute carries content that is to go. A digest is left as it is, so that a
+    /// second pass changes nothing.
+    fn replaces(&self, attribute: &KeyValue) -> bool {
+        self.replaced.contains(&attribute.key)
+            && attribute.value.as_ref().is_some_and(|value| value.value.is_some())
+            && attributes::text(attribute).is_none_or(|text| !is_made_here(text))
+    }
+
+    fn plan(&self, tool: Option<&str>) -> &Plan {
+        tool.and_then(|tool| self.tools.get(tool)).unwrap_or(&self.arguments)
+    }
+}
+
+/// The work on one batch, with the buffers that its texts share.
+struct Pass<'a> {
+    digest: &'a Digest,
+    canonicalizer: Canonicalizer,
+    /// The canonical text.
+    text: Vec<u8>,
+    /// The JSON form of an attribute.
+    json: Vec<u8>,
+}
+
+impl<'a> Pass<'a> {
+    fn new(digest: &'a Digest) -> Self {
+        let canonicalizer = Canonicalizer::new(digest.max_bytes);
+        Pass { digest, canonicalizer, text: Vec::new(), json: Vec::new() }
+    }
+
+    fn rewrite(&mut self, model: &mut Model, content: &Content) {
+        attributes::visit_mut(model, &mut |list| self.replace(list));
+        let Model::Traces(resources) = model else { return };
+        let scopes = resources.iter_mut().flat_map(|r| &mut r.scope_spans).filter(|s| is_ours(s));
+        for span in scopes.flat_map(|s| &mut s.spans) {
+            if let Some(seen) = seen_call(span, content) {
+                self.describe(&mut span.attributes, seen);
+            }
+        }
+    }
+
+    /// Says what a call was made with, and what it returned if that is wanted.
+    fn describe(&mut self, span: &mut Vec<KeyValue>, seen: &Seen) {
+        let digest = self.digest;
+        let plan = digest.plan(attributes::find(span, TOOL).and_then(attributes::text));
+        match &seen.arguments {
+            // A call without arguments is a call with none.
+            Raw::Absent => self.write(span, &ARGUMENTS, plan, Some(b"{}")),
+            Raw::Cut => self.write(span, &ARGUMENTS, plan, None),
+            Raw::Whole(text) => self.write(span, &ARGUMENTS, plan, Some(text)),
+        }
+        match &seen.result {
+            _ if !digest.result => {}
+            Raw::Absent => {}
+            Raw::Cut => self.write(span, &RESULT, &Plan::default(), None),
+            Raw::Whole(text) => self.write(span, &RESULT, &Plan::default(), Some(text)),
+        }
+    }
+
+    /// Writes the digest of `raw`, or why there is none; `None` was too long to be seen whole.
+    fn write(&mut self, span: &mut Vec<KeyValue>, names: &Names, plan: &Plan, raw: Option<&[u8]>) {
+        let Digest { digester, also, rejected, .. } = self.digest;
+        let mut fields = Vec::new();
+        self.text.clear();
+        let written = match raw {
+            Some(raw) => self
+                .canonicalizer
+                .write_selected(raw, &plan.paths, &mut self.text, &mut |field, value| {
+                    fields.push((field, digester.digest(value)));
+                })
+                .map_err(|Rejected { reason, .. }| reason),
+            None => Err(Reason::Size),
+        };
+        let written = match written {
+            Ok(written) => written,
+            Err(reason) => {
+                rejected.count(reason);
+                return attributes::set(
+                    span,
+                    names.error,
+                    Value::StringValue(reason.name().into()),
+                );
+            }
+        };
+        let text = digester.digest(&self.text);
+        attributes::set(span, names.digest, Value::StringValue(text));
+        // The canonical text is at most a few times `max_bytes`.
+        attributes::set(span, names.size, Value::IntValue(self.text.len() as i64));
+        if written.lossy {
+            attributes::set(span, names.lossy, Value::BoolValue(true));
+        }
+        if *also {
+            attributes::set(span, names.also, attributes::strings(digester.others(&self.text)));
+        }
+        for (field, digest) in fields {
+            attributes::set(span, &plan.fields[field], Value::StringValue(digest));
+        }
+    }
+
+    /// Puts digests in place of content.
+    fn replace(&mut self, list: &mut [KeyValue]) {
+        let digest = self.digest;
+        let whole = Paths::default();
+        for i in 0..list.len() {
+            if !digest.replaces(&list[i]) {
+                continue;
+            }
+            // Arguments are hashed as the tap hashes them, so that the two digests are one.
+            let paths = if list[i].key == TOOL_ARGUMENTS {
+                let tool = attributes::find(list, TOOL).and_then(attributes::text);
+                &digest.plan(tool).paths
+            } else {
+                &whole
+            };
+            if let Some(value) = &list[i].value {
+                let text = self.stand_in(value, paths);
+                list[i].value = Some(AnyValue { value: Some(Value::StringValue(text)) });
+            }
+        }
+    }
+
+    /// The text that stands in for an attribute's value.
+    fn stand_in(&mut self, value: &AnyValue, paths: &Paths) -> String {
+        match self.canonical(value, paths) {
+            Ok(()) => self.digest.digester.digest(&self.text),
+            Err(reason) => {
+                self.digest.rejected.count(reason);
+                format!("{WITHHELD}{reason}")
+            }
+        }
+    }
+
+    /// Makes the canonical text of an attribute's value: of the JSON text it holds, else of the value
+    /// itself as JSON.
+    fn canonical(&mut self, value: &AnyValue, paths: &Paths) -> Result<(), Reason> {
+        self.text.clear();
+        if let Some(text) = attributes::string(value) {
+            let text = text.as_bytes();
+            let as_json =
+                self.canonicalizer.write_selected(text, paths, &mut self.text, &mut |_, _| {});
+            if as_json.is_ok() {
+                return Ok(());
+            }
+        }
+        self.json.clear();
+        attributes::write_json(value, &mut self.json)?;
+        let written =
+            self.canonicalizer.write_selected(&self.json, paths, &mut self.text, &mut |_, _| {});
+        written.map(drop).map_err(|Rejected { reason, .. }| reason)
+    }
+}
+
+/// What was seen of the call behind `span`, if it is a tool's.
+fn seen_call<'c>(span: &Span, content: &'c Content) -> Option<&'c Seen> {
+    let method = attributes::find(&span.attributes, METHOD).and_then(attributes::text);
+    content.of(&span.span_id).filter(|_| method == Some(TOOLS_CALL))
+}
+
+fn is_ours(scope: &ScopeSpans) -> bool {
+    scope.scope.as_ref().is_some_and(|scope| scope.name == SCOPE)
+}
+
+/// Whether `text` is what this processor puts in place of content.
+fn is_made_here(text: &str) -> bool {
+    let withheld = |reason: &str| Reason::ALL.iter().any(|known| known.name() == reason);
+    is_digest(text) || text.strip_prefix(WITHHELD).is_some_and(withheld)
+}
+
+/// What had no digest, by reason.
+struct Rejections([(Reason, Counter); Reason::ALL.len()]);
+
+impl Rejections {
+    fn new(vitals: &Vitals, processor: &str) -> Self {
+        Rejections(Reason::ALL.map(|reason| {
+            let labels = [("processor", processor), ("reason", reason.name())];
+            (reason, vitals.counter("mcpcol_digest_rejected", &labels))
+        }))
+    }
+
+    fn count(&self, reason: Reason) {
+        for (_, counter) in self.0.iter().filter(|(known, _)| *known == reason) {
+            counter.add(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

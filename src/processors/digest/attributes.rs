@@ -1,0 +1,173 @@
+//! Attributes wherever they stand: every list of a batch, one attribute of a list, a value as JSON.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+
+use crate::json::{MAX_DEPTH, write_string};
+use crate::privacy::Reason;
+use crate::telemetry::Model;
+
+// Looking and changing go the same way and differ in what they borrow, so one text makes both.
+macro_rules! walk {
+    ($model:ident, $each:ident, $($borrow:tt)+) => {{
+        macro_rules! each {
+            ($holder:expr, $list:ident) => {
+                if let Some(holder) = $($borrow)+ $holder {
+                    $each($($borrow)+ holder.$list);
+                }
+            };
+        }
+        macro_rules! points {
+            ($data:expr) => {
+                for point in $($borrow)+ $data.data_points {
+                    $each($($borrow)+ point.attributes);
+                    for exemplar in $($borrow)+ point.exemplars {
+                        $each($($borrow)+ exemplar.filtered_attributes);
+                    }
+                }
+            };
+        }
+        match $model {
+            Model::Traces(all) => for resource in all {
+                each!(resource.resource, attributes);
+                for scope in $($borrow)+ resource.scope_spans {
+                    each!(scope.scope, attributes);
+                    for span in $($borrow)+ scope.spans {
+                        $each($($borrow)+ span.attributes);
+                        for event in $($borrow)+ span.events {
+                            $each($($borrow)+ event.attributes);
+                        }
+                        for link in $($borrow)+ span.links {
+                            $each($($borrow)+ link.attributes);
+                        }
+                    }
+                }
+            },
+            Model::Logs(all) => for resource in all {
+                each!(resource.resource, attributes);
+                for scope in $($borrow)+ resource.scope_logs {
+                    each!(scope.scope, attributes);
+                    for record in $($borrow)+ scope.log_records {
+                        $each($($borrow)+ record.attributes);
+                    }
+                }
+            },
+            Model::Metrics(all) => for resource in all {
+                each!(resource.resource, attributes);
+                for scope in $($borrow)+ resource.scope_metrics {
+                    each!(scope.scope, attributes);
+                    for metric in $($borrow)+ scope.metrics {
+                        $each($($borrow)+ metric.metadata);
+                        match $($borrow)+ metric.data {
+                            Some(Data::Gauge(data)) => points!(data),
+                            Some(Data::Sum(data)) => points!(data),
+                            Some(Data::Histogram(data)) => points!(data),
+                            Some(Data::ExponentialHistogram(data)) => points!(data),
+                            Some(Data::Summary(data)) => {
+                                for point in $($borrow)+ data.data_points {
+                                    $each($($borrow)+ point.attributes);
+                                }
+                            }
+                            None => {}
+                        }
+                    }
+                }
+            },
+        }
+    }};
+}
+
+/// Shows every list of attributes.
+pub(super) fn visit(model: &Model, each: &mut impl FnMut(&[KeyValue])) {
+    walk!(model, each, &);
+}
+
+/// Hands out every list of attributes for change.
+pub(super) fn visit_mut(model: &mut Model, each: &mut impl FnMut(&mut [KeyValue])) {
+    walk!(model, each, &mut);
+}
+
+/// The attribute of that name.
+pub(super) fn find<'a>(list: &'a [KeyValue], name: &str) -> Option<&'a KeyValue> {
+    list.iter().find(|attribute| attribute.key == name)
+}
+
+/// The value of an attribute, if it is a string.
+pub(super) fn text(attribute: &KeyValue) -> Option<&str> {
+    attribute.value.as_ref().and_then(string)
+}
+
+/// A value, if it is a string.
+pub(super) fn string(value: &AnyValue) -> Option<&str> {
+    match &value.value {
+        Some(Value::StringValue(text)) => Some(text),
+        _ => None,
+    }
+}
+
+/// Writes an attribute, in place of an older one of that name.
+pub(super) fn set(list: &mut Vec<KeyValue>, name: &str, value: Value) {
+    let value = Some(AnyValue { value: Some(value) });
+    match list.iter_mut().find(|attribute| attribute.key == name) {
+        Some(attribute) => attribute.value = value,
+        None => list.push(KeyValue { key: name.to_owned(), value, ..KeyValue::default() }),
+    }
+}
+
+/// A list of strings.
+pub(super) fn strings(all: impl Iterator<Item = String>) -> Value {
+    let values = all.map(|text| AnyValue { value: Some(Value::StringValue(text)) }).collect();
+    Value::ArrayValue(ArrayValue { values })
+}
+
+/// Appends a value as JSON: what it would be had it been written as a JSON text. Bytes are base64
+/// and doubles that JSON lacks are their names, as OTLP/JSON has them.
+pub(super) fn write_json(value: &AnyValue, out: &mut Vec<u8>) -> Result<(), Reason> {
+    write_nested(value, MAX_DEPTH, out)
+}
+
+fn write_nested(value: &AnyValue, depth: usize, out: &mut Vec<u8>) -> Result<(), Reason> {
+    let deeper = depth.checked_sub(1).ok_or(Reason::Depth);
+    match &value.value {
+        // An index into a profile's table says nothing here.
+        None | Some(Value::StringValueStrindex(_)) => out.extend_from_slice(b"null"),
+        Some(Value::StringValue(text)) => write_string(out, text),
+        Some(Value::BoolValue(value)) => out.extend_from_slice(value.to_string().as_bytes()),
+        Some(Value::IntValue(value)) => out.extend_from_slice(value.to_string().as_bytes()),
+        Some(Value::DoubleValue(value)) if value.is_finite() => {
+            out.extend_from_slice(format!("{value:?}").as_bytes());
+        }
+        Some(Value::DoubleValue(value)) if value.is_nan() => out.extend_from_slice(b"\"NaN\""),
+        Some(Value::DoubleValue(value)) => {
+            let name = if *value > 0.0 { "\"Infinity\"" } else { "\"-Infinity\"" };
+            out.extend_from_slice(name.as_bytes());
+        }
+        Some(Value::BytesValue(bytes)) => write_string(out, &STANDARD.encode(bytes)),
+        Some(Value::ArrayValue(array)) => {
+            let deeper = deeper?;
+            let mut before = b'[';
+            for item in &array.values {
+                out.push(before);
+                write_nested(item, deeper, out)?;
+                before = b',';
+            }
+            out.extend_from_slice(if before == b'[' { b"[]" } else { b"]" });
+        }
+        Some(Value::KvlistValue(list)) => {
+            let deeper = deeper?;
+            let mut before = b'{';
+            for KeyValue { key, value, .. } in &list.values {
+                out.push(before);
+                write_string(out, key);
+                out.push(b':');
+                write_nested(value.as_ref().unwrap_or(&AnyValue::default()), deeper, out)?;
+                before = b',';
+            }
+            out.extend_from_slice(if before == b'{' { b"{}" } else { b"}" });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! What is wrong with settings, gathered where no report is at hand: building reads them again.
+
+use crate::settings::Severity;
+
+/// Something wrong at a field: a dotted path below the component.
+pub(super) struct Complaint {
+    pub(super) severity: Severity,
+    pub(super) field: String,
+    pub(super) message: String,
+}
+
+#[derive(Default)]
+pub(super) struct Complaints(pub(super) Vec<Complaint>);
+
+impl Complaints {
+    pub(super) fn error(&mut self, field: impl Into<String>, message: impl ToString) {
+        self.push(Severity::Error, field.into(), message.to_string());
+    }
+
+    pub(super) fn warn(&mut self, field: impl Into<String>, message: impl ToString) {
+        self.push(Severity::Warning, field.into(), message.to_string());
+    }
+
+    fn push(&mut self, severity: Severity, field: String, message: String) {
+        self.0.push(Complaint { severity, field, message });
+    }
+}

@@ -1,0 +1,104 @@
+//! Where keys come from: written in the settings, or in a file of their own.
+//!
+//! A key that is written but empty (an unset variable, an empty file) is an error in every spelling:
+//! falling back to unkeyed digests would expose what the key was to hide.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde::{Deserialize, Deserializer};
+
+use super::complaints::Complaints;
+use crate::privacy::digest::{BadKey, Key};
+
+/// A key file is one line; what is longer is another file.
+const MAX_KEY_FILE: u64 = 4096;
+
+/// One key.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct KeySettings {
+    #[serde(deserialize_with = "written")]
+    pub(super) key: Option<String>,
+    #[serde(deserialize_with = "written")]
+    pub(super) key_file: Option<PathBuf>,
+    #[serde(deserialize_with = "written")]
+    pub(super) key_id: Option<String>,
+}
+
+/// Tells a key that is written with nothing behind it from one that is not written.
+pub(super) fn written<'de, D, T>(d: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Some(Option::deserialize(d)?.unwrap_or_default()))
+}
+
+impl KeySettings {
+    /// Reads the key, complaining below `at`.
+    pub(super) fn read(&self, at: &str, base: &Path, complaints: &mut Complaints) -> Option<Key> {
+        let (field, text) = match (&self.key, &self.key_file) {
+            (Some(text), None) => ("key", text.clone()),
+            (None, Some(file)) => ("key_file", self.read_file(at, &base.join(file), complaints)?),
+            (Some(_), Some(_)) => {
+                complaints.error(below(at, "key_file"), "stands beside `key`; keep one of them");
+                return None;
+            }
+            (None, None) => {
+                complaints.error(at, "a key is written as `key` or `key_file`");
+                return None;
+            }
+        };
+        match Key::parse(&text, self.key_id.as_deref()) {
+            Ok(key) => return Some(key),
+            Err(why @ BadKey::Id) => complaints.error(below(at, "key_id"), why),
+            Err(why) => complaints.error(below(at, field), why),
+        }
+        None
+    }
+
+    fn read_file(&self, at: &str, path: &Path, complaints: &mut Complaints) -> Option<String> {
+        let field = below(at, "key_file");
+        if self.key_file.as_ref().is_some_and(|file| file.as_os_str().is_empty()) {
+            complaints.error(field, "is empty; write the path of the key file");
+            return None;
+        }
+        if let Some(mode) = open_to_others(path) {
+            let message = format!("`{}` has mode {mode:04o}; a key wants 0600", path.display());
+            complaints.warn(&field, message);
+        }
+        match read_key_file(path) {
+            Ok(text) => Some(text),
+            Err(why) => {
+                complaints.error(field, format!("{why:#}"));
+                None
+            }
+        }
+    }
+}
+
+fn below(at: &str, field: &str) -> String {
+    if at.is_empty() { field.to_owned() } else { format!("{at}.{field}") }
+}
+
+/// Reads the text of a key file, at most a few KiB. The error names the file and never its content.
+pub fn read_key_file(path: &Path) -> anyhow::Result<String> {
+    let name = path.display();
+    let mut text = String::new();
+    let file = File::open(path).with_context(|| format!("cannot open the key file `{name}`"))?;
+    file.take(MAX_KEY_FILE + 1)
+        .read_to_string(&mut text)
+        .with_context(|| format!("cannot read the key file `{name}`"))?;
+    anyhow::ensure!(text.len() as u64 <= MAX_KEY_FILE, "`{name}` is too long for a key file");
+    Ok(text)
+}
+
+/// The permissions of a key file, if they are not those of one.
+fn open_to_others(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = path.metadata().ok()?.permissions().mode() & 0o777;
+    (mode != 0o600 && mode != 0o400).then_some(mode)
+}

@@ -1,0 +1,283 @@
+//! The settings of `digest`: as written, and what is wrong with them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::complaints::{Complaint, Complaints};
+use super::keys::{KeySettings, written};
+use super::{Digest, EPHEMERAL, Plan, Rejections};
+use crate::pipeline::{Build, Processor, ProcessorConfig};
+use crate::privacy::canonical::MAX_BYTES;
+use crate::privacy::digest::{Digester, Key, Mode};
+use crate::privacy::{Paths, Pointer};
+use crate::settings::{Report, Severity};
+use crate::telemetry::Signal;
+use crate::telemetry::names::{INPUT_MESSAGES, OUTPUT_MESSAGES, TOOL_ARGUMENTS, TOOL_RESULT};
+
+/// Fields of one tool: each is an attribute.
+const MAX_FIELDS: usize = 8;
+/// The highest `max_bytes`: beyond it one call could hold up the chain for half a second.
+const MAX_MAX_BYTES: usize = 16 << 20;
+
+/// Settings of the `digest` processor.
+// No Debug: it holds keys.
+#[expect(missing_debug_implementations)]
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// How digests are made; default: `hmac-sha256` if there is a key, else `sha256`.
+    mode: Option<Mode>,
+    /// A key in hex or base64, 32 bytes or more; belongs into the environment: `${env:NAME}`.
+    #[serde(deserialize_with = "written")]
+    key: Option<String>,
+    /// A file that holds the key.
+    #[serde(deserialize_with = "written")]
+    key_file: Option<PathBuf>,
+    /// What digests call the key; default: 8 hex digits made from it.
+    #[serde(deserialize_with = "written")]
+    key_id: Option<String>,
+    /// Several keys: the first signs.
+    #[serde(deserialize_with = "written")]
+    keys: Option<Vec<KeySettings>>,
+    /// Which of several keys make digests: while consumers move to a new key, both can.
+    emit: Emit,
+    /// JSON pointers into the arguments of every tool: values that are not hashed.
+    exclude: Vec<String>,
+    /// More, by tool.
+    tools: BTreeMap<String, ToolSettings>,
+    /// Whether results get a digest as well.
+    result: bool,
+    /// The longest text that gets a digest, in bytes.
+    max_bytes: usize,
+    /// Attributes that carry content: their values are replaced by digests.
+    attributes: Vec<String>,
+}
+
+/// Which keys of a rotation make digests.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Emit {
+    /// The first one.
+    #[default]
+    First,
+    /// All: those of the others go into `mcpcol.arguments.digest.also`.
+    All,
+}
+
+/// What is particular about the arguments of one tool.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ToolSettings {
+    /// JSON pointers: values that are not hashed.
+    exclude: Vec<String>,
+    /// JSON pointers: values that get digests of their own, `mcpcol.arguments.digest.field.<name>`.
+    fields: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let attributes = [TOOL_ARGUMENTS, TOOL_RESULT, INPUT_MESSAGES, OUTPUT_MESSAGES];
+        Config {
+            mode: None,
+            key: None,
+            key_file: None,
+            key_id: None,
+            keys: None,
+            emit: Emit::default(),
+            exclude: Vec::new(),
+            tools: BTreeMap::new(),
+            result: false,
+            max_bytes: MAX_BYTES,
+            attributes: attributes.map(Into::into).into(),
+        }
+    }
+}
+
+impl ProcessorConfig for Config {
+    const NAME: &'static str = "digest";
+    const ALIASES: &'static [&'static str] = &[];
+    const ABOUT: &'static str = "replaces arguments and other content by digests, plain or keyed";
+    const SIGNALS: &'static [Signal] = &Signal::ALL;
+    const EMITS: &'static [Signal] = &[];
+
+    fn check(&self, report: &mut Report<'_>) {
+        let (_, _, Complaints(complaints)) = self.prepare(&base_of(report));
+        for Complaint { severity, field, message } in complaints {
+            match severity {
+                Severity::Error => report.error(&field, message),
+                Severity::Unready => report.unready(&field, message),
+                Severity::Warning => report.warn(&field, message),
+            }
+        }
+    }
+
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Processor>> {
+        let (keys, plans, Complaints(complaints)) = self.prepare(cx.base);
+        if let Some(bad) = complaints.iter().find(|c| c.severity == Severity::Error) {
+            anyhow::bail!("{}: {}: {}", cx.id, bad.field, bad.message);
+        }
+        let keys = if self.mode == Some(Mode::Ephemeral) { vec![EPHEMERAL.clone()] } else { keys };
+        let (arguments, tools) = plans;
+        Ok(Box::new(Digest {
+            also: self.emit == Emit::All && keys.len() > 1,
+            digester: Digester::new(keys),
+            arguments,
+            tools,
+            result: self.result,
+            max_bytes: self.max_bytes,
+            replaced: self.attributes.clone(),
+            rejected: Rejections::new(cx.vitals, &cx.id.to_string()),
+        }))
+    }
+}
+
+/// Where relative paths start while settings are checked.
+// A report does not know the config file's directory yet; `Build` does.
+fn base_of(_: &Report<'_>) -> PathBuf {
+    PathBuf::new()
+}
+
+type Plans = (Plan, HashMap<String, Plan>);
+
+impl Config {
+    /// Reads keys and pointers, and gathers all that is wrong.
+    fn prepare(&self, base: &Path) -> (Vec<Key>, Plans, Complaints) {
+        let mut complaints = Complaints::default();
+        let keys = self.read_keys(base, &mut complaints);
+        let keyed = self.check_mode(&mut complaints);
+        let plans = self.read_pointers(keyed, &mut complaints);
+        if !(1..=MAX_MAX_BYTES).contains(&self.max_bytes) {
+            complaints.error("max_bytes", format!("must be 1 to {MAX_MAX_BYTES}"));
+        }
+        for (i, name) in self.attributes.iter().enumerate().filter(|(_, name)| name.is_empty()) {
+            complaints
+                .error(format!("attributes.{i}"), format!("`{name}` is not an attribute name"));
+        }
+        (keys, plans, complaints)
+    }
+
+    /// The keys as written, with the path of each.
+    fn written_keys(&self) -> Vec<(String, KeySettings)> {
+        let one = KeySettings {
+            key: self.key.clone(),
+            key_file: self.key_file.clone(),
+            key_id: self.key_id.clone(),
+        };
+        let single = (one.key.is_some() || one.key_file.is_some()).then(|| (String::new(), one));
+        let listed = self.keys.iter().flatten().enumerate();
+        let listed = listed.map(|(i, key)| (format!("keys.{i}"), key.clone()));
+        single.into_iter().chain(listed).collect()
+    }
+
+    fn read_keys(&self, base: &Path, complaints: &mut Complaints) -> Vec<Key> {
+        let mut keys = Vec::new();
+        let mut ids = BTreeSet::new();
+        for (at, settings) in self.written_keys() {
+            let Some(key) = settings.read(&at, base, complaints) else { continue };
+            if !ids.insert(key.id().to_owned()) {
+                complaints.error(&at, format!("two keys are called `{}`", key.id()));
+            }
+            keys.push(key);
+        }
+        keys
+    }
+
+    /// Whether digests are keyed, by what is written: a key that cannot be read has its own complaint.
+    fn check_mode(&self, complaints: &mut Complaints) -> bool {
+        let single = self.key.is_some() || self.key_file.is_some();
+        let keyed = single || self.keys.is_some();
+        if single && self.keys.is_some() {
+            complaints
+                .error("keys", "stands beside `key` or `key_file`; move that one into the list");
+        }
+        if self.keys.as_ref().is_some_and(Vec::is_empty) {
+            complaints.error("keys", "is empty; write a key, or `mode: sha256`, without `keys`");
+        }
+        if self.key_id.is_some() && !single {
+            complaints.error("key_id", "names a key, but neither `key` nor `key_file` is written");
+        }
+        match self.mode {
+            Some(Mode::HmacSha256) if !keyed => {
+                complaints.error("mode", "`hmac-sha256` needs `key`, `key_file` or `keys`");
+            }
+            Some(mode @ (Mode::Sha256 | Mode::Ephemeral)) if keyed => {
+                complaints
+                    .error("mode", format!("`{mode}` does not use a key; leave one of them out"));
+            }
+            None | Some(Mode::Sha256) if !keyed => complaints.warn(
+                "",
+                "digests without a key are not anonymous: short arguments are found by trying; \
+                 write `key_file` or `key`, or `mode: ephemeral`",
+            ),
+            _ => {}
+        }
+        keyed || self.mode == Some(Mode::Ephemeral)
+    }
+
+    fn read_pointers(&self, keyed: bool, complaints: &mut Complaints) -> Plans {
+        let everywhere = read_pointers("exclude", &self.exclude, complaints);
+        let mut tools = HashMap::new();
+        for (tool, settings) in &self.tools {
+            let at = format!("tools.{tool}");
+            let mut exclude = everywhere.clone();
+            exclude.extend(read_pointers(&format!("{at}.exclude"), &settings.exclude, complaints));
+            let fields = settings.read_fields(&format!("{at}.fields"), keyed, complaints);
+            let names = fields.iter().map(field_attribute).collect();
+            match Paths::new(exclude, fields) {
+                Some(paths) => drop(tools.insert(tool.clone(), Plan { paths, fields: names })),
+                None => complaints.error(at, too_many()),
+            }
+        }
+        let paths = Paths::new(everywhere, Vec::new()).unwrap_or_else(|| {
+            complaints.error("exclude", too_many());
+            Paths::default()
+        });
+        (Plan { paths, fields: Vec::new() }, tools)
+    }
+}
+
+fn too_many() -> String {
+    format!("more than {} pointers for one tool", Paths::MAX)
+}
+
+fn read_pointers(at: &str, texts: &[String], complaints: &mut Complaints) -> Vec<Pointer> {
+    let mut pointers = Vec::new();
+    for (i, text) in texts.iter().enumerate() {
+        match Pointer::parse(text) {
+            Ok(pointer) => pointers.push(pointer),
+            Err(why) => complaints.error(format!("{at}.{i}"), format!("`{text}`: {why}")),
+        }
+    }
+    pointers
+}
+
+fn field_attribute(field: &Pointer) -> String {
+    format!("mcpcol.arguments.digest.field.{}", field.dotted())
+}
+
+impl ToolSettings {
+    fn read_fields(&self, at: &str, keyed: bool, complaints: &mut Complaints) -> Vec<Pointer> {
+        if !self.fields.is_empty() && !keyed {
+            complaints.error(at, "digests of single fields are easily guessed, so they need a key");
+        }
+        if self.fields.len() > MAX_FIELDS {
+            complaints.error(at, format!("at most {MAX_FIELDS} fields a tool"));
+        }
+        let fields = read_pointers(at, &self.fields, complaints);
+        let mut names = BTreeSet::new();
+        for field in &fields {
+            if field.wild() {
+                complaints.error(at, "`*` selects many values, and a field is one");
+            }
+            if field.dotted().is_empty() {
+                complaints.error(at, "a field needs a name");
+            }
+            if !names.insert(field.dotted()) {
+                complaints.error(at, format!("two fields are called `{}`", field.dotted()));
+            }
+        }
+        fields
+    }
+}

@@ -1,0 +1,551 @@
+//! The processor on batches made by hand, and its settings.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use opentelemetry_proto::tonic::common::v1::{ArrayValue, InstrumentationScope, KeyValueList};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::{
+    Exemplar, Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics,
+    ScopeMetrics, Summary, SummaryDataPoint,
+};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span, span};
+use sha2::{Digest as _, Sha256};
+
+use super::*;
+use crate::pipeline::{Build, Id, Outlet, ProcessorConfig, Shared};
+use crate::settings::{Severity, testing};
+use crate::telemetry::names::{INPUT_MESSAGES, TOOL_RESULT};
+use crate::telemetry::{Clock, Receipt, SpanId, Telemetry};
+
+const SPAN: SpanId = *b"spanspan";
+
+fn sha256(canonical: &str) -> String {
+    let hex: String = Sha256::digest(canonical).iter().map(|b| format!("{b:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+fn hex_key(seed: u8) -> String {
+    format!("{seed:02x}").repeat(32)
+}
+
+fn keyed(seed: u8, id: &str, canonical: &str) -> String {
+    Key::from_bytes(&[seed; 32], Some(id)).unwrap().digest(canonical.as_bytes())
+}
+
+fn config(yaml: &str) -> Config {
+    testing::read(yaml).unwrap()
+}
+
+fn build(yaml: &str, vitals: &Vitals, base: &Path) -> anyhow::Result<Box<dyn Processor>> {
+    let id = Id::parse("digest/test").unwrap();
+    let (clock, shared) = (Clock::start(), Shared::default());
+    let emit = Outlet::default();
+    config(yaml).build(&Build { id: &id, vitals, clock, base, emit, shared: &shared })
+}
+
+fn processor(yaml: &str) -> (Box<dyn Processor>, Vitals) {
+    let vitals = Vitals::default();
+    (build(yaml, &vitals, Path::new("")).unwrap(), vitals)
+}
+
+/// What `check` says: field paths, and messages of errors and warnings apart.
+fn checked(yaml: &str) -> (Vec<(String, String)>, Vec<String>) {
+    let problems = testing::check(yaml, "digest", |report| config(yaml).check(report));
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        problems.0.into_iter().partition(|p| p.severity == Severity::Error);
+    let errors = errors.into_iter().map(|p| (p.path, p.message)).collect();
+    (errors, warnings.into_iter().map(|p| p.message).collect())
+}
+
+fn value(text: &str) -> AnyValue {
+    AnyValue { value: Some(Value::StringValue(text.into())) }
+}
+
+fn attribute(key: &str, text: &str) -> KeyValue {
+    KeyValue { key: key.into(), value: Some(value(text)), ..KeyValue::default() }
+}
+
+fn list(items: Vec<KeyValue>) -> Value {
+    Value::KvlistValue(KeyValueList { values: items })
+}
+
+fn traces(scope: &str, spans: Vec<Span>) -> Telemetry {
+    let scope = Some(InstrumentationScope { name: scope.into(), ..Default::default() });
+    let scope_spans = vec![ScopeSpans { scope, spans, ..Default::default() }];
+    Telemetry::from(Model::Traces(vec![ResourceSpans { scope_spans, ..Default::default() }]))
+}
+
+fn call(tool: &str) -> Span {
+    let attributes = vec![attribute(METHOD, TOOLS_CALL), attribute(TOOL, tool)];
+    Span { span_id: SPAN.to_vec(), attributes, ..Default::default() }
+}
+
+fn whole(text: &str) -> Raw {
+    Raw::Whole(Bytes::copy_from_slice(text.as_bytes()))
+}
+
+fn seen(arguments: Raw, result: Raw) -> Content {
+    [(SPAN, Seen { arguments, result, ..Seen::default() })].into_iter().collect()
+}
+
+fn batch(telemetry: Telemetry, content: Content) -> Batch {
+    Batch { telemetry, content, receipt: Receipt::nobody() }
+}
+
+/// The attributes that a call of `tool` gets beyond those it came with.
+fn described(processor: &dyn Processor, tool: &str, content: Content) -> Vec<(String, Value)> {
+    let made = processor.process(batch(traces(SCOPE, vec![call(tool)]), content), 0).unwrap();
+    let Model::Traces(all) = made.telemetry.model() else { panic!("traces stay traces") };
+    let span = &all[0].scope_spans[0].spans[0];
+    let added = &span.attributes[2..];
+    added.iter().map(|a| (a.key.clone(), a.value.clone().unwrap().value.unwrap())).collect()
+}
+
+fn string(key: &str, text: impl Into<String>) -> (String, Value) {
+    (key.into(), Value::StringValue(text.into()))
+}
+
+fn size(n: i64) -> (String, Value) {
+    ("mcpcol.arguments.digest.size".into(), Value::IntValue(n))
+}
+
+fn rejected(vitals: &Vitals, reason: &str) -> u64 {
+    let labels = [("processor", "digest/test"), ("reason", reason)];
+    vitals.counter("mcpcol_digest_rejected", &labels).get()
+}
+
+#[test]
+fn a_call_gets_the_digest_of_its_canonical_arguments() {
+    let (processor, _) = processor("{}");
+    let made = described(&*processor, "t", seen(whole(r#"{ "b": 1.0, "a": "x" }"#), Raw::Absent));
+    let canonical = r#"{"a":"x","b":1}"#;
+    assert_eq!(made, [string(ARGUMENTS_DIGEST, sha256(canonical)), size(canonical.len() as i64)]);
+}
+
+#[test]
+fn no_arguments_are_empty_arguments() {
+    let (processor, _) = processor("{}");
+    let absent = described(&*processor, "t", seen(Raw::Absent, Raw::Absent));
+    assert_eq!(absent, [string(ARGUMENTS_DIGEST, sha256("{}")), size(2)]);
+    assert_eq!(described(&*processor, "t", seen(whole("{}"), Raw::Absent)), absent);
+}
+
+#[test]
+fn a_number_that_lost_value_is_marked() {
+    let (processor, _) = processor("{}");
+    let content = seen(whole(r#"{"id":9007199254740993}"#), Raw::Absent);
+    let made = described(&*processor, "t", content);
+    let lossy = ("mcpcol.arguments.digest.lossy".into(), Value::BoolValue(true));
+    let digest = sha256(r#"{"id":9007199254740992}"#);
+    assert_eq!(made, [string(ARGUMENTS_DIGEST, digest), size(23), lossy]);
+}
+
+#[test]
+fn what_has_no_digest_says_why_and_is_counted() {
+    let (processor, vitals) = processor("{ max_bytes: 30, result: true }");
+    let cases = [
+        (Raw::Cut, "size"),
+        (whole(&" ".repeat(31)), "size"),
+        (whole(r#"{"a":1,"a":2}"#), "duplicate_key"),
+        (whole(r#"{"a":"\ud800"}"#), "lone_surrogate"),
+        (whole("[1e400]"), "number_range"),
+        (whole("{"), "not_json"),
+    ];
+    for (arguments, reason) in cases {
+        let before = rejected(&vitals, reason);
+        let made = described(&*processor, "t", seen(arguments, Raw::Absent));
+        assert_eq!(made, [string("mcpcol.arguments.digest.error", reason)]);
+        assert_eq!(rejected(&vitals, reason), before + 1);
+    }
+    let made = described(&*processor, "t", seen(Raw::Absent, Raw::Cut));
+    assert_eq!(made.last(), Some(&string("mcpcol.result.digest.error", "size")));
+}
+
+#[test]
+fn excluded_values_do_not_count_and_only_for_the_tools_named() {
+    let yaml = "{ exclude: [/nonce], tools: { search: { exclude: [/items/*/t] } } }";
+    let (processor, _) = processor(yaml);
+    let arguments = r#"{"items":[{"id":1,"t":5}],"nonce":7}"#;
+    let digest = |tool| described(&*processor, tool, seen(whole(arguments), Raw::Absent)).remove(0);
+    let everywhere = sha256(r#"{"items":[{"id":1,"t":5}]}"#);
+    assert_eq!(digest("other"), string(ARGUMENTS_DIGEST, everywhere));
+    assert_eq!(digest("search"), string(ARGUMENTS_DIGEST, sha256(r#"{"items":[{"id":1}]}"#)));
+}
+
+#[test]
+fn fields_get_keyed_digests_of_their_own() {
+    let yaml = format!(
+        "{{ key: '{}', key_id: k, tools: {{ search: {{ fields: [/user/id, /none] }} }} }}",
+        hex_key(1)
+    );
+    let (processor, _) = processor(&yaml);
+    let content = || seen(whole(r#"{"user":{"id":1.0}}"#), Raw::Absent);
+    let digest = string(ARGUMENTS_DIGEST, keyed(1, "k", r#"{"user":{"id":1}}"#));
+    let field = string("mcpcol.arguments.digest.field.user.id", keyed(1, "k", "1"));
+    assert_eq!(described(&*processor, "search", content()), [digest.clone(), size(17), field]);
+    assert_eq!(described(&*processor, "other", content()), [digest, size(17)]);
+}
+
+#[test]
+fn the_first_key_signs_and_the_others_only_if_asked() {
+    let keys = |emit: &str| {
+        format!(
+            "{{ emit: {emit}, keys: [{{ key: '{}', key_id: new }}, {{ key: '{}', key_id: old }}] }}",
+            hex_key(1),
+            hex_key(2)
+        )
+    };
+    let content = || seen(Raw::Absent, Raw::Absent);
+    let new = string(ARGUMENTS_DIGEST, keyed(1, "new", "{}"));
+    let first = described(&*processor(&keys("first")).0, "t", content());
+    assert_eq!(first, [new.clone(), size(2)]);
+    let all = described(&*processor(&keys("all")).0, "t", content());
+    let values = vec![value(&keyed(2, "old", "{}"))];
+    let also = Value::ArrayValue(ArrayValue { values });
+    assert_eq!(all, [new, size(2), ("mcpcol.arguments.digest.also".into(), also)]);
+}
+
+#[test]
+fn an_ephemeral_key_lasts_as_long_as_the_process() {
+    let digest = || {
+        let (processor, _) = processor("mode: ephemeral");
+        described(&*processor, "t", seen(Raw::Absent, Raw::Absent)).remove(0)
+    };
+    let (name, Value::StringValue(text)) = digest() else { panic!("a string") };
+    assert!(name == ARGUMENTS_DIGEST && text.starts_with("hmac-sha256:"));
+    assert_eq!(digest(), (name, Value::StringValue(text)), "two instances, one key");
+}
+
+#[test]
+fn results_get_a_digest_only_if_asked() {
+    let content = || seen(Raw::Absent, whole(r#"{"content":[]}"#));
+    assert_eq!(described(&*processor("{}").0, "t", content()).len(), 2);
+    let made = described(&*processor("result: true").0, "t", content());
+    assert_eq!(made[2], string(RESULT_DIGEST, sha256(r#"{"content":[]}"#)));
+    assert_eq!(made[3], ("mcpcol.result.digest.size".into(), Value::IntValue(14)));
+}
+
+#[test]
+fn only_tool_calls_that_a_tap_of_ours_saw_get_one() {
+    let (processor, _) = processor("{}");
+    let content = || seen(whole("{}"), Raw::Absent);
+    let other_method = Span { attributes: vec![attribute(METHOD, "prompts/get")], ..call("t") };
+    let other_span = Span { span_id: b"otherone".to_vec(), ..call("t") };
+    for telemetry in
+        [traces(SCOPE, vec![other_method, other_span]), traces("somebody.else", vec![call("t")])]
+    {
+        let made = processor.process(batch(telemetry.clone(), content()), 0).unwrap();
+        assert_eq!(made.telemetry.model(), telemetry.model());
+    }
+}
+
+#[test]
+fn untouched_telemetry_is_not_copied() {
+    let (processor, _) = processor("{}");
+    let telemetry = traces("x", vec![call("t")]);
+    let held = telemetry.clone();
+    let made = processor.process(batch(telemetry, Content::default()), 0).unwrap();
+    assert!(std::ptr::eq(made.telemetry.model(), held.model()), "shared, so not edited");
+}
+
+#[test]
+fn content_is_replaced_wherever_it_stands() {
+    let content = || vec![attribute("kept", "as it is"), attribute(INPUT_MESSAGES, "[1, 2]")];
+    let resource = || Some(Resource { attributes: content(), ..Default::default() });
+    let scope = || Some(InstrumentationScope { attributes: content(), ..Default::default() });
+    let event = span::Event { attributes: content(), ..Default::default() };
+    let link = span::Link { attributes: content(), ..Default::default() };
+    let (events, links) = (vec![event], vec![link]);
+    let spans = vec![Span { attributes: content(), events, links, ..Default::default() }];
+    let scope_spans = vec![ScopeSpans { scope: scope(), spans, ..Default::default() }];
+    let traces = ResourceSpans { resource: resource(), scope_spans, ..Default::default() };
+
+    let log_records = vec![LogRecord { attributes: content(), ..Default::default() }];
+    let scope_logs = vec![ScopeLogs { scope: scope(), log_records, ..Default::default() }];
+    let logs = ResourceLogs { resource: resource(), scope_logs, ..Default::default() };
+
+    let exemplars = vec![Exemplar { filtered_attributes: content(), ..Default::default() }];
+    let point = NumberDataPoint { attributes: content(), exemplars, ..Default::default() };
+    let gauge = Data::Gauge(Gauge { data_points: vec![point] });
+    let point = HistogramDataPoint { attributes: content(), ..Default::default() };
+    let histogram = Data::Histogram(Histogram { data_points: vec![point], ..Default::default() });
+    let point = SummaryDataPoint { attributes: content(), ..Default::default() };
+    let summary = Data::Summary(Summary { data_points: vec![point] });
+    let metric = |data| Metric { metadata: content(), data: Some(data), ..Default::default() };
+    let metrics = [gauge, histogram, summary].map(metric).into();
+    let scope_metrics = vec![ScopeMetrics { scope: scope(), metrics, ..Default::default() }];
+    let metrics = ResourceMetrics { resource: resource(), scope_metrics, ..Default::default() };
+
+    let (processor, _) = processor("{}");
+    let models = [
+        (Model::Traces(vec![traces]), 5),
+        (Model::Logs(vec![logs]), 3),
+        (Model::Metrics(vec![metrics]), 9),
+    ];
+    for (model, lists) in models {
+        let made = processor.process(Batch::new(Telemetry::from(model)), 0).unwrap();
+        let mut found = 0;
+        attributes::visit(made.telemetry.model(), &mut |list| {
+            let expected =
+                [attribute("kept", "as it is"), attribute(INPUT_MESSAGES, &sha256("[1,2]"))];
+            assert_eq!(list, expected);
+            found += 1;
+        });
+        assert_eq!(found, lists);
+        let again = processor.process(made.clone(), 0).unwrap();
+        assert!(std::ptr::eq(again.telemetry.model(), made.telemetry.model()), "once is enough");
+    }
+}
+
+/// What becomes of an attribute of that value, in a list that names `tool`.
+fn replaced(processor: &dyn Processor, tool: &str, name: &str, content: Value) -> Option<Value> {
+    let content = Some(AnyValue { value: Some(content) });
+    let content = KeyValue { key: name.into(), value: content, ..Default::default() };
+    let attributes = vec![content, attribute(TOOL, tool)];
+    let telemetry = traces("x", vec![Span { attributes, ..Default::default() }]);
+    let made = processor.process(Batch::new(telemetry), 0).unwrap();
+    let Model::Traces(all) = made.telemetry.model() else { panic!("traces stay traces") };
+    let span = &all[0].scope_spans[0].spans[0];
+    span.attributes[0].value.clone().unwrap().value
+}
+
+#[test]
+fn text_and_structure_of_one_meaning_have_one_digest() {
+    let (processor, _) = processor("{}");
+    let made = |content| replaced(&*processor, "t", TOOL_RESULT, content);
+    let any = |value| Some(AnyValue { value: Some(value) });
+    let entry =
+        |key: &str, value| KeyValue { key: key.into(), value: any(value), ..Default::default() };
+    let items = vec![AnyValue { value: Some(Value::DoubleValue(1.5)) }, AnyValue::default()];
+    let structure = list(vec![
+        entry("b", Value::BoolValue(true)),
+        entry("a", Value::ArrayValue(ArrayValue { values: items })),
+        entry("\"", list(vec![])),
+        entry("c", Value::BytesValue(b"hi".to_vec())),
+        entry("d", Value::DoubleValue(f64::NEG_INFINITY)),
+        entry("e", Value::ArrayValue(ArrayValue::default())),
+        entry("f", Value::IntValue(-7)),
+    ]);
+    let canonical = r#"{"\"":{},"a":[1.5,null],"b":true,"c":"aGk=","d":"-Infinity","e":[],"f":-7}"#;
+    let expected = Some(Value::StringValue(sha256(canonical)));
+    assert_eq!(made(structure), expected);
+    assert_eq!(made(Value::StringValue(format!("  {canonical}"))), expected);
+    let prose = Value::StringValue("not JSON: \u{1}".into());
+    assert_eq!(made(prose), Some(Value::StringValue(sha256(r#""not JSON: \u0001""#))));
+    let ambiguous = Value::StringValue(r#"{"a":1,"a":2}"#.into());
+    let as_text = sha256(r#""{\"a\":1,\"a\":2}""#);
+    assert_eq!(made(ambiguous), Some(Value::StringValue(as_text)));
+}
+
+#[test]
+fn arguments_that_others_recorded_have_the_digest_that_a_tap_makes() {
+    let (processor, _) = processor("tools: { search: { exclude: [/nonce] } }");
+    let arguments = r#"{"nonce":7,"q":"x"}"#;
+    let ours = described(&*processor, "search", seen(whole(arguments), Raw::Absent)).remove(0).1;
+    let theirs = |name, tool| {
+        replaced(&*processor, tool, name, Value::StringValue(arguments.into())).unwrap()
+    };
+    assert_eq!(theirs(TOOL_ARGUMENTS, "search"), ours);
+    assert_ne!(theirs(TOOL_ARGUMENTS, "other"), ours);
+    assert_ne!(theirs(TOOL_RESULT, "search"), ours, "excludes are of arguments");
+}
+
+#[test]
+fn what_cannot_be_digested_is_withheld_all_the_same() {
+    let (processor, vitals) = processor("max_bytes: 20");
+    let made = |content| match replaced(&*processor, "t", TOOL_RESULT, content) {
+        Some(Value::StringValue(text)) => text,
+        other => panic!("{other:?} is no text"),
+    };
+    assert_eq!(made(Value::StringValue("x".repeat(21))), "withheld:size");
+    let twice = || attribute("a", "1");
+    assert_eq!(made(list(vec![twice(), twice()])), "withheld:duplicate_key");
+    let mut deep = Value::IntValue(1);
+    for _ in 0..200 {
+        let values = vec![AnyValue { value: Some(deep) }];
+        deep = Value::ArrayValue(ArrayValue { values });
+    }
+    assert_eq!(made(deep), "withheld:depth");
+    assert_eq!(rejected(&vitals, "size"), 1);
+    let posing = "withheld: secret";
+    assert_eq!(made(Value::StringValue(posing.into())), sha256(&format!("\"{posing}\"")));
+}
+
+#[test]
+fn other_names_are_replaced_if_the_list_says_so() {
+    let text = || Value::StringValue("1".into());
+    let (processor, _) = processor("attributes: [my.input]");
+    let made = replaced(&*processor, "t", "my.input", text());
+    assert_eq!(made, Some(Value::StringValue(sha256("1"))));
+    assert_eq!(replaced(&*processor, "t", INPUT_MESSAGES, text()), Some(text()));
+}
+
+#[test]
+fn an_instance_is_shared_by_threads() {
+    let processor: Arc<dyn Processor> = processor("{}").0.into();
+    let expected = string(ARGUMENTS_DIGEST, sha256(r#"{"a":1}"#));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    let content = seen(whole(r#"{ "a": 1 }"#), Raw::Absent);
+                    assert_eq!(described(&*processor, "t", content)[0], expected);
+                }
+            });
+        }
+    });
+}
+
+mod settings {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn errors(yaml: &str) -> Vec<(String, String)> {
+        checked(yaml).0
+    }
+
+    #[track_caller]
+    fn refused(yaml: &str, path: &str, word: &str) {
+        let found = errors(yaml);
+        let fits = |(p, m): &(String, String)| p == path && m.contains(word);
+        assert!(found.iter().any(fits), "{yaml}: {found:?}");
+        assert!(build(yaml, &Vitals::default(), Path::new("")).is_err(), "{yaml} is not built");
+    }
+
+    #[test]
+    fn the_sample_in_the_documentation_is_read() {
+        let source = include_str!("../digest.rs");
+        let sample = source.split("```").nth(1).unwrap().trim_start_matches("yaml\n");
+        let yaml: Vec<&str> = sample
+            .lines()
+            .map(|line| line.trim_start_matches("//!"))
+            .map(|l| l.get(3..).unwrap_or(""))
+            .collect();
+        let body = yaml.iter().skip(1).copied().collect::<Vec<_>>().join("\n");
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("digest.key"), hex_key(5)).unwrap();
+        assert!(body.contains("key_file"), "{body}");
+        build(&body, &Vitals::default(), directory.path()).unwrap();
+    }
+
+    #[test]
+    fn a_key_written_but_empty_is_an_error_in_every_spelling() {
+        refused("key: ''", "digest::key", "empty");
+        refused("key:", "digest::key", "empty");
+        refused("key: '  '", "digest::key", "empty");
+        refused("key_file: ''", "digest::key_file", "empty");
+        refused("key_file:", "digest::key_file", "empty");
+        refused("keys: []", "digest::keys", "empty");
+        refused("keys:", "digest::keys", "empty");
+        refused("keys: [{}]", "digest::keys::0", "`key` or `key_file`");
+        refused("keys: [{ key: '' }]", "digest::keys::0::key", "empty");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        refused(&format!("key_file: {}", file.path().display()), "digest::key_file", "empty");
+    }
+
+    #[test]
+    fn unusable_keys_are_refused_where_they_stand() {
+        let key = hex_key(1);
+        refused(&format!("key: '{}'", &key[2..]), "digest::key", "31 bytes");
+        refused("key: 'not a key!'", "digest::key", "neither hex nor base64");
+        refused(&format!("{{ key: '{key}', key_id: 'a:b' }}"), "digest::key_id", "key id");
+        refused(&format!("{{ key: '{key}', key_id: }}"), "digest::key_id", "key id");
+        refused("key_id: k", "digest::key_id", "neither `key` nor `key_file`");
+        refused("key_file: /no/such/file", "digest::key_file", "/no/such/file");
+        refused(&format!("{{ key: '{key}', key_file: x }}"), "digest::key_file", "beside `key`");
+        refused(
+            &format!("{{ key: '{key}', keys: [{{ key: '{key}' }}] }}"),
+            "digest::keys",
+            "beside",
+        );
+        let twice = format!("keys: [{{ key: '{key}' }}, {{ key: '{key}' }}]");
+        refused(&twice, "digest::keys::1", "two keys are called");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "ab".repeat(3000)).unwrap();
+        refused(&format!("key_file: {}", file.path().display()), "digest::key_file", "too long");
+        let all: String =
+            errors(&format!("key: '{}'", &key[2..])).into_iter().map(|e| e.1).collect();
+        assert!(!all.contains(&key[2..]), "a bad key is not repeated");
+    }
+
+    #[test]
+    fn a_mode_must_fit_the_keys() {
+        let key = hex_key(1);
+        refused("mode: hmac-sha256", "digest::mode", "needs `key`");
+        refused(&format!("{{ mode: sha256, key: '{key}' }}"), "digest::mode", "does not use a key");
+        refused(
+            &format!("{{ mode: ephemeral, key: '{key}' }}"),
+            "digest::mode",
+            "does not use a key",
+        );
+        assert!(errors(&format!("{{ mode: hmac-sha256, key: '{key}' }}")).is_empty());
+    }
+
+    #[test]
+    fn an_unkeyed_digest_is_warned_about_once() {
+        for yaml in ["{}", "mode: sha256"] {
+            let (errors, warnings) = checked(yaml);
+            assert!(errors.is_empty() && warnings.len() == 1, "{yaml}: {warnings:?}");
+            assert!(warnings[0].contains("not anonymous"));
+        }
+        for yaml in ["mode: ephemeral".to_owned(), format!("key: '{}'", hex_key(1))] {
+            assert_eq!(checked(&yaml), (vec![], vec![]));
+        }
+    }
+
+    #[test]
+    fn pointers_and_limits_are_checked() {
+        refused("exclude: [nonce]", "digest::exclude::0", "starts with `/`");
+        refused("tools: { t: { exclude: [/a, /~] } }", "digest::tools::t::exclude::1", "~0");
+        refused("tools: { t: { fields: [/a] } }", "digest::tools::t::fields", "need a key");
+        let fields =
+            |list: &str| format!("{{ mode: ephemeral, tools: {{ t: {{ fields: [{list}] }} }} }}");
+        assert!(errors(&fields("/a, /b, /c, /d, /e, /f, /g, /h")).is_empty());
+        let at = "digest::tools::t::fields";
+        refused(&fields("/a, /b, /c, /d, /e, /f, /g, /h, /i"), at, "at most 8");
+        refused(&fields("/a/*"), at, "`*`");
+        refused(&fields("/a/b, /a.b"), at, "two fields");
+        refused(&fields("/"), at, "name");
+        let many: Vec<String> = (0..65).map(|n| format!("/{n}")).collect();
+        refused(&format!("exclude: [{}]", many.join(", ")), "digest::exclude", "more than 64");
+        refused("max_bytes: 0", "digest::max_bytes", "1 to");
+        refused("max_bytes: 99999999", "digest::max_bytes", "1 to");
+        refused("attributes: ['']", "digest::attributes::0", "not an attribute name");
+    }
+
+    #[test]
+    fn unknown_settings_are_refused() {
+        for yaml in ["keey: x", "tools: { t: { field: [] } }", "keys: [{ id: x }]", "mode: md5"] {
+            assert!(testing::read::<Config>(yaml).is_err(), "{yaml}");
+        }
+    }
+
+    #[test]
+    fn a_key_file_that_others_can_read_is_warned_about() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), hex_key(9) + "\n").unwrap();
+        let yaml = format!("key_file: {}", file.path().display());
+        for (mode, warned) in [(0o600, false), (0o400, false), (0o644, true), (0o660, true)] {
+            fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).unwrap();
+            let (errors, warnings) = checked(&yaml);
+            assert!(errors.is_empty(), "{errors:?}");
+            assert_eq!(warnings.len(), usize::from(warned), "{mode:o}: {warnings:?}");
+        }
+    }
+
+    #[test]
+    fn a_relative_key_file_starts_at_the_config_file() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("k"), hex_key(3)).unwrap();
+        let vitals = Vitals::default();
+        let processor = build("{ key_file: k, key_id: k }", &vitals, directory.path()).unwrap();
+        let made = described(&*processor, "t", seen(Raw::Absent, Raw::Absent));
+        assert_eq!(made[0], string(ARGUMENTS_DIGEST, keyed(3, "k", "{}")));
+    }
+}

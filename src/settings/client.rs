@@ -1,0 +1,287 @@
+//! What clients of OTLP backends share: where they connect, what they send along, how they compress.
+//! The Collector's names (configgrpc, confighttp).
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, de};
+
+use super::{Duration, Report, Secret};
+
+/// A field of the Collector's that is known and refused by name.
+pub type Unsupported = Option<IgnoredAny>;
+
+/// `compression`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// gzip
+    #[default]
+    Gzip,
+    /// zstd
+    Zstd,
+    /// Nothing is compressed.
+    #[serde(alias = "")]
+    None,
+    /// Known to the Collector, refused by [`check`](Compression::check).
+    Snappy,
+}
+
+impl Compression {
+    /// Adds an error for what cannot be done.
+    pub fn check(self, report: &mut Report<'_>) {
+        if self == Compression::Snappy {
+            report.error("compression", "`snappy` is not supported; use gzip, zstd or none");
+        }
+    }
+}
+
+/// `keepalive` of a gRPC client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keepalive {
+    /// Ask for a sign of life after this long without any.
+    pub time: Duration,
+    /// Close the connection when none comes for this long.
+    pub timeout: Duration,
+    /// Ask even while nothing is being sent.
+    pub permit_without_stream: bool,
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Keepalive {
+            time: Duration::secs(10),
+            timeout: Duration::secs(10),
+            permit_without_stream: false,
+        }
+    }
+}
+
+/// `headers`: a mapping, or the list of `name` and `value` that newer Collectors take.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Headers(pub Vec<(String, Secret)>);
+
+/// Headers that the transport writes itself.
+const RESERVED: &[&str] =
+    &["content-type", "content-length", "content-encoding", "te", "host", "user-agent"];
+
+/// Parts of header names whose values open doors.
+const CREDENTIAL: &[&str] = &["auth", "token", "key", "secret", "passw", "cookie", "credential"];
+
+impl Headers {
+    /// Adds an error for every header that cannot be sent.
+    pub fn check(&self, report: &mut Report<'_>) {
+        for (name, value) in &self.0 {
+            let field = format!("headers.{name}");
+            let token = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+            let lower = name.to_ascii_lowercase();
+            if name.is_empty() || !name.bytes().all(token) || lower.ends_with("-bin") {
+                report.error(&field, format!("`{name}` is not a header name"));
+            } else if RESERVED.contains(&lower.as_str()) || lower.starts_with("grpc-") {
+                report.error(&field, "is written by the transport itself");
+            }
+            if !value.expose().bytes().all(|b| (0x20..0x7f).contains(&b)) {
+                report.error(&field, "has characters that a header cannot carry");
+            }
+        }
+    }
+
+    /// Adds an error when credentials would cross a network in the clear.
+    pub fn check_cleartext(&self, endpoint: &Endpoint, allowed: bool, report: &mut Report<'_>) {
+        if allowed || endpoint.is_local() {
+            return;
+        }
+        for (name, _) in &self.0 {
+            let lower = name.to_ascii_lowercase();
+            if CREDENTIAL.iter().any(|part| lower.contains(part)) {
+                report.error(
+                    &format!("headers.{name}"),
+                    "would be sent unencrypted to another host; use TLS, or set \
+                     `allow_cleartext: true`",
+                );
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        d.deserialize_any(HeadersVisitor)
+    }
+}
+
+struct HeadersVisitor;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    name: String,
+    value: Secret,
+}
+
+impl<'de> Visitor<'de> for HeadersVisitor {
+    type Value = Headers;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("header names with their values")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Headers, E> {
+        Ok(Headers::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
+        let mut all = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            all.push(entry);
+        }
+        Ok(Headers(all))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Headers, A::Error> {
+        let mut all = Vec::new();
+        while let Some(Header { name, value }) = seq.next_element()? {
+            all.push((name, value));
+        }
+        Ok(Headers(all))
+    }
+}
+
+/// Where a gRPC client connects to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A host and its port.
+    Tcp {
+        /// What the scheme says about TLS; `None` without one, then `tls.insecure` decides.
+        tls: Option<bool>,
+        /// `host:port`, an IPv6 address in brackets.
+        authority: String,
+    },
+    /// A socket in the file system. Never TLS.
+    Unix(String),
+}
+
+impl Endpoint {
+    /// Reads `host:port`, with `http://`, `https://` or `dns:///` before it, or `unix:path`. An `http://`
+    /// means plaintext; in the Collector it does not, which surprises everybody.
+    pub fn parse(text: &str) -> Result<Endpoint, String> {
+        if text.is_empty() {
+            return Err("is required: where to send to, such as `localhost:4317`".to_owned());
+        }
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return Ok(Endpoint::Unix(path.to_owned()));
+        }
+        let (tls, rest) = if let Some(rest) = text.strip_prefix("http://") {
+            (Some(false), rest)
+        } else if let Some(rest) = text.strip_prefix("https://") {
+            (Some(true), rest)
+        } else {
+            (None, text.strip_prefix("dns:///").unwrap_or(text))
+        };
+        let authority = rest.strip_suffix('/').unwrap_or(rest);
+        if authority.contains("://") {
+            return Err(format!("`{text}` has an unknown scheme; use http://, https:// or none"));
+        }
+        if authority.contains(['/', '?', '#', '@']) || authority.contains(char::is_whitespace) {
+            // Not quoted: what stands before an @ is a password.
+            return Err("must be host and port only, without path, query or user".to_owned());
+        }
+        let (host, port) = split_port(authority)
+            .ok_or_else(|| format!("`{text}` has no port; OTLP over gRPC has 4317"))?;
+        if host.is_empty() {
+            return Err(format!("`{text}` has no host; write `localhost:{port}`"));
+        }
+        if !port.parse::<u16>().is_ok_and(|port| port > 0) {
+            return Err(format!("`{port}` is not a port"));
+        }
+        Ok(Endpoint::Tcp { tls, authority: authority.to_owned() })
+    }
+
+    /// Whether TLS is spoken, given `tls.insecure`.
+    pub fn is_tls(&self, insecure: bool) -> bool {
+        match self {
+            Endpoint::Tcp { tls, .. } => tls.unwrap_or(!insecure),
+            Endpoint::Unix(_) => false,
+        }
+    }
+
+    /// Whether what is sent stays on this machine.
+    pub fn is_local(&self) -> bool {
+        let Endpoint::Tcp { authority, .. } = self else { return true };
+        let host = split_port(authority).map_or(authority.as_str(), |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        host.eq_ignore_ascii_case("localhost")
+            || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    }
+}
+
+/// Host and port; `None` if there is no port, as in a bare IPv6 address.
+fn split_port(authority: &str) -> Option<(&str, &str)> {
+    let (host, port) = authority.rsplit_once(':')?;
+    let bare_v6 = host.contains(':') && !host.ends_with(']');
+    (!bare_v6 && !port.is_empty()).then_some((host, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_tells_about_tls_by_its_scheme() {
+        for (text, insecure, tls) in [
+            ("collector:4317", false, true),
+            ("collector:4317", true, false),
+            ("http://collector:4317", false, false),
+            ("https://collector:4317/", true, true),
+            ("dns:///collector:4317", false, true),
+            ("[::1]:4317", false, true),
+            ("unix:/run/otel.sock", false, false),
+        ] {
+            assert_eq!(Endpoint::parse(text).unwrap().is_tls(insecure), tls, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_that_cannot_be_meant_is_refused_with_a_proposal() {
+        for (text, part) in [
+            ("", "is required"),
+            ("collector", "has no port"),
+            ("::1", "has no port"),
+            (":4317", "write `localhost:4317`"),
+            ("collector:0", "is not a port"),
+            ("collector:http", "is not a port"),
+            ("ftp://collector:4317", "unknown scheme"),
+            ("https://collector:4317/v1/traces", "without path"),
+        ] {
+            let error = Endpoint::parse(text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+        let error = Endpoint::parse("http://me:pass@collector:4317").unwrap_err();
+        assert!(!error.contains("pass"), "{error}");
+    }
+
+    #[test]
+    fn only_loopback_names_stay_on_this_machine() {
+        for (text, local) in [
+            ("localhost:4317", true),
+            ("127.0.0.1:4317", true),
+            ("http://[::1]:4317", true),
+            ("unix:/run/otel.sock", true),
+            ("10.0.0.1:4317", false),
+            ("localhost.example.com:4317", false),
+        ] {
+            assert_eq!(Endpoint::parse(text).unwrap().is_local(), local, "{text}");
+        }
+    }
+
+    #[test]
+    fn headers_are_a_mapping_or_a_list_of_names_and_values() {
+        let mapping: Headers = serde_json::from_str(r#"{"x-tenant":"a"}"#).unwrap();
+        let list: Headers = serde_json::from_str(r#"[{"name":"x-tenant","value":"a"}]"#).unwrap();
+        assert_eq!(mapping, list);
+        assert!(!format!("{mapping:?}").contains("\"a\""));
+    }
+}

@@ -1,0 +1,113 @@
+//! Reading settings: a serde deserializer over [`Node`] that reports everything that is wrong with a
+//! section, not the first thing.
+//!
+//! serde stops at the first error, so a section is read again and again: the node that caused the
+//! error is noted and left out of the next pass, until the rest can be read. What then seems to be
+//! missing only because it was left out is not reported a second time.
+//!
+//! An empty value stands for the default. Whether a type can be made from nothing (a struct can, a
+//! number cannot) is found out by trying; if not, the key counts as not written.
+
+mod fault;
+mod node;
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ptr;
+
+use serde::de::DeserializeOwned;
+
+use self::fault::{Cause, Spot};
+use self::node::Reader;
+use super::{Node, Problems};
+
+/// The most passes over one section: what is wrong beyond that is not listed.
+const MAX_PASSES: usize = 200;
+
+impl Node {
+    /// Reads this value as `T`, adding everything that is wrong with it; `None` if it cannot be read,
+    /// or only without something that was written.
+    ///
+    /// In messages, values are quoted unless their key [sounds secret](super::sounds_secret) or their
+    /// type is a newtype called `Secret`; such a newtype is never made from an empty value.
+    pub fn read<T: DeserializeOwned>(&self, path: &str, problems: &mut Problems) -> Option<T> {
+        let mut sound = true;
+        let left_out = LeftOut::default();
+        for _ in 0..MAX_PASSES {
+            let fault = match T::deserialize(Reader::root(self, &left_out)) {
+                Ok(value) => return sound.then_some(value),
+                Err(fault) => fault.at(self),
+            };
+            let (cause, message, spot) = fault.into_parts(self);
+            if let Some(problem) = left_out.judge(&cause, &message, &spot) {
+                problems.error(&spot.mark, spot.path_below(path), problem);
+                sound &= matches!(cause, Cause::UnknownKey { meant: None });
+            }
+            if ptr::eq(spot.node, self) {
+                return None;
+            }
+            left_out.add(cause, spot);
+        }
+        problems.error(&self.mark, path, "has more problems than are listed");
+        None
+    }
+}
+
+/// The nodes that a pass skips, and what is missing because of that. Grows between passes, while the
+/// last fault still borrows it.
+#[derive(Default)]
+struct LeftOut {
+    nodes: RefCell<HashMap<*const Node, Why>>,
+    excused: RefCell<Vec<(*const Node, String)>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Empty,
+    Wrong,
+}
+
+impl LeftOut {
+    fn skips(&self, node: &Node) -> bool {
+        self.nodes.borrow().contains_key(&ptr::from_ref(node))
+    }
+
+    /// What to say about a fault; nothing if it only follows from an earlier one.
+    fn judge(&self, cause: &Cause, message: &str, spot: &Spot<'_>) -> Option<String> {
+        match cause {
+            Cause::Follows => None,
+            Cause::Empty if spot.parent.is_some() => None,
+            Cause::Empty => Some(format!("is empty; accepted: {message}")),
+            Cause::Missing { name } => {
+                let here = ptr::from_ref(spot.node);
+                if self.excused.borrow().iter().any(|(map, key)| *map == here && key == name) {
+                    return None;
+                }
+                match spot.node.get(name) {
+                    Some(node)
+                        if self.nodes.borrow().get(&ptr::from_ref(node)) == Some(&Why::Empty) =>
+                    {
+                        Some(format!("`{name}` is empty and has no default"))
+                    }
+                    _ => Some(message.to_owned()),
+                }
+            }
+            _ => Some(message.to_owned()),
+        }
+    }
+
+    fn add(&self, cause: Cause, spot: Spot<'_>) {
+        let empty = matches!(cause, Cause::Empty);
+        let why = if empty { Why::Empty } else { Why::Wrong };
+        self.nodes.borrow_mut().insert(ptr::from_ref(spot.node), why);
+        let Some((map, key)) = spot.parent else { return };
+        if !empty {
+            self.excused.borrow_mut().push((map, key));
+        }
+        if let Cause::UnknownKey { meant: Some(name) } = cause {
+            self.excused.borrow_mut().push((map, name));
+        }
+    }
+}

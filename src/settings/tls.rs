@@ -1,0 +1,265 @@
+//! `tls` of a client: the Collector's names (configtls).
+//!
+//! Files are read and parsed by the check, so that `validate` sees what would fail later, and read
+//! again when a connection is first made: a certificate that was renewed in between is used. The
+//! system's roots are not read here; they are the connector's business.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use rustls::RootCertStore;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use serde::Deserialize;
+
+use super::client::Unsupported;
+use super::{Report, Secret};
+
+/// The largest PEM file: bundles of all public roots have a quarter of it.
+const MAX_PEM: u64 = 1 << 20;
+
+/// `tls` of a client.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClientTls {
+    /// No TLS, where the endpoint's scheme leaves it open.
+    pub insecure: bool,
+    /// Believe any certificate.
+    pub insecure_skip_verify: bool,
+    /// The name the certificate must have, and the name asked for (SNI).
+    pub server_name_override: Option<String>,
+    /// Certificates to trust, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The same, written here.
+    pub ca_pem: Option<Secret>,
+    /// Trust the system's certificates besides `ca_file`.
+    pub include_system_ca_certs_pool: bool,
+    /// Our own certificate, for servers that ask for one.
+    pub cert_file: Option<PathBuf>,
+    /// The same, written here.
+    pub cert_pem: Option<Secret>,
+    /// The key of that certificate.
+    pub key_file: Option<PathBuf>,
+    /// The same, written here.
+    pub key_pem: Option<Secret>,
+    /// At least this version; never lower than 1.2, whatever is written.
+    pub min_version: String,
+    /// At most this version.
+    pub max_version: String,
+    cipher_suites: Unsupported,
+    include_insecure_cipher_suites: Unsupported,
+    curve_preferences: Unsupported,
+    reload_interval: Unsupported,
+    tpm: Unsupported,
+}
+
+/// The PEM texts that the settings lead to, checked.
+#[derive(Clone, Default)]
+pub struct TlsMaterial {
+    /// Certificates to trust.
+    pub ca: Option<Vec<u8>>,
+    /// Our certificate chain and its key.
+    pub identity: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// What is wrong with a setting.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {why}")]
+pub struct TlsError {
+    /// The setting.
+    pub field: &'static str,
+    /// What is wrong.
+    pub why: String,
+}
+
+impl ClientTls {
+    /// Whether anything is written that plaintext has no use for.
+    pub fn wants_tls(&self) -> bool {
+        let ClientTls { ca_file, ca_pem, cert_file, cert_pem, key_file, key_pem, .. } = self;
+        let files = [ca_file, cert_file, key_file].iter().any(|file| file.is_some());
+        files || [ca_pem, cert_pem, key_pem].iter().any(|pem| pem.is_some())
+    }
+
+    /// Adds what is wrong with these settings, which stand at `tls` of the component.
+    pub fn check(&self, report: &mut Report<'_>) {
+        let unsupported = [
+            ("tls.cipher_suites", self.cipher_suites),
+            ("tls.include_insecure_cipher_suites", self.include_insecure_cipher_suites),
+            ("tls.curve_preferences", self.curve_preferences),
+            ("tls.reload_interval", self.reload_interval),
+            ("tls.tpm", self.tpm),
+        ];
+        for (field, _) in unsupported.iter().filter(|(_, written)| written.is_some()) {
+            report.error(field, "is not supported");
+        }
+        match self.min_version.as_str() {
+            "" | "1.0" | "1.1" | "1.2" => {}
+            "1.3" => report.error("tls.min_version", "`1.3` cannot be enforced; `1.2` can"),
+            other => report.error("tls.min_version", format!("`{other}` is not a TLS version")),
+        }
+        if !matches!(self.max_version.as_str(), "" | "1.3") {
+            report.error("tls.max_version", "only `1.3` is supported");
+        }
+        if self.insecure_skip_verify {
+            report.warn("tls.insecure_skip_verify", "any server will be believed");
+        }
+        if let Err(TlsError { field, why }) = self.load(&base(report)) {
+            report.error(&format!("tls.{field}"), why);
+        }
+    }
+
+    /// Reads and parses what is written, files relative to `base`.
+    pub fn load(&self, base: &Path) -> Result<TlsMaterial, TlsError> {
+        let ca = pem(base, ("ca_file", &self.ca_file), ("ca_pem", &self.ca_pem))?;
+        if let Some((field, pem)) = &ca {
+            trust(field, pem)?;
+        }
+        let cert = pem(base, ("cert_file", &self.cert_file), ("cert_pem", &self.cert_pem))?;
+        let key = pem(base, ("key_file", &self.key_file), ("key_pem", &self.key_pem))?;
+        let identity = match (cert, key) {
+            (None, None) => None,
+            (Some(cert), Some(key)) => Some(identity(cert, key)?),
+            (Some((field, _)), None) => return Err(wrong(field, "needs key_file or key_pem")),
+            (None, Some((field, _))) => return Err(wrong(field, "needs cert_file or cert_pem")),
+        };
+        Ok(TlsMaterial { ca: ca.map(|(_, pem)| pem), identity })
+    }
+}
+
+type Named = (&'static str, Vec<u8>);
+
+/// What stands in a file or in the settings themselves, with the name of the setting that led there.
+fn pem(
+    base: &Path,
+    (file_field, file): (&'static str, &Option<PathBuf>),
+    (pem_field, pem): (&'static str, &Option<Secret>),
+) -> Result<Option<Named>, TlsError> {
+    // An empty one is what an unset variable leaves.
+    let file = file.as_ref().filter(|path| !path.as_os_str().is_empty());
+    let pem = pem.as_ref().filter(|pem| !pem.expose().is_empty());
+    match (file, pem) {
+        (None, None) => Ok(None),
+        (None, Some(pem)) => Ok(Some((pem_field, pem.expose().as_bytes().to_vec()))),
+        (Some(_), Some(_)) => Err(wrong(pem_field, format!("stands beside {file_field}"))),
+        (Some(file), None) => {
+            let path = base.join(file);
+            let read = File::open(&path).and_then(|file| {
+                let mut text = Vec::new();
+                file.take(MAX_PEM + 1).read_to_end(&mut text).map(|_| text)
+            });
+            match read {
+                Ok(text) if text.len() as u64 > MAX_PEM => {
+                    Err(wrong(file_field, format!("{} is over 1 MiB", path.display())))
+                }
+                Ok(text) => Ok(Some((file_field, text))),
+                Err(e) => Err(wrong(file_field, format!("cannot read {}: {e}", path.display()))),
+            }
+        }
+    }
+}
+
+fn certificates(field: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match all {
+        Ok(all) if all.is_empty() => Err(wrong(field, "has no certificate in PEM form")),
+        Ok(all) => Ok(all),
+        Err(e) => Err(wrong(field, format!("is not PEM: {e}"))),
+    }
+}
+
+fn trust(field: &'static str, pem: &[u8]) -> Result<(), TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(field, pem)? {
+        roots
+            .add(certificate)
+            .map_err(|e| wrong(field, format!("has an unusable certificate: {e}")))?;
+    }
+    Ok(())
+}
+
+/// A certificate and a key, provided that they belong together.
+fn identity(
+    (cert_field, cert): Named,
+    (key_field, key): Named,
+) -> Result<(Vec<u8>, Vec<u8>), TlsError> {
+    let chain = certificates(cert_field, &cert)?;
+    // The parser's own words could quote the key.
+    let parsed = PrivateKeyDer::from_pem_slice(&key)
+        .map_err(|_| wrong(key_field, "has no private key in PEM form"))?;
+    CertifiedKey::from_der(chain, parsed, &ring::default_provider())
+        .map_err(|e| wrong(key_field, format!("does not fit the certificate: {e}")))?;
+    Ok((cert, key))
+}
+
+fn wrong(field: &'static str, why: impl Into<String>) -> TlsError {
+    TlsError { field, why: why.into() }
+}
+
+/// The directory of the file in which the component stands.
+fn base(report: &Report<'_>) -> PathBuf {
+    Path::new(&*report.node().mark.file).parent().map(PathBuf::from).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tls(yaml_like: serde_json::Value) -> ClientTls {
+        serde_json::from_value(yaml_like).unwrap()
+    }
+
+    fn made() -> (String, String) {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    }
+
+    fn refused(settings: serde_json::Value) -> TlsError {
+        tls(settings).load(Path::new("")).err().unwrap()
+    }
+
+    #[test]
+    fn material_is_read_from_files_beside_the_config_and_from_the_text_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let (cert, key) = made();
+        std::fs::write(dir.path().join("ca.pem"), &cert).unwrap();
+        let settings = serde_json::json!({ "ca_file": "ca.pem", "cert_pem": cert, "key_pem": key });
+        let material = tls(settings).load(dir.path()).unwrap();
+        assert_eq!(material.ca.as_deref(), Some(cert.as_bytes()));
+        assert_eq!(material.identity, Some((cert.into_bytes(), key.into_bytes())));
+    }
+
+    #[test]
+    fn a_missing_file_is_told_with_its_path() {
+        let error = refused(serde_json::json!({ "ca_file": "/nowhere/ca.pem" }));
+        assert_eq!(error.field, "ca_file");
+        assert!(error.why.starts_with("cannot read /nowhere/ca.pem: "), "{error}");
+    }
+
+    #[test]
+    fn text_that_is_no_certificate_is_refused() {
+        let error = refused(serde_json::json!({ "ca_pem": "hello" }));
+        assert_eq!(error.to_string(), "ca_pem: has no certificate in PEM form");
+    }
+
+    #[test]
+    fn a_certificate_needs_its_own_key() {
+        let (cert, _) = made();
+        let (_, foreign) = made();
+        let error = refused(serde_json::json!({ "cert_pem": cert, "key_pem": foreign }));
+        assert_eq!(error.field, "key_pem");
+        let error = refused(serde_json::json!({ "cert_pem": cert }));
+        assert_eq!(error.to_string(), "cert_pem: needs key_file or key_pem");
+        let error = refused(serde_json::json!({ "cert_pem": cert, "key_pem": cert }));
+        assert_eq!(error.to_string(), "key_pem: has no private key in PEM form");
+    }
+
+    #[test]
+    fn the_same_thing_cannot_be_written_twice() {
+        let (cert, _) = made();
+        let error = refused(serde_json::json!({ "ca_pem": cert, "ca_file": "ca.pem" }));
+        assert_eq!(error.to_string(), "ca_pem: stands beside ca_file");
+    }
+}

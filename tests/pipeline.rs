@@ -1,0 +1,866 @@
+//! The engine with fakes and paused time: what a stalled branch lets through, what a sender is told,
+//! and that the books add up.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use mcpcol::pipeline::books::Account;
+use mcpcol::pipeline::{
+    BoxFuture, Build, Context, Ended, ExportError, Exported, Exporter, Id, Outcome, Outlet,
+    Pipeline, Plan, Planned, PlannedExporter, PlannedProcessor, PlannedReceiver, Processor,
+    Receiver, Service, Stop, Vitals,
+};
+use mcpcol::settings::{
+    BatchSettings, Delivery, Mark, Node, OnFull, QueueSettings, RetrySettings, Value,
+};
+use mcpcol::telemetry::{Batch, Clock, Model, Nanos, Receipt, Signal, Telemetry, Verdict, Waiting};
+use opentelemetry_proto::tonic::metrics::v1::{
+    Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric,
+};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+// === Telemetry to send ===
+
+fn spans(names: &[&str]) -> Telemetry {
+    let spans = names.iter().map(|n| Span { name: (*n).into(), ..Span::default() }).collect();
+    let scope = ScopeSpans { spans, ..ScopeSpans::default() };
+    Telemetry::from(Model::Traces(vec![ResourceSpans {
+        scope_spans: vec![scope],
+        ..ResourceSpans::default()
+    }]))
+}
+
+fn names_of(telemetry: &Telemetry) -> Vec<String> {
+    match telemetry.model() {
+        Model::Traces(all) => all
+            .iter()
+            .flat_map(|r| &r.scope_spans)
+            .flat_map(|s| &s.spans)
+            .map(|s| s.name.clone())
+            .collect(),
+        Model::Metrics(all) => all
+            .iter()
+            .flat_map(|r| &r.scope_metrics)
+            .flat_map(|s| &s.metrics)
+            .map(|m| m.name.clone())
+            .collect(),
+        Model::Logs(_) => Vec::new(),
+    }
+}
+
+// === Fakes ===
+
+/// What a fake exporter does with an attempt.
+#[derive(Clone)]
+enum Does {
+    Send,
+    Hang,
+    Partial(usize),
+    Reject,
+    /// Retryable this many times, with this hint, then sends.
+    Flaky(Arc<AtomicUsize>, Option<Duration>),
+    /// Sends once it is let go.
+    Gate(Arc<Notify>),
+}
+
+#[derive(Clone)]
+struct Fake {
+    does: Does,
+    delivery: Delivery,
+    got: Arc<Mutex<Vec<Vec<String>>>>,
+    attempts: Arc<Mutex<Vec<Instant>>>,
+    built: Arc<AtomicUsize>,
+    wires: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Fake {
+    fn new(does: Does) -> Self {
+        Fake {
+            does,
+            delivery: Delivery { timeout: secs(5), ..Delivery::default() },
+            got: Arc::default(),
+            attempts: Arc::default(),
+            built: Arc::default(),
+            wires: Arc::default(),
+        }
+    }
+
+    fn queue(mut self, change: impl FnOnce(&mut QueueSettings)) -> Self {
+        self.delivery.queue.num_consumers = 1;
+        change(&mut self.delivery.queue);
+        self
+    }
+
+    fn retry(mut self, change: impl FnOnce(&mut RetrySettings)) -> Self {
+        change(&mut self.delivery.retry);
+        self
+    }
+
+    fn got(&self) -> Vec<Vec<String>> {
+        self.got.lock().unwrap().clone()
+    }
+}
+
+fn secs(n: u64) -> mcpcol::settings::Duration {
+    mcpcol::settings::Duration::secs(n)
+}
+
+impl PlannedExporter for Fake {
+    fn delivery(&self) -> Delivery {
+        self.delivery.clone()
+    }
+
+    fn build(&self, _: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {
+        self.built.fetch_add(1, Ordering::Relaxed);
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Exporter for Fake {
+    fn export<'a>(
+        &'a self,
+        telemetry: &'a Telemetry,
+    ) -> BoxFuture<'a, Result<Exported, ExportError>> {
+        Box::pin(async move {
+            self.attempts.lock().unwrap().push(Instant::now());
+            let mut exported = Exported::default();
+            match &self.does {
+                Does::Send => {}
+                Does::Hang => std::future::pending().await,
+                Does::Partial(n) => exported.rejected = *n,
+                Does::Reject => return Err(ExportError::Reject { why: "no".into() }),
+                Does::Gate(gate) => gate.notified().await,
+                Does::Flaky(left, after) => {
+                    if left.load(Ordering::Relaxed) > 0 {
+                        left.fetch_sub(1, Ordering::Relaxed);
+                        return Err(ExportError::Retry { after: *after, why: "later".into() });
+                    }
+                }
+            }
+            self.wires.lock().unwrap().push(telemetry.wire().as_ptr() as usize);
+            self.got.lock().unwrap().push(names_of(telemetry));
+            Ok(exported)
+        })
+    }
+}
+
+/// A receiver that hands its outlet to the test and ends when stopped.
+struct Tap {
+    outlet: Arc<Mutex<Option<Outlet>>>,
+    opened: Arc<AtomicUsize>,
+}
+
+impl Receiver for Tap {
+    fn open(&mut self) -> BoxFuture<'_, anyhow::Result<()>> {
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn run(
+        self: Box<Self>,
+        out: Outlet,
+        mut stop: Stop,
+    ) -> BoxFuture<'static, anyhow::Result<Ended>> {
+        *self.outlet.lock().unwrap() = Some(out);
+        Box::pin(async move {
+            stop.given().await;
+            self.outlet.lock().unwrap().take();
+            Ok(Ended::default())
+        })
+    }
+}
+
+#[derive(Clone, Default)]
+struct PlannedTap {
+    outlet: Arc<Mutex<Option<Outlet>>>,
+    opened: Arc<AtomicUsize>,
+}
+
+impl PlannedReceiver for PlannedTap {
+    fn build(&self, _: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
+        Ok(Box::new(Tap { outlet: Arc::clone(&self.outlet), opened: Arc::clone(&self.opened) }))
+    }
+}
+
+/// A processor made of a function.
+#[derive(Clone)]
+struct Stage(Arc<StageFn>);
+type StageFn = dyn Fn(Batch) -> Option<Batch> + Send + Sync;
+
+impl PlannedProcessor for Stage {
+    fn build(&self, _: &Build<'_>) -> anyhow::Result<Box<dyn Processor>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Processor for Stage {
+    fn process(&self, batch: Batch, _: Nanos) -> Option<Batch> {
+        (self.0)(batch)
+    }
+
+    fn tick(&self, _: Nanos) -> Option<Nanos> {
+        None
+    }
+
+    fn finish(&self, _: Nanos) {}
+}
+
+/// Counts spans and emits the count as a metric: on its timer and when it finishes.
+struct PlannedCount {
+    every: Option<Duration>,
+}
+
+struct Count {
+    seen: AtomicU64,
+    emit: Outlet,
+    every: Option<Duration>,
+}
+
+impl PlannedProcessor for PlannedCount {
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Processor>> {
+        let seen = AtomicU64::new(0);
+        Ok(Box::new(Count { seen, emit: cx.emit.clone(), every: self.every }))
+    }
+}
+
+impl Count {
+    fn flush(&self) {
+        let seen = self.seen.swap(0, Ordering::Relaxed);
+        if seen == 0 {
+            return;
+        }
+        let point = NumberDataPoint::default();
+        let metric = Metric {
+            name: format!("spans.{seen}"),
+            data: Some(metric::Data::Gauge(Gauge { data_points: vec![point] })),
+            ..Metric::default()
+        };
+        let scope = ScopeMetrics { metrics: vec![metric], ..ScopeMetrics::default() };
+        let resource = ResourceMetrics { scope_metrics: vec![scope], ..ResourceMetrics::default() };
+        self.emit.offer(Batch::new(Telemetry::from(Model::Metrics(vec![resource]))));
+    }
+}
+
+impl Processor for Count {
+    fn process(&self, batch: Batch, _: Nanos) -> Option<Batch> {
+        self.seen.fetch_add(batch.telemetry.items() as u64, Ordering::Relaxed);
+        Some(batch)
+    }
+
+    fn tick(&self, now: Nanos) -> Option<Nanos> {
+        self.flush();
+        self.every.map(|every| now + every.as_nanos() as u64)
+    }
+
+    fn finish(&self, _: Nanos) {
+        self.flush();
+    }
+}
+
+// === A plan in a few words ===
+
+fn id(text: &str) -> Id {
+    Id::parse(text).unwrap()
+}
+
+fn node(text: &str) -> Node {
+    let mark = Mark { file: "test".into(), line: 1, column: 1 };
+    Node { mark, value: Value::Scalar { text: text.into(), quoted: false } }
+}
+
+fn planned<T: ?Sized>(name: &str, settings: &str, config: Arc<T>) -> Planned<T> {
+    Planned { id: id(name), kind: "fake", settings: node(settings), config }
+}
+
+struct Sketch(Plan);
+
+impl Default for Sketch {
+    fn default() -> Self {
+        Sketch(Plan {
+            receivers: Vec::new(),
+            processors: Vec::new(),
+            exporters: Vec::new(),
+            pipelines: Vec::new(),
+            shutdown_timeout: None,
+            telemetry: Default::default(),
+            base: ".".into(),
+        })
+    }
+}
+
+impl Sketch {
+    fn receiver(mut self, name: &str, tap: &PlannedTap) -> Self {
+        let config: Arc<dyn PlannedReceiver> = Arc::new(tap.clone());
+        self.0.receivers.push(planned(name, "tap", config));
+        self
+    }
+
+    fn processor(mut self, name: &str, stage: impl PlannedProcessor + 'static) -> Self {
+        let config: Arc<dyn PlannedProcessor> = Arc::new(stage);
+        self.0.processors.push(planned(name, "stage", config));
+        self
+    }
+
+    fn exporter(self, name: &str, fake: &Fake) -> Self {
+        self.exporter_with(name, fake, "same")
+    }
+
+    fn exporter_with(mut self, name: &str, fake: &Fake, settings: &str) -> Self {
+        let config: Arc<dyn PlannedExporter> = Arc::new(fake.clone());
+        self.0.exporters.push(planned(name, settings, config));
+        Sketch(self.0)
+    }
+
+    fn pipeline(mut self, name: &str, from: &[&str], via: &[&str], to: &[&str]) -> Self {
+        let ids = |list: &[&str]| list.iter().map(|s| id(s)).collect::<Vec<_>>();
+        let name = id(name);
+        let signal = match name.kind.as_str() {
+            "metrics" => Signal::Metrics,
+            "logs" => Signal::Logs,
+            _ => Signal::Traces,
+        };
+        let emits = |id: &Id| self.0.processors.iter().any(|part| part.id == *id);
+        let (emitters, receivers) = ids(from).into_iter().partition(emits);
+        let (processors, exporters) = (ids(via), ids(to));
+        let id = name;
+        let pipeline = Pipeline { id, signal, receivers, emitters, processors, exporters };
+        self.0.pipelines.push(pipeline);
+        self
+    }
+}
+
+struct World {
+    service: Service,
+    vitals: Vitals,
+    tap: PlannedTap,
+}
+
+impl World {
+    async fn of(sketch: Sketch, tap: &PlannedTap) -> World {
+        let vitals = Vitals::default();
+        let cx = Context {
+            vitals: vitals.clone(),
+            clock: Clock::start(),
+            runtime: Handle::current(),
+            lenient: false,
+        };
+        let mut service = Service::new(cx);
+        service.apply(&sketch.0).await.unwrap();
+        settle().await;
+        World { service, vitals, tap: tap.clone() }
+    }
+
+    /// One receiver `tap`, one pipeline, these exporters.
+    async fn simple(fakes: &[(&str, &Fake)]) -> World {
+        let tap = PlannedTap::default();
+        let mut sketch = Sketch::default().receiver("tap", &tap);
+        for (name, fake) in fakes {
+            sketch = sketch.exporter(name, fake);
+        }
+        let to: Vec<_> = fakes.iter().map(|(name, _)| *name).collect();
+        World::of(sketch.pipeline("traces", &["tap"], &[], &to), &tap).await
+    }
+
+    fn outlet(&self) -> Outlet {
+        self.tap.outlet.lock().unwrap().clone().unwrap()
+    }
+
+    /// As a tap does: nobody waits.
+    fn offer(&self, names: &[&str]) {
+        self.outlet().offer(Batch::new(spans(names)));
+    }
+
+    /// As a server does: somebody waits for the answer.
+    fn send(&self, names: &[&str]) -> Waiting {
+        let (receipt, waiting) = Receipt::pair();
+        self.outlet().offer(Batch { receipt, ..Batch::new(spans(names)) });
+        waiting
+    }
+
+    fn counter(&self, name: &str, label: &str) -> i128 {
+        let has = |s: &mcpcol::pipeline::Sample| s.labels.iter().any(|(_, v)| v == label);
+        self.vitals
+            .samples()
+            .into_iter()
+            .filter(|s| s.name == name && has(s))
+            .map(|s| s.value)
+            .sum()
+    }
+
+    async fn stop(self) -> HashMap<String, Account> {
+        let mut outcome = Outcome::default();
+        self.service.drain(Instant::now() + Duration::from_secs(5), &mut outcome).await;
+        assert_eq!(outcome.failures, Vec::<String>::new());
+        for (exporter, account) in &outcome.accounts {
+            assert_eq!(account.held(), 0, "{exporter}: {account}");
+        }
+        outcome.accounts.into_iter().collect()
+    }
+}
+
+/// Lets every task that can run, run.
+async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn dropped(account: &Account) -> Vec<(&str, u64)> {
+    account.dropped.iter().map(|(reason, n)| (reason.as_str(), *n)).collect()
+}
+
+// === Delivery ===
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_in_goes_out_and_the_books_say_so() {
+    let sink = Fake::new(Does::Send);
+    let world = World::simple(&[("sink", &sink)]).await;
+    world.offer(&["a", "b"]);
+    assert_eq!(world.send(&["c"]).verdict().await, Verdict::Accepted);
+    settle().await;
+    assert_eq!(world.counter("otelcol_receiver_accepted_spans", "tap"), 3);
+    assert_eq!(world.counter("otelcol_exporter_sent_spans", "sink"), 3);
+    let accounts = world.stop().await;
+    assert_eq!(sink.got(), [vec!["a", "b"], vec!["c"]]);
+    assert_eq!(accounts["sink"].to_string(), "received=3 sent=3 dropped=0 held=0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_branch_drops_and_the_other_still_delivers() {
+    let stuck = Fake::new(Does::Hang).queue(|q| q.queue_size = 1);
+    let sink = Fake::new(Does::Send);
+    let world = World::simple(&[("stuck", &stuck), ("sink", &sink)]).await;
+    for name in ["a", "b", "c"] {
+        assert_eq!(world.send(&[name]).verdict().await, Verdict::Accepted);
+        settle().await;
+    }
+    assert_eq!(sink.got(), [["a"], ["b"], ["c"]]);
+    let accounts = world.stop().await;
+    assert_eq!(dropped(&accounts["stuck"]), [("queue_full", 2), ("shutdown", 1)]);
+    assert_eq!(accounts["sink"].sent, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_exporter_alone_refuses_with_a_hint_and_a_tap_drops() {
+    let gate = Arc::new(Notify::new());
+    let slow = Fake::new(Does::Gate(Arc::clone(&gate))).queue(|q| q.queue_size = 1);
+    let world = World::simple(&[("slow", &slow)]).await;
+    assert_eq!(world.send(&["a"]).verdict().await, Verdict::Accepted);
+    settle().await;
+    let Verdict::Retry { after: Some(hint) } = world.send(&["b"]).verdict().await else {
+        panic!("refused for now");
+    };
+    assert!(hint >= Duration::from_millis(100));
+    world.offer(&["lost"]);
+    gate.notify_one();
+    settle().await;
+    gate.notify_one();
+    assert_eq!(world.send(&["b"]).verdict().await, Verdict::Accepted);
+    settle().await;
+    assert_eq!(world.counter("otelcol_receiver_refused_spans", "tap"), 1);
+    let accounts = world.stop().await;
+    assert_eq!(slow.got(), [["a"], ["b"]]);
+    assert_eq!(accounts["slow"].to_string(), "received=3 sent=2 dropped=1 (queue_full=1) held=0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn exporters_that_refuse_take_a_batch_all_or_none() {
+    let stuck = Fake::new(Does::Hang).queue(|q| {
+        q.queue_size = 1;
+        q.on_full = Some(OnFull::Refuse);
+    });
+    let sink = Fake::new(Does::Send).queue(|q| q.on_full = Some(OnFull::Refuse));
+    let world = World::simple(&[("sink", &sink), ("stuck", &stuck)]).await;
+    assert_eq!(world.send(&["a"]).verdict().await, Verdict::Accepted);
+    settle().await;
+    assert!(matches!(world.send(&["b"]).verdict().await, Verdict::Retry { .. }));
+    settle().await;
+    assert_eq!(sink.got(), [["a"]]);
+    let accounts = world.stop().await;
+    assert_eq!(accounts["sink"].received, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_block_on_overflow_the_receipt_waits_and_the_chain_does_not() {
+    let gate = Arc::new(Notify::new());
+    let slow = Fake::new(Does::Gate(Arc::clone(&gate))).queue(|q| {
+        q.queue_size = 1;
+        q.block_on_overflow = true;
+    });
+    let world = World::simple(&[("slow", &slow)]).await;
+    assert_eq!(world.send(&["a"]).verdict().await, Verdict::Accepted);
+    let waiting = world.send(&["b"]);
+    let full = world.send(&["c"]);
+    world.offer(&["tap"]);
+    assert!(matches!(full.verdict().await, Verdict::Retry { .. }), "the waiting room is bounded");
+    let mut waiting = Box::pin(waiting.verdict());
+    tokio::select! {
+        biased;
+        verdict = &mut waiting => panic!("answered {verdict:?} before there was room"),
+        () = settle() => {}
+    }
+    gate.notify_one();
+    assert_eq!(waiting.await, Verdict::Accepted);
+    gate.notify_one();
+    settle().await;
+    let accounts = world.stop().await;
+    assert_eq!(slow.got(), [["a"], ["b"]]);
+    assert_eq!(dropped(&accounts["slow"]), [("queue_full", 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_waiting_room_is_sent_home_at_stop() {
+    let stuck = Fake::new(Does::Hang).queue(|q| {
+        q.queue_size = 1;
+        q.block_on_overflow = true;
+    });
+    let world = World::simple(&[("stuck", &stuck)]).await;
+    assert_eq!(world.send(&["a"]).verdict().await, Verdict::Accepted);
+    settle().await;
+    let waiting = world.send(&["b"]);
+    let mut outcome = Outcome::default();
+    world.service.drain(Instant::now() + Duration::from_secs(1), &mut outcome).await;
+    assert!(matches!(waiting.verdict().await, Verdict::Retry { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_larger_than_the_queue_is_refused_for_good() {
+    let sink = Fake::new(Does::Send).queue(|q| {
+        q.sizer = mcpcol::settings::Sizer::Items;
+        q.queue_size = 2;
+    });
+    let world = World::simple(&[("sink", &sink)]).await;
+    assert!(matches!(world.send(&["a", "b", "c"]).verdict().await, Verdict::Rejected(_)));
+    world.offer(&["a", "b", "c"]);
+    let accounts = world.stop().await;
+    assert_eq!(dropped(&accounts["sink"]), [("too_large", 3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_wait_longer_and_longer_and_never_less_than_the_hint() {
+    let left = Arc::new(AtomicUsize::new(3));
+    let hint = Some(Duration::from_secs(9));
+    let flaky = Fake::new(Does::Flaky(left, hint)).retry(|r| r.randomization_factor = 0.0);
+    let world = World::simple(&[("flaky", &flaky)]).await;
+    world.offer(&["a"]);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let times = flaky.attempts.lock().unwrap().clone();
+    let waits: Vec<_> = times.windows(2).map(|t| (t[1] - t[0]).as_secs_f64().round()).collect();
+    assert_eq!(waits, [9.0, 9.0, 11.0]);
+    let accounts = world.stop().await;
+    assert_eq!(accounts["flaky"].sent, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_without_an_answer_times_out_and_is_tried_again() {
+    let stuck = Fake::new(Does::Hang);
+    let world = World::simple(&[("stuck", &stuck)]).await;
+    world.offer(&["a"]);
+    tokio::time::sleep(Duration::from_secs(14)).await;
+    assert!(stuck.attempts.lock().unwrap().len() >= 2);
+    let accounts = world.stop().await;
+    assert_eq!(dropped(&accounts["stuck"]), [("shutdown", 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejections_and_partial_success_are_counted_and_not_retried() {
+    let reject = Fake::new(Does::Reject);
+    let partial = Fake::new(Does::Partial(2));
+    let world = World::simple(&[("reject", &reject), ("partial", &partial)]).await;
+    world.offer(&["a", "b", "c"]);
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    assert_eq!(reject.attempts.lock().unwrap().len(), 1);
+    assert_eq!(partial.attempts.lock().unwrap().len(), 1);
+    let accounts = world.stop().await;
+    assert_eq!(dropped(&accounts["reject"]), [("rejected", 3)]);
+    assert_eq!(dropped(&accounts["partial"]), [("partial_success", 2)]);
+    assert_eq!(accounts["partial"].sent, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn giving_up_after_max_elapsed_time_is_a_counted_drop() {
+    let left = Arc::new(AtomicUsize::new(usize::MAX));
+    let flaky = Fake::new(Does::Flaky(left, None)).retry(|r| r.max_elapsed_time = secs(30));
+    let world = World::simple(&[("flaky", &flaky)]).await;
+    world.offer(&["a"]);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let accounts = world.stop().await;
+    assert_eq!(dropped(&accounts["flaky"]), [("retries_exhausted", 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_waits_for_the_result_hears_the_export() {
+    let reject = Fake::new(Does::Reject).queue(|q| q.wait_for_result = true);
+    let world = World::simple(&[("reject", &reject)]).await;
+    assert_eq!(world.send(&["a"]).verdict().await, Verdict::Rejected("no".into()));
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn batches_are_joined_to_the_least_size_and_cut_at_the_greatest() {
+    let sink = Fake::new(Does::Send).queue(|q| {
+        q.batch = Some(BatchSettings { min_size: 4, max_size: 4, ..BatchSettings::default() });
+    });
+    let world = World::simple(&[("sink", &sink)]).await;
+    world.offer(&["a", "b", "c"]);
+    world.offer(&["d", "e", "f"]);
+    settle().await;
+    assert_eq!(sink.got(), [vec!["a", "b", "c", "d"], vec!["e", "f"]]);
+    world.offer(&["g"]);
+    settle().await;
+    assert_eq!(sink.got().len(), 2, "a small batch waits for company");
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    assert_eq!(sink.got()[2], ["g"]);
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_sends_what_is_queued_with_one_last_attempt_each() {
+    let left = Arc::new(AtomicUsize::new(1));
+    let flaky = Fake::new(Does::Flaky(left, None));
+    let world = World::simple(&[("flaky", &flaky)]).await;
+    world.offer(&["waits for its retry"]);
+    settle().await;
+    let begun = Instant::now();
+    let accounts = world.stop().await;
+    assert!(begun.elapsed() < Duration::from_secs(1), "the retry's wait is cut short");
+    assert_eq!(accounts["flaky"].sent, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_at_the_deadline_is_reported_with_a_number() {
+    let stuck = Fake::new(Does::Hang).queue(|_| {});
+    let world = World::simple(&[("stuck", &stuck)]).await;
+    for _ in 0..5 {
+        world.offer(&["a", "b"]);
+    }
+    settle().await;
+    let begun = Instant::now();
+    let accounts = world.stop().await;
+    assert!(begun.elapsed() <= Duration::from_secs(6));
+    assert_eq!(accounts["stuck"].to_string(), "received=10 sent=0 dropped=10 (shutdown=10) held=0");
+}
+
+// === Chains and signals ===
+
+#[tokio::test(start_paused = true)]
+async fn fan_out_shares_and_copies_nothing() {
+    let (one, two) = (Fake::new(Does::Send), Fake::new(Does::Send));
+    let world = World::simple(&[("one", &one), ("two", &two)]).await;
+    world.offer(&["a"]);
+    settle().await;
+    assert_eq!(*one.wires.lock().unwrap(), *two.wires.lock().unwrap());
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_in_one_pipeline_does_not_show_in_the_other() {
+    let (tap, plain, edited) =
+        (PlannedTap::default(), Fake::new(Does::Send), Fake::new(Does::Send));
+    let rename = Stage(Arc::new(|mut batch: Batch| {
+        batch.telemetry.edit(|model| {
+            let Model::Traces(all) = model else { return };
+            all[0].scope_spans[0].spans[0].name = "edited".into();
+        });
+        Some(batch)
+    }));
+    let sketch = Sketch::default()
+        .receiver("tap", &tap)
+        .processor("rename", rename)
+        .exporter("plain", &plain)
+        .exporter("edited", &edited)
+        .pipeline("traces/a", &["tap"], &["rename"], &["edited"])
+        .pipeline("traces/b", &["tap"], &[], &["plain"]);
+    let world = World::of(sketch, &tap).await;
+    world.offer(&["a"]);
+    world.stop().await;
+    assert_eq!((plain.got(), edited.got()), (vec![vec!["a".into()]], vec![vec!["edited".into()]]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_processor_filters_is_accepted_and_counted_under_its_name() {
+    let (tap, sink) = (PlannedTap::default(), Fake::new(Does::Send));
+    let filter = Stage(Arc::new(|batch: Batch| {
+        batch.discard();
+        None
+    }));
+    let sketch = Sketch::default()
+        .receiver("tap", &tap)
+        .processor("filter", filter)
+        .exporter("sink", &sink)
+        .pipeline("traces", &["tap"], &["filter"], &["sink"]);
+    let world = World::of(sketch, &tap).await;
+    assert_eq!(world.send(&["a"]).verdict().await, Verdict::Accepted);
+    let accounts = world.stop().await;
+    assert_eq!(dropped(&accounts["sink"]), [("filter", 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panicking_processor_loses_its_batch_and_nothing_else() {
+    let (tap, sink) = (PlannedTap::default(), Fake::new(Does::Send));
+    let fussy = Stage(Arc::new(|batch: Batch| {
+        assert!(names_of(&batch.telemetry) != ["bad"], "a bug");
+        Some(batch)
+    }));
+    let sketch = Sketch::default()
+        .receiver("tap", &tap)
+        .processor("fussy", fussy)
+        .exporter("sink", &sink)
+        .pipeline("traces", &["tap"], &["fussy"], &["sink"]);
+    let world = World::of(sketch, &tap).await;
+    assert_eq!(world.send(&["bad"]).verdict().await, Verdict::Lost);
+    world.offer(&["good"]);
+    let accounts = world.stop().await;
+    assert_eq!(sink.got(), [["good"]]);
+    assert_eq!(dropped(&accounts["sink"]), [("panic", 1)]);
+}
+
+fn counting(every: Option<Duration>, tap: &PlannedTap, sinks: [&Fake; 2]) -> Sketch {
+    Sketch::default()
+        .receiver("tap", tap)
+        .processor("count", PlannedCount { every })
+        .exporter("spans", sinks[0])
+        .exporter("points", sinks[1])
+        .pipeline("metrics", &["count"], &[], &["points"])
+        .pipeline("traces", &["tap"], &["count"], &["spans"])
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_processor_that_makes_metrics_feeds_the_pipeline_that_names_it() {
+    let tap = PlannedTap::default();
+    let (spans, points) = (Fake::new(Does::Send), Fake::new(Does::Send));
+    let sketch = counting(Some(Duration::from_secs(10)), &tap, [&spans, &points]);
+    let world = World::of(sketch, &tap).await;
+    world.offer(&["a", "b"]);
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    assert_eq!(points.got(), [["spans.2"]]);
+    assert_eq!(spans.got(), [["a", "b"]]);
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_processor_emits_at_stop_is_still_delivered() {
+    let tap = PlannedTap::default();
+    let (spans, points) = (Fake::new(Does::Send), Fake::new(Does::Send));
+    let world = World::of(counting(None, &tap, [&spans, &points]), &tap).await;
+    world.offer(&["a", "b", "c"]);
+    let accounts = world.stop().await;
+    assert_eq!(points.got(), [["spans.3"]]);
+    assert_eq!(accounts["points"].to_string(), "received=1 sent=1 dropped=0 held=0");
+}
+
+// === Reload ===
+
+#[tokio::test(start_paused = true)]
+async fn a_new_plan_keeps_equal_components_and_does_not_touch_the_receiver() {
+    let tap = PlannedTap::default();
+    let (kept, old, new) = (Fake::new(Does::Send), Fake::new(Does::Send), Fake::new(Does::Send));
+    let before = Sketch::default()
+        .receiver("tap", &tap)
+        .exporter("kept", &kept)
+        .exporter_with("changed", &old, "old settings")
+        .pipeline("traces", &["tap"], &[], &["kept", "changed"]);
+    let mut world = World::of(before, &tap).await;
+    world.offer(&["a"]);
+    let after = Sketch::default()
+        .receiver("tap", &tap)
+        .exporter("kept", &kept)
+        .exporter_with("changed", &new, "new settings")
+        .pipeline("traces", &["tap"], &[], &["kept", "changed"]);
+    world.service.apply(&after.0).await.unwrap();
+    world.offer(&["b"]);
+    settle().await;
+    assert_eq!(tap.opened.load(Ordering::Relaxed), 1);
+    assert_eq!(kept.built.load(Ordering::Relaxed), 1);
+    world.stop().await;
+    assert_eq!(kept.got(), [["a"], ["b"]]);
+    assert_eq!((old.got(), new.got()), (vec![vec!["a".into()]], vec![vec!["b".into()]]));
+}
+
+struct Broken;
+
+impl PlannedExporter for Broken {
+    fn delivery(&self) -> Delivery {
+        Delivery::default()
+    }
+
+    fn build(&self, _: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {
+        anyhow::bail!("no such thing")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_that_cannot_be_built_leaves_the_old_one_running() {
+    let sink = Fake::new(Does::Send);
+    let mut world = World::simple(&[("sink", &sink)]).await;
+    let mut bad = Sketch::default().receiver("tap", &world.tap);
+    let config: Arc<dyn PlannedExporter> = Arc::new(Broken);
+    bad.0.exporters.push(planned("broken", "x", config));
+    let bad = bad.pipeline("traces", &["tap"], &[], &["broken"]);
+    let error = world.service.apply(&bad.0).await.unwrap_err();
+    assert!(error.to_string().contains("broken"), "{error}");
+    world.offer(&["still here"]);
+    settle().await;
+    assert_eq!(sink.got(), [["still here"]]);
+    world.stop().await;
+}
+
+/// A receiver that ends by itself with an exit code: a wrapped child's end.
+struct Short(Option<oneshot::Receiver<()>>);
+
+/// Already running when the plan is made: it can be built once.
+struct Running(Mutex<Option<Short>>);
+
+impl PlannedReceiver for Running {
+    fn build(&self, _: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
+        Ok(Box::new(self.0.lock().unwrap().take().expect("built once")))
+    }
+}
+
+impl Receiver for Short {
+    fn open(&mut self) -> BoxFuture<'_, anyhow::Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn run(mut self: Box<Self>, _: Outlet, _: Stop) -> BoxFuture<'static, anyhow::Result<Ended>> {
+        let end = self.0.take();
+        Box::pin(async move {
+            if let Some(end) = end {
+                drop(end.await);
+            }
+            Ok(Ended { exit_code: Some(7) })
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_ends_by_itself_ends_the_service_with_its_code() {
+    let (tap, sink) = (PlannedTap::default(), Fake::new(Does::Send));
+    let mut sketch = Sketch::default().receiver("tap", &tap).exporter("sink", &sink).pipeline(
+        "traces",
+        &["tap"],
+        &[],
+        &["sink"],
+    );
+    let (end, ended) = oneshot::channel();
+    sketch.0.receivers[0].config = Arc::new(Running(Mutex::new(Some(Short(Some(ended))))));
+    let cx = Context {
+        vitals: Vitals::default(),
+        clock: Clock::start(),
+        runtime: Handle::current(),
+        lenient: false,
+    };
+    let mut service = Service::new(cx);
+    service.apply(&sketch.0).await.unwrap();
+    let mut outcome = Outcome::default();
+    end.send(()).unwrap();
+    service.ended(&mut outcome).await;
+    assert_eq!(outcome.exit_code, Some(7));
+}

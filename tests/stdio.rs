@@ -1,0 +1,316 @@
+//! The real binary as a stdio tap: recorded sessions pass byte by byte whatever the telemetry side
+//! suffers, spans come out, the books add up, and the end comes in time.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const MCPCOL: &str = env!("CARGO_BIN_EXE_mcpcol");
+/// After its child's end, a tap may take its shutdown timeout of 1 s; the rest is a busy machine.
+const END: Duration = Duration::from_secs(4);
+
+fn example(name: &str) -> PathBuf {
+    Path::new(MCPCOL).parent().unwrap().join("examples").join(name)
+}
+
+fn sessions() -> Vec<PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/stdio-sessions");
+    let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let mut sessions: Vec<_> =
+        paths.filter(|p| p.to_str().unwrap().ends_with(".session.jsonl")).collect();
+    sessions.sort();
+    assert_eq!(sessions.len(), 3);
+    sessions
+}
+
+/// `mcpcol stdio` in a home of its own.
+struct Tap {
+    home: TempDir,
+    config: Option<String>,
+}
+
+impl Tap {
+    fn with(config: &str) -> Tap {
+        Tap { home: tempfile::tempdir().unwrap(), config: Some(config.to_owned()) }
+    }
+
+    /// With these exporters behind a digest.
+    fn exporting(exporters: &str) -> Tap {
+        let names: Vec<_> = exporters
+            .lines()
+            .filter(|l| l.starts_with("  ") && !l.starts_with("   "))
+            .map(|l| l.trim().split(':').next().unwrap())
+            .collect();
+        Tap::with(&format!(
+            "receivers: {{ mcp_stdio: {{}} }}\nprocessors: {{ digest: {{ mode: ephemeral }} }}\n\
+             exporters:\n{exporters}\nservice:\n  pipelines:\n    traces: {{ receivers: [mcp_stdio], \
+             processors: [digest], exporters: [{}] }}\n",
+            names.join(", ")
+        ))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn command(&self, server: &[&Path]) -> Command {
+        let mut command = Command::new(MCPCOL);
+        command
+            .arg("stdio")
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", self.home.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(config) = &self.config {
+            let path = self.path("config.yaml");
+            fs::write(&path, config).unwrap();
+            command.arg("--config").arg(path);
+        }
+        command.arg("--").args(server);
+        command
+    }
+
+    /// Plays the client's part of a recorded session; the tap's end.
+    fn replay(&self, session: &Path) -> Output {
+        let server = example("replay");
+        let tap = self.command(&[&server, session]).spawn().unwrap();
+        play(tap, session)
+    }
+
+    /// Spans in a file of OTLP JSON lines.
+    fn spans(&self, file: &str) -> Vec<Value> {
+        spans(&self.path(file))
+    }
+}
+
+fn play(mut tap: Child, session: &Path) -> Output {
+    let mut to = tap.stdin.take().unwrap();
+    let mut from = BufReader::new(tap.stdout.take().unwrap());
+    for event in fs::read_to_string(session).unwrap().lines() {
+        let event: Value = serde_json::from_str(event).unwrap();
+        let line = format!("{}\n", event["raw"].as_str().unwrap());
+        if event["dir"] == "c2s" {
+            to.write_all(line.as_bytes()).unwrap();
+        } else {
+            let mut got = Vec::new();
+            from.read_until(b'\n', &mut got).unwrap();
+            assert_eq!(String::from_utf8(got).unwrap(), line);
+        }
+    }
+    drop(to);
+    let mut rest = Vec::new();
+    from.read_to_end(&mut rest).unwrap();
+    assert!(rest.is_empty(), "nothing is added");
+    let begun = Instant::now();
+    let output = tap.wait_with_output().unwrap();
+    assert!(begun.elapsed() < END, "ended after {:?}", begun.elapsed());
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "the server saw the recorded bytes: {}",
+        talk(&output)
+    );
+    output
+}
+
+fn talk(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn spans(path: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let documents = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    documents
+        .flat_map(|d| list(&d["resourceSpans"]))
+        .flat_map(|r| list(&r["scopeSpans"]))
+        .flat_map(|s| list(&s["spans"]))
+        .collect()
+}
+
+/// The numbers of an exporter's last line.
+fn books(talk: &str, exporter: &str) -> [u64; 4] {
+    let line = talk
+        .lines()
+        .rev()
+        .find(|l| l.contains("received=") && l.contains(exporter))
+        .unwrap_or_else(|| panic!("no last line of {exporter} in:\n{talk}"));
+    ["received=", "sent=", "dropped=", "held="].map(|key| {
+        let at = line.find(key).unwrap() + key.len();
+        let digits = line[at..].split(|c: char| !c.is_ascii_digit()).next().unwrap();
+        digits.parse().unwrap()
+    })
+}
+
+const VERBOSE: &str = "  telemetry: { logs: { level: info } }\n";
+
+#[test]
+fn recorded_sessions_pass_unchanged_and_leave_their_spans() {
+    for session in sessions() {
+        let mut tap = Tap::exporting("  file: { path: spans.jsonl }");
+        tap.config.as_mut().unwrap().push_str(VERBOSE);
+        let output = tap.replay(&session);
+        let [received, sent, dropped, held] = books(&talk(&output), "file");
+        assert_eq!((sent, dropped, held), (received, 0, 0), "{}", talk(&output));
+        assert_eq!(tap.spans("spans.jsonl").len() as u64, sent);
+        assert!(sent > 10);
+    }
+}
+
+#[test]
+fn without_a_config_spans_go_to_the_state_directory_with_a_keyed_digest() {
+    let tap = Tap { home: tempfile::tempdir().unwrap(), config: None };
+    let output = tap.replay(&sessions()[1]);
+    assert_eq!(talk(&output), "", "agents' hosts count lines on stderr as errors");
+    let dir = tap.path(".local/state/mcpcol");
+    let file = fs::read_dir(&dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|e| e == "jsonl"))
+        .unwrap();
+    assert!(file.file_name().unwrap().to_str().unwrap().starts_with("replay-"));
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains("hmac-sha256:"));
+    for secret in ["Echo: hi", "\"hi\"", "plaintext resource"] {
+        assert!(!text.contains(secret), "content in the file: {secret}");
+    }
+}
+
+/// A backend that takes connections and never answers.
+fn silent() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+fn otlp(port: u16, more: &str) -> String {
+    format!("  otlp_grpc: {{ endpoint: \"127.0.0.1:{port}\", tls: {{ insecure: true }}{more} }}")
+}
+
+#[test]
+fn a_collector_that_never_answers_changes_nothing_and_its_drops_are_counted() {
+    let (_listener, port) = silent();
+    for more in ["", ", sending_queue: { queue_size: 1, num_consumers: 1 }"] {
+        for session in sessions() {
+            let tap = Tap::exporting(&otlp(port, more));
+            let output = tap.replay(&session);
+            let [received, sent, dropped, held] = books(&talk(&output), "otlp_grpc");
+            assert!(received > 10);
+            assert_eq!((sent, dropped, held), (0, received, 0), "{}", talk(&output));
+        }
+    }
+}
+
+#[test]
+fn a_dead_collector_beside_a_file_costs_the_file_nothing() {
+    let (listener, port) = silent();
+    drop(listener);
+    let exporters = format!("{}\n  file: {{ path: spans.jsonl }}", otlp(port, ""));
+    let mut tap = Tap::exporting(&exporters);
+    tap.config.as_mut().unwrap().push_str(VERBOSE);
+    let output = tap.replay(&sessions()[0]);
+    let file = books(&talk(&output), "file");
+    let dead = books(&talk(&output), "otlp_grpc");
+    assert_eq!((file[1], file[2]), (file[0], 0));
+    assert_eq!((dead[1], dead[2]), (0, file[0]));
+    assert_eq!(tap.spans("spans.jsonl").len() as u64, file[0]);
+}
+
+#[test]
+fn a_full_disk_changes_nothing() {
+    if !Path::new("/dev/full").exists() {
+        return; // Linux has one; elsewhere the other backends stand for it.
+    }
+    let tap = Tap::exporting("  file: { path: /dev/full }");
+    let output = tap.replay(&sessions()[1]);
+    let [received, sent, dropped, held] = books(&talk(&output), "file");
+    assert_eq!((sent, dropped, held), (0, received, 0), "{}", talk(&output));
+}
+
+#[test]
+fn a_config_that_does_not_parse_is_refused_before_the_child_starts() {
+    let tap = Tap::with("receivers: { mcp_stdio: {} }\nexporters: { fiel: {} }\n");
+    let witness = tap.path("started");
+    let server = Path::new("touch");
+    let output = tap.command(&[server, &witness]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(talk(&output).contains("did you mean `file`"), "{}", talk(&output));
+    assert!(!witness.exists());
+}
+
+#[test]
+fn a_stdout_exporter_is_refused_because_stdout_carries_mcp() {
+    let tap = Tap::exporting("  stdout: {}");
+    let output = tap.command(&[Path::new("true")]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let talk = talk(&output);
+    assert!(talk.contains("`file`") && talk.contains("`debug`"), "{talk}");
+}
+
+#[test]
+fn a_missing_command_is_one_clear_line_and_127() {
+    let tap = Tap { home: tempfile::tempdir().unwrap(), config: None };
+    let output = tap.command(&[Path::new("no-such-mcp-server")]).output().unwrap();
+    assert_eq!(output.status.code(), Some(127));
+    assert_eq!(talk(&output).lines().count(), 1, "{}", talk(&output));
+    assert!(talk(&output).contains("no-such-mcp-server"));
+}
+
+#[test]
+fn the_childs_exit_code_is_ours() {
+    for (script, code) in [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143)] {
+        let tap = Tap::exporting("  file: { path: spans.jsonl }");
+        let server = [Path::new("sh"), Path::new("-c"), Path::new(script)];
+        let output = tap.command(&server).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{script}: {}", talk(&output));
+    }
+}
+
+#[test]
+fn secrets_of_ours_do_not_reach_the_child() {
+    let tap = Tap::exporting("  file: { path: spans.jsonl }");
+    let mut command = tap.command(&[Path::new("env")]);
+    command.env("MCPCOL_DIGEST_KEY", "x".repeat(64)).env("FOR_THE_SERVER", "yes");
+    let output = command.output().unwrap();
+    let seen = String::from_utf8_lossy(&output.stdout);
+    assert!(seen.contains("FOR_THE_SERVER=yes") && !seen.contains("MCPCOL_"), "{seen}");
+}
+
+#[test]
+fn an_empty_digest_key_in_the_environment_is_said_and_the_server_runs() {
+    let tap = Tap::with(&format!(
+        "receivers: {{ mcp_stdio: {{}} }}\nprocessors: {{ digest: {{ key: \"{}\" }} }}\n\
+         exporters: {{ file: {{ path: spans.jsonl }} }}\nservice:\n  pipelines:\n    traces: {{ receivers: \
+         [mcp_stdio], processors: [digest], exporters: [file] }}\n",
+        "${env:MCPCOL_DIGEST_KEY}"
+    ));
+    let output = tap.replay(&sessions()[1]);
+    assert!(talk(&output).contains("MCPCOL_DIGEST_KEY"), "{}", talk(&output));
+    let text = fs::read_to_string(tap.path("spans.jsonl")).unwrap_or_default();
+    assert!(!text.contains("\"sha256:"), "never a silent unkeyed digest");
+}
+
+#[test]
+fn the_demo_shows_spans_and_a_table() {
+    let output = Command::new(MCPCOL).args(["demo", "--rounds", "4"]).output().unwrap();
+    assert!(output.status.success(), "{}", talk(&output));
+    let shown = String::from_utf8(output.stdout).unwrap();
+    for word in ["tools/call search_files", "tool_error", "build_report", "p95", "hmac-sha256:"] {
+        assert!(shown.contains(word), "no {word} in:\n{shown}");
+    }
+    assert_eq!(talk_of(&output.stderr), "");
+}
+
+fn talk_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
