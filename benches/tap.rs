@@ -51,7 +51,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// The ways from the client to the server.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Direct,
     Cats,
@@ -60,6 +60,7 @@ enum Way {
 }
 
 const COUNT: Way = Way::Tap("count");
+const MCP: Way = Way::Tap("mcp");
 
 struct Link {
     way: Way,
@@ -164,7 +165,11 @@ impl Link {
         let stat = |name: &str| -> Option<u64> {
             text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
         };
-        Ok(stat("seen_lines/to_client ").zip(stat("mcpcol_tap_lines/to_client ")))
+        let seen = match self.way {
+            MCP => stat("mcpcol_mcp_messages/answer "),
+            _ => stat("seen_lines/to_client "),
+        };
+        Ok(seen.zip(stat("mcpcol_tap_lines/to_client ")))
     }
 }
 
@@ -185,7 +190,7 @@ fn median(mut figures: Vec<f64>) -> f64 {
 }
 
 fn sequential(report: &mut String) -> anyhow::Result<()> {
-    let ways = [Way::Direct, Way::Cats, COUNT];
+    let ways = [Way::Direct, Way::Cats, MCP];
     let mut links = ways.into_iter().map(link).collect::<anyhow::Result<Vec<_>>>()?;
     let mut p50s = vec![Vec::new(); links.len()];
     let (asked, mut answer) = (request(7, 200), Vec::new());
@@ -216,7 +221,7 @@ fn sequential(report: &mut String) -> anyhow::Result<()> {
 }
 
 fn pipelined(report: &mut String) -> anyhow::Result<()> {
-    let ways = [Way::Direct, Way::Cats, COUNT, Way::Tap("5"), Way::Tap("20"), Way::Tap("stuck")];
+    let ways = [Way::Direct, Way::Cats, COUNT, MCP, Way::Tap("20"), Way::Tap("stuck")];
     let mut links = ways.into_iter().map(link).collect::<anyhow::Result<Vec<_>>>()?;
     let mut rates = vec![Vec::new(); links.len()];
     for _ in 0..BURSTS {
@@ -230,6 +235,7 @@ fn pipelined(report: &mut String) -> anyhow::Result<()> {
             Way::Direct => "direct".into(),
             Way::Cats => "two cats".into(),
             COUNT => "tap, observer counts".into(),
+            MCP => "tap, observer makes spans".into(),
             Way::Tap("stuck") => "tap, observer stuck".into(),
             Way::Tap(us) => format!("tap, observer takes {us} us a call"),
         };
@@ -243,7 +249,7 @@ fn pipelined(report: &mut String) -> anyhow::Result<()> {
 }
 
 fn large(report: &mut String) -> anyhow::Result<()> {
-    let ways = [Way::Direct, Way::Cats, COUNT];
+    let ways = [Way::Direct, Way::Cats, MCP];
     let mut links = ways.into_iter().map(link).collect::<anyhow::Result<Vec<_>>>()?;
     let mut took = [0.0; 3];
     let (asked, mut answer) = (request(7, LARGE), Vec::new());
@@ -263,8 +269,8 @@ fn large(report: &mut String) -> anyhow::Result<()> {
     }
     let [direct, cats, tap] = took.map(|took| (2 * LARGE * LARGES) as f64 / took / 1e6);
     let ratio = 100.0 * tap / cats;
-    let seen = links.into_iter().map(Link::close).last().transpose()?.flatten();
-    let seen = seen.map(|(seen, all)| format!(", {seen} of {all} seen")).unwrap_or_default();
+    let closed = links.into_iter().map(Link::close).collect::<anyhow::Result<Vec<_>>>()?;
+    let seen = closed[2].map(|(seen, all)| format!(", {seen} of {all} seen")).unwrap_or_default();
     writeln!(
         report,
         "1 MiB each way, MB/s: direct {direct:.0}, two cats {cats:.0}, tap {tap:.0}{seen}"
@@ -274,8 +280,8 @@ fn large(report: &mut String) -> anyhow::Result<()> {
 }
 
 fn offered(report: &mut String) -> anyhow::Result<()> {
-    for watch in ["count", "5"] {
-        let mut link = link(Way::Tap(watch))?;
+    for way in [COUNT, MCP] {
+        let mut link = link(way)?;
         let started = Instant::now();
         let took = link.burst((OFFERED * OFFERED_MS) as usize, |id| {
             let due = Duration::from_millis(id as u64 / OFFERED);
@@ -288,7 +294,7 @@ fn offered(report: &mut String) -> anyhow::Result<()> {
             Some((seen, all)) => format!("{} of {all} not seen", all - seen),
             None => "see its own books".into(),
         };
-        writeln!(report, "offered {OFFERED} k calls/s, observer {watch}: {rate:.1} k/s, {missed}")?;
+        writeln!(report, "offered {OFFERED} k calls/s, {way:?}: {rate:.1} k/s, {missed}")?;
     }
     Ok(())
 }
