@@ -1,8 +1,9 @@
 //! The stdio tap without config, pipeline and MCP: what its tests and bench drive as a process.
 //!
 //! `bare_tap [--set FIELD=VALUE]... -- CMD ARG...`, with the fields `stats` (a file for the counts at
-//! the end), `queue`, `max_line`, `grace_ms`, `group=own` and `watch`: `count` (default), `stuck`
-//! (blocks at the first byte), `panic` (at the first byte) or microseconds of work a line.
+//! the end), `queue`, `max_line`, `grace_ms`, `patience_ms`, `group=own` and `watch`: `count` (default), `stuck`
+//! (blocks at the first byte), `panic` (at the first byte), microseconds of work a line, or `mcp`: the
+//! state machine of the product.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -13,28 +14,34 @@ use std::time::{Duration, Instant};
 
 use mcpcol::pipeline::{Build, Id, Outlet, Shared, Stop, Vitals};
 use mcpcol::receivers::mcp_stdio::{Config, Direction, Observe, ProcessGroup, Signal, Tap};
-use mcpcol::receivers::mcp_stdio::{start, watched_by};
+use mcpcol::receivers::mcp_stdio::{running, start, watched_by};
 use mcpcol::telemetry::{Clock, Content, Nanos, Telemetry};
 use memchr::memmem;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind, signal};
 
 /// Directions as the tap's counters label them.
 const LABELS: [&str; 2] = ["to_server", "to_client"];
 
 fn main() -> anyhow::Result<()> {
+    run(std::env::args_os().skip(1))
+}
+
+/// The bench calls this too: its children are itself.
+pub(crate) fn run(mut args: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
     let mut settings = HashMap::new();
-    let mut args = std::env::args_os().skip(1);
     while args.next().as_deref() == Some("--set".as_ref()) {
         let field = args.next().unwrap_or_default().into_string().unwrap_or_default();
         let (name, value) = field.split_once('=').unwrap_or_default();
         settings.insert(name.to_owned(), value.to_owned());
     }
     let command: Vec<OsString> = args.collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Before there is a child: a signal that came too early for us would end us and not it.
+    let signals = runtime.block_on(async {
+        std::io::Result::Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
+    })?;
     let code = match start(&config(&settings)?, &command, Path::new(".")) {
-        Ok(tap) => tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?
-            .block_on(run(tap, &settings))?,
+        Ok(tap) => runtime.block_on(until_the_end(tap, signals, &settings))?,
         Err(error) => {
             std::io::stderr().write_all(format!("bare_tap: {error}\n").as_bytes())?;
             error.exit_code
@@ -58,7 +65,11 @@ fn config(settings: &HashMap<String, String>) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-async fn run(tap: Tap, settings: &HashMap<String, String>) -> anyhow::Result<i32> {
+async fn until_the_end(
+    tap: Tap,
+    (mut term, mut int): (unix::Signal, unix::Signal),
+    settings: &HashMap<String, String>,
+) -> anyhow::Result<i32> {
     let (vitals, counts) = (Vitals::default(), Arc::default());
     let cx = Build {
         id: &Id { kind: "mcp_stdio".into(), name: None },
@@ -70,9 +81,15 @@ async fn run(tap: Tap, settings: &HashMap<String, String>) -> anyhow::Result<i32
     };
     let watch = settings.get("watch").map_or("count", String::as_str);
     let remote = tap.remote();
-    let receiver = watched_by(Box::new(Watch::new(watch, Arc::clone(&counts))), tap, &cx);
+    let receiver = match watch {
+        "mcp" => running(tap, config(settings)?, "peer".into()).build(&cx)?,
+        _ => {
+            let patience = settings.get("patience_ms").map_or(Ok(10_000), |ms| ms.parse())?;
+            let watch = Box::new(Watch::new(watch, Arc::clone(&counts)));
+            watched_by(watch, Duration::from_millis(patience), tap, &cx)
+        }
+    };
     let (_switch, stop) = Stop::switch();
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut running = receiver.run(Outlet::default(), stop);
     let ended = loop {
         tokio::select! {
@@ -97,9 +114,9 @@ fn stats(vitals: &Vitals, counts: &Mutex<Counts>) -> String {
         text += &format!("eof/{name} {}\n", u8::from(counts.eof[way as usize]));
     }
     for sample in vitals.samples() {
-        let way = sample.labels.iter().find(|(label, _)| *label == "direction");
-        let way = way.map(|(_, value)| format!("/{value}")).unwrap_or_default();
-        text += &format!("{}{way} {}\n", sample.name, sample.value);
+        let labels = sample.labels.iter().filter(|(label, _)| *label != "receiver");
+        let labels: String = labels.map(|(_, value)| format!("/{value}")).collect();
+        text += &format!("{}{labels} {}\n", sample.name, sample.value);
     }
     text
 }
@@ -154,20 +171,16 @@ impl Observe for Watch {
         }
         let mut partial = std::mem::take(&mut self.partial[way as usize]);
         let (mut lines, mut early) = (0, 0);
-        for piece in chunk.split_inclusive(|&b| b == b'\n') {
-            if !piece.ends_with(b"\n") {
-                partial.extend_from_slice(piece);
-                continue;
-            }
+        let mut rest = chunk;
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            let (line, after) = rest.split_at(end + 1);
+            rest = after;
+            partial.extend_from_slice(if partial.is_empty() { &[] } else { line });
             lines += 1;
-            early += if partial.is_empty() {
-                self.line(way, piece)
-            } else {
-                partial.extend_from_slice(piece);
-                self.line(way, &partial)
-            };
+            early += self.line(way, if partial.is_empty() { line } else { &partial });
             partial.clear();
         }
+        partial.extend_from_slice(rest);
         self.partial[way as usize] = partial;
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.bytes[way as usize] += chunk.len() as u64;

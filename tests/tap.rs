@@ -4,6 +4,7 @@
 //! serve; `cargo test` builds both.
 
 #![cfg(unix)]
+#![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -52,7 +53,7 @@ fn tap(settings: &[&str], command: &[&str]) -> Tap {
         tap.args(["--set", setting]);
     }
     tap.arg("--").args(command).env("PEER", example("peer"));
-    tap.env("MCPCOL_CONFIG", "ours").env("OTHER", "other");
+    tap.env("MCPCOL_CONFIG", "ours").env("OTHER", "other").env_remove("RUST_BACKTRACE");
     tap.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut process = tap.spawn().unwrap();
     let (stdin, stdout) = (process.stdin.take(), process.stdout.take());
@@ -66,10 +67,6 @@ fn shell(settings: &[&str], script: &str) -> Tap {
 }
 
 impl Tap {
-    fn send(&mut self, bytes: &[u8]) {
-        self.stdin.as_mut().unwrap().write_all(bytes).unwrap();
-    }
-
     fn line(&mut self) -> String {
         let mut line = Vec::new();
         let stdout = self.stdout.as_mut().unwrap();
@@ -153,7 +150,12 @@ fn hostile_streams_pass_verbatim_both_ways() {
 #[test]
 fn a_stuck_or_broken_observer_or_no_room_at_all_changes_no_byte() {
     let stream = hostile().concat();
-    for setting in [&["watch=stuck"], &["watch=panic"], &["queue=1"], &["max_line=1"]] {
+    for setting in [
+        &["watch=stuck", "patience_ms=100"] as &[_],
+        &["watch=panic"],
+        &["queue=1"],
+        &["max_line=1"],
+    ] {
         let started = Instant::now();
         let end = through(tap(setting, &["cat"]), &stream);
         assert!(end.output == stream, "{setting:?}");

@@ -47,12 +47,19 @@ impl Intake {
         if self.line + read.len() > self.max_line {
             return self.hand_over_cutting(read, at);
         }
-        self.line = match memrchr(b'\n', read) {
-            Some(newline) => read.len() - newline - 1,
-            None => self.line + read.len(),
+        let plain = match memrchr(b'\n', read) {
+            Some(newline) => {
+                self.line = read.len() - newline - 1;
+                0
+            }
+            None => {
+                self.line += read.len();
+                read.len()
+            }
         };
+        let kind = Kind::Bytes { plain };
         let mut handing = self.queue.lock();
-        handing.offer(Event { direction: self.direction, at, kind: Kind::Bytes, bytes: read });
+        handing.offer(Event { direction: self.direction, at, kind, bytes: read });
         handing.done()
     }
 
@@ -76,7 +83,7 @@ impl Intake {
 
     fn hand_over_cutting(&mut self, read: &[u8], at: Instant) -> bool {
         let direction = self.direction;
-        let whole = |bytes| Event { direction, at, kind: Kind::Bytes, bytes };
+        let event = |bytes| Event { direction, at, kind: Kind::Bytes { plain: 0 }, bytes };
         let mut handing = self.queue.lock();
         // Everything before `from` is handed over or left out; the line begins or goes on at `start`.
         let (mut from, mut start) = (0, 0);
@@ -86,7 +93,7 @@ impl Intake {
             let kept = (end - start).min(self.max_line - self.line);
             self.line += kept;
             if start + kept < end {
-                handing.offer(whole(&read[from..start + kept]));
+                handing.offer(event(&read[from..start + kept]));
                 self.beyond.add(&read[start + kept..end]);
                 from = end;
             }
@@ -97,7 +104,7 @@ impl Intake {
             self.line = 0;
             start = newline + 1;
         }
-        handing.offer(whole(&read[from..]));
+        handing.offer(event(&read[from..]));
         handing.done()
     }
 }

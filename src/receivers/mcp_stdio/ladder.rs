@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 pub(super) const KILL_AFTER: Duration = Duration::from_millis(1500);
 /// From SIGKILL to going without the child: one that hangs in the kernel cannot be waited for.
 const LEAVE_AFTER: Duration = Duration::from_millis(200);
+/// From the first signal to our own end: hosts that send SIGTERM send SIGKILL about 2 s later.
+pub(super) const GONE_AFTER: Duration = Duration::from_millis(1900);
 /// The child is gone, somebody it started holds its stdout, and nothing has come for this long.
 pub(super) const IDLE: Duration = Duration::from_millis(250);
 /// The same, but something keeps coming: the child's end is the end.

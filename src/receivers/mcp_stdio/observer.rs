@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Direction;
-use super::queue::{Event, Held, Kind, Queue, Skipped};
+use super::queue::{Event, Held, Kind, Queue};
 use crate::pipeline::{Build, Counter, Outlet};
 use crate::telemetry::{Batch, Clock, Content, Nanos, Receipt, Telemetry};
 
@@ -76,10 +76,10 @@ impl Counters {
     fn count(&self, event: &Event<'_>) {
         let way = event.direction as usize;
         match event.kind {
-            Kind::Bytes => self.lines[way].add(Skipped::of(event.bytes).lines),
-            Kind::Cut { newline, .. } => {
+            Kind::Bytes { .. } => self.lines[way].add(event.missed().lines),
+            Kind::Cut { .. } => {
                 self.cuts[way].add(1);
-                self.lines[way].add(u64::from(newline));
+                self.lines[way].add(event.missed().lines);
             }
             Kind::Gap(skipped) => {
                 self.gaps[way].add(1);
@@ -141,7 +141,7 @@ fn count_what_goes_by(queue: &Queue, counters: &Counters) {
     while queue.drain(&mut held) {
         counters.count_as_skipped(&held);
         if held.is_empty() {
-            queue.sleep(LOOK_UP);
+            queue.sleep(LOOK_UP, &mut held);
         }
         queue.nap(NAP);
     }
@@ -166,7 +166,7 @@ impl Watching<'_> {
             self.watch.tick(self.clock.now());
             let patience = self.offer_what_is_due();
             if held.is_empty() {
-                self.queue.sleep(patience);
+                self.queue.sleep(patience, &mut held);
             }
             self.queue.nap(NAP);
         }
@@ -180,7 +180,7 @@ impl Watching<'_> {
         for event in held.events() {
             let (direction, now) = (event.direction, self.clock.at(event.at));
             match event.kind {
-                Kind::Bytes => self.watch.bytes(direction, event.bytes, now),
+                Kind::Bytes { .. } => self.watch.bytes(direction, event.bytes, now),
                 Kind::Cut { skipped, .. } => self.watch.cut(direction, skipped, event.bytes, now),
                 Kind::Gap(gap) => self.watch.gap(direction, gap.bytes, gap.lines, now),
                 Kind::Eof => self.watch.eof(direction, now),

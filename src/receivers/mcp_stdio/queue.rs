@@ -14,8 +14,8 @@ use memchr::memchr_iter;
 
 use super::Direction;
 
-/// A buffer that grew past this in a burst is given back once it is not needed.
-const KEPT_CAPACITY: usize = 64 * 1024;
+/// Buffers that held more than this in a burst are given back when it is quiet again.
+const KEPT: usize = 64 * 1024;
 
 /// What a record costs besides its bytes: many tiny reads must not grow the queue either.
 const RECORD: usize = size_of::<Record>();
@@ -54,6 +54,8 @@ pub(super) struct Skipped {
 pub(super) struct Held {
     bytes: Vec<u8>,
     records: Vec<Record>,
+    /// The most it ever held.
+    touched: usize,
 }
 
 #[derive(Debug)]
@@ -68,8 +70,11 @@ struct Record {
 /// What a record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Bytes as they were read.
-    Bytes,
+    /// Bytes as they were read. The first `plain` of them are known to hold no newline.
+    Bytes {
+        /// Saves looking again.
+        plain: usize,
+    },
     /// A line ended that was too long: `skipped` bytes are left out here, the record's own bytes come
     /// after them.
     Cut {
@@ -144,24 +149,29 @@ impl Queue {
     }
 
     /// Lets the observer rest until something is handed over, the queue closes or `patience` is over.
-    pub(super) fn sleep(&self, patience: Duration) {
-        self.rest(1, patience);
+    /// In the last case it is quiet, and memory that a burst took is given back, that of the emptied
+    /// `held` too.
+    pub(super) fn sleep(&self, patience: Duration, held: &mut Held) {
+        if !self.rest(1, patience) {
+            let unused = self.filling().held.give_back();
+            // Freed here, not under the lock.
+            drop((unused, held.give_back()));
+        }
     }
 
-    fn rest(&self, wake_at: usize, patience: Duration) {
+    /// True if something cut it short.
+    fn rest(&self, wake_at: usize, patience: Duration) -> bool {
         let mut filling = self.filling();
         if filling.closed || filling.reaches(wake_at) {
-            return;
+            return true;
         }
-        let unused = filling.held.unused();
         filling.wake_at = wake_at;
-        let (mut filling, _) = self
+        let (mut filling, rest) = self
             .changed
             .wait_timeout_while(filling, patience, |f| !f.closed && f.wake_at != usize::MAX)
             .unwrap_or_else(PoisonError::into_inner);
         filling.wake_at = usize::MAX;
-        drop(filling);
-        drop(unused);
+        !rest.timed_out()
     }
 
     /// Ends observation: what comes from now on is only counted.
@@ -194,7 +204,7 @@ pub(super) struct Handing<'a> {
 impl Handing<'_> {
     /// Takes bytes or a cut if there is room, else counts what is missed.
     pub(super) fn offer(&mut self, event: Event<'_>) {
-        if event.kind == Kind::Bytes && event.bytes.is_empty() {
+        if matches!(event.kind, Kind::Bytes { .. }) && event.bytes.is_empty() {
             return;
         }
         let filling = &mut *self.filling;
@@ -206,6 +216,7 @@ impl Handing<'_> {
             sum.bytes += missed.bytes;
             sum.lines += missed.lines;
         } else {
+            filling.held.reserve(self.limit);
             filling.held.push(event);
         }
     }
@@ -231,22 +242,18 @@ impl Handing<'_> {
     }
 }
 
-impl Skipped {
-    /// What skipping `bytes` would skip.
-    pub(super) fn of(bytes: &[u8]) -> Self {
-        Skipped { bytes: bytes.len() as u64, lines: memchr_iter(b'\n', bytes).count() as u64 }
-    }
-}
-
 impl Event<'_> {
     /// What is missed of the traffic if this event is.
     pub(super) fn missed(&self) -> Skipped {
-        let here = Skipped::of(self.bytes);
+        let here = self.bytes.len() as u64;
         match self.kind {
-            Kind::Bytes => here,
+            Kind::Bytes { plain } => {
+                let lines = memchr_iter(b'\n', &self.bytes[plain..]).count() as u64;
+                Skipped { bytes: here, lines }
+            }
             Kind::Cut { skipped, newline } => {
                 let newline = u64::from(newline);
-                Skipped { bytes: skipped + here.bytes + newline, lines: newline }
+                Skipped { bytes: skipped + here + newline, lines: newline }
             }
             Kind::Gap(_) | Kind::Eof => Skipped::default(),
         }
@@ -275,34 +282,45 @@ impl Held {
         self.records.is_empty()
     }
 
-    /// Empties it, and gives memory back that it needed once but not this time.
     fn clear(&mut self) {
-        if self.bytes.len() < self.bytes.capacity() / 4 && self.bytes.capacity() > KEPT_CAPACITY {
-            self.bytes = Vec::new();
-        }
-        if self.records.len() * RECORD < KEPT_CAPACITY
-            && self.records.capacity() * RECORD > KEPT_CAPACITY
-        {
-            self.records = Vec::new();
-        }
+        self.touched = self.touched.max(self.size());
         self.bytes.clear();
         self.records.clear();
     }
 
-    /// The big buffers of an empty stretch, to be dropped outside the lock.
-    fn unused(&mut self) -> Option<Held> {
-        let big = self.bytes.capacity() + self.records.capacity() * RECORD > KEPT_CAPACITY;
-        (self.is_empty() && big).then(|| mem::take(self))
+    /// All the room there will be, the first time it is needed: no later growth, whose copying would
+    /// hold the traffic up. The kernel backs only what is touched.
+    fn reserve(&mut self, limit: usize) {
+        if self.bytes.capacity() < limit {
+            self.bytes.reserve_exact(limit);
+            self.records.reserve_exact(limit / RECORD);
+        }
+    }
+
+    fn give_back(&mut self) -> Option<Held> {
+        (self.is_empty() && self.touched > KEPT).then(|| mem::take(self))
     }
 
     fn size(&self) -> usize {
         self.bytes.len() + self.records.len() * RECORD
     }
 
+    /// Reads of one line become one record with the last one's stamp: the line is complete only then,
+    /// and who looks at it finds it in one piece.
     fn push(&mut self, event: Event<'_>) {
         let Event { direction, at, kind, bytes } = event;
         self.bytes.extend_from_slice(bytes);
-        self.records.push(Record { direction, at, kind, length: bytes.len() });
+        let length = bytes.len();
+        let before = self.records.last_mut().filter(|before| before.direction == direction);
+        if let (Some(before), Kind::Bytes { plain }) = (before, kind)
+            && before.kind == (Kind::Bytes { plain: before.length })
+        {
+            before.kind = Kind::Bytes { plain: before.length + plain };
+            before.length += length;
+            before.at = at;
+            return;
+        }
+        self.records.push(Record { direction, at, kind, length });
     }
 
     fn push_gap(&mut self, direction: Direction, skipped: Skipped) {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -17,7 +17,7 @@ use crate::pipeline::{BoxFuture, Build, Ended, Outlet, PlannedReceiver, Receiver
 use crate::telemetry::Clock;
 
 /// After the child's end, how long the observer may take with what it has.
-const OBSERVER_LIMIT: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Starts `command` as `config` says and puts a tap between it and our stdin and stdout, at once:
 /// traffic flows before there is a pipeline, and whether or not there ever is one. Relative paths are
@@ -36,9 +36,16 @@ pub fn running(tap: Tap, config: Config, server: String) -> Arc<dyn PlannedRecei
     Arc::new(Running { tap: Mutex::new(Some(tap)), config, server })
 }
 
-/// The receiver of a tap that runs already, with a state machine of the caller's.
-pub fn watched_by(watch: Box<dyn Observe>, tap: Tap, cx: &Build<'_>) -> Box<dyn Receiver> {
-    Box::new(McpStdio { tap: Some(tap), launch: None, observing: Observing::new(cx, watch) })
+/// The receiver of a tap that runs already, with a state machine of the caller's, which may take
+/// `patience` after the child's end.
+pub fn watched_by(
+    watch: Box<dyn Observe>,
+    patience: Duration,
+    tap: Tap,
+    cx: &Build<'_>,
+) -> Box<dyn Receiver> {
+    let observing = Observing { patience, ..Observing::new(cx, watch) };
+    Box::new(McpStdio { tap: Some(tap), launch: None, observing })
 }
 
 /// The receiver that starts its tap when it is opened.
@@ -69,11 +76,12 @@ struct Observing {
     watch: Box<dyn Observe>,
     clock: Clock,
     counters: Counters,
+    patience: Duration,
 }
 
 impl Observing {
     fn new(cx: &Build<'_>, watch: Box<dyn Observe>) -> Self {
-        Observing { watch, clock: cx.clock, counters: Counters::new(cx) }
+        Observing { watch, clock: cx.clock, counters: Counters::new(cx), patience: PATIENCE }
     }
 }
 
@@ -82,7 +90,7 @@ impl PlannedReceiver for Running {
         let tap = self.tap.lock().unwrap_or_else(PoisonError::into_inner).take();
         let tap = tap.ok_or_else(|| anyhow::anyhow!("{}: its tap is taken already", cx.id))?;
         let watch = Box::new(Watch::new(&self.config, &self.server, cx));
-        Ok(watched_by(watch, tap, cx))
+        Ok(watched_by(watch, PATIENCE, tap, cx))
     }
 }
 
@@ -107,6 +115,7 @@ impl Receiver for McpStdio {
         Box::pin(async move {
             let Some(tap) = self.tap else { anyhow::bail!("mcp_stdio was not opened") };
             let mut remote = tap.remote();
+            let patience = self.observing.patience;
             let observed = self.observing.begin(&tap, out)?;
             let code = tokio::select! {
                 code = remote.ended() => code,
@@ -115,7 +124,9 @@ impl Receiver for McpStdio {
                     remote.ended().await
                 }
             };
-            if tokio::time::timeout(OBSERVER_LIMIT, observed).await.is_err() {
+            let left = remote.leave_by().map(|at| at.saturating_duration_since(Instant::now()));
+            let patience = left.map_or(patience, |left| left.min(patience));
+            if tokio::time::timeout(patience, observed).await.is_err() {
                 tracing::warn!("the observer was still busy at the end: its last spans are lost");
             }
             Ok(Ended { exit_code: Some(code) })
@@ -127,7 +138,7 @@ impl Observing {
     /// Starts the observer's thread; the answer comes when it has ended, however it did.
     fn begin(self, tap: &Tap, out: Outlet) -> anyhow::Result<oneshot::Receiver<()>> {
         let (done, observed) = oneshot::channel();
-        let Observing { watch, clock, counters } = self;
+        let Observing { watch, clock, counters, .. } = self;
         let observer = Observer { queue: Arc::clone(&tap.queue), watch, out, clock, counters };
         thread::Builder::new().name("observer".into()).spawn(move || {
             observe(observer);

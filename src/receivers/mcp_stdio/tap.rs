@@ -4,8 +4,8 @@
 //! what goes by until an observer comes, and if none ever comes the traffic does not notice.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,8 @@ pub struct Tap {
 #[derive(Clone, Debug)]
 pub struct Remote {
     events: SyncSender<Event>,
+    /// When we were first asked to go.
+    asked: Arc<OnceLock<Instant>>,
     exit_code: watch::Receiver<Option<i32>>,
 }
 
@@ -96,7 +98,7 @@ fn run(child: Child, server: (Pipe, Pipe), client: Client, limits: Limits) -> io
         closing.close();
         ended.send_replace(Some(child.reap()));
     })?;
-    Ok(Tap { queue, remote: Remote { events, exit_code } })
+    Ok(Tap { queue, remote: Remote { events, asked: Arc::default(), exit_code } })
 }
 
 fn named(name: &str) -> thread::Builder {
@@ -172,12 +174,20 @@ impl Tap {
 impl Remote {
     /// Sends a signal that reached us on to the child and begins the end: SIGKILL follows 1.5 s later.
     pub fn forward(&self, signal: Signal) {
+        self.asked.get_or_init(Instant::now);
         tell(&self.events, Event::Asked(signal));
     }
 
     /// The same with SIGTERM, unless that has begun already.
     pub(super) fn stop(&self) {
+        self.asked.get_or_init(Instant::now);
         tell(&self.events, Event::Stop);
+    }
+
+    /// After a signal: when the process has to be gone, telemetry or not, because its host climbs a
+    /// ladder of its own and SIGKILL is the next step.
+    pub fn leave_by(&self) -> Option<Instant> {
+        self.asked.get().map(|&at| at + ladder::GONE_AFTER)
     }
 
     /// Returns once the child is gone and what it had written has been relayed: the exit code that is

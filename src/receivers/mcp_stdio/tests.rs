@@ -35,7 +35,7 @@ impl Seen {
     fn add(&mut self, event: &Event<'_>) {
         assert!(!self.eof, "nothing comes after the end");
         match event.kind {
-            Kind::Bytes => self.bytes.extend_from_slice(event.bytes),
+            Kind::Bytes { .. } => self.bytes.extend_from_slice(event.bytes),
             Kind::Cut { skipped, newline } => {
                 self.cuts.push((skipped, newline, event.bytes.to_vec()));
             }
@@ -57,8 +57,12 @@ impl Seen {
     /// All newlines that went by, seen or not.
     fn lines(&self) -> u64 {
         let cut = self.cuts.iter().filter(|(_, newline, _)| *newline).count() as u64;
-        Skipped::of(&self.bytes).lines + cut + self.missed.lines
+        newlines(&self.bytes) + cut + self.missed.lines
     }
+}
+
+fn newlines(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|&&b| b == b'\n').count() as u64
 }
 
 fn drain(queue: &Queue) -> BTreeMap<usize, Seen> {
@@ -157,7 +161,7 @@ fn a_sleeping_observer_is_woken_by_the_first_message_only() {
     assert!(!intake.hand_over(b"nobody sleeps\n", Instant::now()));
     drain(&queue);
     let sleeper = Arc::clone(&queue);
-    let slept = thread::spawn(move || sleeper.sleep(Duration::from_secs(60)));
+    let slept = thread::spawn(move || sleeper.sleep(Duration::from_secs(60), &mut Held::default()));
     while !intake.hand_over(b"x\n", Instant::now()) {
         drain(&queue);
         thread::yield_now();
@@ -165,6 +169,32 @@ fn a_sleeping_observer_is_woken_by_the_first_message_only() {
     assert!(!intake.hand_over(b"y\n", Instant::now()));
     intake.wake();
     slept.join().unwrap();
+}
+
+#[test]
+fn reads_of_one_line_come_in_one_piece_with_the_last_stamp() {
+    let queue = Arc::new(Queue::new(ROOM));
+    let mut ask = Intake::new(Arc::clone(&queue), ClientToServer, 1000);
+    let mut answer = Intake::new(Arc::clone(&queue), ServerToClient, 1000);
+    let start = Instant::now();
+    let at = |ms| start + Duration::from_millis(ms);
+    ask.hand_over(b"on", at(1));
+    ask.hand_over(b"e\ntwo\n", at(2));
+    ask.hand_over(b"three", at(3));
+    answer.hand_over(b"between", at(4));
+    ask.hand_over(b"\n", at(5));
+    let mut held = Held::default();
+    queue.drain(&mut held);
+    let pieces: Vec<_> = held.events().map(|e| (e.bytes, e.at, e.missed().lines)).collect();
+    assert_eq!(
+        pieces,
+        [
+            (b"one\ntwo\n".as_slice(), at(2), 2),
+            (b"three", at(3), 0),
+            (b"between", at(4), 0),
+            (b"\n", at(5), 1),
+        ]
+    );
 }
 
 proptest! {
@@ -202,7 +232,7 @@ proptest! {
         take(&mut seen);
         for way in 0..2 {
             prop_assert_eq!(seen[way].total(), sent[way].len() as u64);
-            prop_assert_eq!(seen[way].lines(), Skipped::of(&sent[way]).lines);
+            prop_assert_eq!(seen[way].lines(), newlines(&sent[way]));
             prop_assert!(seen[way].eof);
             if seen[way].gaps == 0 && seen[way].cuts.is_empty() {
                 prop_assert_eq!(&seen[way].bytes, &sent[way]);
