@@ -21,12 +21,12 @@ pub static EXPORTERS: &[ExporterKind] = &[
 /// What the check of an exporter's settings says of them: `path: message`, warnings marked.
 #[cfg(test)]
 fn problems<C: crate::pipeline::ExporterConfig>(settings: serde_json::Value) -> Vec<String> {
-    use crate::settings::{Mark, Node, Problems, Report, Severity, Value};
+    use crate::settings::{Severity, testing};
 
-    let config: C = serde_json::from_value(settings).expect("settings that can be read");
-    let node = Node { mark: Mark { file: "".into(), line: 1, column: 1 }, value: Value::Null };
-    let mut problems = Problems::default();
-    config.check(&mut Report::new(&node, C::NAME, &mut problems));
+    // JSON is YAML.
+    let yaml = settings.to_string();
+    let config: C = testing::read(&yaml).expect("settings that can be read");
+    let problems = testing::check(&yaml, C::NAME, |report| config.check(report));
     let said = |p: crate::settings::Problem| {
         let mark = if p.severity == Severity::Warning { "warning: " } else { "" };
         format!("{mark}{}: {}", p.path, p.message)

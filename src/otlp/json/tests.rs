@@ -205,7 +205,7 @@ fn what_cannot_be_meant_is_refused_at_its_place() {
     }
     assert_eq!(
         read_traces(b"{\"resourceSpans\":[{]}").unwrap_err().to_string(),
-        "another kind of value at byte 19"
+        "unexpected byte at byte 19"
     );
     assert!(read_traces(b"{} {}").is_err());
 }
