@@ -296,8 +296,20 @@ fn an_empty_digest_key_in_the_environment_is_said_and_the_server_runs() {
     ));
     let output = tap.replay(&sessions()[1]);
     assert!(talk(&output).contains("MCPCOL_DIGEST_KEY"), "{}", talk(&output));
-    let text = fs::read_to_string(tap.path("spans.jsonl")).unwrap_or_default();
-    assert!(!text.contains("\"sha256:"), "never a silent unkeyed digest");
+    let text = fs::read_to_string(tap.path("spans.jsonl")).unwrap();
+    assert!(text.contains("\"no_key\"") && text.contains("tools/call echo"), "spans go on");
+    assert!(!text.contains("sha256:"), "never a silent unkeyed digest");
+}
+
+#[test]
+fn a_missing_tls_file_is_said_and_the_server_runs() {
+    let tap = Tap::exporting(
+        "  otlp_grpc: { endpoint: \"https://127.0.0.1:1\", tls: { ca_file: nowhere.pem } }",
+    );
+    let output = tap.replay(&sessions()[1]);
+    assert!(talk(&output).contains("nowhere.pem"), "{}", talk(&output));
+    let [received, sent, dropped, held] = books(&talk(&output), "otlp_grpc");
+    assert_eq!((sent, dropped, held), (0, received, 0));
 }
 
 #[test]

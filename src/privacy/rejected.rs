@@ -31,11 +31,13 @@ pub enum Reason {
     NotJson,
     /// A string that is not UTF-8.
     InvalidUtf8,
+    /// There is no key to sign with: not a fault of the text.
+    NoKey,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 7] = [
+    pub const ALL: [Reason; 8] = [
         Reason::DuplicateKey,
         Reason::LoneSurrogate,
         Reason::NumberRange,
@@ -43,6 +45,7 @@ impl Reason {
         Reason::Size,
         Reason::NotJson,
         Reason::InvalidUtf8,
+        Reason::NoKey,
     ];
 
     /// The word.
@@ -55,6 +58,7 @@ impl Reason {
             Reason::Size => "size",
             Reason::NotJson => "not_json",
             Reason::InvalidUtf8 => "invalid_utf8",
+            Reason::NoKey => "no_key",
         }
     }
 }

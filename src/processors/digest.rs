@@ -82,7 +82,8 @@ static EPHEMERAL: LazyLock<Key> = LazyLock::new(|| {
 
 /// One instance: settings made ready. All calls share it.
 struct Digest {
-    digester: Digester,
+    /// `None` where the key could not be had: then there are no digests, and no content either.
+    digester: Option<Digester>,
     /// Digests under the other keys are written too.
     also: bool,
     /// For tools without settings of their own.
@@ -191,7 +192,8 @@ impl<'a> Pass<'a> {
 
     /// Writes the digest of `raw`, or why there is none; `None` was too long to be seen whole.
     fn write(&mut self, span: &mut Vec<KeyValue>, names: &Names, plan: &Plan, raw: Option<&[u8]>) {
-        let Digest { digester, also, rejected, .. } = self.digest;
+        let Digest { digester, also, .. } = self.digest;
+        let Some(digester) = digester else { return self.refuse(span, names, Reason::NoKey) };
         let mut fields = Vec::new();
         self.text.clear();
         let written = match raw {
@@ -205,14 +207,7 @@ impl<'a> Pass<'a> {
         };
         let written = match written {
             Ok(written) => written,
-            Err(reason) => {
-                rejected.count(reason);
-                return attributes::set(
-                    span,
-                    names.error,
-                    Value::StringValue(reason.name().into()),
-                );
-            }
+            Err(reason) => return self.refuse(span, names, reason),
         };
         let text = digester.digest(&self.text);
         attributes::set(span, names.digest, Value::StringValue(text));
@@ -227,6 +222,11 @@ impl<'a> Pass<'a> {
         for (field, digest) in fields {
             attributes::set(span, &plan.fields[field], Value::StringValue(digest));
         }
+    }
+
+    fn refuse(&self, span: &mut Vec<KeyValue>, names: &Names, reason: Reason) {
+        self.digest.rejected.count(reason);
+        attributes::set(span, names.error, Value::StringValue(reason.name().into()));
     }
 
     /// Puts digests in place of content.
@@ -253,8 +253,9 @@ impl<'a> Pass<'a> {
 
     /// The text that stands in for an attribute's value.
     fn stand_in(&mut self, value: &AnyValue, paths: &Paths) -> String {
-        match self.canonical(value, paths) {
-            Ok(()) => self.digest.digester.digest(&self.text),
+        let digester = self.digest.digester.as_ref().ok_or(Reason::NoKey);
+        match digester.and_then(|digester| self.canonical(value, paths).map(|()| digester)) {
+            Ok(digester) => digester.digest(&self.text),
             Err(reason) => {
                 self.digest.rejected.count(reason);
                 format!("{WITHHELD}{reason}")

@@ -106,7 +106,7 @@ impl ClientTls {
         if self.insecure_skip_verify {
             report.warn("tls.insecure_skip_verify", "any server will be believed");
         }
-        if let Err(TlsError { field, why }) = self.load(&base(report)) {
+        if let Err(TlsError { field, why }) = self.load(report.base()) {
             report.unready(&format!("tls.{field}"), why);
         }
     }
@@ -196,11 +196,6 @@ fn identity(
 
 fn wrong(field: &'static str, why: impl Into<String>) -> TlsError {
     TlsError { field, why: why.into() }
-}
-
-/// The directory of the file in which the component stands.
-fn base(report: &Report<'_>) -> PathBuf {
-    Path::new(&*report.node().mark.file).parent().map(PathBuf::from).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -17,6 +17,11 @@ impl Complaints {
         self.push(Severity::Error, field.into(), message.to_string());
     }
 
+    /// About something that the settings name and that is not there.
+    pub(super) fn unready(&mut self, field: impl Into<String>, message: impl ToString) {
+        self.push(Severity::Unready, field.into(), message.to_string());
+    }
+
     pub(super) fn warn(&mut self, field: impl Into<String>, message: impl ToString) {
         self.push(Severity::Warning, field.into(), message.to_string());
     }

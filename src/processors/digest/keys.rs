@@ -73,7 +73,7 @@ impl KeySettings {
         match read_key_file(path) {
             Ok(text) => Some(text),
             Err(why) => {
-                complaints.error(field, format!("{why:#}"));
+                complaints.unready(field, format!("{why:#}"));
                 None
             }
         }

@@ -103,7 +103,7 @@ impl ProcessorConfig for Config {
     const EMITS: &'static [Signal] = &[];
 
     fn check(&self, report: &mut Report<'_>) {
-        let (_, _, Complaints(complaints)) = self.prepare(&base_of(report));
+        let (_, _, Complaints(complaints)) = self.prepare(report.base());
         for Complaint { severity, field, message } in complaints {
             match severity {
                 Severity::Error => report.error(&field, message),
@@ -115,14 +115,21 @@ impl ProcessorConfig for Config {
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Processor>> {
         let (keys, plans, Complaints(complaints)) = self.prepare(cx.base);
-        if let Some(bad) = complaints.iter().find(|c| c.severity == Severity::Error) {
-            anyhow::bail!("{}: {}: {}", cx.id, bad.field, bad.message);
+        let errors = complaints.iter().filter(|c| c.severity > Severity::Warning);
+        let (no_key, bad): (Vec<_>, Vec<_>) = errors.partition(|c| c.field.starts_with("key"));
+        if let Some(bad) = bad.first() {
+            anyhow::bail!("{}: {}", bad.field, bad.message);
         }
-        let keys = if self.mode == Some(Mode::Ephemeral) { vec![EPHEMERAL.clone()] } else { keys };
+        let digester = match self.mode {
+            // Only a tap gets this far, whose server runs already: no digests, never unkeyed ones.
+            _ if !no_key.is_empty() => None,
+            Some(Mode::Ephemeral) => Some(Digester::new(vec![EPHEMERAL.clone()])),
+            _ => Some(Digester::new(keys)),
+        };
         let (arguments, tools) = plans;
         Ok(Box::new(Digest {
-            also: self.emit == Emit::All && keys.len() > 1,
-            digester: Digester::new(keys),
+            also: self.emit == Emit::All && self.keys.as_ref().is_some_and(|keys| keys.len() > 1),
+            digester,
             arguments,
             tools,
             result: self.result,
@@ -131,12 +138,6 @@ impl ProcessorConfig for Config {
             rejected: Rejections::new(cx.vitals, &cx.id.to_string()),
         }))
     }
-}
-
-/// Where relative paths start while settings are checked.
-// A report does not know the config file's directory yet; `Build` does.
-fn base_of(_: &Report<'_>) -> PathBuf {
-    PathBuf::new()
 }
 
 type Plans = (Plan, HashMap<String, Plan>);
