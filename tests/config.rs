@@ -1,5 +1,7 @@
 //! Configurations as users write them, good and bad, against a small set of test components.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
+
 #[path = "config/kinds.rs"]
 mod kinds;
 
@@ -9,13 +11,14 @@ use std::fs;
 use std::path::Path;
 
 use kinds::REGISTRIES;
-use mcpcol::config::{Options, Sources, Tree, load, redacted, render, written};
+use mcpcol::config::{Options, Registries, Sources, Tree, load, redacted, render, written};
 use mcpcol::pipeline::Plan;
 use mcpcol::settings::{Node, Problems, Severity};
 
 /// The environment of all tests here.
 fn environment(name: &str) -> Option<OsString> {
     let value = match name {
+        "MCPCOL_DIGEST_KEY" => return Some("ab".repeat(32).into()),
         "PORT" => "8080",
         "ZEROS" => "0123",
         "EMPTY" => "",
@@ -104,8 +107,23 @@ fn a_good_file_becomes_a_plan_without_a_word() {
     assert_eq!(ids(&plan.pipelines[1].receivers), ["otlp"]);
     assert_eq!(plan.exporters.len(), 2);
     assert_eq!(plan.exporters[1].kind, "otlp_grpc");
+    let telemetry = plan.telemetry;
+    assert_eq!(telemetry.logs.level, Some(mcpcol::pipeline::plan::LogLevel::Warn));
+    assert_eq!(telemetry.metrics.readers.unwrap()[0].pull.exporter.prometheus.port, 8889);
+    assert_eq!(telemetry.resource["service.name"], "here");
     let again = good(&Sources { config: vec!["tests/data/config/good.yaml".into()], set: vec![] });
     assert_eq!(plan.exporters[1].settings, again.exporters[1].settings);
+}
+
+#[test]
+fn every_example_loads_with_the_components_of_this_build() {
+    for entry in fs::read_dir("pipelines").unwrap() {
+        let path = entry.unwrap().path();
+        let sources = Sources { config: vec![path.display().to_string()], set: vec![] };
+        let options = Options { registries: Registries::builtin(), ..options() };
+        let (plan, problems) = load(&sources, &options);
+        assert!(plan.is_some(), "{}", render(&problems, false));
+    }
 }
 
 #[test]
@@ -428,4 +446,47 @@ fn colour_and_control_characters_do_not_reach_where_they_should_not() {
     let (_, problems) = load(&inline(&debug("{strict: \"\\e[31m\"}")), &options());
     assert!(!render(&problems, false).contains('\u{1b}'));
     assert!(render(&problems, true).contains("\u{1b}[1;31merror"));
+}
+
+/// The binary's exit code, stdout and stderr.
+fn mcpcol(args: &[&str]) -> (Option<i32>, String, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_mcpcol"))
+        .args(args)
+        .env_clear()
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn validate_is_silent_on_a_good_file_and_says_the_rest_on_stderr() {
+    let file = "pipelines/stdio-file.yaml";
+    assert_eq!(mcpcol(&["validate", "--config", file]), (Some(0), String::new(), String::new()));
+
+    let unused = "yaml:exporters: {debug/unused: {}}";
+    let (code, out, err) = mcpcol(&["validate", "--config", file, "--config", unused]);
+    assert_eq!((code, out.as_str()), (Some(0), ""));
+    assert!(err.ends_with("\n1 warning\n"), "{err}");
+
+    let (code, out, err) = mcpcol(&["validate", "--config", file, "--set", "exporters.debgu=1"]);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.starts_with("--set:1:11: error: exporters::debgu: unknown exporter"), "{err}");
+}
+
+#[test]
+fn components_and_print_config_write_json_too() {
+    let (code, out, _) = mcpcol(&["components", "--format", "json"]);
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&out).unwrap();
+    assert_eq!(code, Some(0));
+    assert!(rows.iter().any(|row| row["name"] == "mcp_stdio" && row["kind"] == "receiver"));
+
+    let source = "yaml:exporters: {debug: {token: abc, wait: 1s}}";
+    let (code, out, _) = mcpcol(&["print-config", "--config", source, "--format", "json"]);
+    assert_eq!(code, Some(0));
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(value["exporters"]["debug"]["token"], "[REDACTED]");
+    assert_eq!(value["exporters"]["debug"]["wait"], "1s");
+    let missing = mcpcol(&["print-config", "--config", "yaml:a: '${env:NOPE}'"]);
+    assert_eq!((missing.0, missing.1.as_str()), (Some(1), ""));
 }

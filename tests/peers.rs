@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -342,61 +342,114 @@ fn a_real_collector_has_every_call_as_it_was() {
 
 // === Ends ===
 
-/// Descendants of this test's process by command line, those that mention `mark`.
+/// Processes whose command line has `mark` in it.
 fn alive(mark: &str) -> Vec<String> {
     let output = Command::new("ps").args(["-eo", "pid=,args="]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().filter(|l| l.contains(mark) && !l.contains("ps -eo")).map(str::to_owned).collect()
+    text.lines().filter(|line| line.contains(mark)).map(str::to_owned).collect()
 }
 
-/// A copy of the stubborn server under a name of its own, so that the process list can be searched.
-fn stubborn(dir: &TempDir) -> (PathBuf, String) {
+/// What is left once the processes that are ending have ended.
+fn left(mark: &str) -> Vec<String> {
+    let limit = Instant::now() + Duration::from_secs(5);
+    loop {
+        let alive = alive(mark);
+        if alive.is_empty() || Instant::now() > limit {
+            return alive;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// A copy of a server under a path of its own, so that the process list can be searched for it.
+fn marked(dir: &TempDir, script: &str) -> (Vec<String>, String) {
     let mark = dir.path().file_name().unwrap().to_str().unwrap().to_owned();
-    let path = dir.path().join("stubborn_server.py");
-    fs::copy(driver("stubborn_server.py"), &path).unwrap();
-    (path, mark)
+    let path = dir.path().join(script);
+    fs::copy(driver(script), &path).unwrap();
+    (vec![python().to_str().unwrap().into(), path.to_str().unwrap().into()], mark)
+}
+
+/// Ways in which a host ends a server.
+const HOSTS: [&str; 4] = ["python", "typescript", "eof", "sigterm"];
+
+/// Starts a server as that host does and ends it as that host does.
+fn open_and_close(host: &str, line: &[String]) {
+    let mut command = match host {
+        "python" => Command::new(python()),
+        "typescript" => Command::new("node"),
+        _ => return close_by_hand(host, line),
+    };
+    let script = if host == "python" { "close.py" } else { "close.mjs" };
+    let output =
+        command.arg(driver(script)).args(line).env("MCPCOL_PEERS", peers()).output().unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "connected", "{talk}");
+}
+
+fn close_by_hand(host: &str, line: &[String]) {
+    let mut server = Command::new(&line[0])
+        .args(&line[1..])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut to = server.stdin.take().unwrap();
+    let mut from = BufReader::new(server.stdout.take().unwrap());
+    let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"hand","version":"1"}}}"#;
+    writeln!(to, "{hello}").unwrap();
+    let mut answer = String::new();
+    from.read_line(&mut answer).unwrap();
+    assert!(answer.contains("protocolVersion"), "{answer}");
+    match host {
+        "eof" => drop(to),
+        _ => signal(server.id(), "TERM"),
+    }
+    let limit = Instant::now() + Duration::from_secs(4);
+    while server.try_wait().unwrap().is_none() {
+        if Instant::now() > limit {
+            server.kill().unwrap();
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+#[ignore = "needs the peers of scripts/peers"]
+fn the_process_list_after_the_end_is_the_same_with_and_without_the_tap() {
+    for host in HOSTS {
+        let dir = tempfile::tempdir().unwrap();
+        let (config, _) = config(&dir, &[]);
+        let (server, mark) = marked(&dir, "modern_server.py");
+        open_and_close(host, &server);
+        assert_eq!(left(&mark), [""; 0], "{host}, directly");
+        open_and_close(host, &tapped(&config, &server));
+        assert_eq!(left(&mark), [""; 0], "{host}, through the tap");
+    }
 }
 
 #[test]
 #[ignore = "needs the peers of scripts/peers"]
 fn nothing_is_left_of_a_server_that_ignores_sigterm() {
-    for client in ["python", "by hand"] {
+    // Hosts that go on to SIGKILL: without the tap nothing is left then, and with it neither.
+    for host in ["python", "typescript", "sigterm"] {
         let dir = tempfile::tempdir().unwrap();
         let (config, _) = config(&dir, &[]);
-        let (script, mark) = stubborn(&dir);
-        let server =
-            vec![python().to_str().unwrap().to_owned(), script.to_str().unwrap().to_owned()];
-        let line = tapped(&config, &server);
-        match client {
-            "python" => close_by_python(&line),
-            _ => close_by_hand(&line),
-        }
-        let limit = Instant::now() + Duration::from_secs(5);
-        while !alive(&mark).is_empty() {
-            assert!(Instant::now() < limit, "{client}: still there: {:?}", alive(&mark));
-            std::thread::yield_now();
-        }
+        let (server, mark) = marked(&dir, "stubborn_server.py");
+        open_and_close(host, &server);
+        assert_eq!(left(&mark), [""; 0], "{host}, directly");
+        open_and_close(host, &tapped(&config, &server));
+        assert_eq!(left(&mark), [""; 0], "{host}, through the tap");
     }
 }
 
-/// The SDK's own ladder: close stdin, 2 s, SIGTERM, 2 s, SIGKILL.
-fn close_by_python(line: &[String]) {
-    let code = "
-import sys, anyio
-from mcp import Client, StdioServerParameters
-async def main():
-    params = StdioServerParameters(command=sys.argv[1], args=sys.argv[2:])
-    async with Client(params, mode='legacy') as client:
-        print((await client.call_tool('echo', {'text': 'hi'})).content[0].text)
-anyio.run(main)
-";
-    let output = Command::new(python()).arg("-c").arg(code).args(line).output().unwrap();
-    let talk = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "hi", "{talk}");
-}
-
-/// A host that sends SIGTERM at once.
-fn close_by_hand(line: &[String]) {
+#[test]
+#[ignore = "needs the peers of scripts/peers"]
+fn a_tap_told_to_stop_is_gone_within_its_time_and_takes_a_deaf_server_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, _) = config(&dir, &[]);
+    let (server, _) = marked(&dir, "stubborn_server.py");
+    let line = tapped(&config, &server);
     let mut tap = Command::new(&line[0])
         .args(&line[1..])
         .stdin(Stdio::piped())
@@ -412,6 +465,6 @@ fn close_by_hand(line: &[String]) {
     signal(tap.id(), "TERM");
     let status = tap.wait().unwrap();
     let took = begun.elapsed();
-    assert!(took < Duration::from_millis(1900), "gone within 1.9 s, took {took:?}");
-    assert_eq!(status.code(), Some(137), "the child died of SIGKILL");
+    assert!(took < Duration::from_millis(1900), "took {took:?}");
+    assert_eq!(status.code(), Some(137), "the server died of SIGKILL");
 }

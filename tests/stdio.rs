@@ -163,7 +163,7 @@ fn recorded_sessions_pass_unchanged_and_leave_their_spans() {
         let [received, sent, dropped, held] = books(&talk(&output), "file");
         assert_eq!((sent, dropped, held), (received, 0, 0), "{}", talk(&output));
         assert_eq!(tap.spans("spans.jsonl").len() as u64, sent);
-        assert!(sent > 10);
+        assert!(sent > 5);
     }
 }
 
@@ -205,7 +205,7 @@ fn a_collector_that_never_answers_changes_nothing_and_its_drops_are_counted() {
             let tap = Tap::exporting(&otlp(port, more));
             let output = tap.replay(&session);
             let [received, sent, dropped, held] = books(&talk(&output), "otlp_grpc");
-            assert!(received > 10);
+            assert!(received > 5);
             assert_eq!((sent, dropped, held), (0, received, 0), "{}", talk(&output));
         }
     }

@@ -118,7 +118,7 @@ fn otlp_exporter(otlp: &Otlp, notes: &mut Vec<String>) -> Option<Value> {
         "endpoint": endpoint,
         "tls": {"insecure": insecure},
         "headers": headers,
-        "sending_queue": {"sizer": "bytes", "queue_size": QUEUE, "batch": {"min_size": 512}},
+        "sending_queue": {"sizer": "bytes", "queue_size": QUEUE, "batch": {"min_size": 512, "sizer": "items"}},
     }))
 }
 

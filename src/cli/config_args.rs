@@ -21,7 +21,9 @@ pub(super) struct ConfigArgs {
 
 impl From<ConfigArgs> for Sources {
     fn from(args: ConfigArgs) -> Self {
-        Sources { config: args.config, set: args.set }
+        // An empty MCPCOL_CONFIG is an unset one.
+        let config = args.config.into_iter().filter(|source| !source.is_empty()).collect();
+        Sources { config, set: args.set }
     }
 }
 

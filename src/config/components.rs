@@ -8,7 +8,7 @@ use crate::pipeline::{
     ExporterKind, Id, Planned, PlannedExporter, PlannedProcessor, PlannedReceiver, ProcessorKind,
     ReceiverKind,
 };
-use crate::settings::{Mark, Node, Place, Problems, Severity, Value, nearest_name, quoted_list};
+use crate::settings::{Mark, Node, Place, Problems, Severity, Value, did_you_mean, quoted_list};
 use crate::telemetry::Signal;
 
 /// What the three kinds of registry row have in common.
@@ -218,11 +218,9 @@ fn unknown(
 ) -> String {
     let known: Vec<&str> = known.collect();
     if let Some(advice) = advice(section, kind) {
-        return format!("this build has no `{kind}` {noun}: {advice}");
+        return format!("this build has no `{kind}` {noun}; {advice}");
     }
-    let meant = nearest_name(kind, known.iter().copied())
-        .map(|name| format!(" did you mean `{name}`?"))
-        .unwrap_or_default();
+    let meant = did_you_mean(kind, known.iter().copied());
     match known.is_empty() {
         true => format!("unknown {noun} `{kind}`; this build has no {section}"),
         false => format!("unknown {noun} `{kind}`;{meant} known: {}", quoted_list(known)),

@@ -23,8 +23,10 @@ const MAX_LEVEL: usize = 16;
 /// What is known after expansion.
 #[derive(Default)]
 pub(super) struct Expanded {
-    /// Values that became empty because what they refer to is not there.
+    /// Values that became an empty text because what they refer to is not there, which is allowed.
     pub(super) absent: Vec<Mark>,
+    /// Values that were reported already: what follows from their being null is not worth a word.
+    pub(super) failed: Vec<Mark>,
 }
 
 pub(super) fn expand(
@@ -143,11 +145,13 @@ impl Expander<'_> {
             Failed::Absent(message) => self.problems.unready(&node.mark, path, message),
             Failed::Silent => {}
         }
-        node.value = Value::Null;
         if self.lenient {
             // Not null: who reads it must be able to tell an unset secret from none at all.
             node.value = Value::Scalar { text: String::new(), quoted: false };
             self.expanded.absent.push(node.mark.clone());
+        } else {
+            node.value = Value::Null;
+            self.expanded.failed.push(node.mark.clone());
         }
     }
 

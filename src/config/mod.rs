@@ -16,7 +16,7 @@ mod sources;
 use std::ffi::OsString;
 
 use crate::pipeline::{ExporterKind, Plan, ProcessorKind, ReceiverKind};
-use crate::settings::{Node, Problems, Severity};
+use crate::settings::{Mark, Node, Problems, Severity};
 
 pub use components::Kind;
 pub use redact::{Tree, redacted};
@@ -81,7 +81,12 @@ pub fn load(sources: &Sources, options: &Options<'_>) -> (Option<Plan>, Problems
     let mut gathered = sources::gather(sources, &mut problems);
     let plan = gathered.root.take().and_then(|mut root| {
         let expanded = expand::expand(&mut root, &mut gathered, options, &mut problems);
-        service::plan(&root, &gathered.base, &expanded, options, &mut problems)
+        let mut found = Problems::default();
+        let plan = service::plan(&root, &gathered.base, &expanded, options, &mut found);
+        let follows = |mark: &Mark| expanded.failed.contains(mark);
+        found.0.retain(|problem| !problem.mark.as_ref().is_some_and(follows));
+        problems.0.append(&mut found.0);
+        plan
     });
     let problems = finish(problems, &gathered, options);
     (plan.filter(|_| !problems.fatal()), problems)

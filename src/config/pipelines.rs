@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::components::{Component, Kind};
 use crate::pipeline::{ExporterKind, Id, Pipeline, ProcessorKind, ReceiverKind};
-use crate::settings::{Mark, Node, Problems, Value, nearest_name, quoted_list};
+use crate::settings::{Mark, Node, Problems, Value, did_you_mean, quoted_list};
 use crate::telemetry::Signal;
 
 /// Receivers by this name put MCP on the process's stdin and stdout.
@@ -18,6 +18,8 @@ pub(super) struct Defined {
     pub(super) exporters: Vec<Component<ExporterKind>>,
     /// Ids that were reported where they are defined.
     pub(super) foreign: Vec<Id>,
+    /// All pipelines could be read, so what none of them names is unused.
+    pub(super) readable: bool,
 }
 
 /// A pipeline's shape, for serde's sake.
@@ -43,24 +45,31 @@ struct Named {
 /// Reads `service.pipelines`, marking what they use.
 pub(super) fn read(root: &Node, defined: &mut Defined, problems: &mut Problems) -> Vec<Pipeline> {
     let Some(node) = root.get("service").and_then(|service| service.get("pipelines")) else {
-        let example = "pipelines: { traces: { receivers: [..], exporters: [..] } }";
-        problems
-            .unplaced("service::pipelines", format!("is missing: nothing would run; {example}"));
+        let message = "is missing, so nothing would run; write `service: { pipelines: { traces: { \
+                       receivers: [..], exporters: [..] } } }`";
+        problems.unplaced("service::pipelines", message);
         return Vec::new();
     };
     if node.entries().is_empty() {
-        problems.error(&node.mark, "service::pipelines", "has no pipelines: nothing would run");
+        problems.error(&node.mark, "service::pipelines", "has no pipelines, so nothing would run");
     }
     let mut pipelines: Vec<(Pipeline, Mark)> = Vec::new();
     for (key, node) in node.entries() {
         let path = format!("service::pipelines::{}", key.name);
         match signal_of(&key.name) {
             Ok((id, _)) if pipelines.iter().any(|(other, _)| other.id == id) => {
-                problems.error(&key.mark, path, "is defined already");
+                problems.error(
+                    &key.mark,
+                    format!("service::pipelines::{id}"),
+                    "is defined already",
+                );
             }
             Ok((id, signal)) => {
                 let mut reading = Reading { path, signal, defined: &mut *defined, problems };
-                pipelines.extend(reading.pipeline(id, node).map(|p| (p, key.mark.clone())));
+                match reading.pipeline(id, node) {
+                    Some(pipeline) => pipelines.push((pipeline, key.mark.clone())),
+                    None => defined.readable = false,
+                }
             }
             Err(why) => problems.error(&key.mark, path, why),
         }
@@ -75,9 +84,7 @@ fn signal_of(key: &str) -> Result<(Id, Signal), String> {
     match Signal::ALL.into_iter().find(|signal| signal.name() == id.kind) {
         Some(signal) => Ok((id, signal)),
         None => {
-            let meant = nearest_name(&id.kind, signals)
-                .map(|name| format!(" did you mean `{name}`?"))
-                .unwrap_or_default();
+            let meant = did_you_mean(&id.kind, signals);
             Err(format!("`{}` is not a signal;{meant} known: {}", id.kind, quoted_list(signals)))
         }
     }
@@ -133,9 +140,10 @@ impl Reading<'_> {
         let (mut receivers, mut emitters) = (Vec::new(), Vec::new());
         for named in self.named(node, "receivers") {
             let is_receiver = self.defined.receivers.iter().any(|c| c.id == named.id);
-            let processor = self.defined.processors.iter().find(|c| c.id == named.id);
+            let processor = self.defined.processors.iter_mut().find(|c| c.id == named.id);
             match processor {
                 Some(processor) if !is_receiver => {
+                    processor.used = true;
                     let emits = processor.kind.map(|kind| kind.emits);
                     if emits.is_none_or(|emits| emits.contains(&self.signal)) {
                         emitters.push(named.id);
@@ -198,9 +206,7 @@ fn resolve<K: Kind>(
 fn undefined<K: Kind>(id: &Id, components: &[Component<K>]) -> String {
     let defined: Vec<String> = components.iter().map(|c| c.id.to_string()).collect();
     let names = || defined.iter().map(String::as_str);
-    let meant = nearest_name(&id.to_string(), names())
-        .map(|name| format!(" did you mean `{name}`?"))
-        .unwrap_or_default();
+    let meant = did_you_mean(&id.to_string(), names());
     match defined.is_empty() {
         true => format!("`{id}` is not defined under `{}`", K::SECTION),
         false => format!(
@@ -219,7 +225,7 @@ fn check_emitters(pipelines: &[(Pipeline, Mark)], problems: &mut Problems) {
         for emitter in &pipeline.emitters {
             if !pipelines.iter().any(|(other, _)| other.processors.contains(emitter)) {
                 let message =
-                    format!("the processor `{emitter}` stands in no pipeline: it makes nothing");
+                    format!("the processor `{emitter}` stands in no pipeline, so it makes nothing");
                 problems.error(mark, format!("{path}::receivers"), message);
             }
         }

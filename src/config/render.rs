@@ -67,12 +67,15 @@ impl Paint {
     }
 
     fn place(&self, mark: &Mark) -> String {
-        self.in_colour(BOLD, &format!("{}:{}:{}", mark.file, mark.line, mark.column))
+        self.in_colour(BOLD, &format!("{}:{}:{}", one_line(&mark.file), mark.line, mark.column))
     }
 
     fn snippet(&self, out: &mut String, mark: &Mark, source: &str) {
         let column = (mark.column as usize).saturating_sub(1);
-        let skipped = column.saturating_sub(SHOWN / 2);
+        let skipped = match source.chars().count() {
+            0..=SHOWN => 0,
+            _ => column.saturating_sub(SHOWN / 2),
+        };
         let shown: String = source.chars().skip(skipped).take(SHOWN).map(visible).collect();
         let before: String = shown.chars().take(column - skipped).collect();
         let caret = "^".repeat(token(shown.chars().skip(column - skipped)));

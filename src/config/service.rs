@@ -11,7 +11,7 @@ use super::expand::Expanded;
 use super::pipelines::{self, Defined};
 use crate::pipeline::Plan;
 use crate::pipeline::plan::TelemetrySettings;
-use crate::settings::{Duration, Node, Problems, nearest_name, quoted_list};
+use crate::settings::{Duration, Node, Problems, did_you_mean, quoted_list};
 
 const SECTIONS: [&str; 6] =
     ["receivers", "processors", "exporters", "connectors", "extensions", "service"];
@@ -43,13 +43,16 @@ pub(super) fn plan(
         processors: read_section(root, registries.processors, &context, problems),
         exporters: read_section(root, registries.exporters, &context, problems),
         foreign: read_foreign(root, "connectors", "connector", problems),
+        readable: true,
     };
     let service = read_service(root, problems);
     let pipelines = pipelines::read(root, &mut defined, problems);
     pipelines::check_stdout(&defined, options.stdout_is_mcp, problems);
-    warn_of_unused(&defined.receivers, problems);
-    warn_of_unused(&defined.processors, problems);
-    warn_of_unused(&defined.exporters, problems);
+    if defined.readable {
+        warn_of_unused(&defined.receivers, problems);
+        warn_of_unused(&defined.processors, problems);
+        warn_of_unused(&defined.exporters, problems);
+    }
     let service = service?;
     Some(Plan {
         receivers: defined.receivers.iter().filter_map(Component::planned).collect(),
@@ -67,9 +70,7 @@ fn check_sections(root: &Node, problems: &mut Problems) {
         if SECTIONS.contains(&key.name.as_str()) {
             continue;
         }
-        let meant = nearest_name(&key.name, SECTIONS)
-            .map(|name| format!(" did you mean `{name}`?"))
-            .unwrap_or_default();
+        let meant = did_you_mean(&key.name, SECTIONS);
         let message = format!("unknown key;{meant} accepted: {}", quoted_list(SECTIONS));
         problems.error(&key.mark, key.name.clone(), message);
     }
@@ -90,7 +91,7 @@ fn read_service(root: &Node, problems: &mut Problems) -> Option<Service> {
 }
 
 fn warn_of_unused<K: Kind>(components: &[Component<K>], problems: &mut Problems) {
-    for component in components.iter().filter(|component| !component.used) {
+    for component in components.iter().filter(|c| !c.used && c.kind.is_some()) {
         let path = format!("{}::{}", K::SECTION, component.id);
         problems.warn(&component.mark, path, "is defined but no pipeline uses it");
     }

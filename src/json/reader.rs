@@ -2,7 +2,11 @@
 
 use std::ops::Range;
 
-use super::{Error, ErrorKind, MAX_DEPTH, Result, Text};
+use super::text::{Shape, Text};
+use super::{Error, ErrorKind, MAX_DEPTH, Result};
+
+/// How far a string is looked at before it is searched, in bytes.
+const SHORT: usize = 64;
 
 /// The kind of the next value, told by its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,9 +118,10 @@ impl<'a> Reader<'a> {
             return Err(self.wrong_kind());
         }
         let start = self.pos + 1;
-        let (end, escaped) = self.string_end(start)?;
+        let (end, shape) = self.string_end(start)?;
+        let quoted = &self.buf[self.pos..=end];
         self.pos = end + 1;
-        Ok(Text::new(&self.buf[start..end], start, escaped))
+        Ok(Text::new(quoted, start, shape))
     }
 
     /// The next value, which must be a number by the grammar of RFC 8259 section 6, as written.
@@ -262,15 +267,20 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    /// The closing quote of the string whose first byte is at `start`, and whether it has escapes.
-    fn string_end(&self, start: usize) -> Result<(usize, bool)> {
-        let mut at = start;
-        let mut escaped = false;
+    /// The closing quote of the string whose first byte is at `start`, and what was seen on the way.
+    fn string_end(&self, start: usize) -> Result<(usize, Shape)> {
+        // Most strings are short and plain: eight bytes at a time is then cheaper than a search.
+        let rest = self.buf.get(start..).unwrap_or_default();
+        let mut at = start + plain_prefix(&rest[..rest.len().min(SHORT)]);
+        if self.buf.get(at) == Some(&b'"') {
+            return Ok((at, Shape::Plain));
+        }
+        let mut shape = Shape::Raw;
         while let Some(i) = memchr::memchr2(b'"', b'\\', &self.buf[at.min(self.buf.len())..]) {
             if self.buf[at + i] == b'"' {
-                return Ok((at + i, escaped));
+                return Ok((at + i, shape));
             }
-            escaped = true;
+            shape = Shape::Escaped;
             at += i + 2;
         }
         Err(Error { kind: ErrorKind::Eof, at: self.buf.len() })
@@ -319,6 +329,44 @@ impl<'a> Reader<'a> {
         match self.peek() {
             Ok(_) => self.error(ErrorKind::WrongKind),
             Err(error) => error,
+        }
+    }
+}
+
+/// How many bytes from the start are printable ASCII but quotes and backslashes.
+fn plain_prefix(s: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    // The high bit of each byte that is zero. Borrows can set more, but only above one that is.
+    let zero = |x: u64| x.wrapping_sub(ONES) & !x;
+    let (words, _) = s.as_chunks::<8>();
+    for (i, word) in words.iter().enumerate() {
+        let x = u64::from_le_bytes(*word);
+        let quote = zero(x ^ (ONES * u64::from(b'"')));
+        let backslash = zero(x ^ (ONES * u64::from(b'\\')));
+        let control = x.wrapping_sub(ONES * 0x20);
+        let special = (quote | backslash | control | x) & HIGH;
+        if special != 0 {
+            return i * 8 + special.trailing_zeros() as usize / 8;
+        }
+    }
+    let plain = |b: &&u8| matches!(b, b' '..=0x7f) && !matches!(b, b'"' | b'\\');
+    words.len() * 8 + s[words.len() * 8..].iter().take_while(plain).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_plain_prefix_ends_at_the_first_byte_that_is_not(
+            s in proptest::collection::vec(
+                prop_oneof![8 => b' '..=0x7f, 1 => any::<u8>()], 0..40),
+        ) {
+            let special = |b: &u8| !b.is_ascii() || *b < 0x20 || *b == b'"' || *b == b'\\';
+            prop_assert_eq!(plain_prefix(&s), s.iter().position(special).unwrap_or(s.len()));
         }
     }
 }

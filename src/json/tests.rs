@@ -174,6 +174,27 @@ proptest! {
         prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text.as_str());
         prop_assert_eq!(Reader::new(&out, 0).text().unwrap().decode().unwrap(), text);
     }
+
+    #[test]
+    fn a_string_is_passed_on_as_it_would_be_written_anew(
+        parts in proptest::collection::vec(prop_oneof![
+            any::<String>().prop_map(|text| Value::from(text).to_string().trim_matches('"').to_owned()),
+            Just("\\/".to_owned()), Just("\\u0041\\u0000\\u001F".to_owned()), Just("\\b\\f".to_owned()),
+            Just("\\ud83d\\ude00".to_owned()), Just("\\ud83d".to_owned()), "[ -~]{30,60}",
+        ], 0..4),
+    ) {
+        let quoted = format!("\"{}\"", parts.concat());
+        let Ok(read) = Reader::new(quoted.as_bytes(), 0).text() else { return Ok(()) };
+        let (mut passed, mut anew) = (Vec::new(), Vec::new());
+        let done = read.write(&mut passed);
+        match read.decode() {
+            Ok(text) => {
+                write_string(&mut anew, &text);
+                prop_assert_eq!((done, passed), (Ok(()), anew));
+            }
+            Err(error) => prop_assert_eq!(done, Err(error)),
+        }
+    }
 }
 
 #[test]
@@ -271,6 +292,18 @@ fn names_are_recognised_however_they_are_escaped() {
     assert!(text(r#""\ud83d\ude00""#).is("\u{1f600}"));
     assert!(!text(r#""i\u0064x""#).is("id"));
     assert!(!text(r#""\ud83d""#).is("\u{fffd}"), "a malformed string equals nothing");
+}
+
+#[test]
+fn only_what_must_be_is_escaped() {
+    for at in [0, 1, 31, 32, 33, 64] {
+        let mut out = Vec::new();
+        let text = "x".repeat(at) + "\u{0}\u{8}\t\n\u{b}\u{c}\r\u{1f} \"\\/\u{7f}\u{e9}";
+        write_string(&mut out, &text);
+        let escaped = concat!(r#"\u0000\b\t\n\u000b\f\r\u001f \"\\/"#, "\u{7f}\u{e9}\"");
+        let expected = format!("\"{}{escaped}", "x".repeat(at));
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
 }
 
 #[test]

@@ -2,24 +2,38 @@
 
 use std::borrow::Cow;
 
+use super::write::{write_char, write_plain};
 use super::{Error, ErrorKind, Result};
 
-/// The bytes between two quotes, still escaped, not yet checked.
+/// A string as it stands between its quotes, still escaped, not yet checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Text<'a> {
-    raw: &'a [u8],
+    /// With its quotes.
+    quoted: &'a [u8],
     at: usize,
-    escaped: bool,
+    shape: Shape,
+}
+
+/// What the search for the closing quote saw on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Printable ASCII without escapes: nothing to check.
+    Plain,
+    /// No escapes; the bytes may be anything.
+    Raw,
+    /// At least one backslash.
+    Escaped,
 }
 
 impl<'a> Text<'a> {
-    pub(super) fn new(raw: &'a [u8], at: usize, escaped: bool) -> Self {
-        Text { raw, at, escaped }
+    /// `quoted` is the string with its quotes; `at` the offset of what is between them.
+    pub(super) fn new(quoted: &'a [u8], at: usize, shape: Shape) -> Self {
+        Text { quoted, at, shape }
     }
 
     /// The bytes between the quotes as they stand in the input.
     pub fn raw(&self) -> &'a [u8] {
-        self.raw
+        &self.quoted[1..self.quoted.len() - 1]
     }
 
     /// Offset of the first byte after the opening quote.
@@ -29,43 +43,75 @@ impl<'a> Text<'a> {
 
     /// Whether any escape is in it.
     pub fn escaped(&self) -> bool {
-        self.escaped
+        self.shape == Shape::Escaped
     }
 
     /// Whether this string, unescaped, is `name`. Never fails: a malformed string equals nothing.
     pub fn is(&self, name: &str) -> bool {
-        if self.escaped {
+        if self.escaped() {
             // No escape stands for less than a sixth of its length, so a huge key costs nothing here.
-            self.raw.len() <= name.len() * 6 && self.decode().is_ok_and(|s| s == name)
+            self.raw().len() <= name.len() * 6 && self.decode().is_ok_and(|s| s == name)
         } else {
-            self.raw == name.as_bytes()
+            self.raw() == name.as_bytes()
         }
     }
 
     /// The string, strictly: UTF-8, no raw control characters (RFC 8259 section 7), known escapes,
     /// surrogates in pairs. Borrows when there is nothing to unescape.
     pub fn decode(&self) -> Result<Cow<'a, str>> {
-        // The fold has no early exit, so it runs at memory speed; the place is looked for only if bad.
-        if self.raw.iter().fold(u8::MAX, |least, b| least.min(*b)) < 0x20 {
-            let i = self.raw.iter().position(|b| *b < 0x20).unwrap_or(0);
-            return Err(self.error(ErrorKind::BadString, i));
-        }
-        let text = std::str::from_utf8(self.raw)
-            .map_err(|e| self.error(ErrorKind::Utf8, e.valid_up_to()))?;
-        if !self.escaped {
+        let text = self.checked()?;
+        if !self.escaped() {
             return Ok(Cow::Borrowed(text));
         }
         let mut out = String::with_capacity(text.len());
+        self.pieces(text, |piece| match piece {
+            Piece::Run(run) => out.push_str(run),
+            Piece::Char(c) => out.push(c),
+        })?;
+        Ok(Cow::Owned(out))
+    }
+
+    /// Appends what [`write_string`](super::write_string) makes of the [decoded](Self::decode) string,
+    /// without making that string. An error leaves the part before it in `out`.
+    pub fn write(&self, out: &mut Vec<u8>) -> Result<()> {
+        if self.shape == Shape::Plain {
+            out.extend_from_slice(self.quoted);
+            return Ok(());
+        }
+        let text = self.checked()?;
+        out.push(b'"');
+        // Between escapes nothing needs one: quotes end strings, control characters were refused.
+        self.pieces(text, |piece| match piece {
+            Piece::Run(run) => write_plain(out, run),
+            Piece::Char(c) => write_char(out, c),
+        })?;
+        out.push(b'"');
+        Ok(())
+    }
+
+    /// The raw string, known to be UTF-8 without control characters.
+    fn checked(&self) -> Result<&'a str> {
+        let raw = self.raw();
+        // The fold has no early exit, so it runs at memory speed; the place is looked for only if bad.
+        if self.shape != Shape::Plain && raw.iter().fold(u8::MAX, |least, b| least.min(*b)) < 0x20 {
+            let i = raw.iter().position(|b| *b < 0x20).unwrap_or(0);
+            return Err(self.error(ErrorKind::BadString, i));
+        }
+        std::str::from_utf8(raw).map_err(|e| self.error(ErrorKind::Utf8, e.valid_up_to()))
+    }
+
+    /// Takes the checked string apart, in order.
+    fn pieces(&self, text: &'a str, mut each: impl FnMut(Piece<'a>)) -> Result<()> {
         let mut rest = text;
         while let Some(i) = memchr::memchr(b'\\', rest.as_bytes()) {
-            out.push_str(&rest[..i]);
+            each(Piece::Run(&rest[..i]));
             let at = text.len() - rest.len() + i;
             let (c, used) = unescape(&rest.as_bytes()[i..]).map_err(|kind| self.error(kind, at))?;
-            out.push(c);
+            each(Piece::Char(c));
             rest = &rest[i + used..];
         }
-        out.push_str(rest);
-        Ok(Cow::Owned(out))
+        each(Piece::Run(rest));
+        Ok(())
     }
 
     /// The string for people: malformed escapes and UTF-8 become U+FFFD, raw control characters stay.
@@ -73,7 +119,8 @@ impl<'a> Text<'a> {
     pub fn lossy(&self, max: usize) -> (String, bool) {
         // An escape is at most 6 bytes a character and the worst input byte grows to a 3-byte U+FFFD,
         // so a window of 12 bytes a wanted byte is always enough and keeps huge strings cheap.
-        let window = &self.raw[..self.raw.len().min(max.saturating_mul(12).saturating_add(16))];
+        let raw = self.raw();
+        let window = &raw[..raw.len().min(max.saturating_mul(12).saturating_add(16))];
         let mut out = String::new();
         let mut rest = window;
         while let Some(i) = memchr::memchr(b'\\', rest) {
@@ -92,7 +139,7 @@ impl<'a> Text<'a> {
             }
         }
         out.push_str(&String::from_utf8_lossy(rest));
-        let cut = out.len() > max || window.len() < self.raw.len();
+        let cut = out.len() > max || window.len() < raw.len();
         let mut end = out.len().min(max);
         while !out.is_char_boundary(end) {
             end -= 1;
@@ -104,6 +151,12 @@ impl<'a> Text<'a> {
     fn error(&self, kind: ErrorKind, i: usize) -> Error {
         Error { kind, at: self.at + i }
     }
+}
+
+/// A part of a string: what stands as it is, or one that was escaped.
+enum Piece<'a> {
+    Run(&'a str),
+    Char(char),
 }
 
 /// One escape at the start of `s` (which begins with a backslash): the character and its length.

@@ -4,32 +4,48 @@
 /// U+0000..U+001F, with the short forms where JSON has them and lower-case hex elsewhere.
 pub fn write_string(out: &mut Vec<u8>, s: &str) {
     out.push(b'"');
-    let bytes = s.as_bytes();
-    let mut plain = 0;
-    for (i, b) in bytes.iter().enumerate() {
-        if *b >= 0x20 && *b != b'"' && *b != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&bytes[plain..i]);
-        plain = i + 1;
-        match b {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            0x08 => out.extend_from_slice(b"\\b"),
-            0x09 => out.extend_from_slice(b"\\t"),
-            0x0a => out.extend_from_slice(b"\\n"),
-            0x0c => out.extend_from_slice(b"\\f"),
-            0x0d => out.extend_from_slice(b"\\r"),
-            _ => {
-                const HEX: &[u8; 16] = b"0123456789abcdef";
-                out.extend_from_slice(b"\\u00");
-                out.push(HEX[usize::from(b >> 4)]);
-                out.push(HEX[usize::from(b & 15)]);
-            }
-        }
+    let mut rest = s;
+    while let Some(i) = first_special(rest.as_bytes()) {
+        write_plain(out, &rest[..i]);
+        write_char(out, char::from(rest.as_bytes()[i]));
+        rest = &rest[i + 1..];
     }
-    out.extend_from_slice(&bytes[plain..]);
+    write_plain(out, rest);
     out.push(b'"');
+}
+
+/// Appends what needs no escape.
+pub(super) fn write_plain(out: &mut Vec<u8>, s: &str) {
+    out.extend_from_slice(s.as_bytes());
+}
+
+/// Appends one character of a string.
+pub(super) fn write_char(out: &mut Vec<u8>, c: char) {
+    let short = match c {
+        '"' | '\\' => c as u8,
+        '\u{8}' => b'b',
+        '\t' => b't',
+        '\n' => b'n',
+        '\u{c}' => b'f',
+        '\r' => b'r',
+        '\0'..='\u{1f}' => {
+            const HEX: &[u8; 16] = b"0123456789abcdef";
+            let (high, low) = (c as usize >> 4, c as usize & 15);
+            return out.extend_from_slice(&[b'\\', b'u', b'0', b'0', HEX[high], HEX[low]]);
+        }
+        _ => return write_plain(out, c.encode_utf8(&mut [0; 4])),
+    };
+    out.extend_from_slice(&[b'\\', short]);
+}
+
+/// Where the first byte stands that must be escaped.
+fn first_special(s: &[u8]) -> Option<usize> {
+    /// Looked at as a whole, without an early exit, which is what makes it run at memory speed.
+    const BLOCK: usize = 32;
+    let special = |b: &u8| *b < 0x20 || *b == b'"' || *b == b'\\';
+    let clean = |block: &&[u8]| !block.iter().fold(false, |seen, b| seen | special(b));
+    let from = s.chunks_exact(BLOCK).take_while(clean).count() * BLOCK;
+    s[from..].iter().position(special).map(|i| from + i)
 }
 
 /// [`write_string`] for bytes that may not be UTF-8: what is malformed becomes U+FFFD.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
+use opentelemetry_proto::tonic::trace::v1::span::Link;
 
 use super::{Direction, Id, Info, Message, Meta, SpanRef};
 use crate::json::Text;
@@ -65,6 +65,14 @@ pub(super) struct Place {
     pub(super) state: String,
 }
 
+/// A progress notification, as small as can be: a server may send many while a call is in flight.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Progress {
+    pub(super) at: Nanos,
+    pub(super) value: Option<f64>,
+    pub(super) total: Option<f64>,
+}
+
 /// One request in flight, or one notification that makes a span.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -92,11 +100,12 @@ pub(super) struct Call {
     pub(super) cut: bool,
     pub(super) arguments: Raw,
     pub(super) token: Option<Id>,
-    pub(super) events: Vec<Event>,
+    pub(super) events: Vec<Progress>,
     pub(super) events_dropped: u32,
     /// It was in flight when observation was lost.
     pub(super) doubtful: bool,
-    /// Requests under the same id that came later.
+    /// Requests under the same id that came later. Boxed, because their place in the table is.
+    #[expect(clippy::vec_box, reason = "moved in and out of the table as they are")]
     pub(super) behind: Vec<Box<Call>>,
 }
 

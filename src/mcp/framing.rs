@@ -198,11 +198,13 @@ mod tests {
 
         #[test]
         fn nothing_grows_past_its_bound(
-            chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20_000), 0..8),
+            sizes in prop::collection::vec((0usize..20_000, any::<bool>()), 0..8),
             max in 1usize..5000,
         ) {
             let mut lines = Lines::default();
-            for chunk in chunks {
+            for (size, ends) in sizes {
+                let mut chunk = vec![b'x'; size];
+                chunk.extend(ends.then_some(b'\n'));
                 lines.push(&chunk, max, |line| assert!(line.text.len() <= max));
                 prop_assert!(lines.head.len() <= max && lines.tail.len() <= 2 * TAIL);
             }

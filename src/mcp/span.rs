@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::{Span, Status, status::StatusCode};
 
-use super::call::{Call, Named, Speaker, Subject, is_known, word};
+use super::call::{Call, Named, Progress, Speaker, Subject, is_known, word};
 use super::outcome::caller_fault;
 use super::trace::span_flags;
 use super::{
@@ -64,7 +64,7 @@ impl Frame<'_> {
             start_time_unix_nano: call.start,
             end_time_unix_nano: ending.end.max(call.start),
             attributes,
-            events: call.events,
+            events: call.events.iter().map(event).collect(),
             dropped_events_count: call.events_dropped,
             links: call.link.into_iter().collect(),
             status: Some(Status { code: code as i32, message: String::new() }),
@@ -223,16 +223,15 @@ pub(super) fn resource(settings: &Settings, identity: &Identity, client: &Speake
 }
 
 /// A progress notification as an event of its call.
-pub(super) fn progress(message: &Message<'_>, now: Nanos) -> Event {
-    let mut attributes = Vec::new();
-    let params = &message.params;
-    for (key, value) in
-        [(names::PROGRESS_VALUE, params.progress), (names::PROGRESS_TOTAL, params.total)]
-    {
-        attributes.extend(value.map(|n| attribute(key, Value::DoubleValue(n))));
+fn event(progress: &Progress) -> Event {
+    let parts = [(names::PROGRESS_VALUE, progress.value), (names::PROGRESS_TOTAL, progress.total)];
+    let told = parts.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    Event {
+        time_unix_nano: progress.at,
+        name: names::PROGRESS.to_owned(),
+        attributes: told.map(|(key, value)| attribute(key, Value::DoubleValue(value))).collect(),
+        dropped_attributes_count: 0,
     }
-    let name = names::PROGRESS.to_owned();
-    Event { time_unix_nano: now, name, attributes, dropped_attributes_count: 0 }
 }
 
 /// A link to an earlier span of this session.

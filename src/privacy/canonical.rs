@@ -6,13 +6,11 @@
 //! says; what that changes is told as `lossy`. Depth is a counter, not recursion; the work for a text of
 //! n bytes nested d deep is at most O(n log n + n d), with d limited to 128.
 
-use std::borrow::Cow;
-
 use super::members::Members;
 use super::number;
 use super::pointer::{Active, At, Hit, Paths};
 use super::{Reason, Rejected};
-use crate::json::{self, Kind, MAX_DEPTH, Reader, Text};
+use crate::json::{Kind, MAX_DEPTH, Reader};
 
 /// The longest text that is canonicalised unless somebody says otherwise: 1 MiB, which hashes in
 /// about 10 ms and is what the taps observe of a message.
@@ -43,6 +41,7 @@ pub struct Canonicalizer {
     /// The open containers, the innermost last.
     frames: Vec<Frame>,
     members: Members,
+    selected: Vec<Selected>,
 }
 
 /// An open container.
@@ -52,8 +51,6 @@ struct Frame {
     body: usize,
     /// The pointers that lead into it.
     active: Active,
-    /// The value open in it, if a pointer selects it.
-    selected: Option<Selected>,
 }
 
 enum Container {
@@ -63,9 +60,11 @@ enum Container {
     Object { first: usize, sorted: bool },
 }
 
-/// A value that a pointer selects, and how things stood before it.
+/// An open value that a pointer selects, and how things stood before it.
 struct Selected {
     hit: Hit,
+    /// How many containers it is in.
+    depth: usize,
     value: usize,
     before: usize,
     lossy_before: bool,
@@ -80,7 +79,12 @@ impl Default for Canonicalizer {
 impl Canonicalizer {
     /// For texts of at most `max_bytes`.
     pub fn new(max_bytes: usize) -> Self {
-        Canonicalizer { max_bytes, frames: Vec::new(), members: Members::default() }
+        Canonicalizer {
+            max_bytes,
+            frames: Vec::new(),
+            members: Members::default(),
+            selected: Vec::new(),
+        }
     }
 
     /// Appends the canonical form of `text` to `out`, which is left as it was if the text is rejected.
@@ -102,6 +106,7 @@ impl Canonicalizer {
         }
         self.frames.clear();
         self.members.clear();
+        self.selected.clear();
         let before = out.len();
         let reader = Reader::new(text, MAX_DEPTH);
         let mut pass = Pass { scratch: self, reader, paths, out, field, lossy: false };
@@ -143,7 +148,7 @@ impl Pass<'_, '_> {
     fn value(&mut self, active: Active) -> Result<(), Rejected> {
         let (kind, at) = self.reader.peek()?;
         match kind {
-            Kind::String => drop(string(self.out, self.reader.text()?)?),
+            Kind::String => self.reader.text()?.write(self.out)?,
             Kind::Number => match number::write(self.out, self.reader.number()?) {
                 Some(lossy) => self.lossy |= lossy,
                 None => return Err(Rejected { reason: Reason::NumberRange, at }),
@@ -171,8 +176,7 @@ impl Pass<'_, '_> {
 
     fn open(&mut self, bracket: u8, kind: Container, active: Active) {
         self.out.push(bracket);
-        let frame = Frame { kind, body: self.out.len(), active, selected: None };
-        self.scratch.frames.push(frame);
+        self.scratch.frames.push(Frame { kind, body: self.out.len(), active });
     }
 
     /// Steps to the next item of the innermost array, or out of it.
@@ -207,10 +211,12 @@ impl Pass<'_, '_> {
         let before = self.out.len();
         self.comma();
         let start = self.out.len();
-        let name = string(self.out, key)?;
+        key.write(self.out)?;
         self.out.push(b':');
-        let in_order = self.scratch.members.push(first, &name, start, key.offset())?;
-        let below = self.enter_value(At::Member(&name), before);
+        let unescaped = key.escaped().then(|| key.decode()).transpose()?;
+        let name = unescaped.as_ref().map_or(key.raw(), |name| name.as_bytes());
+        let in_order = self.scratch.members.push(first, name, start, key.offset())?;
+        let below = self.enter_value(At::Member(name), before);
         self.innermost().kind = Container::Object { first, sorted: sorted && in_order };
         Ok(Some(below))
     }
@@ -223,23 +229,25 @@ impl Pass<'_, '_> {
 
     /// What the pointers say about the next value, for whose sake the output grew from `before` on.
     fn enter_value(&mut self, at: At<'_>, before: usize) -> Active {
-        let depth = self.scratch.frames.len() - 1;
         let active = self.innermost().active;
         if active == 0 {
             return 0;
         }
-        let hit = self.paths.hit(active, depth, at);
+        let depth = self.scratch.frames.len();
+        let hit = self.paths.hit(active, depth - 1, at);
         if hit.excluded || hit.field.is_some() {
-            let selected =
-                Selected { hit, before, value: self.out.len(), lossy_before: self.lossy };
-            self.innermost().selected = Some(selected);
+            let (value, lossy_before) = (self.out.len(), self.lossy);
+            self.scratch.selected.push(Selected { hit, depth, value, before, lossy_before });
         }
         hit.below
     }
 
     /// The value that was open in the innermost container, if any, is complete.
     fn leave_value(&mut self) {
-        let Some(selected) = self.innermost().selected.take() else { return };
+        let depth = self.scratch.frames.len();
+        let Some(selected) = self.scratch.selected.pop_if(|value| value.depth == depth) else {
+            return;
+        };
         if let Some(number) = selected.hit.field {
             (self.field)(number, &self.out[selected.value..]);
         }
@@ -252,21 +260,6 @@ impl Pass<'_, '_> {
     fn innermost(&mut self) -> &mut Frame {
         self.scratch.frames.last_mut().expect("called only while a container is open")
     }
-}
-
-/// Writes a string and returns it unescaped.
-fn string<'t>(out: &mut Vec<u8>, text: Text<'t>) -> json::Result<Cow<'t, str>> {
-    let decoded = text.decode()?;
-    if text.escaped() {
-        json::write_string(out, &decoded);
-    } else {
-        // Nothing to unescape means that nothing needs an escape: quotes end strings, and control
-        // characters were refused.
-        out.push(b'"');
-        out.extend_from_slice(text.raw());
-        out.push(b'"');
-    }
-    Ok(decoded)
 }
 
 #[cfg(test)]

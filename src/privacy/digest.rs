@@ -196,10 +196,11 @@ fn own_id(key: &[u8]) -> String {
 
 fn push_hex(out: &mut String, bytes: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        out.push(char::from(HEX[usize::from(byte >> 4)]));
-        out.push(char::from(HEX[usize::from(byte & 15)]));
-    }
+    let mut text = [b'0'; HEX_DIGITS];
+    let pairs = text.as_chunks_mut().0.iter_mut().zip(bytes);
+    pairs.for_each(|(pair, b)| *pair = [HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]);
+    let text = &text[..HEX_DIGITS.min(bytes.len() * 2)];
+    out.push_str(std::str::from_utf8(text).expect("hex digits are ASCII"));
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {

@@ -10,7 +10,7 @@ use super::{Reason, Rejected};
 pub(super) struct Members {
     list: Vec<Member>,
     /// Their keys, unescaped.
-    keys: String,
+    keys: Vec<u8>,
     /// The body of an object while it is put in order.
     body: Vec<u8>,
 }
@@ -38,7 +38,7 @@ impl Members {
     pub(super) fn push(
         &mut self,
         first: usize,
-        key: &str,
+        key: &[u8],
         start: usize,
         at: usize,
     ) -> Result<bool, Rejected> {
@@ -50,7 +50,7 @@ impl Members {
             return Err(Rejected { reason: Reason::DuplicateKey, at });
         }
         let from = self.keys.len();
-        self.keys.push_str(key);
+        self.keys.extend_from_slice(key);
         self.list.push(Member { key: from..self.keys.len(), text: start..start, at });
         Ok(order == Ordering::Less)
     }
@@ -96,12 +96,15 @@ impl Members {
     }
 }
 
-/// The order of two strings by UTF-16 code units, told from their UTF-8. It is that of the bytes, but
+/// The order of two strings, given in UTF-8, by UTF-16 code units. It is that of the bytes, but
 /// for U+E000..U+FFFF (lead bytes EE and EF), which come after the surrogates that all of F0 and up
 /// are made of.
-fn utf16_order(a: &str, b: &str) -> Ordering {
-    let weight = |byte: &u8| if matches!(byte, 0xee | 0xef) { byte + 0x10 } else { *byte };
-    a.as_bytes().iter().map(weight).cmp(b.as_bytes().iter().map(weight))
+fn utf16_order(a: &[u8], b: &[u8]) -> Ordering {
+    let weight = |byte: u8| if matches!(byte, 0xee | 0xef) { byte + 0x10 } else { byte };
+    match a.iter().zip(b).find(|(a, b)| a != b) {
+        Some((a, b)) => weight(*a).cmp(&weight(*b)),
+        None => a.len().cmp(&b.len()),
+    }
 }
 
 #[cfg(test)]
@@ -112,7 +115,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_order_is_that_of_utf_16(a: String, b: String) {
-            prop_assert_eq!(utf16_order(&a, &b), a.encode_utf16().cmp(b.encode_utf16()));
+            prop_assert_eq!(utf16_order(a.as_bytes(), b.as_bytes()), a.encode_utf16().cmp(b.encode_utf16()));
         }
 
         #[test]
@@ -120,7 +123,7 @@ mod tests {
             a in "[a\u{d7ff}\u{e000}\u{ffff}\u{10000}\u{10ffff}]{0,3}",
             b in "[a\u{d7ff}\u{e000}\u{ffff}\u{10000}\u{10ffff}]{0,3}",
         ) {
-            prop_assert_eq!(utf16_order(&a, &b), a.encode_utf16().cmp(b.encode_utf16()));
+            prop_assert_eq!(utf16_order(a.as_bytes(), b.as_bytes()), a.encode_utf16().cmp(b.encode_utf16()));
         }
     }
 }

@@ -2,16 +2,14 @@
 //!
 //! What a double cannot hold is rounded, as the RFC asks, and told: 64-bit ids beyond 2^53 collide.
 
-/// Integers of this many digits are below 2^53, so a double holds them exactly and prints them as they
-/// stand: nearly every number in real arguments takes this way.
+/// A double keeps this many decimal digits whatever they are (DBL_DIG), so a number that has no more
+/// prints as it stands if it is spelled as ECMAScript would: nearly all real arguments are.
 const EXACT_DIGITS: usize = 15;
 
 /// Appends `token`, a number by JSON's grammar. Tells whether its decimal value changed on the way;
 /// `None` if it is beyond what a double can hold.
 pub(super) fn write(out: &mut Vec<u8>, token: &str) -> Option<bool> {
-    let digits = token.strip_prefix('-').unwrap_or(token);
-    let integer = digits.len() <= EXACT_DIGITS && digits.bytes().all(|b| b.is_ascii_digit());
-    if integer && token != "-0" {
+    if is_canonical(token) {
         out.extend_from_slice(token.as_bytes());
         return Some(false);
     }
@@ -20,6 +18,23 @@ pub(super) fn write(out: &mut Vec<u8>, token: &str) -> Option<bool> {
     let text = buffer.format_finite(value);
     out.extend_from_slice(text.as_bytes());
     Some(text != token && Decimal::of(token) != Decimal::of(text))
+}
+
+/// Whether a token is its own canonical form, told from its spelling; `false` says nothing.
+fn is_canonical(token: &str) -> bool {
+    let digits = token.strip_prefix('-').unwrap_or(token).as_bytes();
+    // A dot is counted as a digit: the limit is only lower for it.
+    if digits.len() > EXACT_DIGITS || !digits.iter().all(|b| matches!(b, b'0'..=b'9' | b'.')) {
+        return false;
+    }
+    match digits {
+        [b'0'] => token == "0",
+        // Below 1e-6 the exponent form begins.
+        [b'0', b'.', fraction @ ..] => {
+            fraction.last() != Some(&b'0') && !fraction.starts_with(b"000000")
+        }
+        _ => !digits.contains(&b'.') || digits.last() != Some(&b'0'),
+    }
 }
 
 /// A number token as `0.d1 d2 d3 .. * 10^point`, without leading or trailing zeros. So two documents
@@ -171,6 +186,16 @@ mod tests {
             let (text, _) = canonical(&format!("{value:?}")).unwrap();
             prop_assert_eq!(text.parse::<f64>().unwrap(), value);
             prop_assert_eq!(canonical(&text), Some((text, false)), "idempotent and then lossless");
+        }
+
+        #[test]
+        fn numbers_taken_as_they_stand_are_canonical(token in "-?(0|[1-9][0-9]{0,7})(\\.0{0,7}[0-9]{1,7})?") {
+            let value: f64 = token.parse().unwrap();
+            let mut buffer = ryu_js::Buffer::new();
+            let expected = buffer.format_finite(value);
+            let lossy = Decimal::of(&token) != Decimal::of(expected);
+            prop_assert_eq!(canonical(&token), Some((expected.to_owned(), lossy)));
+            prop_assert!(!is_canonical(&token) || token == expected);
         }
 
         #[test]

@@ -76,7 +76,7 @@ impl Step {
 
     fn matches(&self, at: At<'_>) -> bool {
         match at {
-            At::Member(name) => self.name == name,
+            At::Member(name) => self.name.as_bytes() == name,
             At::Item(index) => self.wild() || self.index == Some(index),
         }
     }
@@ -85,7 +85,7 @@ impl Step {
 /// Where a value stands in its container.
 #[derive(Clone, Copy)]
 pub(super) enum At<'a> {
-    Member(&'a str),
+    Member(&'a [u8]),
     Item(usize),
 }
 
@@ -174,10 +174,10 @@ mod tests {
     #[test]
     fn a_star_is_every_item_but_only_one_member() {
         let star = Step::parse("*").unwrap();
-        assert!(star.matches(At::Item(7)) && star.matches(At::Member("*")));
-        assert!(!star.matches(At::Member("a")));
+        assert!(star.matches(At::Item(7)) && star.matches(At::Member(b"*")));
+        assert!(!star.matches(At::Member(b"a")));
         let index = Step::parse("1").unwrap();
-        assert!(index.matches(At::Item(1)) && index.matches(At::Member("1")));
+        assert!(index.matches(At::Item(1)) && index.matches(At::Member(b"1")));
         assert!(!Step::parse("01").unwrap().matches(At::Item(1)), "RFC 6901: no leading zeros");
     }
 

@@ -177,15 +177,34 @@ impl Delivery {
         if batch.max_size != 0 && batch.max_size < batch.min_size {
             report.error("sending_queue.batch.max_size", "must be 0 or at least min_size");
         }
-        if self.queue.sizer == batch.sizer() && batch.min_size > self.queue.queue_size {
+        if self.queue.sizer == batch.sizer(self.queue.sizer)
+            && batch.min_size > self.queue.queue_size
+        {
             report.error("sending_queue.batch.min_size", "is more than queue_size: never reached");
         }
     }
 }
 
 impl BatchSettings {
-    /// The sizer in force.
-    pub fn sizer(&self) -> Sizer {
-        self.sizer.unwrap_or(Sizer::Items)
+    /// The sizer in force behind a queue with this one.
+    pub fn sizer(&self, queue: Sizer) -> Sizer {
+        match queue {
+            Sizer::Requests => self.sizer.unwrap_or(Sizer::Items),
+            _ => self.sizer.unwrap_or(queue),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_counts_as_its_queue_does_unless_that_counts_requests() {
+        let batch = BatchSettings::default();
+        assert_eq!(batch.sizer(Sizer::Requests), Sizer::Items);
+        assert_eq!(batch.sizer(Sizer::Bytes), Sizer::Bytes);
+        let batch = BatchSettings { sizer: Some(Sizer::Items), ..batch };
+        assert_eq!(batch.sizer(Sizer::Bytes), Sizer::Items);
     }
 }

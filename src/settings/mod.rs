@@ -18,7 +18,7 @@ mod yaml;
 pub use client::{Compression, Endpoint, Headers, Keepalive, Unsupported};
 pub use delivery::{BatchSettings, Delivery, OnFull, QueueSettings, RetrySettings, Sizer};
 pub use duration::Duration;
-pub use names::{nearest_name, quoted_list, sounds_secret};
+pub use names::{did_you_mean, nearest_name, quoted_list, sounds_secret};
 pub use problems::{Place, Problem, Problems, Report, Severity};
 pub use secret::Secret;
 pub use tls::{ClientTls, TlsError, TlsMaterial};

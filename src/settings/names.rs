@@ -33,11 +33,19 @@ pub fn nearest_name<'a>(
     let limit = (written.chars().count() / LETTERS_A_MISTAKE).max(1);
     known
         .into_iter()
-        .filter(|name| name.len() <= LONGEST)
+        .filter(|name| !name.is_empty() && name.len() <= LONGEST)
         .map(|name| (distance(&written, name), name))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
+}
+
+/// The proposal as messages have it, with a space before it; empty if no name is near.
+pub fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    match nearest_name(written, known) {
+        Some(name) => format!(" did you mean `{name}`?"),
+        None => String::new(),
+    }
 }
 
 /// Edits that turn `a` into `b`: letters put in, left out or replaced, neighbours swapped (the
@@ -61,9 +69,10 @@ fn distance(a: &str, b: &str) -> usize {
     above[b.len()]
 }
 
-/// Names as a sentence has them: `` `a`, `b` ``.
+/// Names as a sentence has them: `` `a`, `b` ``. An empty one is accepted in silence.
 pub fn quoted_list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    let names = names.into_iter().filter(|name| !name.is_empty());
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
     names.join(", ")
 }
 

@@ -5,9 +5,9 @@ use std::fmt;
 use serde::Deserialize;
 
 /// A header value, a key, a password. There is no `Display`, and `Debug` keeps silent: whoever needs
-/// the text has to [`expose`](Secret::expose) it, which is easy to find.
+/// the text has to [`expose`](Secret::expose) it, which is easy to find. A newtype for serde too (not
+/// `transparent`): the reader of settings knows it by its name, quotes no value and takes none empty.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {

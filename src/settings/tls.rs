@@ -107,7 +107,7 @@ impl ClientTls {
             report.warn("tls.insecure_skip_verify", "any server will be believed");
         }
         if let Err(TlsError { field, why }) = self.load(&base(report)) {
-            report.error(&format!("tls.{field}"), why);
+            report.unready(&format!("tls.{field}"), why);
         }
     }
 

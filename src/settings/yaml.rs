@@ -24,7 +24,7 @@ pub struct Budget {
 impl Default for Budget {
     /// Far above any configuration that people write, far below what would hurt.
     fn default() -> Self {
-        Budget { nodes: 100_000, bytes: 8 << 20 }
+        Budget { nodes: 30_000, bytes: 8 << 20 }
     }
 }
 
@@ -343,14 +343,15 @@ fn explain(error: &ScanError, text: &str) -> String {
         ErrorKind::UnknownAnchor => "this alias has no anchor above it".into(),
         ErrorKind::SimpleKeyExpected => "a `:` is missing after this key".into(),
         ErrorKind::MappingValueNotAllowed => {
-            "a second `:` in one entry: quote the text, or begin a new line with the same indentation \
-             as the key above"
+            "this `:` cannot stand here: put quotes around a text that holds `: `, and look at the `:` \
+             and the indentation of the line above"
                 .into()
         }
-        ErrorKind::ExpectedFlowMappingSeparator | ErrorKind::ExpectedFlowSequenceSeparator
-            if line.contains("${") =>
-        {
-            "inside `{ }` and `[ ]` a reference needs quotes: \"${env:NAME}\"".into()
+        ErrorKind::ExpectedFlowMappingSeparator | ErrorKind::ExpectedFlowSequenceSeparator => {
+            match line.contains("${") {
+                true => "inside `{ }` and `[ ]` a reference needs quotes: \"${env:NAME}\"".into(),
+                false => "expected a `,` or the end of the `{ }` or `[ ]` that is open".into(),
+            }
         }
         ErrorKind::UnexpectedCharacter { character } => {
             format!("a text that begins with `{character}` needs quotes")

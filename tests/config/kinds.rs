@@ -7,7 +7,7 @@ use mcpcol::pipeline::{
     Build, Exporter, ExporterConfig, ExporterKind, Processor, ProcessorConfig, ProcessorKind,
     Receiver, ReceiverConfig, ReceiverKind,
 };
-use mcpcol::settings::{Delivery, Duration, QueueSettings, Report, RetrySettings};
+use mcpcol::settings::{Delivery, Duration, QueueSettings, Report, RetrySettings, Secret};
 use mcpcol::telemetry::Signal;
 use serde::Deserialize;
 
@@ -31,9 +31,6 @@ pub(crate) const REGISTRIES: Registries = Registries {
 };
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
-pub(crate) struct Secret(String);
-
-#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Debug {
     pub(crate) wait: Duration,
@@ -51,10 +48,10 @@ impl Debug {
         if self.name.as_deref() == Some("") {
             report.error("name", "must not be empty");
         }
-        for file in &self.file {
-            if !report.base().join(file).exists() {
-                report.unready("file", format!("`{file}` is not there"));
-            }
+        if let Some(file) = &self.file
+            && !report.base().join(file).exists()
+        {
+            report.unready("file", format!("`{file}` is not there"));
         }
     }
 }

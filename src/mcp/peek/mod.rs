@@ -161,19 +161,33 @@ impl<'a> Message<'a> {
     fn read_tail(&mut self, tail: &'a [u8]) {
         let open = self.open;
         let Some(mut back) = tail::Back::new(tail) else { return };
-        while let Some((key, value)) = back.member() {
-            each_member(key, value, |key, reader| self.member(key, value, reader));
-        }
-        if !matches!(open, Open::Params | Open::Result) {
-            return;
-        }
-        let Some(mut back) = back.into_last() else { return };
-        while let Some((key, value)) = back.member() {
+        let inner = loop {
+            match back.member() {
+                Some((key, value)) if open.is(key) => break tail::Back::new(value),
+                Some((key, value)) => {
+                    each_member(key, value, |key, reader| self.member(key, value, reader));
+                }
+                None => break back.into_last(),
+            }
+        };
+        let Some(mut inner) = inner else { return };
+        while let Some((key, value)) = inner.member() {
             each_member(key, value, |key, reader| match (open, &mut self.result) {
                 (Open::Params, _) => self.params.member(key, value, reader),
-                (_, Some(answer)) => answer.member(key, reader),
+                (Open::Result, Some(answer)) => answer.member(key, reader),
                 _ => Ok(()),
             });
+        }
+    }
+}
+
+impl Open {
+    /// Whether it is the member of this key, a JSON string.
+    fn is(self, key: &[u8]) -> bool {
+        match self {
+            Open::Params => key == b"\"params\"",
+            Open::Result => key == b"\"result\"",
+            Open::Nothing | Open::Other => false,
         }
     }
 }

@@ -44,7 +44,7 @@ impl Session {
     /// The direction ended: what is left without a newline is its last line.
     pub fn eof(&mut self, direction: Direction, now: Nanos) {
         self.flush(direction, now);
-        self.client_left |= direction == Direction::ClientToServer;
+        self.left_first.get_or_insert(direction);
     }
 
     /// One JSON-RPC message, or a batch of them, where the transport does the framing.

@@ -55,7 +55,8 @@ pub struct Session {
     /// waits for the same person and must not time out.
     people: Ways<Nanos>,
     number: u64,
-    client_left: bool,
+    /// The direction that ended first.
+    left_first: Option<Direction>,
 
     /// The client of the handshake and the version that was negotiated.
     client: Arc<Speaker>,
@@ -91,7 +92,7 @@ impl Session {
             ended: Ways([Recent::new(REMEMBERED), Recent::new(REMEMBERED)]),
             people: Ways::default(),
             number: 0,
-            client_left: false,
+            left_first: None,
             client: Arc::default(),
             speaker: Arc::default(),
             server: Named::default(),
@@ -163,16 +164,17 @@ impl Session {
 
     /// The server is gone: nothing in flight will be answered any more.
     ///
-    /// A request of the client's ends as `server_gone`, unless the client had left before (its
-    /// direction [ended](Self::eof)): then nobody wanted the answer, and it ends as `cancelled`, as do
-    /// the server's own requests and subscriptions.
+    /// A request of the client's ends as `server_gone`, unless the client had left first (its
+    /// direction [ended](Self::eof) before the server's): then nobody wanted the answer, and it ends
+    /// as `cancelled`, as do subscriptions and the server's own requests.
     pub fn end(&mut self, now: Nanos) {
+        Direction::BOTH.into_iter().for_each(|direction| self.flush(direction, now));
+        let nobody_asks = self.left_first == Some(Direction::ClientToServer);
         for direction in Direction::BOTH {
-            self.flush(direction, now);
-            let left = self.client_left || direction == Direction::ServerToClient;
+            let nobody_asks = nobody_asks || direction == Direction::ServerToClient;
             while self.flights[direction].len() > 0 {
                 for (_, call) in self.flights[direction].drain(|_| true) {
-                    let cancelled = left || call.method == "subscriptions/listen";
+                    let cancelled = nobody_asks || call.method == "subscriptions/listen";
                     let gone = if cancelled { Outcome::Cancelled } else { Outcome::ServerGone };
                     self.end_unanswered(call, gone, now);
                 }

@@ -5,8 +5,8 @@ use std::hash::BuildHasher;
 use super::intake::Observed;
 use super::*;
 use crate::json::Text;
-use crate::mcp::call::{Place, method, word};
-use crate::mcp::span::{link, progress};
+use crate::mcp::call::{Place, Progress, method, word};
+use crate::mcp::span::link;
 use crate::mcp::{Meta, Notifications, Params, TraceContext, Traces};
 
 /// Progress events one span carries at most: enough to see the pace of a call.
@@ -14,9 +14,9 @@ const MAX_EVENTS: usize = 32;
 
 impl Session {
     pub(super) fn request(&mut self, message: &Message<'_>, seen: Observed) {
+        let Some(id) = Id::read(&message.id, &self.keys) else { return };
         self.counts.requests += 1;
         self.counts.received += 1;
-        let Some(id) = Id::read(&message.id, &self.keys) else { return };
         let direction = seen.direction;
         // What a gap left behind must not take the answer to this one.
         while let Some(stale) = self.flights[direction].take_doubtful(&id) {
@@ -37,15 +37,11 @@ impl Session {
 
     pub(super) fn notification(&mut self, message: &Message<'_>, seen: Observed) {
         self.counts.notifications += 1;
-        let name = message.method.as_ref().map(method).unwrap_or_default();
-        let told = match &*name {
-            "notifications/cancelled" => {
-                self.cancel(message, seen);
-                false
-            }
-            "notifications/progress" => self.progress(message, seen),
-            _ => false,
-        };
+        let is = |name| message.method.is_some_and(|method| method.is(name));
+        if is("notifications/cancelled") {
+            self.cancel(message, seen);
+        }
+        let told = is("notifications/progress") && self.progress(message, seen);
         if self.settings.notifications == Notifications::Span && !told {
             self.counts.received += 1;
             let call = self.call(message, None, seen);
@@ -64,7 +60,8 @@ impl Session {
         };
         call.alive = seen.now;
         if call.events.len() < MAX_EVENTS {
-            call.events.push(progress(message, seen.now));
+            let (value, total) = (message.params.progress, message.params.total);
+            call.events.push(Progress { at: seen.now, value, total });
         } else {
             call.events_dropped = call.events_dropped.saturating_add(1);
             self.counts.events_dropped += 1;

@@ -1,1 +1,159 @@
+//! Every rule of the session, by plain calls: what goes in by direction, what spans come out.
 
+use std::collections::BTreeMap;
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+
+use super::*;
+use crate::mcp::{Notifications, Perspective, ServiceName, TraceContext, Traces, Transport};
+
+use Direction::{ClientToServer as C, ServerToClient as S};
+
+const SECOND: Nanos = 1_000_000_000;
+const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
+
+/// A session under test, and a clock that steps one second a message.
+struct Tap {
+    session: Session,
+    now: Nanos,
+}
+
+/// A finished span, taken apart.
+struct Done {
+    span: Span,
+    seen: Seen,
+    attributes: BTreeMap<String, String>,
+}
+
+impl Done {
+    fn get(&self, key: &str) -> &str {
+        self.attributes.get(key).map_or("", |v| v)
+    }
+
+    fn outcome(&self) -> &str {
+        self.get(names::OUTCOME)
+    }
+
+    fn is_error(&self) -> bool {
+        let status = self.span.status.as_ref().unwrap();
+        assert_eq!(status.message, "");
+        assert_eq!(status.code == 2, !self.get(names::ERROR_TYPE).is_empty());
+        status.code == 2
+    }
+}
+
+impl Tap {
+    fn new() -> Tap {
+        Tap::with(Settings::default())
+    }
+
+    fn with(settings: Settings) -> Tap {
+        let identity = Identity {
+            server: "files".to_owned(),
+            session: "s-1".to_owned(),
+            ..Identity::default()
+        };
+        let session = Session::new(Arc::new(settings), identity, [1; 32]);
+        Tap { session, now: 1_000 * SECOND }
+    }
+
+    fn say(&mut self, direction: Direction, line: &str) {
+        self.now += SECOND;
+        self.session.bytes(direction, line.as_bytes(), self.now);
+        self.session.bytes(direction, b"\n", self.now);
+        assert!(self.session.counts().balanced(), "{:?}", self.session.counts());
+    }
+
+    /// The client says.
+    fn c(&mut self, line: &str) -> &mut Self {
+        self.say(C, line);
+        self
+    }
+
+    /// The server says.
+    fn s(&mut self, line: &str) -> &mut Self {
+        self.say(S, line);
+        self
+    }
+
+    fn call(&mut self, id: u32) -> &mut Self {
+        self.c(&format!(r#"{{"id":{id},"method":"tools/call","params":{{"name":"t"}}}}"#))
+    }
+
+    fn ok(&mut self, id: u32) -> &mut Self {
+        self.s(&format!(r#"{{"id":{id},"result":{{}}}}"#))
+    }
+
+    fn cancel(&mut self, id: u32) -> &mut Self {
+        self.c(&format!(r#"{{"method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#))
+    }
+
+    fn gap(&mut self, direction: Direction) -> &mut Self {
+        self.session.gap(direction, 100, 1, self.now);
+        self
+    }
+
+    /// Lets time pass.
+    fn wait(&mut self, seconds: u64) -> &mut Self {
+        self.now += seconds * SECOND;
+        self.session.tick(self.now);
+        self
+    }
+
+    fn end(&mut self) -> &mut Self {
+        self.session.end(self.now);
+        self
+    }
+
+    fn counts(&self) -> Counts {
+        self.session.counts()
+    }
+
+    fn spans(&mut self) -> Vec<Done> {
+        assert!(self.counts().balanced(), "{:?}", self.counts());
+        let Some((telemetry, content)) = self.session.take() else { return Vec::new() };
+        let Model::Traces(all) = telemetry.model() else { panic!("a session makes spans") };
+        let spans = all.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
+        spans
+            .map(|span| Done {
+                attributes: span.attributes.iter().map(|a| (a.key.clone(), text(a))).collect(),
+                seen: content.of(&span.span_id).cloned().unwrap_or_default(),
+                span: span.clone(),
+            })
+            .collect()
+    }
+
+    fn only(&mut self) -> Done {
+        let mut spans = self.spans();
+        assert_eq!(spans.len(), 1);
+        spans.remove(0)
+    }
+
+    fn outcomes(&mut self) -> Vec<(String, String)> {
+        let text =
+            |done: &Done| (done.get(names::REQUEST_ID).to_owned(), done.outcome().to_owned());
+        self.spans().iter().map(text).collect()
+    }
+
+    fn names(&mut self) -> Vec<String> {
+        self.spans().into_iter().map(|done| done.span.name).collect()
+    }
+}
+
+fn text(attribute: &opentelemetry_proto::tonic::common::v1::KeyValue) -> String {
+    match attribute.value.as_ref().unwrap().value.as_ref().unwrap() {
+        Value::StringValue(s) => s.clone(),
+        Value::IntValue(n) => n.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+    list.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
+}
+
+mod doubt;
+mod endings;
+mod pairing;
+mod shape;

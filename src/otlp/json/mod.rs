@@ -5,9 +5,53 @@
 //! enums numbers, keys lowerCamelCase. Members that hold their default are left out; a oneof keeps its
 //! chosen member. Written straight into bytes, with no tree and no serde between.
 
+mod members;
 mod object;
+mod read;
 #[cfg(test)]
 mod tests;
 mod write;
 
+pub use read::{read_logs, read_metrics, read_traces};
 pub use write::{write_logs, write_metrics, write_traces};
+
+use crate::json;
+
+/// Why a document cannot be read, and the byte offset where that was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why} at byte {at}")]
+pub struct Error {
+    /// What is wrong.
+    pub why: Why,
+    /// Offset into the document, in bytes.
+    pub at: usize,
+}
+
+/// The ways a document can fail to be OTLP/JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    /// Not JSON, or another kind of value than the member has.
+    #[error("{0}")]
+    Json(json::ErrorKind),
+    /// Not a whole number within the member's range.
+    #[error("not an integer of this size")]
+    Integer,
+    /// Not a number.
+    #[error("not a number")]
+    Double,
+    /// An id that is not hexadecimal.
+    #[error("not hexadecimal")]
+    Hex,
+    /// Bytes that are not base64.
+    #[error("not base64")]
+    Base64,
+    /// An enum value that nobody defined.
+    #[error("unknown enum value")]
+    Enum,
+}
+
+impl From<json::Error> for Error {
+    fn from(e: json::Error) -> Self {
+        Error { why: Why::Json(e.kind), at: e.at }
+    }
+}

@@ -2,6 +2,7 @@
 //! `opentelemetry-proto`, which is on in tests only. What it cannot read (doubles that are no numbers)
 //! is checked as text.
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{
     AnyValue, ArrayValue, KeyValue, KeyValueList, any_value::Value,
 };
@@ -11,9 +12,10 @@ use opentelemetry_proto::tonic::trace::v1::{
     ResourceSpans, ScopeSpans, Span, Status, TracesData, span::SpanKind,
 };
 use proptest::prelude::*;
+use prost::Message;
 
 use super::*;
-use crate::otlp::arbitrary;
+use crate::otlp::{arbitrary, wire};
 
 fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
     let mut out = Vec::new();
@@ -28,7 +30,8 @@ proptest! {
         // Without any resource, all members are defaults and the document is empty.
         prop_assume!(!request.resource_spans.is_empty());
         let read: TracesData = serde_json::from_str(&text).expect(&text);
-        prop_assert_eq!(read.resource_spans, request.resource_spans);
+        prop_assert_eq!(read.resource_spans, &request.resource_spans[..]);
+        prop_assert_eq!(read_traces(text.as_bytes()).unwrap(), request.resource_spans);
         prop_assert!(!text.contains('\n'));
     }
 
@@ -37,7 +40,8 @@ proptest! {
         let text = written(|out| write_metrics(out, &request.resource_metrics));
         prop_assume!(!request.resource_metrics.is_empty());
         let read: MetricsData = serde_json::from_str(&text).expect(&text);
-        prop_assert_eq!(read.resource_metrics, request.resource_metrics);
+        prop_assert_eq!(read.resource_metrics, &request.resource_metrics[..]);
+        prop_assert_eq!(read_metrics(text.as_bytes()).unwrap(), request.resource_metrics);
     }
 
     #[test]
@@ -45,7 +49,33 @@ proptest! {
         let text = written(|out| write_logs(out, &request.resource_logs));
         prop_assume!(!request.resource_logs.is_empty());
         let read: LogsData = serde_json::from_str(&text).expect(&text);
-        prop_assert_eq!(read.resource_logs, request.resource_logs);
+        prop_assert_eq!(read.resource_logs, &request.resource_logs[..]);
+        prop_assert_eq!(read_logs(text.as_bytes()).unwrap(), request.resource_logs);
+    }
+
+    /// What another implementation writes: every default, in its own order.
+    #[test]
+    fn what_serde_writes_is_read(request in arbitrary::traces()) {
+        let text = serde_json::to_vec(&request).unwrap();
+        prop_assert_eq!(read_traces(&text).unwrap(), request.resource_spans);
+    }
+
+    /// Reading never panics, and what it takes is within protobuf's bounds.
+    #[test]
+    fn a_damaged_document_is_refused_or_can_be_encoded(
+        request in arbitrary::traces(),
+        hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut text = Vec::new();
+        write_traces(&mut text, &request.resource_spans);
+        for (at, with) in hits {
+            let at = at.index(text.len());
+            text[at] = with;
+        }
+        if let Ok(resource_spans) = read_traces(&text) {
+            let wire = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
+            prop_assert!(wire::check(wire::Request::Traces, wire.into()).is_ok());
+        }
     }
 }
 
@@ -106,4 +136,87 @@ fn values_keep_their_kind_even_when_they_are_empty() {
 #[test]
 fn nothing_is_an_empty_document() {
     assert_eq!(written(|out| write_traces(out, &[])), "{}");
+}
+
+fn read_span(span: &str) -> Result<Span, Error> {
+    let text = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{span}]}}]}}]}}"#);
+    read_traces(text.as_bytes()).map(|mut all| all[0].scope_spans[0].spans.remove(0))
+}
+
+#[test]
+fn what_receivers_must_forgive_is_forgiven() {
+    let expected = Span {
+        trace_id: vec![0xab; 16],
+        name: "n".into(),
+        kind: 3,
+        start_time_unix_nano: 5,
+        end_time_unix_nano: 7000,
+        dropped_events_count: 3,
+        status: Some(Status { message: String::new(), code: 2 }),
+        ..Span::default()
+    };
+    for span in [
+        r#"{"traceId":"ABABABABABABABABABABABABABABABAB","name":"n","kind":3,
+            "startTimeUnixNano":5,"endTimeUnixNano":"7000","droppedEventsCount":"3",
+            "status":{"code":2}}"#,
+        r#"{"trace_id":"abababababababababababababababab","name":"n","kind":"SPAN_KIND_CLIENT",
+            "start_time_unix_nano":"5","end_time_unix_nano":7e3,"dropped_events_count":3.0,
+            "status":{"code":"STATUS_CODE_ERROR","later":{"deep":[1]}},"spanId":null,
+            "attributes":null,"invented":[{}]}"#,
+    ] {
+        assert_eq!(read_span(span).unwrap(), expected, "{span}");
+    }
+}
+
+#[test]
+fn values_that_serde_loses_are_read() {
+    let value = |text: &str| {
+        let span = format!(r#"{{"attributes":[{{"key":"k","value":{text}}}]}}"#);
+        read_span(&span).unwrap().attributes.remove(0).value.unwrap().value
+    };
+    assert!(matches!(value(r#"{"doubleValue":"NaN"}"#), Some(Value::DoubleValue(v)) if v.is_nan()));
+    for (text, expected) in [
+        (r#"{"doubleValue":"-Infinity"}"#, Some(Value::DoubleValue(f64::NEG_INFINITY))),
+        (r#"{"arrayValue":{}}"#, Some(Value::ArrayValue(ArrayValue::default()))),
+        (r#"{"kvlistValue":{}}"#, Some(Value::KvlistValue(KeyValueList::default()))),
+        (r#"{"bytesValue":"-_8"}"#, Some(Value::BytesValue(vec![0xfb, 0xff]))),
+        (r#"{"stringValue":null}"#, None),
+        ("{}", None),
+    ] {
+        assert_eq!(value(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_at_its_place() {
+    for (span, why) in [
+        (r#"{"traceId":"abc"}"#, Why::Hex),
+        (r#"{"traceId":"zz"}"#, Why::Hex),
+        (r#"{"startTimeUnixNano":-1}"#, Why::Integer),
+        (r#"{"startTimeUnixNano":"1.5"}"#, Why::Integer),
+        (r#"{"startTimeUnixNano":18446744073709551616}"#, Why::Integer),
+        (r#"{"kind":"CLIENT"}"#, Why::Enum),
+        (r#"{"attributes":[{"value":{"bytesValue":"*"}}]}"#, Why::Base64),
+        (r#"{"attributes":[{"value":{"doubleValue":"inf"}}]}"#, Why::Double),
+        (r#"{"name":7}"#, Why::Json(crate::json::ErrorKind::WrongKind)),
+        (r#"[]"#, Why::Json(crate::json::ErrorKind::WrongKind)),
+    ] {
+        assert_eq!(read_span(span).unwrap_err().why, why, "{span}");
+    }
+    assert_eq!(
+        read_traces(b"{\"resourceSpans\":[{]}").unwrap_err().to_string(),
+        "unexpected byte at byte 19"
+    );
+    assert!(read_traces(b"{} {}").is_err());
+}
+
+#[test]
+fn nesting_is_bounded() {
+    let deep = |n: usize| {
+        let open = r#"{"arrayValue":{"values":["#.repeat(n);
+        let span = format!(r#"{{"attributes":[{{"value":{open}{{}}{}}}]}}"#, "]}}".repeat(n));
+        read_span(&span).map_err(|e| e.why)
+    };
+    assert!(deep(30).is_ok());
+    assert_eq!(deep(60), Err(Why::Json(crate::json::ErrorKind::Depth)));
 }

@@ -145,6 +145,60 @@ proptest! {
     }
 }
 
+/// Every field number with every wire type in every message: the schema is the decoder's, no field
+/// missing and none of another kind.
+#[test]
+fn the_schema_is_that_of_the_decoder() {
+    let mut probes = 0;
+    for (request, root) in [
+        (Request::Traces, &schema::TRACES),
+        (Request::Metrics, &schema::METRICS),
+        (Request::Logs, &schema::LOGS),
+    ] {
+        probe(request, root, &mut Vec::new(), &mut probes);
+    }
+    assert!(probes > 10_000, "{probes}");
+}
+
+/// Probes the message at the end of a path of field numbers, and those below it.
+fn probe(request: Request, message: &Schema, path: &mut Vec<u8>, probes: &mut usize) {
+    // As far down as a value in a list in an attribute of an exemplar of a data point.
+    const DEEPEST: usize = 9;
+    let values: [&[u8]; 5] = [&[0], &[0, 0, 0, 0], &[0; 8], &[1, 0xff], &[2, 0x08, 0x00]];
+    for number in 1..=17u8 {
+        for wire in 0..=5 {
+            for value in values {
+                let mut bytes = Vec::new();
+                prost::encoding::encode_varint(u64::from(number) << 3 | wire, &mut bytes);
+                bytes.extend_from_slice(value);
+                for outer in path.iter().rev() {
+                    bytes = [&[outer << 3 | 2, bytes.len() as u8], bytes.as_slice()].concat();
+                }
+                agree(request, bytes).unwrap();
+                *probes += 1;
+            }
+        }
+        if path.len() < DEEPEST
+            && let Kind::Message(inner) | Kind::Item(inner) | Kind::Data(inner) =
+                message.field(u32::from(number))
+        {
+            path.push(number);
+            probe(request, inner, path, probes);
+            path.pop();
+        }
+    }
+}
+
+#[test]
+fn a_varint_has_64_bits_and_no_more() {
+    for (last, whole) in [(0x01, true), (0x02, false), (0x03, false), (0x81, false)] {
+        // Field 99, which nobody knows, as a varint of ten bytes.
+        let bytes = [[0x98, 0x06].as_slice(), &[0xff; 9], &[last]].concat();
+        assert_eq!(decoded(Request::Traces, &bytes).is_some(), whole);
+        assert_eq!(check(Request::Traces, bytes.into()).is_ok(), whole, "{last:#x}");
+    }
+}
+
 fn nested(levels: usize) -> Vec<u8> {
     let mut value = AnyValue { value: Some(Value::BoolValue(true)) };
     for _ in 0..levels {

@@ -175,8 +175,9 @@ impl Lane {
     }
 
     fn cut(&self, whole: Telemetry) -> Vec<Telemetry> {
-        let Some(batch) = &self.settings.queue.batch else { return vec![whole] };
-        let items = match batch.sizer() {
+        let queue = &self.settings.queue;
+        let Some(batch) = &queue.batch else { return vec![whole] };
+        let items = match batch.sizer(queue.sizer) {
             _ if batch.max_size == 0 => return vec![whole],
             Sizer::Bytes => {
                 // Items of one batch are of a size: cut by their average.

@@ -128,7 +128,7 @@ impl Queue {
 
     /// Adds neighbours of the same signal until the batch is big enough or has waited long enough.
     async fn gather(&self, batch: &BatchSettings, taken: &mut Taken) {
-        let by = batch.sizer();
+        let by = batch.sizer(self.settings.sizer);
         let signal = taken.items[0].telemetry.signal();
         let mut big = size(by, &taken.items[0].telemetry);
         let deadline = Instant::now() + batch.flush_timeout.0;

@@ -5,9 +5,10 @@
 //! error is noted and left out of the next pass, until the rest can be read. What then seems to be
 //! missing only because it was left out is not reported a second time.
 //!
-//! An empty value stands for the default. Whether a type can be made from nothing (a struct can, a
-//! number cannot) is found out by trying; if not, the key counts as not written.
+//! An empty value stands for the default. What that is, is found out by trying: a type that can be made
+//! from nothing (a struct) is; else an `Option` is `None`; else the key counts as not written.
 
+mod access;
 mod fault;
 mod node;
 #[cfg(test)]
@@ -41,9 +42,16 @@ impl Node {
                 Err(fault) => fault.at(self),
             };
             let (cause, message, spot) = fault.into_parts(self);
-            if let Some(problem) = left_out.judge(&cause, &message, &spot) {
-                problems.error(&spot.mark, spot.path_below(path), problem);
+            if cause == Cause::Empty && left_out.try_none(spot.node) {
+                continue;
+            }
+            let here = spot.path_below(path);
+            if let Some((key, node)) = left_out.empty_entry(&cause, &spot) {
+                sound = false;
+                problems.error(&node.mark, format!("{here}::{key}"), "is empty and has no default");
+            } else if let Some(problem) = left_out.judge(&cause, &message, &spot) {
                 sound &= matches!(cause, Cause::UnknownKey { meant: None });
+                problems.error(&spot.mark, here, problem);
             }
             if ptr::eq(spot.node, self) {
                 return None;
@@ -55,8 +63,8 @@ impl Node {
     }
 }
 
-/// The nodes that a pass skips, and what is missing because of that. Grows between passes, while the
-/// last fault still borrows it.
+/// The nodes that a pass treats differently, and what is missing because of that. Grows between passes,
+/// while the last fault still borrows it.
 #[derive(Default)]
 struct LeftOut {
     nodes: RefCell<HashMap<*const Node, Why>>,
@@ -65,13 +73,35 @@ struct LeftOut {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Why {
+    /// Not left out yet: an `Option` is `None` there.
+    None,
     Empty,
     Wrong,
 }
 
 impl LeftOut {
+    fn why(&self, node: &Node) -> Option<Why> {
+        self.nodes.borrow().get(&ptr::from_ref(node)).copied()
+    }
+
     fn skips(&self, node: &Node) -> bool {
-        self.nodes.borrow().contains_key(&ptr::from_ref(node))
+        matches!(self.why(node), Some(Why::Empty | Why::Wrong))
+    }
+
+    fn is_none(&self, node: &Node) -> bool {
+        self.why(node) == Some(Why::None)
+    }
+
+    /// Makes an empty node `None` in the next pass; `false` if that was tried already.
+    fn try_none(&self, node: &Node) -> bool {
+        self.nodes.borrow_mut().insert(ptr::from_ref(node), Why::None).is_none()
+    }
+
+    /// The entry that a fault calls missing, if it is written and empty.
+    fn empty_entry<'a>(&self, cause: &Cause, spot: &Spot<'a>) -> Option<(&'a str, &'a Node)> {
+        let Cause::Missing { name } = cause else { return None };
+        let (key, node) = spot.node.entries().iter().find(|(key, _)| key.name == *name)?;
+        (self.why(node) == Some(Why::Empty)).then_some((key.name.as_str(), node))
     }
 
     /// What to say about a fault; nothing if it only follows from an earlier one.
@@ -85,14 +115,7 @@ impl LeftOut {
                 if self.excused.borrow().iter().any(|(map, key)| *map == here && key == name) {
                     return None;
                 }
-                match spot.node.get(name) {
-                    Some(node)
-                        if self.nodes.borrow().get(&ptr::from_ref(node)) == Some(&Why::Empty) =>
-                    {
-                        Some(format!("`{name}` is empty and has no default"))
-                    }
-                    _ => Some(message.to_owned()),
-                }
+                Some(message.to_owned())
             }
             _ => Some(message.to_owned()),
         }

@@ -1,15 +1,13 @@
 //! The deserializer over one node. What type a scalar has is decided by who asks: `0123` is a text for
 //! a `String` and an error for a number; `yes` is never a boolean; a number in quotes is a text.
 
-use serde::de::value::BorrowedStrDeserializer;
-use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor,
-};
+use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::LeftOut;
+use super::access::{Fields, Items, Variant};
 use super::fault::{Cause, Fault, quote};
-use crate::settings::{Key, Node, Value, quoted_list, sounds_secret};
+use crate::settings::{Node, Value, quoted_list, sounds_secret};
 
 /// A newtype of this name holds a secret: its text is not quoted, and it is never empty.
 const SECRET: &str = "Secret";
@@ -17,27 +15,27 @@ const SECRET: &str = "Secret";
 /// Reads one node.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
-    node: &'a Node,
-    left_out: &'a LeftOut,
-    secret: bool,
+    pub(super) node: &'a Node,
+    pub(super) left_out: &'a LeftOut,
+    pub(super) secret: bool,
 }
 
-type Outcome<'a, T> = Result<T, Fault<'a>>;
+pub(super) type Outcome<'a, T> = Result<T, Fault<'a>>;
 
 impl<'a> Reader<'a> {
     pub(super) fn root(node: &'a Node, left_out: &'a LeftOut) -> Self {
         Reader { node, left_out, secret: false }
     }
 
-    fn to(self, node: &'a Node, key: &str) -> Self {
+    pub(super) fn to(self, node: &'a Node, key: &str) -> Self {
         Reader { node, secret: self.secret || sounds_secret(key), ..self }
     }
 
     /// The fault that this is not what was asked for.
-    fn unfit(self, accepted: &str) -> Fault<'a> {
+    pub(super) fn unfit(self, accepted: &str) -> Fault<'a> {
         let found = match &self.node.value {
             Value::Null => return Fault::new(Cause::Empty, accepted),
-            Value::Scalar { text, .. } if text.is_empty() => {
+            Value::Scalar { text, quoted: false } if text.is_empty() => {
                 return Fault::new(Cause::Empty, accepted);
             }
             Value::Scalar { .. } if self.secret => "a text".into(),
@@ -50,7 +48,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Places a fault of this node's own, and hides the text if it is a secret.
-    fn place(self, fault: Fault<'a>) -> Fault<'a> {
+    pub(super) fn place(self, fault: Fault<'a>) -> Fault<'a> {
         match self.node.text() {
             Some(text) if self.secret => fault.without(text).without(&quote(text)),
             _ => fault,
@@ -87,19 +85,19 @@ impl<'a> Reader<'a> {
         self.plain().and_then(float).ok_or_else(|| self.unfit("a number"))
     }
 
-    fn mapping<V: Visitor<'a>>(self, visitor: V) -> Outcome<'a, V::Value> {
+    pub(super) fn mapping<V: Visitor<'a>>(self, visitor: V) -> Outcome<'a, V::Value> {
         let entries = match &self.node.value {
             Value::Map(entries) => entries.as_slice(),
             Value::Null => &[],
             Value::Scalar { text, quoted: false } if text.is_empty() => &[],
             _ => return Err(self.unfit("a mapping").at(self.node)),
         };
-        let mut fields = Fields { reader: self, rest: entries.iter(), current: None };
+        let mut fields = Fields::new(self, entries);
         let result = visitor.visit_map(&mut fields);
         result.map_err(|fault| fields.place(fault))
     }
 
-    fn sequence<V: Visitor<'a>>(self, visitor: V) -> Outcome<'a, V::Value> {
+    pub(super) fn sequence<V: Visitor<'a>>(self, visitor: V) -> Outcome<'a, V::Value> {
         let Value::List(items) = &self.node.value else {
             let proposal = match self.plain() {
                 Some(text) if !text.is_empty() && !self.secret => {
@@ -109,8 +107,7 @@ impl<'a> Reader<'a> {
             };
             return Err(self.unfit(&proposal).at(self.node));
         };
-        let items = Items { reader: self, rest: items.iter().enumerate() };
-        visitor.visit_seq(items).map_err(|fault| fault.at(self.node))
+        visitor.visit_seq(Items::new(self, items)).map_err(|fault| fault.at(self.node))
     }
 }
 
@@ -184,9 +181,12 @@ impl<'a> Deserializer<'a> for Reader<'a> {
         self.deserialize_str(visitor)
     }
 
-    /// An empty value is tried as the inner type: `batch:` switches batching on with its defaults,
-    /// `limit:` counts as not written.
+    /// An empty value is tried as the inner type first: `batch:` switches batching on with its
+    /// defaults, `limit:` is `None`.
     fn deserialize_option<V: Visitor<'a>>(self, visitor: V) -> Outcome<'a, V::Value> {
+        if self.left_out.is_none(self.node) {
+            return visitor.visit_none();
+        }
         visitor.visit_some(self)
     }
 
@@ -244,15 +244,15 @@ impl<'a> Deserializer<'a> for Reader<'a> {
         visitor: V,
     ) -> Outcome<'a, V::Value> {
         let variant = match &self.node.value {
-            Value::Scalar { text, .. } if !text.is_empty() => {
-                Variant { name: text, reader: self, data: None }
+            Value::Scalar { text, quoted } if *quoted || !text.is_empty() => {
+                Variant::new(text, self, None)
             }
             Value::Map(entries) if entries.len() == 1 => {
                 let (key, node) = &entries[0];
                 if self.left_out.skips(node) {
                     return Err(Fault::new(Cause::Follows, "").at(self.node));
                 }
-                Variant { name: &key.name, reader: self, data: Some(self.to(node, &key.name)) }
+                Variant::new(&key.name, self, Some(self.to(node, &key.name)))
             }
             _ => {
                 let accepted = quoted_list(variants.iter().copied());
@@ -298,128 +298,4 @@ fn float(text: &str) -> Option<f64> {
 fn has_leading_zero(text: &str) -> bool {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text).as_bytes();
     matches!(digits, [b'0', b'0'..=b'9', ..])
-}
-
-/// The entries of a mapping.
-struct Fields<'a> {
-    reader: Reader<'a>,
-    rest: std::slice::Iter<'a, (Key, Node)>,
-    current: Option<&'a (Key, Node)>,
-}
-
-impl<'a> Fields<'a> {
-    /// Places a fault that the visitor made: a repeated key at that key, others at the mapping.
-    fn place(&self, fault: Fault<'a>) -> Fault<'a> {
-        let map = self.reader.node;
-        match (fault.cause(), self.current) {
-            (Cause::Repeated, Some((key, node))) => {
-                fault.at_mark(&key.mark, node).below(Some(map), &key.name)
-            }
-            _ => fault.at(map),
-        }
-    }
-}
-
-impl<'a> MapAccess<'a> for Fields<'a> {
-    type Error = Fault<'a>;
-
-    fn next_key_seed<K: DeserializeSeed<'a>>(&mut self, seed: K) -> Outcome<'a, Option<K::Value>> {
-        let left_out = self.reader.left_out;
-        self.current = self.rest.find(|(_, node)| !left_out.skips(node));
-        let Some((key, node)) = self.current else { return Ok(None) };
-        seed.deserialize(BorrowedStrDeserializer::<Fault<'a>>::new(&key.name)).map(Some).map_err(
-            |fault| fault.at_mark(&key.mark, node).below(Some(self.reader.node), &key.name),
-        )
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'a>>(&mut self, seed: V) -> Outcome<'a, V::Value> {
-        let (key, node) = self.current.expect("serde asks for a value after its key");
-        let reader = self.reader.to(node, &key.name);
-        seed.deserialize(reader)
-            .map_err(|fault| reader.place(fault).below(Some(self.reader.node), &key.name))
-    }
-}
-
-/// The items of a sequence.
-struct Items<'a> {
-    reader: Reader<'a>,
-    rest: std::iter::Enumerate<std::slice::Iter<'a, Node>>,
-}
-
-impl<'a> SeqAccess<'a> for Items<'a> {
-    type Error = Fault<'a>;
-
-    fn next_element_seed<T: DeserializeSeed<'a>>(
-        &mut self,
-        seed: T,
-    ) -> Outcome<'a, Option<T::Value>> {
-        let left_out = self.reader.left_out;
-        let Some((index, node)) = self.rest.find(|(_, node)| !left_out.skips(node)) else {
-            return Ok(None);
-        };
-        let reader = Reader { node, ..self.reader };
-        seed.deserialize(reader).map(Some).map_err(|fault| {
-            // Without a parent: an empty item is an error, because leaving it out would move others.
-            reader.place(fault).below(None, &index.to_string())
-        })
-    }
-}
-
-/// A chosen variant of an enum.
-struct Variant<'a> {
-    name: &'a str,
-    reader: Reader<'a>,
-    data: Option<Reader<'a>>,
-}
-
-impl<'a> Variant<'a> {
-    fn data(&self) -> Outcome<'a, Reader<'a>> {
-        self.data.ok_or_else(|| self.reader.unfit(&format!("`{}` with settings", self.name)))
-    }
-
-    /// Without a parent: the data of a variant cannot be left out.
-    fn below(self, fault: Fault<'a>) -> Fault<'a> {
-        match self.data {
-            Some(data) => data.place(fault).below(None, self.name),
-            None => fault,
-        }
-    }
-}
-
-impl<'a> EnumAccess<'a> for Variant<'a> {
-    type Error = Fault<'a>;
-    type Variant = Self;
-
-    fn variant_seed<V: DeserializeSeed<'a>>(self, seed: V) -> Outcome<'a, (V::Value, Self)> {
-        let name = BorrowedStrDeserializer::<Fault<'a>>::new(self.name);
-        Ok((seed.deserialize(name)?, self))
-    }
-}
-
-impl<'a> VariantAccess<'a> for Variant<'a> {
-    type Error = Fault<'a>;
-
-    fn unit_variant(self) -> Outcome<'a, ()> {
-        match self.data {
-            None => Ok(()),
-            Some(data) if matches!(data.node.value, Value::Null) => Ok(()),
-            Some(data) => Err(self.below(data.unfit("no settings"))),
-        }
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'a>>(self, seed: T) -> Outcome<'a, T::Value> {
-        seed.deserialize(self.data()?).map_err(|fault| self.below(fault))
-    }
-
-    fn tuple_variant<V: Visitor<'a>>(self, _: usize, visitor: V) -> Outcome<'a, V::Value> {
-        self.data()?.sequence(visitor).map_err(|fault| self.below(fault))
-    }
-
-    fn struct_variant<V: Visitor<'a>>(
-        self,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Outcome<'a, V::Value> {
-        self.data()?.mapping(visitor).map_err(|fault| self.below(fault))
-    }
 }

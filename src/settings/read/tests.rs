@@ -60,6 +60,7 @@ struct Server {
 #[serde(rename_all = "lowercase")]
 enum Mode {
     #[default]
+    #[serde(alias = "")]
     Plain,
     Ttl(Duration),
     Limits {
@@ -96,6 +97,7 @@ fn every_type_is_read() {
     assert_eq!(server.mode, Mode::Ttl(Duration::secs(2)));
     assert_eq!(good::<Server>("mode: {limits: {soft: 1}}").mode, Mode::Limits { soft: 1, hard: 0 });
     assert_eq!(good::<Server>("mode: plain").mode, Mode::Plain);
+    assert_eq!(good::<Server>("mode: ''").mode, Mode::Plain);
 }
 
 #[test]
@@ -105,6 +107,24 @@ fn an_empty_value_is_the_default() {
     let server: Server = good("{endpoint: , limit: ~, queue: , names: null, headers: , mode: }");
     assert_eq!(server.queue, Some(QueueSettings::default()), "an empty section is switched on");
     assert_eq!(Server { queue: None, ..server }, Server::default());
+}
+
+#[test]
+fn a_field_can_tell_an_empty_value_from_none_at_all() {
+    #[derive(Debug, Deserialize)]
+    struct Keys {
+        #[serde(default, deserialize_with = "written")]
+        key: Option<String>,
+        #[serde(default)]
+        list: Vec<Option<u8>>,
+    }
+    fn written<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+        Ok(Some(Option::deserialize(d)?.unwrap_or_default()))
+    }
+    assert_eq!(good::<Keys>("{key: }").key.as_deref(), Some(""));
+    assert_eq!(good::<Keys>("{}").key, None);
+    assert_eq!(good::<Keys>("{list: [1, ~]}").list, [Some(1), None]);
+    assert_eq!(good::<Option<u8>>("~"), None);
 }
 
 #[test]
@@ -154,7 +174,7 @@ fn what_is_missing_is_reported_once_and_only_if_nothing_else_explains_it() {
     );
     assert_eq!(
         bad::<Route>("path: /a\nupstream:\n"),
-        ["1:1 x: `upstream` is empty and has no default"]
+        ["2:1 x::upstream: is empty and has no default"]
     );
     assert_eq!(bad::<Route>(""), ["1:1 x: `path` is missing"]);
 }

@@ -1,0 +1,117 @@
+//! What observing costs, per call. Worry when `observe/call` passes 2 us: framing, two peeks, pairing,
+//! the span with its attributes and `take` together, and the whole observer has about 5 us.
+//!
+//! The floors beside it say what the same bytes cost when nothing is understood (a newline scan) and
+//! when a general parser looks at them and throws everything away.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use mcpcol::mcp::{Direction, Identity, Message, Session, Settings};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How many calls an observer usually finds in one drain.
+const DRAIN: usize = 64;
+
+fn request(id: usize) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"_meta":{{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}},"name":"search","arguments":{{"query":"some words","limit":10}}}}}}"#
+    )
+}
+
+fn answer(id: usize) -> String {
+    format!(
+        r#"{{"result":{{"content":[{{"type":"text","text":"{}"}}],"isError":false}},"jsonrpc":"2.0","id":{id}}}"#,
+        "some words and more of them ".repeat(4)
+    )
+}
+
+fn session() -> Session {
+    let identity = Identity {
+        server: "server".to_owned(),
+        session: "0123456789abcdef0123456789abcdef".to_owned(),
+        ..Identity::default()
+    };
+    let mut session = Session::new(Arc::new(Settings::default()), identity, [7; 32]);
+    let hello = concat!(
+        r#"{"id":0,"method":"initialize","params":{"clientInfo":{"name":"c","version":"1"}}}"#,
+        "\n"
+    );
+    let back = concat!(
+        r#"{"id":0,"result":{"protocolVersion":"2025-11-25","serverInfo":{"name":"s","version":"1"}}}"#,
+        "\n"
+    );
+    session.bytes(Direction::ClientToServer, hello.as_bytes(), 1);
+    session.bytes(Direction::ServerToClient, back.as_bytes(), 2);
+    session.take();
+    session
+}
+
+fn peek(c: &mut Criterion) {
+    let mut group = c.benchmark_group("peek");
+    let big = format!(
+        r#"{{"result":{{"content":[{{"type":"text","text":"{}"}}]}},"jsonrpc":"2.0","id":7}}"#,
+        "words in a row \\n".repeat(64 * 1024)
+    );
+    for (name, text) in [("request", request(12)), ("answer", answer(12)), ("answer_1m", big)] {
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        group.bench_function(name, |b| {
+            b.iter(|| Message::peek(black_box(text.as_bytes())).map(|(m, _)| m.shape()))
+        });
+        group.bench_function(format!("{name}_floor_ignored_any"), |b| {
+            b.iter(|| serde_json::from_slice::<serde::de::IgnoredAny>(black_box(text.as_bytes())))
+        });
+        group.bench_function(format!("{name}_floor_newlines"), |b| {
+            b.iter(|| memchr::memchr_iter(b'\n', black_box(text.as_bytes())).count())
+        });
+    }
+    group.finish();
+}
+
+/// One request and its answer at a time, `take` after each drain.
+fn observe(c: &mut Criterion) {
+    let mut group = c.benchmark_group("observe");
+    group.throughput(Throughput::Elements(DRAIN as u64));
+    let calls: Vec<_> = (1..=DRAIN).map(|id| (request(id) + "\n", answer(id) + "\n")).collect();
+    let mut tap = session();
+    let mut now = 1_795_000_000_000_000_000;
+    group.bench_function("calls_in_turn", |b| {
+        b.iter(|| {
+            for (request, answer) in &calls {
+                now += 1000;
+                tap.bytes(Direction::ClientToServer, request.as_bytes(), now);
+                tap.bytes(Direction::ServerToClient, answer.as_bytes(), now + 500);
+            }
+            black_box(tap.take())
+        })
+    });
+    let requests: String = calls.iter().map(|(request, _)| request.as_str()).collect();
+    let answers: String = calls.iter().rev().map(|(_, answer)| answer.as_str()).collect();
+    group.bench_function("pipelined_last_first", |b| {
+        b.iter(|| {
+            now += 1000;
+            tap.bytes(Direction::ClientToServer, requests.as_bytes(), now);
+            tap.bytes(Direction::ServerToClient, answers.as_bytes(), now + 500);
+            black_box(tap.take())
+        })
+    });
+    // What encoding and dropping such a batch costs is not ours, but it shows what `take` hands on.
+    group.bench_function("session_of_its_own", |b| {
+        b.iter_batched_ref(
+            session,
+            |tap| {
+                tap.bytes(Direction::ClientToServer, requests.as_bytes(), now);
+                tap.bytes(Direction::ServerToClient, answers.as_bytes(), now + 500);
+                black_box(tap.take())
+            },
+            BatchSize::SmallInput,
+        )
+    });
+    group.finish();
+}
+
+criterion_group!(benches, peek, observe);
+criterion_main!(benches);

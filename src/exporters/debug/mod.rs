@@ -1,0 +1,171 @@
+//! Telemetry for people, on stderr.
+//!
+//! ```yaml
+//! exporters:
+//!   debug:
+//!     verbosity: normal     # basic: a count a batch; normal: a line an item; detailed: everything
+//! ```
+//!
+//! Colours where stderr is a terminal and `NO_COLOR` is unset. Names and values come from peers, so
+//! control characters are escaped and lines have a longest length: a hostile tool name must not drive
+//! the terminal. The text is not for programs and may change; those read `stdout` or `file`.
+
+mod detailed;
+mod normal;
+mod page;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use serde::Deserialize;
+
+use self::page::Page;
+use super::lines::{Lines, Sink};
+use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
+use crate::settings::{Delivery, Duration, QueueSettings, Report, RetrySettings, Unsupported};
+use crate::telemetry::{Model, Signal, Telemetry};
+
+/// Settings: the Collector's names.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    verbosity: Verbosity,
+    sampling_initial: Unsupported,
+    sampling_thereafter: Unsupported,
+    use_internal_logger: Unsupported,
+    output_paths: Vec<String>,
+    timeout: Duration,
+    sending_queue: QueueSettings,
+    retry_on_failure: RetrySettings,
+}
+
+/// How much is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Verbosity {
+    #[default]
+    Basic,
+    Normal,
+    Detailed,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            verbosity: Verbosity::Basic,
+            sampling_initial: None,
+            sampling_thereafter: None,
+            use_internal_logger: None,
+            output_paths: Vec::new(),
+            timeout: Duration::secs(5),
+            // As in the Collector: what is looked at should appear when it happens.
+            sending_queue: QueueSettings { enabled: false, ..QueueSettings::default() },
+            retry_on_failure: RetrySettings::default(),
+        }
+    }
+}
+
+impl ExporterConfig for Config {
+    const NAME: &'static str = "debug";
+    const ALIASES: &'static [&'static str] = &[];
+    const ABOUT: &'static str = "readable text on stderr";
+    const SIGNALS: &'static [Signal] = &Signal::ALL;
+    const STDOUT: bool = false;
+
+    fn check(&self, report: &mut Report<'_>) {
+        self.delivery().check(report);
+        if self.output_paths.iter().any(|path| path != "stderr") {
+            report.error("output_paths", "debug writes to stderr; use `stdout` or `file`");
+        }
+        let without_effect = [
+            ("sampling_initial", self.sampling_initial),
+            ("sampling_thereafter", self.sampling_thereafter),
+            ("use_internal_logger", self.use_internal_logger),
+        ];
+        for (field, _) in without_effect.iter().filter(|(_, written)| written.is_some()) {
+            report.warn(field, "has no effect: every batch is written to stderr");
+        }
+    }
+
+    fn delivery(&self) -> Delivery {
+        Delivery {
+            timeout: self.timeout,
+            queue: self.sending_queue.clone(),
+            retry: self.retry_on_failure.clone(),
+        }
+    }
+
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Ok(Box::new(Debug {
+            id: cx.id.to_string(),
+            verbosity: self.verbosity,
+            colours: io::stderr().is_terminal() && !no_color,
+            lines: Lines::start(Stderr)?,
+        }))
+    }
+}
+
+struct Debug {
+    id: String,
+    verbosity: Verbosity,
+    colours: bool,
+    lines: Lines,
+}
+
+impl Exporter for Debug {
+    fn export<'a>(
+        &'a self,
+        telemetry: &'a Telemetry,
+    ) -> BoxFuture<'a, Result<Exported, ExportError>> {
+        Box::pin(async move {
+            let text = render(&self.id, telemetry, self.verbosity, self.colours);
+            self.lines.write(text.into_bytes()).await?;
+            Ok(Exported::default())
+        })
+    }
+}
+
+/// A batch as text that ends in a newline.
+fn render(id: &str, telemetry: &Telemetry, verbosity: Verbosity, colours: bool) -> String {
+    let mut page = Page::new(colours);
+    match verbosity {
+        Verbosity::Basic => summary(&mut page, id, telemetry),
+        Verbosity::Normal => normal::batch(&mut page, telemetry.model()),
+        Verbosity::Detailed => {
+            summary(&mut page, id, telemetry);
+            detailed::batch(&mut page, telemetry.model());
+        }
+    }
+    page.into_text()
+}
+
+/// The Collector's count line.
+fn summary(page: &mut Page, id: &str, telemetry: &Telemetry) {
+    let resources = match telemetry.model() {
+        Model::Traces(all) => all.len(),
+        Model::Metrics(all) => all.len(),
+        Model::Logs(all) => all.len(),
+    };
+    let signal = telemetry.signal();
+    let items = signal.items().replace('_', " ");
+    page.line(format_args!(
+        "{id}  {}  resources: {resources}, {items}: {}",
+        signal.name(),
+        telemetry.items()
+    ));
+}
+
+struct Stderr;
+
+impl Sink for Stderr {
+    fn write(&mut self, lines: &[u8]) -> Result<(), ExportError> {
+        io::stderr().lock().write_all(lines).map_err(|e| match e.kind() {
+            ErrorKind::BrokenPipe => {
+                ExportError::Reject { why: "stderr: its reader has closed it".to_owned() }
+            }
+            _ => ExportError::Retry { after: None, why: format!("stderr: {e}") },
+        })
+    }
+}

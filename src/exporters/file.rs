@@ -1,0 +1,423 @@
+//! OTLP JSON lines in a file.
+//!
+//! ```yaml
+//! exporters:
+//!   file:
+//!     path: traces/spans.jsonl     # from the directory of the config file
+//!     create_directory: true
+//!     rotation: { max_megabytes: 100, max_backups: 3 }
+//! ```
+//!
+//! A line is one batch, written with one call and not buffered. Lines of several signals mix when
+//! pipelines of several signals share the exporter, as in the Collector; the OTLP file format has one
+//! signal a file, so give each its own `file/name`. A line that a crash left half-written is closed off
+//! before the next one. A file that was moved or deleted is made anew.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::lines::{JsonLines, Lines, Sink};
+use crate::pipeline::{Build, ExportError, Exporter, ExporterConfig};
+use crate::settings::{Delivery, Duration, QueueSettings, Report, RetrySettings, Unsupported};
+use crate::telemetry::Signal;
+
+/// Settings: the Collector's names, as far as they are supported.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    path: PathBuf,
+    format: String,
+    append: bool,
+    create_directory: bool,
+    mode: Option<String>,
+    rotation: Option<Rotation>,
+    compression: Unsupported,
+    encoding: Unsupported,
+    group_by: Unsupported,
+    flush_interval: Unsupported,
+    timeout: Duration,
+    sending_queue: QueueSettings,
+    retry_on_failure: RetrySettings,
+}
+
+/// `rotation`: at `max_megabytes` the file becomes `path.1`, what was that becomes `path.2`, and so on.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Rotation {
+    max_megabytes: u64,
+    max_backups: u32,
+    max_days: Unsupported,
+    localtime: Unsupported,
+}
+
+impl Default for Rotation {
+    fn default() -> Self {
+        Rotation { max_megabytes: 100, max_backups: 100, max_days: None, localtime: None }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            path: PathBuf::new(),
+            format: "json".to_owned(),
+            append: true,
+            create_directory: false,
+            mode: None,
+            rotation: None,
+            compression: None,
+            encoding: None,
+            group_by: None,
+            flush_interval: None,
+            timeout: Duration::secs(5),
+            sending_queue: QueueSettings::default(),
+            retry_on_failure: RetrySettings::default(),
+        }
+    }
+}
+
+/// What a new file gets: spans are nobody else's business.
+const MODE: u32 = 0o600;
+
+impl ExporterConfig for Config {
+    const NAME: &'static str = "file";
+    const ALIASES: &'static [&'static str] = &[];
+    const ABOUT: &'static str = "OTLP JSON lines in a file";
+    const SIGNALS: &'static [Signal] = &Signal::ALL;
+    const STDOUT: bool = false;
+
+    fn check(&self, report: &mut Report<'_>) {
+        self.delivery().check(report);
+        if self.path.as_os_str().is_empty() {
+            report.error("path", "is required: the file to write");
+        }
+        if is_stdout(&self.path) {
+            report.error("path", "is standard output; use the exporter `stdout`");
+        }
+        if self.format != "json" {
+            report.error("format", format!("`{}` is not supported; use json", self.format));
+        }
+        if self.mode.is_some() && self.mode().is_none() {
+            report.error("mode", "must be octal permissions such as \"0600\"");
+        }
+        let unsupported = [
+            ("compression", self.compression),
+            ("encoding", self.encoding),
+            ("group_by", self.group_by),
+            ("rotation.max_days", self.rotation.as_ref().and_then(|r| r.max_days)),
+            ("rotation.localtime", self.rotation.as_ref().and_then(|r| r.localtime)),
+        ];
+        for (field, _) in unsupported.iter().filter(|(_, written)| written.is_some()) {
+            report.error(field, "is not supported");
+        }
+        if self.flush_interval.is_some() {
+            report.warn("flush_interval", "has no effect: every batch is written at once");
+        }
+        if let Some(rotation) = &self.rotation {
+            if rotation.max_megabytes == 0 {
+                report.error("rotation.max_megabytes", "must be at least 1");
+            }
+            if rotation.max_backups == 0 {
+                report.error("rotation.max_backups", "must be at least 1");
+            }
+        }
+    }
+
+    fn delivery(&self) -> Delivery {
+        Delivery {
+            timeout: self.timeout,
+            queue: self.sending_queue.clone(),
+            retry: self.retry_on_failure.clone(),
+        }
+    }
+
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {
+        let sink = Appender {
+            path: cx.base.join(&self.path),
+            mode: self.mode().unwrap_or(MODE),
+            create_directory: self.create_directory,
+            truncate: !self.append,
+            limit: self.rotation.as_ref().map(|r| (r.max_megabytes << 20, r.max_backups)),
+            open: None,
+        };
+        Ok(Box::new(JsonLines(Lines::start(sink)?)))
+    }
+}
+
+impl Config {
+    fn mode(&self) -> Option<u32> {
+        let mode = u32::from_str_radix(self.mode.as_deref()?, 8).ok()?;
+        (mode <= 0o777).then_some(mode)
+    }
+}
+
+/// The names under which a process finds its own stdout: a tap's belongs to MCP.
+fn is_stdout(path: &Path) -> bool {
+    ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
+}
+
+/// Appends lines to the file at `path`.
+struct Appender {
+    path: PathBuf,
+    mode: u32,
+    create_directory: bool,
+    /// The first opening empties the file.
+    truncate: bool,
+    /// Bytes a file may have, and how many old ones are kept.
+    limit: Option<(u64, u32)>,
+    open: Option<Open>,
+}
+
+struct Open {
+    file: File,
+    /// Device and inode, to notice when the path leads elsewhere.
+    id: (u64, u64),
+    len: u64,
+    /// The file does not end in a newline.
+    torn: bool,
+}
+
+impl Sink for Appender {
+    fn write(&mut self, lines: &[u8]) -> Result<(), ExportError> {
+        self.append(lines).map_err(|e| {
+            // What the file ends with is now unknown: opening looks.
+            self.open = None;
+            ExportError::Retry { after: None, why: format!("{}: {e}", self.path.display()) }
+        })
+    }
+}
+
+impl Appender {
+    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        let mut open = self.current()?;
+        if let Some((bytes, backups)) = self.limit
+            && open.len > 0
+            && open.len + lines.len() as u64 > bytes
+        {
+            drop(open);
+            self.rotate(backups)?;
+            open = self.current()?;
+        }
+        if open.torn {
+            // One call, so that other writers of the file cannot come in between.
+            let closed = [b"\n", lines].concat();
+            open.file.write_all(&closed)?;
+        } else {
+            open.file.write_all(lines)?;
+        }
+        open.len += lines.len() as u64;
+        open.torn = false;
+        self.open = Some(open);
+        Ok(())
+    }
+
+    /// The file at the path, taken out: the open one if the path still leads to it.
+    fn current(&mut self) -> io::Result<Open> {
+        if let Some(open) = self.open.take()
+            && fs::metadata(&self.path).is_ok_and(|there| (there.dev(), there.ino()) == open.id)
+        {
+            return Ok(open);
+        }
+        if self.create_directory
+            && let Some(directory) = self.path.parent()
+        {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        }
+        let mut options = OpenOptions::new();
+        let file = options.read(true).append(true).create(true).mode(self.mode).open(&self.path)?;
+        if std::mem::take(&mut self.truncate) {
+            file.set_len(0)?;
+        }
+        let found = file.metadata()?;
+        let torn = found.is_file() && ends_inside_a_line(&file, found.len())?;
+        Ok(Open { file, id: (found.dev(), found.ino()), len: found.len(), torn })
+    }
+
+    /// Moves every file one name on; the oldest is overwritten.
+    fn rotate(&self, backups: u32) -> io::Result<()> {
+        for n in (1..backups).rev() {
+            match fs::rename(self.backup(n), self.backup(n + 1)) {
+                Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+        }
+        fs::rename(&self.path, self.backup(1))
+    }
+
+    fn backup(&self, n: u32) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(format!(".{n}"));
+        name.into()
+    }
+}
+
+fn ends_inside_a_line(file: &File, len: u64) -> io::Result<bool> {
+    let Some(last) = len.checked_sub(1) else { return Ok(false) };
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, last)?;
+    Ok(byte != *b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lines::tests::span_named;
+    use super::*;
+    use crate::pipeline::{Id, Outlet, Shared, Vitals};
+    use crate::telemetry::Clock;
+
+    fn built(config: serde_json::Value, base: &Path) -> Box<dyn Exporter> {
+        let config: Config = serde_json::from_value(config).unwrap();
+        let cx = Build {
+            id: &Id::parse("file").unwrap(),
+            vitals: &Vitals::default(),
+            clock: Clock::start(),
+            base,
+            emit: Outlet::default(),
+            shared: &Shared::default(),
+        };
+        config.build(&cx).unwrap()
+    }
+
+    async fn write(exporter: &dyn Exporter, name: &str) {
+        exporter.export(&span_named(name)).await.unwrap();
+    }
+
+    /// The span names in a file, line by line; a line that is no JSON is given in brackets.
+    fn names(path: impl AsRef<Path>) -> Vec<String> {
+        let text = fs::read_to_string(path).unwrap();
+        assert!(text.ends_with('\n'));
+        let name = |line: &str| match serde_json::from_str::<serde_json::Value>(line) {
+            Ok(v) => v["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["name"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+            Err(_) => format!("[{line}]"),
+        };
+        text.lines().map(name).collect()
+    }
+
+    #[tokio::test]
+    async fn batches_are_appended_to_a_private_file_that_is_made_at_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep/er/spans.jsonl");
+        let config = serde_json::json!({ "path": "deep/er/spans.jsonl", "create_directory": true });
+        let exporter = built(config.clone(), dir.path());
+        assert!(!path.exists());
+        write(&*exporter, "a").await;
+        write(&*exporter, "b").await;
+        write(&*built(config, dir.path()), "c").await;
+        assert_eq!(names(&path), ["a", "b", "c"]);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[tokio::test]
+    async fn a_line_torn_by_a_crash_is_closed_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spans.jsonl");
+        fs::write(&path, "{\"resourceSp").unwrap();
+        write(&*built(serde_json::json!({ "path": "spans.jsonl" }), dir.path()), "a").await;
+        assert_eq!(names(&path), ["[{\"resourceSp]", "a"]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_taken_away_is_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spans.jsonl");
+        let exporter = built(serde_json::json!({ "path": "spans.jsonl" }), dir.path());
+        write(&*exporter, "a").await;
+        fs::rename(&path, dir.path().join("old")).unwrap();
+        write(&*exporter, "b").await;
+        fs::remove_file(&path).unwrap();
+        write(&*exporter, "c").await;
+        assert_eq!(names(&path), ["c"]);
+        assert_eq!(names(dir.path().join("old")), ["a"]);
+    }
+
+    #[tokio::test]
+    async fn without_append_the_file_is_emptied_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spans.jsonl");
+        fs::write(&path, "old\n").unwrap();
+        let config = serde_json::json!({ "path": "spans.jsonl", "append": false });
+        let exporter = built(config, dir.path());
+        write(&*exporter, "a").await;
+        write(&*exporter, "b").await;
+        assert_eq!(names(&path), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_full_file_moves_on_and_the_oldest_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut sink = Appender {
+            path: dir.path().join("spans.jsonl"),
+            mode: MODE,
+            create_directory: false,
+            truncate: false,
+            limit: Some((10, 2)),
+            open: None,
+        };
+        for line in ["aaaa\n", "bbbb\n", "cccc\n", "dddddddddddddd\n", "e\n", "f\n"] {
+            sink.write(line.as_bytes()).unwrap();
+        }
+        let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+        assert_eq!(read("spans.jsonl"), "e\nf\n");
+        assert_eq!(read("spans.jsonl.1"), "dddddddddddddd\n");
+        assert_eq!(read("spans.jsonl.2"), "cccc\n");
+        assert!(!dir.path().join("spans.jsonl.3").exists());
+    }
+
+    #[tokio::test]
+    async fn a_path_that_cannot_be_written_is_told_and_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let exporter = built(serde_json::json!({ "path": "missing/spans.jsonl" }), dir.path());
+        match exporter.export(&span_named("a")).await.unwrap_err() {
+            ExportError::Retry { after: None, why } => {
+                assert!(why.contains("missing/spans.jsonl: No such file"), "{why}");
+            }
+            other => panic!("{other:?}"),
+        }
+        fs::create_dir(dir.path().join("missing")).unwrap();
+        write(&*exporter, "a").await;
+    }
+
+    #[test]
+    fn settings_that_cannot_work_are_refused() {
+        let problems = super::super::problems::<Config>;
+        assert_eq!(problems(serde_json::json!({ "path": "a.jsonl" })), [""; 0]);
+        assert_eq!(problems(serde_json::json!({})), ["file::path: is required: the file to write"]);
+        let all = problems(serde_json::json!({
+            "path": "/dev/stdout",
+            "format": "proto",
+            "compression": "zstd",
+            "mode": "rw",
+            "flush_interval": "1s",
+            "rotation": { "max_days": 3, "max_backups": 0 },
+        }));
+        let fields: Vec<_> = all.iter().map(|p| p.split(": ").next().unwrap()).collect();
+        assert_eq!(
+            fields,
+            [
+                "file::path",
+                "file::format",
+                "file::mode",
+                "file::compression",
+                "file::rotation::max_days",
+                "warning",
+                "file::rotation::max_backups",
+            ]
+        );
+    }
+
+    #[test]
+    fn permissions_are_octal() {
+        let of = |mode: &str| Config { mode: Some(mode.to_owned()), ..Config::default() }.mode();
+        assert_eq!(of("0640"), Some(0o640));
+        assert_eq!(of("600"), Some(0o600));
+        assert_eq!(of("9"), None);
+        assert_eq!(of("7777"), None);
+    }
+}

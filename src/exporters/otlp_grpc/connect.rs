@@ -1,0 +1,131 @@
+//! From settings to something that connects.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, SignatureScheme};
+use tonic::codegen::http::Uri;
+use tonic::transport::{Certificate, ClientTlsConfig, Identity};
+
+use super::Config;
+use crate::settings::{ClientTls, Endpoint, TlsMaterial};
+
+/// The longest a connection and its handshake may take: half a minute of silence is an answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Config {
+    /// Whether connections are encrypted.
+    pub(super) fn is_tls(&self) -> bool {
+        Endpoint::parse(&self.endpoint).is_ok_and(|endpoint| endpoint.is_tls(self.tls.insecure))
+    }
+}
+
+/// Reads certificates, relative to `base`; connects to nothing.
+pub(super) fn endpoint(config: &Config, base: &Path) -> anyhow::Result<tonic::transport::Endpoint> {
+    let endpoint = Endpoint::parse(&config.endpoint).map_err(anyhow::Error::msg)?;
+    let tls = endpoint.is_tls(config.tls.insecure);
+    let scheme = if tls { "https" } else { "http" };
+    let uri = match &endpoint {
+        Endpoint::Tcp { authority, .. } => format!("{scheme}://{authority}"),
+        Endpoint::Unix(path) => format!("unix:{path}"),
+    };
+    let agent = config.user_agent.clone().unwrap_or_else(user_agent);
+    let mut made = tonic::transport::Endpoint::from_shared(uri)?
+        .user_agent(agent)?
+        .connect_timeout(CONNECT_TIMEOUT);
+    if let Some(origin) = origin(scheme, config.authority.as_deref())? {
+        made = made.origin(origin);
+    }
+    if let Some(keepalive) = config.keepalive {
+        made = made
+            .http2_keep_alive_interval(keepalive.time.into())
+            .keep_alive_timeout(keepalive.timeout.into())
+            .keep_alive_while_idle(keepalive.permit_without_stream);
+    }
+    if tls { with_tls(made, &config.tls, base) } else { Ok(made) }
+}
+
+/// What requests name as their server, where it is not the endpoint.
+pub(super) fn origin(scheme: &str, authority: Option<&str>) -> anyhow::Result<Option<Uri>> {
+    let Some(authority) = authority.filter(|authority| !authority.is_empty()) else {
+        return Ok(None);
+    };
+    let uri = format!("{scheme}://{authority}").parse().context("authority")?;
+    Ok(Some(uri))
+}
+
+fn with_tls(
+    endpoint: tonic::transport::Endpoint,
+    settings: &ClientTls,
+    base: &Path,
+) -> anyhow::Result<tonic::transport::Endpoint> {
+    let TlsMaterial { ca, identity } = settings.load(base).context("tls")?;
+    let mut tls = ClientTlsConfig::new().timeout(CONNECT_TIMEOUT);
+    if let Some((cert, key)) = identity {
+        tls = tls.identity(Identity::from_pem(cert, key));
+    }
+    if let Some(name) = settings.server_name_override.as_ref().filter(|name| !name.is_empty()) {
+        tls = tls.domain_name(name);
+    }
+    if settings.insecure_skip_verify {
+        let verifier = Arc::new(Anybody(ring::default_provider()));
+        return endpoint.tls_config_with_verifier(tls, verifier).context("tls");
+    }
+    if ca.is_none() || settings.include_system_ca_certs_pool {
+        tls = tls.with_native_roots();
+    }
+    if let Some(ca) = ca {
+        tls = tls.ca_certificate(Certificate::from_pem(ca));
+    }
+    endpoint.tls_config(tls).context("tls")
+}
+
+/// OTLP's form of it: what exports, its version, where it runs.
+fn user_agent() -> String {
+    use std::env::consts::{ARCH, OS};
+    format!("mcpcol/{} ({OS}/{ARCH})", env!("CARGO_PKG_VERSION"))
+}
+
+/// `tls.insecure_skip_verify`: whoever holds the key of the certificate shown is believed.
+#[derive(Debug)]
+struct Anybody(CryptoProvider);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,109 @@
+//! What an answer, or none, means for the batch: OTLP, "OTLP/gRPC Response" and "Failures".
+
+use std::error::Error;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use super::codec::Response;
+use crate::pipeline::{ExportError, Exported};
+
+/// The longest wait a backend can ask for: past this it might as well be gone.
+const MAX_HINT: Duration = Duration::from_secs(3600);
+
+/// How much of a peer's words is kept, in characters.
+const MAX_WORDS: usize = 512;
+
+/// How tonic begins the status it makes when a response is over its limit.
+const TOO_LARGE: &str = "Error, decoded message length too large";
+
+/// The backend took the request, perhaps without some items.
+pub(super) fn exported(response: Response, items: usize) -> Exported {
+    let Some(partial) = response.partial_success else { return Exported::default() };
+    let rejected = usize::try_from(partial.rejected_spans).unwrap_or(0);
+    Exported { rejected: rejected.min(items), message: words(&partial.error_message) }
+}
+
+/// The request ended with a status: the backend's, or one that stands for a broken connection.
+pub(super) fn failed(status: &Status, secure: bool) -> ExportError {
+    // Only a status made on this side has a source.
+    if status.source().is_some() {
+        return unreachable(status, secure);
+    }
+    let why = format!("{:?}: {}", status.code(), words(status.message()));
+    if status.code() == Code::OutOfRange && status.message().starts_with(TOO_LARGE) {
+        return ExportError::Reject { why };
+    }
+    let retry_info = status.get_details_retry_info();
+    if !is_retryable(status.code(), retry_info.is_some()) {
+        return ExportError::Reject { why };
+    }
+    let after = retry_info.and_then(|info| info.retry_delay).map(|delay| delay.min(MAX_HINT));
+    ExportError::Retry { after, why }
+}
+
+/// There was no answer. That may change.
+pub(super) fn unreachable(error: &(dyn Error + 'static), secure: bool) -> ExportError {
+    let mut why = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // A Status prints its source and its metadata too.
+        let text = match error.downcast_ref::<Status>() {
+            Some(status) => status.message().to_owned(),
+            None => error.to_string(),
+        };
+        // What tonic calls every failure says nothing.
+        if !why.contains(&text) && text != "transport error" {
+            why.push_str(if why.is_empty() { "" } else { ": " });
+            why.push_str(&text);
+        }
+        next = error.source();
+    }
+    let hint = hint(&why, secure);
+    ExportError::Retry { after: None, why: words(&why) + hint }
+}
+
+/// How a TLS server's refusal of plaintext looks from here; which of them is a race.
+const BROKEN_OFF: &[&str] = &["invalid size", "broken pipe", "Broken pipe", "reset by peer"];
+
+/// What to change when both sides disagree about TLS: the errors themselves never say.
+fn hint(why: &str, secure: bool) -> &'static str {
+    if secure && why.contains("InvalidContentType") {
+        "; the server does not speak TLS: add `tls.insecure: true` or write the endpoint with http://"
+    } else if secure && why.contains("UnknownIssuer") {
+        "; add the server's authority as `tls.ca_file`"
+    } else if !secure && BROKEN_OFF.iter().any(|broken| why.contains(broken)) {
+        "; if the server wants TLS, remove `tls.insecure` or write the endpoint with https://"
+    } else {
+        ""
+    }
+}
+
+fn is_retryable(code: Code, retry_info: bool) -> bool {
+    match code {
+        Code::Cancelled
+        | Code::DeadlineExceeded
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unavailable
+        | Code::DataLoss => true,
+        Code::ResourceExhausted => retry_info,
+        Code::Ok
+        | Code::Unknown
+        | Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::Unauthenticated => false,
+    }
+}
+
+/// A peer's words, fit for a log line.
+fn words(text: &str) -> String {
+    let tame = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(MAX_WORDS).map(tame).collect()
+}

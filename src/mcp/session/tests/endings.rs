@@ -1,0 +1,295 @@
+//! How calls end: outcomes, status, `error.type`, time limits and the end of the session.
+
+use super::*;
+
+fn answered(answer: &str) -> Done {
+    answered_with(Settings::default(), answer)
+}
+
+fn answered_with(settings: Settings, answer: &str) -> Done {
+    let mut tap = Tap::with(settings);
+    tap.call(1).s(&format!(r#"{{"id":1,{answer}}}"#));
+    tap.only()
+}
+
+#[test]
+fn a_result_is_ok_and_its_status_unset() {
+    let done = answered(r#""result":{"isError":false}"#);
+    assert_eq!(done.outcome(), "ok");
+    assert!(!done.is_error());
+    assert_eq!(done.get(names::STATUS_CODE), "");
+}
+
+#[test]
+fn a_failing_tool_is_a_tool_error() {
+    let done = answered(r#""result":{"isError":true}"#);
+    assert_eq!((done.outcome(), done.get(names::ERROR_TYPE)), ("tool_error", "tool_error"));
+    assert!(done.is_error());
+}
+
+#[test]
+fn only_tool_results_can_say_is_error() {
+    let mut tap = Tap::new();
+    tap.c(r#"{"id":1,"method":"resources/read","params":{"uri":"u"}}"#);
+    tap.s(r#"{"id":1,"result":{"isError":true}}"#);
+    tap.c(r#"{"id":2,"method":"tasks/result","params":{"taskId":"k"}}"#);
+    tap.s(r#"{"id":2,"result":{"isError":true}}"#);
+    assert_eq!(tap.outcomes(), pairs(&[("1", "ok"), ("2", "tool_error")]));
+}
+
+#[test]
+fn json_rpc_errors_are_told_apart_by_code() {
+    for (code, outcome) in [
+        ("-32700", "client_error"),
+        ("-32600", "client_error"),
+        ("-32601", "client_error"),
+        ("-32602", "client_error"),
+        ("-32002", "client_error"),
+        ("-32020", "client_error"),
+        ("-32022", "client_error"),
+        ("-32603", "protocol_error"),
+        ("-32000", "protocol_error"),
+        ("-32019", "protocol_error"),
+        ("-32023", "protocol_error"),
+        ("1", "protocol_error"),
+        ("401", "auth"),
+        ("403", "auth"),
+        ("429", "rate_limited"),
+        ("-32042", "input_required"),
+    ] {
+        let done = answered(&format!(r#""error":{{"code":{code},"message":"m"}}"#));
+        assert_eq!((done.outcome(), done.get(names::ERROR_TYPE)), (outcome, code));
+        assert_eq!(done.get(names::STATUS_CODE), code);
+        assert!(done.is_error());
+    }
+}
+
+#[test]
+fn an_error_without_a_code_is_other() {
+    for error in ["{}", "\"x\"", r#"{"code":"7"}"#, r#"{"code":1.5}"#, "[]"] {
+        let done = answered(&format!(r#""error":{error}"#));
+        assert_eq!((done.outcome(), done.get(names::ERROR_TYPE)), ("protocol_error", "_OTHER"));
+        assert_eq!(done.get(names::STATUS_CODE), "");
+    }
+}
+
+#[test]
+fn on_a_server_span_the_callers_fault_is_no_error() {
+    let server = || Settings { span_kind: Perspective::Server, ..Settings::default() };
+    for code in ["-32700", "-32600", "-32601", "-32602", "-32002"] {
+        let done = answered_with(server(), &format!(r#""error":{{"code":{code}}}"#));
+        assert!(!done.is_error());
+        assert_eq!((done.outcome(), done.get(names::STATUS_CODE)), ("client_error", code));
+        assert_eq!(done.span.kind, SpanKind::Server as i32);
+    }
+    assert!(answered_with(server(), r#""error":{"code":-32603}"#).is_error());
+    assert!(answered_with(server(), r#""result":{"isError":true}"#).is_error());
+}
+
+#[test]
+fn error_messages_are_content_and_nothing_else() {
+    let done = answered(r#""error":{"code":-32603,"message":"no \"such\" file"}"#);
+    assert_eq!(done.seen.error_message, Raw::Whole(Bytes::from_static(br#""no \"such\" file""#)));
+    assert!(!format!("{:?}", done.span).contains("such"));
+}
+
+#[test]
+fn a_cancelled_call_is_no_error_unless_told_so() {
+    let done = Tap::new().call(1).cancel(1).only();
+    assert_eq!((done.outcome(), done.is_error()), ("cancelled", false));
+    let settings = Settings { cancelled_is_error: true, ..Settings::default() };
+    let done = Tap::with(settings).call(1).cancel(1).only();
+    assert_eq!((done.outcome(), done.is_error()), ("cancelled", true));
+    assert_eq!(done.get(names::ERROR_TYPE), "cancelled");
+}
+
+#[test]
+fn a_client_that_cancels_for_waiting_too_long_timed_out() {
+    for (reason, outcome) in [
+        ("timed out after 0.4s", "timeout"),
+        ("McpError: Request Timeout", "timeout"),
+        ("deadline exceeded", "timeout"),
+        ("user pressed stop", "cancelled"),
+    ] {
+        let mut tap = Tap::new();
+        tap.call(1).c(&format!(
+            r#"{{"method":"notifications/cancelled","params":{{"requestId":1,"reason":"{reason}"}}}}"#
+        ));
+        let done = tap.only();
+        assert_eq!((done.outcome(), done.is_error()), (outcome, outcome == "timeout"));
+    }
+}
+
+#[test]
+fn a_request_that_nobody_answers_times_out() {
+    let mut tap = Tap::new();
+    tap.call(1).wait(1700).call(2).wait(100);
+    let done = tap.only();
+    assert_eq!((done.get(names::REQUEST_ID), done.outcome()), ("1", "timeout"));
+    assert_eq!(done.get(names::ERROR_TYPE), "timeout");
+    tap.ok(1).ok(2);
+    assert_eq!(tap.counts().late, 1);
+    assert_eq!(tap.outcomes(), pairs(&[("2", "ok")]));
+}
+
+#[test]
+fn progress_keeps_a_request_alive() {
+    let mut tap = Tap::new();
+    tap.c(r#"{"id":1,"method":"tools/call","params":{"name":"t","_meta":{"progressToken":1}}}"#);
+    for _ in 0..5 {
+        tap.wait(1000);
+        tap.s(r#"{"method":"notifications/progress","params":{"progressToken":1,"progress":1}}"#);
+    }
+    assert_eq!(tap.counts().in_flight, 1);
+    tap.wait(1801);
+    assert_eq!(tap.only().outcome(), "timeout");
+}
+
+#[test]
+fn what_waits_for_people_may_take_long() {
+    let mut tap = Tap::new();
+    tap.c(r#"{"id":1,"method":"subscriptions/listen"}"#);
+    tap.c(r#"{"id":2,"method":"tasks/result","params":{"taskId":"k"}}"#);
+    tap.s(r#"{"id":1,"method":"elicitation/create"}"#);
+    tap.s(r#"{"id":2,"method":"sampling/createMessage"}"#);
+    tap.s(r#"{"id":3,"method":"roots/list"}"#);
+    tap.wait(100_000);
+    assert_eq!(tap.names(), ["roots/list"]);
+    assert_eq!(tap.counts().in_flight, 4);
+}
+
+#[test]
+fn a_call_that_waits_for_the_same_person_does_not_time_out() {
+    let mut tap = Tap::new();
+    tap.call(1).s(r#"{"id":7,"method":"elicitation/create"}"#);
+    tap.wait(5000).wait(5000);
+    tap.c(r#"{"id":7,"result":{"action":"accept"}}"#);
+    tap.wait(1700);
+    assert_eq!(tap.outcomes(), pairs(&[("7", "ok")]));
+    tap.wait(200);
+    assert_eq!(tap.outcomes(), pairs(&[("1", "timeout")]));
+}
+
+#[test]
+fn a_subscription_that_the_server_closes_is_ok() {
+    let listen = r#"{"id":"l","method":"subscriptions/listen"}"#;
+    let mut tap = Tap::new();
+    tap.c(listen).s(r#"{"id":"l","result":{}}"#).c(listen);
+    tap.s(r#"{"method":"notifications/cancelled","params":{"requestId":"l"}}"#).c(listen);
+    tap.c(r#"{"method":"notifications/cancelled","params":{"requestId":"l"}}"#).c(listen).end();
+    let expected = [("l", "ok"), ("l", "ok"), ("l", "cancelled"), ("l", "cancelled")];
+    assert_eq!(tap.outcomes(), pairs(&expected));
+}
+
+#[test]
+fn when_the_server_is_gone_calls_in_flight_fail() {
+    let mut tap = Tap::new();
+    tap.call(2).call(1).s(r#"{"id":1,"method":"roots/list"}"#);
+    tap.session.eof(S, tap.now);
+    let spans = tap.end().spans();
+    assert_eq!(spans[0].get(names::REQUEST_ID), "2");
+    assert_eq!((spans[0].outcome(), spans[0].is_error()), ("server_gone", true));
+    assert_eq!(spans[0].get(names::ERROR_TYPE), "server_gone");
+    assert_eq!(spans[2].outcome(), "cancelled");
+}
+
+#[test]
+fn the_last_words_of_a_dying_server_are_heard() {
+    let mut tap = Tap::new();
+    tap.call(1);
+    tap.session.bytes(S, br#"{"id":1,"result":{}}"#, tap.now);
+    tap.end();
+    assert_eq!(tap.outcomes(), pairs(&[("1", "ok")]));
+}
+
+#[test]
+fn a_client_that_leaves_because_the_server_did_cancels_nothing() {
+    let mut tap = Tap::new();
+    tap.call(1);
+    tap.session.eof(S, tap.now);
+    tap.session.eof(C, tap.now);
+    tap.end();
+    assert_eq!(tap.outcomes(), pairs(&[("1", "server_gone")]));
+}
+
+#[test]
+fn when_the_client_left_first_its_calls_are_cancelled() {
+    let mut tap = Tap::new();
+    tap.call(1).call(2);
+    tap.session.eof(C, tap.now);
+    tap.ok(2).end();
+    assert_eq!(tap.outcomes(), pairs(&[("2", "ok"), ("1", "cancelled")]));
+}
+
+#[test]
+fn requests_under_one_id_all_end_with_the_session() {
+    let mut tap = Tap::new();
+    tap.call(1).call(1).call(1).end();
+    assert_eq!(tap.outcomes().len(), 3);
+    assert_eq!(tap.counts().in_flight, 0);
+}
+
+#[test]
+fn an_interim_answer_is_not_final_and_its_retry_links_to_it() {
+    let state = r#""requestState":"v1.\u002f""#;
+    let mut tap = Tap::new();
+    tap.call(1).s(&format!(
+        r#"{{"id":1,"result":{{"resultType":"input_required",{state},"inputRequests":{{}}}}}}"#
+    ));
+    tap.c(r#"{"id":2,"method":"tools/call","params":{"name":"t","requestState":"v1./","inputResponses":{}}}"#);
+    tap.ok(2);
+    tap.c(r#"{"id":3,"method":"tools/call","params":{"name":"t","requestState":"other"}}"#).ok(3);
+    let spans = tap.spans();
+    assert_eq!(spans[0].outcome(), "input_required");
+    assert_eq!(spans[0].get(names::RESULT_TYPE), "input_required");
+    assert!(!spans[0].is_error());
+    let link = &spans[1].span.links[0];
+    assert_eq!(link.span_id, spans[0].span.span_id);
+    assert_eq!(link.trace_id, spans[0].span.trace_id);
+    assert!(spans[2].span.links.is_empty());
+}
+
+#[test]
+fn a_retry_without_state_links_to_the_last_leg_of_the_same_tool() {
+    let mut tap = Tap::new();
+    tap.call(1).s(r#"{"id":1,"result":{"resultType":"input_required","inputRequests":{"a":{}}}}"#);
+    tap.c(r#"{"id":2,"method":"tools/call","params":{"name":"other","inputResponses":{}}}"#).ok(2);
+    tap.c(r#"{"id":3,"method":"tools/call","params":{"name":"t","inputResponses":{}}}"#).ok(3);
+    let spans = tap.spans();
+    assert!(spans[1].span.links.is_empty());
+    assert_eq!(spans[2].span.links[0].span_id, spans[0].span.span_id);
+}
+
+#[test]
+fn a_task_handle_ends_the_call_and_the_tasks_methods_link_back() {
+    let legacy = (
+        r#"{"id":1,"method":"tools/call","params":{"name":"t","task":{"ttl":1}}}"#,
+        r#"{"id":1,"result":{"task":{"taskId":"k","status":"working"}}}"#,
+    );
+    let modern = (
+        r#"{"id":1,"method":"tools/call","params":{"name":"t"}}"#,
+        r#"{"id":1,"result":{"resultType":"task","taskId":"k","status":"working"}}"#,
+    );
+    for (request, answer) in [legacy, modern] {
+        let mut tap = Tap::new();
+        tap.c(request).s(answer);
+        tap.c(r#"{"id":2,"method":"tasks/get","params":{"taskId":"k"}}"#);
+        tap.s(r#"{"id":2,"result":{"taskId":"k","status":"completed"}}"#);
+        tap.c(r#"{"id":3,"method":"tasks/get","params":{"taskId":"unknown"}}"#).ok(3);
+        let spans = tap.spans();
+        assert_eq!(spans[0].outcome(), "input_required");
+        assert_eq!(spans[0].get(names::TASK_STATUS), "working");
+        assert_eq!((spans[1].outcome(), spans[1].get(names::TASK_STATUS)), ("ok", "completed"));
+        assert_eq!(spans[1].get(names::TASK_ID), "k");
+        assert_eq!(spans[1].span.links[0].span_id, spans[0].span.span_id);
+        assert!(spans[2].span.links.is_empty());
+    }
+}
+
+#[test]
+fn a_result_that_only_looks_like_a_task_is_a_result() {
+    let done = answered(r#""result":{"task":{"taskId":"k"},"status":"fine"}"#);
+    assert_eq!((done.outcome(), done.get(names::TASK_ID)), ("ok", ""));
+    let done = answered(r#""result":{"resultType":"vendor/new"}"#);
+    assert_eq!((done.outcome(), done.get(names::RESULT_TYPE)), ("ok", "vendor/new"));
+}

@@ -1,0 +1,270 @@
+//! What a span looks like: names, kinds, trace context, identity, bounds.
+
+use super::*;
+
+fn traced(traceparent: &str) -> String {
+    format!(
+        r#"{{"id":1,"method":"ping","params":{{"_meta":{{"traceparent":"{traceparent}","tracestate":"a=b"}}}}}}"#
+    )
+}
+
+#[test]
+fn times_are_those_of_the_last_byte_of_each_message() {
+    let mut tap = Tap::new();
+    tap.session.bytes(C, br#"{"id":1,"#, 10);
+    tap.session.bytes(C, b"\"method\":\"ping\"}\n", 20);
+    tap.session.bytes(S, br#"{"id":1,"result":{}}"#, 30);
+    tap.session.bytes(S, b"\n", 45);
+    let span = tap.only().span;
+    assert_eq!((span.start_time_unix_nano, span.end_time_unix_nano), (20, 45));
+}
+
+#[test]
+fn a_span_never_ends_before_it_starts() {
+    let mut tap = Tap::new();
+    tap.session.message(C, br#"{"id":1,"method":"ping"}"#, 50);
+    tap.session.message(S, br#"{"id":1,"result":{}}"#, 40);
+    let span = tap.only().span;
+    assert_eq!((span.start_time_unix_nano, span.end_time_unix_nano), (50, 50));
+}
+
+#[test]
+fn the_context_of_the_request_is_the_parent() {
+    let span = Tap::new().c(&traced(PARENT)).ok(1).only().span;
+    assert_eq!(span.trace_id[..2], [0x0a, 0xf7]);
+    assert_eq!(span.parent_span_id[..3], [0x00, 0xf0, 0x67]);
+    assert_eq!(span.trace_state, "a=b");
+    assert_eq!(span.flags, 0x301);
+}
+
+#[test]
+fn a_context_that_is_none_is_counted_and_a_new_trace_begun() {
+    let mut tap = Tap::new();
+    tap.c(&traced("00-zz")).ok(1).c(&traced("")).ok(1).c(r#"{"id":1,"method":"ping"}"#).ok(1);
+    let spans = tap.spans();
+    for done in &spans {
+        assert!(done.span.parent_span_id.is_empty() && done.span.trace_state.is_empty());
+        assert_eq!(done.span.flags, 0x101);
+    }
+    assert_ne!(spans[0].span.trace_id, spans[1].span.trace_id);
+    assert_ne!(spans[0].span.span_id, spans[1].span.span_id);
+    assert_eq!(tap.counts().bad_traceparents, 2);
+}
+
+#[test]
+fn without_a_context_of_its_own_a_request_is_under_the_ambient_one() {
+    let mut tap = Tap::new();
+    tap.session.identity.ambient = TraceContext::parse(PARENT.as_bytes(), Some("x=y"));
+    let other = PARENT.replace("0af7", "1111");
+    tap.c(r#"{"id":1,"method":"ping"}"#).ok(1).c(&traced(&other)).ok(1);
+    let spans = tap.spans();
+    assert_eq!(spans[0].span.trace_id[..2], [0x0a, 0xf7]);
+    assert_eq!((spans[0].span.flags, spans[0].span.trace_state.as_str()), (0x301, "x=y"));
+    assert_eq!(spans[1].span.trace_id[..2], [0x11, 0x11]);
+}
+
+#[test]
+fn spans_under_an_unsampled_parent_are_counted_not_sent() {
+    let unsampled = PARENT.replace("-01", "-00");
+    let mut tap = Tap::new();
+    tap.c(&traced(&unsampled)).ok(1);
+    assert!(tap.session.take().is_none());
+    assert_eq!(tap.counts().dropped.unsampled, 1);
+    let mut tap = Tap::with(Settings { unsampled: Unsampled::Keep, ..Settings::default() });
+    assert_eq!(tap.c(&traced(&unsampled)).ok(1).only().span.flags, 0x300);
+}
+
+#[test]
+fn a_session_may_be_one_trace_until_it_is_idle() {
+    let mut tap = Tap::with(Settings { trace: Traces::Session, ..Settings::default() });
+    tap.call(1).ok(1).call(2).ok(2).wait(1790).call(3).ok(3).wait(1801).call(4).ok(4);
+    let traces: Vec<_> = tap.spans().into_iter().map(|done| done.span.trace_id).collect();
+    assert!(traces[0] == traces[1] && traces[1] == traces[2]);
+    assert_ne!(traces[2], traces[3]);
+}
+
+#[test]
+fn the_name_of_a_failing_tool_that_was_never_listed_stays_out_of_the_span_name() {
+    let fail = r#"{"id":1,"result":{"isError":true}}"#;
+    let mut tap = Tap::new();
+    let call =
+        |name: &str| format!(r#"{{"id":1,"method":"tools/call","params":{{"name":"{name}"}}}}"#);
+    tap.c(&call("made-up")).s(fail);
+    tap.c(&call("made-up")).s(r#"{"id":1,"error":{"code":-32602}}"#);
+    let spans = tap.spans();
+    assert_eq!(spans[0].span.name, "tools/call");
+    assert_eq!(spans[1].span.name, "tools/call");
+    assert_eq!(spans[0].get(names::TOOL), "made-up");
+    tap.c(r#"{"id":2,"method":"tools/list"}"#);
+    tap.s(r#"{"id":2,"result":{"tools":[7,{"description":"x","name":"li\u0073ted"},{"name":8}]}}"#);
+    tap.c(&call("listed")).s(fail).c(&call("proved")).ok(1).c(&call("proved")).s(fail);
+    let expected = ["tools/list", "tools/call listed", "tools/call proved", "tools/call proved"];
+    assert_eq!(tap.names(), expected);
+}
+
+#[test]
+fn prompts_are_named_by_the_same_rule() {
+    let get = r#"{"id":1,"method":"prompts/get","params":{"name":"p"}}"#;
+    let fail = r#"{"id":1,"error":{"code":-32602}}"#;
+    let mut tap = Tap::new();
+    tap.c(get).s(fail).c(r#"{"id":2,"method":"prompts/list"}"#);
+    tap.s(r#"{"id":2,"result":{"prompts":[{"name":"p"}]}}"#).c(get).s(fail);
+    let spans = tap.spans();
+    assert_eq!(spans[0].span.name, "prompts/get");
+    assert_eq!(spans[2].span.name, "prompts/get p");
+    assert_eq!(spans[2].get(names::PROMPT), "p");
+    assert_eq!(spans[2].get(names::OPERATION), "");
+}
+
+#[test]
+fn a_method_that_is_none_stays_out_of_the_span_name() {
+    let mut tap = Tap::new();
+    tap.c(r#"{"id":1,"method":"made/up"}"#).s(r#"{"id":1,"error":{"code":-32601}}"#);
+    tap.c(r#"{"id":2,"method":"vendor/own"}"#).ok(2);
+    let spans = tap.spans();
+    assert_eq!((spans[0].span.name.as_str(), spans[0].get(names::METHOD)), ("_OTHER", "made/up"));
+    assert_eq!(spans[1].span.name, "vendor/own");
+}
+
+#[test]
+fn names_are_bounded_and_printable() {
+    let mut tap = Tap::new();
+    let long = "n".repeat(5000);
+    tap.c(&format!(r#"{{"id":1,"method":"tools/call","params":{{"name":"{long}"}}}}"#)).ok(1);
+    tap.c(r#"{"id":1,"method":"tools/call","params":{"name":"a\u001b[2Jb\n"}}"#).ok(1);
+    tap.c(&format!(r#"{{"id":"{long}","method":"resources/read","params":{{"uri":"{long}"}}}}"#));
+    tap.s(&format!(r#"{{"id":"{long}","result":{{"resultType":"{long}"}}}}"#));
+    tap.c(&format!(r#"{{"id":1,"jsonrpc":"{long}","method":"{long}"}}"#)).ok(1);
+    let spans = tap.spans();
+    assert_eq!(spans[0].get(names::TOOL).len(), 128);
+    assert_eq!(spans[1].span.name, "tools/call a\u{fffd}[2Jb\u{fffd}");
+    assert_eq!(spans[2].get(names::RESOURCE_URI).len(), 1024);
+    assert_eq!(spans[2].get(names::REQUEST_ID).len(), 256);
+    assert_eq!(spans[2].get(names::RESULT_TYPE).len(), 128);
+    assert_eq!(spans[3].span.name.len(), 128);
+    assert_eq!(spans[3].get(names::JSONRPC_VERSION).len(), 128);
+}
+
+#[test]
+fn the_handshake_tells_version_and_parties() {
+    let mut tap = Tap::new();
+    tap.c(r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","clientInfo":{"name":"agent","version":"3"}}}"#);
+    tap.s(r#"{"id":0,"result":{"protocolVersion":"2025-06-18","serverInfo":{"name":"fs","version":"9"}}}"#);
+    tap.call(1).ok(1).s(r#"{"id":5,"method":"roots/list"}"#).c(r#"{"id":5,"result":{}}"#);
+    let spans = tap.spans();
+    for done in &spans {
+        assert_eq!(done.get(names::PROTOCOL_VERSION), "2025-06-18");
+        assert_eq!((done.get(names::CLIENT_NAME), done.get(names::CLIENT_VERSION)), ("agent", "3"));
+        assert_eq!(done.get(names::SERVER_INFO_NAME), "fs");
+        assert_eq!(done.get(names::SERVER_INFO_VERSION), "9");
+        assert_eq!(done.get(names::SESSION_ID), "s-1");
+    }
+    assert_eq!(spans[1].get(names::PEER_SERVICE), "files");
+    assert_eq!(spans[2].get(names::PEER_SERVICE), "agent");
+}
+
+#[test]
+fn era_and_client_are_told_by_each_modern_request() {
+    let modern = |id: u32, who: &str| {
+        format!(
+            r#"{{"id":{id},"method":"ping","params":{{"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{{"name":"{who}","version":"1"}}}}}}}}"#
+        )
+    };
+    let mut tap = Tap::new();
+    tap.c(&modern(1, "a")).c(&modern(2, "b")).call(3);
+    tap.s(r#"{"id":1,"result":{"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"desk","version":"2"}}}}"#);
+    tap.ok(2).ok(3);
+    let spans = tap.spans();
+    assert_eq!(spans[0].get(names::CLIENT_NAME), "a");
+    assert_eq!(spans[1].get(names::CLIENT_NAME), "b");
+    assert_eq!(spans[1].get(names::SERVER_INFO_NAME), "desk");
+    assert_eq!(spans[1].get(names::PROTOCOL_VERSION), "2026-07-28");
+    assert_eq!((spans[2].get(names::CLIENT_NAME), spans[2].get(names::PROTOCOL_VERSION)), ("", ""));
+}
+
+#[test]
+fn attributes_come_in_one_order() {
+    let mut tap = Tap::new();
+    tap.call(1).s(r#"{"id":1,"result":{"isError":true}}"#);
+    let keys: Vec<_> = tap.only().span.attributes.into_iter().map(|a| a.key).collect();
+    let expected = [
+        names::METHOD,
+        names::OPERATION,
+        names::TOOL,
+        names::REQUEST_ID,
+        names::TRANSPORT,
+        names::PEER_SERVICE,
+        names::SESSION_ID,
+        names::REQUEST_SIZE,
+        names::RESPONSE_SIZE,
+        names::OUTCOME,
+        names::ERROR_TYPE,
+    ];
+    assert_eq!(keys, expected);
+}
+
+#[test]
+fn resources_are_concerned_by_uri_and_jsonrpc_1_is_told() {
+    let mut tap = Tap::new();
+    for method in ["resources/read", "resources/subscribe", "resources/unsubscribe"] {
+        tap.c(&format!(
+            r#"{{"jsonrpc":"1.0","id":1,"method":"{method}","params":{{"uri":"f:/x"}}}}"#
+        ));
+        let done = tap.ok(1).only();
+        assert_eq!((done.span.name.as_str(), done.get(names::RESOURCE_URI)), (method, "f:/x"));
+        assert_eq!(done.get(names::JSONRPC_VERSION), "1.0");
+    }
+}
+
+#[test]
+fn notifications_make_spans_only_where_asked() {
+    let updated = r#"{"method":"notifications/resources/updated","params":{"uri":"u"}}"#;
+    let progress =
+        r#"{"method":"notifications/progress","params":{"progressToken":1,"progress":1}}"#;
+    let call =
+        r#"{"id":1,"method":"tools/call","params":{"name":"t","_meta":{"progressToken":1}}}"#;
+    let mut tap = Tap::new();
+    tap.s(updated);
+    assert!(tap.spans().is_empty());
+    assert_eq!((tap.counts().notifications, tap.counts().received), (1, 0));
+    let mut tap = Tap::with(Settings { notifications: Notifications::Span, ..Settings::default() });
+    tap.s(updated).s(progress).c(call).s(progress).ok(1);
+    let spans = tap.spans();
+    assert_eq!(spans.len(), 3);
+    assert_eq!(spans[0].span.name, "notifications/resources/updated");
+    assert_eq!(spans[0].get(names::RESOURCE_URI), "u");
+    assert_eq!((spans[0].get(names::REQUEST_ID), spans[0].outcome()), ("", "ok"));
+    assert_eq!(spans[0].span.start_time_unix_nano, spans[0].span.end_time_unix_nano);
+    assert_eq!(spans[1].span.name, "notifications/progress");
+    assert_eq!(spans[2].span.events.len(), 1);
+}
+
+#[test]
+fn kind_transport_and_service_name_are_settings() {
+    let settings = Settings {
+        span_kind: Perspective::Internal,
+        service_name: ServiceName::Client,
+        ..Settings::default()
+    };
+    let mut tap = Tap::with(settings);
+    tap.session.identity.transport = Transport::Http;
+    tap.c(r#"{"id":0,"method":"initialize","params":{"clientInfo":{"name":"agent"}}}"#).ok(0);
+    let (telemetry, _) = tap.session.take().unwrap();
+    let Model::Traces(all) = telemetry.model() else { panic!("a session makes spans") };
+    let resource = &all[0].resource.as_ref().unwrap().attributes;
+    let found: Vec<_> = resource.iter().map(|a| (a.key.as_str(), text(a))).collect();
+    assert_eq!(found[0], (names::SERVICE_NAME, "agent".to_owned()));
+    assert_eq!(found[2], (names::SERVER_NAME, "files".to_owned()));
+    assert_eq!(all[0].scope_spans[0].scope.as_ref().unwrap().name, names::SCOPE);
+    let span = &all[0].scope_spans[0].spans[0];
+    assert_eq!(span.kind, SpanKind::Internal as i32);
+    let has =
+        |key: &str, value: &str| span.attributes.iter().any(|a| a.key == key && text(a) == value);
+    assert!(has(names::TRANSPORT, "tcp") && has(names::NETWORK_PROTOCOL, "http"));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_ids() {
+    let ids = || Tap::new().call(1).ok(1).only().span.span_id;
+    assert_eq!(ids(), ids());
+}

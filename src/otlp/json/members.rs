@@ -1,0 +1,161 @@
+//! The members of one JSON object being read, and the scalar kinds of OTLP/JSON.
+//!
+//! As lax as the specification asks receivers to be, and as the Collector is: unknown members are
+//! passed over, `null` means unset, 64-bit integers come as strings or numbers, enums as numbers or
+//! names, hex in either case, keys in camelCase or snake_case.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::{Error, Why};
+use crate::json::{Kind, Reader, Text};
+
+pub(super) type Result<T> = std::result::Result<T, Error>;
+
+/// proto3 JSON takes either alphabet, padded or not.
+const LAX: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LAX);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LAX);
+
+/// Reads an object, handing each member that is not null to `member`, which reads the value and says
+/// whether it knew the key.
+pub(super) fn members<'a>(
+    r: &mut Reader<'a>,
+    mut member: impl FnMut(&mut Reader<'a>, &str) -> Result<bool>,
+) -> Result<()> {
+    r.object()?;
+    while let Some(key) = r.key()? {
+        let key = key.decode()?;
+        if r.peek()?.0 == Kind::Null {
+            r.null()?;
+        } else if !member(r, &camel(&key))? {
+            r.skip()?;
+        }
+    }
+    Ok(())
+}
+
+/// A key as the specification spells it.
+fn camel(key: &str) -> Cow<'_, str> {
+    if !key.contains('_') {
+        return Cow::Borrowed(key);
+    }
+    let mut out = String::with_capacity(key.len());
+    let mut upper = false;
+    for c in key.chars() {
+        match c {
+            '_' => upper = true,
+            c if upper => {
+                out.push(c.to_ascii_uppercase());
+                upper = false;
+            }
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Reads an array.
+pub(super) fn list<'a, T>(
+    r: &mut Reader<'a>,
+    item: impl Fn(&mut Reader<'a>) -> Result<T>,
+) -> Result<Vec<T>> {
+    r.array()?;
+    let mut all = Vec::new();
+    while r.item()? {
+        all.push(item(r)?);
+    }
+    Ok(all)
+}
+
+pub(super) fn text(r: &mut Reader<'_>) -> Result<String> {
+    Ok(r.text()?.decode()?.into_owned())
+}
+
+pub(super) fn bool(r: &mut Reader<'_>) -> Result<bool> {
+    Ok(r.bool()?)
+}
+
+/// A trace or span id.
+pub(super) fn hex(r: &mut Reader<'_>) -> Result<Vec<u8>> {
+    let text = r.text()?;
+    let digits = text.decode()?;
+    let nibble = |b: u8| (b as char).to_digit(16).map(|d| d as u8);
+    let byte = |pair: &[u8]| Some(nibble(pair[0])? << 4 | nibble(*pair.get(1)?)?);
+    let bytes: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(byte).collect();
+    bytes.ok_or_else(|| wrong(Why::Hex, &text))
+}
+
+pub(super) fn base64(r: &mut Reader<'_>) -> Result<Vec<u8>> {
+    let text = r.text()?;
+    let digits = text.decode()?;
+    let engine = if digits.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
+    engine.decode(digits.as_bytes()).map_err(|_| wrong(Why::Base64, &text))
+}
+
+pub(super) fn u32(r: &mut Reader<'_>) -> Result<u32> {
+    integer(r)
+}
+
+pub(super) fn i32(r: &mut Reader<'_>) -> Result<i32> {
+    integer(r)
+}
+
+pub(super) fn u64(r: &mut Reader<'_>) -> Result<u64> {
+    integer(r)
+}
+
+pub(super) fn i64(r: &mut Reader<'_>) -> Result<i64> {
+    integer(r)
+}
+
+/// A whole number, as a number or as a string; `1e3` and `5.0` are whole too.
+fn integer<T: TryFrom<i128>>(r: &mut Reader<'_>) -> Result<T> {
+    let (digits, at) = numeric(r)?;
+    let whole = match digits.parse::<i128>() {
+        Ok(whole) => Some(whole),
+        Err(_) => digits.parse().ok().filter(|f: &f64| f.fract() == 0.0).map(|f| f as i128),
+    };
+    whole.and_then(|whole| T::try_from(whole).ok()).ok_or(Error { why: Why::Integer, at })
+}
+
+/// A double, as a number or as a string; three words stand for what is no number.
+pub(super) fn f64(r: &mut Reader<'_>) -> Result<f64> {
+    let (digits, at) = numeric(r)?;
+    match &*digits {
+        "NaN" => Ok(f64::NAN),
+        "Infinity" => Ok(f64::INFINITY),
+        "-Infinity" => Ok(f64::NEG_INFINITY),
+        digits if digits.ends_with(|c: char| c.is_ascii_digit() || c == '.') => {
+            digits.parse().map_err(|_| Error { why: Why::Double, at })
+        }
+        _ => Err(Error { why: Why::Double, at }),
+    }
+}
+
+/// An enum by its number, or by its name as the .proto file has it.
+pub(super) fn named(r: &mut Reader<'_>, number_of: fn(&str) -> Option<i32>) -> Result<i32> {
+    if r.peek()?.0 != Kind::String {
+        return i32(r);
+    }
+    let text = r.text()?;
+    let name = text.decode()?;
+    number_of(&name).or_else(|| name.parse().ok()).ok_or_else(|| wrong(Why::Enum, &text))
+}
+
+/// The digits of a number, quoted or not, and where they stand.
+fn numeric<'a>(r: &mut Reader<'a>) -> Result<(Cow<'a, str>, usize)> {
+    let (kind, at) = r.peek()?;
+    if kind == Kind::String {
+        return Ok((r.text()?.decode()?, at));
+    }
+    Ok((Cow::Borrowed(r.number()?), at))
+}
+
+fn wrong(why: Why, text: &Text<'_>) -> Error {
+    Error { why, at: text.offset() }
+}

@@ -1,0 +1,118 @@
+//! trace/v1
+
+use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
+use opentelemetry_proto::tonic::trace::v1::{
+    ResourceSpans, ScopeSpans, Span, Status, status::StatusCode,
+};
+
+use super::common::{key_value, resource, scope};
+use crate::json::Reader;
+use crate::otlp::json::members::{Result, hex, list, members, named, text, u32, u64};
+
+pub(super) fn resource_spans(r: &mut Reader<'_>) -> Result<ResourceSpans> {
+    let mut m = ResourceSpans::default();
+    members(r, |r, key| {
+        match key {
+            "resource" => m.resource = Some(resource(r)?),
+            "scopeSpans" => m.scope_spans = list(r, scope_spans)?,
+            "schemaUrl" => m.schema_url = text(r)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    Ok(m)
+}
+
+fn scope_spans(r: &mut Reader<'_>) -> Result<ScopeSpans> {
+    let mut m = ScopeSpans::default();
+    members(r, |r, key| {
+        match key {
+            "scope" => m.scope = Some(scope(r)?),
+            "spans" => m.spans = list(r, span)?,
+            "schemaUrl" => m.schema_url = text(r)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    Ok(m)
+}
+
+fn span(r: &mut Reader<'_>) -> Result<Span> {
+    let mut m = Span::default();
+    members(r, |r, key| {
+        match key {
+            "traceId" => m.trace_id = hex(r)?,
+            "spanId" => m.span_id = hex(r)?,
+            "traceState" => m.trace_state = text(r)?,
+            "parentSpanId" => m.parent_span_id = hex(r)?,
+            "flags" => m.flags = u32(r)?,
+            "name" => m.name = text(r)?,
+            "kind" => m.kind = named(r, span_kind)?,
+            "startTimeUnixNano" => m.start_time_unix_nano = u64(r)?,
+            "endTimeUnixNano" => m.end_time_unix_nano = u64(r)?,
+            "attributes" => m.attributes = list(r, key_value)?,
+            "droppedAttributesCount" => m.dropped_attributes_count = u32(r)?,
+            "events" => m.events = list(r, event)?,
+            "droppedEventsCount" => m.dropped_events_count = u32(r)?,
+            "links" => m.links = list(r, link)?,
+            "droppedLinksCount" => m.dropped_links_count = u32(r)?,
+            "status" => m.status = Some(status(r)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    Ok(m)
+}
+
+fn event(r: &mut Reader<'_>) -> Result<Event> {
+    let mut m = Event::default();
+    members(r, |r, key| {
+        match key {
+            "timeUnixNano" => m.time_unix_nano = u64(r)?,
+            "name" => m.name = text(r)?,
+            "attributes" => m.attributes = list(r, key_value)?,
+            "droppedAttributesCount" => m.dropped_attributes_count = u32(r)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    Ok(m)
+}
+
+fn link(r: &mut Reader<'_>) -> Result<Link> {
+    let mut m = Link::default();
+    members(r, |r, key| {
+        match key {
+            "traceId" => m.trace_id = hex(r)?,
+            "spanId" => m.span_id = hex(r)?,
+            "traceState" => m.trace_state = text(r)?,
+            "attributes" => m.attributes = list(r, key_value)?,
+            "droppedAttributesCount" => m.dropped_attributes_count = u32(r)?,
+            "flags" => m.flags = u32(r)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    Ok(m)
+}
+
+fn status(r: &mut Reader<'_>) -> Result<Status> {
+    let mut m = Status::default();
+    members(r, |r, key| {
+        match key {
+            "message" => m.message = text(r)?,
+            "code" => m.code = named(r, status_code)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    Ok(m)
+}
+
+fn span_kind(name: &str) -> Option<i32> {
+    SpanKind::from_str_name(name).map(|value| value as i32)
+}
+
+fn status_code(name: &str) -> Option<i32> {
+    StatusCode::from_str_name(name).map(|value| value as i32)
+}

@@ -1,0 +1,187 @@
+//! A backend that keeps the bytes it is sent and answers what it is told to.
+
+use std::convert::Infallible;
+use std::future::{Future, Ready, ready};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use bytes::{Buf, BufMut, Bytes};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tonic::body::Body;
+use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codegen::{Service, http};
+use tonic::server::{Grpc, NamedService};
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Server, ServerTlsConfig};
+use tonic::{Request, Response, Status};
+
+/// One request as it came in.
+pub(crate) struct Seen {
+    pub(crate) path: String,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) wire: Bytes,
+}
+
+type Answer = dyn Fn() -> Result<Bytes, Status> + Send + Sync;
+
+#[derive(Clone)]
+pub(crate) struct Sink {
+    seen: Arc<Mutex<Vec<Seen>>>,
+    answer: Arc<Answer>,
+}
+
+/// A listening sink: it ends with this.
+pub(crate) struct Listening {
+    pub(crate) addr: SocketAddr,
+    _server: JoinSet<()>,
+}
+
+impl Sink {
+    /// A backend that answers every request with `answer`: the response message's bytes, or a status.
+    pub(crate) fn answering(
+        answer: impl Fn() -> Result<Bytes, Status> + Send + Sync + 'static,
+    ) -> Sink {
+        Sink { seen: Arc::default(), answer: Arc::new(answer) }
+    }
+
+    /// A backend that takes everything.
+    pub(crate) fn taking_all() -> Sink {
+        Sink::answering(|| Ok(Bytes::new()))
+    }
+
+    /// Listens on a free port.
+    pub(crate) async fn listen(&self, tls: Option<ServerTlsConfig>) -> Listening {
+        self.serve(TcpListener::bind("127.0.0.1:0").await.unwrap(), tls)
+    }
+
+    /// Serves on a socket that is there already.
+    pub(crate) fn serve(&self, listener: TcpListener, tls: Option<ServerTlsConfig>) -> Listening {
+        let addr = listener.local_addr().unwrap();
+        let mut server = Server::builder();
+        if let Some(tls) = tls {
+            server = server.tls_config(tls).unwrap();
+        }
+        let router = server
+            .add_service(Named::<0>(self.clone()))
+            .add_service(Named::<1>(self.clone()))
+            .add_service(Named::<2>(self.clone()));
+        let mut server = JoinSet::new();
+        server.spawn(async move {
+            router.serve_with_incoming(TcpIncoming::from(listener)).await.unwrap();
+        });
+        Listening { addr, _server: server }
+    }
+
+    /// What came in since the last call.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        std::mem::take(&mut self.seen.lock().unwrap())
+    }
+}
+
+/// The sink under the name of one of the three services.
+#[derive(Clone)]
+struct Named<const N: usize>(Sink);
+
+impl NamedService for Named<0> {
+    const NAME: &'static str = "opentelemetry.proto.collector.trace.v1.TraceService";
+}
+
+impl NamedService for Named<1> {
+    const NAME: &'static str = "opentelemetry.proto.collector.metrics.v1.MetricsService";
+}
+
+impl NamedService for Named<2> {
+    const NAME: &'static str = "opentelemetry.proto.collector.logs.v1.LogsService";
+}
+
+impl<const N: usize> Service<http::Request<Body>> for Named<N> {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let call = Call {
+            sink: self.0.clone(),
+            path: request.uri().path().to_owned(),
+            headers: request.headers().clone(),
+        };
+        Box::pin(async move {
+            let mut grpc = Grpc::new(Raw)
+                .accept_compressed(CompressionEncoding::Gzip)
+                .accept_compressed(CompressionEncoding::Zstd)
+                .send_compressed(CompressionEncoding::Gzip)
+                .max_decoding_message_size(usize::MAX);
+            Ok(grpc.unary(call, request).await)
+        })
+    }
+}
+
+struct Call {
+    sink: Sink,
+    path: String,
+    headers: http::HeaderMap,
+}
+
+impl Service<Request<Bytes>> for Call {
+    type Response = Response<Bytes>;
+    type Error = Status;
+    type Future = Ready<Result<Response<Bytes>, Status>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let seen = Seen {
+            path: self.path.clone(),
+            headers: self.headers.clone(),
+            wire: request.into_inner(),
+        };
+        self.sink.seen.lock().unwrap().push(seen);
+        ready((self.sink.answer)().map(Response::new))
+    }
+}
+
+/// Messages as bytes, in and out.
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Raw;
+    type Decoder = Raw;
+
+    fn encoder(&mut self) -> Raw {
+        Raw
+    }
+
+    fn decoder(&mut self) -> Raw {
+        Raw
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, dst: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        dst.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, src: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(src.copy_to_bytes(src.remaining())))
+    }
+}

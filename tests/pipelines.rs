@@ -1,0 +1,138 @@
+//! Every file in `pipelines/` runs as written: validated, then as a tap with a recorded session, and its
+//! spans arrive where the file says.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use serde_json::Value;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+
+const MCPCOL: &str = env!("CARGO_BIN_EXE_mcpcol");
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn pipelines() -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join("pipelines")).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+/// Spans that a backend of our own was sent.
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<usize>>);
+
+#[tonic::async_trait]
+impl TraceService for Sink {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let request = request.into_inner();
+        let scopes = request.resource_spans.iter().flat_map(|r| &r.scope_spans);
+        *self.0.lock().unwrap() += scopes.map(|s| s.spans.len()).sum::<usize>();
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+/// What a pipeline file needs around it.
+struct Around {
+    dir: tempfile::TempDir,
+    collector: String,
+}
+
+impl Around {
+    fn command(&self, args: &[&str], file: &Path) -> Command {
+        let mut command = Command::new(MCPCOL);
+        command
+            .args(args)
+            .arg("--config")
+            .arg(file)
+            .env("HOME", self.dir.path())
+            .env("MCPCOL_DIGEST_KEY", format!("{:02x}", 7).repeat(32))
+            .env("MCPCOL_SPANS", self.dir.path().join("spans.jsonl"))
+            .env("MCPCOL_COLLECTOR", &self.collector);
+        command
+    }
+
+    /// Plays a recorded session through the file's tap.
+    fn replay(&self, file: &Path) -> Output {
+        let session = root().join("tests/data/stdio-sessions/modern-2026-07-28.session.jsonl");
+        let server = Path::new(MCPCOL).parent().unwrap().join("examples/replay");
+        let mut tap = self
+            .command(&["stdio"], file)
+            .arg("--")
+            .arg(server)
+            .arg(&session)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut to = tap.stdin.take().unwrap();
+        let mut from = BufReader::new(tap.stdout.take().unwrap());
+        for event in fs::read_to_string(session).unwrap().lines() {
+            let event: Value = serde_json::from_str(event).unwrap();
+            let line = format!("{}\n", event["raw"].as_str().unwrap());
+            if event["dir"] == "c2s" {
+                to.write_all(line.as_bytes()).unwrap();
+            } else {
+                let mut got = String::new();
+                from.read_line(&mut got).unwrap();
+                assert_eq!(got, line);
+            }
+        }
+        drop(to);
+        tap.wait_with_output().unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_pipeline_file_is_valid_and_runs_as_written() {
+    let sink = Sink::default();
+    let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let collector = incoming.local_addr().unwrap().to_string();
+    let service = TraceServiceServer::new(sink.clone())
+        .accept_compressed(tonic::codec::CompressionEncoding::Gzip);
+    let server = tonic::transport::Server::builder().add_service(service);
+    #[allow(clippy::disallowed_methods)] // ends with the test's runtime
+    tokio::spawn(server.serve_with_incoming(incoming));
+
+    for file in pipelines() {
+        let around = Around { dir: tempfile::tempdir().unwrap(), collector: collector.clone() };
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        let validated = around.command(&["validate"], &file).output().unwrap();
+        let talk = String::from_utf8_lossy(&validated.stderr);
+        assert_eq!(validated.status.code(), Some(0), "{name}: {talk}");
+        assert_eq!(talk, "", "{name} is valid without a word");
+
+        let before = *sink.0.lock().unwrap();
+        let output = around.replay(&file);
+        let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{name}: {talk}");
+        let spans = match name.as_str() {
+            "stdio-debug.yaml" => talk.lines().filter(|l| l.contains("tools/call")).count(),
+            "stdio-file.yaml" => {
+                let text = fs::read_to_string(around.dir.path().join("spans.jsonl")).unwrap();
+                text.matches("\"spanId\"").count()
+            }
+            "stdio-otlp.yaml" => *sink.0.lock().unwrap() - before,
+            other => panic!("say here where the spans of {other} arrive"),
+        };
+        assert!(spans > 5, "{name}: {spans} spans\n{talk}");
+    }
+}
