@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mcpcol::json::{Kind, MAX_DEPTH, Reader, Result};
+use mcpcol::json::{Error, Kind, MAX_DEPTH, Reader};
 
 fuzz_target!(|text: &[u8]| {
     let mut reader = Reader::new(text, MAX_DEPTH);
@@ -30,7 +30,7 @@ fuzz_target!(|text: &[u8]| {
 });
 
 /// Reads one value strictly, and each string for people as well.
-fn value(r: &mut Reader<'_>) -> Result<()> {
+fn value(r: &mut Reader<'_>) -> Result<(), Error> {
     match r.peek()?.0 {
         Kind::Null => r.null(),
         Kind::Bool => r.bool().map(drop),
