@@ -20,9 +20,11 @@ mod bare_tap;
 #[path = "../examples/peer.rs"]
 mod peer;
 
-/// Sequential: this many rounds of this many calls.
-const ROUNDS: usize = 40;
-const CALLS: usize = 250;
+/// Sequential: the processes are started anew this many times, because on which cores a scheduler
+/// happens to put them makes more difference than anything else, for this many rounds of calls each.
+const STARTS: usize = 9;
+const ROUNDS: usize = 8;
+const CALLS: usize = 200;
 /// Pipelined: requests in flight at most what the pipes hold.
 const BURSTS: usize = 5;
 const BURST: usize = 100_000;
@@ -116,13 +118,19 @@ fn link(way: Way) -> anyhow::Result<Link> {
 }
 
 impl Link {
-    fn call(&mut self, request: &[u8], answer: &mut Vec<u8>) -> io::Result<()> {
-        if let Some(to) = &mut self.to {
-            to.write_all(request)?;
+    /// The median of some calls, one after the other, in microseconds.
+    fn p50(&mut self) -> anyhow::Result<f64> {
+        let (asked, mut answer) = (request(7, 200), Vec::new());
+        let to = self.to.as_mut().ok_or_else(|| anyhow::anyhow!("closed"))?;
+        let mut took = Vec::with_capacity(CALLS);
+        for _ in 0..CALLS {
+            let started = Instant::now();
+            to.write_all(&asked)?;
+            answer.clear();
+            self.from.read_until(b'\n', &mut answer)?;
+            took.push(started.elapsed().as_nanos() as f64 / 1e3);
         }
-        answer.clear();
-        self.from.read_until(b'\n', answer)?;
-        Ok(())
+        Ok(median(took))
     }
 
     /// Writes each request by itself and reads the answers beside it; how long the last one took.
@@ -190,34 +198,27 @@ fn median(mut figures: Vec<f64>) -> f64 {
 }
 
 fn sequential(report: &mut String) -> anyhow::Result<()> {
-    let ways = [Way::Direct, Way::Cats, MCP];
-    let mut links = ways.into_iter().map(link).collect::<anyhow::Result<Vec<_>>>()?;
-    let mut p50s = vec![Vec::new(); links.len()];
-    let (asked, mut answer) = (request(7, 200), Vec::new());
-    for _ in 0..ROUNDS {
-        for (link, p50s) in links.iter_mut().zip(&mut p50s) {
-            let mut took = Vec::with_capacity(CALLS);
-            for _ in 0..CALLS {
-                let started = Instant::now();
-                link.call(&asked, &mut answer)?;
-                took.push(started.elapsed().as_nanos() as f64 / 1e3);
+    let mut p50s = [const { Vec::new() }; 3];
+    for _ in 0..STARTS {
+        let ways = [Way::Direct, Way::Cats, MCP];
+        let mut links = ways.into_iter().map(link).collect::<anyhow::Result<Vec<_>>>()?;
+        for _ in 0..ROUNDS {
+            for (link, p50s) in links.iter_mut().zip(&mut p50s) {
+                p50s.push(link.p50()?);
             }
-            p50s.push(median(took));
         }
+        links.into_iter().try_for_each(|link| link.close().map(drop))?;
     }
-    let [direct, cats, tap] = [0, 1, 2].map(|way| median(p50s[way].clone()));
-    writeln!(
-        report,
-        "sequential 200 B, p50: direct {direct:.1} us, two cats {cats:.1} us, tap {tap:.1} us"
-    )?;
+    let [direct, cats, tap] = p50s.each_ref().map(|p50s| median(p50s.clone()));
+    writeln!(report, "sequential 200 B, p50 in us, the middle of {} rounds:", STARTS * ROUNDS)?;
+    for (name, p50s) in ["direct", "two cats", "tap"].iter().zip(&mut p50s) {
+        p50s.sort_by(f64::total_cmp);
+        let [low, mid, high] = [1, 2, 3].map(|quarter| p50s[p50s.len() * quarter / 4]);
+        writeln!(report, "  {name}: {mid:.1} (quartiles {low:.1}, {high:.1})")?;
+    }
     let ratio = (tap - direct) / (cats - direct);
-    writeln!(
-        report,
-        "  added: cats {:.1} us, tap {:.1} us: {ratio:.2}x",
-        cats - direct,
-        tap - direct
-    )?;
-    links.into_iter().try_for_each(|link| link.close().map(drop))
+    writeln!(report, "  added: cats {:.1}, tap {:.1}: {ratio:.2}x", cats - direct, tap - direct)?;
+    Ok(())
 }
 
 fn pipelined(report: &mut String) -> anyhow::Result<()> {
