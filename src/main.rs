@@ -1,11 +1,8 @@
-//! The binary: an allocator and the command line. Everything else is in the library.
+//! The binary: the command line. Everything else is in the library.
 
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     mcpcol::cli::main()

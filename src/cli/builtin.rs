@@ -23,25 +23,23 @@ const ROTATION: [u32; 2] = [16, 1];
 /// Each queue's bound, in bytes of OTLP.
 const QUEUE: u32 = 64 << 20;
 
-/// The configuration for a tap called `name`, and what the user should be told about it.
-pub(super) fn config(name: &str, terminal: bool) -> (String, Vec<String>) {
+/// The configuration for a tap called `name`, and what the user should be told about it. Without `otlp`
+/// the environment's endpoint is left alone.
+pub(super) fn config(name: &str, terminal: bool, otlp: bool) -> (String, Vec<String>) {
     let mut notes = Vec::new();
     let state = state::directory().map_err(|error| notes.push(format!("{error:#}"))).ok();
     let digest = digest(state.as_deref(), &mut notes);
     let mut exporters = serde_json::Map::new();
-    match otlp_exporter(&Otlp::from_env(), &mut notes) {
-        Some(otlp) => drop(exporters.insert("otlp_grpc".into(), otlp)),
+    let from_env = if otlp { Otlp::from(env) } else { Otlp::default() };
+    match otlp_exporter(&from_env, &mut notes) {
+        Some(otlp) => exporters.insert("otlp_grpc".into(), otlp),
         None => {
-            if let Some(dir) = &state {
-                exporters.insert("file".into(), file_exporter(dir, name));
-            }
+            let dir = state.clone().unwrap_or_else(std::env::temp_dir);
+            exporters.insert("file".into(), file_exporter(&dir, name))
         }
-    }
-    if terminal || exporters.is_empty() {
-        exporters.insert(
-            "debug".into(),
-            json!({"verbosity": if terminal { "normal" } else { "basic" }}),
-        );
+    };
+    if terminal {
+        exporters.insert("debug".into(), json!({"verbosity": "normal"}));
     }
     let names: Vec<_> = exporters.keys().cloned().collect();
     let config = json!({
@@ -143,28 +141,22 @@ fn percent_decoded(text: &str) -> String {
 }
 
 impl Otlp {
-    /// `MCPCOL_OTLP_*` win over `OTEL_EXPORTER_OTLP_*`, with which agents export their own telemetry.
-    fn from_env() -> Otlp {
-        let pick = |ours: &str, traces: &str, all: &str| {
-            env(ours).or_else(|| env(traces)).or_else(|| env(all))
+    /// `MCPCOL_OTLP_*` win over `OTEL_EXPORTER_OTLP_*`, with which agents export their own telemetry,
+    /// and win whole: another backend's headers must not go to ours.
+    fn from(env: impl Fn(&str) -> Option<String>) -> Otlp {
+        let all = |prefixes: &[&str]| {
+            let first = |name: &str| prefixes.iter().find_map(|p| env(&format!("{p}_{name}")));
+            Otlp {
+                endpoint: first("ENDPOINT"),
+                headers: first("HEADERS"),
+                protocol: first("PROTOCOL"),
+            }
         };
-        Otlp {
-            endpoint: pick(
-                "MCPCOL_OTLP_ENDPOINT",
-                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-                "OTEL_EXPORTER_OTLP_ENDPOINT",
-            ),
-            headers: pick(
-                "MCPCOL_OTLP_HEADERS",
-                "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
-                "OTEL_EXPORTER_OTLP_HEADERS",
-            ),
-            protocol: pick(
-                "MCPCOL_OTLP_PROTOCOL",
-                "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-                "OTEL_EXPORTER_OTLP_PROTOCOL",
-            ),
+        let ours = all(&["MCPCOL_OTLP"]);
+        if ours.endpoint.is_some() {
+            return ours;
         }
+        all(&["OTEL_EXPORTER_OTLP_TRACES", "OTEL_EXPORTER_OTLP"])
     }
 }
 
@@ -197,6 +189,24 @@ mod tests {
             assert_eq!(exporter.is_some(), grpc, "{endpoint} {protocol:?}");
             assert_eq!(notes.is_empty(), grpc, "what is not done is said");
         }
+    }
+
+    #[test]
+    fn our_variables_win_whole() {
+        let env = |name: &str| {
+            let value = match name {
+                "MCPCOL_OTLP_ENDPOINT" => "http://ours:4317",
+                "OTEL_EXPORTER_OTLP_ENDPOINT" => "http://theirs:4318",
+                "OTEL_EXPORTER_OTLP_HEADERS" => "authorization=theirs",
+                "OTEL_EXPORTER_OTLP_PROTOCOL" => "http/protobuf",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        };
+        let endpoint = Some("http://ours:4317".to_owned());
+        assert_eq!(Otlp::from(env), Otlp { endpoint, headers: None, protocol: None });
+        let theirs = Otlp::from(|name| env(name).filter(|_| name.starts_with("OTEL")));
+        assert_eq!(theirs.headers.as_deref(), Some("authorization=theirs"));
     }
 
     #[test]

@@ -6,10 +6,7 @@ use anyhow::Context;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::pipeline::Outcome;
-
-/// Telemetry yields to the traffic and to the servers behind it (law 9).
-const NICE: i32 = 10;
+use crate::pipeline::{Outcome, lower_priority};
 
 /// A runtime whose threads run at lower priority.
 pub(super) fn runtime(threads: usize) -> anyhow::Result<Runtime> {
@@ -17,10 +14,7 @@ pub(super) fn runtime(threads: usize) -> anyhow::Result<Runtime> {
         .worker_threads(threads)
         .thread_name("telemetry")
         .enable_all()
-        // Where the system says no, telemetry runs at normal priority.
-        .on_thread_start(|| {
-            rustix::process::nice(NICE).ok();
-        })
+        .on_thread_start(lower_priority)
         .build()
         .context("cannot start the telemetry threads")
 }

@@ -12,14 +12,14 @@ use anyhow::bail;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use super::config_args::{ConfigArgs, load};
+use super::config_args::{self, ConfigArgs, load};
 use super::runtime::{Asked, Signals, close_the_books, exit_code, runtime};
 use super::{builtin, logging, say, state};
-use crate::config::{Options, Sources};
+use crate::config::{self, Options, Sources};
 use crate::pipeline::plan::LogLevel;
 use crate::pipeline::{Context, Outcome, Plan, ReceiverConfig, Service, Vitals};
-use crate::receivers::mcp_stdio::{self, Config, Remote, Signal, Tap};
-use crate::settings::Problems;
+use crate::receivers::mcp_stdio::{self, Config, Remote, Signal};
+use crate::settings::{Problems, Severity};
 use crate::telemetry::Clock;
 
 /// Arguments of `mcpcol stdio`.
@@ -35,6 +35,8 @@ pub(super) struct Stdio {
     command: Vec<OsString>,
 }
 
+/// Threads of the telemetry side, beside the observer's own.
+const THREADS: usize = 1;
 /// Telemetry adds no more than this to the child's end, unless the configuration says otherwise.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -42,12 +44,16 @@ impl Stdio {
     /// Runs until the child is gone.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Some(mut plan) = self.plan()? else { return Ok(ExitCode::FAILURE) };
+        logging::start(&plan.telemetry.logs, LogLevel::Warn);
         let mut config = only_tap(&mut plan)?;
-        config.name = self.name.or(config.name);
+        config.name = self.name().or(config.name);
         let command = if self.command.is_empty() { config.command_line() } else { self.command };
         if command.is_empty() {
             bail!("no server to start: write `mcpcol stdio -- CMD ARG...`");
         }
+        // Before the child: a signal that comes early must reach it, not just end us.
+        let runtime = runtime(THREADS)?;
+        let signals = runtime.block_on(async { Signals::listen() })?;
         let tap = match mcp_stdio::start(&config, &command, &plan.base) {
             Ok(tap) => tap,
             Err(error) => {
@@ -55,26 +61,51 @@ impl Stdio {
                 return Ok(ExitCode::from(u8::try_from(error.exit_code).unwrap_or(u8::MAX)));
             }
         };
-        logging::start(&plan.telemetry.logs, LogLevel::Warn);
-        let outcome = observe(plan, tap, config, &command)?;
+        let remote = tap.remote();
+        let server = config.server_name(&command);
+        plan.receivers[0].config = mcp_stdio::running(tap, config, server);
+        let outcome = runtime.block_on(serve(plan, remote, signals));
         close_the_books(&outcome);
+        // A write that the outside world blocks must not keep the process.
+        runtime.shutdown_background();
         Ok(exit_code(&outcome))
     }
 
     /// The plan of the configuration, or of the built-in one.
     fn plan(&self) -> anyhow::Result<Option<Plan>> {
         let options = Options { stdout_is_mcp: true, lenient_env: true, ..Options::default() };
-        let mut sources = Sources::from(self.config.clone());
-        if sources.config.is_empty() {
-            let config = Config { name: self.name.clone(), ..Config::default() };
-            let name = config.server_name(&self.command);
-            let (yaml, notes) = builtin::config(&name, std::io::stderr().is_terminal());
-            for note in notes {
-                say(&format!("mcpcol: {note}"));
-            }
-            sources.config.push(format!("yaml:{yaml}"));
+        let sources = Sources::from(self.config.clone());
+        if !sources.config.is_empty() {
+            return Ok(load(&sources, &options)?);
         }
-        Ok(load(&sources, &options)?)
+        let name = Config { name: self.name(), ..Config::default() }.server_name(&self.command);
+        let terminal = std::io::stderr().is_terminal();
+        let built_in = |otlp| {
+            let (yaml, notes) = builtin::config(&name, terminal, otlp);
+            let sources = Sources { config: vec![format!("yaml:{yaml}")], ..sources.clone() };
+            (config::load(&sources, &options), notes)
+        };
+        let ((mut plan, problems), mut notes) = built_in(true);
+        if plan.is_none() && self.config.set.is_empty() {
+            // The environment is the agent's, not ours to insist on: its server starts all the same.
+            let errors = problems.0.iter().filter(|p| p.severity > Severity::Warning);
+            notes.extend(errors.map(|p| format!("OTLP is off: {}", p.message)));
+            plan = built_in(false).0.0;
+        } else {
+            config_args::say(&problems)?;
+        }
+        notes.iter().for_each(|note| say(&format!("mcpcol: {note}")));
+        Ok(plan)
+    }
+
+    /// The name that was given, if it is one.
+    fn name(&self) -> Option<String> {
+        let name = self.name.clone().filter(|name| !name.is_empty())?;
+        if !mcp_stdio::usable_name(&name) {
+            say("mcpcol: the name has to have 1 to 128 characters and must not be a URL: not used");
+            return None;
+        }
+        Some(name)
     }
 }
 
@@ -103,23 +134,7 @@ fn only_tap(plan: &mut Plan) -> anyhow::Result<Config> {
 }
 
 /// Runs the telemetry side until the child is gone.
-fn observe(
-    mut plan: Plan,
-    tap: Tap,
-    config: Config,
-    command: &[OsString],
-) -> anyhow::Result<Outcome> {
-    let remote = tap.remote();
-    let server = config.server_name(command);
-    plan.receivers[0].config = mcp_stdio::running(tap, config, server);
-    let runtime = runtime(1)?;
-    let outcome = runtime.block_on(serve(plan, remote));
-    runtime.shutdown_background();
-    outcome
-}
-
-async fn serve(plan: Plan, mut remote: Remote) -> anyhow::Result<Outcome> {
-    let mut signals = Signals::listen()?;
+async fn serve(plan: Plan, mut remote: Remote, mut signals: Signals) -> Outcome {
     tokio::task::spawn_blocking(|| state::directory().map(|dir| state::clean(&dir)));
     let cx = Context {
         vitals: Vitals::default(),
@@ -144,7 +159,10 @@ async fn serve(plan: Plan, mut remote: Remote) -> anyhow::Result<Outcome> {
     };
     service.ended(&mut outcome).await;
     let limit = plan.shutdown_timeout.map_or(SHUTDOWN_TIMEOUT, Into::into);
-    service.drain(Instant::now() + limit, &mut outcome).await;
+    let deadline = Instant::now() + limit;
+    // Told to stop, we are gone before the host loses patience, whatever the settings say.
+    let deadline = remote.leave_by().map_or(deadline, |by| deadline.min(by.into()));
+    service.drain(deadline, &mut outcome).await;
     outcome.exit_code = Some(code);
-    Ok(outcome)
+    outcome
 }

@@ -10,6 +10,7 @@ use std::thread;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::otlp::json;
+use crate::pipeline::lower_priority;
 use crate::pipeline::{BoxFuture, ExportError, Exported, Exporter};
 use crate::telemetry::{Model, Telemetry};
 
@@ -32,7 +33,10 @@ impl Lines {
     pub(super) fn start(sink: impl Sink) -> std::io::Result<Self> {
         // One job is being written, one stands ready; more would only be memory.
         let (tx, rx) = mpsc::channel(1);
-        thread::Builder::new().name("lines".into()).spawn(move || write_all(sink, rx))?;
+        thread::Builder::new().name("lines".into()).spawn(move || {
+            lower_priority();
+            write_all(sink, rx);
+        })?;
         Ok(Lines(tx))
     }
 

@@ -144,9 +144,10 @@ impl Account {
         self.received.saturating_sub(self.sent + self.dropped.values().sum::<u64>())
     }
 
-    /// Adds drops that happened before the exporter.
+    /// Adds what came in for the exporter and was dropped before it.
     pub(super) fn add_drops(&mut self, drops: BTreeMap<String, u64>) {
         for (reason, items) in drops {
+            self.received += items;
             *self.dropped.entry(reason).or_default() += items;
         }
     }

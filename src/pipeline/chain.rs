@@ -1,5 +1,6 @@
 //! The processors of one pipeline, run as one function on the caller's thread.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::books::count_drop;
@@ -91,7 +92,18 @@ impl Chain {
     /// Ticks every stage; when the first of them wants to be called again.
     pub(super) fn tick(&self) -> Option<Nanos> {
         let now = self.clock.now();
-        self.stages.iter().filter_map(|stage| stage.processor.tick(now)).min()
+        self.stages.iter().filter_map(|stage| stage.caught(|p| p.tick(now)).flatten()).min()
+    }
+}
+
+impl Stage {
+    /// A bug of one processor ends neither the others nor the process.
+    fn caught<T>(&self, call: impl FnOnce(&dyn Processor) -> T) -> Option<T> {
+        let result = catch_unwind(AssertUnwindSafe(|| call(&*self.processor)));
+        if result.is_err() {
+            tracing::error!(processor = %self.id, "the processor panicked");
+        }
+        result.ok()
     }
 }
 
@@ -106,7 +118,7 @@ impl Drop for Chain {
     fn drop(&mut self) {
         let now = self.clock.now();
         for stage in &self.stages {
-            stage.processor.finish(now);
+            stage.caught(|processor| processor.finish(now));
         }
     }
 }

@@ -92,6 +92,11 @@ impl Stop {
         (tx, Stop(rx))
     }
 
+    /// Whether stop was given.
+    pub fn is_given(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// Returns once stop was given.
     pub async fn given(&mut self) {
         // An error means that the switch is gone, which is a stop as well.

@@ -12,6 +12,7 @@ mod id;
 mod kind;
 mod outlet;
 pub mod plan;
+mod priority;
 mod route;
 mod service;
 mod vitals;
@@ -24,5 +25,6 @@ pub use kind::{
 };
 pub use outlet::{Outlet, Target};
 pub use plan::{Pipeline, Plan, Planned};
+pub use priority::lower_priority;
 pub use service::{Context, Outcome, Service};
 pub use vitals::{Counter, Gauge, Sample, Vitals};

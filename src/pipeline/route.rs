@@ -54,15 +54,13 @@ impl Route {
         let mut offers = Vec::new();
         let mut counts = Vec::new();
         let mut chains: Vec<_> = self.branches.iter().filter(|b| b.signal == signal).collect();
-        let Some(last) = chains.pop() else {
-            let why = format!("no pipeline of {} takes this", signal.name());
-            batch.receipt.settle(Verdict::Rejected(why));
-            return (offers, counts);
-        };
+        let last = chains.pop();
         for branch in chains {
             branch.run(batch.clone(), &mut offers, &mut counts);
         }
-        last.run(batch, &mut offers, &mut counts);
+        if let Some(branch) = last {
+            branch.run(batch, &mut offers, &mut counts);
+        }
         (offers, counts)
     }
 }
@@ -121,6 +119,11 @@ impl<'a> Offer<'a> {
 impl Target for Route {
     fn offer(&self, batch: Batch) {
         let (signal, items) = (batch.telemetry.signal(), batch.telemetry.items() as u64);
+        if !self.branches.iter().any(|branch| branch.signal == signal) {
+            self.refused[signal as usize].add(items);
+            let why = format!("no pipeline of {} takes this", signal.name());
+            return batch.receipt.settle(Verdict::Rejected(why));
+        }
         let (offers, counts) = self.run(batch);
         if let Some(verdict) = offers.iter().find_map(Offer::refusal) {
             self.refused[signal as usize].add(items);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::books::{Account, ExporterBooks, drops};
@@ -45,7 +45,7 @@ pub struct Service {
     cx: Context,
     shared: Shared,
     receivers: BTreeMap<Id, Running>,
-    tasks: JoinSet<(Id, anyhow::Result<Ended>)>,
+    tasks: JoinSet<Returned>,
     /// The ways out of processors that emit.
     emits: BTreeMap<Id, Outlet>,
     exporters: BTreeMap<Id, (Node, Arc<Delivery>)>,
@@ -53,7 +53,11 @@ pub struct Service {
     timers: JoinSet<()>,
     /// Exporters that a reload took out, being drained.
     leaving: JoinSet<()>,
+    left: Vec<(Id, Arc<Delivery>)>,
 }
+
+/// A receiver's run that is over, and whether it had been told to stop.
+type Returned = (Id, bool, anyhow::Result<Ended>);
 
 struct Running {
     node: Node,
@@ -92,6 +96,7 @@ impl Service {
             chains: Vec::new(),
             timers: JoinSet::new(),
             leaving: JoinSet::new(),
+            left: Vec::new(),
         }
     }
 
@@ -138,24 +143,29 @@ impl Service {
             drains.spawn_on(async move { delivery.drain(deadline).await }, &self.cx.runtime);
         }
         while drains.join_next().await.is_some() {}
-        while self.leaving.join_next().await.is_some() {}
+        let all_left = async { while self.leaving.join_next().await.is_some() {} };
+        if timeout_at(deadline, all_left).await.is_err() {
+            self.leaving.shutdown().await;
+        }
+        for (_, delivery) in &self.left {
+            delivery.drain(deadline).await;
+        }
         outcome.accounts = self.accounts(&plans, &sources);
     }
 
-    /// Takes note of a receiver that returned; whether the service should end because of it.
-    fn note(
-        &mut self,
-        ended: Result<(Id, anyhow::Result<Ended>), tokio::task::JoinError>,
-        outcome: &mut Outcome,
-    ) -> bool {
-        let (id, result) = match ended {
+    /// Takes note of a receiver that returned; whether the service should end because of it. One that
+    /// was told to stop (a reload replaced it) is no reason.
+    fn note(&mut self, ended: Result<Returned, JoinError>, outcome: &mut Outcome) -> bool {
+        let (id, stopped, result) = match ended {
             Ok(ended) => ended,
             Err(error) => {
                 outcome.failures.push(format!("a receiver was lost: {error}"));
                 return true;
             }
         };
-        let stopped = self.receivers.get(&id).is_none_or(|running| *running.stop.borrow());
+        if stopped && self.receivers.get(&id).is_none_or(|new| !*new.stop.borrow()) {
+            return false;
+        }
         match result {
             Ok(Ended { exit_code }) => outcome.exit_code = outcome.exit_code.or(exit_code),
             Err(error) => outcome.failures.push(format!("{id}: {error:#}")),
@@ -257,14 +267,18 @@ impl Service {
         for (id, node, receiver) in parts.receivers {
             let outlet = Outlet::default();
             let (switch, stop) = Stop::switch();
-            let run = receiver.run(outlet.clone(), stop);
+            let run = receiver.run(outlet.clone(), stop.clone());
             if let Some(old) =
                 self.receivers.insert(id.clone(), Running { node, outlet, stop: switch })
             {
                 old.stop.send_replace(true);
             }
             self.receivers[&id].outlet.point(received(&id));
-            self.tasks.spawn_on(async move { (id, run.await) }, &self.cx.runtime);
+            let ended = async move {
+                let result = run.await;
+                (id, stop.is_given(), result)
+            };
+            self.tasks.spawn_on(ended, &self.cx.runtime);
         }
         let wanted = |id: &Id| plan.receivers.iter().any(|part| part.id == *id);
         self.receivers.retain(|id, running| {
@@ -282,6 +296,7 @@ impl Service {
         for (id, (_, delivery)) in old {
             let kept = self.exporters.get(&id).is_some_and(|(_, new)| Arc::ptr_eq(new, &delivery));
             if !kept {
+                self.left.push((id, Arc::clone(&delivery)));
                 let deadline = Instant::now() + LEAVING;
                 self.leaving
                     .spawn_on(async move { delivery.drain(deadline).await }, &self.cx.runtime);
@@ -307,22 +322,20 @@ impl Service {
     fn accounts(&self, plans: &[Pipeline], sources: &[Id]) -> Vec<(String, Account)> {
         let account = |id: &Id, delivery: &Delivery| {
             let own = delivery.books().account();
-            let mut account = Account { received: 0, ..own };
+            let mut account = own;
             for plan in plans.iter().filter(|plan| plan.exporters.contains(id)) {
-                let name = plan.id.to_string();
-                let labels = [("pipeline", name.as_str())];
-                account.received +=
-                    self.cx.vitals.counter("mcpcol_pipeline_accepted_items", &labels).get();
-                account.add_drops(drops(&self.cx.vitals, "pipeline", &name));
+                account.add_drops(drops(&self.cx.vitals, "pipeline", &plan.id.to_string()));
                 for source in plan.receivers.iter().filter(|id| sources.contains(id)) {
-                    let before = drops(&self.cx.vitals, "receiver", &source.to_string());
-                    account.received += before.values().sum::<u64>();
-                    account.add_drops(before);
+                    account.add_drops(drops(&self.cx.vitals, "receiver", &source.to_string()));
                 }
             }
             (id.to_string(), account)
         };
-        self.exporters.iter().map(|(id, (_, delivery))| account(id, delivery)).collect()
+        let staying = self.exporters.iter().map(|(id, (_, delivery))| (id, delivery));
+        let left = self.left.iter().map(|(id, delivery)| (id, delivery));
+        let stays = |id: &Id| self.exporters.contains_key(id);
+        let left = left.filter(|(id, _)| !stays(id));
+        staying.chain(left).map(|(id, delivery)| account(id, delivery)).collect()
     }
 }
 

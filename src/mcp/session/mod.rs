@@ -216,9 +216,11 @@ impl Session {
             },
         };
         let id = call.place.own.span;
+        // A call of a tool without arguments is one with none, which is something to tell.
+        let tells = seen != Seen::default() || matches!(call.subject, Subject::Tool(_));
         self.spans.push(frame.span(call, ending));
         self.counts.spans += 1;
-        if seen != Seen::default() {
+        if tells {
             self.ready += held(&seen);
             self.seen.push((id, seen));
         }

@@ -8,8 +8,11 @@
 mod queue;
 mod retry;
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -21,7 +24,7 @@ pub(super) use self::queue::Permit;
 use self::queue::{Queue, Refusal, Taken};
 use self::retry::Backoff;
 use super::books::ExporterBooks;
-use super::{ExportError, Exporter, Id};
+use super::{BoxFuture, ExportError, Exported, Exporter, Id};
 use crate::settings::{Delivery as Settings, OnFull, Sizer};
 use crate::telemetry::{Receipt, Telemetry, Verdict};
 
@@ -98,7 +101,9 @@ impl Delivery {
     /// Takes the batch over.
     pub(super) fn commit(&self, place: Permit, batch: Telemetry, receipt: Receipt) {
         self.lane.books.received(batch.signal(), batch.items());
-        place.commit(batch, receipt);
+        if let Some(late) = place.commit(batch, receipt) {
+            self.lane.books.dropped(late.signal(), late.items(), "shutdown");
+        }
         if self.lane.overflowing.swap(false, Ordering::Relaxed) {
             tracing::info!(exporter = %self.lane.id, "sending queue has room again");
         }
@@ -126,7 +131,7 @@ impl Delivery {
 
     /// Takes no more, sends what it has (one attempt each), and at the deadline gives up on the rest.
     pub(super) async fn drain(&self, deadline: Instant) {
-        self.lane.queue.close();
+        let sent_home = self.lane.queue.close();
         self.closing.send_replace(true);
         let mut tasks = {
             let mut guard = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -136,7 +141,7 @@ impl Delivery {
         if timeout_at(deadline, all_ended).await.is_err() {
             tasks.shutdown().await;
         }
-        for left in self.lane.queue.abandon() {
+        for left in sent_home.into_iter().chain(self.lane.queue.abandon()) {
             self.lane.books.dropped(left.signal(), left.items(), "shutdown");
         }
     }
@@ -221,7 +226,7 @@ impl Lane {
     /// One attempt within the time limit; how many items the backend refused of it.
     async fn attempt(&self, telemetry: &Telemetry) -> Result<usize, ExportError> {
         let limit = self.settings.timeout.0;
-        let export = self.exporter.export(telemetry);
+        let export = caught(self.exporter.export(telemetry));
         let exported = if limit.is_zero() {
             export.await?
         } else {
@@ -257,6 +262,20 @@ impl Lane {
         }
         batch.dropped(reason, Verdict::Retry { after: None });
     }
+}
+
+/// An attempt that panics is one that failed for good; its consumer goes on with the next batch.
+async fn caught(
+    mut export: BoxFuture<'_, Result<Exported, ExportError>>,
+) -> Result<Exported, ExportError> {
+    poll_fn(|cx| {
+        let poll = AssertUnwindSafe(|| export.as_mut().poll(cx));
+        catch_unwind(poll).unwrap_or_else(|_| {
+            let why = "the exporter panicked".to_owned();
+            Poll::Ready(Err(ExportError::Reject { why }))
+        })
+    })
+    .await
 }
 
 /// A batch being sent: whatever becomes of it is booked, also when its task is ended.

@@ -33,7 +33,10 @@ struct State {
     used: usize,
     /// Units in the waiting room.
     waiting: usize,
+    /// Nothing new is reserved.
     closed: bool,
+    /// What was reserved before has no place any more either.
+    abandoned: bool,
 }
 
 /// A batch in the queue.
@@ -42,6 +45,13 @@ pub(super) struct Item {
     /// Answered already, unless the sender waits for the result.
     pub(super) receipt: Receipt,
     size: usize,
+}
+
+impl Item {
+    fn send_home(self) -> Telemetry {
+        self.receipt.settle(Verdict::Retry { after: None });
+        self.telemetry
+    }
 }
 
 /// Why a queue does not take a batch.
@@ -155,24 +165,27 @@ impl Queue {
         }
     }
 
-    /// Takes no more; what is in line can still be taken. The waiting room is sent home.
-    pub(super) fn close(&self) {
+    /// Takes no more; what is in line can still be taken. The waiting room is sent home: given back, to
+    /// be booked, with its senders told to come again.
+    pub(super) fn close(&self) -> Vec<Telemetry> {
         let room = {
             let mut state = self.lock();
             state.closed = true;
             state.waiting = 0;
             std::mem::take(&mut state.room)
         };
-        for item in room {
-            item.receipt.settle(Verdict::Retry { after: None });
-        }
         self.ready.notify_waiters();
         self.ready.notify_one();
+        room.into_iter().map(Item::send_home).collect()
     }
 
-    /// Takes everything that is in line, to be reported as lost.
+    /// Takes everything that is in line, to be reported as lost. Nothing gets in from here on.
     pub(super) fn abandon(&self) -> Vec<Telemetry> {
-        let line = std::mem::take(&mut self.lock().line);
+        let line = {
+            let mut state = self.lock();
+            state.abandoned = true;
+            std::mem::take(&mut state.line)
+        };
         line.into_iter().map(|item| item.telemetry).collect()
     }
 
@@ -224,22 +237,23 @@ impl Queue {
 }
 
 impl Permit {
-    /// Fills the room that was kept.
-    pub(super) fn commit(mut self, telemetry: Telemetry, receipt: Receipt) {
+    /// Fills the room that was kept. Gives the batch back if the queue has ended meanwhile.
+    pub(super) fn commit(mut self, telemetry: Telemetry, receipt: Receipt) -> Option<Telemetry> {
         let item = Item { telemetry, receipt, size: std::mem::take(&mut self.size) };
         let mut state = self.queue.lock();
         match self.place {
-            Place::Line => self.queue.enter(&mut state, item),
-            Place::WaitingRoom if state.closed => {
-                drop(state);
-                item.receipt.settle(Verdict::Retry { after: None });
-            }
-            Place::WaitingRoom => {
+            Place::Line if !state.abandoned => self.queue.enter(&mut state, item),
+            Place::WaitingRoom if !state.closed => {
                 state.room.push_back(item);
                 // Room may have come free since it was asked for.
                 self.queue.move_up(&mut state);
             }
+            _ => {
+                drop(state);
+                return Some(item.send_home());
+            }
         }
+        None
     }
 }
 
@@ -265,14 +279,23 @@ pub(super) struct Taken {
 
 impl Drop for Taken {
     fn drop(&mut self) {
+        // A consumer that was ended while it gathered: back in line, where it will be counted.
+        let mut state = self.queue.lock();
+        for item in self.items.drain(..).rev() {
+            self.size -= item.size;
+            state.line.push_front(item);
+        }
+        drop(state);
         self.queue.release(self.size);
     }
 }
 
+/// An empty batch takes room too.
 fn size(sizer: Sizer, telemetry: &Telemetry) -> usize {
-    match sizer {
+    let size = match sizer {
         Sizer::Requests => 1,
         Sizer::Items => telemetry.items(),
         Sizer::Bytes => telemetry.wire_len(),
-    }
+    };
+    size.max(1)
 }

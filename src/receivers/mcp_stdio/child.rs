@@ -169,16 +169,6 @@ pub(super) fn take_stdio() -> io::Result<(Pipe, Pipe)> {
     Ok((Pipe::from(stdin), Pipe::from(stdout)))
 }
 
-/// Lowers the calling thread's priority, so that observing never takes a core from forwarding. On
-/// Linux niceness belongs to threads; on macOS it is the whole process's, so there nothing is done.
-pub(super) fn lower_priority() {
-    if cfg!(target_os = "linux")
-        && let Err(error) = rustix::process::nice(10)
-    {
-        tracing::debug!(%error, "the observer keeps its priority");
-    }
-}
-
 impl From<OwnedFd> for Pipe {
     fn from(fd: OwnedFd) -> Self {
         Pipe(File::from(fd))

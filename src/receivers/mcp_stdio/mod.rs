@@ -29,6 +29,7 @@ pub use crate::mcp::Direction;
 pub use child::CannotStart;
 pub use config::{Config, Notifications, ProcessGroup, SpanKind, Trace, Unsampled};
 pub use ladder::Signal;
+pub use name::usable as usable_name;
 pub use observer::Observe;
 pub use receiver::{running, start, watched_by};
 pub use tap::{Remote, Tap};

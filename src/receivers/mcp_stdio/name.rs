@@ -113,7 +113,7 @@ const LAUNCHERS: &[Launcher] = &[
 ];
 
 /// Whether `name` may be a server's name.
-pub(super) fn usable(name: &str) -> bool {
+pub fn usable(name: &str) -> bool {
     !name.is_empty() && name.chars().count() <= MAX && !name.contains("://")
 }
 

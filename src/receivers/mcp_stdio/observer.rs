@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use super::Direction;
 use super::queue::{Event, Held, Kind, Queue};
-use crate::pipeline::{Build, Counter, Outlet};
+use crate::pipeline::books::DROPPED;
+use crate::pipeline::{Build, Counter, Outlet, lower_priority};
 use crate::telemetry::{Batch, Clock, Content, Nanos, Receipt, Telemetry};
 
 /// Between two drains: what comes meanwhile costs no wake-up. At 60,000 calls a second it is 180 calls.
@@ -44,7 +45,7 @@ pub trait Observe: Send + 'static {
 }
 
 /// What the tap counts, by direction.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Counters {
     lines: [Counter; 2],
     skipped_lines: [Counter; 2],
@@ -52,6 +53,17 @@ pub(super) struct Counters {
     gaps: [Counter; 2],
     cuts: [Counter; 2],
     panics: Counter,
+    /// Client lines that no state machine saw, by why: they are received and dropped.
+    unseen: [Counter; 2],
+}
+
+/// Why nobody looked.
+#[derive(Clone, Copy)]
+pub(super) enum Unseen {
+    /// The observer failed.
+    Panic,
+    /// It was too slow at the end.
+    Shutdown,
 }
 
 impl Counters {
@@ -70,6 +82,10 @@ impl Counters {
             gaps: both("mcpcol_tap_gaps"),
             cuts: both("mcpcol_tap_cuts"),
             panics: cx.vitals.counter("mcpcol_tap_observer_panics", &[("receiver", &id)]),
+            unseen: ["panic", "shutdown"].map(|reason| {
+                let labels = [("kind", "receiver"), ("component", &*id), ("reason", reason)];
+                cx.vitals.counter(DROPPED, &labels)
+            }),
         }
     }
 
@@ -91,10 +107,15 @@ impl Counters {
         }
     }
 
-    fn count_as_skipped(&self, held: &Held) {
+    /// Counts what nobody will look at any more.
+    pub(super) fn count_as_skipped(&self, held: &Held, why: Unseen) {
         for event in held.events() {
             self.count(&event);
             let skipped = event.missed();
+            let gap = if let Kind::Gap(gap) = event.kind { gap.lines } else { 0 };
+            if event.direction == Direction::ClientToServer {
+                self.unseen[why as usize].add(skipped.lines + gap);
+            }
             self.skipped_lines[event.direction as usize].add(skipped.lines);
             self.skipped_bytes[event.direction as usize].add(skipped.bytes);
         }
@@ -125,7 +146,7 @@ pub(super) struct Observer {
 /// Observes until the queue closes. A panic, ours or of a processor, ends observation: it is said and
 /// counted, and what goes by from then on counts as skipped.
 pub(super) fn observe(observer: Observer) {
-    super::child::lower_priority();
+    lower_priority();
     let Observer { queue, watch, out, clock, counters } = observer;
     let run =
         || Watching { queue: &queue, watch, out, clock, counters: &counters, since: None }.run();
@@ -139,13 +160,13 @@ pub(super) fn observe(observer: Observer) {
 fn count_what_goes_by(queue: &Queue, counters: &Counters) {
     let mut held = Held::default();
     while queue.drain(&mut held) {
-        counters.count_as_skipped(&held);
+        counters.count_as_skipped(&held, Unseen::Panic);
         if held.is_empty() {
             queue.sleep(LOOK_UP, &mut held);
         }
         queue.nap(NAP);
     }
-    counters.count_as_skipped(&held);
+    counters.count_as_skipped(&held, Unseen::Panic);
 }
 
 struct Watching<'a> {

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::child::{CannotStart, Plan};
-use super::observer::{Counters, Observe, Observer, observe};
+use super::observer::{Counters, Observe, Observer, Unseen, observe};
+use super::queue::Held;
 use super::tap::{self, Tap};
 use super::watch::Watch;
 use super::{Config, ProcessGroup};
@@ -116,6 +117,7 @@ impl Receiver for McpStdio {
             let Some(tap) = self.tap else { anyhow::bail!("mcp_stdio was not opened") };
             let mut remote = tap.remote();
             let patience = self.observing.patience;
+            let (queue, counters) = (Arc::clone(&tap.queue), self.observing.counters.clone());
             let observed = self.observing.begin(&tap, out)?;
             let code = tokio::select! {
                 code = remote.ended() => code,
@@ -127,6 +129,9 @@ impl Receiver for McpStdio {
             let left = remote.leave_by().map(|at| at.saturating_duration_since(Instant::now()));
             let patience = left.map_or(patience, |left| left.min(patience));
             if tokio::time::timeout(patience, observed).await.is_err() {
+                let mut unseen = Held::default();
+                queue.drain(&mut unseen);
+                counters.count_as_skipped(&unseen, Unseen::Shutdown);
                 tracing::warn!("the observer was still busy at the end: its last spans are lost");
             }
             Ok(Ended { exit_code: Some(code) })

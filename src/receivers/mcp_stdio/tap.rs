@@ -4,6 +4,7 @@
 //! what goes by until an observer comes, and if none ever comes the traffic does not notice.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -56,9 +57,16 @@ struct Client {
     output: Pipe,
 }
 
+/// Whether a tap of this process has taken its stdin and stdout: there is one pair.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
 /// Spawns the child and puts the tap between it and our own stdin and stdout, which are taken over:
 /// nothing else in the process can read or print there any more.
 pub(super) fn start(plan: &Plan<'_>, limits: Limits) -> Result<Tap, CannotStart> {
+    if TAKEN.swap(true, Ordering::Relaxed) {
+        let error = io::Error::other("another server has this process's stdin and stdout");
+        return Err(CannotStart::ours(plan, &error));
+    }
     let (child, stdin, stdout) = child::spawn(plan)?;
     let running = child::take_stdio()
         .and_then(|(input, output)| run(child, (stdin, stdout), Client { input, output }, limits));

@@ -1,0 +1,15 @@
+//! Telemetry yields to the traffic and to the servers behind it (law 9).
+
+/// Below what people and servers run at, above what is meant for idle machines.
+const NICE: i32 = 10;
+
+/// Lowers the calling thread's priority, to the same level however often it is called. On Linux
+/// niceness belongs to threads; on macOS it is the whole process's, so there nothing is done. Where the
+/// system says no, the thread goes on as it is.
+pub fn lower_priority() {
+    if cfg!(target_os = "linux")
+        && let Err(error) = rustix::process::setpriority_process(None, NICE)
+    {
+        tracing::debug!(%error, "a telemetry thread keeps its priority");
+    }
+}
