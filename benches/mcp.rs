@@ -10,9 +10,6 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use mcpcol::mcp::{Direction, Identity, Message, Session, Settings};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// How many calls an observer usually finds in one drain.
 const DRAIN: usize = 64;
 
