@@ -237,6 +237,36 @@ fn a_full_disk_changes_nothing() {
     assert_eq!((sent, dropped, held), (0, received, 0), "{}", talk(&output));
 }
 
+/// A pipe whose reader never reads, filled to the brim.
+fn clogged() -> (std::io::PipeReader, Stdio) {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let filler = writer.try_clone().unwrap();
+    let filling = std::thread::spawn(move || {
+        // Blocks for good once the pipe is full; the thread ends with the test's process.
+        let mut filler = filler;
+        while filler.write_all(&[b'x'; 4096]).is_ok() {}
+    });
+    // Full when a whole page no longer goes in: ask the kernel rather than the clock.
+    while rustix::io::ioctl_fionread(&reader).unwrap() < 60 * 1024 {
+        std::thread::yield_now();
+    }
+    drop(filling);
+    writer.flush().unwrap();
+    (reader, Stdio::from(writer))
+}
+
+#[test]
+fn a_stderr_that_nobody_reads_neither_delays_the_session_nor_the_end() {
+    let (_listener, port) = silent();
+    let mut tap = Tap::exporting(&otlp(port, ", timeout: 100ms"));
+    tap.config.as_mut().unwrap().push_str(VERBOSE);
+    let session = &sessions()[1];
+    let (_reader, stderr) = clogged();
+    let server = example("replay");
+    let child = tap.command(&[&server, session]).stderr(stderr).spawn().unwrap();
+    play(child, session);
+}
+
 #[test]
 fn a_config_that_does_not_parse_is_refused_before_the_child_starts() {
     let tap = Tap::with("receivers: { mcp_stdio: {} }\nexporters: { fiel: {} }\n");
@@ -255,6 +285,48 @@ fn a_stdout_exporter_is_refused_because_stdout_carries_mcp() {
     assert_eq!(output.status.code(), Some(1));
     let talk = talk(&output);
     assert!(talk.contains("`file`") && talk.contains("`debug`"), "{talk}");
+}
+
+#[test]
+fn the_agents_own_environment_never_keeps_its_server_from_starting() {
+    for (name, value) in [
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20abc"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "no such thing"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://:::"),
+        ("MCPCOL_NAME", ""),
+    ] {
+        let tap = Tap { home: tempfile::tempdir().unwrap(), config: None };
+        let mut command = tap.command(&[Path::new("sh"), Path::new("-c"), Path::new("exit 7")]);
+        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.example:4317");
+        command.env(name, value);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(7), "{name}={value}: {}", talk(&output));
+        assert!(!talk(&output).contains("abc"), "no secret is said: {}", talk(&output));
+    }
+}
+
+#[test]
+fn told_to_stop_we_are_gone_before_the_host_loses_patience() {
+    let (_listener, port) = silent();
+    let tap = Tap::with(&format!(
+        "{}  shutdown_timeout: 20s\n",
+        Tap::exporting(&otlp(port, "")).config.unwrap()
+    ));
+    let deaf = "trap '' TERM; echo ready; while :; do sleep 0.1; done";
+    let server = [Path::new("sh"), Path::new("-c"), Path::new(deaf)];
+    let mut child = tap.command(&server).spawn().unwrap();
+    let mut to = child.stdin.take().unwrap();
+    let mut from = BufReader::new(child.stdout.take().unwrap());
+    let mut ready = String::new();
+    from.read_line(&mut ready).unwrap();
+    writeln!(to, r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list"}}"#).unwrap();
+    let begun = Instant::now();
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(begun.elapsed() < Duration::from_millis(2300), "took {:?}", begun.elapsed());
+    assert_eq!(output.status.code(), Some(137));
+    let [received, _, dropped, held] = books(&talk(&output), "otlp_grpc");
+    assert_eq!((received, dropped, held), (1, 1, 0), "{}", talk(&output));
 }
 
 #[test]

@@ -62,6 +62,7 @@ enum Command {
 
 /// Runs the program; the exit code is the process's.
 pub fn main() -> ExitCode {
+    logging::hide_panic_messages();
     let result = match Cli::parse().command {
         Command::Run(run) => run.run(),
         Command::Stdio(stdio) => stdio.run(),
@@ -73,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Completion(completion) => completion.run(),
         Command::DemoServer => demo::serve(),
     };
+    logging::flush();
     result.unwrap_or_else(|error| {
         say(&format!("mcpcol: {error:#}"));
         ExitCode::FAILURE
