@@ -294,6 +294,8 @@ fn the_agents_own_environment_never_keeps_its_server_from_starting() {
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "no such thing"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://:::"),
         ("MCPCOL_NAME", ""),
+        ("MCPCOL_DIGEST_KEY", "short"),
+        ("XDG_STATE_HOME", "/proc/no/such"),
     ] {
         let tap = Tap { home: tempfile::tempdir().unwrap(), config: None };
         let mut command = tap.command(&[Path::new("sh"), Path::new("-c"), Path::new("exit 7")]);

@@ -23,14 +23,27 @@ const ROTATION: [u32; 2] = [16, 1];
 /// Each queue's bound, in bytes of OTLP.
 const QUEUE: u32 = 64 << 20;
 
-/// The configuration for a tap called `name`, and what the user should be told about it. Without `otlp`
-/// the environment's endpoint is left alone.
-pub(super) fn config(name: &str, terminal: bool, otlp: bool) -> (String, Vec<String>) {
+/// How much of what is around us is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// The environment's endpoint and key, and the key in the state directory.
+    All,
+    /// The key, but no endpoint.
+    Key,
+    /// Neither: a file, and a key that lives as long as the process.
+    Nothing,
+}
+
+/// The configuration for a tap called `name`, and what the user should be told about it.
+pub(super) fn config(name: &str, terminal: bool, trust: Trust) -> (String, Vec<String>) {
     let mut notes = Vec::new();
     let state = state::directory().map_err(|error| notes.push(format!("{error:#}"))).ok();
-    let digest = digest(state.as_deref(), &mut notes);
+    let digest = match trust {
+        Trust::Nothing => json!({"mode": "ephemeral"}),
+        _ => digest(state.as_deref(), &mut notes),
+    };
     let mut exporters = serde_json::Map::new();
-    let from_env = if otlp { Otlp::from(env) } else { Otlp::default() };
+    let from_env = if trust == Trust::All { Otlp::from(env) } else { Otlp::default() };
     match otlp_exporter(&from_env, &mut notes) {
         Some(otlp) => exporters.insert("otlp_grpc".into(), otlp),
         None => {

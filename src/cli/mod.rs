@@ -17,6 +17,7 @@ mod stdio;
 mod table;
 mod validate;
 
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -34,8 +35,9 @@ const EXAMPLES: &str = "\
 Examples:
   mcpcol demo                                        a real server behind the tap, in seconds
   mcpcol stdio -- npx -y @scope/mcp-server .         wrap one stdio server (agents' mcp.json)
-  mcpcol validate --config pipelines/stdio-file.yaml all problems of a config at once
-  mcpcol run --config pipelines/stdio-otlp.yaml      run pipelines until SIGTERM";
+  mcpcol stdio --config pipelines/stdio-otlp.yaml -- npx -y @scope/mcp-server .
+                                                     the same into an OpenTelemetry Collector
+  mcpcol validate --config pipelines/stdio-file.yaml all problems of a config at once";
 
 #[derive(Subcommand)]
 enum Command {
@@ -76,6 +78,10 @@ pub fn main() -> ExitCode {
     };
     logging::flush();
     result.unwrap_or_else(|error| {
+        if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe) {
+            // `| head` has seen enough.
+            return ExitCode::SUCCESS;
+        }
         say(&format!("mcpcol: {error:#}"));
         ExitCode::FAILURE
     })
@@ -83,6 +89,5 @@ pub fn main() -> ExitCode {
 
 /// One line to the user. Whoever closed stderr does not want to know.
 fn say(line: &str) {
-    use std::io::Write;
-    drop(writeln!(std::io::stderr(), "{line}"));
+    writeln!(io::stderr(), "{line}").ok();
 }

@@ -55,18 +55,22 @@ async fn serve(sources: &Sources, mut plan: Plan) -> anyhow::Result<Outcome> {
     service.apply(&plan).await?;
     tracing::info!(pipelines = plan.pipelines.len(), "everything is ready");
     let mut outcome = Outcome::default();
-    loop {
+    let told = loop {
         tokio::select! {
             asked = signals.next() => match asked {
                 Asked::Reload => reload(sources, &mut service, &mut plan).await,
-                Asked::Terminate | Asked::Interrupt => break,
+                Asked::Terminate | Asked::Interrupt => break true,
             },
-            () = service.ended(&mut outcome) => break,
+            () = service.ended(&mut outcome) => break false,
         }
-    }
+    };
     tracing::info!("stopping");
     let limit = plan.shutdown_timeout.map_or(SHUTDOWN_TIMEOUT, Into::into);
     service.drain(Instant::now() + limit, &mut outcome).await;
+    if told {
+        // An orderly stop is a success, however the child took its signal.
+        outcome.exit_code = None;
+    }
     Ok(outcome)
 }
 

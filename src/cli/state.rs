@@ -58,12 +58,19 @@ fn write_key(path: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Whether a tap gave the file its name: `<server>-<pid>.jsonl`, or `.1` behind it.
+fn is_span_file(name: &str) -> bool {
+    let stem = name.strip_suffix(".1").unwrap_or(name).strip_suffix(".jsonl");
+    let pid = stem.and_then(|stem| stem.rsplit_once('-')).map(|(_, pid)| pid);
+    pid.is_some_and(|pid| !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// Removes span files that nobody wrote to for a week. What cannot be removed stays.
 pub(super) fn clean(dir: &Path) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let spans = name.to_str().is_some_and(|n| n.contains(".jsonl"));
+        let spans = name.to_str().is_some_and(is_span_file);
         let modified = entry.metadata().and_then(|m| m.modified());
         let old =
             modified.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|d| d > KEEP));
@@ -94,15 +101,17 @@ mod tests {
     fn only_old_span_files_are_removed() {
         let dir = tempfile::tempdir().unwrap();
         let old = SystemTime::now() - KEEP - Duration::from_secs(60);
-        for (name, at) in [("a.jsonl", old), ("a.jsonl.1", old), ("digest.key", old)] {
+        for (name, at) in
+            [("a-1.jsonl", old), ("a-1.jsonl.1", old), ("digest.key", old), ("mine.jsonl", old)]
+        {
             let file = File::create(dir.path().join(name)).unwrap();
             file.set_modified(at).unwrap();
         }
-        File::create(dir.path().join("b.jsonl")).unwrap();
+        File::create(dir.path().join("b-2.jsonl")).unwrap();
         clean(dir.path());
         let mut left: Vec<_> =
             fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         left.sort();
-        assert_eq!(left, ["b.jsonl", "digest.key"]);
+        assert_eq!(left, ["b-2.jsonl", "digest.key", "mine.jsonl"]);
     }
 }

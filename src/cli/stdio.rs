@@ -12,9 +12,10 @@ use anyhow::bail;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use super::builtin::{self, Trust};
 use super::config_args::{self, ConfigArgs, load};
 use super::runtime::{Asked, Signals, close_the_books, exit_code, runtime};
-use super::{builtin, logging, say, state};
+use super::{logging, say, state};
 use crate::config::{self, Options, Sources};
 use crate::pipeline::plan::LogLevel;
 use crate::pipeline::{Context, Outcome, Plan, ReceiverConfig, Service, Vitals};
@@ -61,10 +62,11 @@ impl Stdio {
                 return Ok(ExitCode::from(u8::try_from(error.exit_code).unwrap_or(u8::MAX)));
             }
         };
+        let built_in = self.config.config.is_empty();
         let remote = tap.remote();
         let server = config.server_name(&command);
         plan.receivers[0].config = mcp_stdio::running(tap, config, server);
-        let outcome = runtime.block_on(serve(plan, remote, signals));
+        let outcome = runtime.block_on(serve(plan, remote, signals, built_in));
         close_the_books(&outcome);
         // A write that the outside world blocks must not keep the process.
         runtime.shutdown_background();
@@ -80,22 +82,24 @@ impl Stdio {
         }
         let name = Config { name: self.name(), ..Config::default() }.server_name(&self.command);
         let terminal = std::io::stderr().is_terminal();
-        let built_in = |otlp| {
-            let (yaml, notes) = builtin::config(&name, terminal, otlp);
+        // What is around is the agent's, not ours to insist on: its server starts all the same.
+        let mut notes = Vec::new();
+        for trust in [Trust::All, Trust::Key, Trust::Nothing] {
+            let (yaml, more) = builtin::config(&name, terminal, trust);
             let sources = Sources { config: vec![format!("yaml:{yaml}")], ..sources.clone() };
-            (config::load(&sources, &options), notes)
-        };
-        let ((mut plan, problems), mut notes) = built_in(true);
-        if plan.is_none() && self.config.set.is_empty() {
-            // The environment is the agent's, not ours to insist on: its server starts all the same.
-            let errors = problems.0.iter().filter(|p| p.severity > Severity::Warning);
-            notes.extend(errors.map(|p| format!("OTLP is off: {}", p.message)));
-            plan = built_in(false).0.0;
-        } else {
+            let (plan, problems) = config::load(&sources, &options);
+            let settled = plan.is_some() || !self.config.set.is_empty() || trust == Trust::Nothing;
+            if !settled {
+                let errors = problems.0.iter().filter(|p| p.severity > Severity::Warning);
+                notes.extend(errors.map(|p| format!("{} ({})", p.message, source_of(&p.path))));
+                continue;
+            }
+            notes.extend(more);
+            notes.iter().for_each(|note| say(&format!("mcpcol: {note}")));
             config_args::say(&problems)?;
+            return Ok(plan);
         }
-        notes.iter().for_each(|note| say(&format!("mcpcol: {note}")));
-        Ok(plan)
+        Ok(None)
     }
 
     /// The name that was given, if it is one.
@@ -106,6 +110,15 @@ impl Stdio {
             return None;
         }
         Some(name)
+    }
+}
+
+/// Where a setting of the built-in configuration comes from, for a user who never wrote it.
+fn source_of(path: &str) -> &'static str {
+    if path.contains("digest") {
+        "the digest key of MCPCOL_DIGEST_KEY, MCPCOL_DIGEST_KEY_FILE or the state directory is not used"
+    } else {
+        "the OTLP settings of the environment are not used, spans go to a file"
     }
 }
 
@@ -134,8 +147,10 @@ fn only_tap(plan: &mut Plan) -> anyhow::Result<Config> {
 }
 
 /// Runs the telemetry side until the child is gone.
-async fn serve(plan: Plan, mut remote: Remote, mut signals: Signals) -> Outcome {
-    tokio::task::spawn_blocking(|| state::directory().map(|dir| state::clean(&dir)));
+async fn serve(plan: Plan, mut remote: Remote, mut signals: Signals, built_in: bool) -> Outcome {
+    if built_in {
+        tokio::task::spawn_blocking(|| state::directory().map(|dir| state::clean(&dir)));
+    }
     let cx = Context {
         vitals: Vitals::default(),
         clock: Clock::start(),

@@ -247,7 +247,9 @@ impl Expander<'_> {
                 "`${{{name}}}` is not a reference; write `$${{{name}}}` for the characters themselves"
             )));
         }
-        match ((self.env)(&name), default) {
+        // A host's mcp.json often says `"X": ""` for a variable that is not there.
+        let counts = |value: &OsString| !(self.lenient && value.is_empty());
+        match ((self.env)(&name).filter(counts), default) {
             (Some(value), _) => match value.into_string() {
                 Ok(text) => Ok(Found { text, outside: true }),
                 Err(_) => Err(Failed::Absent(format!("the value of `{name}` is not UTF-8"))),

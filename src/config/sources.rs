@@ -140,6 +140,14 @@ impl Gathered {
     }
 }
 
+/// Whether a URL in it has a user or a password.
+fn has_userinfo(line: &str) -> bool {
+    line.match_indices("://").any(|(at, _)| {
+        let authority = line[at + 3..].split(['/', '"', '\'', ' ', ',']).next();
+        authority.is_some_and(|authority| authority.contains('@'))
+    })
+}
+
 /// Whether the last line, or a line that it is indented below, has a word that sounds secret.
 fn hides(lines: &[&str]) -> bool {
     let mut indent = usize::MAX;
@@ -151,7 +159,7 @@ fn hides(lines: &[&str]) -> bool {
         indent = own;
         let word = |c: char| !(c.is_alphanumeric() || c == '_' || c == '-');
         // `${env:X}` names a variable, not a value.
-        if line.replace("${env:", "${").split(word).any(sounds_secret) {
+        if line.replace("${env:", "${").split(word).any(sounds_secret) || has_userinfo(line) {
             return true;
         }
     }

@@ -96,7 +96,16 @@ impl ExporterConfig for Config {
             report.error("path", "is required: the file to write");
         }
         if is_stdout(&self.path) {
-            report.error("path", "is standard output; use the exporter `stdout`");
+            report.error("path", "is standard output; use the exporter `stdout`, or write a file");
+        }
+        let directory = report.base().join(&self.path);
+        let directory = directory.parent().filter(|dir| !dir.as_os_str().is_empty());
+        if let Some(absent) = directory.filter(|dir| !dir.is_dir() && !self.create_directory) {
+            let message = format!(
+                "there is no directory `{}`; make it, or set `create_directory: true`",
+                absent.display()
+            );
+            report.unready("path", message);
         }
         if self.format != "json" {
             report.error("format", format!("`{}` is not supported; use json", self.format));

@@ -202,8 +202,9 @@ impl ReceiverKind {
             place: Place<'_>,
             problems: &mut Problems,
         ) -> Option<Arc<dyn PlannedReceiver>> {
-            let config: C = node.read(place.path, problems)?;
-            config.check(&mut Report::new(node, place, problems));
+            let config: C = node.read_and_check(place.path, problems, |config: &C, problems| {
+                config.check(&mut Report::new(node, place, problems));
+            })?;
             Some(Arc::new(config))
         }
         ReceiverKind {
@@ -224,8 +225,9 @@ impl ProcessorKind {
             place: Place<'_>,
             problems: &mut Problems,
         ) -> Option<Arc<dyn PlannedProcessor>> {
-            let config: C = node.read(place.path, problems)?;
-            config.check(&mut Report::new(node, place, problems));
+            let config: C = node.read_and_check(place.path, problems, |config: &C, problems| {
+                config.check(&mut Report::new(node, place, problems));
+            })?;
             Some(Arc::new(config))
         }
         ProcessorKind {
@@ -247,8 +249,9 @@ impl ExporterKind {
             place: Place<'_>,
             problems: &mut Problems,
         ) -> Option<Arc<dyn PlannedExporter>> {
-            let config: C = node.read(place.path, problems)?;
-            config.check(&mut Report::new(node, place, problems));
+            let config: C = node.read_and_check(place.path, problems, |config: &C, problems| {
+                config.check(&mut Report::new(node, place, problems));
+            })?;
             Some(Arc::new(config))
         }
         ExporterKind {

@@ -20,8 +20,8 @@ use self::client::Client;
 /// Arguments of `mcpcol demo`.
 #[derive(clap::Args, Debug)]
 pub(super) struct Demo {
-    /// Rounds of calls
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=100))]
+    /// Rounds of calls; the slow, the failing and the unknown tool come in the first four
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(4..=100))]
     rounds: u16,
     /// Keep the OTLP JSON lines here instead of deleting them
     #[arg(long, value_name = "FILE")]
@@ -47,7 +47,8 @@ impl Demo {
         }
         let lines = fs::read_to_string(&spans).context("the tap wrote no spans")?;
         let read = report::read(&lines)?;
-        writeln!(out, "{calls} tool calls, {} spans. The first {SHOWN}:\n", read.len())?;
+        let shown = read.len().min(SHOWN);
+        writeln!(out, "{calls} tool calls, {} spans. The first {shown}:\n", read.len())?;
         writeln!(out, "{}", report::spans(&read, SHOWN))?;
         writeln!(out, "Per tool:\n")?;
         writeln!(out, "{}", report::per_tool(&read))?;

@@ -60,6 +60,9 @@ impl Spot<'_> {
     }
 }
 
+/// What is shorter is not taken out of messages.
+const SHORTEST_SECRET: usize = 4;
+
 impl<'a> Fault<'a> {
     pub(super) fn new(cause: Cause, message: impl Into<String>) -> Self {
         Fault { cause, message: message.into(), spot: None }
@@ -96,7 +99,8 @@ impl<'a> Fault<'a> {
 
     /// Takes `text` out of the message.
     pub(super) fn without(mut self, text: &str) -> Self {
-        if !text.is_empty() {
+        // A text this short is in our own words too; it is no secret either.
+        if text.len() >= SHORTEST_SECRET {
             self.message = self.message.replace(text, "[REDACTED]");
         }
         self

@@ -34,11 +34,45 @@ impl Node {
     /// In messages, values are quoted unless their key [sounds secret](super::sounds_secret) or their
     /// type is a newtype called `Secret`; such a newtype is never made from an empty value.
     pub fn read<T: DeserializeOwned>(&self, path: &str, problems: &mut Problems) -> Option<T> {
-        let mut sound = true;
+        let (value, unread) = self.read_what_can_be(path, problems)?;
+        unread.is_empty().then_some(value)
+    }
+
+    /// Reads this value as `T` and then lets `check` say what is wrong with its meaning, also where a
+    /// part could not be read: about that part the check is not heard. `None` if anything was wrong
+    /// with the reading.
+    pub fn read_and_check<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        problems: &mut Problems,
+        check: impl FnOnce(&T, &mut Problems),
+    ) -> Option<T> {
+        let (value, unread) = self.read_what_can_be(path, problems)?;
+        let before = problems.0.len();
+        check(&value, problems);
+        let at_or_below = |path: &str, of: &String| {
+            path.strip_prefix(of.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        };
+        let mut at = 0;
+        problems.0.retain(|problem| {
+            at += 1;
+            at <= before || !unread.iter().any(|of| at_or_below(&problem.path, of))
+        });
+        unread.is_empty().then_some(value)
+    }
+
+    /// The value, with defaults in place of what could not be read, and the paths of that.
+    fn read_what_can_be<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        problems: &mut Problems,
+    ) -> Option<(T, Vec<String>)> {
+        let mut unread = Vec::new();
         let left_out = LeftOut::default();
         for _ in 0..MAX_PASSES {
             let fault = match T::deserialize(Reader::root(self, &left_out)) {
-                Ok(value) => return sound.then_some(value),
+                Ok(value) => return Some((value, unread)),
                 Err(fault) => fault.at(self),
             };
             let (cause, message, spot) = fault.into_parts(self);
@@ -47,11 +81,19 @@ impl Node {
             }
             let here = spot.path_below(path);
             if let Some((key, node)) = left_out.empty_entry(&cause, &spot) {
-                sound = false;
-                problems.error(&node.mark, format!("{here}::{key}"), "is empty and has no default");
+                let empty = format!("{here}::{key}");
+                problems.error(&node.mark, empty.clone(), "is empty and has no default");
+                unread.push(empty);
             } else if let Some(problem) = left_out.judge(&cause, &message, &spot) {
-                sound &= matches!(cause, Cause::UnknownKey { meant: None });
-                problems.error(&spot.mark, here, problem);
+                problems.error(&spot.mark, here.clone(), problem);
+                match &cause {
+                    Cause::UnknownKey { meant: None } => {}
+                    Cause::UnknownKey { meant: Some(name) } => {
+                        let map = here.rsplit_once("::").map_or("", |(map, _)| map);
+                        unread.push(format!("{map}::{name}"));
+                    }
+                    _ => unread.push(here),
+                }
             }
             if ptr::eq(spot.node, self) {
                 return None;
