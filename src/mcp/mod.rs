@@ -19,6 +19,7 @@ mod session;
 mod settings;
 mod span;
 mod trace;
+mod uri;
 
 pub use counts::{Counts, Dropped};
 pub use framing::{Cut, Line, Lines, TAIL};

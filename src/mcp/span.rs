@@ -13,6 +13,7 @@ use opentelemetry_proto::tonic::trace::v1::{Span, Status, status::StatusCode};
 use super::call::{Call, Named, Progress, Speaker, Subject, is_known, word};
 use super::outcome::caller_fault;
 use super::trace::span_flags;
+use super::uri;
 use super::{
     Direction, Identity, Message, Outcome, Perspective, ServiceName, Settings, SpanRef, Transport,
 };
@@ -152,7 +153,7 @@ impl Frame<'_> {
             Subject::Nothing => {}
             Subject::Tool(name) => out.text(names::TOOL, name),
             Subject::Prompt(name) => out.text(names::PROMPT, name),
-            Subject::Resource(uri) => out.text(names::RESOURCE_URI, uri),
+            Subject::Resource(uri) => out.text(names::RESOURCE_URI, uri::shown(uri)),
         }
         if let Some(id) = &call.id {
             out.text(names::REQUEST_ID, id.to_string());

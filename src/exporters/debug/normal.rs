@@ -27,7 +27,7 @@ pub(super) fn batch(page: &mut Page, model: &Model) {
     }
 }
 
-/// `18:42:02.120  tools/call search_web            12.3ms  ok              120B > 4.1kB`
+/// `18:42:02.120  tools/call search_web            12.3ms  client_error    120B > 4.1kB  -32602`
 fn span(page: &mut Page, span: &Span) {
     let code = span.status.as_ref().map_or(0, |status| status.code);
     let failed = code == StatusCode::Error as i32;
@@ -43,13 +43,16 @@ fn span(page: &mut Page, span: &Span) {
         (Some(request), None) => format!("{request:>7}"),
         _ => String::new(),
     };
+    // An error code says more than the outcome; where it is the same word, once is enough.
+    let error = text(&span.attributes, names::ERROR_TYPE).filter(|error| *error != outcome);
+    let error = error.unwrap_or_default();
     let paint =
         if failed { Some(Paint::Red) } else { Some(Paint::Green).filter(|_| outcome == "ok") };
     page.cells(&[
         (Some(Paint::Dim), format_args!("{}", TimeOfDay(span.start_time_unix_nano))),
         (None, format_args!("  {:<36} {:>8}  ", span.name, elapsed(took))),
         (paint, format_args!("{outcome:<14}")),
-        (Some(Paint::Dim), format_args!(" {sizes}")),
+        (Some(Paint::Dim), format_args!(" {sizes:<18} {error}")),
     ]);
 }
 
