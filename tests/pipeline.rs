@@ -64,6 +64,7 @@ enum Does {
     Hang,
     Partial(usize),
     Reject,
+    Panic,
     /// Retryable this many times, with this hint, then sends.
     Flaky(Arc<AtomicUsize>, Option<Duration>),
     /// Sends once it is let go.
@@ -135,6 +136,7 @@ impl Exporter for Fake {
                 Does::Send => {}
                 Does::Hang => std::future::pending().await,
                 Does::Partial(n) => exported.rejected = *n,
+                Does::Panic => panic!("a bug"),
                 Does::Reject => return Err(ExportError::Reject { why: "no".into() }),
                 Does::Gate(gate) => gate.notified().await,
                 Does::Flaky(left, after) => {
@@ -528,6 +530,49 @@ async fn the_waiting_room_is_sent_home_at_stop() {
     let mut outcome = Outcome::default();
     world.service.drain(Instant::now() + Duration::from_secs(1), &mut outcome).await;
     assert!(matches!(waiting.verdict().await, Verdict::Retry { .. }));
+    let (_, account) = &outcome.accounts[0];
+    assert_eq!(account.to_string(), "received=2 sent=0 dropped=2 (shutdown=2) held=0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_waits_for_company_at_the_deadline_is_counted() {
+    let sink = Fake::new(Does::Send).queue(|q| {
+        q.batch = Some(BatchSettings { min_size: 100, ..BatchSettings::default() });
+    });
+    let world = World::simple(&[("sink", &sink)]).await;
+    world.offer(&["a"]);
+    settle().await;
+    let mut outcome = Outcome::default();
+    world.service.drain(Instant::now(), &mut outcome).await;
+    let (_, account) = &outcome.accounts[0];
+    assert_eq!(account.held(), 0, "{account}");
+    assert_eq!(account.received, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn empty_batches_take_room_too() {
+    let stuck = Fake::new(Does::Hang).queue(|q| {
+        q.sizer = mcpcol::settings::Sizer::Items;
+        q.queue_size = 2;
+    });
+    let world = World::simple(&[("stuck", &stuck)]).await;
+    assert_eq!(world.send(&[]).verdict().await, Verdict::Accepted);
+    assert_eq!(world.send(&[]).verdict().await, Verdict::Accepted);
+    assert!(matches!(world.send(&[]).verdict().await, Verdict::Retry { .. }));
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exporter_that_panics_loses_its_batch_and_goes_on() {
+    let bad = Fake::new(Does::Panic).queue(|_| {});
+    let world = World::simple(&[("bad", &bad)]).await;
+    for name in ["a", "b", "c"] {
+        world.offer(&[name]);
+        settle().await;
+    }
+    assert_eq!(bad.attempts.lock().unwrap().len(), 3, "its only consumer is still there");
+    let accounts = world.stop().await;
+    assert_eq!(dropped(&accounts["bad"]), [("rejected", 3)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -782,6 +827,88 @@ async fn a_new_plan_keeps_equal_components_and_does_not_touch_the_receiver() {
     world.stop().await;
     assert_eq!(kept.got(), [["a"], ["b"]]);
     assert_eq!((old.got(), new.got()), (vec![vec!["a".into()]], vec![vec!["b".into()]]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exporter_that_joins_later_answers_for_what_it_was_given() {
+    let (tap, old, new) = (PlannedTap::default(), Fake::new(Does::Send), Fake::new(Does::Send));
+    let before = Sketch::default().receiver("tap", &tap).exporter("old", &old);
+    let mut world = World::of(before.pipeline("traces", &["tap"], &[], &["old"]), &tap).await;
+    world.offer(&["a"]);
+    let after = Sketch::default().receiver("tap", &tap).exporter("old", &old).exporter("new", &new);
+    let after = after.pipeline("traces", &["tap"], &[], &["old", "new"]);
+    world.service.apply(&after.0).await.unwrap();
+    world.offer(&["b"]);
+    let accounts = world.stop().await;
+    assert_eq!(accounts["new"].to_string(), "received=1 sent=1 dropped=0 held=0");
+    assert_eq!(accounts["old"].received, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exporter_that_was_taken_out_does_not_hold_up_the_stop() {
+    let (tap, stuck, new) = (PlannedTap::default(), Fake::new(Does::Hang), Fake::new(Does::Send));
+    let before = Sketch::default().receiver("tap", &tap).exporter("stuck", &stuck);
+    let mut world = World::of(before.pipeline("traces", &["tap"], &[], &["stuck"]), &tap).await;
+    world.offer(&["a"]);
+    settle().await;
+    let after = Sketch::default().receiver("tap", &tap).exporter("new", &new);
+    let after = after.pipeline("traces", &["tap"], &[], &["new"]);
+    world.service.apply(&after.0).await.unwrap();
+    let begun = Instant::now();
+    let accounts = world.stop().await;
+    assert!(begun.elapsed() < Duration::from_secs(8), "took {:?}", begun.elapsed());
+    assert_eq!(dropped(&accounts["stuck"]), [("shutdown", 1)], "it still has its last line");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_a_reload_replaces_does_not_end_the_service() {
+    let (old, new, sink) = (PlannedTap::default(), PlannedTap::default(), Fake::new(Does::Send));
+    let sketch = |tap: &PlannedTap, settings: &str| {
+        let mut sketch = Sketch::default().receiver("tap", tap).exporter("sink", &sink);
+        sketch.0.receivers[0].settings = node(settings);
+        sketch.pipeline("traces", &["tap"], &[], &["sink"])
+    };
+    let mut world = World::of(sketch(&old, "one"), &old).await;
+    world.service.apply(&sketch(&new, "two").0).await.unwrap();
+    let mut outcome = Outcome::default();
+    let ended = world.service.ended(&mut outcome);
+    let limit = tokio::time::timeout(Duration::from_secs(60), ended);
+    assert!(limit.await.is_err(), "the new one still runs");
+    world.tap = new;
+    world.offer(&["a"]);
+    world.stop().await;
+    assert_eq!(sink.got(), [["a"]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_processor_that_panics_while_it_finishes_ends_nothing_else() {
+    struct Bad;
+    impl Processor for Bad {
+        fn process(&self, batch: Batch, _: Nanos) -> Option<Batch> {
+            Some(batch)
+        }
+        fn tick(&self, _: Nanos) -> Option<Nanos> {
+            panic!("a bug")
+        }
+        fn finish(&self, _: Nanos) {
+            panic!("a bug")
+        }
+    }
+    impl PlannedProcessor for Bad {
+        fn build(&self, _: &Build<'_>) -> anyhow::Result<Box<dyn Processor>> {
+            Ok(Box::new(Bad))
+        }
+    }
+    let (tap, sink) = (PlannedTap::default(), Fake::new(Does::Send));
+    let sketch = Sketch::default()
+        .receiver("tap", &tap)
+        .processor("bad", Bad)
+        .exporter("sink", &sink)
+        .pipeline("traces", &["tap"], &["bad"], &["sink"]);
+    let world = World::of(sketch, &tap).await;
+    world.offer(&["a"]);
+    let accounts = world.stop().await;
+    assert_eq!(accounts["sink"].sent, 1);
 }
 
 struct Broken;
