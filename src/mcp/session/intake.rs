@@ -29,6 +29,11 @@ impl Session {
         self.framed(direction, now, |lines, max, each| lines.cut(skipped, tail, max, each));
     }
 
+    /// The same of a line that has not ended: `tail` is the last that came of it.
+    pub fn skip(&mut self, direction: Direction, skipped: u64, tail: &[u8]) {
+        self.lines[direction].skip(skipped, tail, self.settings.max_message_bytes);
+    }
+
     /// Observation was lost: `bytes` bytes with `lines` newlines in them went by unseen.
     pub fn gap(&mut self, direction: Direction, bytes: u64, lines: u64, _now: Nanos) {
         self.counts.gaps += 1;
@@ -41,10 +46,17 @@ impl Session {
         self.doubt();
     }
 
-    /// The direction ended: what is left without a newline is its last line.
+    /// The direction ended: what is left without a newline is its last line. Its sender
+    /// [left](Self::left), unless the other side did before.
     pub fn eof(&mut self, direction: Direction, now: Nanos) {
         self.flush(direction, now);
-        self.left_first.get_or_insert(direction);
+        self.left(direction);
+    }
+
+    /// The side that sends this way is going: it was told to, or it reads no more. Who goes first is
+    /// the one on whose account calls stay unanswered.
+    pub fn left(&mut self, sender: Direction) {
+        self.left_first.get_or_insert(sender);
     }
 
     /// One JSON-RPC message, or a batch of them, where the transport does the framing.
@@ -79,7 +91,12 @@ impl Session {
             if line.torn {
                 return self.torn(direction);
             }
-            let message = Message::peek_cut(line.text, cut.tail);
+            let head = line.text.strip_prefix(BOM).unwrap_or(line.text).trim_ascii_start();
+            if !may_be_message(head, cut.tail, line.ended) {
+                self.counts.junk += 1;
+                return;
+            }
+            let message = Message::peek_cut(head, cut.tail);
             self.observe(&message, Observed { direction, size: cut.size, cut: true, now });
         } else if line.torn && !whole(line.text) {
             self.torn(direction);
@@ -161,6 +178,18 @@ impl Session {
         }
         self.doubt();
     }
+}
+
+/// Whether a line of which these are the ends may be a message, or a batch of them. A last line without
+/// a newline must close what it opened, else its sender died over it.
+fn may_be_message(head: &[u8], tail: &[u8], ended: bool) -> bool {
+    let close = match head.first() {
+        Some(b'{') => b'}',
+        Some(b'[') => b']',
+        Some(_) => return false,
+        None => return true,
+    };
+    ended || tail.trim_ascii_end().last() == Some(&close)
 }
 
 /// Whether a line is one whole object.

@@ -55,7 +55,7 @@ pub struct Session {
     /// waits for the same person and must not time out.
     people: Ways<Nanos>,
     number: u64,
-    /// The direction that ended first.
+    /// Who went first, by the direction it sends in.
     left_first: Option<Direction>,
 
     /// The client of the handshake and the version that was negotiated.
@@ -164,9 +164,9 @@ impl Session {
 
     /// The server is gone: nothing in flight will be answered any more.
     ///
-    /// A request of the client's ends as `server_gone`, unless the client had left first (its
-    /// direction [ended](Self::eof) before the server's): then nobody wanted the answer, and it ends
-    /// as `cancelled`, as do subscriptions and the server's own requests.
+    /// A request of the client's ends as `server_gone`, unless the client had [left](Self::left) first:
+    /// then nobody wanted the answer, and it ends as `cancelled`, as do subscriptions and the server's
+    /// own requests.
     pub fn end(&mut self, now: Nanos) {
         Direction::BOTH.into_iter().for_each(|direction| self.flush(direction, now));
         let nobody_asks = self.left_first == Some(Direction::ClientToServer);

@@ -48,6 +48,7 @@ pub struct Remote {
     events: SyncSender<Event>,
     /// When we were first asked to go.
     asked: Arc<OnceLock<Instant>>,
+    queue: Arc<Queue>,
     exit_code: watch::Receiver<Option<i32>>,
 }
 
@@ -106,7 +107,8 @@ fn run(child: Child, server: (Pipe, Pipe), client: Client, limits: Limits) -> io
         closing.close();
         ended.send_replace(Some(child.reap()));
     })?;
-    Ok(Tap { queue, remote: Remote { events, asked: Arc::default(), exit_code } })
+    let remote = Remote { events, asked: Arc::default(), queue: Arc::clone(&queue), exit_code };
+    Ok(Tap { queue, remote })
 }
 
 fn named(name: &str) -> thread::Builder {
@@ -182,14 +184,28 @@ impl Tap {
 impl Remote {
     /// Sends a signal that reached us on to the child and begins the end: SIGKILL follows 1.5 s later.
     pub fn forward(&self, signal: Signal) {
-        self.asked.get_or_init(Instant::now);
+        self.begin();
         tell(&self.events, Event::Asked(signal));
     }
 
     /// The same with SIGTERM, unless that has begun already.
     pub(super) fn stop(&self) {
-        self.asked.get_or_init(Instant::now);
+        self.begin();
         tell(&self.events, Event::Stop);
+    }
+
+    /// Who asks us to go is the client's side: the server's end that follows is no failure of its own,
+    /// so it is said before the server is told.
+    fn begin(&self) {
+        self.asked.get_or_init(|| {
+            let now = Instant::now();
+            let mut handing = self.queue.lock();
+            handing.left(Direction::ClientToServer, now);
+            if handing.done() {
+                self.queue.wake();
+            }
+            now
+        });
     }
 
     /// After a signal: when the process has to be gone, telemetry or not, because its host climbs a

@@ -143,6 +143,28 @@ fn a_cut_line_that_tells_nothing_is_dropped_and_leaves_doubt() {
 }
 
 #[test]
+fn a_long_line_that_begins_like_no_message_is_junk_and_leaves_no_doubt() {
+    let mut tap = Tap::new();
+    tap.call(1);
+    for (direction, head) in [(S, "progress: 1%"), (C, "\u{feff} <html>"), (S, "\"text")] {
+        tap.session.bytes(direction, head.as_bytes(), tap.now);
+        tap.session.cut(direction, 5000, br#""id":1,"result":{}}"#, tap.now);
+    }
+    let counts = tap.counts();
+    assert_eq!((counts.junk, counts.cut, counts.received), (3, 0, 1));
+    assert_eq!(tap.end().outcomes(), pairs(&[("1", "server_gone")]));
+}
+
+#[test]
+fn a_long_line_may_begin_with_a_byte_order_mark() {
+    let mut tap = Tap::new();
+    tap.call(1);
+    tap.session.bytes(S, "\u{feff} {\"id\":1,\"result\":{\"a\":\"".as_bytes(), tap.now);
+    tap.session.cut(S, 5000, br#""}}"#, tap.now);
+    assert_eq!(tap.outcomes(), pairs(&[("1", "ok")]));
+}
+
+#[test]
 fn a_cut_message_without_an_id_may_be_a_request() {
     let mut tap = Tap::new();
     tap.session.bytes(C, br#"{"method":"tools/call","params":{"#, tap.now);

@@ -222,6 +222,44 @@ fn when_the_client_left_first_its_calls_are_cancelled() {
 }
 
 #[test]
+fn who_is_seen_to_leave_first_decides_even_before_a_direction_ends() {
+    for (side, outcome) in [(S, "server_gone"), (C, "cancelled")] {
+        let mut tap = Tap::new();
+        tap.call(1);
+        // A broken pipe towards the server, or a signal from the host.
+        tap.session.left(side);
+        tap.session.eof(side.reverse(), tap.now);
+        tap.session.left(side.reverse());
+        tap.end();
+        assert_eq!(tap.outcomes(), pairs(&[("1", outcome)]));
+    }
+}
+
+#[test]
+fn a_long_answer_that_a_dying_server_left_unfinished_is_none() {
+    for (tail, outcome) in [("xx", "server_gone"), ("x]", "server_gone"), (r#"x"}} "#, "ok")] {
+        let mut tap = Tap::new();
+        tap.call(1);
+        tap.session.bytes(S, br#"{"id":1,"result":{"x":""#, tap.now);
+        tap.session.skip(S, 5_000_000, tail.as_bytes());
+        tap.session.eof(S, tap.now);
+        assert_eq!(tap.counts().junk, u64::from(outcome != "ok"));
+        tap.end();
+        assert_eq!(tap.outcomes(), pairs(&[("1", outcome)]));
+    }
+}
+
+#[test]
+fn a_long_request_that_its_client_left_unfinished_is_none() {
+    let mut tap = Tap::with(Settings { max_message_bytes: 40, ..Settings::default() });
+    let text = format!(r#"{{"id":1,"method":"tools/call","params":{{"name":"{}"#, "x".repeat(99));
+    tap.session.bytes(C, text.as_bytes(), tap.now);
+    tap.session.eof(C, tap.now);
+    assert!(tap.end().spans().is_empty());
+    assert_eq!((tap.counts().junk, tap.counts().requests), (1, 0));
+}
+
+#[test]
 fn requests_under_one_id_all_end_with_the_session() {
     let mut tap = Tap::new();
     tap.call(1).call(1).call(1).end();
