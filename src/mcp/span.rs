@@ -48,7 +48,7 @@ pub(super) struct Frame<'a> {
 impl Frame<'_> {
     /// The span of `call`.
     pub(super) fn span(&self, call: Call, ending: &Ending<'_>) -> Span {
-        let error = self.error_type(ending);
+        let error = self.error_type(&call, ending);
         let name = self.name(&call, ending);
         let code = if error.is_some() { StatusCode::Error } else { StatusCode::Unset };
         let remote = call.place.parent.is_some();
@@ -97,8 +97,8 @@ impl Frame<'_> {
     }
 
     /// `error.type`, which is there exactly when the status is ERROR.
-    fn error_type(&self, ending: &Ending<'_>) -> Option<Cow<'static, str>> {
-        if let Some(failure) = ending.answer.and_then(|(message, _)| message.error.as_ref()) {
+    fn error_type(&self, call: &Call, ending: &Ending<'_>) -> Option<Cow<'static, str>> {
+        if let Some(failure) = ending.answer.and_then(|(message, _)| call.failure(message)) {
             return match failure.code {
                 Some(code) if self.handles() && caller_fault(code) => None,
                 Some(code) => Some(code.to_string().into()),
@@ -108,6 +108,8 @@ impl Frame<'_> {
         match ending.outcome {
             Outcome::Ok | Outcome::InputRequired => None,
             Outcome::Cancelled if !self.settings.cancelled_is_error => None,
+            // A failed task that does not say why.
+            Outcome::ProtocolError => Some("_OTHER".into()),
             other => Some(other.name().into()),
         }
     }
@@ -191,7 +193,7 @@ impl Frame<'_> {
 
     fn answer(&self, call: &Call, ending: &Ending<'_>, out: &mut Attributes) {
         let message = ending.answer.map(|(message, _)| message);
-        if let Some(code) = message.and_then(|m| m.error.as_ref()).and_then(|e| e.code) {
+        if let Some(code) = message.and_then(|m| call.failure(m)).and_then(|e| e.code) {
             out.text(names::STATUS_CODE, code.to_string());
         }
         let result = message.and_then(|m| m.result.as_ref());

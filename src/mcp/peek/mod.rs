@@ -140,12 +140,12 @@ impl<'a> Message<'a> {
                 self.open = Open::Result;
                 let start = reader.peek()?.1;
                 let answer = self.result.insert(Answer { raw: Part::Cut, ..Answer::default() });
-                members(reader, |key, reader| answer.member(key, reader))?;
+                members(reader, |key, reader| answer.member(key, buf, reader))?;
                 answer.raw = Part::Whole(&buf[start..reader.offset()]);
             }
             b"error" => {
                 self.open = Open::Other;
-                self.error = Failure::read(buf, reader)?;
+                Failure::read(&mut self.error, buf, reader)?;
             }
             _ => {
                 self.open = Open::Other;
@@ -174,7 +174,7 @@ impl<'a> Message<'a> {
         while let Some((key, value)) = inner.member() {
             each_member(key, value, |key, reader| match (open, &mut self.result) {
                 (Open::Params, _) => self.params.member(key, value, reader),
-                (Open::Result, Some(answer)) => answer.member(key, reader),
+                (Open::Result, Some(answer)) => answer.member(key, value, reader),
                 _ => Ok(()),
             });
         }

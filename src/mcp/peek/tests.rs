@@ -78,6 +78,32 @@ fn an_error_gives_code_and_raw_message() {
 }
 
 #[test]
+fn of_a_cut_error_what_was_read_stays() {
+    let head = r#"{"jsonrpc":"2.0","error":{"code":-32603,"message":"trace: xx"#;
+    let m = Message::peek_cut(head.as_bytes(), br#"xx"},"id":9}"#);
+    assert_eq!(m.shape(), Shape::Answer);
+    assert!(matches!(m.id, RawId::Number("9")));
+    let error = m.error.unwrap();
+    assert_eq!((error.code, error.message), (Some(-32603), Part::Cut));
+    let m = Message::peek_cut(br#"{"id":9,"error":{"data":["#, br#"]}}"#);
+    assert_eq!(m.error.unwrap().code, None);
+    let m = Message::peek_cut(br#"{"id":9,"error":{},"error":null,"result":{"#, br#"}}"#);
+    assert!(m.error.is_none());
+}
+
+#[test]
+fn a_task_tells_how_it_ended() {
+    let m = peek(
+        r#"{"id":1,"result":{"status":"completed","result":{"content":[],"isError":true},"isError":7}}"#,
+    );
+    let answer = m.result.unwrap();
+    assert!(answer.task_is_error && !answer.is_error);
+    let m = peek(r#"{"id":1,"result":{"status":"failed","error":{"code":-32602,"message":"m"}}}"#);
+    assert!(m.error.is_none());
+    assert_eq!(m.result.unwrap().task_error.unwrap().code, Some(-32602));
+}
+
+#[test]
 fn the_shape_tells_what_a_message_is() {
     for (text, shape) in [
         (r#"{"method":"m","id":0}"#, Shape::Request),

@@ -22,7 +22,7 @@ impl Session {
             self.answered(&mut call, message, seen);
             let outcome = outcome(&call, message);
             self.learn(&mut call, message, outcome);
-            let content = self.content(message);
+            let content = self.content(&call, message);
             let answer = Some((message, seen.size));
             let ending = Ending { outcome, end: seen.now, answer, cut: seen.cut };
             self.finish(call, &ending, content);
@@ -54,14 +54,14 @@ impl Session {
         }
     }
 
-    fn content(&mut self, message: &Message<'_>) -> Seen {
+    fn content(&mut self, call: &Call, message: &Message<'_>) -> Seen {
         let mut seen = Seen::default();
         if let Some(result) = &message.result
             && self.settings.keep_results
         {
             seen.result = self.keep(result.raw);
         }
-        if let Some(error) = &message.error {
+        if let Some(error) = call.failure(message) {
             seen.error_message = self.keep(error.message);
         }
         seen
@@ -93,6 +93,8 @@ impl Session {
         }
         let kept = call.place.own;
         match (&call.subject, outcome) {
+            // A look at a task is not where it began.
+            _ if call.method == "tasks/get" => {}
             (_, Outcome::InputRequired) => match &call.task_id {
                 Some(task) => self.tasks.insert(task.clone(), kept),
                 None => {
@@ -124,13 +126,15 @@ impl Session {
 
 /// How an answer ends its call.
 fn outcome(call: &Call, message: &Message<'_>) -> Outcome {
-    if let Some(error) = &message.error {
+    if let Some(error) = call.failure(message) {
         return Outcome::of_code(error.code);
     }
     let Some(result) = &message.result else { return Outcome::Ok };
     let interim = result.result_type.is_some_and(|kind| kind.is("input_required"));
     if interim || begins_task(call, result) {
         Outcome::InputRequired
+    } else if let Some(status) = call.task_status(result) {
+        Outcome::of_task(status, result.task_is_error)
     } else if result.is_error && matches!(&*call.method, "tools/call" | "tasks/result") {
         Outcome::ToolError
     } else {

@@ -176,6 +176,18 @@ fn a_cut_message_without_an_id_may_be_a_request() {
 }
 
 #[test]
+fn a_long_error_still_answers_its_call() {
+    let mut tap = Tap::with(Settings { max_message_bytes: 1000, ..Settings::default() });
+    let filler = "x".repeat(50_000);
+    tap.call(1).s(&format!(r#"{{"id":1,"error":{{"code":-32602,"data":"{filler}"}}}}"#));
+    tap.call(2).s(&format!(r#"{{"error":{{"message":"{filler}","code":-32602}},"id":2}}"#));
+    let spans = tap.spans();
+    assert_eq!((spans[0].outcome(), spans[0].get(names::ERROR_TYPE)), ("client_error", "-32602"));
+    assert_eq!((spans[1].outcome(), spans[1].get(names::ERROR_TYPE)), ("protocol_error", "_OTHER"));
+    assert_eq!(spans[1].seen.error_message, Raw::Cut);
+}
+
+#[test]
 fn a_message_nested_too_deeply_is_read_as_cut() {
     let deep = "[".repeat(200) + &"]".repeat(200);
     let mut tap = Tap::new();

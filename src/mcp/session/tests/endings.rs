@@ -325,6 +325,58 @@ fn a_task_handle_ends_the_call_and_the_tasks_methods_link_back() {
 }
 
 #[test]
+fn a_modern_task_ends_as_the_look_at_it_tells() {
+    let failed =
+        |code: i32| format!(r#""status":"failed","error":{{"code":{code},"message":"m"}}"#);
+    for (task, outcome, error) in [
+        (failed(-32603), "protocol_error", "-32603"),
+        (failed(-32602), "client_error", "-32602"),
+        (r#""status":"failed""#.into(), "protocol_error", "_OTHER"),
+        (r#""status":"completed","result":{"isError":true}"#.into(), "tool_error", "tool_error"),
+        (r#""status":"completed","result":{"isError":false}"#.into(), "ok", ""),
+        (r#""status":"completed","error":{"code":1}"#.into(), "ok", ""),
+        (r#""status":"cancelled""#.into(), "cancelled", ""),
+        (r#""status":"working","result":{"isError":true}"#.into(), "input_required", ""),
+        (r#""status":"input_required","inputRequests":{}"#.into(), "input_required", ""),
+        (r#""status":"vendor/own""#.into(), "ok", ""),
+    ] {
+        let mut tap = Tap::new();
+        tap.c(r#"{"id":1,"method":"tasks/get","params":{"taskId":"k"}}"#);
+        tap.s(&format!(r#"{{"id":1,"result":{{"resultType":"complete","taskId":"k",{task}}}}}"#));
+        let done = tap.only();
+        assert_eq!((done.outcome(), done.get(names::ERROR_TYPE)), (outcome, error), "{task}");
+        assert_eq!(done.is_error(), !error.is_empty());
+        let told = matches!(done.seen.error_message, Raw::Whole(_));
+        assert_eq!(told, error.starts_with('-'));
+        assert_eq!(done.get(names::STATUS_CODE), if told { error } else { "" });
+    }
+}
+
+#[test]
+fn looks_at_a_legacy_task_are_answers_like_others() {
+    let mut tap = Tap::new();
+    tap.c(r#"{"id":1,"method":"tasks/get","params":{"taskId":"k"}}"#);
+    tap.s(r#"{"id":1,"result":{"taskId":"k","status":"working"}}"#);
+    assert_eq!(tap.only().outcome(), "ok");
+}
+
+#[test]
+fn every_look_at_a_task_links_to_where_it_began() {
+    let mut tap = Tap::new();
+    tap.call(1).s(r#"{"id":1,"result":{"resultType":"task","taskId":"k","status":"working"}}"#);
+    for id in [2, 3] {
+        tap.c(&format!(r#"{{"id":{id},"method":"tasks/get","params":{{"taskId":"k"}}}}"#));
+        tap.s(&format!(
+            r#"{{"id":{id},"result":{{"resultType":"complete","taskId":"k","status":"working"}}}}"#
+        ));
+    }
+    let spans = tap.spans();
+    for look in &spans[1..] {
+        assert_eq!(look.span.links[0].span_id, spans[0].span.span_id);
+    }
+}
+
+#[test]
 fn a_result_that_only_looks_like_a_task_is_a_result() {
     let done = answered(r#""result":{"task":{"taskId":"k"},"status":"fine"}"#);
     assert_eq!((done.outcome(), done.get(names::TASK_ID)), ("ok", ""));
