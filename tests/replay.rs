@@ -97,6 +97,7 @@ impl Output {
             match raw {
                 Raw::Absent => {}
                 Raw::Cut => write!(out, " {what} cut").unwrap(),
+                Raw::Deep => write!(out, " {what} too deep").unwrap(),
                 Raw::Whole(b) if b.len() <= 100 => {
                     write!(out, " {what} {}", String::from_utf8_lossy(b)).unwrap();
                 }

@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use opentelemetry_proto::tonic::trace::v1::span::Link;
-
 use super::{Answer, Direction, Failure, Id, Info, Message, Meta, SpanRef};
 use crate::json::Text;
 use crate::telemetry::{Nanos, Raw};
@@ -91,7 +89,8 @@ pub(super) struct Call {
     /// The client and version that a modern request names; a legacy one has its session's.
     pub(super) speaker: Option<Arc<Speaker>>,
     pub(super) place: Place,
-    pub(super) link: Option<Link>,
+    /// The span that it goes on from, and why: a task's beginning, or the first leg of a retry.
+    pub(super) earlier: Option<(SpanRef, &'static str)>,
     pub(super) start: Nanos,
     /// When it was last heard of.
     pub(super) alive: Nanos,

@@ -51,6 +51,7 @@ impl Frame<'_> {
         let error = self.error_type(&call, ending);
         let name = self.name(&call, ending);
         let code = if error.is_some() { StatusCode::Error } else { StatusCode::Unset };
+        let flags = call.place.flags;
         let remote = call.place.parent.is_some();
         let attributes = self.attributes(&call, ending, error);
         Span {
@@ -58,7 +59,7 @@ impl Frame<'_> {
             span_id: call.place.own.span.to_vec(),
             trace_state: call.place.state,
             parent_span_id: call.place.parent.map(|id| id.to_vec()).unwrap_or_default(),
-            flags: span_flags(call.place.flags, remote),
+            flags: span_flags(flags, remote),
             name,
             kind: self.kind() as i32,
             start_time_unix_nano: call.start,
@@ -66,7 +67,7 @@ impl Frame<'_> {
             attributes,
             events: call.events.iter().map(event).collect(),
             dropped_events_count: call.events_dropped,
-            links: call.link.into_iter().collect(),
+            links: call.earlier.map(|(to, why)| link(to, flags, why)).into_iter().collect(),
             status: Some(Status { code: code as i32, message: String::new() }),
             ..Span::default()
         }
@@ -84,8 +85,7 @@ impl Frame<'_> {
     /// unless the server answered well: names become metric labels downstream.
     fn name(&self, call: &Call, ending: &Ending<'_>) -> String {
         let good = matches!(ending.outcome, Outcome::Ok | Outcome::InputRequired);
-        let refused = ending.outcome == Outcome::ClientError && !is_known(&call.method);
-        if refused {
+        if !good && !is_known(&call.method) {
             return "_OTHER".to_owned();
         }
         match &call.subject {
@@ -237,7 +237,7 @@ fn event(progress: &Progress) -> Event {
 }
 
 /// A link to an earlier span of this session.
-pub(super) fn link(to: SpanRef, flags: u8, why: &'static str) -> Link {
+fn link(to: SpanRef, flags: u8, why: &'static str) -> Link {
     Link {
         trace_id: to.trace.to_vec(),
         span_id: to.span.to_vec(),

@@ -23,6 +23,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
+use self::intake::Known;
 use super::call::{Call, Named, Speaker, Subject};
 use super::flight::Flight;
 use super::recent::Recent;
@@ -234,10 +235,17 @@ impl Session {
         }
     }
 
+    /// The arguments of a request. In one that was not read whole they may be out of sight.
+    fn keep_arguments(&mut self, part: Part<'_>, known: Known) -> Raw {
+        let unsure = part == Part::Absent && known != Known::Whole;
+        self.keep(if unsure { Part::Cut } else { part }, known)
+    }
+
     /// A copy of a raw value, as long as not too much is held already.
-    fn keep(&mut self, part: Part<'_>) -> Raw {
+    fn keep(&mut self, part: Part<'_>, known: Known) -> Raw {
         match part {
             Part::Absent => Raw::Absent,
+            Part::Cut if known == Known::Deep => Raw::Deep,
             Part::Cut => Raw::Cut,
             Part::Whole(bytes) => {
                 if self.held + self.ready + bytes.len() > self.settings.max_content_bytes {

@@ -288,6 +288,37 @@ fn an_interim_answer_is_not_final_and_its_retry_links_to_it() {
 }
 
 #[test]
+fn every_retry_links_to_the_first_leg() {
+    for state in [r#""requestState":"s""#, r#""x":1"#] {
+        let mut tap = Tap::new();
+        tap.call(1);
+        for id in [1, 2, 3] {
+            let next = id + 1;
+            tap.s(&format!(
+                r#"{{"id":{id},"result":{{"resultType":"input_required",{state},"inputRequests":{{}}}}}}"#
+            ));
+            tap.c(&format!(
+                r#"{{"id":{next},"method":"tools/call","params":{{"name":"t",{state},"inputResponses":{{}}}}}}"#
+            ));
+        }
+        let spans = tap.ok(4).spans();
+        for retry in &spans[1..] {
+            assert_eq!(retry.span.links[0].span_id, spans[0].span.span_id);
+        }
+    }
+}
+
+#[test]
+fn a_call_without_arguments_that_is_cancelled_tells_that_it_had_none() {
+    let mut tap = Tap::new();
+    let span = tap.call(1).cancel(1).session.take().map(|(telemetry, content)| {
+        let Model::Traces(all) = telemetry.model() else { panic!("a session makes spans") };
+        content.of(&all[0].scope_spans[0].spans[0].span_id).cloned()
+    });
+    assert!(span.unwrap().unwrap() == Seen::default());
+}
+
+#[test]
 fn a_retry_without_state_links_to_the_last_leg_of_the_same_tool() {
     let mut tap = Tap::new();
     tap.call(1).s(r#"{"id":1,"result":{"resultType":"input_required","inputRequests":{"a":{}}}}"#);
