@@ -224,3 +224,32 @@ impl Remote {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::queue::{Held, Kind};
+    use super::*;
+
+    #[test]
+    fn who_asks_us_to_go_is_the_client_and_that_is_queued_once_before_the_server_hears_of_it() {
+        let queue = Arc::new(Queue::new(1 << 20));
+        let (events, happened) = sync_channel(EVENTS);
+        let (_, exit_code) = watch::channel(None);
+        let asked = Arc::default();
+        let remote = Remote { events, asked, queue: Arc::clone(&queue), exit_code };
+        let told = || {
+            let mut held = Held::default();
+            queue.drain(&mut held);
+            held.events().map(|event| (event.direction, event.kind)).collect::<Vec<_>>()
+        };
+        remote.forward(Signal::Terminate);
+        assert_eq!(told(), [(Direction::ClientToServer, Kind::Left)]);
+        remote.forward(Signal::Terminate);
+        remote.stop();
+        assert_eq!(told(), []);
+        let heard: Vec<_> = happened.try_iter().collect();
+        let asked = Event::Asked(Signal::Terminate);
+        assert_eq!(heard, [asked, asked, Event::Stop]);
+        assert!(remote.leave_by().is_some());
+    }
+}
