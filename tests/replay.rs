@@ -339,6 +339,8 @@ proptest! {
                 1 => session.cut(direction, 10, chunk, now),
                 2 => session.tick(now * 2),
                 3 => session.eof(direction, now),
+                4 => session.skip(direction, 10, chunk),
+                5 => session.left(direction),
                 _ => session.bytes(direction, chunk, now),
             }
             prop_assert!(session.counts().balanced(), "{:?}", session.counts());
