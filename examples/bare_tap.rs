@@ -189,6 +189,10 @@ impl Observe for Watch {
     }
 
     fn cut(&mut self, way: Direction, skipped: u64, tail: &[u8], _: Nanos) {
+        self.skip(way, skipped, tail);
+    }
+
+    fn skip(&mut self, way: Direction, skipped: u64, tail: &[u8]) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.bytes[way as usize] += skipped + tail.len() as u64;
     }
@@ -198,6 +202,8 @@ impl Observe for Watch {
         // Requests went by unseen: from here on nothing is early.
         self.asked = u64::MAX;
     }
+
+    fn left(&mut self, _: Direction) {}
 
     fn eof(&mut self, way: Direction, _: Nanos) {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).eof[way as usize] = true;

@@ -97,6 +97,7 @@ impl Output {
             match raw {
                 Raw::Absent => {}
                 Raw::Cut => write!(out, " {what} cut").unwrap(),
+                Raw::Deep => write!(out, " {what} too deep").unwrap(),
                 Raw::Whole(b) if b.len() <= 100 => {
                     write!(out, " {what} {}", String::from_utf8_lossy(b)).unwrap();
                 }
@@ -338,6 +339,8 @@ proptest! {
                 1 => session.cut(direction, 10, chunk, now),
                 2 => session.tick(now * 2),
                 3 => session.eof(direction, now),
+                4 => session.skip(direction, 10, chunk),
+                5 => session.left(direction),
                 _ => session.bytes(direction, chunk, now),
             }
             prop_assert!(session.counts().balanced(), "{:?}", session.counts());

@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use opentelemetry_proto::tonic::trace::v1::span::Link;
-
-use super::{Direction, Id, Info, Message, Meta, SpanRef};
+use super::{Answer, Direction, Failure, Id, Info, Message, Meta, SpanRef};
 use crate::json::Text;
 use crate::telemetry::{Nanos, Raw};
 
@@ -91,7 +89,8 @@ pub(super) struct Call {
     /// The client and version that a modern request names; a legacy one has its session's.
     pub(super) speaker: Option<Arc<Speaker>>,
     pub(super) place: Place,
-    pub(super) link: Option<Link>,
+    /// The span that it goes on from, and why: a task's beginning, or the first leg of a retry.
+    pub(super) earlier: Option<(SpanRef, &'static str)>,
     pub(super) start: Nanos,
     /// When it was last heard of.
     pub(super) alive: Nanos,
@@ -178,6 +177,23 @@ impl Call {
     /// A person has to act before it is answered.
     pub(super) fn asks_people(&self) -> bool {
         matches!(&*self.method, "elicitation/create" | "sampling/createMessage")
+    }
+
+    /// The status of the task that this answer to it tells of, where the answer tells how the task
+    /// ended, too (2026-07-28). Legacy tasks end in the answer to `tasks/result`.
+    pub(super) fn task_status<'a>(&self, result: &Answer<'a>) -> Option<Text<'a>> {
+        let modern = self.speaker.is_some() || result.result_type.is_some();
+        result.task_status.filter(|_| modern && self.method == "tasks/get")
+    }
+
+    /// The JSON-RPC error that answers it, or that its task failed with.
+    pub(super) fn failure<'m>(&self, answer: &'m Message<'m>) -> Option<&'m Failure<'m>> {
+        let of_task = || {
+            let result = answer.result.as_ref()?;
+            let failed = self.task_status(result).is_some_and(|status| status.is("failed"));
+            result.task_error.as_ref().filter(|_| failed)
+        };
+        answer.error.as_ref().or_else(of_task)
     }
 
     /// Bytes of content it holds.

@@ -14,7 +14,8 @@ pub(super) struct Flight {
     /// Progress token to id.
     tokens: HashMap<Id, Id>,
     len: usize,
-    /// How many of them are in the hands of people.
+    /// How many of them are in the hands of people. Doubtful ones are not counted: their answer may have
+    /// been lost, and nobody waits for a person then.
     asking: usize,
     /// No request expires before this.
     pub(super) quiet_until: Nanos,
@@ -80,6 +81,7 @@ impl Flight {
 
     /// Observation was lost: nobody knows what became of any of them.
     pub(super) fn doubt(&mut self) {
+        self.asking = 0;
         for call in self.calls.values_mut() {
             call.doubtful = true;
             call.behind.iter_mut().for_each(|call| call.doubtful = true);
@@ -102,7 +104,7 @@ impl Flight {
 
     fn forget(&mut self, call: &Call) {
         self.len -= 1;
-        self.asking -= usize::from(call.asks_people());
+        self.asking -= usize::from(call.asks_people() && !call.doubtful);
         if let Some(token) = &call.token {
             self.tokens.remove(token);
         }

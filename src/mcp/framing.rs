@@ -16,6 +16,8 @@ pub struct Line<'a> {
     pub cut: Option<Cut<'a>>,
     /// The first line after a loss: its beginning may be missing.
     pub torn: bool,
+    /// Its newline came. Without one it is what its sender left, maybe in the middle of it.
+    pub ended: bool,
 }
 
 /// The rest of a line that was too long.
@@ -48,10 +50,11 @@ impl Lines {
             let line = &chunk[start..end];
             start = end + 1;
             if self.is_empty() && line.len() <= max {
-                each(Line { text: line, cut: None, torn: std::mem::take(&mut self.torn) });
+                let torn = std::mem::take(&mut self.torn);
+                each(Line { text: line, cut: None, torn, ended: true });
             } else {
                 self.extend(line, max);
-                self.close(&mut each);
+                self.close(true, &mut each);
             }
         }
         self.extend(&chunk[start..], max);
@@ -60,6 +63,12 @@ impl Lines {
     /// The line in progress was not observed whole: `skipped` bytes of it are missing and `tail` is
     /// its end, up to but without its newline.
     pub fn cut(&mut self, skipped: u64, tail: &[u8], max: usize, each: impl FnMut(Line<'_>)) {
+        self.skip(skipped, tail, max);
+        self.close(true, each);
+    }
+
+    /// The same of a line that has not ended: `tail` is the last that came of it.
+    pub fn skip(&mut self, skipped: u64, tail: &[u8], max: usize) {
         if skipped > 0 {
             self.over += skipped;
             self.tail.clear();
@@ -67,7 +76,6 @@ impl Lines {
         } else {
             self.extend(tail, max);
         }
-        self.close(each);
     }
 
     /// Observation was lost: the line in progress is gone, and the next one may lack its beginning.
@@ -79,7 +87,7 @@ impl Lines {
     /// The direction ended: what is left is the last line.
     pub fn end(&mut self, each: impl FnMut(Line<'_>)) {
         if !self.is_empty() {
-            self.close(each);
+            self.close(false, each);
         }
     }
 
@@ -103,11 +111,12 @@ impl Lines {
         }
     }
 
-    fn close(&mut self, mut each: impl FnMut(Line<'_>)) {
+    fn close(&mut self, ended: bool, mut each: impl FnMut(Line<'_>)) {
         let tail = &self.tail[self.tail.len().saturating_sub(TAIL)..];
         let size = self.head.len() as u64 + self.over;
         let cut = (self.over > 0).then_some(Cut { size, tail });
-        each(Line { text: &self.head, cut, torn: std::mem::take(&mut self.torn) });
+        let torn = std::mem::take(&mut self.torn);
+        each(Line { text: &self.head, cut, torn, ended });
         self.clear();
     }
 

@@ -1,5 +1,7 @@
 //! How a call ended: the vocabulary of `mcpcol.outcome`, and what JSON-RPC error codes mean in it.
 
+use crate::json::Text;
+
 /// How a call ended, as the SLO engine counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -56,6 +58,21 @@ impl Outcome {
             Some(401 | 403) => Outcome::Auth,
             Some(429) => Outcome::RateLimited,
             _ => Outcome::ProtocolError,
+        }
+    }
+
+    /// What the status of a task means for the call behind it; a task that failed says why by a code.
+    pub(super) fn of_task(status: Text<'_>, is_error: bool) -> Outcome {
+        if status.is("working") || status.is("input_required") {
+            Outcome::InputRequired
+        } else if status.is("failed") {
+            Outcome::ProtocolError
+        } else if status.is("cancelled") {
+            Outcome::Cancelled
+        } else if is_error {
+            Outcome::ToolError
+        } else {
+            Outcome::Ok
         }
     }
 }

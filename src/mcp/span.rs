@@ -49,9 +49,10 @@ pub(super) struct Frame<'a> {
 impl Frame<'_> {
     /// The span of `call`.
     pub(super) fn span(&self, call: Call, ending: &Ending<'_>) -> Span {
-        let error = self.error_type(ending);
+        let error = self.error_type(&call, ending);
         let name = self.name(&call, ending);
         let code = if error.is_some() { StatusCode::Error } else { StatusCode::Unset };
+        let flags = call.place.flags;
         let remote = call.place.parent.is_some();
         let attributes = self.attributes(&call, ending, error);
         Span {
@@ -59,7 +60,7 @@ impl Frame<'_> {
             span_id: call.place.own.span.to_vec(),
             trace_state: call.place.state,
             parent_span_id: call.place.parent.map(|id| id.to_vec()).unwrap_or_default(),
-            flags: span_flags(call.place.flags, remote),
+            flags: span_flags(flags, remote),
             name,
             kind: self.kind() as i32,
             start_time_unix_nano: call.start,
@@ -67,7 +68,7 @@ impl Frame<'_> {
             attributes,
             events: call.events.iter().map(event).collect(),
             dropped_events_count: call.events_dropped,
-            links: call.link.into_iter().collect(),
+            links: call.earlier.map(|(to, why)| link(to, flags, why)).into_iter().collect(),
             status: Some(Status { code: code as i32, message: String::new() }),
             ..Span::default()
         }
@@ -85,8 +86,7 @@ impl Frame<'_> {
     /// unless the server answered well: names become metric labels downstream.
     fn name(&self, call: &Call, ending: &Ending<'_>) -> String {
         let good = matches!(ending.outcome, Outcome::Ok | Outcome::InputRequired);
-        let refused = ending.outcome == Outcome::ClientError && !is_known(&call.method);
-        if refused {
+        if !good && !is_known(&call.method) {
             return "_OTHER".to_owned();
         }
         match &call.subject {
@@ -98,8 +98,8 @@ impl Frame<'_> {
     }
 
     /// `error.type`, which is there exactly when the status is ERROR.
-    fn error_type(&self, ending: &Ending<'_>) -> Option<Cow<'static, str>> {
-        if let Some(failure) = ending.answer.and_then(|(message, _)| message.error.as_ref()) {
+    fn error_type(&self, call: &Call, ending: &Ending<'_>) -> Option<Cow<'static, str>> {
+        if let Some(failure) = ending.answer.and_then(|(message, _)| call.failure(message)) {
             return match failure.code {
                 Some(code) if self.handles() && caller_fault(code) => None,
                 Some(code) => Some(code.to_string().into()),
@@ -109,6 +109,8 @@ impl Frame<'_> {
         match ending.outcome {
             Outcome::Ok | Outcome::InputRequired => None,
             Outcome::Cancelled if !self.settings.cancelled_is_error => None,
+            // A failed task that does not say why.
+            Outcome::ProtocolError => Some("_OTHER".into()),
             other => Some(other.name().into()),
         }
     }
@@ -192,7 +194,7 @@ impl Frame<'_> {
 
     fn answer(&self, call: &Call, ending: &Ending<'_>, out: &mut Attributes) {
         let message = ending.answer.map(|(message, _)| message);
-        if let Some(code) = message.and_then(|m| m.error.as_ref()).and_then(|e| e.code) {
+        if let Some(code) = message.and_then(|m| call.failure(m)).and_then(|e| e.code) {
             out.text(names::STATUS_CODE, code.to_string());
         }
         let result = message.and_then(|m| m.result.as_ref());
@@ -236,7 +238,7 @@ fn event(progress: &Progress) -> Event {
 }
 
 /// A link to an earlier span of this session.
-pub(super) fn link(to: SpanRef, flags: u8, why: &'static str) -> Link {
+fn link(to: SpanRef, flags: u8, why: &'static str) -> Link {
     Link {
         trace_id: to.trace.to_vec(),
         span_id: to.span.to_vec(),

@@ -178,33 +178,39 @@ impl<'a> Pass<'a> {
         let plan = digest.plan(attributes::find(span, TOOL).and_then(attributes::text));
         match &seen.arguments {
             // A call without arguments is a call with none.
-            Raw::Absent => self.write(span, &ARGUMENTS, plan, Some(b"{}")),
-            Raw::Cut => self.write(span, &ARGUMENTS, plan, None),
-            Raw::Whole(text) => self.write(span, &ARGUMENTS, plan, Some(text)),
+            Raw::Absent => self.write(span, &ARGUMENTS, plan, Ok(b"{}")),
+            Raw::Cut => self.write(span, &ARGUMENTS, plan, Err(Reason::Size)),
+            Raw::Deep => self.write(span, &ARGUMENTS, plan, Err(Reason::Depth)),
+            Raw::Whole(text) => self.write(span, &ARGUMENTS, plan, Ok(text)),
         }
         match &seen.result {
             _ if !digest.result => {}
             Raw::Absent => {}
-            Raw::Cut => self.write(span, &RESULT, &Plan::default(), None),
-            Raw::Whole(text) => self.write(span, &RESULT, &Plan::default(), Some(text)),
+            Raw::Cut => self.write(span, &RESULT, &Plan::default(), Err(Reason::Size)),
+            Raw::Deep => self.write(span, &RESULT, &Plan::default(), Err(Reason::Depth)),
+            Raw::Whole(text) => self.write(span, &RESULT, &Plan::default(), Ok(text)),
         }
     }
 
-    /// Writes the digest of `raw`, or why there is none; `None` was too long to be seen whole.
-    fn write(&mut self, span: &mut Vec<KeyValue>, names: &Names, plan: &Plan, raw: Option<&[u8]>) {
+    /// Writes the digest of `raw`, or why there is none.
+    fn write(
+        &mut self,
+        span: &mut Vec<KeyValue>,
+        names: &Names,
+        plan: &Plan,
+        raw: Result<&[u8], Reason>,
+    ) {
         let Digest { digester, also, .. } = self.digest;
         let Some(digester) = digester else { return self.refuse(span, names, Reason::NoKey) };
         let mut fields = Vec::new();
         self.text.clear();
-        let written = match raw {
-            Some(raw) => self
-                .canonicalizer
+        let written = raw.and_then(|raw| {
+            self.canonicalizer
                 .write_selected(raw, &plan.paths, &mut self.text, &mut |field, value| {
                     fields.push((field, digester.digest(value)));
                 })
-                .map_err(|Rejected { reason, .. }| reason),
-            None => Err(Reason::Size),
-        };
+                .map_err(|Rejected { reason, .. }| reason)
+        });
         let written = match written {
             Ok(written) => written,
             Err(reason) => return self.refuse(span, names, reason),

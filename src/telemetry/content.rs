@@ -20,6 +20,8 @@ pub enum Raw {
     Absent,
     /// It was there but not observed whole (the message was over `max_message_bytes`).
     Cut,
+    /// It was there but is nested too deeply to be told from what follows it.
+    Deep,
     /// The JSON text, exactly as on the wire.
     Whole(Bytes),
 }
@@ -64,6 +66,7 @@ impl fmt::Debug for Raw {
         match self {
             Raw::Absent => f.write_str("Absent"),
             Raw::Cut => f.write_str("Cut"),
+            Raw::Deep => f.write_str("Deep"),
             Raw::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
         }
     }

@@ -140,12 +140,12 @@ impl<'a> Message<'a> {
                 self.open = Open::Result;
                 let start = reader.peek()?.1;
                 let answer = self.result.insert(Answer { raw: Part::Cut, ..Answer::default() });
-                members(reader, |key, reader| answer.member(key, reader))?;
+                members(reader, |key, reader| answer.member(key, buf, reader))?;
                 answer.raw = Part::Whole(&buf[start..reader.offset()]);
             }
             b"error" => {
                 self.open = Open::Other;
-                self.error = Failure::read(buf, reader)?;
+                Failure::read(&mut self.error, buf, reader)?;
             }
             _ => {
                 self.open = Open::Other;
@@ -157,24 +157,26 @@ impl<'a> Message<'a> {
     }
 
     /// Reads the members that stand whole in the tail, from the last backwards: those of the message,
-    /// then those of the `params` or `result` that the head was cut in.
+    /// then those of the `params` or `result` that the head was cut in. Where the key is out of sight,
+    /// too, it may be another object, which must not say what is called or that it failed.
     fn read_tail(&mut self, tail: &'a [u8]) {
         let open = self.open;
         let Some(mut back) = tail::Back::new(tail) else { return };
-        let inner = loop {
+        let (inner, keyed) = loop {
             match back.member() {
-                Some((key, value)) if open.is(key) => break tail::Back::new(value),
+                Some((key, value)) if open.is(key) => break (tail::Back::new(value), true),
                 Some((key, value)) => {
                     each_member(key, value, |key, reader| self.member(key, value, reader));
                 }
-                None => break back.into_last(),
+                None => break (back.into_last(), false),
             }
         };
         let Some(mut inner) = inner else { return };
         while let Some((key, value)) = inner.member() {
             each_member(key, value, |key, reader| match (open, &mut self.result) {
+                _ if !keyed && matches!(key, b"name" | b"uri" | b"isError") => Ok(()),
                 (Open::Params, _) => self.params.member(key, value, reader),
-                (Open::Result, Some(answer)) => answer.member(key, reader),
+                (Open::Result, Some(answer)) => answer.member(key, value, reader),
                 _ => Ok(()),
             });
         }

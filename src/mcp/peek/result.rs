@@ -20,6 +20,10 @@ pub struct Answer<'a> {
     pub task_id: Option<Text<'a>>,
     /// Its status.
     pub task_status: Option<Text<'a>>,
+    /// The tool of a task that completed failed (2026-07-28).
+    pub task_is_error: bool,
+    /// Why a task failed (2026-07-28).
+    pub task_error: Option<Failure<'a>>,
     /// `requestState` (2026-07-28), opaque and secret.
     pub request_state: Option<Text<'a>>,
     /// `_meta`
@@ -36,7 +40,12 @@ pub struct Failure<'a> {
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn member(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<()> {
+    pub(super) fn member(
+        &mut self,
+        key: &[u8],
+        buf: &'a [u8],
+        reader: &mut Reader<'a>,
+    ) -> Result<()> {
         match key {
             b"isError" => self.is_error = truth(reader)?,
             b"resultType" => self.result_type = text(reader)?,
@@ -52,6 +61,14 @@ impl<'a> Answer<'a> {
                 }
                 Ok(())
             })?,
+            b"result" => {
+                self.task_is_error = false;
+                members(reader, |key, reader| match key {
+                    b"isError" => truth(reader).map(|failed| self.task_is_error = failed),
+                    _ => skip(reader),
+                })?;
+            }
+            b"error" => Failure::read(&mut self.task_error, buf, reader)?,
             b"requestState" => self.request_state = text(reader)?,
             b"_meta" => self.meta = Meta::read(reader)?,
             _ => skip(reader)?,
@@ -61,26 +78,31 @@ impl<'a> Answer<'a> {
 }
 
 impl<'a> Failure<'a> {
-    /// `None` for null: some servers send it beside a result.
-    pub(super) fn read(buf: &'a [u8], reader: &mut Reader<'a>) -> Result<Option<Self>> {
+    /// Reads it into `place`, where what was read stays if the rest is out of sight. `None` for null:
+    /// some servers send it beside a result.
+    pub(super) fn read(
+        place: &mut Option<Self>,
+        buf: &'a [u8],
+        reader: &mut Reader<'a>,
+    ) -> Result<()> {
+        *place = None;
         if reader.peek()?.0 == Kind::Null {
-            reader.null()?;
-            return Ok(None);
+            return reader.null();
         }
-        let mut failure = Failure::default();
+        let failure = place.insert(Failure::default());
         members(reader, |key, reader| {
             match key {
                 b"code" if reader.peek()?.0 == Kind::Number => {
                     failure.code = reader.number()?.parse().ok();
                 }
                 b"message" if reader.peek()?.0 == Kind::String => {
+                    failure.message = Part::Cut;
                     failure.message = Part::Whole(&buf[reader.skip()?]);
                 }
                 _ => skip(reader)?,
             }
             Ok(())
-        })?;
-        Ok(Some(failure))
+        })
     }
 }
 

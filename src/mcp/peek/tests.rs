@@ -78,6 +78,32 @@ fn an_error_gives_code_and_raw_message() {
 }
 
 #[test]
+fn of_a_cut_error_what_was_read_stays() {
+    let head = r#"{"jsonrpc":"2.0","error":{"code":-32603,"message":"trace: xx"#;
+    let m = Message::peek_cut(head.as_bytes(), br#"xx"},"id":9}"#);
+    assert_eq!(m.shape(), Shape::Answer);
+    assert!(matches!(m.id, RawId::Number("9")));
+    let error = m.error.unwrap();
+    assert_eq!((error.code, error.message), (Some(-32603), Part::Cut));
+    let m = Message::peek_cut(br#"{"id":9,"error":{"data":["#, br#"]}}"#);
+    assert_eq!(m.error.unwrap().code, None);
+    let m = Message::peek_cut(br#"{"id":9,"error":{},"error":null,"result":{"#, br#"}}"#);
+    assert!(m.error.is_none());
+}
+
+#[test]
+fn a_task_tells_how_it_ended() {
+    let m = peek(
+        r#"{"id":1,"result":{"status":"completed","result":{"content":[],"isError":true},"isError":7}}"#,
+    );
+    let answer = m.result.unwrap();
+    assert!(answer.task_is_error && !answer.is_error);
+    let m = peek(r#"{"id":1,"result":{"status":"failed","error":{"code":-32602,"message":"m"}}}"#);
+    assert!(m.error.is_none());
+    assert_eq!(m.result.unwrap().task_error.unwrap().code, Some(-32602));
+}
+
+#[test]
 fn the_shape_tells_what_a_message_is() {
     for (text, shape) in [
         (r#"{"method":"m","id":0}"#, Shape::Request),
@@ -129,18 +155,27 @@ fn what_is_no_object_is_refused_and_what_follows_is_left() {
     assert_eq!(Message::peek(br#"{"id":1} {"id":2}"#).unwrap().1, 8);
 }
 
-/// Every order that servers write, cut inside the big value.
+/// Every order that servers write, cut inside the big value. What stands behind it is believed to be the
+/// result's only where the result's key is in sight.
 #[test]
 fn a_cut_answer_is_told_by_head_and_tail() {
     let filler = "x".repeat(50_000);
-    for text in [
-        format!(
-            r#"{{"result":{{"content":[{{"t":"{filler}"}}],"isError":true}},"jsonrpc":"2.0","id":9}}"#
+    let more = "x".repeat(1000);
+    for (text, is_error) in [
+        (
+            format!(
+                r#"{{"result":{{"content":[{{"t":"{filler}"}}],"isError":true}},"jsonrpc":"2.0","id":9}}"#
+            ),
+            false,
         ),
-        format!(
-            r#"{{"jsonrpc":"2.0","id":9,"result":{{"content":[{{"t":"{filler}"}}],"isError":true,"_meta":{{"s":[1]}}}}}}"#
+        (
+            format!(
+                r#"{{"jsonrpc":"2.0","id":9,"result":{{"content":[{{"t":"{filler}"}}],"isError":true,"_meta":{{"s":[1]}}}}}}"#
+            ),
+            false,
         ),
-        format!(r#"{{"id":9,"result":{{"isError":true,"content":[{{"t":"{filler}"}}]}}}}"#),
+        (format!(r#"{{"id":9,"result":{{"isError":true,"content":[{{"t":"{filler}"}}]}}}}"#), true),
+        (format!(r#"{{"id":9,"x":"{filler}","result":{{"y":"{more}","isError":true}}}}"#), true),
     ] {
         let (head, tail) = text.split_at(10_000);
         let tail = &tail[tail.len() - 4096..];
@@ -148,8 +183,8 @@ fn a_cut_answer_is_told_by_head_and_tail() {
         assert_eq!(m.shape(), Shape::Answer);
         assert!(matches!(m.id, RawId::Number("9")));
         let answer = m.result.unwrap();
-        assert!(answer.is_error, "{}", &text[..60]);
-        assert_eq!(answer.raw, Part::Cut);
+        assert_eq!(answer.is_error, is_error, "{}", &text[..60]);
+        assert_eq!(answer.raw == Part::Cut, !text.contains(r#""x":"#));
     }
 }
 
@@ -168,7 +203,9 @@ fn a_cut_request_is_told_by_head_and_tail() {
         let tail = &tail[tail.len() - 4096..];
         let m = Message::peek_cut(head.as_bytes(), tail.as_bytes());
         assert_eq!(m.shape(), Shape::Request);
-        assert_eq!((raw(m.params.name), raw(m.params.meta.traceparent)), ("n", "tp"));
+        assert_eq!(raw(m.params.meta.traceparent), "tp");
+        // Behind the arguments it may be the name in another object.
+        assert_eq!(raw(m.params.name), if text.ends_with(r#""name":"n"}}"#) { "" } else { "n" });
         assert_eq!(m.params.arguments, Part::Cut);
     }
 }
@@ -196,6 +233,23 @@ proptest! {
         drop(Message::peek(tail.as_bytes()));
         Message::peek_cut(&head, tail.as_bytes()).shape();
         Message::peek_cut(tail.as_bytes(), &head).shape();
+    }
+}
+
+#[test]
+fn what_is_called_is_not_told_by_an_object_whose_key_is_out_of_sight() {
+    for text in [
+        r#"{"id":1,"method":"m","params":{"name":"n","uri":"u","arguments":{"a":[1,2]}},"x":{"y":["z"],"uri":"lie","name":"lie"}}"#,
+        r#"{"id":1,"method":"m","params":{"arguments":{"a":[1,2]},"name":"n","uri":"u"},"x":{"y":["z"],"uri":"lie","name":"lie"}}"#,
+    ] {
+        for at in 0..text.len() {
+            for end in 0..text.len() - at {
+                let (head, tail) = (&text.as_bytes()[..at], &text.as_bytes()[text.len() - end..]);
+                let params = Message::peek_cut(head, tail).params;
+                assert!(params.name.is_none_or(|n| n.is("n")), "{at} {end}");
+                assert!(params.uri.is_none_or(|u| u.is("u")), "{at} {end}");
+            }
+        }
     }
 }
 

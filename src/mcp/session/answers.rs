@@ -1,6 +1,6 @@
 //! What ends a request: its answer, or its cancellation.
 
-use super::intake::Observed;
+use super::intake::{Known, Observed};
 use super::*;
 use crate::json::Text;
 use crate::mcp::Answer;
@@ -13,7 +13,7 @@ impl Session {
         let asked = seen.direction.reverse();
         let Some(id) = Id::read(&message.id, &self.keys) else {
             self.counts.orphans += 1;
-            if seen.cut {
+            if seen.known != Known::Whole {
                 self.doubt();
             }
             return;
@@ -22,9 +22,10 @@ impl Session {
             self.answered(&mut call, message, seen);
             let outcome = outcome(&call, message);
             self.learn(&mut call, message, outcome);
-            let content = self.content(message);
+            let content = self.content(&call, message, seen.known);
             let answer = Some((message, seen.size));
-            let ending = Ending { outcome, end: seen.now, answer, cut: seen.cut };
+            let cut = seen.known == Known::Cut;
+            let ending = Ending { outcome, end: seen.now, answer, cut };
             self.finish(call, &ending, content);
         } else if self.ended[asked].remove(&id).is_some_and(|until| seen.now <= until) {
             self.counts.late += 1;
@@ -54,15 +55,15 @@ impl Session {
         }
     }
 
-    fn content(&mut self, message: &Message<'_>) -> Seen {
+    fn content(&mut self, call: &Call, message: &Message<'_>, known: Known) -> Seen {
         let mut seen = Seen::default();
         if let Some(result) = &message.result
             && self.settings.keep_results
         {
-            seen.result = self.keep(result.raw);
+            seen.result = self.keep(result.raw, known);
         }
-        if let Some(error) = &message.error {
-            seen.error_message = self.keep(error.message);
+        if let Some(error) = call.failure(message) {
+            seen.error_message = self.keep(error.message, known);
         }
         seen
     }
@@ -91,13 +92,16 @@ impl Session {
             "prompts/list" if by_client => list(&mut self.prompts, result.raw, "prompts"),
             _ => {}
         }
-        let kept = call.place.own;
+        let own = call.place.own;
         match (&call.subject, outcome) {
+            // A look at a task is not where it began.
+            _ if call.method == "tasks/get" => {}
             (_, Outcome::InputRequired) => match &call.task_id {
-                Some(task) => self.tasks.insert(task.clone(), kept),
+                Some(task) => self.tasks.insert(task.clone(), own),
                 None => {
                     let leg = self.leg(&call.method, &call.subject, result.request_state);
-                    self.legs.insert(leg, kept);
+                    // Every retry links to the first leg, the retry of a retry too.
+                    self.legs.insert(leg, call.earlier.map_or(own, |(first, _)| first));
                 }
             },
             (Subject::Tool(name), Outcome::Ok) => remember(&mut self.tools, name),
@@ -124,13 +128,15 @@ impl Session {
 
 /// How an answer ends its call.
 fn outcome(call: &Call, message: &Message<'_>) -> Outcome {
-    if let Some(error) = &message.error {
+    if let Some(error) = call.failure(message) {
         return Outcome::of_code(error.code);
     }
     let Some(result) = &message.result else { return Outcome::Ok };
     let interim = result.result_type.is_some_and(|kind| kind.is("input_required"));
     if interim || begins_task(call, result) {
         Outcome::InputRequired
+    } else if let Some(status) = call.task_status(result) {
+        Outcome::of_task(status, result.task_is_error)
     } else if result.is_error && matches!(&*call.method, "tools/call" | "tasks/result") {
         Outcome::ToolError
     } else {

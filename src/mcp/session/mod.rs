@@ -23,6 +23,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
+use self::intake::Known;
 use super::call::{Call, Named, Speaker, Subject};
 use super::flight::Flight;
 use super::recent::Recent;
@@ -55,7 +56,7 @@ pub struct Session {
     /// waits for the same person and must not time out.
     people: Ways<Nanos>,
     number: u64,
-    /// The direction that ended first.
+    /// Who went first, by the direction it sends in.
     left_first: Option<Direction>,
 
     /// The client of the handshake and the version that was negotiated.
@@ -164,9 +165,9 @@ impl Session {
 
     /// The server is gone: nothing in flight will be answered any more.
     ///
-    /// A request of the client's ends as `server_gone`, unless the client had left first (its
-    /// direction [ended](Self::eof) before the server's): then nobody wanted the answer, and it ends
-    /// as `cancelled`, as do subscriptions and the server's own requests.
+    /// A request of the client's ends as `server_gone`, unless the client had [left](Self::left) first:
+    /// then nobody wanted the answer, and it ends as `cancelled`, as do subscriptions and the server's
+    /// own requests.
     pub fn end(&mut self, now: Nanos) {
         Direction::BOTH.into_iter().for_each(|direction| self.flush(direction, now));
         let nobody_asks = self.left_first == Some(Direction::ClientToServer);
@@ -234,10 +235,17 @@ impl Session {
         }
     }
 
+    /// The arguments of a request. In one that was not read whole they may be out of sight.
+    fn keep_arguments(&mut self, part: Part<'_>, known: Known) -> Raw {
+        let unsure = part == Part::Absent && known != Known::Whole;
+        self.keep(if unsure { Part::Cut } else { part }, known)
+    }
+
     /// A copy of a raw value, as long as not too much is held already.
-    fn keep(&mut self, part: Part<'_>) -> Raw {
+    fn keep(&mut self, part: Part<'_>, known: Known) -> Raw {
         match part {
             Part::Absent => Raw::Absent,
+            Part::Cut if known == Known::Deep => Raw::Deep,
             Part::Cut => Raw::Cut,
             Part::Whole(bytes) => {
                 if self.held + self.ready + bytes.len() > self.settings.max_content_bytes {

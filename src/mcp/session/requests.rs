@@ -2,11 +2,10 @@
 
 use std::hash::BuildHasher;
 
-use super::intake::Observed;
+use super::intake::{Known, Observed};
 use super::*;
 use crate::json::Text;
 use crate::mcp::call::{Place, Progress, method, word};
-use crate::mcp::span::link;
 use crate::mcp::{Meta, Notifications, Params, TraceContext, Traces};
 
 /// Progress events one span carries at most: enough to see the pace of a call.
@@ -27,7 +26,7 @@ impl Session {
             return;
         }
         let call = self.call(message, Some(id.clone()), seen);
-        if call.method == "initialize" {
+        if call.method == "initialize" && direction == Direction::ClientToServer {
             self.shake_hands(message);
         }
         self.ended[direction].remove(&id);
@@ -80,9 +79,8 @@ impl Session {
             Some(task) => self.tasks.get(task).map(|to| (*to, "task")),
             None => self.first_leg(&method, &subject, params).map(|to| (to, "retry")),
         };
-        let link = earlier.map(|(to, why)| link(to, place.flags, why));
         let arguments = if id.is_some() && self.settings.keep_arguments {
-            self.keep(params.arguments)
+            self.keep_arguments(params.arguments, seen.known)
         } else {
             Raw::Absent
         };
@@ -96,13 +94,13 @@ impl Session {
             task_id,
             task: params.task,
             jsonrpc: message.jsonrpc.filter(|v| !v.is("2.0")).map(|v| word(&Some(v))),
-            speaker: self.speaker(&params.meta),
+            speaker: self.speaker(&params.meta, seen.direction),
             place,
-            link,
+            earlier,
             start: seen.now,
             alive: seen.now,
             size: seen.size,
-            cut: seen.cut,
+            cut: seen.known == Known::Cut,
             arguments,
             token: Id::read(&params.meta.progress_token, &self.keys),
             events: Vec::new(),
@@ -114,10 +112,10 @@ impl Session {
         call
     }
 
-    /// Who sent a modern request; `None` for a legacy one. Kept from request to request, because they
-    /// all say the same as a rule.
-    fn speaker(&mut self, meta: &Meta<'_>) -> Option<Arc<Speaker>> {
-        meta.protocol_version?;
+    /// The client that sent a modern request; `None` for a legacy one, and for what the server sends: it
+    /// does not name the client. Kept from request to request, because they all say the same as a rule.
+    fn speaker(&mut self, meta: &Meta<'_>, from: Direction) -> Option<Arc<Speaker>> {
+        meta.protocol_version.filter(|_| from == Direction::ClientToServer)?;
         if !self.speaker.matches(meta) {
             self.speaker = Arc::new(Speaker::read(meta));
         }

@@ -149,6 +149,7 @@ fn what_has_no_digest_says_why_and_is_counted() {
     let (processor, vitals) = processor("{ max_bytes: 30, result: true }");
     let cases = [
         (Raw::Cut, "size"),
+        (Raw::Deep, "depth"),
         (whole(&" ".repeat(31)), "size"),
         (whole(r#"{"a":1,"a":2}"#), "duplicate_key"),
         (whole(r#"{"a":"\ud800"}"#), "lone_surrogate"),
@@ -163,6 +164,8 @@ fn what_has_no_digest_says_why_and_is_counted() {
     }
     let made = described(&*processor, "t", seen(Raw::Absent, Raw::Cut));
     assert_eq!(made.last(), Some(&string("mcpcol.result.digest.error", "size")));
+    let made = described(&*processor, "t", seen(Raw::Absent, Raw::Deep));
+    assert_eq!(made.last(), Some(&string("mcpcol.result.digest.error", "depth")));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use memchr::{memchr, memrchr};
 
 use super::Direction;
 use super::queue::{Event, Handing, Kind, Queue};
+use super::relay::End;
 
 /// How much of the end of a cut line is handed over: some peers write the id last.
 const TAIL: usize = 4096;
@@ -63,10 +64,13 @@ impl Intake {
         handing.done()
     }
 
-    /// Says that the direction ended.
-    pub(super) fn eof(&mut self, at: Instant) -> bool {
+    /// Says that the direction ended, and on whose account.
+    pub(super) fn eof(&mut self, end: End, at: Instant) -> bool {
         let mut handing = self.queue.lock();
         self.beyond.end(&mut handing, self.direction, at, false);
+        if end == End::Sink {
+            handing.left(self.direction.reverse(), at);
+        }
         handing.eof(self.direction, at);
         handing.done()
     }

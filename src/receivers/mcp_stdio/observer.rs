@@ -32,6 +32,10 @@ pub trait Observe: Send + 'static {
     fn cut(&mut self, direction: Direction, skipped: u64, tail: &[u8], now: Nanos);
     /// Bytes went this way unseen, with this many newlines among them.
     fn gap(&mut self, direction: Direction, bytes: u64, lines: u64, now: Nanos);
+    /// The line in progress came to so much more, `tail` its last, and has not ended.
+    fn skip(&mut self, direction: Direction, skipped: u64, tail: &[u8]);
+    /// The side that sends this way is going: it was told to, or it reads no more.
+    fn left(&mut self, sender: Direction);
     /// Nothing will come this way any more.
     fn eof(&mut self, direction: Direction, now: Nanos);
     /// Time has passed.
@@ -103,7 +107,7 @@ impl Counters {
                 self.skipped_lines[way].add(skipped.lines);
                 self.skipped_bytes[way].add(skipped.bytes);
             }
-            Kind::Eof => {}
+            Kind::Left | Kind::Eof => {}
         }
     }
 
@@ -202,8 +206,12 @@ impl Watching<'_> {
             let (direction, now) = (event.direction, self.clock.at(event.at));
             match event.kind {
                 Kind::Bytes { .. } => self.watch.bytes(direction, event.bytes, now),
-                Kind::Cut { skipped, .. } => self.watch.cut(direction, skipped, event.bytes, now),
+                Kind::Cut { skipped, newline: true } => {
+                    self.watch.cut(direction, skipped, event.bytes, now);
+                }
+                Kind::Cut { skipped, .. } => self.watch.skip(direction, skipped, event.bytes),
                 Kind::Gap(gap) => self.watch.gap(direction, gap.bytes, gap.lines, now),
+                Kind::Left => self.watch.left(direction),
                 Kind::Eof => self.watch.eof(direction, now),
             }
             if self.watch.ready() >= ENOUGH {

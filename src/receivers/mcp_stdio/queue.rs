@@ -85,6 +85,8 @@ pub(super) enum Kind {
     },
     /// There was no room.
     Gap(Skipped),
+    /// The side that sends this way is going: it was told to, or it reads no more.
+    Left,
     /// The direction ended.
     Eof,
 }
@@ -221,6 +223,14 @@ impl Handing<'_> {
         }
     }
 
+    /// Says that the side that sends this way is going. Needs no room: it happens three times at most.
+    pub(super) fn left(&mut self, sender: Direction, at: Instant) {
+        let filling = &mut *self.filling;
+        if !filling.closed {
+            filling.held.push(Event { direction: sender, at, kind: Kind::Left, bytes: &[] });
+        }
+    }
+
     /// Says that the direction ended. Needs no room: it happens once.
     pub(super) fn eof(&mut self, direction: Direction, at: Instant) {
         let filling = &mut *self.filling;
@@ -255,7 +265,7 @@ impl Event<'_> {
                 let newline = u64::from(newline);
                 Skipped { bytes: skipped + here + newline, lines: newline }
             }
-            Kind::Gap(_) | Kind::Eof => Skipped::default(),
+            Kind::Gap(_) | Kind::Left | Kind::Eof => Skipped::default(),
         }
     }
 }

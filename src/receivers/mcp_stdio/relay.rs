@@ -52,7 +52,7 @@ pub(super) fn relay(
     progress: &Progress,
 ) -> End {
     let end = relay_bytes(&mut from, &mut to, &mut intake, progress);
-    let wake = observed(&mut intake, |intake| intake.eof(Instant::now()));
+    let wake = observed(&mut intake, |intake| intake.eof(end, Instant::now()));
     drop((from, to));
     if wake {
         intake.wake();

@@ -48,6 +48,7 @@ pub struct Remote {
     events: SyncSender<Event>,
     /// When we were first asked to go.
     asked: Arc<OnceLock<Instant>>,
+    queue: Arc<Queue>,
     exit_code: watch::Receiver<Option<i32>>,
 }
 
@@ -106,7 +107,8 @@ fn run(child: Child, server: (Pipe, Pipe), client: Client, limits: Limits) -> io
         closing.close();
         ended.send_replace(Some(child.reap()));
     })?;
-    Ok(Tap { queue, remote: Remote { events, asked: Arc::default(), exit_code } })
+    let remote = Remote { events, asked: Arc::default(), queue: Arc::clone(&queue), exit_code };
+    Ok(Tap { queue, remote })
 }
 
 fn named(name: &str) -> thread::Builder {
@@ -182,14 +184,28 @@ impl Tap {
 impl Remote {
     /// Sends a signal that reached us on to the child and begins the end: SIGKILL follows 1.5 s later.
     pub fn forward(&self, signal: Signal) {
-        self.asked.get_or_init(Instant::now);
+        self.begin();
         tell(&self.events, Event::Asked(signal));
     }
 
     /// The same with SIGTERM, unless that has begun already.
     pub(super) fn stop(&self) {
-        self.asked.get_or_init(Instant::now);
+        self.begin();
         tell(&self.events, Event::Stop);
+    }
+
+    /// Who asks us to go is the client's side: the server's end that follows is no failure of its own,
+    /// so it is said before the server is told.
+    fn begin(&self) {
+        self.asked.get_or_init(|| {
+            let now = Instant::now();
+            let mut handing = self.queue.lock();
+            handing.left(Direction::ClientToServer, now);
+            if handing.done() {
+                self.queue.wake();
+            }
+            now
+        });
     }
 
     /// After a signal: when the process has to be gone, telemetry or not, because its host climbs a
@@ -206,5 +222,34 @@ impl Remote {
             // The ladder's thread is gone without an answer.
             Err(_) => 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::queue::{Held, Kind};
+    use super::*;
+
+    #[test]
+    fn who_asks_us_to_go_is_the_client_and_that_is_queued_once_before_the_server_hears_of_it() {
+        let queue = Arc::new(Queue::new(1 << 20));
+        let (events, happened) = sync_channel(EVENTS);
+        let (_, exit_code) = watch::channel(None);
+        let asked = Arc::default();
+        let remote = Remote { events, asked, queue: Arc::clone(&queue), exit_code };
+        let told = || {
+            let mut held = Held::default();
+            queue.drain(&mut held);
+            held.events().map(|event| (event.direction, event.kind)).collect::<Vec<_>>()
+        };
+        remote.forward(Signal::Terminate);
+        assert_eq!(told(), [(Direction::ClientToServer, Kind::Left)]);
+        remote.forward(Signal::Terminate);
+        remote.stop();
+        assert_eq!(told(), []);
+        let heard: Vec<_> = happened.try_iter().collect();
+        let asked = Event::Asked(Signal::Terminate);
+        assert_eq!(heard, [asked, asked, Event::Stop]);
+        assert!(remote.leave_by().is_some());
     }
 }

@@ -29,6 +29,7 @@ struct Seen {
     cuts: Vec<(u64, bool, Vec<u8>)>,
     missed: Skipped,
     gaps: usize,
+    left: Option<Direction>,
     eof: bool,
 }
 
@@ -45,6 +46,7 @@ impl Seen {
                 self.missed.bytes += gap.bytes;
                 self.missed.lines += gap.lines;
             }
+            Kind::Left => self.left = Some(event.direction),
             Kind::Eof => self.eof = true,
         }
     }
@@ -82,7 +84,7 @@ fn one(queue: &Queue, reads: &[&[u8]], max_line: usize) -> Seen {
     for read in reads {
         intake.hand_over(read, Instant::now());
     }
-    intake.eof(Instant::now());
+    intake.eof(End::Source, Instant::now());
     drain(&queue).remove(&0).unwrap_or_default()
 }
 
@@ -136,7 +138,7 @@ fn an_end_is_told_even_by_a_full_queue_and_after_its_gap() {
     let queue = Arc::new(Queue::new(1));
     let mut intake = Intake::new(Arc::clone(&queue), ServerToClient, 10_000);
     intake.hand_over(b"lost\n", Instant::now());
-    intake.eof(Instant::now());
+    intake.eof(End::Source, Instant::now());
     let mut held = Held::default();
     queue.drain(&mut held);
     let kinds: Vec<_> = held.events().map(|event| event.kind).collect();
@@ -234,7 +236,7 @@ proptest! {
             }
         }
         for intake in &mut intakes {
-            intake.eof(Instant::now());
+            intake.eof(End::Source, Instant::now());
         }
         take(&mut seen);
         for way in 0..2 {
@@ -317,6 +319,21 @@ fn a_reader_that_is_gone_ends_the_relay() {
     assert_eq!((taken.len(), end, seen.eof), (100, End::Sink, true));
 }
 
+/// A queue keeps what is said of one side with the direction it sends in.
+#[test]
+fn a_relay_says_which_side_is_gone() {
+    for (end, left) in [(End::Source, None), (End::Sink, Some(ServerToClient))] {
+        let queue = Arc::new(Queue::new(ROOM));
+        Intake::new(Arc::clone(&queue), ClientToServer, 1000).eof(end, Instant::now());
+        let mut held = Held::default();
+        queue.drain(&mut held);
+        let told: Vec<_> = held.events().map(|event| (event.direction, event.kind)).collect();
+        let mut expected = vec![(ClientToServer, Kind::Eof)];
+        expected.splice(0..0, left.map(|side| (side, Kind::Left)));
+        assert_eq!(told, expected);
+    }
+}
+
 // The observer.
 
 /// Writes down what it is told; every answer is a span.
@@ -344,6 +361,14 @@ impl Observe for Recorder {
 
     fn cut(&mut self, _: Direction, skipped: u64, tail: &[u8], _: Nanos) {
         self.note(format!("cut {skipped} {}", tail.len()));
+    }
+
+    fn skip(&mut self, _: Direction, skipped: u64, tail: &[u8]) {
+        self.note(format!("skip {skipped} {}", tail.len()));
+    }
+
+    fn left(&mut self, sender: Direction) {
+        self.note(format!("{sender:?} left"));
     }
 
     fn gap(&mut self, _: Direction, bytes: u64, lines: u64, _: Nanos) {
@@ -431,12 +456,25 @@ fn what_was_queued_before_the_observer_came_is_seen_in_order_and_offered_at_the_
     seen.intake(ClientToServer).hand_over(b"ask\n", Instant::now());
     let mut answers = seen.intake(ServerToClient);
     answers.hand_over(b"answer\n", Instant::now());
-    answers.eof(Instant::now());
+    answers.eof(End::Source, Instant::now());
     seen.queue.close();
     seen.thread.join().unwrap();
     let notes = seen.notes.lock().unwrap().join("|");
     assert_eq!(notes, "ClientToServer ask\n|ServerToClient answer\n|ServerToClient eof|end|take 2");
     assert_eq!(seen.batches.try_iter().count(), 1);
+}
+
+#[test]
+fn a_long_last_line_without_a_newline_is_told_as_one_and_who_left_too() {
+    let seen = observed(None);
+    let mut asks = seen.intake(ClientToServer);
+    asks.hand_over(&[b'x'; 1001], Instant::now());
+    asks.eof(End::Sink, Instant::now());
+    seen.queue.close();
+    seen.thread.join().unwrap();
+    let notes = seen.notes.lock().unwrap().join("|");
+    let (_, after) = notes.split_once("x|").unwrap();
+    assert_eq!(after, "skip 0 1|ServerToClient left|ClientToServer eof|end|take 0");
 }
 
 #[test]
@@ -491,7 +529,7 @@ fn a_cut_line_counts_as_a_line() {
         intake.hand_over(&line, Instant::now());
     }
     intake.hand_over(&[b'x'; 2000], Instant::now());
-    intake.eof(Instant::now());
+    intake.eof(End::Source, Instant::now());
     seen.queue.close();
     let vitals = seen.ended();
     assert_eq!(count(&vitals, "mcpcol_tap_cuts"), 4);

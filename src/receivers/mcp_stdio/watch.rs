@@ -131,6 +131,14 @@ impl Observe for Watch {
         self.session.gap(direction, bytes, lines, now);
     }
 
+    fn skip(&mut self, direction: Direction, skipped: u64, tail: &[u8]) {
+        self.session.skip(direction, skipped, tail);
+    }
+
+    fn left(&mut self, sender: Direction) {
+        self.session.left(sender);
+    }
+
     fn eof(&mut self, direction: Direction, now: Nanos) {
         self.session.eof(direction, now);
     }

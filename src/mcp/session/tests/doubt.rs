@@ -1,6 +1,7 @@
 //! Losses of observation: gaps, cut messages, and the limits on what is held.
 
 use super::*;
+use crate::mcp::TAIL;
 
 #[test]
 fn a_call_in_flight_during_a_gap_may_complete() {
@@ -100,7 +101,7 @@ fn a_cut_message_keeps_its_size_and_says_that_it_was_cut() {
     let request = format!(
         r#"{{"method":"tools/call","params":{{"name":"t","arguments":{{"a":"{filler}"}}}},"jsonrpc":"2.0","id":1}}"#
     );
-    let answer = format!(r#"{{"result":{{"content":"{filler}","isError":true}},"id":1}}"#);
+    let answer = format!(r#"{{"result":{{"isError":true,"content":"{filler}"}},"id":1}}"#);
     tap.c(&request).s(&answer);
     let done = tap.only();
     assert_eq!(done.get(names::OBSERVED), "cut");
@@ -143,6 +144,28 @@ fn a_cut_line_that_tells_nothing_is_dropped_and_leaves_doubt() {
 }
 
 #[test]
+fn a_long_line_that_begins_like_no_message_is_junk_and_leaves_no_doubt() {
+    let mut tap = Tap::new();
+    tap.call(1);
+    for (direction, head) in [(S, "progress: 1%"), (C, "\u{feff} <html>"), (S, "\"text")] {
+        tap.session.bytes(direction, head.as_bytes(), tap.now);
+        tap.session.cut(direction, 5000, br#""id":1,"result":{}}"#, tap.now);
+    }
+    let counts = tap.counts();
+    assert_eq!((counts.junk, counts.cut, counts.received), (3, 0, 1));
+    assert_eq!(tap.end().outcomes(), pairs(&[("1", "server_gone")]));
+}
+
+#[test]
+fn a_long_line_may_begin_with_a_byte_order_mark() {
+    let mut tap = Tap::new();
+    tap.call(1);
+    tap.session.bytes(S, "\u{feff} {\"id\":1,\"result\":{\"a\":\"".as_bytes(), tap.now);
+    tap.session.cut(S, 5000, br#""}}"#, tap.now);
+    assert_eq!(tap.outcomes(), pairs(&[("1", "ok")]));
+}
+
+#[test]
 fn a_cut_message_without_an_id_may_be_a_request() {
     let mut tap = Tap::new();
     tap.session.bytes(C, br#"{"method":"tools/call","params":{"#, tap.now);
@@ -154,7 +177,75 @@ fn a_cut_message_without_an_id_may_be_a_request() {
 }
 
 #[test]
-fn a_message_nested_too_deeply_is_read_as_cut() {
+fn a_long_error_still_answers_its_call() {
+    let mut tap = Tap::with(Settings { max_message_bytes: 1000, ..Settings::default() });
+    let filler = "x".repeat(50_000);
+    tap.call(1).s(&format!(r#"{{"id":1,"error":{{"code":-32602,"data":"{filler}"}}}}"#));
+    tap.call(2).s(&format!(r#"{{"error":{{"message":"{filler}","code":-32602}},"id":2}}"#));
+    let spans = tap.spans();
+    assert_eq!((spans[0].outcome(), spans[0].get(names::ERROR_TYPE)), ("client_error", "-32602"));
+    assert_eq!((spans[1].outcome(), spans[1].get(names::ERROR_TYPE)), ("protocol_error", "_OTHER"));
+    assert_eq!(spans[1].seen.error_message, Raw::Cut);
+}
+
+#[test]
+fn arguments_out_of_sight_are_not_taken_for_none() {
+    let mut tap = Tap::new();
+    for head in [r#"{"id":1,"method":"tools/call","params":{"name":"t","_meta":{"#, "{\"x\":["] {
+        tap.session.bytes(C, head.as_bytes(), tap.now);
+        let tail = br#""a":1}},"method":"tools/call","id":1}"#;
+        tap.session.cut(C, 5_000_000, tail, tap.now);
+        let done = tap.ok(1).only();
+        assert_eq!(done.span.attributes[0].key, names::METHOD);
+        assert_eq!(done.seen.arguments, Raw::Cut);
+    }
+}
+
+#[test]
+fn after_a_gap_requests_time_out_although_a_person_was_asked_before() {
+    let mut tap = Tap::new();
+    tap.s(r#"{"id":7,"method":"elicitation/create"}"#).gap(C).call(1);
+    tap.wait(1700).wait(200);
+    assert_eq!(tap.outcomes(), pairs(&[("1", "timeout")]));
+    // The answer, or another end, of the doubtful one changes nothing; a new one counts.
+    tap.c(r#"{"id":7,"result":{}}"#).s(r#"{"id":8,"method":"elicitation/create"}"#).call(2);
+    tap.wait(5000).wait(5000);
+    assert_eq!(tap.outcomes(), pairs(&[("7", "ok")]));
+}
+
+#[test]
+fn a_batch_entry_that_is_too_deep_harms_no_other() {
+    let deep = "[".repeat(200) + "\"]\\\"\"" + &"]".repeat(200);
+    let mut tap = Tap::new();
+    tap.call(1).call(2).call(3);
+    tap.s(&format!(
+        r#"[{{"id":1,"result":{{}}}} , {{"id":2,"result":{{"x":{deep}}}}},{{"id":3,"result":{{}}}}]"#
+    ));
+    assert_eq!(tap.outcomes(), pairs(&[("1", "ok"), ("2", "ok"), ("3", "ok")]));
+
+    // One that does not tell what it is may be any answer.
+    let filler = "x".repeat(TAIL);
+    tap.call(1)
+        .call(2)
+        .s(&format!(r#"[{{"x":{deep},"y":"{filler}"}},{deep},{{"id":2,"result":{{}}}}]"#));
+    assert_eq!(tap.outcomes(), pairs(&[("2", "ok")]));
+    tap.end();
+    let counts = tap.counts();
+    assert_eq!((counts.spans, counts.dropped.gap, counts.junk), (4, 1, 1));
+
+    let mut tap = Tap::new();
+    tap.c(&format!(r#"[{{"x":{deep},"y":"{filler}"}},{{"id":2,"method":"ping"}}]"#)).ok(2);
+    assert_eq!(tap.names(), ["ping"]);
+    assert_eq!(tap.counts().dropped.unreadable, 1);
+    for junk in ["[", "[,]", "[{},]", "[{} {}]", "[{}]]", "[[", &"[".repeat(500), "[}"] {
+        let before = tap.counts().junk;
+        tap.s(junk);
+        assert_eq!(tap.counts().junk, before + 1, "{junk}");
+    }
+}
+
+#[test]
+fn a_message_nested_too_deeply_is_read_at_both_ends() {
     let deep = "[".repeat(200) + &"]".repeat(200);
     let mut tap = Tap::new();
     tap.c(&format!(
@@ -162,7 +253,15 @@ fn a_message_nested_too_deeply_is_read_as_cut() {
     ));
     tap.s(&format!(r#"{{"result":{{"structuredContent":{deep},"isError":true}},"id":1}}"#));
     let done = tap.only();
-    assert_eq!((done.outcome(), done.get(names::OBSERVED)), ("tool_error", "cut"));
+    // It was observed whole all the same.
+    assert_eq!((done.outcome(), done.get(names::OBSERVED)), ("tool_error", ""));
+    assert_eq!((&done.seen.arguments, &done.seen.result), (&Raw::Deep, &Raw::Deep));
+    assert_eq!(tap.counts().cut, 0);
+    tap.call(2).s(&format!(r#"{{"id":2,"error":{{"code":-32602,"data":{deep}}}}}"#));
+    assert_eq!(tap.only().outcome(), "client_error");
+    let unbalanced = "[".repeat(200);
+    tap.call(3).s(&format!(r#"{{"id":3,"result":{unbalanced}"#)).end();
+    assert_eq!(tap.outcomes(), pairs(&[("3", "server_gone")]));
 }
 
 #[test]

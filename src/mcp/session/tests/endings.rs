@@ -222,6 +222,44 @@ fn when_the_client_left_first_its_calls_are_cancelled() {
 }
 
 #[test]
+fn who_is_seen_to_leave_first_decides_even_before_a_direction_ends() {
+    for (side, outcome) in [(S, "server_gone"), (C, "cancelled")] {
+        let mut tap = Tap::new();
+        tap.call(1);
+        // A broken pipe towards the server, or a signal from the host.
+        tap.session.left(side);
+        tap.session.eof(side.reverse(), tap.now);
+        tap.session.left(side.reverse());
+        tap.end();
+        assert_eq!(tap.outcomes(), pairs(&[("1", outcome)]));
+    }
+}
+
+#[test]
+fn a_long_answer_that_a_dying_server_left_unfinished_is_none() {
+    for (tail, outcome) in [("xx", "server_gone"), ("x]", "server_gone"), (r#"x"}} "#, "ok")] {
+        let mut tap = Tap::new();
+        tap.call(1);
+        tap.session.bytes(S, br#"{"id":1,"result":{"x":""#, tap.now);
+        tap.session.skip(S, 5_000_000, tail.as_bytes());
+        tap.session.eof(S, tap.now);
+        assert_eq!(tap.counts().junk, u64::from(outcome != "ok"));
+        tap.end();
+        assert_eq!(tap.outcomes(), pairs(&[("1", outcome)]));
+    }
+}
+
+#[test]
+fn a_long_request_that_its_client_left_unfinished_is_none() {
+    let mut tap = Tap::with(Settings { max_message_bytes: 40, ..Settings::default() });
+    let text = format!(r#"{{"id":1,"method":"tools/call","params":{{"name":"{}"#, "x".repeat(99));
+    tap.session.bytes(C, text.as_bytes(), tap.now);
+    tap.session.eof(C, tap.now);
+    assert!(tap.end().spans().is_empty());
+    assert_eq!((tap.counts().junk, tap.counts().requests), (1, 0));
+}
+
+#[test]
 fn requests_under_one_id_all_end_with_the_session() {
     let mut tap = Tap::new();
     tap.call(1).call(1).call(1).end();
@@ -247,6 +285,37 @@ fn an_interim_answer_is_not_final_and_its_retry_links_to_it() {
     assert_eq!(link.span_id, spans[0].span.span_id);
     assert_eq!(link.trace_id, spans[0].span.trace_id);
     assert!(spans[2].span.links.is_empty());
+}
+
+#[test]
+fn every_retry_links_to_the_first_leg() {
+    for state in [r#""requestState":"s""#, r#""x":1"#] {
+        let mut tap = Tap::new();
+        tap.call(1);
+        for id in [1, 2, 3] {
+            let next = id + 1;
+            tap.s(&format!(
+                r#"{{"id":{id},"result":{{"resultType":"input_required",{state},"inputRequests":{{}}}}}}"#
+            ));
+            tap.c(&format!(
+                r#"{{"id":{next},"method":"tools/call","params":{{"name":"t",{state},"inputResponses":{{}}}}}}"#
+            ));
+        }
+        let spans = tap.ok(4).spans();
+        for retry in &spans[1..] {
+            assert_eq!(retry.span.links[0].span_id, spans[0].span.span_id);
+        }
+    }
+}
+
+#[test]
+fn a_call_without_arguments_that_is_cancelled_tells_that_it_had_none() {
+    let mut tap = Tap::new();
+    let span = tap.call(1).cancel(1).session.take().map(|(telemetry, content)| {
+        let Model::Traces(all) = telemetry.model() else { panic!("a session makes spans") };
+        content.of(&all[0].scope_spans[0].spans[0].span_id).cloned()
+    });
+    assert!(span.unwrap().unwrap() == Seen::default());
 }
 
 #[test]
@@ -283,6 +352,58 @@ fn a_task_handle_ends_the_call_and_the_tasks_methods_link_back() {
         assert_eq!(spans[1].get(names::TASK_ID), "k");
         assert_eq!(spans[1].span.links[0].span_id, spans[0].span.span_id);
         assert!(spans[2].span.links.is_empty());
+    }
+}
+
+#[test]
+fn a_modern_task_ends_as_the_look_at_it_tells() {
+    let failed =
+        |code: i32| format!(r#""status":"failed","error":{{"code":{code},"message":"m"}}"#);
+    for (task, outcome, error) in [
+        (failed(-32603), "protocol_error", "-32603"),
+        (failed(-32602), "client_error", "-32602"),
+        (r#""status":"failed""#.into(), "protocol_error", "_OTHER"),
+        (r#""status":"completed","result":{"isError":true}"#.into(), "tool_error", "tool_error"),
+        (r#""status":"completed","result":{"isError":false}"#.into(), "ok", ""),
+        (r#""status":"completed","error":{"code":1}"#.into(), "ok", ""),
+        (r#""status":"cancelled""#.into(), "cancelled", ""),
+        (r#""status":"working","result":{"isError":true}"#.into(), "input_required", ""),
+        (r#""status":"input_required","inputRequests":{}"#.into(), "input_required", ""),
+        (r#""status":"vendor/own""#.into(), "ok", ""),
+    ] {
+        let mut tap = Tap::new();
+        tap.c(r#"{"id":1,"method":"tasks/get","params":{"taskId":"k"}}"#);
+        tap.s(&format!(r#"{{"id":1,"result":{{"resultType":"complete","taskId":"k",{task}}}}}"#));
+        let done = tap.only();
+        assert_eq!((done.outcome(), done.get(names::ERROR_TYPE)), (outcome, error), "{task}");
+        assert_eq!(done.is_error(), !error.is_empty());
+        let told = matches!(done.seen.error_message, Raw::Whole(_));
+        assert_eq!(told, error.starts_with('-'));
+        assert_eq!(done.get(names::STATUS_CODE), if told { error } else { "" });
+    }
+}
+
+#[test]
+fn looks_at_a_legacy_task_are_answers_like_others() {
+    let mut tap = Tap::new();
+    tap.c(r#"{"id":1,"method":"tasks/get","params":{"taskId":"k"}}"#);
+    tap.s(r#"{"id":1,"result":{"taskId":"k","status":"working"}}"#);
+    assert_eq!(tap.only().outcome(), "ok");
+}
+
+#[test]
+fn every_look_at_a_task_links_to_where_it_began() {
+    let mut tap = Tap::new();
+    tap.call(1).s(r#"{"id":1,"result":{"resultType":"task","taskId":"k","status":"working"}}"#);
+    for id in [2, 3] {
+        tap.c(&format!(r#"{{"id":{id},"method":"tasks/get","params":{{"taskId":"k"}}}}"#));
+        tap.s(&format!(
+            r#"{{"id":{id},"result":{{"resultType":"complete","taskId":"k","status":"working"}}}}"#
+        ));
+    }
+    let spans = tap.spans();
+    for look in &spans[1..] {
+        assert_eq!(look.span.links[0].span_id, spans[0].span.span_id);
     }
 }
 

@@ -124,6 +124,10 @@ fn a_method_that_is_none_stays_out_of_the_span_name() {
     let spans = tap.spans();
     assert_eq!((spans[0].span.name.as_str(), spans[0].get(names::METHOD)), ("_OTHER", "made/up"));
     assert_eq!(spans[1].span.name, "vendor/own");
+    let ask = r#"{"id":3,"method":"made/up"}"#;
+    tap.c(ask).s(r#"{"id":3,"error":{"code":-32603}}"#).c(ask).cancel(3).c(ask).wait(1801);
+    tap.c(ask).end();
+    assert_eq!(tap.names(), ["_OTHER"; 4]);
 }
 
 #[test]
@@ -161,6 +165,28 @@ fn the_handshake_tells_version_and_parties() {
     }
     assert_eq!(spans[1].get(names::PEER_SERVICE), "files");
     assert_eq!(spans[2].get(names::PEER_SERVICE), "agent");
+}
+
+#[test]
+fn the_server_does_not_name_the_client() {
+    let named = r#""clientInfo":{"name":"liar"}"#;
+    let mut tap = Tap::new();
+    tap.c(&format!(
+        r#"{{"id":0,"method":"initialize","params":{{{}}}}}"#,
+        named.replace("liar", "agent")
+    ));
+    tap.ok(0).s(&format!(r#"{{"id":1,"method":"initialize","params":{{{named}}}}}"#));
+    let meta = named.replace("client", "io.modelcontextprotocol/client");
+    tap.s(&format!(
+        r#"{{"id":2,"method":"ping","params":{{"_meta":{{"io.modelcontextprotocol/protocolVersion":"9",{meta}}}}}}}"#
+    ));
+    tap.c(r#"{"id":1,"result":{}}"#).c(r#"{"id":2,"result":{}}"#).call(3).ok(3);
+    for done in tap.spans() {
+        assert_eq!(
+            (done.get(names::CLIENT_NAME), done.get(names::PROTOCOL_VERSION)),
+            ("agent", "")
+        );
+    }
 }
 
 #[test]
