@@ -158,7 +158,7 @@ impl<'a> Message<'a> {
 
     /// Reads the members that stand whole in the tail, from the last backwards: those of the message,
     /// then those of the `params` or `result` that the head was cut in. Where the key is out of sight,
-    /// too, it may be another object, which must not say what is called or that it failed.
+    /// too, it may be another object, which must not say what is called.
     fn read_tail(&mut self, tail: &'a [u8]) {
         let open = self.open;
         let Some(mut back) = tail::Back::new(tail) else { return };
@@ -174,7 +174,7 @@ impl<'a> Message<'a> {
         let Some(mut inner) = inner else { return };
         while let Some((key, value)) = inner.member() {
             each_member(key, value, |key, reader| match (open, &mut self.result) {
-                _ if !keyed && matches!(key, b"name" | b"uri" | b"isError") => Ok(()),
+                _ if !keyed && matches!(key, b"name" | b"uri") => Ok(()),
                 (Open::Params, _) => self.params.member(key, value, reader),
                 (Open::Result, Some(answer)) => answer.member(key, value, reader),
                 _ => Ok(()),

@@ -155,27 +155,18 @@ fn what_is_no_object_is_refused_and_what_follows_is_left() {
     assert_eq!(Message::peek(br#"{"id":1} {"id":2}"#).unwrap().1, 8);
 }
 
-/// Every order that servers write, cut inside the big value. What stands behind it is believed to be the
-/// result's only where the result's key is in sight.
+/// Every order that servers write, cut inside the big value.
 #[test]
 fn a_cut_answer_is_told_by_head_and_tail() {
     let filler = "x".repeat(50_000);
-    let more = "x".repeat(1000);
-    for (text, is_error) in [
-        (
-            format!(
-                r#"{{"result":{{"content":[{{"t":"{filler}"}}],"isError":true}},"jsonrpc":"2.0","id":9}}"#
-            ),
-            false,
+    for text in [
+        format!(
+            r#"{{"result":{{"content":[{{"t":"{filler}"}}],"isError":true}},"jsonrpc":"2.0","id":9}}"#
         ),
-        (
-            format!(
-                r#"{{"jsonrpc":"2.0","id":9,"result":{{"content":[{{"t":"{filler}"}}],"isError":true,"_meta":{{"s":[1]}}}}}}"#
-            ),
-            false,
+        format!(
+            r#"{{"jsonrpc":"2.0","id":9,"result":{{"content":[{{"t":"{filler}"}}],"isError":true,"_meta":{{"s":[1]}}}}}}"#
         ),
-        (format!(r#"{{"id":9,"result":{{"isError":true,"content":[{{"t":"{filler}"}}]}}}}"#), true),
-        (format!(r#"{{"id":9,"x":"{filler}","result":{{"y":"{more}","isError":true}}}}"#), true),
+        format!(r#"{{"id":9,"result":{{"isError":true,"content":[{{"t":"{filler}"}}]}}}}"#),
     ] {
         let (head, tail) = text.split_at(10_000);
         let tail = &tail[tail.len() - 4096..];
@@ -183,8 +174,8 @@ fn a_cut_answer_is_told_by_head_and_tail() {
         assert_eq!(m.shape(), Shape::Answer);
         assert!(matches!(m.id, RawId::Number("9")));
         let answer = m.result.unwrap();
-        assert_eq!(answer.is_error, is_error, "{}", &text[..60]);
-        assert_eq!(answer.raw == Part::Cut, !text.contains(r#""x":"#));
+        assert!(answer.is_error, "{}", &text[..60]);
+        assert_eq!(answer.raw, Part::Cut);
     }
 }
 

@@ -101,7 +101,7 @@ fn a_cut_message_keeps_its_size_and_says_that_it_was_cut() {
     let request = format!(
         r#"{{"method":"tools/call","params":{{"name":"t","arguments":{{"a":"{filler}"}}}},"jsonrpc":"2.0","id":1}}"#
     );
-    let answer = format!(r#"{{"result":{{"isError":true,"content":"{filler}"}},"id":1}}"#);
+    let answer = format!(r#"{{"result":{{"content":"{filler}","isError":true}},"id":1}}"#);
     tap.c(&request).s(&answer);
     let done = tap.only();
     assert_eq!(done.get(names::OBSERVED), "cut");
