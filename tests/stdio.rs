@@ -197,6 +197,111 @@ fn without_a_config_spans_go_to_the_state_directory_with_a_keyed_digest() {
     }
 }
 
+/// Streams that no MCP peer should write and every tap must pass.
+fn hostile() -> Vec<(&'static str, Vec<u8>)> {
+    let mut long = vec![b'x'; 32 << 20];
+    long.push(b'\n');
+    long.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n");
+    let mut noise = Vec::new();
+    let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+    while noise.len() < 3 << 20 {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        noise.extend_from_slice(&seed.to_le_bytes());
+    }
+    vec![
+        ("nothing", Vec::new()),
+        ("line ends of all kinds", b"a\r\n\r\n\n\rb\n\xe2\x80\xa8c\n".to_vec()),
+        (
+            "not UTF-8, NUL, BOM",
+            b"\xff\xfe{\"id\":1}\n\0\0\n\xef\xbb\xbf{}\n\xed\xa0\x80\n".to_vec(),
+        ),
+        ("junk and half messages", b"banner\n{\"id\":\n[[[[\n}}}{\"method\":1}{}{}\n".to_vec()),
+        ("a last line without an end", b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\"}".to_vec()),
+        ("a line of 32 MiB", long),
+        ("noise", noise),
+    ]
+}
+
+#[test]
+fn hostile_streams_pass_byte_by_byte_both_ways() {
+    for (what, stream) in hostile() {
+        let tap = Tap::exporting("  file: { path: spans.jsonl }");
+        let mut child = tap.command(&[Path::new("cat")]).spawn().unwrap();
+        let mut to = child.stdin.take().unwrap();
+        let mut from = child.stdout.take().unwrap();
+        let sent = stream.clone();
+        let writer = std::thread::spawn(move || to.write_all(&sent).unwrap());
+        let mut got = Vec::new();
+        from.read_to_end(&mut got).unwrap();
+        writer.join().unwrap();
+        assert!(got == stream, "{what}: {} bytes of {}", got.len(), stream.len());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{what}: {}", talk(&output));
+        assert!(!talk(&output).contains("bug"), "{what}: {}", talk(&output));
+    }
+}
+
+/// `mcpcol run` with a server of its own between its stdin and stdout.
+fn run_config(more: &str) -> String {
+    format!(
+        "receivers: {{ mcp_stdio: {{ command: cat{more} }} }}\nexporters: {{ file: {{ path: spans.jsonl }} }}\n\
+         service:\n  pipelines: {{ traces: {{ receivers: [mcp_stdio], exporters: [file] }} }}\n"
+    )
+}
+
+#[test]
+fn run_reloads_on_sighup_keeps_the_old_on_a_bad_file_and_stops_in_order() {
+    let tap = Tap::with(&run_config(""));
+    let path = tap.path("config.yaml");
+    fs::write(&path, tap.config.as_ref().unwrap()).unwrap();
+    let mut run = Command::new(MCPCOL)
+        .args(["run", "--config"])
+        .arg(&path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut to = run.stdin.take().unwrap();
+    let mut from = BufReader::new(run.stdout.take().unwrap());
+    let mut log = BufReader::new(run.stderr.take().unwrap());
+    let mut until = |word: &str| {
+        let mut line = String::new();
+        while !line.contains(word) {
+            line.clear();
+            assert!(log.read_line(&mut line).unwrap() > 0, "ended before it said {word}");
+        }
+    };
+    until("everything is ready");
+    let tell = |name: &str| {
+        let pid = run.id().to_string();
+        Command::new("kill").arg(format!("-{name}")).arg(pid).status().unwrap();
+    };
+    let mut call = |id: u32| {
+        let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"ping\"}}\n");
+        to.write_all(line.as_bytes()).unwrap();
+        let mut got = String::new();
+        from.read_line(&mut got).unwrap();
+        assert_eq!(got, line);
+    };
+    call(1);
+    for (config, word) in [
+        ("receivers: [".to_owned(), "the old one goes on"),
+        (run_config(", span_kind: server"), "the old configuration goes on"),
+        (run_config("").replace("spans.jsonl", "more.jsonl"), "reloaded"),
+    ] {
+        fs::write(&path, config).unwrap();
+        tell("HUP");
+        until(word);
+        call(2);
+    }
+    tell("TERM");
+    until("held=0");
+    assert_eq!(run.wait().unwrap().code(), Some(0), "an orderly stop is a success");
+}
+
 /// A backend that takes connections and never answers.
 fn silent() -> (TcpListener, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
