@@ -64,6 +64,20 @@ enum Way {
 const COUNT: Way = Way::Tap("count");
 const MCP: Way = Way::Tap("mcp");
 
+impl Way {
+    fn name(self) -> String {
+        match self {
+            Way::Direct => "direct".into(),
+            Way::Cats => "two cats".into(),
+            Way::Tap(_) if given_tap() => "tap".into(),
+            COUNT => "tap, observer counts".into(),
+            MCP => "tap, observer makes spans".into(),
+            Way::Tap("stuck") => "tap, observer stuck".into(),
+            Way::Tap(us) => format!("tap, observer takes {us} us a call"),
+        }
+    }
+}
+
 struct Link {
     way: Way,
     to: Option<File>,
@@ -238,15 +252,7 @@ fn pipelined(report: &mut String) -> anyhow::Result<()> {
     }
     writeln!(report, "pipelined 200 B, thousand requests a second:")?;
     for (link, rates) in links.into_iter().zip(rates) {
-        let name = match link.way {
-            Way::Direct => "direct".into(),
-            Way::Cats => "two cats".into(),
-            COUNT if given_tap() => "tap".into(),
-            COUNT => "tap, observer counts".into(),
-            MCP => "tap, observer makes spans".into(),
-            Way::Tap("stuck") => "tap, observer stuck".into(),
-            Way::Tap(us) => format!("tap, observer takes {us} us a call"),
-        };
+        let name = link.way.name();
         let seen = match link.close()? {
             Some((seen, all)) => format!(", seen {:.0} %", 100.0 * seen as f64 / all as f64),
             None => String::new(),
@@ -303,7 +309,8 @@ fn offered(report: &mut String) -> anyhow::Result<()> {
             Some((seen, all)) => format!("{} of {all} not seen", all - seen),
             None => "see its own books".into(),
         };
-        writeln!(report, "offered {OFFERED} k calls/s, {way:?}: {rate:.1} k/s, {missed}")?;
+        let name = way.name();
+        writeln!(report, "offered {OFFERED} k calls/s, {name}: {rate:.1} k/s, {missed}")?;
     }
     Ok(())
 }
