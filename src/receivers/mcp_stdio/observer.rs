@@ -6,10 +6,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Direction;
-use super::queue::{Event, Held, Kind, Queue};
+use super::queue::{Event, Held, Kind, Queue, Skipped};
 use crate::pipeline::books::DROPPED;
 use crate::pipeline::{Build, Counter, Outlet, lower_priority};
 use crate::telemetry::{Batch, Clock, Content, Nanos, Receipt, Telemetry};
@@ -120,9 +121,13 @@ impl Counters {
             if event.direction == Direction::ClientToServer {
                 self.unseen[why as usize].add(skipped.lines + gap);
             }
-            self.skipped_lines[event.direction as usize].add(skipped.lines);
-            self.skipped_bytes[event.direction as usize].add(skipped.bytes);
+            self.skipped(event.direction, skipped);
         }
+    }
+
+    fn skipped(&self, direction: Direction, skipped: Skipped) {
+        self.skipped_lines[direction as usize].add(skipped.lines);
+        self.skipped_bytes[direction as usize].add(skipped.bytes);
     }
 }
 
@@ -145,15 +150,18 @@ pub(super) struct Observer {
     pub(super) clock: Clock,
     /// What is counted.
     pub(super) counters: Counters,
+    /// Set when the process has to be gone: what is still to be looked at is passed over, and counted.
+    pub(super) hurry: Arc<AtomicBool>,
 }
 
 /// Observes until the queue closes. A panic, ours or of a processor, ends observation: it is said and
 /// counted, and what goes by from then on counts as skipped.
 pub(super) fn observe(observer: Observer) {
     lower_priority();
-    let Observer { queue, watch, out, clock, counters } = observer;
-    let run =
-        || Watching { queue: &queue, watch, out, clock, counters: &counters, since: None }.run();
+    let Observer { queue, watch, out, clock, counters, hurry } = observer;
+    let watching =
+        Watching { queue: &queue, watch, out, clock, counters: &counters, hurry, since: None };
+    let run = || watching.run();
     if catch_unwind(AssertUnwindSafe(run)).is_err() {
         counters.panics.add(1);
         tracing::error!("the observer failed: no more spans from here on, traffic goes on");
@@ -179,6 +187,7 @@ struct Watching<'a> {
     out: Outlet,
     clock: Clock,
     counters: &'a Counters,
+    hurry: Arc<AtomicBool>,
     /// Since when the oldest span that is ready waits for company.
     since: Option<Instant>,
 }
@@ -205,6 +214,11 @@ impl Watching<'_> {
         for event in held.events() {
             let (direction, now) = (event.direction, self.clock.at(event.at));
             match event.kind {
+                Kind::Bytes { .. } | Kind::Cut { .. } if self.hurry.load(Ordering::Relaxed) => {
+                    let missed = event.missed();
+                    self.counters.skipped(direction, missed);
+                    self.watch.gap(direction, missed.bytes, missed.lines, now);
+                }
                 Kind::Bytes { .. } => self.watch.bytes(direction, event.bytes, now),
                 Kind::Cut { skipped, newline: true } => {
                     self.watch.cut(direction, skipped, event.bytes, now);

@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::child::{CannotStart, Plan};
 use super::observer::{Counters, Observe, Observer, Unseen, observe};
@@ -19,6 +21,8 @@ use crate::telemetry::Clock;
 
 /// After the child's end, how long the observer may take with what it has.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// And then, told to hurry: enough to count what is left, unless something behind it is stuck.
+const LAST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Starts `command` as `config` says and puts a tap between it and our stdin and stdout, at once:
 /// traffic flows before there is a pipeline, and whether or not there ever is one. Relative paths are
@@ -118,7 +122,8 @@ impl Receiver for McpStdio {
             let mut remote = tap.remote();
             let patience = self.observing.patience;
             let (queue, counters) = (Arc::clone(&tap.queue), self.observing.counters.clone());
-            let observed = self.observing.begin(&tap, out)?;
+            let hurry = Arc::new(AtomicBool::new(false));
+            let mut observed = self.observing.begin(&tap, out, Arc::clone(&hurry))?;
             let code = tokio::select! {
                 code = remote.ended() => code,
                 () = stop.given() => {
@@ -128,7 +133,11 @@ impl Receiver for McpStdio {
             };
             let left = remote.leave_by().map(|at| at.saturating_duration_since(Instant::now()));
             let patience = left.map_or(patience, |left| left.min(patience));
-            if tokio::time::timeout(patience, observed).await.is_err() {
+            if timeout(patience, &mut observed).await.is_ok() {
+                return Ok(Ended { exit_code: Some(code) });
+            }
+            hurry.store(true, Ordering::Relaxed);
+            if timeout(LAST_PATIENCE, observed).await.is_err() {
                 let mut unseen = Held::default();
                 queue.drain(&mut unseen);
                 counters.count_as_skipped(&unseen, Unseen::Shutdown);
@@ -141,10 +150,16 @@ impl Receiver for McpStdio {
 
 impl Observing {
     /// Starts the observer's thread; the answer comes when it has ended, however it did.
-    fn begin(self, tap: &Tap, out: Outlet) -> anyhow::Result<oneshot::Receiver<()>> {
+    fn begin(
+        self,
+        tap: &Tap,
+        out: Outlet,
+        hurry: Arc<AtomicBool>,
+    ) -> anyhow::Result<oneshot::Receiver<()>> {
         let (done, observed) = oneshot::channel();
         let Observing { watch, clock, counters, .. } = self;
-        let observer = Observer { queue: Arc::clone(&tap.queue), watch, out, clock, counters };
+        let queue = Arc::clone(&tap.queue);
+        let observer = Observer { queue, watch, out, clock, counters, hurry };
         thread::Builder::new().name("observer".into()).spawn(move || {
             observe(observer);
             // Nobody waits any more once the limit is over.

@@ -413,6 +413,10 @@ struct Observed {
 }
 
 fn observed(trouble: Option<SyncSender<()>>) -> Observed {
+    observed_in(trouble, false)
+}
+
+fn observed_in(trouble: Option<SyncSender<()>>, hurry: bool) -> Observed {
     let (queue, notes) = (Arc::new(Queue::new(ROOM)), Arc::default());
     let vitals = Vitals::default();
     let cx = Build {
@@ -430,6 +434,7 @@ fn observed(trouble: Option<SyncSender<()>>) -> Observed {
         out: Outlet::to(Batches(tx)),
         clock: cx.clock,
         counters: Counters::new(&cx),
+        hurry: Arc::new(hurry.into()),
     };
     let thread = thread::spawn(move || observe(observer));
     Observed { queue, notes, vitals, batches, thread }
@@ -462,6 +467,20 @@ fn what_was_queued_before_the_observer_came_is_seen_in_order_and_offered_at_the_
     let notes = seen.notes.lock().unwrap().join("|");
     assert_eq!(notes, "ClientToServer ask\n|ServerToClient answer\n|ServerToClient eof|end|take 2");
     assert_eq!(seen.batches.try_iter().count(), 1);
+}
+
+#[test]
+fn an_observer_in_a_hurry_passes_over_what_is_left_as_a_gap_and_counts_it() {
+    let seen = observed_in(None, true);
+    let mut asks = seen.intake(ClientToServer);
+    asks.hand_over(b"ask\nask\nhalf", Instant::now());
+    asks.eof(End::Source, Instant::now());
+    seen.queue.close();
+    let (notes, vitals) = (Arc::clone(&seen.notes), seen.ended());
+    let notes = notes.lock().unwrap().join("|");
+    assert_eq!(notes, "gap 12 2|ClientToServer eof|end|take 0");
+    assert_eq!(count(&vitals, "mcpcol_tap_skipped_lines"), 2);
+    assert_eq!(count(&vitals, "mcpcol_tap_skipped_bytes"), 12);
 }
 
 #[test]
