@@ -46,13 +46,14 @@ fn span(page: &mut Page, span: &Span) {
     // An error code says more than the outcome; where it is the same word, once is enough.
     let error = text(&span.attributes, names::ERROR_TYPE).filter(|error| *error != outcome);
     let error = error.unwrap_or_default();
+    let rest = format!("{sizes:<18} {error}");
     let paint =
         if failed { Some(Paint::Red) } else { Some(Paint::Green).filter(|_| outcome == "ok") };
     page.cells(&[
         (Some(Paint::Dim), format_args!("{}", TimeOfDay(span.start_time_unix_nano))),
         (None, format_args!("  {:<36} {:>8}  ", span.name, elapsed(took))),
         (paint, format_args!("{outcome:<14}")),
-        (Some(Paint::Dim), format_args!(" {sizes:<18} {error}")),
+        (Some(Paint::Dim), format_args!(" {}", rest.trim_end())),
     ]);
 }
 
