@@ -15,6 +15,7 @@ pub mod plan;
 mod priority;
 mod route;
 mod service;
+mod stand_in;
 mod vitals;
 
 pub use component::{BoxFuture, Ended, ExportError, Exported, Exporter, Processor, Receiver, Stop};

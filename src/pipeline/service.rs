@@ -20,12 +20,10 @@ use super::delivery::Delivery;
 use super::kind::{Build, Shared};
 use super::plan::{Pipeline, Plan, Planned};
 use super::route::{Branch, Route};
-use super::{
-    BoxFuture, Ended, ExportError, Exported, Exporter, Id, Outlet, Processor, Receiver, Stop,
-    Vitals,
-};
+use super::stand_in::{Closed, Off};
+use super::{Ended, Id, Outlet, Processor, Receiver, Stop, Vitals};
 use crate::settings::Node;
-use crate::telemetry::{Clock, Telemetry};
+use crate::telemetry::Clock;
 
 /// What a service lives in.
 pub struct Context {
@@ -211,7 +209,7 @@ impl Service {
     ) -> anyhow::Result<Arc<Delivery>> {
         let exporter = match part.config.build(&self.cx(plan, &part.id)) {
             Ok(exporter) => exporter,
-            Err(error) if self.cx.lenient => off(&part.id, &error),
+            Err(error) if self.cx.lenient => Box::new(Off::because(&part.id, &error)),
             Err(error) => return Err(error.context(format!("{}: cannot build", part.id))),
         };
         let books = ExporterBooks::new(&self.cx.vitals, &part.id);
@@ -362,47 +360,4 @@ fn finish_in_order(mut chains: Vec<(Pipeline, Arc<Chain>)>, emits: &BTreeMap<Id,
             }
         }
     }
-}
-
-fn off(id: &Id, error: &anyhow::Error) -> Box<dyn Exporter> {
-    tracing::error!(exporter = %id, "cannot start, its telemetry is dropped: {error:#}");
-    Box::new(Off)
-}
-
-/// Stands in for an exporter that cannot be built while a tap must go on.
-struct Off;
-
-impl Exporter for Off {
-    fn export<'a>(&'a self, _: &'a Telemetry) -> BoxFuture<'a, Result<Exported, ExportError>> {
-        let why = "the exporter could not start".to_owned();
-        Box::pin(async { Err(ExportError::Reject { why }) })
-    }
-}
-
-/// Stands in for a processor that cannot be built while a tap must go on: nothing passes, because
-/// what it was there to withhold must not leave.
-struct Closed;
-
-impl Closed {
-    fn because(id: &Id, error: &anyhow::Error) -> Self {
-        tracing::error!(processor = %id, "cannot start, its pipeline passes nothing: {error:#}");
-        Closed
-    }
-}
-
-impl Processor for Closed {
-    fn process(
-        &self,
-        batch: crate::telemetry::Batch,
-        _: crate::telemetry::Nanos,
-    ) -> Option<crate::telemetry::Batch> {
-        batch.discard();
-        None
-    }
-
-    fn tick(&self, _: crate::telemetry::Nanos) -> Option<crate::telemetry::Nanos> {
-        None
-    }
-
-    fn finish(&self, _: crate::telemetry::Nanos) {}
 }

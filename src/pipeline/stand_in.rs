@@ -1,0 +1,45 @@
+//! What stands in for a component that cannot be built while a tap's server already runs: nothing leaves
+//! through it, and the books say how much did not.
+
+use super::{BoxFuture, ExportError, Exported, Exporter, Id, Processor};
+use crate::telemetry::{Batch, Nanos, Telemetry};
+
+/// In place of an exporter.
+pub(super) struct Off;
+
+/// In place of a processor: nothing passes, because what it was there to withhold must not leave.
+pub(super) struct Closed;
+
+impl Off {
+    pub(super) fn because(id: &Id, error: &anyhow::Error) -> Self {
+        tracing::error!(exporter = %id, "cannot start, its telemetry is dropped: {error:#}");
+        Off
+    }
+}
+
+impl Exporter for Off {
+    fn export<'a>(&'a self, _: &'a Telemetry) -> BoxFuture<'a, Result<Exported, ExportError>> {
+        let why = "the exporter could not start".to_owned();
+        Box::pin(async { Err(ExportError::Reject { why }) })
+    }
+}
+
+impl Closed {
+    pub(super) fn because(id: &Id, error: &anyhow::Error) -> Self {
+        tracing::error!(processor = %id, "cannot start, its pipeline passes nothing: {error:#}");
+        Closed
+    }
+}
+
+impl Processor for Closed {
+    fn process(&self, batch: Batch, _: Nanos) -> Option<Batch> {
+        batch.discard();
+        None
+    }
+
+    fn tick(&self, _: Nanos) -> Option<Nanos> {
+        None
+    }
+
+    fn finish(&self, _: Nanos) {}
+}
