@@ -1,6 +1,7 @@
 //! Receivers: nouns, named for their protocol.
 
 pub mod mcp_stdio;
+mod tap;
 
 use crate::pipeline::ReceiverKind;
 

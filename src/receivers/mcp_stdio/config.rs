@@ -9,13 +9,9 @@ use serde::Deserialize;
 use super::watch::Watch;
 use super::{name, receiver, tap};
 use crate::pipeline::{Build, Receiver, ReceiverConfig};
+use crate::receivers::tap::{Notifications, Observing, SpanKind, Trace, Unsampled};
 use crate::settings::{Duration, Report};
 use crate::telemetry::Signal;
-
-/// The smallest queue: a few full reads of both directions.
-const MIN_QUEUE: usize = 256 * 1024;
-/// The shortest observation limit: an envelope with its `_meta` fits.
-const MIN_MESSAGE: usize = 4 * 1024;
 
 /// Settings.
 #[derive(Clone, PartialEq, Deserialize)]
@@ -64,52 +60,6 @@ pub enum ProcessGroup {
     Own,
 }
 
-/// `span_kind`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SpanKind {
-    /// CLIENT.
-    #[default]
-    Client,
-    /// SERVER.
-    Server,
-    /// INTERNAL.
-    Internal,
-}
-
-/// `notifications`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Notifications {
-    /// They are counted.
-    #[default]
-    Off,
-    /// Each is a span.
-    Span,
-}
-
-/// `unsampled`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Unsampled {
-    /// Exporters do not see it.
-    #[default]
-    Drop,
-    /// It is exported all the same.
-    Keep,
-}
-
-/// `trace`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Trace {
-    /// One request, unless its caller says otherwise.
-    #[default]
-    Request,
-    /// One session.
-    Session,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -151,18 +101,7 @@ impl ReceiverConfig for Config {
         for name in self.env.keys().filter(|name| name.is_empty() || name.contains(['=', '\0'])) {
             report.error("env", format!("`{name}` is not a name of a variable"));
         }
-        if self.service_name.is_empty() {
-            report.error("service_name", "must be `client`, `server` or any other text");
-        }
-        if self.queue_size < MIN_QUEUE {
-            report.error("queue_size", format!("must be at least {MIN_QUEUE}"));
-        }
-        if self.max_message_bytes < MIN_MESSAGE {
-            report.error("max_message_bytes", format!("must be at least {MIN_MESSAGE}"));
-        }
-        if self.max_message_bytes > self.queue_size / 2 {
-            report.error("max_message_bytes", "must be at most half of queue_size");
-        }
+        self.observing().check(report);
     }
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
@@ -186,6 +125,19 @@ impl Config {
     /// Where the child starts, with relative paths taken from `base`.
     pub(super) fn cwd_from(&self, base: &Path) -> Option<PathBuf> {
         self.cwd.as_ref().map(|cwd| base.join(cwd))
+    }
+
+    pub(super) fn observing(&self) -> Observing<'_> {
+        Observing {
+            max_message_bytes: self.max_message_bytes,
+            queue_size: self.queue_size,
+            span_kind: self.span_kind,
+            notifications: self.notifications,
+            unsampled: self.unsampled,
+            cancelled_is_error: self.cancelled_is_error,
+            service_name: &self.service_name,
+            trace: self.trace,
+        }
     }
 
     pub(super) fn limits(&self) -> tap::Limits {

@@ -10,7 +10,7 @@ use std::time::Instant;
 use memchr::{memchr, memrchr};
 
 use super::Direction;
-use super::queue::{Event, Handing, Kind, Queue};
+use super::queue::{Event, Handing, Kind, Note, Queue};
 use super::relay::End;
 
 /// How much of the end of a cut line is handed over: some peers write the id last.
@@ -60,7 +60,7 @@ impl Intake {
         };
         let kind = Kind::Bytes { plain };
         let mut handing = self.queue.lock();
-        handing.offer(Event { direction: self.direction, at, kind, bytes: read });
+        handing.offer(Event { at, note: Note { direction: self.direction, kind }, bytes: read });
         handing.done()
     }
 
@@ -69,9 +69,10 @@ impl Intake {
         let mut handing = self.queue.lock();
         self.beyond.end(&mut handing, self.direction, at, false);
         if end == End::Sink {
-            handing.left(self.direction.reverse(), at);
+            let reader = self.direction.reverse();
+            handing.tell(at, Note { direction: reader, kind: Kind::Left });
         }
-        handing.eof(self.direction, at);
+        handing.tell(at, Note { direction: self.direction, kind: Kind::Eof });
         handing.done()
     }
 
@@ -87,7 +88,12 @@ impl Intake {
 
     fn hand_over_cutting(&mut self, read: &[u8], at: Instant) -> bool {
         let direction = self.direction;
-        let event = |bytes| Event { direction, at, kind: Kind::Bytes { plain: 0 }, bytes };
+        let note = Note { direction, kind: Kind::Bytes { plain: 0 } };
+        let offer = |handing: &mut Handing<'_>, bytes: &[u8]| {
+            if !bytes.is_empty() {
+                handing.offer(Event { at, note, bytes });
+            }
+        };
         let mut handing = self.queue.lock();
         // Everything before `from` is handed over or left out; the line begins or goes on at `start`.
         let (mut from, mut start) = (0, 0);
@@ -97,7 +103,7 @@ impl Intake {
             let kept = (end - start).min(self.max_line - self.line);
             self.line += kept;
             if start + kept < end {
-                handing.offer(event(&read[from..start + kept]));
+                offer(&mut handing, &read[from..start + kept]);
                 self.beyond.add(&read[start + kept..end]);
                 from = end;
             }
@@ -108,7 +114,7 @@ impl Intake {
             self.line = 0;
             start = newline + 1;
         }
-        handing.offer(event(&read[from..]));
+        offer(&mut handing, &read[from..]);
         handing.done()
     }
 }
@@ -132,7 +138,7 @@ impl Beyond {
         let cut = !self.tail.is_empty();
         if cut {
             let kind = Kind::Cut { skipped: self.left_out, newline };
-            to.offer(Event { direction, at, kind, bytes: &self.tail });
+            to.offer(Event { at, note: Note { direction, kind }, bytes: &self.tail });
             self.left_out = 0;
             self.tail.clear();
         }

@@ -25,9 +25,10 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use super::tap::{Notifications, SpanKind, Trace, Unsampled};
 pub use crate::mcp::Direction;
 pub use child::CannotStart;
-pub use config::{Config, Notifications, ProcessGroup, SpanKind, Trace, Unsampled};
+pub use config::{Config, ProcessGroup};
 pub use ladder::Signal;
 pub use name::usable as usable_name;
 pub use observer::Observe;

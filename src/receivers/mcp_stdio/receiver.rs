@@ -11,12 +11,13 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::child::{CannotStart, Plan};
-use super::observer::{Counters, Observe, Observer, Unseen, observe};
+use super::observer::{Counters, Looking, Observe, Observer};
 use super::queue::Held;
 use super::tap::{self, Tap};
 use super::watch::Watch;
 use super::{Config, ProcessGroup};
 use crate::pipeline::{BoxFuture, Build, Ended, Outlet, PlannedReceiver, Receiver, Stop};
+use crate::receivers::tap::{Books, Unseen, observe};
 use crate::telemetry::Clock;
 
 /// After the child's end, how long the observer may take with what it has.
@@ -140,7 +141,7 @@ impl Receiver for McpStdio {
             if timeout(LAST_PATIENCE, observed).await.is_err() {
                 let mut unseen = Held::default();
                 queue.drain(&mut unseen);
-                counters.count_as_skipped(&unseen, Unseen::Shutdown);
+                unseen.events().for_each(|e| counters.count_unseen(&e, Unseen::Shutdown));
                 tracing::warn!("the observer was still busy at the end: its last spans are lost");
             }
             Ok(Ended { exit_code: Some(code) })
@@ -159,7 +160,8 @@ impl Observing {
         let (done, observed) = oneshot::channel();
         let Observing { watch, clock, counters, .. } = self;
         let queue = Arc::clone(&tap.queue);
-        let observer = Observer { queue, watch, out, clock, counters, hurry };
+        let watch = Looking { watch, counters: counters.clone() };
+        let observer = Observer { queue, watch, out, clock, books: counters, hurry };
         thread::Builder::new().name("observer".into()).spawn(move || {
             observe(observer);
             // Nobody waits any more once the limit is over.

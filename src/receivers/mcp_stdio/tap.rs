@@ -16,7 +16,7 @@ use super::Direction;
 use super::child::{self, CannotStart, Child, Pipe, Plan};
 use super::intake::Intake;
 use super::ladder::{self, Event, Ladder, Signal};
-use super::queue::Queue;
+use super::queue::{Kind, Note, Queue};
 use super::relay::{End, Progress, relay};
 
 /// Events that wait for the ladder; there are four in a life, and signals.
@@ -200,7 +200,7 @@ impl Remote {
         self.asked.get_or_init(|| {
             let now = Instant::now();
             let mut handing = self.queue.lock();
-            handing.left(Direction::ClientToServer, now);
+            handing.tell(now, Note { direction: Direction::ClientToServer, kind: Kind::Left });
             if handing.done() {
                 self.queue.wake();
             }
@@ -227,7 +227,7 @@ impl Remote {
 
 #[cfg(test)]
 mod tests {
-    use super::super::queue::{Held, Kind};
+    use super::super::queue::Held;
     use super::*;
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
         let told = || {
             let mut held = Held::default();
             queue.drain(&mut held);
-            held.events().map(|event| (event.direction, event.kind)).collect::<Vec<_>>()
+            held.events().map(|event| (event.note.direction, event.note.kind)).collect::<Vec<_>>()
         };
         remote.forward(Signal::Terminate);
         assert_eq!(told(), [(Direction::ClientToServer, Kind::Left)]);

@@ -12,11 +12,12 @@ use proptest::prelude::*;
 
 use super::Direction::{ClientToServer, ServerToClient};
 use super::intake::Intake;
-use super::observer::{Counters, Observer, observe};
+use super::observer::{Counters, Looking, Observer};
 use super::queue::{Event, Held, Kind, Queue, Skipped};
 use super::relay::{End, Progress, relay};
 use super::{Direction, Observe};
 use crate::pipeline::{Build, Id, Outlet, Shared, Target, Vitals};
+use crate::receivers::tap::observe;
 use crate::telemetry::{Batch, Clock, Content, Model, Nanos, Telemetry};
 
 const TAIL: usize = 4096;
@@ -36,7 +37,7 @@ struct Seen {
 impl Seen {
     fn add(&mut self, event: &Event<'_>) {
         assert!(!self.eof, "nothing comes after the end");
-        match event.kind {
+        match event.note.kind {
             Kind::Bytes { .. } => self.bytes.extend_from_slice(event.bytes),
             Kind::Cut { skipped, newline } => {
                 self.cuts.push((skipped, newline, event.bytes.to_vec()));
@@ -46,7 +47,7 @@ impl Seen {
                 self.missed.bytes += gap.bytes;
                 self.missed.lines += gap.lines;
             }
-            Kind::Left => self.left = Some(event.direction),
+            Kind::Left => self.left = Some(event.note.direction),
             Kind::Eof => self.eof = true,
         }
     }
@@ -73,7 +74,7 @@ fn drain(queue: &Queue) -> BTreeMap<usize, Seen> {
     queue.drain(&mut held);
     let mut seen = BTreeMap::new();
     for event in held.events() {
-        seen.entry(event.direction as usize).or_insert_with(Seen::default).add(&event);
+        seen.entry(event.note.direction as usize).or_insert_with(Seen::default).add(&event);
     }
     seen
 }
@@ -141,7 +142,7 @@ fn an_end_is_told_even_by_a_full_queue_and_after_its_gap() {
     intake.eof(End::Source, Instant::now());
     let mut held = Held::default();
     queue.drain(&mut held);
-    let kinds: Vec<_> = held.events().map(|event| event.kind).collect();
+    let kinds: Vec<_> = held.events().map(|event| event.note.kind).collect();
     assert_eq!(kinds, [Kind::Gap(Skipped { bytes: 5, lines: 1 }), Kind::Eof]);
 }
 
@@ -153,7 +154,7 @@ fn a_closed_queue_counts_and_keeps_nothing() {
     intake.hand_over(b"one\ntwo\n", Instant::now());
     let mut held = Held::default();
     assert!(!queue.drain(&mut held));
-    let kinds: Vec<_> = held.events().map(|event| event.kind).collect();
+    let kinds: Vec<_> = held.events().map(|event| event.note.kind).collect();
     assert_eq!(kinds, [Kind::Gap(Skipped { bytes: 8, lines: 2 })]);
 }
 
@@ -194,7 +195,8 @@ fn reads_of_one_line_come_in_one_piece_with_the_last_stamp() {
     ask.hand_over(b"\n", at(5));
     let mut held = Held::default();
     queue.drain(&mut held);
-    let pieces: Vec<_> = held.events().map(|e| (e.bytes, e.at, e.missed().lines)).collect();
+    let pieces: Vec<_> =
+        held.events().map(|e| (e.bytes, e.at, e.note.missed(e.bytes).lines)).collect();
     assert_eq!(
         pieces,
         [
@@ -225,7 +227,7 @@ proptest! {
         let mut held = Held::default();
         let mut take = |seen: &mut [Seen; 2]| {
             queue.drain(&mut held);
-            held.events().for_each(|event| seen[event.direction as usize].add(&event));
+            held.events().for_each(|event| seen[event.note.direction as usize].add(&event));
         };
         for (way, read, drained) in &reads {
             let way = usize::from(*way);
@@ -327,7 +329,8 @@ fn a_relay_says_which_side_is_gone() {
         Intake::new(Arc::clone(&queue), ClientToServer, 1000).eof(end, Instant::now());
         let mut held = Held::default();
         queue.drain(&mut held);
-        let told: Vec<_> = held.events().map(|event| (event.direction, event.kind)).collect();
+        let told: Vec<_> =
+            held.events().map(|event| (event.note.direction, event.note.kind)).collect();
         let mut expected = vec![(ClientToServer, Kind::Eof)];
         expected.splice(0..0, left.map(|side| (side, Kind::Left)));
         assert_eq!(told, expected);
@@ -428,12 +431,14 @@ fn observed_in(trouble: Option<SyncSender<()>>, hurry: bool) -> Observed {
         shared: &Shared::default(),
     };
     let (tx, batches) = sync_channel(100);
+    let books = Counters::new(&cx);
+    let watch = Box::new(Recorder { notes: Arc::clone(&notes), ready: 0, trouble });
     let observer = Observer {
         queue: Arc::clone(&queue),
-        watch: Box::new(Recorder { notes: Arc::clone(&notes), ready: 0, trouble }),
+        watch: Looking { watch, counters: books.clone() },
         out: Outlet::to(Batches(tx)),
         clock: cx.clock,
-        counters: Counters::new(&cx),
+        books,
         hurry: Arc::new(hurry.into()),
     };
     let thread = thread::spawn(move || observe(observer));

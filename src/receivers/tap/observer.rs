@@ -1,0 +1,176 @@
+//! The observer: takes what was handed over, lets the tap's state machine look at it, and offers the
+//! spans to the pipeline. A thread of its own at lower priority; the chain runs on it too.
+//!
+//! It may be slow, stuck or broken: the queue skips and counts, the traffic does not notice. It parses
+//! nothing itself.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::queue::{Event, Held, Note, Queue};
+use crate::pipeline::books::DROPPED;
+use crate::pipeline::{Build, Counter, Outlet, lower_priority};
+use crate::telemetry::{Batch, Clock, Content, Nanos, Receipt, Telemetry};
+
+/// Between two drains: what comes meanwhile costs no wake-up. At 60,000 calls a second it is 180 calls.
+const NAP: Duration = Duration::from_millis(3);
+/// How long it sleeps at most, so that calls time out and late wake-ups do no harm.
+const LOOK_UP: Duration = Duration::from_secs(1);
+/// A batch waits this long for company.
+const COALESCE: Duration = Duration::from_millis(200);
+/// A batch this big waits for none.
+const ENOUGH: usize = 512;
+
+/// What looks at one tap's records: its state machine, without a clock of its own.
+pub(in crate::receivers) trait Watch: Send {
+    /// What its records say.
+    type Note: Note;
+    /// Looks at what happened.
+    fn look(&mut self, event: &Event<'_, Self::Note>, now: Nanos);
+    /// There is no time to look at it: tells the state machine of a gap instead, and counts that.
+    fn pass_over(&mut self, event: &Event<'_, Self::Note>, now: Nanos);
+    /// Time has passed.
+    fn tick(&mut self, now: Nanos);
+    /// Nothing will come at all: what is in flight ends.
+    fn end(&mut self, now: Nanos);
+    /// How many spans are ready to be taken.
+    fn ready(&self) -> usize;
+    /// Takes the spans that are ready.
+    fn take(&mut self) -> Option<(Telemetry, Content)>;
+}
+
+/// What one tap counts of its records.
+pub(in crate::receivers) trait Books<N: Note>: Send {
+    /// Counts what somebody looks at.
+    fn count(&self, event: &Event<'_, N>);
+    /// Counts what nobody will look at any more.
+    fn count_unseen(&self, event: &Event<'_, N>, why: Unseen);
+    /// Counts a failure of the observer.
+    fn count_panic(&self);
+}
+
+/// Why nobody looked.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::receivers) enum Unseen {
+    /// The observer failed.
+    Panic,
+    /// It was too slow at the end.
+    Shutdown,
+}
+
+/// The counters of what nobody looked at, by [`Unseen`]: it is received and dropped.
+pub(in crate::receivers) fn drops(cx: &Build<'_>) -> [Counter; 2] {
+    let id = cx.id.to_string();
+    ["panic", "shutdown"].map(|reason| {
+        let labels = [("kind", "receiver"), ("component", &*id), ("reason", reason)];
+        cx.vitals.counter(DROPPED, &labels)
+    })
+}
+
+/// What one observer works with.
+pub(in crate::receivers) struct Observer<W: Watch, B> {
+    /// Where the copies come from.
+    pub(in crate::receivers) queue: Arc<Queue<W::Note>>,
+    /// What looks at them.
+    pub(in crate::receivers) watch: W,
+    /// Where the spans go.
+    pub(in crate::receivers) out: Outlet,
+    /// Turns stamps into times.
+    pub(in crate::receivers) clock: Clock,
+    /// What is counted.
+    pub(in crate::receivers) books: B,
+    /// Set when the process has to be gone: what is still to be looked at is passed over, and counted.
+    pub(in crate::receivers) hurry: Arc<AtomicBool>,
+}
+
+/// Observes until the queue closes. A panic, ours or of a processor, ends observation: it is said and
+/// counted, and what goes by from then on counts as skipped.
+pub(in crate::receivers) fn observe<W: Watch, B: Books<W::Note>>(observer: Observer<W, B>) {
+    lower_priority();
+    let Observer { queue, watch, out, clock, books, hurry } = observer;
+    let watching = Watching { queue: &queue, watch, out, clock, books: &books, hurry, since: None };
+    if catch_unwind(AssertUnwindSafe(|| watching.run())).is_err() {
+        books.count_panic();
+        tracing::error!("the observer failed: no more spans from here on, traffic goes on");
+        count_what_goes_by(&queue, &books);
+    }
+}
+
+fn count_what_goes_by<N: Note>(queue: &Queue<N>, books: &impl Books<N>) {
+    let mut held = Held::default();
+    let count = |held: &Held<N>| held.events().for_each(|e| books.count_unseen(&e, Unseen::Panic));
+    while queue.drain(&mut held) {
+        count(&held);
+        if held.is_empty() {
+            queue.sleep(LOOK_UP, &mut held);
+        }
+        queue.nap(NAP);
+    }
+    count(&held);
+}
+
+struct Watching<'a, W: Watch, B> {
+    queue: &'a Queue<W::Note>,
+    watch: W,
+    out: Outlet,
+    clock: Clock,
+    books: &'a B,
+    hurry: Arc<AtomicBool>,
+    /// Since when the oldest span that is ready waits for company.
+    since: Option<Instant>,
+}
+
+impl<W: Watch, B: Books<W::Note>> Watching<'_, W, B> {
+    fn run(mut self) {
+        let mut held = Held::default();
+        while self.queue.drain(&mut held) {
+            self.look_at(&held);
+            self.watch.tick(self.clock.now());
+            let patience = self.offer_what_is_due();
+            if held.is_empty() {
+                self.queue.sleep(patience, &mut held);
+            }
+            self.queue.nap(NAP);
+        }
+        self.look_at(&held);
+        self.watch.end(self.clock.now());
+        self.offer();
+    }
+
+    fn look_at(&mut self, held: &Held<W::Note>) {
+        held.events().for_each(|event| self.books.count(&event));
+        for event in held.events() {
+            let now = self.clock.at(event.at);
+            if self.hurry.load(Ordering::Relaxed) {
+                self.watch.pass_over(&event, now);
+            } else {
+                self.watch.look(&event, now);
+            }
+            if self.watch.ready() >= ENOUGH {
+                self.offer();
+            }
+        }
+    }
+
+    /// Offers what has waited long enough and says how long the rest may wait.
+    fn offer_what_is_due(&mut self) -> Duration {
+        if self.watch.ready() == 0 {
+            return LOOK_UP;
+        }
+        let waited = self.since.get_or_insert_with(Instant::now).elapsed();
+        if waited >= COALESCE {
+            self.offer();
+            return LOOK_UP;
+        }
+        COALESCE - waited
+    }
+
+    fn offer(&mut self) {
+        self.since = None;
+        if let Some((telemetry, content)) = self.watch.take() {
+            self.out.offer(Batch { telemetry, content, receipt: Receipt::nobody() });
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Words that every tap takes about observing, and the settings of the state machine that they mean.
+
+use serde::Deserialize;
+
+use crate::mcp::{self, ServiceName, Settings, TraceContext};
+use crate::settings::Report;
+
+/// The smallest queue: a few full reads of both directions.
+const MIN_QUEUE: usize = 256 * 1024;
+/// The shortest observation limit: an envelope with its `_meta` fits.
+const MIN_MESSAGE: usize = 4 * 1024;
+
+/// `span_kind`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SpanKind {
+    /// CLIENT.
+    #[default]
+    Client,
+    /// SERVER.
+    Server,
+    /// INTERNAL.
+    Internal,
+}
+
+/// `notifications`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Notifications {
+    /// They are counted.
+    #[default]
+    Off,
+    /// Each is a span.
+    Span,
+}
+
+/// `unsampled`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unsampled {
+    /// Exporters do not see it.
+    #[default]
+    Drop,
+    /// It is exported all the same.
+    Keep,
+}
+
+/// `trace`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trace {
+    /// One request, unless its caller says otherwise.
+    #[default]
+    Request,
+    /// One session.
+    Session,
+}
+
+/// What a tap's settings say about observing. The settings themselves stay flat, each tap has its own.
+pub(in crate::receivers) struct Observing<'a> {
+    pub(in crate::receivers) max_message_bytes: usize,
+    pub(in crate::receivers) queue_size: usize,
+    pub(in crate::receivers) span_kind: SpanKind,
+    pub(in crate::receivers) notifications: Notifications,
+    pub(in crate::receivers) unsampled: Unsampled,
+    pub(in crate::receivers) cancelled_is_error: bool,
+    pub(in crate::receivers) service_name: &'a str,
+    pub(in crate::receivers) trace: Trace,
+}
+
+impl Observing<'_> {
+    /// Adds what is wrong with them.
+    pub(in crate::receivers) fn check(&self, report: &mut Report<'_>) {
+        if self.service_name.is_empty() {
+            report.error("service_name", "must be `client`, `server` or any other text");
+        }
+        if self.queue_size < MIN_QUEUE {
+            report.error("queue_size", format!("must be at least {MIN_QUEUE}"));
+        }
+        if self.max_message_bytes < MIN_MESSAGE {
+            report.error("max_message_bytes", format!("must be at least {MIN_MESSAGE}"));
+        }
+        if self.max_message_bytes > self.queue_size / 2 {
+            report.error("max_message_bytes", "must be at most half of queue_size");
+        }
+    }
+
+    /// What they mean to the state machine.
+    pub(in crate::receivers) fn settings(&self) -> Settings {
+        Settings {
+            span_kind: match self.span_kind {
+                SpanKind::Client => mcp::Perspective::Client,
+                SpanKind::Server => mcp::Perspective::Server,
+                SpanKind::Internal => mcp::Perspective::Internal,
+            },
+            service_name: match self.service_name {
+                "client" => ServiceName::Client,
+                "server" => ServiceName::Server,
+                text => ServiceName::Fixed(text.to_owned()),
+            },
+            notifications: match self.notifications {
+                Notifications::Off => mcp::Notifications::Off,
+                Notifications::Span => mcp::Notifications::Span,
+            },
+            unsampled: match self.unsampled {
+                Unsampled::Drop => mcp::Unsampled::Drop,
+                Unsampled::Keep => mcp::Unsampled::Keep,
+            },
+            trace: match self.trace {
+                Trace::Request => mcp::Traces::Request,
+                Trace::Session => mcp::Traces::Session,
+            },
+            cancelled_is_error: self.cancelled_is_error,
+            max_message_bytes: self.max_message_bytes,
+            ..Settings::default()
+        }
+    }
+}
+
+/// The context that whoever started us left in the environment, as the OpenTelemetry specification of
+/// environment variables as carriers has it.
+pub(in crate::receivers) fn ambient() -> Option<TraceContext> {
+    let parent = std::env::var("TRACEPARENT").ok()?;
+    let state = std::env::var("TRACESTATE").ok();
+    TraceContext::parse(parent.as_bytes(), state.as_deref())
+}
