@@ -1,6 +1,7 @@
 //! Words that many components share in YAML: where they stand, durations, queues, TLS, secrets.
 //!
-//! Types here are what users write, checked; they build nothing and open nothing.
+//! Types here are what users write, checked; they open nothing. All they build is what rustls is
+//! configured with, because every client and every server needs the same.
 
 mod client;
 mod delivery;
@@ -9,9 +10,11 @@ mod names;
 mod problems;
 mod read;
 mod secret;
+mod server_tls;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tls;
+mod tls_config;
 mod written;
 mod yaml;
 
@@ -21,6 +24,8 @@ pub use duration::Duration;
 pub use names::{did_you_mean, nearest_name, quoted_list, sounds_secret};
 pub use problems::{Place, Problem, Problems, Report, Severity};
 pub use secret::Secret;
+pub use server_tls::ServerTls;
 pub use tls::{ClientTls, TlsError, TlsMaterial};
+pub use tls_config::Anybody;
 pub use written::{Key, Mark, Node, Value};
 pub use yaml::{Budget, MAX_DEPTH, Origin, is_null};

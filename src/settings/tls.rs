@@ -75,6 +75,12 @@ pub struct TlsError {
     pub why: String,
 }
 
+impl TlsError {
+    pub(super) fn new(field: &'static str, why: impl Into<String>) -> Self {
+        TlsError { field, why: why.into() }
+    }
+}
+
 impl ClientTls {
     /// Whether anything is written that plaintext has no use for.
     pub fn wants_tls(&self) -> bool {
@@ -122,17 +128,21 @@ impl ClientTls {
         let identity = match (cert, key) {
             (None, None) => None,
             (Some(cert), Some(key)) => Some(identity(cert, key)?),
-            (Some((field, _)), None) => return Err(wrong(field, "needs key_file or key_pem")),
-            (None, Some((field, _))) => return Err(wrong(field, "needs cert_file or cert_pem")),
+            (Some((field, _)), None) => {
+                return Err(TlsError::new(field, "needs key_file or key_pem"));
+            }
+            (None, Some((field, _))) => {
+                return Err(TlsError::new(field, "needs cert_file or cert_pem"));
+            }
         };
         Ok(TlsMaterial { ca: ca.map(|(_, pem)| pem), identity })
     }
 }
 
-type Named = (&'static str, Vec<u8>);
+pub(super) type Named = (&'static str, Vec<u8>);
 
 /// What stands in a file or in the settings themselves, with the name of the setting that led there.
-fn pem(
+pub(super) fn pem(
     base: &Path,
     (file_field, file): (&'static str, &Option<PathBuf>),
     (pem_field, pem): (&'static str, &Option<Secret>),
@@ -143,7 +153,7 @@ fn pem(
     match (file, pem) {
         (None, None) => Ok(None),
         (None, Some(pem)) => Ok(Some((pem_field, pem.expose().as_bytes().to_vec()))),
-        (Some(_), Some(_)) => Err(wrong(pem_field, format!("stands beside {file_field}"))),
+        (Some(_), Some(_)) => Err(TlsError::new(pem_field, format!("stands beside {file_field}"))),
         (Some(file), None) => {
             let path = base.join(file);
             let read = File::open(&path).and_then(|file| {
@@ -152,10 +162,12 @@ fn pem(
             });
             match read {
                 Ok(text) if text.len() as u64 > MAX_PEM => {
-                    Err(wrong(file_field, format!("{} is over 1 MiB", path.display())))
+                    Err(TlsError::new(file_field, format!("{} is over 1 MiB", path.display())))
                 }
                 Ok(text) => Ok(Some((file_field, text))),
-                Err(e) => Err(wrong(file_field, format!("cannot read {}: {e}", path.display()))),
+                Err(e) => {
+                    Err(TlsError::new(file_field, format!("cannot read {}: {e}", path.display())))
+                }
             }
         }
     }
@@ -164,38 +176,34 @@ fn pem(
 fn certificates(field: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match all {
-        Ok(all) if all.is_empty() => Err(wrong(field, "has no certificate in PEM form")),
+        Ok(all) if all.is_empty() => Err(TlsError::new(field, "has no certificate in PEM form")),
         Ok(all) => Ok(all),
-        Err(e) => Err(wrong(field, format!("is not PEM: {e}"))),
+        Err(e) => Err(TlsError::new(field, format!("is not PEM: {e}"))),
     }
 }
 
-fn trust(field: &'static str, pem: &[u8]) -> Result<(), TlsError> {
+pub(super) fn trust(field: &'static str, pem: &[u8]) -> Result<(), TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(field, pem)? {
         roots
             .add(certificate)
-            .map_err(|e| wrong(field, format!("has an unusable certificate: {e}")))?;
+            .map_err(|e| TlsError::new(field, format!("has an unusable certificate: {e}")))?;
     }
     Ok(())
 }
 
 /// A certificate and a key, provided that they belong together.
-fn identity(
+pub(super) fn identity(
     (cert_field, cert): Named,
     (key_field, key): Named,
 ) -> Result<(Vec<u8>, Vec<u8>), TlsError> {
     let chain = certificates(cert_field, &cert)?;
     // The parser's own words could quote the key.
     let parsed = PrivateKeyDer::from_pem_slice(&key)
-        .map_err(|_| wrong(key_field, "has no private key in PEM form"))?;
+        .map_err(|_| TlsError::new(key_field, "has no private key in PEM form"))?;
     CertifiedKey::from_der(chain, parsed, &ring::default_provider())
-        .map_err(|e| wrong(key_field, format!("does not fit the certificate: {e}")))?;
+        .map_err(|e| TlsError::new(key_field, format!("does not fit the certificate: {e}")))?;
     Ok((cert, key))
-}
-
-fn wrong(field: &'static str, why: impl Into<String>) -> TlsError {
-    TlsError { field, why: why.into() }
 }
 
 #[cfg(test)]

@@ -1,19 +1,14 @@
 //! From settings to something that connects.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, SignatureScheme};
 use tonic::codegen::http::Uri;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use super::Config;
-use crate::settings::{ClientTls, Endpoint, TlsMaterial};
+use crate::settings::{Anybody, ClientTls, Endpoint, TlsMaterial};
 
 /// The longest a connection and its handshake may take: half a minute of silence is an answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -73,8 +68,7 @@ fn with_tls(
         tls = tls.domain_name(name);
     }
     if settings.insecure_skip_verify {
-        let verifier = Arc::new(Anybody(ring::default_provider()));
-        return endpoint.tls_config_with_verifier(tls, verifier).context("tls");
+        return endpoint.tls_config_with_verifier(tls, Anybody::new()).context("tls");
     }
     if ca.is_none() || settings.include_system_ca_certs_pool {
         tls = tls.with_native_roots();
@@ -89,43 +83,4 @@ fn with_tls(
 fn user_agent() -> String {
     use std::env::consts::{ARCH, OS};
     format!("mcpcol/{} ({OS}/{ARCH})", env!("CARGO_PKG_VERSION"))
-}
-
-/// `tls.insecure_skip_verify`: whoever holds the key of the certificate shown is believed.
-#[derive(Debug)]
-struct Anybody(CryptoProvider);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -1,0 +1,99 @@
+//! `tls` of a server: the Collector's names (configtls, server side).
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::client::Unsupported;
+use super::tls::{identity, pem, trust};
+use super::{Report, Secret, TlsError};
+
+/// `tls` of a server. A `client_ca_file` makes it mutual: clients must show a certificate of that CA.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerTls {
+    /// Our certificate, and the chain behind it.
+    pub cert_file: Option<PathBuf>,
+    /// The same, written here.
+    pub cert_pem: Option<Secret>,
+    /// The key of that certificate.
+    pub key_file: Option<PathBuf>,
+    /// The same, written here.
+    pub key_pem: Option<Secret>,
+    /// Certificates that clients must be signed by; without it anybody may connect.
+    pub client_ca_file: Option<PathBuf>,
+    /// At least this version; never lower than 1.2, whatever is written.
+    pub min_version: String,
+    /// At most this version.
+    pub max_version: String,
+    cipher_suites: Unsupported,
+    client_ca_file_reload: Unsupported,
+    curve_preferences: Unsupported,
+    reload_interval: Unsupported,
+    ca_file: Unsupported,
+}
+
+/// Certificate, key, and the clients' CA.
+type Material = (Vec<u8>, Vec<u8>, Option<Vec<u8>>);
+
+impl ServerTls {
+    /// Adds what is wrong with these settings, which stand at `tls` of the component.
+    pub fn check(&self, report: &mut Report<'_>) {
+        let unsupported = [
+            ("tls.cipher_suites", self.cipher_suites, "is not supported"),
+            ("tls.client_ca_file_reload", self.client_ca_file_reload, "is not supported"),
+            ("tls.curve_preferences", self.curve_preferences, "is not supported"),
+            ("tls.reload_interval", self.reload_interval, "is not supported; SIGHUP reloads"),
+            ("tls.ca_file", self.ca_file, "is a client's setting; did you mean client_ca_file?"),
+        ];
+        for (field, _, why) in unsupported.iter().filter(|(_, written, _)| written.is_some()) {
+            report.error(field, *why);
+        }
+        match self.min_version.as_str() {
+            "" | "1.0" | "1.1" | "1.2" => {}
+            "1.3" => report.error("tls.min_version", "`1.3` cannot be enforced; `1.2` can"),
+            other => report.error("tls.min_version", format!("`{other}` is not a TLS version")),
+        }
+        if !matches!(self.max_version.as_str(), "" | "1.3") {
+            report.error("tls.max_version", "only `1.3` is supported");
+        }
+        if let Err(TlsError { field, why }) = self.load(report.base()) {
+            report.unready(&format!("tls.{field}"), why);
+        }
+    }
+
+    /// Reads and parses what is written, files relative to `base`.
+    pub(super) fn load(&self, base: &Path) -> Result<Material, TlsError> {
+        let cert = pem(base, ("cert_file", &self.cert_file), ("cert_pem", &self.cert_pem))?;
+        let key = pem(base, ("key_file", &self.key_file), ("key_pem", &self.key_pem))?;
+        let client_ca = pem(base, ("client_ca_file", &self.client_ca_file), ("", &None))?;
+        if let Some((field, pem)) = &client_ca {
+            trust(field, pem)?;
+        }
+        let cert = cert.ok_or_else(|| TlsError::new("cert_file", "is required for TLS"))?;
+        let key = key.ok_or_else(|| TlsError::new("key_file", "is required for TLS"))?;
+        let (cert, key) = identity(cert, key)?;
+        Ok((cert, key, client_ca.map(|(_, pem)| pem)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_needs_a_certificate_and_its_key() {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        let load = |settings: serde_json::Value| {
+            let tls: ServerTls = serde_json::from_value(settings).unwrap();
+            tls.server_config(Path::new(""), &[b"h2"]).map_err(|e| e.to_string())
+        };
+        let config = load(serde_json::json!({ "cert_pem": cert, "key_pem": key })).unwrap();
+        assert_eq!(config.alpn_protocols, [b"h2"]);
+        let refused = load(serde_json::json!({ "cert_pem": cert })).unwrap_err();
+        assert_eq!(refused, "key_file: is required for TLS");
+        let refused = load(serde_json::json!({})).unwrap_err();
+        assert_eq!(refused, "cert_file: is required for TLS");
+    }
+}
