@@ -9,12 +9,13 @@
 
 mod call;
 mod counts;
-mod flight;
 mod framing;
 mod id;
+mod messages;
 mod outcome;
+mod pairing;
+mod partial;
 mod peek;
-mod recent;
 mod session;
 mod settings;
 mod span;
@@ -28,7 +29,8 @@ pub use outcome::Outcome;
 pub use peek::{Answer, Failure, Info, Message, Meta, Params, Part, RawId, Shape};
 pub use session::Session;
 pub use settings::{
-    Identity, Notifications, Perspective, ServiceName, Settings, Traces, Transport, Unsampled,
+    Identity, Notifications, Perspective, ServiceName, SessionName, Settings, Traces, Transport,
+    Unsampled,
 };
 pub use trace::{SpanRef, TraceContext};
 

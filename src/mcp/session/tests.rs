@@ -6,7 +6,12 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use super::*;
-use crate::mcp::{Notifications, Perspective, ServiceName, TraceContext, Traces, Transport};
+use crate::mcp::{
+    Notifications, Perspective, ServiceName, TraceContext, Traces, Transport, Unsampled,
+};
+use crate::telemetry::{Model, Raw, Seen, names};
+use bytes::Bytes;
+use opentelemetry_proto::tonic::trace::v1::Span;
 
 use Direction::{ClientToServer as C, ServerToClient as S};
 
@@ -49,11 +54,10 @@ impl Tap {
     }
 
     fn with(settings: Settings) -> Tap {
-        let identity = Identity {
-            server: "files".to_owned(),
-            session: "s-1".to_owned(),
-            ..Identity::default()
-        };
+        Tap::of(settings, identity())
+    }
+
+    fn of(settings: Settings, identity: Identity) -> Tap {
         let session = Session::new(Arc::new(settings), identity, [1; 32]);
         Tap { session, now: 1_000 * SECOND }
     }
@@ -139,6 +143,11 @@ impl Tap {
     fn names(&mut self) -> Vec<String> {
         self.spans().into_iter().map(|done| done.span.name).collect()
     }
+}
+
+fn identity() -> Identity {
+    let (server, session) = ("files".to_owned(), "s-1".to_owned());
+    Identity { server, session, ..Identity::default() }
 }
 
 fn text(attribute: &opentelemetry_proto::tonic::common::v1::KeyValue) -> String {
