@@ -145,3 +145,6 @@ pub struct SessionName {
     /// The id itself, only where the user asked for it: `mcp.session.id`.
     pub clear: Option<String>,
 }
+
+/// Says what may be told of a session id as it is on the wire.
+pub type SessionNames = Box<dyn Fn(&[u8]) -> SessionName + Send>;

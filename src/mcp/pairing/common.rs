@@ -53,7 +53,7 @@ pub(in crate::mcp) struct Common {
     seen: Vec<(SpanId, Seen)>,
     /// Content held for calls in flight, and for spans not taken yet, in bytes.
     held: usize,
-    ready: usize,
+    untaken: usize,
 }
 
 /// The tools and prompts of a server.
@@ -92,7 +92,7 @@ impl Common {
             spans: 0,
             seen: Vec::new(),
             held: 0,
-            ready: 0,
+            untaken: 0,
         }
     }
 
@@ -114,7 +114,7 @@ impl Common {
         }
         let groups = std::mem::take(&mut self.finished);
         let model = groups.into_iter().map(|group| self.resource_spans(group)).collect();
-        (self.spans, self.ready) = (0, 0);
+        (self.spans, self.untaken) = (0, 0);
         let content = self.seen.drain(..).collect();
         Some((Telemetry::from(Model::Traces(model)), content))
     }
@@ -154,7 +154,7 @@ impl Common {
     /// Keeps what was seen of a finished span until it is taken.
     pub(super) fn keep_seen(&mut self, span: SpanId, seen: Seen) {
         let len = |raw: &Raw| if let Raw::Whole(bytes) = raw { bytes.len() } else { 0 };
-        self.ready += len(&seen.arguments) + len(&seen.result) + len(&seen.error_message);
+        self.untaken += len(&seen.arguments) + len(&seen.result) + len(&seen.error_message);
         self.seen.push((span, seen));
     }
 
@@ -182,7 +182,7 @@ impl Common {
             Part::Cut if known == Known::Deep => Raw::Deep,
             Part::Cut => Raw::Cut,
             Part::Whole(bytes) => {
-                if self.held + self.ready + bytes.len() > self.settings.max_content_bytes {
+                if self.held + self.untaken + bytes.len() > self.settings.max_content_bytes {
                     self.counts.content_dropped += 1;
                     return Raw::Cut;
                 }

@@ -102,6 +102,21 @@ impl State {
         }
     }
 
+    /// Observation was lost, or something was seen that nobody can read.
+    pub(super) fn doubt(&mut self) {
+        self.flights.0.iter_mut().for_each(Flight::doubt);
+    }
+
+    /// The same where only one call can be concerned.
+    pub(super) fn doubt_one(&mut self, direction: Direction, key: &Key, exchange: u64) {
+        self.flights[direction].doubt_one(key, exchange);
+    }
+
+    /// Whether a subscription waits under `key`.
+    pub(super) fn listens(&self, key: &Key) -> bool {
+        self.flights[Direction::ClientToServer].get(key).is_some_and(Call::listens)
+    }
+
     /// How many requests wait, both directions.
     pub(super) fn in_flight(&self) -> usize {
         self.flights.0.iter().map(Flight::len).sum()
@@ -179,16 +194,6 @@ impl Pairing<'_> {
             self.expect_late(direction, key, ending.end);
             self.end_unanswered(call, ending);
         }
-    }
-
-    /// Observation was lost, or something was seen that nobody can read.
-    pub(super) fn doubt(&mut self) {
-        self.state.flights.0.iter_mut().for_each(Flight::doubt);
-    }
-
-    /// The same where only one call can be concerned.
-    pub(super) fn doubt_one(&mut self, direction: Direction, key: &Key, exchange: u64) {
-        self.state.flights[direction].doubt_one(key, exchange);
     }
 
     /// Ends a call to which no answer came. A doubtful one may have had its answer unseen.

@@ -31,7 +31,7 @@ impl Session {
             self.common.counts.dropped.gap += lines;
         }
         self.lines[direction].gap();
-        self.pairing().doubt();
+        self.state.doubt();
     }
 
     /// The direction ended: what is left without a newline is its last line. Its sender
@@ -121,7 +121,7 @@ impl Session {
                 let unsure = key.is_none() && seen.known != Known::Whole;
                 self.pairing().answer(message, key, seen);
                 if unsure {
-                    self.pairing().doubt();
+                    self.state.doubt();
                 }
             }
             Kind::Unreadable => self.unreadable(seen.direction),
@@ -136,6 +136,6 @@ impl Session {
             self.common.counts.received += 1;
             self.common.counts.dropped.unreadable += 1;
         }
-        self.pairing().doubt();
+        self.state.doubt();
     }
 }
