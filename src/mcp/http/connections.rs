@@ -96,14 +96,12 @@ impl Connections {
         }
     }
 
-    /// A request that is not observed for want of room. It may have held the answer to one of the
-    /// server's, or a cancellation.
+    /// An exchange that is not observed for want of room. Whatever it has to do with its session goes
+    /// by unseen.
     pub(super) fn overflow(&mut self, head: &RequestHead<'_>) {
-        if head.verb != Verb::Post {
-            return;
-        }
-        self.common.counts.received += 1;
-        self.common.counts.dropped.overflow += 1;
+        let posts = u64::from(head.verb == Verb::Post);
+        self.common.counts.received += posts;
+        self.common.counts.dropped.overflow += posts;
         let server = head.server.min(self.servers.len() - 1);
         if let Home::Session(handle) = self.home(server, head) {
             self.doubt_session(handle.key);

@@ -80,8 +80,8 @@ impl Connections {
                 let orderly = cause == Cause::Ended;
                 Fate::Ends(if orderly { Outcome::Ok } else { Outcome::Cancelled })
             }
-            // Its answer comes on a stream that began before we looked.
-            Some(202) if cause == Cause::Ended => Fate::Unseen,
+            // HTTP+SSE: its answer comes on a stream that began before we looked.
+            Some(202) if scoped && !open.modern => Fate::Unseen,
             _ if leaving && !scoped => Fate::Ends(Outcome::Cancelled),
             Some(_) if told => Fate::Ends(Outcome::ProtocolError),
             _ => Fate::Ends(Outcome::ServerGone),

@@ -90,6 +90,12 @@ impl Sessions {
         Some(entry)
     }
 
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// All of them, in no order.
     pub(super) fn states(&mut self) -> impl Iterator<Item = &mut State> {
         self.entries.values_mut().map(|entry| &mut entry.state)

@@ -8,9 +8,7 @@ use crate::telemetry::names;
 use Direction::{ClientToServer as C, ServerToClient as S};
 
 const SECOND: Nanos = 1_000_000_000;
-#[expect(dead_code)]
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
-#[expect(dead_code)]
 const OTHER: &str = "00-11111111111111111111111111111111-2222222222222222-01";
 
 /// A tap of two servers under test, and a clock that steps one second an event.
@@ -202,5 +200,11 @@ impl Tap {
     }
 }
 
+mod bounds;
+mod context;
+mod endings;
 mod legacy;
+mod losses;
 mod modern;
+mod resumption;
+mod streams;
