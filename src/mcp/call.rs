@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Answer, Direction, Failure, Id, Info, Message, Meta, SpanRef};
+use super::{Answer, Direction, Failure, Id, Info, Message, Meta, SpanRef, TraceContext};
 use crate::json::Text;
 use crate::telemetry::{Nanos, Raw};
 
@@ -74,10 +74,12 @@ pub(super) struct Progress {
 /// One request in flight, or one notification that makes a span.
 #[derive(Debug)]
 pub(super) struct Call {
-    /// Order of arrival in the session.
+    /// Order of arrival.
     pub(super) number: u64,
+    /// The HTTP exchange that brought it; 0 where there are none.
+    pub(super) exchange: u64,
     pub(super) direction: Direction,
-    /// Absent for notifications.
+    /// Absent for notifications, and where it was out of sight.
     pub(super) id: Option<Id>,
     pub(super) method: Cow<'static, str>,
     pub(super) subject: Subject,
@@ -88,6 +90,12 @@ pub(super) struct Call {
     pub(super) jsonrpc: Option<String>,
     /// The client and version that a modern request names; a legacy one has its session's.
     pub(super) speaker: Option<Arc<Speaker>>,
+    /// The protocol version that stood in a header.
+    pub(super) protocol: Option<&'static str>,
+    /// Version of HTTP in tenths; 0 where it is not HTTP.
+    pub(super) http_version: u8,
+    /// The context of the exchange, where it is not the parent.
+    pub(super) carrier: Option<Box<TraceContext>>,
     pub(super) place: Place,
     /// The span that it goes on from, and why: a task's beginning, or the first leg of a retry.
     pub(super) earlier: Option<(SpanRef, &'static str)>,
@@ -171,7 +179,12 @@ impl Subject {
 impl Call {
     /// Long is normal: it waits for a person, for a task, or for as long as somebody listens.
     pub(super) fn waits(&self) -> bool {
-        self.asks_people() || matches!(&*self.method, "subscriptions/listen" | "tasks/result")
+        self.asks_people() || self.listens() || self.method == "tasks/result"
+    }
+
+    /// It lives for as long as somebody listens.
+    pub(super) fn listens(&self) -> bool {
+        self.method == "subscriptions/listen"
     }
 
     /// A person has to act before it is answered.

@@ -35,6 +35,8 @@ pub struct Counts {
 
     /// Answers to no request known.
     pub orphans: u64,
+    /// Messages of a resumed stream that were seen before.
+    pub replayed: u64,
     /// Answers to a request that was cancelled or given up before.
     pub late: u64,
     /// Cancellations of no request known.

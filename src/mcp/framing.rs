@@ -4,6 +4,8 @@
 //! a chunk leaves open is copied, and of a line longer than the limit only its head and its last
 //! bytes. After a loss of observation the next line is marked: it may lack its beginning.
 
+use super::partial::Partial;
+
 /// How many of the last bytes of an over-long line are kept: TypeScript peers put the id there.
 pub const TAIL: usize = 4096;
 
@@ -32,12 +34,8 @@ pub struct Cut<'a> {
 /// The framing state of one direction.
 #[derive(Debug, Default)]
 pub struct Lines {
-    /// The beginning of the line in progress, at most the limit.
-    head: Vec<u8>,
-    /// Bytes of that line past `head`.
-    over: u64,
-    /// The last of those bytes, at most twice [`TAIL`].
-    tail: Vec<u8>,
+    /// The line in progress.
+    line: Partial,
     torn: bool,
 }
 
@@ -49,15 +47,15 @@ impl Lines {
         for end in memchr::memchr_iter(b'\n', chunk) {
             let line = &chunk[start..end];
             start = end + 1;
-            if self.is_empty() && line.len() <= max {
+            if self.line.is_empty() && line.len() <= max {
                 let torn = std::mem::take(&mut self.torn);
                 each(Line { text: line, cut: None, torn, ended: true });
             } else {
-                self.extend(line, max);
+                self.line.push(line, max);
                 self.close(true, &mut each);
             }
         }
-        self.extend(&chunk[start..], max);
+        self.line.push(&chunk[start..], max);
     }
 
     /// The line in progress was not observed whole: `skipped` bytes of it are missing and `tail` is
@@ -69,64 +67,27 @@ impl Lines {
 
     /// The same of a line that has not ended: `tail` is the last that came of it.
     pub fn skip(&mut self, skipped: u64, tail: &[u8], max: usize) {
-        if skipped > 0 {
-            self.over += skipped;
-            self.tail.clear();
-            self.keep(tail);
-        } else {
-            self.extend(tail, max);
-        }
+        self.line.skip(skipped);
+        self.line.push(tail, max);
     }
 
     /// Observation was lost: the line in progress is gone, and the next one may lack its beginning.
     pub fn gap(&mut self) {
-        self.clear();
+        self.line.clear();
         self.torn = true;
     }
 
     /// The direction ended: what is left is the last line.
     pub fn end(&mut self, each: impl FnMut(Line<'_>)) {
-        if !self.is_empty() {
+        if !self.line.is_empty() {
             self.close(false, each);
         }
     }
 
-    fn is_empty(&self) -> bool {
-        self.head.is_empty() && self.over == 0
-    }
-
-    fn extend(&mut self, bytes: &[u8], max: usize) {
-        let room = if self.over > 0 { 0 } else { max.saturating_sub(self.head.len()) };
-        let (head, rest) = bytes.split_at(bytes.len().min(room));
-        self.head.extend_from_slice(head);
-        self.keep(rest);
-    }
-
-    /// Counts bytes past the head and remembers the last of them.
-    fn keep(&mut self, bytes: &[u8]) {
-        self.over += bytes.len() as u64;
-        self.tail.extend_from_slice(&bytes[bytes.len().saturating_sub(TAIL)..]);
-        if self.tail.len() > 2 * TAIL {
-            self.tail.drain(..self.tail.len() - TAIL);
-        }
-    }
-
     fn close(&mut self, ended: bool, mut each: impl FnMut(Line<'_>)) {
-        let tail = &self.tail[self.tail.len().saturating_sub(TAIL)..];
-        let size = self.head.len() as u64 + self.over;
-        let cut = (self.over > 0).then_some(Cut { size, tail });
         let torn = std::mem::take(&mut self.torn);
-        each(Line { text: &self.head, cut, torn, ended });
-        self.clear();
-    }
-
-    fn clear(&mut self) {
-        /// A buffer that once held a long line is given back rather than kept for the next.
-        const KEEP: usize = 64 * 1024;
-        self.head.clear();
-        self.head.shrink_to(KEEP);
-        self.tail.clear();
-        self.over = 0;
+        each(Line { text: self.line.text(), cut: self.line.cut(), torn, ended });
+        self.line.clear();
     }
 }
 
@@ -215,7 +176,7 @@ mod tests {
                 let mut chunk = vec![b'x'; size];
                 chunk.extend(ends.then_some(b'\n'));
                 lines.push(&chunk, max, |line| assert!(line.text.len() <= max));
-                prop_assert!(lines.head.len() <= max && lines.tail.len() <= 2 * TAIL);
+                prop_assert!(lines.line.held() <= max + 2 * TAIL);
             }
         }
     }

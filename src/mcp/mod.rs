@@ -9,26 +9,34 @@
 
 mod call;
 mod counts;
-mod flight;
 mod framing;
+mod http;
 mod id;
+mod messages;
 mod outcome;
+mod pairing;
+mod partial;
 mod peek;
-mod recent;
 mod session;
 mod settings;
 mod span;
+#[cfg(test)]
+mod testing;
 mod trace;
 mod uri;
 
 pub use counts::{Counts, Dropped};
 pub use framing::{Cut, Line, Lines, TAIL};
+pub use http::{
+    BodyKind, Event, Exchange, Http, HttpServer, Party, RequestHead, ResponseHead, Sse, Verb,
+};
 pub use id::Id;
 pub use outcome::Outcome;
 pub use peek::{Answer, Failure, Info, Message, Meta, Params, Part, RawId, Shape};
 pub use session::Session;
 pub use settings::{
-    Identity, Notifications, Perspective, ServiceName, Settings, Traces, Transport, Unsampled,
+    Identity, Notifications, Perspective, ServiceName, SessionName, SessionNames, Settings, Traces,
+    Transport, Unsampled,
 };
 pub use trace::{SpanRef, TraceContext};
 

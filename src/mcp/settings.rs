@@ -25,7 +25,8 @@ pub struct Settings {
     pub keep_results: bool,
     /// The longest line that is read whole, in bytes.
     pub max_message_bytes: usize,
-    /// The most requests in flight, each direction; a request beyond is not tracked.
+    /// The most requests in flight, each direction, over all sessions of a tap; a request beyond is not
+    /// tracked.
     pub max_in_flight: usize,
     /// The most bytes of arguments, results and error texts held at once; what does not fit is
     /// marked as cut.
@@ -135,3 +136,15 @@ pub struct Identity {
     /// The context in our environment (`TRACEPARENT`), parent of what brings none of its own.
     pub ambient: Option<TraceContext>,
 }
+
+/// What may be told of a session id, which is as good as a password.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionName {
+    /// What stands for it: `mcpcol.session.id`.
+    pub shown: String,
+    /// The id itself, only where the user asked for it: `mcp.session.id`.
+    pub clear: Option<String>,
+}
+
+/// Says what may be told of a session id as it is on the wire.
+pub type SessionNames = Box<dyn Fn(&[u8]) -> SessionName + Send>;

@@ -15,7 +15,8 @@ use super::outcome::caller_fault;
 use super::trace::span_flags;
 use super::uri;
 use super::{
-    Direction, Identity, Message, Outcome, Perspective, ServiceName, Settings, SpanRef, Transport,
+    Direction, Message, Outcome, Perspective, ServiceName, SessionName, Settings, SpanRef,
+    TraceContext, Transport,
 };
 use crate::telemetry::{Nanos, names};
 
@@ -27,21 +28,38 @@ pub(super) struct Ending<'m> {
     pub(super) answer: Option<(&'m Message<'m>, u64)>,
     /// The answer was not observed whole.
     pub(super) cut: bool,
+    /// Status of the HTTP response that brought the answer or the failure.
+    pub(super) status: Option<u16>,
 }
 
 impl Ending<'_> {
     /// An ending without an answer.
     pub(super) fn bare(outcome: Outcome, end: Nanos) -> Self {
-        Ending { outcome, end, answer: None, cut: false }
+        Ending { outcome, end, answer: None, cut: false, status: None }
     }
+}
+
+/// A tapped server.
+#[derive(Debug)]
+pub(super) struct Server {
+    /// Its place among those of one tap.
+    pub(super) index: usize,
+    /// As the user named it.
+    pub(super) name: String,
+    pub(super) transport: Transport,
+    /// Host and port, where there are any.
+    pub(super) address: String,
+    pub(super) port: Option<u16>,
 }
 
 /// What all spans of a session share.
 pub(super) struct Frame<'a> {
     pub(super) settings: &'a Settings,
-    pub(super) identity: &'a Identity,
+    pub(super) server: &'a Server,
+    pub(super) session: Option<&'a SessionName>,
     pub(super) speaker: &'a Speaker,
-    pub(super) server: &'a Named,
+    /// What the server says of itself.
+    pub(super) info: &'a Named,
     /// The server is known to have the tool or prompt.
     pub(super) listed: bool,
 }
@@ -55,6 +73,8 @@ impl Frame<'_> {
         let flags = call.place.flags;
         let remote = call.place.parent.is_some();
         let attributes = self.attributes(&call, ending, error);
+        let earlier = call.earlier.map(|(to, why)| link(to, span_flags(flags, false), "", why));
+        let links = earlier.into_iter().chain(call.carrier.as_deref().map(carrier)).collect();
         Span {
             trace_id: call.place.own.trace.to_vec(),
             span_id: call.place.own.span.to_vec(),
@@ -68,7 +88,7 @@ impl Frame<'_> {
             attributes,
             events: call.events.iter().map(event).collect(),
             dropped_events_count: call.events_dropped,
-            links: call.earlier.map(|(to, why)| link(to, flags, why)).into_iter().collect(),
+            links,
             status: Some(Status { code: code as i32, message: String::new() }),
             ..Span::default()
         }
@@ -106,6 +126,11 @@ impl Frame<'_> {
                 None => Some("_OTHER".into()),
             };
         }
+        if let Some(status @ 400..) = ending.status.filter(|_| ending.answer.is_none()) {
+            // Proposed for the conventions as it is here: what HTTP refused is told by its status.
+            let callers = self.handles() && status < 500;
+            return (!callers).then(|| status.to_string().into());
+        }
         match ending.outcome {
             Outcome::Ok | Outcome::InputRequired => None,
             Outcome::Cancelled if !self.settings.cancelled_is_error => None,
@@ -127,6 +152,7 @@ impl Frame<'_> {
     ) -> Vec<KeyValue> {
         let mut out = Attributes::new();
         self.request(call, &mut out);
+        self.network(call, ending, &mut out);
         self.parties(call, &mut out);
         out.int(names::REQUEST_SIZE, call.size);
         if let Some((_, size)) = ending.answer {
@@ -163,33 +189,51 @@ impl Frame<'_> {
         if let Some(version) = &call.jsonrpc {
             out.text(names::JSONRPC_VERSION, version);
         }
-        out.word(names::PROTOCOL_VERSION, &self.speaker.protocol);
+        match self.speaker.protocol.as_str() {
+            "" => out.word(names::PROTOCOL_VERSION, call.protocol.unwrap_or_default()),
+            told => out.text(names::PROTOCOL_VERSION, told),
+        }
     }
 
-    fn parties(&self, call: &Call, out: &mut Attributes) {
-        match self.identity.transport {
+    fn network(&self, call: &Call, ending: &Ending<'_>, out: &mut Attributes) {
+        match self.server.transport {
             Transport::Pipe => out.text(names::TRANSPORT, "pipe"),
             Transport::Http => {
                 out.text(names::TRANSPORT, "tcp");
                 out.text(names::NETWORK_PROTOCOL, "http");
             }
         }
+        match call.http_version {
+            0 => {}
+            20 => out.text(names::NETWORK_VERSION, "2"),
+            tenths => out.text(names::NETWORK_VERSION, format!("{}.{}", tenths / 10, tenths % 10)),
+        }
+        out.word(names::SERVER_ADDRESS, &self.server.address);
+        if let Some(port) = self.server.port {
+            out.int(names::SERVER_PORT, port.into());
+        }
+        if let Some(status) = ending.status {
+            out.int(names::HTTP_STATUS, status.into());
+        }
+    }
+
+    fn parties(&self, call: &Call, out: &mut Attributes) {
         let by_server = call.direction == Direction::ServerToClient;
         // The other side of the one whose view the span takes.
-        let peer = if by_server == self.handles() {
-            &self.identity.server
-        } else {
-            &self.speaker.who.name
-        };
+        let peer =
+            if by_server == self.handles() { &self.server.name } else { &self.speaker.who.name };
         out.word(names::PEER_SERVICE, peer);
-        out.text(names::SESSION_ID, &self.identity.session);
+        if let Some(session) = self.session {
+            out.text(names::SESSION_ID, &session.shown);
+            out.word(names::CLEAR_SESSION_ID, session.clear.as_deref().unwrap_or_default());
+        }
         if by_server {
             out.text(names::INITIATOR, "server");
         }
         out.word(names::CLIENT_NAME, &self.speaker.who.name);
         out.word(names::CLIENT_VERSION, &self.speaker.who.version);
-        out.word(names::SERVER_INFO_NAME, &self.server.name);
-        out.word(names::SERVER_INFO_VERSION, &self.server.version);
+        out.word(names::SERVER_INFO_NAME, &self.info.name);
+        out.word(names::SERVER_INFO_VERSION, &self.info.version);
     }
 
     fn answer(&self, call: &Call, ending: &Ending<'_>, out: &mut Attributes) {
@@ -211,17 +255,17 @@ impl Frame<'_> {
 }
 
 /// The resource of a tap's spans.
-pub(super) fn resource(settings: &Settings, identity: &Identity, client: &Speaker) -> Resource {
+pub(super) fn resource(settings: &Settings, server: &Server, client: &str) -> Resource {
     let service = match &settings.service_name {
         ServiceName::Fixed(name) => name,
-        ServiceName::Server => &identity.server,
-        ServiceName::Client => &client.who.name,
+        ServiceName::Server => &server.name,
+        ServiceName::Client => client,
     };
     let service = if service.is_empty() { names::SCOPE } else { service };
     let mut attributes = Attributes::new();
     attributes.text(names::SERVICE_NAME, service);
     attributes.text(names::SERVICE_VERSION, env!("CARGO_PKG_VERSION"));
-    attributes.word(names::SERVER_NAME, &identity.server);
+    attributes.word(names::SERVER_NAME, &server.name);
     Resource { attributes: attributes.0, ..Resource::default() }
 }
 
@@ -237,13 +281,18 @@ fn event(progress: &Progress) -> Event {
     }
 }
 
-/// A link to an earlier span of this session.
-fn link(to: SpanRef, flags: u8, why: &'static str) -> Link {
+/// A link to the context of the HTTP request.
+fn carrier(context: &TraceContext) -> Link {
+    link(context.parent, span_flags(context.flags, true), &context.state, "http")
+}
+
+fn link(to: SpanRef, flags: u32, state: &str, why: &'static str) -> Link {
     Link {
         trace_id: to.trace.to_vec(),
         span_id: to.span.to_vec(),
+        trace_state: state.to_owned(),
         attributes: vec![attribute(names::LINK, Value::StringValue(why.to_owned()))],
-        flags: span_flags(flags, false),
+        flags,
         ..Link::default()
     }
 }

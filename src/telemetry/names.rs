@@ -39,6 +39,16 @@ pub const PROMPT: &str = "gen_ai.prompt.name";
 pub const TRANSPORT: &str = "network.transport";
 /// `http` for HTTP transports, nothing for stdio.
 pub const NETWORK_PROTOCOL: &str = "network.protocol.name";
+/// Version of that protocol: `1.0`, `1.1`, `2`.
+pub const NETWORK_VERSION: &str = "network.protocol.version";
+/// Host of the server behind the tap.
+pub const SERVER_ADDRESS: &str = "server.address";
+/// Its port, an integer.
+pub const SERVER_PORT: &str = "server.port";
+/// Status of the HTTP response that brought the answer or the failure, an integer.
+pub const HTTP_STATUS: &str = "http.response.status_code";
+/// The session id as it is on the wire; written only where the user asked for it.
+pub const CLEAR_SESSION_ID: &str = "mcp.session.id";
 /// The other side, where service graphs look for it.
 pub const PEER_SERVICE: &str = "peer.service";
 
@@ -81,7 +91,8 @@ pub const TASK_ID: &str = "mcpcol.task.id";
 pub const TASK_STATUS: &str = "mcpcol.task.status";
 /// `true` on a call that a gap in the observation may have touched.
 pub const DOUBTFUL: &str = "mcpcol.doubtful";
-/// Why a span links to another: `retry` (next leg of the same call) or `task` (the call that began it).
+/// Why a span links to another: `retry` (next leg of the same call), `task` (the call that began it) or
+/// `http` (the context of the HTTP request, beside that of the message).
 pub const LINK: &str = "mcpcol.link";
 /// Event: a progress notification of the call.
 pub const PROGRESS: &str = "mcpcol.progress";

@@ -1,12 +1,14 @@
 //! Every rule of the session, by plain calls: what goes in by direction, what spans come out.
 
-use std::collections::BTreeMap;
-
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use super::*;
-use crate::mcp::{Notifications, Perspective, ServiceName, TraceContext, Traces, Transport};
+use crate::mcp::testing::{Done, pairs, text};
+use crate::mcp::{
+    Notifications, Perspective, ServiceName, TraceContext, Traces, Transport, Unsampled,
+};
+use crate::telemetry::{Model, Raw, Seen, names};
+use bytes::Bytes;
 
 use Direction::{ClientToServer as C, ServerToClient as S};
 
@@ -19,41 +21,16 @@ struct Tap {
     now: Nanos,
 }
 
-/// A finished span, taken apart.
-struct Done {
-    span: Span,
-    seen: Seen,
-    attributes: BTreeMap<String, String>,
-}
-
-impl Done {
-    fn get(&self, key: &str) -> &str {
-        self.attributes.get(key).map_or("", |v| v)
-    }
-
-    fn outcome(&self) -> &str {
-        self.get(names::OUTCOME)
-    }
-
-    fn is_error(&self) -> bool {
-        let status = self.span.status.as_ref().unwrap();
-        assert_eq!(status.message, "");
-        assert_eq!(status.code == 2, !self.get(names::ERROR_TYPE).is_empty());
-        status.code == 2
-    }
-}
-
 impl Tap {
     fn new() -> Tap {
         Tap::with(Settings::default())
     }
 
     fn with(settings: Settings) -> Tap {
-        let identity = Identity {
-            server: "files".to_owned(),
-            session: "s-1".to_owned(),
-            ..Identity::default()
-        };
+        Tap::of(settings, identity())
+    }
+
+    fn of(settings: Settings, identity: Identity) -> Tap {
         let session = Session::new(Arc::new(settings), identity, [1; 32]);
         Tap { session, now: 1_000 * SECOND }
     }
@@ -112,16 +89,7 @@ impl Tap {
 
     fn spans(&mut self) -> Vec<Done> {
         assert!(self.counts().balanced(), "{:?}", self.counts());
-        let Some((telemetry, content)) = self.session.take() else { return Vec::new() };
-        let Model::Traces(all) = telemetry.model() else { panic!("a session makes spans") };
-        let spans = all.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
-        spans
-            .map(|span| Done {
-                attributes: span.attributes.iter().map(|a| (a.key.clone(), text(a))).collect(),
-                seen: content.of(&span.span_id).cloned().unwrap_or_default(),
-                span: span.clone(),
-            })
-            .collect()
+        Done::all(self.session.take())
     }
 
     fn only(&mut self) -> Done {
@@ -141,16 +109,9 @@ impl Tap {
     }
 }
 
-fn text(attribute: &opentelemetry_proto::tonic::common::v1::KeyValue) -> String {
-    match attribute.value.as_ref().unwrap().value.as_ref().unwrap() {
-        Value::StringValue(s) => s.clone(),
-        Value::IntValue(n) => n.to_string(),
-        other => format!("{other:?}"),
-    }
-}
-
-fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
-    list.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
+fn identity() -> Identity {
+    let (server, session) = ("files".to_owned(), "s-1".to_owned());
+    Identity { server, session, ..Identity::default() }
 }
 
 mod doubt;

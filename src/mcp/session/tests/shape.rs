@@ -54,7 +54,7 @@ fn a_context_that_is_none_is_counted_and_a_new_trace_begun() {
 #[test]
 fn without_a_context_of_its_own_a_request_is_under_the_ambient_one() {
     let mut tap = Tap::new();
-    tap.session.identity.ambient = TraceContext::parse(PARENT.as_bytes(), Some("x=y"));
+    tap.session.common.ambient = TraceContext::parse(PARENT.as_bytes(), Some("x=y"));
     let other = PARENT.replace("0af7", "1111");
     tap.c(r#"{"id":1,"method":"ping"}"#).ok(1).c(&traced(&other)).ok(1);
     let spans = tap.spans();
@@ -272,8 +272,8 @@ fn kind_transport_and_service_name_are_settings() {
         service_name: ServiceName::Client,
         ..Settings::default()
     };
-    let mut tap = Tap::with(settings);
-    tap.session.identity.transport = Transport::Http;
+    let identity = Identity { transport: Transport::Http, ..identity() };
+    let mut tap = Tap::of(settings, identity);
     tap.c(r#"{"id":0,"method":"initialize","params":{"clientInfo":{"name":"agent"}}}"#).ok(0);
     let (telemetry, _) = tap.session.take().unwrap();
     let Model::Traces(all) = telemetry.model() else { panic!("a session makes spans") };

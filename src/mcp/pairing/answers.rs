@@ -1,75 +1,81 @@
 //! What ends a request: its answer, or its cancellation.
 
-use super::intake::{Known, Observed};
 use super::*;
 use crate::json::Text;
 use crate::mcp::Answer;
-use crate::mcp::call::{name, word};
-use crate::mcp::peek::names_in;
+use crate::mcp::call::word;
 
-impl Session {
-    pub(super) fn answer(&mut self, message: &Message<'_>, seen: Observed) {
-        self.counts.answers += 1;
+impl Pairing<'_> {
+    /// The answer to what waits under `key`; `None` if it does not tell what it answers.
+    pub(in crate::mcp) fn answer(
+        &mut self,
+        message: &Message<'_>,
+        key: Option<Key>,
+        seen: Observed<'_>,
+    ) {
+        self.common.counts.answers += 1;
         let asked = seen.direction.reverse();
-        let Some(id) = Id::read(&message.id, &self.keys) else {
-            self.counts.orphans += 1;
-            if seen.known != Known::Whole {
-                self.doubt();
-            }
+        let Some(key) = key else {
+            self.common.counts.orphans += 1;
             return;
         };
-        if let Some(mut call) = self.flights[asked].take(&id) {
+        if let Some(mut call) = self.state.flights[asked].take(&key, seen.via.exchange) {
             self.answered(&mut call, message, seen);
             let outcome = outcome(&call, message);
             self.learn(&mut call, message, outcome);
             let content = self.content(&call, message, seen.known);
             let answer = Some((message, seen.size));
-            let cut = seen.known == Known::Cut;
-            let ending = Ending { outcome, end: seen.now, answer, cut };
+            let (cut, status) = (seen.known == Known::Cut, seen.via.status);
+            let ending = Ending { outcome, end: seen.now, answer, cut, status };
             self.finish(call, &ending, content);
-        } else if self.ended[asked].remove(&id).is_some_and(|until| seen.now <= until) {
-            self.counts.late += 1;
+            return;
+        }
+        let expected = self.common.forget_late(self.state.number, asked, &key);
+        if expected.is_some_and(|until| seen.now <= until) {
+            self.common.counts.late += 1;
         } else {
-            self.counts.orphans += 1;
+            self.common.counts.orphans += 1;
         }
     }
 
-    pub(super) fn cancel(&mut self, message: &Message<'_>, seen: Observed) {
-        let id = Id::read(&message.params.request_id, &self.keys);
-        let Some(id) = id else {
-            self.counts.cancels_unknown += 1;
-            return;
-        };
+    /// A cancellation of what waits under `key`.
+    pub(in crate::mcp) fn cancel(
+        &mut self,
+        message: &Message<'_>,
+        key: Option<Key>,
+        seen: Observed<'_>,
+    ) {
         let (own, other) = (seen.direction, seen.direction.reverse());
-        if let Some(call) = self.flights[own].take(&id) {
-            self.expect_late(own, id, seen.now);
-            self.end_unanswered(call, cancelled(message.params.reason), seen.now);
-        } else if self.flights[other].get(&id).is_some_and(|c| c.method == "subscriptions/listen")
-            && let Some(call) = self.flights[other].take(&id)
-        {
+        let exchange = seen.via.exchange;
+        let listens = |call: &Call| call.listens();
+        match key {
+            Some(key) if self.state.flights[own].get(&key).is_some() => {
+                let outcome = cancelled(message.params.reason);
+                self.give_up(own, &key, exchange, &Ending::bare(outcome, seen.now));
+            }
             // A modern server closes a subscription this way: nothing went wrong.
-            self.expect_late(other, id, seen.now);
-            self.end_unanswered(call, Outcome::Ok, seen.now);
-        } else {
-            self.counts.cancels_unknown += 1;
+            Some(key) if self.state.flights[other].get(&key).is_some_and(listens) => {
+                self.give_up(other, &key, exchange, &Ending::bare(Outcome::Ok, seen.now));
+            }
+            _ => self.common.counts.cancels_unknown += 1,
         }
     }
 
     fn content(&mut self, call: &Call, message: &Message<'_>, known: Known) -> Seen {
         let mut seen = Seen::default();
         if let Some(result) = &message.result
-            && self.settings.keep_results
+            && self.common.settings.keep_results
         {
-            seen.result = self.keep(result.raw, known);
+            seen.result = self.common.keep(result.raw, known);
         }
         if let Some(error) = call.failure(message) {
-            seen.error_message = self.keep(error.message, known);
+            seen.error_message = self.common.keep(error.message, known);
         }
         seen
     }
 
     /// What an answer tells about its call.
-    fn answered(&mut self, call: &mut Call, message: &Message<'_>, seen: Observed) {
+    fn answered(&mut self, call: &mut Call, message: &Message<'_>, seen: Observed<'_>) {
         call.alive = seen.now;
         let Some(result) = &message.result else { return };
         if call.task_id.is_none() && begins_task(call, result) {
@@ -87,25 +93,26 @@ impl Session {
         if by_client {
             self.introduce(call, result);
         }
+        let server = &self.state.server;
         match &*call.method {
-            "tools/list" if by_client => list(&mut self.tools, result.raw, "tools"),
-            "prompts/list" if by_client => list(&mut self.prompts, result.raw, "prompts"),
+            "tools/list" if by_client => self.common.list(server, result.raw, "tools"),
+            "prompts/list" if by_client => self.common.list(server, result.raw, "prompts"),
             _ => {}
         }
-        let own = call.place.own;
-        match (&call.subject, outcome) {
+        let (own, number) = (call.place.own, self.state.number);
+        match outcome {
             // A look at a task is not where it began.
             _ if call.method == "tasks/get" => {}
-            (_, Outcome::InputRequired) => match &call.task_id {
-                Some(task) => self.tasks.insert(task.clone(), own),
+            Outcome::InputRequired => match &call.task_id {
+                Some(task) => self.common.begin_task(number, task, own),
                 None => {
-                    let leg = self.leg(&call.method, &call.subject, result.request_state);
+                    let echoed = result.request_state;
+                    let leg = self.common.leg(number, &call.method, &call.subject, echoed);
                     // Every retry links to the first leg, the retry of a retry too.
-                    self.legs.insert(leg, call.earlier.map_or(own, |(first, _)| first));
+                    self.common.remember_leg(leg, call.earlier.map_or(own, |(first, _)| first));
                 }
             },
-            (Subject::Tool(name), Outcome::Ok) => remember(&mut self.tools, name),
-            (Subject::Prompt(name), Outcome::Ok) => remember(&mut self.prompts, name),
+            Outcome::Ok => self.common.remember(server, &call.subject),
             _ => {}
         }
     }
@@ -116,12 +123,12 @@ impl Session {
         if call.method == "initialize" {
             server = &result.server;
             let protocol = word(&result.protocol_version);
-            Arc::make_mut(&mut self.client).protocol = protocol;
+            Arc::make_mut(&mut self.state.client).protocol = protocol;
         }
-        if !self.server.matches(server)
+        if !self.state.info.matches(server)
             && let Some(named) = Named::read(server)
         {
-            self.server = named;
+            self.state.info = named;
         }
     }
 }
@@ -157,18 +164,4 @@ fn cancelled(reason: Option<Text<'_>>) -> Outcome {
     let reason = reason.map(|r| r.lossy(LOOK).0.to_ascii_lowercase()).unwrap_or_default();
     let late = ["timeout", "timed out", "deadline"].iter().any(|word| reason.contains(word));
     if late { Outcome::Timeout } else { Outcome::Cancelled }
-}
-
-fn list(known: &mut HashSet<String>, result: Part<'_>, list: &str) {
-    if let Part::Whole(result) = result {
-        names_in(result, list, |text| {
-            name(&Some(text)).iter().for_each(|name| remember(known, name));
-        });
-    }
-}
-
-fn remember(known: &mut HashSet<String>, name: &str) {
-    if known.len() < MAX_LISTED && !known.contains(name) {
-        known.insert(name.to_owned());
-    }
 }

@@ -1,0 +1,316 @@
+//! What the exchanges of one tap are about: its servers, their sessions, and what all of them share.
+//!
+//! Knows where the messages of an exchange belong, what heads tell of that, and what a loss of
+//! observation makes doubtful. Reads no message.
+
+use std::sync::Arc;
+
+use super::endpoint::MAX_ENDPOINT;
+use super::exchange::{Asked, Body, Handle, Home, Lane, Open};
+use super::sessions::Sessions;
+use super::{BodyKind, HttpServer, RequestHead, ResponseHead, Verb};
+use crate::mcp::pairing::{Common, Pairing, State};
+use crate::mcp::span::Server;
+use crate::mcp::{Outcome, SessionNames, Settings, TraceContext, Transport};
+use crate::telemetry::Nanos;
+
+/// How many ended requests, interim answers and tasks are remembered, each, over all sessions.
+const REMEMBERED: usize = 16_384;
+
+/// The released versions of the protocol: what a header may say.
+const VERSIONS: [&str; 5] = ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+
+/// Servers, sessions, and what they share.
+pub(super) struct Connections {
+    pub(super) common: Common,
+    pub(super) servers: Vec<Tapped>,
+    pub(super) sessions: Sessions,
+    session_name: SessionNames,
+}
+
+/// One server, and what it is asked without a session.
+pub(super) struct Tapped {
+    pub(super) server: Arc<Server>,
+    pub(super) state: State,
+}
+
+impl Connections {
+    pub(super) fn new(
+        settings: Arc<Settings>,
+        servers: Vec<HttpServer>,
+        ambient: Option<TraceContext>,
+        seed: [u8; 32],
+        session_name: SessionNames,
+    ) -> Self {
+        let mut common = Common::new(settings, REMEMBERED, seed);
+        common.ambient = ambient;
+        // A tap of nothing is a tap of a server that nobody named.
+        let nobody = servers.is_empty().then(HttpServer::default);
+        let tapped = |(index, server): (usize, HttpServer)| {
+            let HttpServer { name, address, port } = server;
+            let server = Server { index, name, transport: Transport::Http, address, port };
+            let server = Arc::new(server);
+            Tapped { state: State::new(&mut common, &server, None), server }
+        };
+        let servers = servers.into_iter().chain(nobody).enumerate().map(tapped).collect();
+        Connections { common, servers, sessions: Sessions::default(), session_name }
+    }
+
+    /// The longest message that is read whole, in bytes.
+    pub(super) fn max_message_bytes(&self) -> usize {
+        self.common.settings.max_message_bytes
+    }
+
+    /// An exchange begins.
+    pub(super) fn open(&mut self, x: u64, head: &RequestHead<'_>) -> Open {
+        let server = head.server.min(self.servers.len() - 1);
+        let home = self.home(server, head);
+        if head.verb == Verb::Delete
+            && let Home::Session(handle) = &home
+        {
+            let known = self.sessions.get(handle.key);
+            known.into_iter().for_each(|entry| entry.leaving = true);
+        }
+        let posts = head.verb == Verb::Post;
+        let target = if head.verb == Verb::Get { head.target } else { b"" };
+        let version = head.protocol_version.unwrap_or_default();
+        Open {
+            number: x.saturating_add(1),
+            server,
+            verb: head.verb,
+            http_version: head.http_version,
+            protocol: VERSIONS.into_iter().find(|known| known.as_bytes() == version),
+            context: self.context(head).filter(|_| posts).map(Box::new),
+            resumes: head.resumes,
+            target: target[..target.len().min(MAX_ENDPOINT)].into(),
+            home,
+            granted: None,
+            request: if posts { Body::new(BodyKind::Other) } else { Body::Nothing },
+            status: None,
+            reply: Body::Nothing,
+            resumable: false,
+            asked: Vec::new(),
+            modern: false,
+            legacy: false,
+            answered: false,
+        }
+    }
+
+    /// An exchange that is not observed for want of room. Whatever it has to do with its session goes
+    /// by unseen.
+    pub(super) fn overflow(&mut self, head: &RequestHead<'_>) {
+        let posts = u64::from(head.verb == Verb::Post);
+        self.common.counts.received += posts;
+        self.common.counts.dropped.overflow += posts;
+        let server = head.server.min(self.servers.len() - 1);
+        if let Home::Session(handle) = self.home(server, head) {
+            self.doubt_session(handle.key);
+        }
+    }
+
+    /// The head of a response came.
+    pub(super) fn replied(&mut self, open: &mut Open, head: &ResponseHead<'_>, now: Nanos) {
+        open.status = Some(head.status);
+        let granted = head.session.map(|raw| self.handle(open.server, raw, false));
+        match (std::mem::replace(&mut open.home, Home::None), granted) {
+            (Home::Provisional(mut state), Some(handle)) => {
+                state.name = Some(handle.name.clone());
+                self.end_session(handle.key, Outcome::ServerGone, now);
+                self.sessions.insert(&handle, *state, &mut self.common, now);
+                open.home = Home::Session(handle);
+            }
+            (home, granted) => {
+                open.home = home;
+                open.granted = granted;
+            }
+        }
+        let streams = head.kind == BodyKind::Sse;
+        let good = (200..300).contains(&head.status);
+        if !matches!(open.reply, Body::Lost) && (streams || open.verb == Verb::Post) {
+            open.reply = Body::new(head.kind);
+        }
+        if open.verb == Verb::Get
+            && streams
+            && good
+            && let Home::Session(handle) = &open.home
+        {
+            self.make_session(open.server, handle, now);
+        }
+    }
+
+    /// Makes the session if it is not known.
+    pub(super) fn make_session(&mut self, server: usize, handle: &Handle, now: Nanos) {
+        if self.sessions.get(handle.key).is_none() {
+            let server = &self.servers[server].server;
+            let state = State::new(&mut self.common, server, Some(handle.name.clone()));
+            self.sessions.insert(handle, state, &mut self.common, now);
+        }
+    }
+
+    /// Observation of a request is lost.
+    pub(super) fn request_lost(&mut self, open: &mut Open) {
+        if matches!(open.request, Body::Text(_)) {
+            self.common.counts.received += 1;
+            self.common.counts.dropped.gap += 1;
+            self.request_unseen(open);
+        }
+    }
+
+    /// Observation of a response is lost.
+    pub(super) fn reply_lost(&mut self, open: &mut Open) {
+        open.reply = Body::Lost;
+        self.reply_unseen(open);
+        if let Home::Session(handle) = &open.home
+            && handle.is_stream
+            && let Some(entry) = self.sessions.get(handle.key)
+        {
+            // No answer of this session will be seen any more.
+            entry.state.blind = true;
+        }
+    }
+
+    /// Whole exchanges went by unobserved.
+    pub(super) fn gap(&mut self, requests: u64, bytes: u64) {
+        let counts = &mut self.common.counts;
+        counts.gaps += 1;
+        counts.gap_bytes += bytes;
+        counts.received += requests;
+        counts.dropped.gap += requests;
+        self.sessions.states().for_each(State::doubt);
+    }
+
+    /// Lets time pass in all connections. Says when to look again.
+    pub(super) fn tick<'a>(
+        &mut self,
+        provisional: impl Iterator<Item = &'a mut State>,
+        now: Nanos,
+    ) -> Nanos {
+        let common = &mut self.common;
+        let mut next = Nanos::MAX;
+        let mut tick = |state: &mut State| {
+            next = next.min(Pairing { common: &mut *common, state }.tick(now));
+        };
+        provisional.for_each(&mut tick);
+        self.servers.iter_mut().map(|tapped| &mut tapped.state).for_each(&mut tick);
+        self.sessions.states().for_each(&mut tick);
+        next
+    }
+
+    /// All is over.
+    pub(super) fn finish(&mut self, now: Nanos) {
+        let common = &mut self.common;
+        let shared = self.servers.iter_mut().map(|tapped| &mut tapped.state);
+        for state in shared.chain(self.sessions.states()) {
+            Pairing { common: &mut *common, state }.end(Outcome::Cancelled, now);
+        }
+    }
+
+    /// A session is over. What the client asked in it ends as `outcome`.
+    pub(super) fn end_session(&mut self, key: u64, outcome: Outcome, now: Nanos) {
+        if let Some(mut entry) = self.sessions.remove(key) {
+            Pairing { common: &mut self.common, state: &mut entry.state }.end(outcome, now);
+        }
+    }
+
+    /// A body of messages went by that nobody could read: it may have cancelled or answered something.
+    pub(super) fn request_unseen(&mut self, open: &mut Open) {
+        open.request = Body::Lost;
+        if let Home::Session(handle) = &open.home {
+            self.doubt_session(handle.key);
+        }
+    }
+
+    /// The same of a response: it may have held any answer that it could.
+    pub(super) fn reply_unseen(&mut self, open: &mut Open) {
+        let asked = std::mem::take(&mut open.asked);
+        for Asked { direction, lane, key } in &asked {
+            let number = open.number;
+            self.state(open, *lane, |state| state.doubt_one(*direction, key, number));
+        }
+        open.asked = asked;
+        if open.verb == Verb::Get
+            && let Home::Session(handle) = &open.home
+        {
+            self.doubt_session(handle.key);
+        }
+    }
+
+    fn doubt_session(&mut self, key: u64) {
+        self.sessions.get(key).into_iter().for_each(|entry| entry.state.doubt());
+    }
+
+    /// What is known where messages of that lane belong; `None` if it is known no more.
+    pub(super) fn state<R>(
+        &mut self,
+        open: &mut Open,
+        lane: Lane,
+        look: impl FnOnce(&mut State) -> R,
+    ) -> Option<R> {
+        match &mut open.home {
+            Home::Provisional(state) if lane == Lane::Home => Some(look(state)),
+            Home::Session(handle) if lane == Lane::Home => {
+                self.sessions.get(handle.key).map(|entry| look(&mut entry.state))
+            }
+            _ => Some(look(&mut self.servers[open.server].state)),
+        }
+    }
+
+    /// Pairs something where it belongs. A session that is over comes back only for the client.
+    pub(super) fn pair<R>(
+        &mut self,
+        open: &mut Open,
+        lane: Lane,
+        now: Nanos,
+        pair: impl FnOnce(&mut Pairing<'_>) -> R,
+    ) -> R {
+        let common = &mut self.common;
+        let tapped = &mut self.servers[open.server];
+        let state = match &mut open.home {
+            Home::Provisional(state) if lane == Lane::Home => state,
+            Home::Session(handle) if lane == Lane::Home => match self.sessions.get(handle.key) {
+                Some(entry) => &mut entry.state,
+                None => {
+                    let mut state = State::new(common, &tapped.server, Some(handle.name.clone()));
+                    let mut pairing = Pairing { common, state: &mut state };
+                    let paired = pair(&mut pairing);
+                    pairing.end(Outcome::Cancelled, now);
+                    return paired;
+                }
+            },
+            _ => &mut tapped.state,
+        };
+        pair(&mut Pairing { common, state })
+    }
+
+    /// The context of the HTTP request, if it is valid.
+    fn context(&mut self, head: &RequestHead<'_>) -> Option<TraceContext> {
+        let traceparent = head.traceparent.filter(|_| head.verb == Verb::Post)?;
+        let tracestate = head.tracestate.and_then(|state| std::str::from_utf8(state).ok());
+        let context = TraceContext::parse(traceparent, tracestate);
+        self.common.counts.bad_traceparents += u64::from(context.is_none());
+        context
+    }
+
+    /// The session that a request says it belongs to.
+    fn home(&self, server: usize, head: &RequestHead<'_>) -> Home {
+        if let Some(raw) = head.session.filter(|raw| !raw.is_empty()) {
+            return Home::Session(self.handle(server, raw, false));
+        }
+        let maybe = head.verb == Verb::Post && head.target.len() <= MAX_ENDPOINT;
+        if maybe && self.sessions.by_stream() > 0 {
+            let key = self.common.hash((server, true, head.target));
+            if let Some(name) = self.sessions.name(key) {
+                return Home::Session(Handle { key, name, by_stream: true, is_stream: false });
+            }
+        }
+        Home::None
+    }
+
+    /// What finds the session that `raw` names.
+    pub(super) fn handle(&self, server: usize, raw: &[u8], by_stream: bool) -> Handle {
+        let key = self.common.hash((server, by_stream, raw));
+        let known = self.sessions.name(key);
+        let name = known.unwrap_or_else(|| Arc::new((self.session_name)(raw)));
+        Handle { key, name, by_stream, is_stream: false }
+    }
+}

@@ -1,0 +1,167 @@
+//! How calls end that got no answer by the time their exchange is over, and how sessions end.
+//!
+//! A response that fails by its status fails its calls. Else it depends on who left: a client that
+//! disconnects cancels what only this exchange could have answered, and nothing of a legacy session; a
+//! server that stops without an answer is gone, unless the stream may be resumed.
+
+use super::Verb;
+use super::connections::Connections;
+use super::exchange::{Asked, Body, Home, Lane, Open};
+use crate::mcp::pairing::{Key, Pairing};
+use crate::mcp::span::Ending;
+use crate::mcp::{Direction, Outcome};
+use crate::telemetry::Nanos;
+
+/// Why an exchange is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Its response ended.
+    Ended,
+    /// The client disconnected.
+    Client,
+    /// The server could not be reached, or broke off.
+    Server,
+    /// The tap refused it, or stops.
+    Tap,
+}
+
+/// What becomes of a call.
+enum Fate {
+    /// Its answer may come by another exchange.
+    Stays,
+    /// It ends without an answer.
+    Ends(Outcome),
+    /// Its answer went by where nobody looked.
+    Unseen,
+}
+
+impl Connections {
+    /// An exchange is over.
+    pub(super) fn over(&mut self, mut open: Open, cause: Cause, now: Nanos) {
+        if matches!(cause, Cause::Ended | Cause::Server) {
+            self.request_cut_short(&mut open, now);
+        }
+        let streams = matches!(open.reply, Body::Events(_));
+        let told = cause == Cause::Ended && self.reply_ended(&mut open, now);
+        let leaving = self.is_leaving(&open);
+        for (lane, key) in self.still_open(&mut open) {
+            let fate = self.fate(&mut open, lane, &key, cause, (told && !streams, leaving));
+            self.meet(&mut open, lane, &key, fate, now);
+        }
+        self.end_askers(&mut open, now);
+        self.end_home(open, cause, now);
+    }
+
+    /// What becomes of a call of this exchange that is open still. `told`: the response said something
+    /// that is no stream; `leaving`: the client had asked for the end of the session.
+    fn fate(
+        &mut self,
+        open: &mut Open,
+        lane: Lane,
+        key: &Key,
+        cause: Cause,
+        (told, leaving): (bool, bool),
+    ) -> Fate {
+        let scoped = key.scope != 0 || matches!(open.home, Home::Provisional(_));
+        match cause {
+            Cause::Client if scoped => return Fate::Ends(Outcome::Cancelled),
+            Cause::Client => return Fate::Stays,
+            Cause::Tap => return Fate::Ends(Outcome::Cancelled),
+            Cause::Ended | Cause::Server => {}
+        }
+        let listens = self.state(open, lane, |state| state.listens(key)) == Some(true);
+        let by_stream = open.session().is_some_and(|handle| handle.by_stream);
+        match open.status {
+            Some(status @ 400..) => Fate::Ends(refused(status)),
+            // The answer comes on the session's stream.
+            Some(200..300) if by_stream && !scoped => Fate::Stays,
+            _ if open.resumable && !scoped => Fate::Stays,
+            _ if listens => {
+                let orderly = cause == Cause::Ended;
+                Fate::Ends(if orderly { Outcome::Ok } else { Outcome::Cancelled })
+            }
+            // HTTP+SSE: its answer comes on a stream that began before we looked.
+            Some(202) if scoped && !open.modern => Fate::Unseen,
+            _ if leaving && !scoped => Fate::Ends(Outcome::Cancelled),
+            Some(_) if told => Fate::Ends(Outcome::ProtocolError),
+            _ => Fate::Ends(Outcome::ServerGone),
+        }
+    }
+
+    fn meet(&mut self, open: &mut Open, lane: Lane, key: &Key, fate: Fate, now: Nanos) {
+        let way = Direction::ClientToServer;
+        let (number, status) = (open.number, open.status);
+        let outcome = match fate {
+            Fate::Stays => return,
+            Fate::Ends(outcome) => outcome,
+            Fate::Unseen => {
+                self.state(open, lane, |state| state.doubt_one(way, key, number));
+                Outcome::ServerGone
+            }
+        };
+        let ending = Ending { status, ..Ending::bare(outcome, now) };
+        self.pair(open, lane, now, |pairing| pairing.give_up(way, key, number, &ending));
+    }
+
+    /// What the server asked in an exchange without a session: nobody can answer it any more.
+    fn end_askers(&mut self, open: &mut Open, now: Nanos) {
+        let number = open.number;
+        for Asked { direction, lane, key } in std::mem::take(&mut open.asked) {
+            if direction == Direction::ServerToClient {
+                let ending = Ending::bare(Outcome::Cancelled, now);
+                self.pair(open, lane, now, |p| p.give_up(direction, &key, number, &ending));
+            }
+        }
+    }
+
+    /// What the end of an exchange means for its session.
+    fn end_home(&mut self, open: Open, cause: Cause, now: Nanos) {
+        let gone = matches!(cause, Cause::Ended | Cause::Server);
+        let outcome = if gone { Outcome::ServerGone } else { Outcome::Cancelled };
+        match open.home {
+            Home::None => {}
+            Home::Provisional(mut state) => {
+                Pairing { common: &mut self.common, state: &mut state }.end(outcome, now);
+            }
+            Home::Session(handle) if handle.is_stream => {
+                self.end_session(handle.key, outcome, now);
+            }
+            Home::Session(handle) => {
+                let about_session = open.legacy || !open.modern;
+                let deletes = open.verb == Verb::Delete;
+                match open.status {
+                    Some(200..300) if deletes => {
+                        self.end_session(handle.key, Outcome::Cancelled, now);
+                    }
+                    // The server knows no such session.
+                    Some(404) if about_session && !open.answered && !handle.by_stream => {
+                        let outcome = if deletes { Outcome::Cancelled } else { outcome };
+                        self.end_session(handle.key, outcome, now);
+                    }
+                    _ if deletes => {
+                        let known = self.sessions.get(handle.key);
+                        known.into_iter().for_each(|entry| entry.leaving = false);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Whether the end of the session of an exchange was asked for.
+    fn is_leaving(&mut self, open: &Open) -> bool {
+        let handle = open.session();
+        let entry = handle.and_then(|handle| self.sessions.get(handle.key));
+        entry.is_some_and(|entry| entry.leaving)
+    }
+}
+
+/// What a status says that refuses a request.
+fn refused(status: u16) -> Outcome {
+    match status {
+        401 | 403 => Outcome::Auth,
+        429 => Outcome::RateLimited,
+        400..500 => Outcome::ClientError,
+        _ => Outcome::ServerGone,
+    }
+}

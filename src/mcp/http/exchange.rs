@@ -1,0 +1,175 @@
+//! One HTTP exchange in progress: what was gathered of its bodies, whose it is, and what it asked.
+//!
+//! It only remembers. What messages mean and how calls end is decided elsewhere.
+
+use std::sync::Arc;
+
+use super::sse::Sse;
+use super::{BodyKind, Verb};
+use crate::mcp::pairing::{Key, State};
+use crate::mcp::partial::Partial;
+use crate::mcp::{Direction, SessionName, TraceContext};
+
+/// An exchange in progress.
+pub(super) struct Open {
+    /// Its number, from 1.
+    pub(super) number: u64,
+    pub(super) server: usize,
+    pub(super) verb: Verb,
+    pub(super) http_version: u8,
+    /// The version in its header, if there is such a version.
+    pub(super) protocol: Option<&'static str>,
+    /// The context of the HTTP request.
+    pub(super) context: Option<Box<TraceContext>>,
+    /// It asks for events that it may have seen before.
+    pub(super) resumes: bool,
+    /// Where a stream was asked for, so that an endpoint can be found from there.
+    pub(super) target: Box<[u8]>,
+    pub(super) home: Home,
+    /// The session that the response granted, as long as nothing asked for one.
+    pub(super) granted: Option<Handle>,
+    pub(super) request: Body,
+    pub(super) status: Option<u16>,
+    pub(super) reply: Body,
+    /// Its stream brought event ids: it may be resumed by another exchange.
+    pub(super) resumable: bool,
+    /// The requests it brought.
+    pub(super) asked: Vec<Asked>,
+    /// It brought a message of a modern client, or one of a legacy client.
+    pub(super) modern: bool,
+    pub(super) legacy: bool,
+    /// It brought a JSON-RPC answer that is about a request and not about the session.
+    pub(super) answered: bool,
+}
+
+/// A body, as far as it is observed.
+pub(super) enum Body {
+    /// It carries no messages, it was read already, or its head has not come.
+    Nothing,
+    /// Messages, to be read when it is whole.
+    Text(Partial),
+    /// Messages, one an event.
+    Events(Box<Sse>),
+    /// It is not observed to its end.
+    Lost,
+}
+
+/// Where the legacy messages of an exchange belong.
+pub(super) enum Home {
+    /// To no session: they are paired within their exchange.
+    None,
+    Session(Handle),
+    /// To a session that has not got its id.
+    Provisional(Box<State>),
+}
+
+/// What finds a session.
+#[derive(Clone)]
+pub(super) struct Handle {
+    pub(super) key: u64,
+    pub(super) name: Arc<SessionName>,
+    /// Its answers come on the one stream that names its endpoint (2024-11-05).
+    pub(super) by_stream: bool,
+    /// This is that stream.
+    pub(super) is_stream: bool,
+}
+
+/// Where a message is paired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Among all that the server is asked without a session.
+    Shared,
+    /// In the session of the exchange.
+    Home,
+}
+
+/// A request that an exchange brought.
+pub(super) struct Asked {
+    pub(super) direction: Direction,
+    pub(super) lane: Lane,
+    pub(super) key: Key,
+}
+
+impl Open {
+    /// Bytes held of its bodies.
+    pub(super) fn held(&self) -> usize {
+        self.request.held() + self.reply.held()
+    }
+
+    /// The session that it belongs to.
+    pub(super) fn session(&self) -> Option<&Handle> {
+        match &self.home {
+            Home::Session(handle) => Some(handle),
+            Home::None | Home::Provisional(_) => None,
+        }
+    }
+
+    /// Where its legacy messages are paired.
+    pub(super) fn own_lane(&self) -> Lane {
+        if matches!(self.home, Home::None) { Lane::Shared } else { Lane::Home }
+    }
+
+    /// Where ids are unique on that lane.
+    pub(super) fn scope(&self, lane: Lane) -> u64 {
+        match lane {
+            Lane::Shared => self.number,
+            Lane::Home => 0,
+        }
+    }
+}
+
+impl Home {
+    pub(super) fn provisional(&mut self) -> Option<&mut State> {
+        match self {
+            Home::Provisional(state) => Some(state),
+            Home::None | Home::Session(_) => None,
+        }
+    }
+}
+
+impl Body {
+    /// A body of which nothing has come.
+    pub(super) fn new(kind: BodyKind) -> Self {
+        match kind {
+            BodyKind::Sse => Body::Events(Box::default()),
+            BodyKind::Other => Body::Text(Partial::default()),
+        }
+    }
+
+    /// Takes the next bytes of a text, of which `max` may be kept; with no `room` they are not.
+    pub(super) fn push(&mut self, chunk: &[u8], max: usize, room: bool) {
+        match self {
+            Body::Text(text) if room => text.push(chunk, max),
+            Body::Text(text) => text.skip(chunk.len() as u64),
+            Body::Nothing | Body::Events(_) | Body::Lost => {}
+        }
+    }
+
+    /// Bytes were left out.
+    pub(super) fn skip(&mut self, skipped: u64, max: usize) {
+        match self {
+            Body::Text(text) => text.skip(skipped),
+            Body::Events(events) => events.skip(skipped, max),
+            Body::Nothing | Body::Lost => {}
+        }
+    }
+
+    pub(super) fn held(&self) -> usize {
+        match self {
+            Body::Text(text) => text.held(),
+            Body::Events(events) => events.held(),
+            Body::Nothing | Body::Lost => 0,
+        }
+    }
+
+    /// The text, if it is one; it is not held any more.
+    pub(super) fn take_text(&mut self) -> Option<Partial> {
+        match std::mem::replace(self, Body::Nothing) {
+            Body::Text(text) => Some(text),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+}

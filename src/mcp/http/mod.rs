@@ -1,0 +1,287 @@
+//! The HTTP side of MCP as a passive observer sees it: exchanges in, spans out.
+//!
+//! [`Http`] takes heads and bodies of any number of HTTP exchanges and pairs what is in them: modern
+//! requests within their exchange, legacy ones within their session, wherever their answer comes. It
+//! does no I/O, has no clock and reads no HTTP: whoever drives it has parsed heads and decoded bodies.
+//! Headers are believed only as far as they tell which bytes belong together.
+//!
+//! It never fails and never grows with the traffic. The books are those of all sessions together and
+//! balance at every moment ([`Counts::balanced`]).
+
+mod connections;
+mod endings;
+mod endpoint;
+mod exchange;
+mod routing;
+mod sessions;
+mod sse;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use self::connections::Connections;
+use self::endings::Cause;
+use self::exchange::{Body, Open};
+pub use self::sse::{Event, Sse};
+use super::{Counts, Direction, SessionNames, Settings, TraceContext};
+use crate::telemetry::{Content, Nanos, Telemetry};
+
+/// How many exchanges are observed at once; one beyond is counted and not observed. Each takes two
+/// descriptors of the tap, of which there seldom are more than 16,384.
+const MAX_EXCHANGES: usize = 8192;
+/// How many bytes of bodies and events in progress are held, over all exchanges. A body that does not
+/// fit is as if it were too long.
+const MAX_BUFFERED: usize = 32 << 20;
+
+/// The number of one HTTP request and its response, unique among those in progress.
+pub type Exchange = u64;
+
+/// A tapped server, as spans name it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HttpServer {
+    /// As the user named it.
+    pub name: String,
+    /// Its host: `server.address`.
+    pub address: String,
+    /// `server.port`
+    pub port: Option<u16>,
+}
+
+/// What a request asks of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Messages for the server.
+    Post,
+    /// A stream of the server's messages.
+    Get,
+    /// The end of a session.
+    Delete,
+    /// Something that carries no messages.
+    Other,
+}
+
+/// What is known of a request before its body.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'a> {
+    /// Which of the servers given to [`Http::new`] it is for.
+    pub server: usize,
+    /// Its method.
+    pub verb: Verb,
+    /// Path and query as the client sent them.
+    pub target: &'a [u8],
+    /// Version of HTTP in tenths: 10, 11, 20.
+    pub http_version: u8,
+    /// `Mcp-Session-Id`
+    pub session: Option<&'a [u8]>,
+    /// `MCP-Protocol-Version`
+    pub protocol_version: Option<&'a [u8]>,
+    /// `traceparent`
+    pub traceparent: Option<&'a [u8]>,
+    /// `tracestate`
+    pub tracestate: Option<&'a [u8]>,
+    /// `Last-Event-ID` is there.
+    pub resumes: bool,
+}
+
+/// What is known of a response before its body.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseHead<'a> {
+    /// Its status.
+    pub status: u16,
+    /// What its body is.
+    pub kind: BodyKind,
+    /// `Mcp-Session-Id`
+    pub session: Option<&'a [u8]>,
+}
+
+/// What a body is, by its content type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyKind {
+    /// `text/event-stream`
+    Sse,
+    /// Anything else; JSON, as a rule.
+    Other,
+}
+
+/// Who broke an exchange off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// The client disconnected.
+    Client,
+    /// The server could not be reached, or its connection broke.
+    Server,
+    /// The tap refused the request, or is stopping.
+    Tap,
+}
+
+/// All that one tap observes over HTTP.
+pub struct Http {
+    connections: Connections,
+    exchanges: HashMap<Exchange, Box<Open>>,
+    /// Bytes held in them.
+    buffered: usize,
+    /// No request expires before this.
+    quiet_until: Nanos,
+}
+
+impl Http {
+    /// A tap of `servers` that has seen nothing yet. `ambient` is the context in our environment,
+    /// `seed` makes the trace and span ids, `session_name` says what may be told of a session id.
+    pub fn new(
+        settings: Arc<Settings>,
+        servers: Vec<HttpServer>,
+        ambient: Option<TraceContext>,
+        seed: [u8; 32],
+        session_name: SessionNames,
+    ) -> Self {
+        Http {
+            connections: Connections::new(settings, servers, ambient, seed, session_name),
+            exchanges: HashMap::new(),
+            buffered: 0,
+            quiet_until: 0,
+        }
+    }
+
+    /// The head of a request came.
+    pub fn request(&mut self, x: Exchange, head: &RequestHead<'_>, now: Nanos) {
+        if self.exchanges.contains_key(&x) {
+            self.over(x, Cause::Tap, now);
+        }
+        if self.exchanges.len() >= MAX_EXCHANGES {
+            return self.connections.overflow(head);
+        }
+        let open = self.connections.open(x, head);
+        self.exchanges.insert(x, Box::new(open));
+    }
+
+    /// The head of its response came.
+    pub fn response(&mut self, x: Exchange, head: &ResponseHead<'_>, now: Nanos) {
+        let Some(open) = self.exchanges.get_mut(&x) else { return };
+        self.buffered -= open.held();
+        self.connections.replied(open, head, now);
+        self.buffered += open.held();
+    }
+
+    /// Bytes of a body as they were read, content decoded, at any boundary. `now` is when.
+    pub fn bytes(&mut self, x: Exchange, direction: Direction, chunk: &[u8], now: Nanos) {
+        let Some(open) = self.exchanges.get_mut(&x) else { return };
+        let held = open.held();
+        let left = MAX_BUFFERED.saturating_sub(self.buffered);
+        let max = self.connections.max_message_bytes().min(held + left);
+        match direction {
+            Direction::ClientToServer => open.request.push(chunk, max, left > 0),
+            Direction::ServerToClient => match &open.reply {
+                Body::Events(_) => self.connections.events(open, chunk, max, now),
+                _ => open.reply.push(chunk, max, left > 0),
+            },
+        }
+        self.buffered = self.buffered + open.held() - held;
+    }
+
+    /// That many bytes of a body were left out here on purpose, because it is too long; what follows by
+    /// [`bytes`](Self::bytes) continues after them. In an event stream they must be of one line.
+    pub fn skip(&mut self, x: Exchange, direction: Direction, skipped: u64) {
+        let Some(open) = self.exchanges.get_mut(&x) else { return };
+        let max = self.connections.max_message_bytes();
+        self.buffered -= open.held();
+        match direction {
+            Direction::ClientToServer => open.request.skip(skipped, max),
+            Direction::ServerToClient => open.reply.skip(skipped, max),
+        }
+        self.buffered += open.held();
+    }
+
+    /// That body is complete. The exchange is over when the response ended.
+    pub fn ended(&mut self, x: Exchange, direction: Direction, now: Nanos) {
+        match direction {
+            Direction::ServerToClient => self.over(x, Cause::Ended, now),
+            Direction::ClientToServer => {
+                let Some(open) = self.exchanges.get_mut(&x) else { return };
+                self.buffered -= open.held();
+                self.connections.request_ended(open, now);
+                self.buffered += open.held();
+            }
+        }
+    }
+
+    /// The exchange is over before its end.
+    pub fn broken(&mut self, x: Exchange, by: Party, now: Nanos) {
+        let cause = match by {
+            Party::Client => Cause::Client,
+            Party::Server => Cause::Server,
+            Party::Tap => Cause::Tap,
+        };
+        self.over(x, cause, now);
+    }
+
+    /// From here on this direction of the exchange is not observed; its end is still told.
+    pub fn lost(&mut self, x: Exchange, direction: Direction, _now: Nanos) {
+        let Some(open) = self.exchanges.get_mut(&x) else { return };
+        self.buffered -= open.held();
+        match direction {
+            Direction::ClientToServer => self.connections.request_lost(open),
+            Direction::ServerToClient => self.connections.reply_lost(open),
+        }
+        self.buffered += open.held();
+    }
+
+    /// Whole exchanges went by unobserved, `requests` POSTs among them, `bytes` bytes of bodies in all.
+    pub fn gap(&mut self, requests: u64, bytes: u64, _now: Nanos) {
+        self.connections.gap(requests, bytes);
+    }
+
+    /// Lets time pass: requests that nobody answers are given up. Cheap while nothing is due.
+    pub fn tick(&mut self, now: Nanos) {
+        if now < self.quiet_until {
+            return;
+        }
+        let provisional = self.exchanges.values_mut().filter_map(|open| open.home.provisional());
+        self.quiet_until = self.connections.tick(provisional, now);
+    }
+
+    /// The tap stops: all that is in flight ends as cancelled.
+    pub fn finish(&mut self, now: Nanos) {
+        let mut open: Vec<_> = self.exchanges.keys().copied().collect();
+        open.sort_unstable();
+        open.into_iter().for_each(|x| self.over(x, Cause::Tap, now));
+        self.connections.finish(now);
+    }
+
+    /// The books so far.
+    pub fn counts(&self) -> Counts {
+        self.connections.common.counts()
+    }
+
+    /// How many spans are ready to be taken.
+    pub fn ready(&self) -> usize {
+        self.connections.common.ready()
+    }
+
+    /// The spans finished since the last call, by resource, with what was seen of them; `None` if there
+    /// are none.
+    pub fn take(&mut self) -> Option<(Telemetry, Content)> {
+        self.connections.common.take()
+    }
+
+    fn over(&mut self, x: Exchange, cause: Cause, now: Nanos) {
+        let Some(open) = self.exchanges.remove(&x) else { return };
+        self.buffered -= open.held();
+        self.connections.over(*open, cause, now);
+        if self.exchanges.is_empty() {
+            /// A burst does not keep its table for good.
+            const KEEP: usize = 1024;
+            self.exchanges.shrink_to(KEEP);
+        }
+    }
+}
+
+// What is observed never prints: a debug line in a log would be a leak.
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Http({} exchanges)", self.exchanges.len())
+    }
+}
+
+#[cfg(test)]
+mod tests;

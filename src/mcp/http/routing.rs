@@ -1,0 +1,391 @@
+//! Where each message of an exchange is paired.
+//!
+//! Modern requests, and legacy ones without a session, are paired within their exchange; the rest
+//! within the session, whichever exchange brings the answer. The era is told by each message. How
+//! calls end that get no answer is decided elsewhere.
+
+use super::Verb;
+use super::connections::Connections;
+use super::endpoint::resolve;
+use super::exchange::{Asked, Body, Home, Lane, Open};
+use super::sse::Event;
+use crate::mcp::messages::{Found, Kind, Known, cut_message, messages};
+use crate::mcp::pairing::{Key, Observed, State, Via};
+use crate::mcp::{Cut, Direction, Id, Message, Outcome, TraceContext};
+use crate::telemetry::Nanos;
+
+use Direction::{ClientToServer, ServerToClient};
+
+/// JSON-RPC error by which servers say that a session is not known (TypeScript SDK).
+const SESSION_NOT_FOUND: i64 = -32001;
+
+/// One message, and what is known of how it came.
+struct What<'a> {
+    message: &'a Message<'a>,
+    size: u64,
+    known: Known,
+    now: Nanos,
+    /// The context of the HTTP request.
+    context: Option<&'a TraceContext>,
+    /// It is the only message of its body.
+    alone: bool,
+}
+
+impl Connections {
+    /// The body of a request is complete.
+    pub(super) fn request_ended(&mut self, open: &mut Open, now: Nanos) {
+        if let Some(text) = open.request.take_text() {
+            self.read(open, ClientToServer, text.text(), text.cut(), now);
+        }
+    }
+
+    /// The server had enough of a request: what came of it is read like the head of a cut message.
+    pub(super) fn request_cut_short(&mut self, open: &mut Open, now: Nanos) {
+        let Some(text) = open.request.take_text() else { return };
+        if text.is_empty() {
+            return;
+        }
+        // What is a whole message was all of it, as far as the server was concerned.
+        if text.cut().is_none() && is_whole(text.text()) {
+            return self.read(open, ClientToServer, text.text(), None, now);
+        }
+        let cut = Some(Cut { size: text.size(), tail: b"" });
+        self.read(open, ClientToServer, text.text(), cut, now);
+    }
+
+    /// The body of a response that is no stream is complete; whether there was anything in it.
+    pub(super) fn reply_ended(&mut self, open: &mut Open, now: Nanos) -> bool {
+        let Some(text) = open.reply.take_text() else { return false };
+        if may_hold_messages(text.text()) {
+            self.read(open, ServerToClient, text.text(), text.cut(), now);
+        }
+        !text.is_empty()
+    }
+
+    /// Bytes of an event stream came.
+    pub(super) fn events(&mut self, open: &mut Open, chunk: &[u8], max: usize, now: Nanos) {
+        let Body::Events(mut events) = std::mem::replace(&mut open.reply, Body::Nothing) else {
+            return;
+        };
+        events.push(chunk, max, |event| self.event(open, event, now));
+        open.resumable |= events.has_ids();
+        open.reply = Body::Events(events);
+    }
+
+    /// One event of a response.
+    fn event(&mut self, open: &mut Open, event: Event<'_>, now: Nanos) {
+        match event.name {
+            b"" | b"message" => {}
+            b"endpoint" => return self.endpoint(open, event.data, now),
+            _ => return,
+        }
+        let again = self.seen_before(open, event.id);
+        let found = &mut |found: Found<'_>| match found {
+            // What was seen before is read for an answer that is waited for still, and no more.
+            Found::Message(message, ..) if again && !self.is_waited_for(open, message) => {
+                self.common.counts.replayed += 1;
+            }
+            found => self.found(open, ServerToClient, found, (None, false), now),
+        };
+        match event.cut {
+            None => messages(event.data, found),
+            Some(cut) => cut_message(event.data, cut.tail, cut.size, true, found),
+        }
+    }
+
+    /// The first event of HTTP+SSE (2024-11-05) names the target of the session's messages.
+    fn endpoint(&mut self, open: &mut Open, uri: &[u8], now: Nanos) {
+        if open.verb != Verb::Get || !matches!(open.home, Home::None) {
+            return;
+        }
+        let Some(target) = resolve(&open.target, uri) else { return };
+        let mut handle = self.handle(open.server, &target, true);
+        self.end_session(handle.key, Outcome::ServerGone, now);
+        self.make_session(open.server, &handle, now);
+        handle.is_stream = true;
+        open.home = Home::Session(handle);
+    }
+
+    /// Reads a text of messages.
+    fn read(
+        &mut self,
+        open: &mut Open,
+        direction: Direction,
+        text: &[u8],
+        cut: Option<Cut<'_>>,
+        now: Nanos,
+    ) {
+        // A request is read once; only its messages have to do with the context.
+        let context = open.context.take_if(|_| direction == ClientToServer);
+        let alone = context.is_some() && is_alone(text, cut.is_some());
+        let how = (context.as_deref(), alone);
+        let found = &mut |found: Found<'_>| self.found(open, direction, found, how, now);
+        match cut {
+            None => messages(text, found),
+            Some(cut) => cut_message(text, cut.tail, cut.size, true, found),
+        }
+    }
+
+    fn found(
+        &mut self,
+        open: &mut Open,
+        direction: Direction,
+        found: Found<'_>,
+        (context, alone): (Option<&TraceContext>, bool),
+        now: Nanos,
+    ) {
+        let counts = &mut self.common.counts;
+        match found {
+            Found::Message(message, size, known) => {
+                counts.cut += u64::from(known == Known::Cut);
+                let what = What { message, size, known, now, context, alone };
+                match direction {
+                    ClientToServer => self.client_says(open, &what),
+                    ServerToClient => self.server_says(open, &what),
+                }
+            }
+            Found::Blank => counts.blank += 1,
+            Found::Batch => counts.batches += 1,
+            Found::Junk => counts.junk += 1,
+            Found::Crowded => counts.crowded += 1,
+        }
+    }
+
+    fn client_says(&mut self, open: &mut Open, what: &What<'_>) {
+        let id = Id::read(&what.message.id, &self.common.keys);
+        let kind = Kind::of(what.message, what.known);
+        if kind == Kind::NotRpc {
+            self.common.counts.not_rpc += 1;
+            return;
+        }
+        let lane = self.lane_of_client(open, what);
+        let scope = open.scope(lane);
+        match kind {
+            Kind::Request => self.ask(open, ClientToServer, lane, Key { scope, id }, what),
+            // A request whose id is out of sight: its exchange tells which answer is its.
+            Kind::Unreadable if what.message.method.is_some() => {
+                let key = Key { scope: open.number, id: None };
+                self.ask(open, ClientToServer, lane, key, what);
+            }
+            Kind::Notification => self.notify(open, ClientToServer, lane, what),
+            Kind::Answer => {
+                let key = id.map(|id| Key::new(scope, id));
+                self.answer(open, ClientToServer, lane, key, what);
+            }
+            Kind::Unreadable | Kind::NotRpc => {
+                self.common.counts.received += 1;
+                self.common.counts.dropped.unreadable += 1;
+                self.request_unseen(open);
+            }
+        }
+    }
+
+    fn server_says(&mut self, open: &mut Open, what: &What<'_>) {
+        let id = Id::read(&what.message.id, &self.common.keys);
+        match Kind::of(what.message, what.known) {
+            Kind::Request => {
+                let lane = open.own_lane();
+                let key = Key { scope: open.scope(lane), id };
+                self.ask(open, ServerToClient, lane, key, what);
+            }
+            Kind::Notification => {
+                let lane = self.lane_of_notification(open, what.message);
+                self.notify(open, ServerToClient, lane, what);
+            }
+            Kind::Answer => self.answer_of_server(open, id, what),
+            Kind::Unreadable => self.reply_unseen(open),
+            Kind::NotRpc => self.common.counts.not_rpc += 1,
+        }
+    }
+
+    /// Where a message of the client's is paired; makes the session if it is not known.
+    fn lane_of_client(&mut self, open: &mut Open, what: &What<'_>) -> Lane {
+        let modern = what.message.params.meta.protocol_version.is_some();
+        if modern {
+            open.modern = true;
+            return Lane::Shared;
+        }
+        open.legacy = true;
+        let begins = what.message.method.is_some_and(|method| method.is("initialize"));
+        if begins && matches!(open.home, Home::None) {
+            open.home = match open.granted.take() {
+                Some(handle) => Home::Session(handle),
+                None => {
+                    let server = &self.servers[open.server].server;
+                    Home::Provisional(Box::new(State::new(&mut self.common, server, None)))
+                }
+            };
+        }
+        if let Home::Session(handle) = &open.home {
+            self.make_session(open.server, handle, what.now);
+        }
+        open.own_lane()
+    }
+
+    /// Where a notification of the server's is paired: with the modern call it is about, if it is.
+    fn lane_of_notification(&mut self, open: &mut Open, message: &Message<'_>) -> Lane {
+        let own = open.own_lane();
+        if own == Lane::Shared || !open.modern {
+            return own;
+        }
+        let params = &message.params;
+        let about = [&params.progress_token, &params.request_id]
+            .map(|raw| Id::read(raw, &self.common.keys).map(|id| Key::new(open.number, id)));
+        let flight = &self.servers[open.server].state.flights[ClientToServer];
+        let [token, request] = about;
+        let known = token.is_some_and(|token| flight.knows_token(&token))
+            || request.is_some_and(|key| flight.get(&key).is_some());
+        if known { Lane::Shared } else { own }
+    }
+
+    /// A request, either way.
+    fn ask(
+        &mut self,
+        open: &mut Open,
+        direction: Direction,
+        lane: Lane,
+        key: Key,
+        what: &What<'_>,
+    ) {
+        let seen = what.seen(open, direction, key.scope);
+        let tracked = self
+            .pair(open, lane, what.now, |pairing| pairing.request(what.message, key.clone(), seen));
+        let scoped = direction == ClientToServer || lane == Lane::Shared;
+        if !tracked || !scoped {
+            return;
+        }
+        if matches!(open.reply, Body::Lost) {
+            let number = open.number;
+            self.state(open, lane, |state| state.doubt_one(direction, &key, number));
+        }
+        open.asked.push(Asked { direction, lane, key });
+    }
+
+    fn notify(&mut self, open: &mut Open, direction: Direction, lane: Lane, what: &What<'_>) {
+        let seen = what.seen(open, direction, open.scope(lane));
+        self.pair(open, lane, what.now, |pairing| pairing.notification(what.message, seen));
+    }
+
+    /// An answer to what waits under `key`.
+    fn answer(
+        &mut self,
+        open: &mut Open,
+        direction: Direction,
+        lane: Lane,
+        key: Option<Key>,
+        what: &What<'_>,
+    ) {
+        let seen = what.seen(open, direction, open.scope(lane));
+        self.pair(open, lane, what.now, |pairing| pairing.answer(what.message, key, seen));
+    }
+
+    /// An answer of the server's: to a request of this exchange, else to one of the session's.
+    fn answer_of_server(&mut self, open: &mut Open, id: Option<Id>, what: &What<'_>) {
+        if matches!(open.request, Body::Text(_)) {
+            self.request_cut_short(open, what.now);
+        }
+        if let Some((lane, key)) = self.answered_by(open, id.as_ref()) {
+            let code = what.message.error.as_ref().and_then(|error| error.code);
+            open.answered |= code != Some(SESSION_NOT_FOUND);
+            return self.answer(open, ServerToClient, lane, Some(key), what);
+        }
+        if matches!(open.request, Body::Lost) {
+            // It may answer what went by unseen.
+            self.common.counts.answers += 1;
+            return;
+        }
+        if id.is_none() && what.known != Known::Whole {
+            self.reply_unseen(open);
+        }
+        let lane = open.own_lane();
+        let key = id.map(|id| Key::new(open.scope(lane), id));
+        self.answer(open, ServerToClient, lane, key, what);
+    }
+
+    /// The request in flight that an answer under `id` belongs to.
+    fn answered_by(&mut self, open: &mut Open, id: Option<&Id>) -> Option<(Lane, Key)> {
+        let lanes = [(Lane::Shared, open.number), (open.own_lane(), open.scope(open.own_lane()))];
+        for (lane, scope) in lanes {
+            let Some(id) = id else { break };
+            let key = Key::new(scope, id.clone());
+            let waits = |state: &mut State| state.flights[ClientToServer].get(&key).is_some();
+            if self.state(open, lane, waits) == Some(true) {
+                return Some((lane, key));
+            }
+        }
+        // The exchange tells, if it has but one request open, and that one or the answer has no id.
+        let mut still = self.still_open(open);
+        let (lane, key) = still.pop().filter(|_| still.is_empty())?;
+        (id.is_none() || key.id.is_none()).then_some((lane, key))
+    }
+
+    /// The client's requests that this exchange brought and that are in flight.
+    pub(super) fn still_open(&mut self, open: &mut Open) -> Vec<(Lane, Key)> {
+        let asked = std::mem::take(&mut open.asked);
+        let number = open.number;
+        let mut still = Vec::new();
+        for Asked { direction, lane, key } in &asked {
+            let waits = |state: &mut State| state.flights[*direction].waits(key, number);
+            if *direction == ClientToServer && self.state(open, *lane, waits) == Some(true) {
+                still.push((*lane, key.clone()));
+            }
+        }
+        open.asked = asked;
+        still
+    }
+
+    /// Whether an event of that id came in this session before.
+    fn seen_before(&mut self, open: &Open, id: Option<&[u8]>) -> bool {
+        let (Some(id), Some(handle)) = (id, open.session()) else { return false };
+        let event = self.common.hash(id);
+        let entry = self.sessions.get(handle.key);
+        entry.is_some_and(|entry| entry.note_event(event, open.resumes))
+    }
+
+    fn is_waited_for(&mut self, open: &mut Open, message: &Message<'_>) -> bool {
+        let id = Id::read(&message.id, &self.common.keys);
+        let answers = message.result.is_some() || message.error.is_some();
+        let Some(key) = id.filter(|_| answers).map(|id| Key::new(0, id)) else { return false };
+        let waits = |state: &mut State| state.flights[ClientToServer].get(&key).is_some();
+        self.state(open, Lane::Home, waits) == Some(true)
+    }
+}
+
+impl<'a> What<'a> {
+    fn seen(&self, open: &Open, direction: Direction, scope: u64) -> Observed<'a> {
+        let (size, known, now) = (self.size, self.known, self.now);
+        let via = Via {
+            scope,
+            exchange: open.number,
+            http_version: open.http_version,
+            status: open.status.filter(|_| direction == ServerToClient),
+            protocol: open.protocol,
+            context: self.context,
+            alone: self.alone,
+        };
+        Observed { direction, size, known, now, via }
+    }
+}
+
+/// Whether the context of the HTTP request is that of one message.
+fn is_alone(text: &[u8], cut: bool) -> bool {
+    if !text.trim_ascii_start().starts_with(b"[") {
+        return true;
+    }
+    let mut entries = 0;
+    messages(text, &mut |found| entries += usize::from(matches!(found, Found::Message(..))));
+    !cut && entries == 1
+}
+
+/// Whether nothing of a text of messages is missing.
+fn is_whole(text: &[u8]) -> bool {
+    let mut whole = true;
+    messages(text, &mut |found| whole &= !matches!(found, Found::Junk));
+    whole
+}
+
+/// HTTP errors come as HTML or plain text, which is nobody's fault.
+fn may_hold_messages(text: &[u8]) -> bool {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    matches!(text.trim_ascii_start().first(), None | Some(b'{' | b'['))
+}

@@ -1,0 +1,321 @@
+//! What all connections of one tap share: settings, books, limits, memory, and the finished spans.
+//!
+//! Limits hold for all of them together, so that a peer cannot multiply what it takes by opening
+//! sessions. What is remembered of ended calls, tasks and first legs is kept as keyed hashes: it is
+//! bounded, and nothing of it can be read back.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use super::recent::Recent;
+use super::{Key, Known};
+use crate::json::Text;
+use crate::mcp::call::{Call, Subject, name};
+use crate::mcp::peek::names_in;
+use crate::mcp::span::{Server, resource};
+use crate::mcp::{Counts, Direction, Part, ServiceName, Settings, SpanRef, TraceContext, Ways};
+use crate::telemetry::{Content, Model, Nanos, Raw, Seen, SpanId, Telemetry, names};
+
+/// How many tool and prompt names a server may list before the rest is not remembered, each.
+const MAX_LISTED: usize = 1024;
+
+/// What all connections share.
+#[derive(Debug)]
+pub(in crate::mcp) struct Common {
+    pub(in crate::mcp) settings: Arc<Settings>,
+    /// The context in our environment, parent of what brings none of its own.
+    pub(in crate::mcp) ambient: Option<TraceContext>,
+    /// The books, `in_flight` aside.
+    pub(in crate::mcp) counts: Counts,
+    /// Keys of the hashes that stand for what is too long or too secret to keep.
+    pub(in crate::mcp) keys: RandomState,
+    ids: SmallRng,
+    number: u64,
+    in_flight: Ways<usize>,
+    /// What each server is known to have.
+    listed: Vec<Listed>,
+    /// Requests that ended without an answer, and until when a late one is expected.
+    ended: Ways<Recent<u64, Nanos>>,
+    /// First legs that wait for their retry, by what the retry will echo.
+    legs: Recent<u64, SpanRef>,
+    tasks: Recent<u64, SpanRef>,
+    finished: Vec<Group>,
+    /// How many spans they are.
+    spans: usize,
+    seen: Vec<(SpanId, Seen)>,
+    /// Content held for calls in flight, and for spans not taken yet, in bytes.
+    held: usize,
+    untaken: usize,
+}
+
+/// The tools and prompts of a server.
+#[derive(Debug, Default)]
+struct Listed {
+    tools: HashSet<String>,
+    prompts: HashSet<String>,
+}
+
+/// Finished spans of one resource that wait to be taken.
+#[derive(Debug)]
+struct Group {
+    server: Arc<Server>,
+    /// The client, where the resource is named after it.
+    client: String,
+    spans: Vec<Span>,
+}
+
+impl Common {
+    /// `remembered`: how many ended requests, interim answers and tasks are remembered, each. `seed`
+    /// makes the trace and span ids.
+    pub(in crate::mcp) fn new(settings: Arc<Settings>, remembered: usize, seed: [u8; 32]) -> Self {
+        Common {
+            settings,
+            ambient: None,
+            counts: Counts::default(),
+            keys: RandomState::new(),
+            ids: SmallRng::from_seed(seed),
+            number: 0,
+            in_flight: Ways::default(),
+            listed: Vec::new(),
+            ended: Ways([Recent::new(remembered), Recent::new(remembered)]),
+            legs: Recent::new(remembered),
+            tasks: Recent::new(remembered),
+            finished: Vec::new(),
+            spans: 0,
+            seen: Vec::new(),
+            held: 0,
+            untaken: 0,
+        }
+    }
+
+    /// The books so far.
+    pub(in crate::mcp) fn counts(&self) -> Counts {
+        let in_flight = self.in_flight.0.iter().map(|n| *n as u64).sum();
+        Counts { in_flight, ..self.counts }
+    }
+
+    /// How many spans are ready to be taken.
+    pub(in crate::mcp) fn ready(&self) -> usize {
+        self.spans
+    }
+
+    /// The spans finished since the last call, by resource, with what was seen of them.
+    pub(in crate::mcp) fn take(&mut self) -> Option<(Telemetry, Content)> {
+        if self.finished.is_empty() {
+            return None;
+        }
+        let groups = std::mem::take(&mut self.finished);
+        let model = groups.into_iter().map(|group| self.resource_spans(group)).collect();
+        (self.spans, self.untaken) = (0, 0);
+        let content = self.seen.drain(..).collect();
+        Some((Telemetry::from(Model::Traces(model)), content))
+    }
+
+    fn resource_spans(&self, group: Group) -> ResourceSpans {
+        let scope = InstrumentationScope {
+            name: names::SCOPE.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..InstrumentationScope::default()
+        };
+        let spans = group.spans;
+        ResourceSpans {
+            resource: Some(resource(&self.settings, &group.server, &group.client)),
+            scope_spans: vec![ScopeSpans { scope: Some(scope), spans, ..ScopeSpans::default() }],
+            ..ResourceSpans::default()
+        }
+    }
+
+    /// Keeps a finished span until it is taken. `client` is the one it is about.
+    pub(super) fn put_out(&mut self, server: &Arc<Server>, client: &str, span: Span) {
+        /// How many resources are compared; one beyond may come twice in a batch, which is no harm.
+        const LOOK: usize = 64;
+        let client = if self.settings.service_name == ServiceName::Client { client } else { "" };
+        let same =
+            |group: &&mut Group| group.server.index == server.index && group.client == client;
+        match self.finished.iter_mut().rev().take(LOOK).find(same) {
+            Some(group) => group.spans.push(span),
+            None => {
+                let (server, client) = (server.clone(), client.to_owned());
+                self.finished.push(Group { server, client, spans: vec![span] });
+            }
+        }
+        self.spans += 1;
+        self.counts.spans += 1;
+    }
+
+    /// Keeps what was seen of a finished span until it is taken.
+    pub(super) fn keep_seen(&mut self, span: SpanId, seen: Seen) {
+        let len = |raw: &Raw| if let Raw::Whole(bytes) = raw { bytes.len() } else { 0 };
+        self.untaken += len(&seen.arguments) + len(&seen.result) + len(&seen.error_message);
+        self.seen.push((span, seen));
+    }
+
+    /// Whether one more request of that direction may be tracked.
+    pub(super) fn has_room(&self, direction: Direction) -> bool {
+        self.in_flight[direction] < self.settings.max_in_flight
+    }
+
+    /// A request is in flight.
+    pub(super) fn entered(&mut self, call: &Call) {
+        self.in_flight[call.direction] += 1;
+        self.held += call.held();
+    }
+
+    /// It is no longer.
+    pub(super) fn left(&mut self, call: &Call) {
+        self.in_flight[call.direction] -= 1;
+        self.held -= call.held();
+    }
+
+    /// A copy of a raw value, as long as not too much is held already.
+    pub(super) fn keep(&mut self, part: Part<'_>, known: Known) -> Raw {
+        match part {
+            Part::Absent => Raw::Absent,
+            Part::Cut if known == Known::Deep => Raw::Deep,
+            Part::Cut => Raw::Cut,
+            Part::Whole(bytes) => {
+                if self.held + self.untaken + bytes.len() > self.settings.max_content_bytes {
+                    self.counts.content_dropped += 1;
+                    return Raw::Cut;
+                }
+                Raw::Whole(Bytes::copy_from_slice(bytes))
+            }
+        }
+    }
+
+    /// Whether the server is known to have that tool or prompt.
+    pub(super) fn lists(&self, server: &Server, subject: &Subject) -> bool {
+        let Some(listed) = self.listed.get(server.index) else { return false };
+        match subject {
+            Subject::Tool(name) => listed.tools.contains(name),
+            Subject::Prompt(name) => listed.prompts.contains(name),
+            _ => false,
+        }
+    }
+
+    /// The server has that tool or prompt.
+    pub(super) fn remember(&mut self, server: &Server, subject: &Subject) {
+        let listed = self.listed(server);
+        match subject {
+            Subject::Tool(name) => remember(&mut listed.tools, name),
+            Subject::Prompt(name) => remember(&mut listed.prompts, name),
+            _ => {}
+        }
+    }
+
+    /// The server listed its tools or prompts, whichever `list` says.
+    pub(super) fn list(&mut self, server: &Server, result: Part<'_>, list: &str) {
+        let Part::Whole(result) = result else { return };
+        let listed = self.listed(server);
+        let known = if list == "tools" { &mut listed.tools } else { &mut listed.prompts };
+        names_in(result, list, |text| {
+            name(&Some(text)).iter().for_each(|name| remember(known, name));
+        });
+    }
+
+    fn listed(&mut self, server: &Server) -> &mut Listed {
+        if self.listed.len() <= server.index {
+            self.listed.resize_with(server.index + 1, Listed::default);
+        }
+        &mut self.listed[server.index]
+    }
+
+    /// For a while, an answer to that request is late and not an orphan.
+    pub(super) fn expect_late(&mut self, state: u64, way: Direction, key: &Key, now: Nanos) {
+        let until = now.saturating_add(nanos(self.settings.late_answers));
+        let hash = self.hash((state, key));
+        self.ended[way].insert(hash, until);
+    }
+
+    /// Until when a late answer to that request was expected, if it was; it is no more.
+    pub(super) fn forget_late(&mut self, state: u64, way: Direction, key: &Key) -> Option<Nanos> {
+        if self.ended[way].is_empty() {
+            return None;
+        }
+        let hash = self.hash((state, key));
+        self.ended[way].remove(&hash)
+    }
+
+    /// The call that began a task.
+    pub(super) fn task(&self, state: u64, task: &str) -> Option<SpanRef> {
+        self.tasks.get(&self.hash((state, task))).copied()
+    }
+
+    pub(super) fn begin_task(&mut self, state: u64, task: &str, call: SpanRef) {
+        let hash = self.hash((state, task));
+        self.tasks.insert(hash, call);
+    }
+
+    /// The first leg that wanted more input, by what a retry and it have in common.
+    pub(super) fn first_leg(&self, leg: u64) -> Option<SpanRef> {
+        self.legs.get(&leg).copied()
+    }
+
+    pub(super) fn remember_leg(&mut self, leg: u64, call: SpanRef) {
+        self.legs.insert(leg, call);
+    }
+
+    /// What a retry and its first leg have in common: the server's opaque state, which must not be
+    /// kept, else what is called.
+    pub(super) fn leg(
+        &self,
+        state: u64,
+        method: &str,
+        subject: &Subject,
+        echoed: Option<Text<'_>>,
+    ) -> u64 {
+        match echoed {
+            Some(echoed) => match echoed.decode() {
+                Ok(text) => self.hash((state, text.as_bytes())),
+                Err(_) => self.hash((state, echoed.raw())),
+            },
+            None => self.hash((state, method, subject)),
+        }
+    }
+
+    /// A hash that nobody can foretell.
+    pub(in crate::mcp) fn hash(&self, what: impl Hash) -> u64 {
+        self.keys.hash_one(what)
+    }
+
+    /// Numbers for what came one after the other.
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+
+    pub(super) fn span_id(&mut self) -> SpanId {
+        loop {
+            let id = self.ids.next_u64().to_be_bytes();
+            if id != [0; 8] {
+                return id;
+            }
+        }
+    }
+
+    pub(super) fn trace_id(&mut self) -> [u8; 16] {
+        let mut id = [0; 16];
+        while id == [0; 16] {
+            self.ids.fill_bytes(&mut id);
+        }
+        id
+    }
+}
+
+fn remember(known: &mut HashSet<String>, name: &str) {
+    if known.len() < MAX_LISTED && !known.contains(name) {
+        known.insert(name.to_owned());
+    }
+}
+
+pub(super) fn nanos(duration: Duration) -> Nanos {
+    Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
+}

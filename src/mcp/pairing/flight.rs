@@ -1,0 +1,165 @@
+//! The requests of one direction that wait for their answers, by scope and typed id.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use crate::mcp::Id;
+use crate::mcp::call::Call;
+use crate::telemetry::Nanos;
+
+/// What tells a request in flight from the others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::mcp) struct Key {
+    /// Where its id is unique: 0 for a whole session, else the number of one exchange.
+    pub(in crate::mcp) scope: u64,
+    /// `None` if it was out of sight; its exchange tells then.
+    pub(in crate::mcp) id: Option<Id>,
+}
+
+impl Key {
+    pub(in crate::mcp) fn new(scope: u64, id: Id) -> Self {
+        Key { scope, id: Some(id) }
+    }
+}
+
+/// Requests in flight. Of several under one key the first is answered first.
+#[derive(Debug, Default)]
+pub(in crate::mcp) struct Flight {
+    calls: HashMap<Key, Box<Call>>,
+    /// Progress token to request.
+    tokens: HashMap<Key, Key>,
+    len: usize,
+    /// How many of them are in the hands of people. Doubtful ones are not counted: their answer may have
+    /// been lost, and nobody waits for a person then.
+    asking: usize,
+    /// No request expires before this.
+    pub(super) quiet_until: Nanos,
+}
+
+impl Flight {
+    /// How many.
+    pub(in crate::mcp) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether a person has one of them in hand.
+    pub(super) fn asks_people(&self) -> bool {
+        self.asking > 0
+    }
+
+    /// Adds one; `false` if its key was in flight already.
+    pub(super) fn insert(&mut self, key: Key, call: Box<Call>) -> bool {
+        self.len += 1;
+        self.asking += usize::from(call.asks_people() && !call.doubtful);
+        if let Some(token) = &call.token {
+            self.tokens.insert(Key::new(key.scope, token.clone()), key.clone());
+        }
+        match self.calls.entry(key) {
+            Entry::Vacant(place) => {
+                place.insert(call);
+                true
+            }
+            Entry::Occupied(mut first) => {
+                first.get_mut().behind.push(call);
+                false
+            }
+        }
+    }
+
+    /// Takes out the one to answer: of several the first that `exchange` brought, else the first.
+    pub(super) fn take(&mut self, key: &Key, exchange: u64) -> Option<Box<Call>> {
+        let mut call = self.calls.remove(key)?;
+        if !call.behind.is_empty() {
+            let mut line = std::mem::take(&mut call.behind);
+            line.insert(0, call);
+            let own = line.iter().position(|call| call.exchange == exchange);
+            call = line.remove(own.unwrap_or(0));
+            let mut first = line.remove(0);
+            first.behind = line;
+            self.calls.insert(key.clone(), first);
+        }
+        self.forget(key.scope, &call);
+        Some(call)
+    }
+
+    /// Takes out the one to answer if it is doubtful.
+    pub(super) fn take_doubtful(&mut self, key: &Key) -> Option<Box<Call>> {
+        let call = self.calls.get(key).filter(|call| call.doubtful)?;
+        let exchange = call.exchange;
+        self.take(key, exchange)
+    }
+
+    /// The one that waits under `key`.
+    pub(in crate::mcp) fn get(&self, key: &Key) -> Option<&Call> {
+        self.calls.get(key).map(|call| &**call)
+    }
+
+    /// Whether `exchange` brought one of those that wait under `key`.
+    pub(in crate::mcp) fn waits(&self, key: &Key, exchange: u64) -> bool {
+        let of = |call: &Call| call.exchange == exchange;
+        self.calls.get(key).is_some_and(|first| of(first) || first.behind.iter().any(|c| of(c)))
+    }
+
+    /// Whether one asked for progress under `token`.
+    pub(in crate::mcp) fn knows_token(&self, token: &Key) -> bool {
+        self.tokens.contains_key(token)
+    }
+
+    /// The one that asked for progress under `token`.
+    pub(super) fn by_token(&mut self, token: &Key) -> Option<&mut Call> {
+        let key = self.tokens.get(token)?;
+        self.calls.get_mut(key).map(|call| &mut **call)
+    }
+
+    /// Observation was lost: nobody knows what became of any of them.
+    pub(super) fn doubt(&mut self) {
+        self.asking = 0;
+        for call in self.calls.values_mut() {
+            call.doubtful = true;
+            call.behind.iter_mut().for_each(|call| call.doubtful = true);
+        }
+    }
+
+    /// The same of those under `key` that `exchange` brought.
+    pub(super) fn doubt_one(&mut self, key: &Key, exchange: u64) {
+        let Some(first) = self.calls.get_mut(key) else { return };
+        let mut behind = std::mem::take(&mut first.behind);
+        let line = std::iter::once(&mut *first).chain(&mut behind);
+        for call in line.filter(|call| call.exchange == exchange && !call.doubtful) {
+            call.doubtful = true;
+            self.asking -= usize::from(call.asks_people());
+        }
+        first.behind = behind;
+    }
+
+    /// Takes out those that `which` says, in order of arrival. Of several under one key only the first
+    /// is asked about.
+    pub(super) fn drain(&mut self, mut which: impl FnMut(&Call) -> bool) -> Vec<(Key, Box<Call>)> {
+        let chosen = self.calls.iter().filter(|(_, call)| which(call));
+        let mut keys: Vec<_> =
+            chosen.map(|(key, call)| (call.number, call.exchange, key.clone())).collect();
+        keys.sort_unstable_by_key(|(number, ..)| *number);
+        let mut take =
+            |(_, exchange, key): (_, _, Key)| self.take(&key, exchange).map(|call| (key, call));
+        keys.into_iter().filter_map(&mut take).collect()
+    }
+
+    /// The earliest that one was last heard of, those aside for which long is normal.
+    pub(super) fn oldest(&self) -> Option<Nanos> {
+        self.calls.values().filter(|call| !call.waits()).map(|call| call.alive).min()
+    }
+
+    fn forget(&mut self, scope: u64, call: &Call) {
+        self.len -= 1;
+        self.asking -= usize::from(call.asks_people() && !call.doubtful);
+        if let Some(token) = &call.token {
+            self.tokens.remove(&Key::new(scope, token.clone()));
+        }
+        if self.calls.is_empty() {
+            /// A burst does not keep its table for good: there may be thousands of sessions.
+            const KEEP: usize = 64;
+            self.calls.shrink_to(KEEP);
+            self.tokens.shrink_to(KEEP);
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Requests and answers of one connection, paired into spans: the rules that stdio and HTTP share.
+//!
+//! A [`State`] is what is known of one connection, [`Common`] what all connections of one tap share:
+//! settings, books, limits, finished spans. [`Pairing`] is the rules, applied to one of them. Framing
+//! and transport are not its business; whoever drives it says where a message came from ([`Via`]).
+//!
+//! The books balance at every moment: what a span is owed for was put out, was dropped for a reason,
+//! or is in flight. After a loss of observation calls are doubtful: they may complete, but they never
+//! fail, time out or pair with a newer use of their id.
+
+mod answers;
+mod common;
+mod flight;
+mod recent;
+mod requests;
+
+use std::sync::Arc;
+
+use super::call::{Call, Named, Speaker, Subject};
+use super::messages::Known;
+use super::span::{Ending, Frame, Server};
+use super::{
+    Direction, Id, Message, Outcome, Part, SessionName, SpanRef, TraceContext, Unsampled, Ways,
+};
+use crate::telemetry::{Nanos, Raw, Seen};
+
+pub(super) use self::common::Common;
+use self::common::nanos;
+pub(super) use self::flight::{Flight, Key};
+
+/// How a message came.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Via<'a> {
+    /// Where its id is unique: 0 for the whole connection, else the number of one exchange.
+    pub(super) scope: u64,
+    /// The exchange that brought it; 0 where there are none.
+    pub(super) exchange: u64,
+    /// Version of HTTP in tenths; 0 where it is not HTTP.
+    pub(super) http_version: u8,
+    /// Status of the response that it came in.
+    pub(super) status: Option<u16>,
+    /// The protocol version that stands in a header, if there is such a version.
+    pub(super) protocol: Option<&'static str>,
+    /// The context of the exchange.
+    pub(super) context: Option<&'a TraceContext>,
+    /// It came alone, so that the context of the exchange is its own.
+    pub(super) alone: bool,
+}
+
+/// How much of a message was observed, and where it came from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Observed<'a> {
+    pub(super) direction: Direction,
+    /// Bytes of the message on the wire.
+    pub(super) size: u64,
+    pub(super) known: Known,
+    pub(super) now: Nanos,
+    pub(super) via: Via<'a>,
+}
+
+/// What is known of one connection.
+#[derive(Debug)]
+pub(super) struct State {
+    /// Tells what is remembered for it from what is remembered for others.
+    number: u64,
+    pub(super) server: Arc<Server>,
+    /// Its id; absent where there are no sessions.
+    pub(super) name: Option<Arc<SessionName>>,
+    /// Answers go by unseen: what is asked from now on is doubtful.
+    pub(super) blind: bool,
+    pub(super) flights: Ways<Flight>,
+    /// When the other direction last had a request in the hands of a person: a call that led to it
+    /// waits for the same person and must not time out.
+    people: Ways<Nanos>,
+    /// The client of the handshake and the version that was negotiated.
+    pub(super) client: Arc<Speaker>,
+    /// The client that the last modern request named.
+    speaker: Arc<Speaker>,
+    info: Named,
+    /// The trace of this session, and when it was last used.
+    trace: Option<([u8; 16], Nanos)>,
+}
+
+impl State {
+    /// A connection of which nothing has been seen.
+    pub(super) fn new(
+        common: &mut Common,
+        server: &Arc<Server>,
+        name: Option<Arc<SessionName>>,
+    ) -> Self {
+        State {
+            number: common.next_number(),
+            server: server.clone(),
+            name,
+            blind: false,
+            flights: Ways::default(),
+            people: Ways::default(),
+            client: Arc::default(),
+            speaker: Arc::default(),
+            info: Named::default(),
+            trace: None,
+        }
+    }
+
+    /// Observation was lost, or something was seen that nobody can read.
+    pub(super) fn doubt(&mut self) {
+        self.flights.0.iter_mut().for_each(Flight::doubt);
+    }
+
+    /// The same where only one call can be concerned.
+    pub(super) fn doubt_one(&mut self, direction: Direction, key: &Key, exchange: u64) {
+        self.flights[direction].doubt_one(key, exchange);
+    }
+
+    /// Whether a subscription waits under `key`.
+    pub(super) fn listens(&self, key: &Key) -> bool {
+        self.flights[Direction::ClientToServer].get(key).is_some_and(Call::listens)
+    }
+
+    /// How many requests wait, both directions.
+    pub(super) fn in_flight(&self) -> usize {
+        self.flights.0.iter().map(Flight::len).sum()
+    }
+}
+
+/// The rules, at work on one connection.
+pub(super) struct Pairing<'a> {
+    pub(super) common: &'a mut Common,
+    pub(super) state: &'a mut State,
+}
+
+impl Pairing<'_> {
+    /// Lets time pass: requests that nobody answers are given up. Says when to look again.
+    pub(super) fn tick(&mut self, now: Nanos) -> Nanos {
+        let timeout = nanos(self.common.settings.request_timeout);
+        for direction in Direction::BOTH {
+            if self.state.flights[direction.reverse()].asks_people() {
+                self.state.people[direction] = now;
+            }
+            if now < self.state.flights[direction].quiet_until {
+                continue;
+            }
+            let people = self.state.people[direction];
+            let late = |alive: Nanos| alive.max(people).saturating_add(timeout) <= now;
+            let flight = &mut self.state.flights[direction];
+            for (key, call) in flight.drain(|call| !call.waits() && late(call.alive)) {
+                self.expect_late(direction, &key, now);
+                self.end_unanswered(call, &Ending::bare(Outcome::Timeout, now));
+            }
+            let flight = &mut self.state.flights[direction];
+            let oldest = flight.oldest().unwrap_or(now).max(people);
+            flight.quiet_until = oldest.saturating_add(timeout);
+        }
+        self.state.flights.0.iter().map(|flight| flight.quiet_until).min().unwrap_or(now)
+    }
+
+    /// The connection is over. What the client asked ends as `outcome`, subscriptions and what the
+    /// server asked as cancelled.
+    pub(super) fn end(&mut self, outcome: Outcome, now: Nanos) {
+        for direction in Direction::BOTH {
+            while self.state.flights[direction].len() > 0 {
+                for (_, call) in self.state.flights[direction].drain(|_| true) {
+                    let by_server = direction == Direction::ServerToClient;
+                    let cancelled = by_server || call.listens();
+                    let outcome = if cancelled { Outcome::Cancelled } else { outcome };
+                    self.end_unanswered(call, &Ending::bare(outcome, now));
+                }
+            }
+        }
+    }
+
+    /// The connection is forgotten for want of room, and its calls with it.
+    pub(super) fn evict(&mut self, now: Nanos) {
+        for direction in Direction::BOTH {
+            while self.state.flights[direction].len() > 0 {
+                for (_, call) in self.state.flights[direction].drain(|_| true) {
+                    self.leave(&call, now);
+                    self.common.counts.dropped.overflow += 1;
+                }
+            }
+        }
+    }
+
+    /// Takes the call that `exchange` brought under `key` out of the flight and ends it without an
+    /// answer.
+    pub(super) fn give_up(
+        &mut self,
+        direction: Direction,
+        key: &Key,
+        exchange: u64,
+        ending: &Ending<'_>,
+    ) {
+        if let Some(call) = self.state.flights[direction].take(key, exchange) {
+            self.expect_late(direction, key, ending.end);
+            self.end_unanswered(call, ending);
+        }
+    }
+
+    /// Ends a call to which no answer came. A doubtful one may have had its answer unseen.
+    fn end_unanswered(&mut self, call: Box<Call>, ending: &Ending<'_>) {
+        if call.doubtful {
+            self.leave(&call, ending.end);
+            self.common.counts.dropped.gap += 1;
+        } else {
+            self.finish(call, ending, Seen::default());
+        }
+    }
+
+    /// Makes the span of a call that has left the flight.
+    fn finish(&mut self, call: Box<Call>, ending: &Ending<'_>, seen: Seen) {
+        self.leave(&call, ending.end);
+        self.put_out(*call, ending, seen);
+    }
+
+    /// Puts the span of a call out, unless its parent was not sampled.
+    fn put_out(&mut self, mut call: Call, ending: &Ending<'_>, mut seen: Seen) {
+        let common = &mut *self.common;
+        if call.place.flags & super::trace::SAMPLED == 0
+            && common.settings.unsampled == Unsampled::Drop
+        {
+            common.counts.dropped.unsampled += 1;
+            return;
+        }
+        seen.arguments = std::mem::take(&mut call.arguments);
+        let speaker = call.speaker.take();
+        let frame = Frame {
+            settings: &common.settings,
+            server: &self.state.server,
+            session: self.state.name.as_deref(),
+            speaker: speaker.as_ref().unwrap_or(&self.state.client),
+            info: &self.state.info,
+            listed: common.lists(&self.state.server, &call.subject),
+        };
+        let id = call.place.own.span;
+        // A call of a tool without arguments is one with none, which is something to tell.
+        let tells = seen != Seen::default() || matches!(call.subject, Subject::Tool(_));
+        let span = frame.span(call, ending);
+        let client = speaker.as_ref().unwrap_or(&self.state.client);
+        common.put_out(&self.state.server, &client.who.name, span);
+        if tells {
+            common.keep_seen(id, seen);
+        }
+    }
+
+    /// A call is no longer in flight.
+    fn leave(&mut self, call: &Call, now: Nanos) {
+        self.common.left(call);
+        if call.asks_people() {
+            self.state.people[call.direction.reverse()] = now;
+        }
+    }
+
+    /// For a while, an answer to that request is late and not an orphan.
+    fn expect_late(&mut self, direction: Direction, key: &Key, now: Nanos) {
+        self.common.expect_late(self.state.number, direction, key, now);
+    }
+}

@@ -1,0 +1,195 @@
+//! Requests, and notifications that make spans: from a message to a [`Call`].
+
+use super::*;
+use crate::mcp::call::{Place, Progress, method, word};
+use crate::mcp::{Meta, Notifications, Params, Traces};
+
+/// Progress events one span carries at most: enough to see the pace of a call.
+const MAX_EVENTS: usize = 32;
+
+impl Pairing<'_> {
+    /// A request that waits under `key` from now on; `false` if there is no room for it.
+    pub(in crate::mcp) fn request(
+        &mut self,
+        message: &Message<'_>,
+        key: Key,
+        seen: Observed<'_>,
+    ) -> bool {
+        self.common.counts.requests += 1;
+        self.common.counts.received += 1;
+        let direction = seen.direction;
+        // What a gap left behind must not take the answer to this one.
+        while let Some(stale) = self.state.flights[direction].take_doubtful(&key) {
+            self.end_unanswered(stale, &Ending::bare(Outcome::Timeout, seen.now));
+        }
+        if !self.common.has_room(direction) {
+            self.common.counts.dropped.overflow += 1;
+            return false;
+        }
+        let call = self.call(message, key.id.clone(), seen);
+        if call.method == "initialize" && direction == Direction::ClientToServer {
+            self.shake_hands(message);
+        }
+        self.common.forget_late(self.state.number, direction, &key);
+        self.common.entered(&call);
+        let alone = self.state.flights[direction].insert(key, Box::new(call));
+        self.common.counts.duplicate_ids += u64::from(!alone);
+        true
+    }
+
+    /// A notification; ids in it are unique where `seen` says.
+    pub(in crate::mcp) fn notification(&mut self, message: &Message<'_>, seen: Observed<'_>) {
+        self.common.counts.notifications += 1;
+        let is = |name| message.method.is_some_and(|method| method.is(name));
+        if is("notifications/cancelled") {
+            let id = Id::read(&message.params.request_id, &self.common.keys);
+            self.cancel(message, id.map(|id| Key::new(seen.via.scope, id)), seen);
+        }
+        let told = is("notifications/progress") && self.progress(message, seen);
+        if self.common.settings.notifications == Notifications::Span && !told {
+            self.common.counts.received += 1;
+            let call = self.call(message, None, seen);
+            self.put_out(call, &Ending::bare(Outcome::Ok, seen.now), Seen::default());
+        }
+    }
+
+    /// Progress of a request that came the other way; `true` if it is known.
+    fn progress(&mut self, message: &Message<'_>, seen: Observed<'_>) -> bool {
+        let Some(token) = Id::read(&message.params.progress_token, &self.common.keys) else {
+            return false;
+        };
+        let token = Key::new(seen.via.scope, token);
+        let Some(call) = self.state.flights[seen.direction.reverse()].by_token(&token) else {
+            return false;
+        };
+        call.alive = seen.now;
+        if call.events.len() < MAX_EVENTS {
+            let (value, total) = (message.params.progress, message.params.total);
+            call.events.push(Progress { at: seen.now, value, total });
+        } else {
+            call.events_dropped = call.events_dropped.saturating_add(1);
+            self.common.counts.events_dropped += 1;
+        }
+        true
+    }
+
+    fn call(&mut self, message: &Message<'_>, id: Option<Id>, seen: Observed<'_>) -> Call {
+        let params = &message.params;
+        let method = message.method.as_ref().map(method).unwrap_or_default();
+        let subject = Subject::read(&method, message);
+        let place = self.place(&params.meta, seen);
+        let task_id = method.starts_with("tasks/").then(|| word(&params.task_id));
+        let task_id = task_id.filter(|id| !id.is_empty());
+        let earlier = match &task_id {
+            Some(task) => self.common.task(self.state.number, task).map(|to| (to, "task")),
+            None => self.first_leg(&method, &subject, params).map(|to| (to, "retry")),
+        };
+        let arguments = match id.is_some() && self.common.settings.keep_arguments {
+            true => self.keep_arguments(params.arguments, seen.known),
+            false => Raw::Absent,
+        };
+        Call {
+            number: self.common.next_number(),
+            exchange: seen.via.exchange,
+            direction: seen.direction,
+            id,
+            subject,
+            method,
+            task_id,
+            task: params.task,
+            jsonrpc: message.jsonrpc.filter(|v| !v.is("2.0")).map(|v| word(&Some(v))),
+            speaker: self.speaker(&params.meta, seen.direction),
+            protocol: seen.via.protocol,
+            http_version: seen.via.http_version,
+            carrier: self.carrier(&place, seen),
+            place,
+            earlier,
+            start: seen.now,
+            alive: seen.now,
+            size: seen.size,
+            cut: seen.known == Known::Cut,
+            arguments,
+            token: Id::read(&params.meta.progress_token, &self.common.keys),
+            events: Vec::new(),
+            events_dropped: 0,
+            doubtful: self.state.blind,
+            behind: Vec::new(),
+        }
+    }
+
+    /// The arguments of a request. In one that was not read whole they may be out of sight.
+    fn keep_arguments(&mut self, part: Part<'_>, known: Known) -> Raw {
+        let unsure = part == Part::Absent && known != Known::Whole;
+        self.common.keep(if unsure { Part::Cut } else { part }, known)
+    }
+
+    /// The context of the exchange, where it is neither the parent nor what the parent is.
+    fn carrier(&self, place: &Place, seen: Observed<'_>) -> Option<Box<TraceContext>> {
+        let context = seen.via.context?;
+        let parent = (place.own.trace, place.parent);
+        let other = (context.parent.trace, Some(context.parent.span)) != parent;
+        other.then(|| Box::new(context.clone()))
+    }
+
+    /// The client that sent a modern request; `None` for a legacy one, and for what the server sends: it
+    /// does not name the client. Kept from request to request, because they all say the same as a rule.
+    fn speaker(&mut self, meta: &Meta<'_>, from: Direction) -> Option<Arc<Speaker>> {
+        meta.protocol_version.filter(|_| from == Direction::ClientToServer)?;
+        if !self.state.speaker.matches(meta) {
+            self.state.speaker = Arc::new(Speaker::read(meta));
+        }
+        Some(self.state.speaker.clone())
+    }
+
+    /// The client introduces itself (legacy). The version is the server's to pick.
+    fn shake_hands(&mut self, message: &Message<'_>) {
+        if let Some(who) = Named::read(&message.params.client) {
+            Arc::make_mut(&mut self.state.client).who = who;
+        }
+    }
+
+    /// Parent, trace and flags: the request's own context, else that of the exchange if the request is
+    /// alone in it, else ours, else a trace of its own.
+    fn place(&mut self, meta: &Meta<'_>, seen: Observed<'_>) -> Place {
+        let span = self.common.span_id();
+        let own = self.context(meta);
+        let carrier = || seen.via.context.filter(|_| seen.via.alone).cloned();
+        if let Some(context) = own.or_else(carrier).or_else(|| self.common.ambient.clone()) {
+            let TraceContext { parent, flags, state } = context;
+            let own = SpanRef { trace: parent.trace, span };
+            return Place { own, parent: Some(parent.span), flags, state };
+        }
+        let own = SpanRef { trace: self.own_trace(seen.now), span };
+        let flags = crate::mcp::trace::SAMPLED;
+        Place { own, parent: None, flags, state: String::new() }
+    }
+
+    fn context(&mut self, meta: &Meta<'_>) -> Option<TraceContext> {
+        let traceparent = meta.traceparent?.decode().unwrap_or_default();
+        let tracestate = meta.tracestate.and_then(|state| state.decode().ok());
+        let context = TraceContext::parse(traceparent.as_bytes(), tracestate.as_deref());
+        self.common.counts.bad_traceparents += u64::from(context.is_none());
+        context
+    }
+
+    fn own_trace(&mut self, now: Nanos) -> [u8; 16] {
+        // Without sessions, what a server is asked by whomever has nothing else in common.
+        if self.common.settings.trace == Traces::Request || self.state.name.is_none() {
+            return self.common.trace_id();
+        }
+        let idle = nanos(self.common.settings.session_idle);
+        let trace = match self.state.trace {
+            Some((trace, used)) if now.saturating_sub(used) <= idle => trace,
+            _ => self.common.trace_id(),
+        };
+        self.state.trace = Some((trace, now));
+        trace
+    }
+
+    /// The first leg of a call that wanted more input, if this is its retry.
+    fn first_leg(&self, method: &str, subject: &Subject, params: &Params<'_>) -> Option<SpanRef> {
+        let retry = params.input_responses || params.request_state.is_some();
+        let leg = |echoed| self.common.leg(self.state.number, method, subject, echoed);
+        retry.then(|| self.common.first_leg(leg(params.request_state)))?
+    }
+}

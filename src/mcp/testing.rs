@@ -1,0 +1,62 @@
+//! Finished spans taken apart, for the tests of this room.
+
+use std::collections::BTreeMap;
+
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::trace::v1::Span;
+
+use crate::telemetry::{Content, Model, Seen, Telemetry, names};
+
+/// A finished span, taken apart.
+pub(super) struct Done {
+    pub(super) span: Span,
+    pub(super) seen: Seen,
+    attributes: BTreeMap<String, String>,
+}
+
+impl Done {
+    /// All spans of what a tap put out, in order.
+    pub(super) fn all(taken: Option<(Telemetry, Content)>) -> Vec<Done> {
+        let Some((telemetry, content)) = taken else { return Vec::new() };
+        let Model::Traces(all) = telemetry.model() else { panic!("a tap makes spans") };
+        let spans = all.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
+        spans
+            .map(|span| Done {
+                attributes: span.attributes.iter().map(|a| (a.key.clone(), text(a))).collect(),
+                seen: content.of(&span.span_id).cloned().unwrap_or_default(),
+                span: span.clone(),
+            })
+            .collect()
+    }
+
+    pub(super) fn get(&self, key: &str) -> &str {
+        self.attributes.get(key).map_or("", |v| v)
+    }
+
+    pub(super) fn outcome(&self) -> &str {
+        self.get(names::OUTCOME)
+    }
+
+    pub(super) fn error(&self) -> &str {
+        self.get(names::ERROR_TYPE)
+    }
+
+    pub(super) fn is_error(&self) -> bool {
+        let status = self.span.status.as_ref().unwrap();
+        assert_eq!(status.message, "");
+        assert_eq!(status.code == 2, !self.error().is_empty());
+        status.code == 2
+    }
+}
+
+pub(super) fn text(attribute: &KeyValue) -> String {
+    match attribute.value.as_ref().unwrap().value.as_ref().unwrap() {
+        Value::StringValue(s) => s.clone(),
+        Value::IntValue(n) => n.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+pub(super) fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+    list.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
+}
