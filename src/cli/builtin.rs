@@ -1,14 +1,18 @@
-//! The configuration of `mcpcol stdio` without `--config`: written as YAML and read like any other, so
+//! The configuration of a tap without `--config`: written as YAML and read like any other, so
 //! that it can be shown and nothing in it is a special case.
 //!
 //! Spans get a keyed digest and go to OTLP if the environment names an endpoint, else to a file in the
 //! state directory; where stderr is a terminal, a readable line a call goes there.
 
+use std::io::IsTerminal;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::state;
+use super::{config_args, say, state};
+use crate::config::{self, Options, Sources};
+use crate::pipeline::Plan;
+use crate::settings::Severity;
 
 /// What the environment says about OTLP.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,7 +29,7 @@ const QUEUE: u32 = 64 << 20;
 
 /// How much of what is around us is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trust {
+enum Trust {
     /// The environment's endpoint and key, and the key in the state directory.
     All,
     /// The key, but no endpoint.
@@ -34,8 +38,57 @@ pub(super) enum Trust {
     Nothing,
 }
 
-/// The configuration for a tap called `name`, and what the user should be told about it.
-pub(super) fn config(name: &str, terminal: bool, trust: Trust) -> (String, Vec<String>) {
+/// The tap that the configuration is for.
+#[derive(Clone, Debug)]
+pub(super) struct Tap<'a> {
+    /// What its server is called.
+    pub(super) name: &'a str,
+    /// The receiver's kind.
+    pub(super) kind: &'static str,
+    /// Its settings.
+    pub(super) settings: Value,
+}
+
+/// The built-in configuration with what `--set` says on top: where it comes from, and the plan of it
+/// unless that forbids starting. What is around us is the agent's, not ours to insist on: settings of
+/// the environment that cannot be used are said, and left out.
+pub(super) fn load(
+    tap: &Tap<'_>,
+    set: &[String],
+    options: &Options<'_>,
+) -> std::io::Result<(Sources, Option<Plan>)> {
+    let terminal = std::io::stderr().is_terminal();
+    let mut notes = Vec::new();
+    let mut last = Sources::default();
+    for trust in [Trust::All, Trust::Key, Trust::Nothing] {
+        let (yaml, more) = config(tap, terminal, trust);
+        last = Sources { config: vec![format!("yaml:{yaml}")], set: set.to_vec() };
+        let (plan, problems) = config::load(&last, options);
+        let settled = plan.is_some() || !set.is_empty() || trust == Trust::Nothing;
+        if !settled {
+            let errors = problems.0.iter().filter(|p| p.severity > Severity::Warning);
+            notes.extend(errors.map(|p| format!("{} ({})", p.message, source_of(&p.path))));
+            continue;
+        }
+        notes.extend(more);
+        notes.iter().for_each(|note| say(&format!("mcpcol: {note}")));
+        config_args::say(&problems)?;
+        return Ok((last, plan));
+    }
+    Ok((last, None))
+}
+
+/// Where a setting of the built-in configuration comes from, for a user who never wrote it.
+fn source_of(path: &str) -> &'static str {
+    if path.contains("digest") || path.contains("session_key") {
+        "the digest key of MCPCOL_DIGEST_KEY, MCPCOL_DIGEST_KEY_FILE or the state directory is not used"
+    } else {
+        "the OTLP settings of the environment are not used, spans go to a file"
+    }
+}
+
+/// The configuration for a tap, and what the user should be told about it.
+fn config(tap: &Tap<'_>, terminal: bool, trust: Trust) -> (String, Vec<String>) {
     let mut notes = Vec::new();
     let state = state::directory().map_err(|error| notes.push(format!("{error:#}"))).ok();
     let digest = match trust {
@@ -48,19 +101,28 @@ pub(super) fn config(name: &str, terminal: bool, trust: Trust) -> (String, Vec<S
         Some(otlp) => exporters.insert("otlp_grpc".into(), otlp),
         None => {
             let dir = state.clone().unwrap_or_else(std::env::temp_dir);
-            exporters.insert("file".into(), file_exporter(&dir, name))
+            exporters.insert("file".into(), file_exporter(&dir, tap.name))
         }
     };
     if terminal {
         exporters.insert("debug".into(), json!({"verbosity": "normal"}));
     }
     let names: Vec<_> = exporters.keys().cloned().collect();
+    let mut settings = tap.settings.clone();
+    if tap.kind == "mcp_http" {
+        // Session ids are hashed with the key of the digests, so that they are comparable, too.
+        for (from, to) in [("key", "session_key"), ("key_file", "session_key_file")] {
+            if let Some(key) = digest.get(from) {
+                settings[to] = key.clone();
+            }
+        }
+    }
     let config = json!({
-        "receivers": {"mcp_stdio": {}},
+        "receivers": {tap.kind: settings},
         "processors": {"digest": digest},
         "exporters": exporters,
         "service": {"pipelines": {"traces": {
-            "receivers": ["mcp_stdio"], "processors": ["digest"], "exporters": names,
+            "receivers": [tap.kind], "processors": ["digest"], "exporters": names,
         }}},
     });
     (escape(&config.to_string()), notes)

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write, stderr};
 use clap::Args;
 
 use crate::config::{self, Options, Sources, render};
-use crate::pipeline::Plan;
+use crate::pipeline::{Plan, ReceiverConfig};
 use crate::settings::Problems;
 
 /// Where the configuration is.
@@ -39,4 +39,27 @@ pub(super) fn load(sources: &Sources, options: &Options<'_>) -> std::io::Result<
     let (plan, problems) = config::load(sources, options);
     say(&problems)?;
     Ok(plan)
+}
+
+/// Takes every receiver but the one of kind `C` out of the plan and says which those are: several taps
+/// share one configuration, and each opens only what is its own.
+pub(super) fn only_tap<C: ReceiverConfig>(
+    plan: &mut Plan,
+    command: &str,
+) -> anyhow::Result<Vec<String>> {
+    let kind = C::NAME;
+    let (taps, others): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut plan.receivers).into_iter().partition(|part| part.kind == kind);
+    if taps.len() != 1 {
+        anyhow::bail!(
+            "`mcpcol {command}` needs a configuration with one {kind} receiver in a pipeline, this one \
+             has {}",
+            taps.len()
+        );
+    }
+    for pipeline in &mut plan.pipelines {
+        pipeline.receivers.retain(|id| others.iter().all(|part| part.id != *id));
+    }
+    plan.receivers = taps;
+    Ok(others.iter().map(|part| part.id.to_string()).collect())
 }

@@ -11,7 +11,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use crate::privacy::canonical::{Canonicalizer, MAX_BYTES};
 use crate::privacy::digest::{Digester, Key, Mode};
-use crate::processors::digest::read_key_file;
+use crate::settings::read_key_file;
 
 /// Print the digest of a JSON text, as the digest processor makes it
 #[derive(Debug, clap::Args)]

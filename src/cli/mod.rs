@@ -8,6 +8,7 @@ mod components;
 mod config_args;
 mod demo;
 mod digest;
+mod http;
 mod logging;
 mod print_config;
 mod run;
@@ -37,6 +38,7 @@ Examples:
   mcpcol stdio -- npx -y @scope/mcp-server .         wrap one stdio server (agents' mcp.json)
   mcpcol stdio --config pipelines/stdio-otlp.yaml -- npx -y @scope/mcp-server .
                                                      the same into an OpenTelemetry Collector
+  mcpcol http --upstream http://localhost:3001/mcp   tap one HTTP server
   mcpcol validate --config pipelines/stdio-file.yaml all problems of a config at once";
 
 #[derive(Subcommand)]
@@ -45,6 +47,8 @@ enum Command {
     Run(run::Run),
     /// Wrap one stdio MCP server: what goes into an agent's mcp.json
     Stdio(stdio::Stdio),
+    /// Tap one HTTP MCP server: a reverse proxy in front of it
+    Http(http::Http),
     /// A real MCP server behind the tap, a client that drives it, and the spans
     Demo(demo::Demo),
     /// Check a configuration: all problems at once
@@ -68,6 +72,7 @@ pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(run) => run.run(),
         Command::Stdio(stdio) => stdio.run(),
+        Command::Http(http) => http.run(),
         Command::Demo(demo) => demo.run(),
         Command::Validate(validate) => validate.run(),
         Command::Components(components) => components.run(),

@@ -1,5 +1,5 @@
 //! `mcpcol run`: the pipelines of a configuration until SIGTERM. SIGHUP reloads; a configuration that
-//! cannot be put in place leaves the old one running.
+//! cannot be put in place leaves the old one running. `mcpcol http` is run the same way.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -34,17 +34,32 @@ impl Run {
         let Some(plan) = load(&sources, &Options::default())? else {
             return Ok(ExitCode::FAILURE);
         };
-        logging::start(&plan.telemetry.logs, LogLevel::Info);
-        let runtime = runtime(THREADS)?;
-        let outcome = runtime.block_on(serve(&sources, plan))?;
-        close_the_books(&outcome);
-        // A write that the outside world blocks must not keep the process.
-        runtime.shutdown_background();
-        Ok(exit_code(&outcome))
+        until_told(&sources, plan, |_| Ok(()))
     }
 }
 
-async fn serve(sources: &Sources, mut plan: Plan) -> anyhow::Result<Outcome> {
+/// Runs a plan until SIGTERM or SIGINT. SIGHUP loads it anew from its sources; `fit` is what the command
+/// does to every plan before it is run.
+pub(super) fn until_told(
+    sources: &Sources,
+    mut plan: Plan,
+    fit: impl Fn(&mut Plan) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    logging::start(&plan.telemetry.logs, LogLevel::Info);
+    fit(&mut plan)?;
+    let runtime = runtime(THREADS)?;
+    let outcome = runtime.block_on(serve(sources, plan, &fit))?;
+    close_the_books(&outcome);
+    // A write that the outside world blocks must not keep the process.
+    runtime.shutdown_background();
+    Ok(exit_code(&outcome))
+}
+
+async fn serve(
+    sources: &Sources,
+    mut plan: Plan,
+    fit: &impl Fn(&mut Plan) -> anyhow::Result<()>,
+) -> anyhow::Result<Outcome> {
     let mut signals = Signals::listen()?;
     let mut service = Service::new(Context {
         vitals: Vitals::default(),
@@ -58,7 +73,7 @@ async fn serve(sources: &Sources, mut plan: Plan) -> anyhow::Result<Outcome> {
     let told = loop {
         tokio::select! {
             asked = signals.next() => match asked {
-                Asked::Reload => reload(sources, &mut service, &mut plan).await,
+                Asked::Reload => reload(sources, &mut service, &mut plan, fit).await,
                 Asked::Terminate | Asked::Interrupt => break true,
             },
             () = service.ended(&mut outcome) => break false,
@@ -74,12 +89,21 @@ async fn serve(sources: &Sources, mut plan: Plan) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-async fn reload(sources: &Sources, service: &mut Service, plan: &mut Plan) {
-    let new = match load(sources, &Options::default()) {
+async fn reload(
+    sources: &Sources,
+    service: &mut Service,
+    plan: &mut Plan,
+    fit: &impl Fn(&mut Plan) -> anyhow::Result<()>,
+) {
+    let mut new = match load(sources, &Options::default()) {
         Ok(Some(new)) => new,
         _ => return tracing::error!("the new configuration is not valid: the old one goes on"),
     };
-    match service.apply(&new).await {
+    let applied = match fit(&mut new) {
+        Ok(()) => service.apply(&new).await,
+        Err(error) => Err(error),
+    };
+    match applied {
         Ok(()) => {
             *plan = new;
             tracing::info!(pipelines = plan.pipelines.len(), "reloaded");

@@ -4,7 +4,6 @@
 //! side exists; from then on nothing of that side can end it. The exit code is the child's.
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,15 +11,15 @@ use anyhow::bail;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use super::builtin::{self, Trust};
-use super::config_args::{self, ConfigArgs, load};
+use super::builtin;
+use super::config_args::{ConfigArgs, load, only_tap};
 use super::runtime::{Asked, Signals, close_the_books, exit_code, runtime};
 use super::{logging, say, state};
-use crate::config::{self, Options, Sources};
+use crate::config::{Options, Sources};
 use crate::pipeline::plan::LogLevel;
 use crate::pipeline::{Context, Outcome, Plan, ReceiverConfig, Service, Vitals};
 use crate::receivers::mcp_stdio::{self, Config, Remote, Signal};
-use crate::settings::{Problems, Severity};
+use crate::settings::Problems;
 use crate::telemetry::Clock;
 
 /// Arguments of `mcpcol stdio`.
@@ -46,7 +45,15 @@ impl Stdio {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Some(mut plan) = self.plan()? else { return Ok(ExitCode::FAILURE) };
         logging::start(&plan.telemetry.logs, LogLevel::Warn);
-        let mut config = only_tap(&mut plan)?;
+        let others = only_tap::<Config>(&mut plan, "stdio")?;
+        if !others.is_empty() {
+            tracing::info!("not opened by a stdio tap: {}", others.join(", "));
+        }
+        let kind = <Config as ReceiverConfig>::NAME;
+        let config = plan.receivers[0].settings.read(kind, &mut Problems::default());
+        let Some(mut config): Option<Config> = config else {
+            bail!("the settings of {kind} cannot be read");
+        };
         config.name = self.name().or(config.name);
         let command = if self.command.is_empty() { config.command_line() } else { self.command };
         if command.is_empty() {
@@ -81,25 +88,9 @@ impl Stdio {
             return Ok(load(&sources, &options)?);
         }
         let name = Config { name: self.name(), ..Config::default() }.server_name(&self.command);
-        let terminal = std::io::stderr().is_terminal();
-        // What is around is the agent's, not ours to insist on: its server starts all the same.
-        let mut notes = Vec::new();
-        for trust in [Trust::All, Trust::Key, Trust::Nothing] {
-            let (yaml, more) = builtin::config(&name, terminal, trust);
-            let sources = Sources { config: vec![format!("yaml:{yaml}")], ..sources.clone() };
-            let (plan, problems) = config::load(&sources, &options);
-            let settled = plan.is_some() || !self.config.set.is_empty() || trust == Trust::Nothing;
-            if !settled {
-                let errors = problems.0.iter().filter(|p| p.severity > Severity::Warning);
-                notes.extend(errors.map(|p| format!("{} ({})", p.message, source_of(&p.path))));
-                continue;
-            }
-            notes.extend(more);
-            notes.iter().for_each(|note| say(&format!("mcpcol: {note}")));
-            config_args::say(&problems)?;
-            return Ok(plan);
-        }
-        Ok(None)
+        let kind = <Config as ReceiverConfig>::NAME;
+        let tap = builtin::Tap { name: &name, kind, settings: serde_json::json!({}) };
+        Ok(builtin::load(&tap, &self.config.set, &options)?.1)
     }
 
     /// The name that was given, if it is one.
@@ -111,39 +102,6 @@ impl Stdio {
         }
         Some(name)
     }
-}
-
-/// Where a setting of the built-in configuration comes from, for a user who never wrote it.
-fn source_of(path: &str) -> &'static str {
-    if path.contains("digest") {
-        "the digest key of MCPCOL_DIGEST_KEY, MCPCOL_DIGEST_KEY_FILE or the state directory is not used"
-    } else {
-        "the OTLP settings of the environment are not used, spans go to a file"
-    }
-}
-
-/// Takes every receiver but the one `mcp_stdio` out of the plan, and reads its settings: several taps
-/// share one configuration, and each opens only what is its own.
-fn only_tap(plan: &mut Plan) -> anyhow::Result<Config> {
-    let kind = <Config as ReceiverConfig>::NAME;
-    let (taps, others): (Vec<_>, Vec<_>) =
-        std::mem::take(&mut plan.receivers).into_iter().partition(|part| part.kind == kind);
-    let [tap] = taps.as_slice() else {
-        bail!(
-            "`mcpcol stdio` needs a configuration with one {kind} receiver in a pipeline, this one has {}",
-            taps.len()
-        );
-    };
-    let config = tap.settings.read(kind, &mut Problems::default());
-    if !others.is_empty() {
-        let ids: Vec<_> = others.iter().map(|part| part.id.to_string()).collect();
-        tracing::info!("not opened by a stdio tap: {}", ids.join(", "));
-    }
-    for pipeline in &mut plan.pipelines {
-        pipeline.receivers.retain(|id| others.iter().all(|part| part.id != *id));
-    }
-    plan.receivers = taps;
-    config.ok_or_else(|| anyhow::anyhow!("the settings of {kind} cannot be read"))
 }
 
 /// Runs the telemetry side until the child is gone.

@@ -35,7 +35,6 @@ use crate::telemetry::names::{
 };
 use crate::telemetry::{Batch, Content, Model, Nanos, Raw, Seen};
 
-pub use keys::read_key_file;
 pub use settings::Config;
 
 /// The method whose arguments and results are digested.

@@ -6,6 +6,7 @@
 mod client;
 mod delivery;
 mod duration;
+mod key_file;
 mod names;
 mod problems;
 mod read;
@@ -21,6 +22,7 @@ mod yaml;
 pub use client::{Compression, Endpoint, Headers, Keepalive, Unsupported};
 pub use delivery::{BatchSettings, Delivery, OnFull, QueueSettings, RetrySettings, Sizer};
 pub use duration::Duration;
+pub use key_file::read_key_file;
 pub use names::{did_you_mean, nearest_name, quoted_list, sounds_secret};
 pub use problems::{Place, Problem, Problems, Report, Severity};
 pub use secret::Secret;

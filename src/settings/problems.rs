@@ -83,14 +83,22 @@ pub struct Place<'a> {
 #[derive(Debug)]
 pub struct Report<'a> {
     node: &'a Node,
-    place: Place<'a>,
+    path: String,
+    base: &'a Path,
     problems: &'a mut Problems,
 }
 
 impl<'a> Report<'a> {
     /// A report about the component that is written at `node`.
     pub fn new(node: &'a Node, place: Place<'a>, problems: &'a mut Problems) -> Self {
-        Report { node, place, problems }
+        Report { node, path: place.path.to_owned(), base: place.base, problems }
+    }
+
+    /// A report about what is written at `field`, for settings that several components share.
+    pub fn below(&mut self, field: &str) -> Report<'_> {
+        let path = self.path_of(field);
+        let (node, base) = (self.node.nearest(field), self.base);
+        Report { node, path, base, problems: self.problems }
     }
 
     /// The component as written.
@@ -100,7 +108,7 @@ impl<'a> Report<'a> {
 
     /// Relative paths in settings start here: the directory of the config file.
     pub fn base(&self) -> &'a Path {
-        self.place.base
+        self.base
     }
 
     /// Adds an error at `field`: a dotted path below the component, empty for the component itself.
@@ -121,8 +129,8 @@ impl<'a> Report<'a> {
 
     fn path_of(&self, field: &str) -> String {
         if field.is_empty() {
-            return self.place.path.to_owned();
+            return self.path.clone();
         }
-        format!("{}::{}", self.place.path, field.replace('.', "::"))
+        format!("{}::{}", self.path, field.replace('.', "::"))
     }
 }

@@ -161,7 +161,9 @@ impl Config {
         if endpoint.is_tls(self.tls.insecure) {
             return;
         }
-        self.headers.check_cleartext(endpoint, self.allow_cleartext, report);
+        if !self.allow_cleartext && !endpoint.is_local() {
+            self.headers.check_cleartext(report);
+        }
         if self.tls.wants_tls() {
             report.warn("tls", "certificates have no effect: the connection is not encrypted");
         }

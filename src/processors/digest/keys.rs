@@ -3,18 +3,13 @@
 //! A key that is written but empty (an unset variable, an empty file) is an error in every spelling:
 //! falling back to unkeyed digests would expose what the key was to hide.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use serde::{Deserialize, Deserializer};
 
 use super::complaints::Complaints;
 use crate::privacy::digest::{BadKey, Key};
-
-/// A key file is one line; what is longer is another file.
-const MAX_KEY_FILE: u64 = 4096;
+use crate::settings::read_key_file;
 
 /// One key.
 #[derive(Clone, Default, Deserialize)]
@@ -82,18 +77,6 @@ impl KeySettings {
 
 fn below(at: &str, field: &str) -> String {
     if at.is_empty() { field.to_owned() } else { format!("{at}.{field}") }
-}
-
-/// Reads the text of a key file, at most a few KiB. The error names the file and never its content.
-pub fn read_key_file(path: &Path) -> anyhow::Result<String> {
-    let name = path.display();
-    let mut text = String::new();
-    let file = File::open(path).with_context(|| format!("cannot open the key file `{name}`"))?;
-    file.take(MAX_KEY_FILE + 1)
-        .read_to_string(&mut text)
-        .with_context(|| format!("cannot read the key file `{name}`"))?;
-    anyhow::ensure!(text.len() as u64 <= MAX_KEY_FILE, "`{name}` is too long for a key file");
-    Ok(text)
 }
 
 /// The permissions of a key file, if they are not those of one.

@@ -12,9 +12,7 @@ use memchr::{memchr, memrchr};
 use super::Direction;
 use super::queue::{Event, Handing, Kind, Note, Queue};
 use super::relay::End;
-
-/// How much of the end of a cut line is handed over: some peers write the id last.
-const TAIL: usize = 4096;
+use crate::receivers::tap::Beyond;
 
 /// See the module.
 #[derive(Debug)]
@@ -25,15 +23,6 @@ pub(super) struct Intake {
     /// Bytes of the current line so far, counted no further than to `max_line`.
     line: usize,
     beyond: Beyond,
-}
-
-/// What the current line has past the limit.
-#[derive(Debug, Default)]
-struct Beyond {
-    /// Bytes that are not kept.
-    left_out: u64,
-    /// The last bytes, at most [`TAIL`].
-    tail: Vec<u8>,
 }
 
 impl Intake {
@@ -67,7 +56,7 @@ impl Intake {
     /// Says that the direction ended, and on whose account.
     pub(super) fn eof(&mut self, end: End, at: Instant) -> bool {
         let mut handing = self.queue.lock();
-        self.beyond.end(&mut handing, self.direction, at, false);
+        end_line(&mut self.beyond, self.direction, &mut handing, at, false);
         if end == End::Sink {
             let reader = self.direction.reverse();
             handing.tell(at, Note { direction: reader, kind: Kind::Left });
@@ -108,7 +97,7 @@ impl Intake {
                 from = end;
             }
             let Some(newline) = newline else { break };
-            if self.beyond.end(&mut handing, direction, at, true) {
+            if end_line(&mut self.beyond, direction, &mut handing, at, true) {
                 from = newline + 1;
             }
             self.line = 0;
@@ -119,29 +108,16 @@ impl Intake {
     }
 }
 
-impl Beyond {
-    fn add(&mut self, bytes: &[u8]) {
-        let dropped = (self.tail.len() + bytes.len()).saturating_sub(TAIL);
-        self.tail.drain(..dropped.min(self.tail.len()));
-        self.tail.extend_from_slice(&bytes[bytes.len().saturating_sub(TAIL)..]);
-        self.left_out += dropped as u64;
-    }
-
-    /// The line ended; false if it has nothing past the limit.
-    fn end(
-        &mut self,
-        to: &mut Handing<'_>,
-        direction: Direction,
-        at: Instant,
-        newline: bool,
-    ) -> bool {
-        let cut = !self.tail.is_empty();
-        if cut {
-            let kind = Kind::Cut { skipped: self.left_out, newline };
-            to.offer(Event { at, note: Note { direction, kind }, bytes: &self.tail });
-            self.left_out = 0;
-            self.tail.clear();
-        }
-        cut
-    }
+/// The line ended; false if it has nothing past the limit.
+fn end_line(
+    beyond: &mut Beyond,
+    direction: Direction,
+    to: &mut Handing<'_>,
+    at: Instant,
+    newline: bool,
+) -> bool {
+    beyond.end(|skipped, tail| {
+        let note = Note { direction, kind: Kind::Cut { skipped, newline } };
+        to.offer(Event { at, note, bytes: tail });
+    })
 }

@@ -8,6 +8,7 @@ use crate::receivers::tap;
 /// The queue of a stdio tap.
 pub(super) type Queue = tap::Queue<Note>;
 /// A stretch of both directions.
+#[cfg(test)]
 pub(super) type Held = tap::Held<Note>;
 /// One record with its bytes: those of [`Kind::Bytes`], the tail of [`Kind::Cut`], else none.
 pub(super) type Event<'a> = tap::Event<'a, Note>;

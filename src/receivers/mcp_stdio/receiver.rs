@@ -2,28 +2,18 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
-
-use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use super::child::{CannotStart, Plan};
 use super::observer::{Counters, Looking, Observe, Observer};
-use super::queue::Held;
+use super::queue::Note;
 use super::tap::{self, Tap};
 use super::watch::Watch;
 use super::{Config, ProcessGroup};
 use crate::pipeline::{BoxFuture, Build, Ended, Outlet, PlannedReceiver, Receiver, Stop};
-use crate::receivers::tap::{Books, Unseen, observe};
+use crate::receivers::tap::{PATIENCE, Running as Observed};
 use crate::telemetry::Clock;
-
-/// After the child's end, how long the observer may take with what it has.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// And then, told to hurry: enough to count what is left, unless something behind it is stuck.
-const LAST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Starts `command` as `config` says and puts a tap between it and our stdin and stdout, at once:
 /// traffic flows before there is a pipeline, and whether or not there ever is one. Relative paths are
@@ -122,9 +112,7 @@ impl Receiver for McpStdio {
             let Some(tap) = self.tap else { anyhow::bail!("mcp_stdio was not opened") };
             let mut remote = tap.remote();
             let patience = self.observing.patience;
-            let (queue, counters) = (Arc::clone(&tap.queue), self.observing.counters.clone());
-            let hurry = Arc::new(AtomicBool::new(false));
-            let mut observed = self.observing.begin(&tap, out, Arc::clone(&hurry))?;
+            let observed = self.observing.begin(&tap, out)?;
             let code = tokio::select! {
                 code = remote.ended() => code,
                 () = stop.given() => {
@@ -134,39 +122,19 @@ impl Receiver for McpStdio {
             };
             let left = remote.leave_by().map(|at| at.saturating_duration_since(Instant::now()));
             let patience = left.map_or(patience, |left| left.min(patience));
-            if timeout(patience, &mut observed).await.is_ok() {
-                return Ok(Ended { exit_code: Some(code) });
-            }
-            hurry.store(true, Ordering::Relaxed);
-            if timeout(LAST_PATIENCE, observed).await.is_err() {
-                let mut unseen = Held::default();
-                queue.drain(&mut unseen);
-                unseen.events().for_each(|e| counters.count_unseen(&e, Unseen::Shutdown));
-                tracing::warn!("the observer was still busy at the end: its last spans are lost");
-            }
+            observed.end(patience).await;
             Ok(Ended { exit_code: Some(code) })
         })
     }
 }
 
 impl Observing {
-    /// Starts the observer's thread; the answer comes when it has ended, however it did.
-    fn begin(
-        self,
-        tap: &Tap,
-        out: Outlet,
-        hurry: Arc<AtomicBool>,
-    ) -> anyhow::Result<oneshot::Receiver<()>> {
-        let (done, observed) = oneshot::channel();
+    /// Starts the observer's thread.
+    fn begin(self, tap: &Tap, out: Outlet) -> std::io::Result<Observed<Note, Counters>> {
         let Observing { watch, clock, counters, .. } = self;
         let queue = Arc::clone(&tap.queue);
         let watch = Looking { watch, counters: counters.clone() };
-        let observer = Observer { queue, watch, out, clock, books: counters, hurry };
-        thread::Builder::new().name("observer".into()).spawn(move || {
-            observe(observer);
-            // Nobody waits any more once the limit is over.
-            done.send(()).ok();
-        })?;
-        Ok(observed)
+        let hurry = Arc::default();
+        Observer { queue, watch, out, clock, books: counters, hurry }.start()
     }
 }

@@ -4,13 +4,19 @@
 //! It knows neither pipes nor HTTP: what a record of the queue says is the tap's own ([`Note`]), and so
 //! is what looks at it ([`Watch`]).
 
+mod beyond;
 mod books;
 mod observer;
 mod queue;
 mod words;
 
+pub(super) use beyond::Beyond;
 pub(super) use books::Followed;
-pub(super) use observer::{Books, Observer, Unseen, Watch, drops, observe};
-pub(super) use queue::{Event, Handing, Held, Note, Queue};
+#[cfg(test)]
+pub(super) use observer::observe;
+pub(super) use observer::{Books, Observer, PATIENCE, Running, Unseen, Watch, drops};
+#[cfg(test)]
+pub(super) use queue::Held;
+pub(super) use queue::{Event, Handing, Note, Queue};
 pub use words::{Notifications, SpanKind, Trace, Unsampled};
 pub(super) use words::{Observing, ambient};

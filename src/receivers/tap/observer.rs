@@ -8,6 +8,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::queue::{Event, Held, Note, Queue};
 use crate::pipeline::books::DROPPED;
@@ -22,6 +26,10 @@ const LOOK_UP: Duration = Duration::from_secs(1);
 const COALESCE: Duration = Duration::from_millis(200);
 /// A batch this big waits for none.
 const ENOUGH: usize = 512;
+/// After the traffic's end, how long an observer may take with what it has.
+pub(in crate::receivers) const PATIENCE: Duration = Duration::from_millis(500);
+/// And then, told to hurry: enough to count what is left, unless something behind it is stuck.
+const LAST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// What looks at one tap's records: its state machine, without a clock of its own.
 pub(in crate::receivers) trait Watch: Send {
@@ -83,6 +91,51 @@ pub(in crate::receivers) struct Observer<W: Watch, B> {
     pub(in crate::receivers) books: B,
     /// Set when the process has to be gone: what is still to be looked at is passed over, and counted.
     pub(in crate::receivers) hurry: Arc<AtomicBool>,
+}
+
+/// A running observer.
+pub(in crate::receivers) struct Running<N: Note, B> {
+    queue: Arc<Queue<N>>,
+    books: B,
+    hurry: Arc<AtomicBool>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl<W: Watch + 'static, B: Books<W::Note> + Clone + 'static> Observer<W, B>
+where
+    W::Note: Send + 'static,
+    <W::Note as Note>::Skipped: Send,
+{
+    /// Starts the thread that observes until the queue closes.
+    pub(in crate::receivers) fn start(self) -> io::Result<Running<W::Note, B>> {
+        let (done, ended) = oneshot::channel();
+        let (queue, books) = (Arc::clone(&self.queue), self.books.clone());
+        let hurry = Arc::clone(&self.hurry);
+        thread::Builder::new().name("observer".into()).spawn(move || {
+            observe(self);
+            // Nobody waits any more once the limit is over.
+            done.send(()).ok();
+        })?;
+        Ok(Running { queue, books, hurry, ended })
+    }
+}
+
+impl<N: Note, B: Books<N>> Running<N, B> {
+    /// Waits for the end, the queue being closed, for `patience`. Then tells it to hurry, and counts
+    /// what it leaves if it does not come to an end all the same.
+    pub(in crate::receivers) async fn end(self, patience: Duration) {
+        let Running { queue, books, hurry, mut ended } = self;
+        if timeout(patience, &mut ended).await.is_ok() {
+            return;
+        }
+        hurry.store(true, Ordering::Relaxed);
+        if timeout(LAST_PATIENCE, ended).await.is_err() {
+            let mut unseen = Held::default();
+            queue.drain(&mut unseen);
+            unseen.events().for_each(|event| books.count_unseen(&event, Unseen::Shutdown));
+            tracing::warn!("the observer was still busy at the end: its last spans are lost");
+        }
+    }
 }
 
 /// Observes until the queue closes. A panic, ours or of a processor, ends observation: it is said and

@@ -1,0 +1,170 @@
+//! A body on its way through: every frame is handed over and then passed on, unchanged and at once.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::note::By;
+use super::tape::Reel;
+use super::upstream::Lease;
+use crate::receivers::tap::Beyond;
+
+/// What goes up: the client's body. What comes down: the upstream's, or words of our own.
+#[derive(Debug)]
+pub(super) enum Passing {
+    /// Somebody else's.
+    Through(Box<Through>),
+    /// Ours.
+    Own(Option<Bytes>),
+}
+
+/// Somebody else's body.
+#[derive(Debug)]
+pub(super) struct Through {
+    from: Incoming,
+    reel: Reel,
+    /// The upstream connection that it comes by, given back when it has come whole.
+    lease: Option<Lease>,
+    /// Whose end it is when it breaks off.
+    sender: By,
+    /// It came to its end, whichever.
+    over: bool,
+    /// Where a request is remembered for an answer of our own.
+    glimpse: Option<Rc<RefCell<Glimpse>>>,
+}
+
+/// What of a request's body is remembered until its response comes: enough to find its id.
+#[derive(Debug, Default)]
+pub(super) struct Glimpse {
+    pub(super) head: Vec<u8>,
+    pub(super) beyond: Beyond,
+}
+
+impl Passing {
+    /// The body of a request.
+    pub(super) fn request(
+        from: Incoming,
+        reel: Reel,
+        glimpse: Option<Rc<RefCell<Glimpse>>>,
+    ) -> Self {
+        Passing::through(from, reel, None, By::Client, glimpse)
+    }
+
+    /// The body of a response, which came by a leased connection.
+    pub(super) fn response(from: Incoming, reel: Reel, lease: Option<Lease>) -> Self {
+        Passing::through(from, reel, lease, By::Server, None)
+    }
+
+    fn through(
+        from: Incoming,
+        reel: Reel,
+        lease: Option<Lease>,
+        sender: By,
+        glimpse: Option<Rc<RefCell<Glimpse>>>,
+    ) -> Self {
+        let mut through = Through { from, reel, lease, sender, over: false, glimpse };
+        if through.from.is_end_stream() {
+            through.finish();
+        }
+        Passing::Through(Box::new(through))
+    }
+
+    /// A body of our own.
+    pub(super) fn own(text: impl Into<Bytes>) -> Self {
+        Passing::Own(Some(text.into()).filter(|text: &Bytes| !text.is_empty()))
+    }
+}
+
+impl Glimpse {
+    /// What is remembered as it came; the rest by its end only.
+    const HEAD: usize = 4096;
+
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        let (head, rest) = bytes.split_at(bytes.len().min(Self::HEAD - self.head.len()));
+        self.head.extend_from_slice(head);
+        if !rest.is_empty() {
+            self.beyond.add(rest);
+        }
+    }
+}
+
+impl Through {
+    fn finish(&mut self) {
+        self.over = true;
+        self.reel.end();
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+    }
+
+    fn pass(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match ready!(Pin::new(&mut self.from).poll_frame(cx)) {
+            Some(Ok(frame)) => {
+                let last = self.from.is_end_stream();
+                if let Some(data) = frame.data_ref() {
+                    self.reel.bytes(data, last);
+                    if let Some(glimpse) = &self.glimpse {
+                        glimpse.borrow_mut().add(data);
+                    }
+                }
+                if last {
+                    self.finish();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => {
+                self.over = true;
+                self.lease = None;
+                self.reel.broken(self.sender);
+                Poll::Ready(Some(Err(error)))
+            }
+            None => {
+                self.finish();
+                Poll::Ready(None)
+            }
+        }
+    }
+}
+
+impl Drop for Through {
+    fn drop(&mut self) {
+        // A response that nobody takes any more. Of a request the response tells, or its absence.
+        if !self.over && self.sender == By::Server {
+            self.reel.broken(By::Client);
+        }
+    }
+}
+
+impl Body for Passing {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Passing::Through(through) => through.pass(cx),
+            Passing::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Passing::Through(through) => through.from.is_end_stream(),
+            Passing::Own(text) => text.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Passing::Through(through) => through.from.size_hint(),
+            Passing::Own(text) => SizeHint::with_exact(text.as_ref().map_or(0, |t| t.len() as u64)),
+        }
+    }
+}

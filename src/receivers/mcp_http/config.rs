@@ -1,0 +1,427 @@
+//! `mcp_http` as users write it.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use hyper::Uri;
+use serde::Deserialize;
+
+use super::guard::{self, Authority};
+use super::receiver;
+use crate::pipeline::{Build, Receiver, ReceiverConfig};
+use crate::privacy::digest::Key;
+use crate::receivers::mcp_stdio::usable_name;
+use crate::receivers::tap::{Notifications, Observing, SpanKind, Trace, Unsampled};
+use crate::settings::{ClientTls, Duration, Headers, Report, Secret, ServerTls};
+use crate::telemetry::Signal;
+
+/// Where a tap listens unless told otherwise.
+const ENDPOINT: &str = "localhost:8931";
+/// The smallest head that is of use: a request line, a token, and what SDKs send.
+const MIN_HEADER_BYTES: usize = 8 * 1024;
+
+/// Settings.
+#[derive(Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where it listens: `host:port`.
+    pub endpoint: String,
+    /// TLS for clients; with `client_ca_file` they have to show a certificate.
+    pub tls: Option<ServerTls>,
+    /// What clients have to show.
+    pub auth: Option<Auth>,
+    /// What `Host` may be; on a loopback address the loopback names unless written.
+    pub allowed_hosts: Vec<String>,
+    /// What `Origin` may be besides the allowed hosts' own.
+    pub allowed_origins: Vec<String>,
+    /// Which upstream answers which path.
+    pub routes: Vec<Route>,
+    /// How long a request's head may take, and how long a connection may be idle.
+    pub read_header_timeout: Duration,
+    /// The largest head, in bytes.
+    pub max_header_bytes: usize,
+    /// The most headers in a head.
+    pub max_headers: usize,
+    /// The most connections at once; more are turned away.
+    pub max_connections: usize,
+    /// The most requests at once on one HTTP/2 connection.
+    pub max_concurrent_streams: u32,
+    /// Threads that forward; 0 for one a core.
+    pub workers: usize,
+    /// At the end: how long requests in flight may take.
+    pub drain_timeout: Duration,
+    /// How `Mcp-Session-Id` leaves.
+    pub session_id: SessionIds,
+    /// Key of the session ids' hashes, hex or base64; a random one of this process unless written.
+    pub session_key: Option<Secret>,
+    /// The same in a file of its own.
+    pub session_key_file: Option<PathBuf>,
+    /// How much of one message is observed, in bytes; forwarding has no limit.
+    pub max_message_bytes: usize,
+    /// How much waits for the observer, in bytes.
+    pub queue_size: usize,
+    /// The kind of the spans.
+    pub span_kind: SpanKind,
+    /// What notifications become.
+    pub notifications: Notifications,
+    /// What becomes of a span whose caller did not sample.
+    pub unsampled: Unsampled,
+    /// A cancelled call is an error.
+    pub cancelled_is_error: bool,
+    /// `service.name` of the spans: `client` or `server` for their own names, or any text.
+    pub service_name: String,
+    /// What one trace holds.
+    pub trace: Trace,
+}
+
+/// One of `routes`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Route {
+    /// Requests at and below this path are its own; the prefix is swapped for the upstream's path.
+    /// Without a path the upstream's whole origin is proxied and paths stay as they are.
+    pub path: Option<String>,
+    /// The server: `http://` or `https://`, with its path.
+    pub upstream: String,
+    /// What the server is called on its spans; default: the path, else the upstream's host.
+    pub name: Option<String>,
+    /// Set on every request to the upstream, such as its credentials.
+    pub headers: Headers,
+    /// TLS towards the upstream.
+    pub tls: ClientTls,
+    /// Which HTTP the upstream is spoken to in.
+    pub protocol: Protocol,
+    /// `Host` stays what the client wrote.
+    pub preserve_host: bool,
+    /// `X-Forwarded-For`, `-Host` and `-Proto` are added for the upstream.
+    pub forwarded_headers: bool,
+    /// How long connecting may take, the TLS handshake included.
+    pub connect_timeout: Duration,
+    /// How long an upstream connection may wait for its next request; less than servers allow, or
+    /// requests would be written into connections that are being closed.
+    pub idle_timeout: Duration,
+    /// Credentials in `headers` may cross a network unencrypted.
+    pub allow_cleartext: bool,
+}
+
+/// `protocol` of a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// With TLS what both sides agree on, else HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, also without TLS (prior knowledge, RFC 9113 section 3.3).
+    Http2,
+}
+
+/// `auth`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Auth {
+    /// The token that clients send as `Bearer`. It is not forwarded.
+    pub bearer_token: Secret,
+    /// The header it comes in; another one than `Authorization` leaves that to the upstream.
+    pub header: String,
+}
+
+/// `session_id`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SessionIds {
+    /// As a keyed hash, `mcpcol.session.id`.
+    #[default]
+    Hash,
+    /// That, and as it is in `mcp.session.id`: whoever sees the spans can then use the session.
+    Clear,
+    /// Not at all.
+    Off,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            endpoint: ENDPOINT.into(),
+            tls: None,
+            auth: None,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            routes: Vec::new(),
+            read_header_timeout: Duration::secs(60),
+            max_header_bytes: 64 * 1024,
+            max_headers: 100,
+            max_connections: 4096,
+            max_concurrent_streams: 250,
+            workers: 0,
+            drain_timeout: Duration::secs(1),
+            session_id: SessionIds::default(),
+            session_key: None,
+            session_key_file: None,
+            max_message_bytes: 1024 * 1024,
+            queue_size: 4 * 1024 * 1024,
+            span_kind: SpanKind::default(),
+            notifications: Notifications::default(),
+            unsampled: Unsampled::default(),
+            cancelled_is_error: false,
+            service_name: "mcpcol".into(),
+            trace: Trace::default(),
+        }
+    }
+}
+
+impl Default for Route {
+    fn default() -> Self {
+        Route {
+            path: None,
+            upstream: String::new(),
+            name: None,
+            headers: Headers::default(),
+            tls: ClientTls::default(),
+            protocol: Protocol::default(),
+            preserve_host: false,
+            forwarded_headers: false,
+            connect_timeout: Duration::secs(10),
+            idle_timeout: Duration::secs(4),
+            allow_cleartext: false,
+        }
+    }
+}
+
+impl ReceiverConfig for Config {
+    const NAME: &'static str = "mcp_http";
+    const ALIASES: &'static [&'static str] = &[];
+    const ABOUT: &'static str = "a reverse proxy that taps the traffic of MCP servers over HTTP";
+    const SIGNALS: &'static [Signal] = &[Signal::Traces];
+
+    fn check(&self, report: &mut Report<'_>) {
+        self.check_endpoint(report);
+        if let Some(tls) = &self.tls {
+            tls.check(report);
+        }
+        self.check_clients(report);
+        self.check_limits(report);
+        self.check_session_key(report);
+        self.observing().check(report);
+        for (i, route) in self.routes.iter().enumerate() {
+            route.check(self, &mut report.below(&format!("routes.{i}")));
+            let twin = self.routes[..i].iter().find(|other| other.prefix() == route.prefix());
+            if twin.is_some() {
+                let what = match route.prefix() {
+                    "" => "another route has no path either".to_owned(),
+                    path => format!("another route has `{path}` already"),
+                };
+                report.error(&format!("routes.{i}.path"), what);
+            }
+        }
+    }
+
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
+        Ok(Box::new(receiver::McpHttp::new(self.clone(), cx)?))
+    }
+}
+
+impl Config {
+    /// Where it listens, in words that say whether it is loopback.
+    pub(super) fn listens_locally(&self) -> bool {
+        host_port(&self.endpoint).is_some_and(|(host, _)| guard::is_loopback(host))
+    }
+
+    pub(super) fn observing(&self) -> Observing<'_> {
+        Observing {
+            max_message_bytes: self.max_message_bytes,
+            queue_size: self.queue_size,
+            span_kind: self.span_kind,
+            notifications: self.notifications,
+            unsampled: self.unsampled,
+            cancelled_is_error: self.cancelled_is_error,
+            service_name: &self.service_name,
+            trace: self.trace,
+        }
+    }
+
+    fn check_endpoint(&self, report: &mut Report<'_>) {
+        match host_port(&self.endpoint) {
+            None => report.error("endpoint", "is host and port, such as `localhost:8931`"),
+            Some(("", port)) => {
+                let message = format!("has no host; write `localhost:{port}` or `0.0.0.0:{port}`");
+                report.error("endpoint", message);
+            }
+            Some((host, _)) if !guard::is_loopback(host) && self.allowed_hosts.is_empty() => {
+                report.error(
+                    "endpoint",
+                    "is reachable from elsewhere: say in `allowed_hosts` which names clients use \
+                     (a page could point another name here), or `['*']` for any",
+                );
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn check_clients(&self, report: &mut Report<'_>) {
+        for (i, host) in self.allowed_hosts.iter().enumerate() {
+            if host != "*" && Authority::parse(host.trim_start_matches("*.")).is_none() {
+                let message = format!("`{host}` is not a host, `host:port`, `*.host` or `*`");
+                report.error(&format!("allowed_hosts.{i}"), message);
+            }
+        }
+        for (i, origin) in self.allowed_origins.iter().enumerate() {
+            let known = origin == "*" || origin == "null" || guard::Origin::parse(origin).is_some();
+            if !known {
+                let message =
+                    format!("`{origin}` is not an origin such as `https://app.example.com`");
+                report.error(&format!("allowed_origins.{i}"), message);
+            }
+        }
+        let Some(auth) = &self.auth else { return };
+        if auth.bearer_token.expose().is_empty() {
+            report.unready("auth.bearer_token", "is empty; without `auth` anybody may connect");
+        }
+        if auth.header_name().is_none() {
+            report.error("auth.header", "is not the name of a header");
+        }
+        if self.tls.is_none() && !self.listens_locally() {
+            report.warn("auth", "tokens come in unencrypted; add `tls`");
+        }
+    }
+
+    fn check_limits(&self, report: &mut Report<'_>) {
+        if self.max_header_bytes < MIN_HEADER_BYTES {
+            report.error("max_header_bytes", format!("must be at least {MIN_HEADER_BYTES}"));
+        }
+        for (field, value) in [
+            ("max_headers", self.max_headers),
+            ("max_connections", self.max_connections),
+            ("max_concurrent_streams", self.max_concurrent_streams as usize),
+        ] {
+            if value == 0 {
+                report.error(field, "must be at least 1");
+            }
+        }
+        if self.read_header_timeout.0.is_zero() {
+            report.error("read_header_timeout", "must be more than 0: slow clients would pile up");
+        }
+    }
+
+    fn check_session_key(&self, report: &mut Report<'_>) {
+        if self.session_key.is_some() && self.session_key_file.is_some() {
+            report.error("session_key_file", "stands beside `session_key`; keep one of them");
+        } else if let Err(why) = self.session_key(report.base()) {
+            let field = if self.session_key.is_some() { "session_key" } else { "session_key_file" };
+            report.unready(field, format!("{why:#}"));
+        }
+    }
+
+    /// The key that is written; a random one if none is.
+    pub(super) fn session_key(&self, base: &std::path::Path) -> anyhow::Result<Key> {
+        let text = match (&self.session_key, &self.session_key_file) {
+            (Some(key), _) => key.expose().to_owned(),
+            (None, Some(file)) => crate::settings::read_key_file(&base.join(file))?,
+            (None, None) => return Ok(Key::from_bytes(&rand::random::<[u8; 32]>(), None)?),
+        };
+        Ok(Key::parse(&text, None)?)
+    }
+}
+
+impl Auth {
+    /// The header that the token comes in.
+    pub(super) fn header_name(&self) -> Option<hyper::header::HeaderName> {
+        if self.header.is_empty() {
+            return Some(hyper::header::AUTHORIZATION);
+        }
+        self.header.parse().ok()
+    }
+}
+
+impl Route {
+    /// The path without its last slash; empty for the whole origin.
+    pub(super) fn prefix(&self) -> &str {
+        self.path.as_deref().unwrap_or_default().trim_end_matches('/')
+    }
+
+    /// The upstream, if it is written right.
+    pub(super) fn uri(&self) -> Result<Uri, String> {
+        if self.upstream.is_empty() {
+            return Err("is required: the server's URL, such as `http://localhost:3001/mcp`".into());
+        }
+        let uri: Uri = match self.upstream.parse() {
+            Ok(uri) => uri,
+            // Not quoted: it may hold a password.
+            Err(e) => return Err(format!("is not a URL: {e}")),
+        };
+        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+            return Err("needs its scheme: write `http://...` or `https://...`".into());
+        }
+        let authority = uri.authority().map(|a| a.as_str()).unwrap_or_default();
+        if authority.contains('@') {
+            return Err("must not hold a user or password; set `headers`".into());
+        }
+        if uri.host().is_none_or(str::is_empty) {
+            return Err("has no host".into());
+        }
+        if uri.query().is_some() || self.upstream.contains('#') {
+            return Err("must end with the path; a query stays with its request".into());
+        }
+        Ok(uri)
+    }
+
+    /// What its server is called on spans.
+    pub fn server_name(&self) -> String {
+        let path = self.prefix().trim_start_matches('/');
+        match (&self.name, path, self.uri()) {
+            (Some(name), _, _) => name.clone(),
+            (None, "", Ok(uri)) => uri.authority().map(|a| a.to_string()).unwrap_or_default(),
+            (None, path, _) => path.to_owned(),
+        }
+    }
+
+    fn check(&self, config: &Config, report: &mut Report<'_>) {
+        if let Some(path) = &self.path
+            && (!path.starts_with('/') || path.contains(['?', '#', '%', ' ']))
+        {
+            report.error("path", format!("`{path}` is not a path such as `/github`"));
+        }
+        if self.name.as_deref().is_some_and(|name| !usable_name(name)) {
+            report.error("name", "must have 1 to 128 characters and must not be a URL");
+        }
+        let uri = match self.uri() {
+            Ok(uri) => uri,
+            Err(why) => return report.error("upstream", why),
+        };
+        let encrypted = uri.scheme_str() == Some("https");
+        let local = guard::is_loopback(uri.host().unwrap_or_default());
+        self.headers.check(report);
+        if !(encrypted || local || self.allow_cleartext) {
+            self.headers.check_cleartext(report);
+        }
+        if encrypted {
+            self.tls.check(report);
+        } else if self.tls.wants_tls() {
+            report.error("tls", "an `http://` upstream has no TLS; write `https://`");
+        }
+        if self.points_at(config, &uri) {
+            report.error("upstream", "is this receiver itself: requests would go round");
+        }
+    }
+
+    fn points_at(&self, config: &Config, uri: &Uri) -> bool {
+        let Some((host, port)) = host_port(&config.endpoint) else { return false };
+        let same = uri.host().is_some_and(|h| {
+            h.eq_ignore_ascii_case(host) || (guard::is_loopback(h) && guard::is_loopback(host))
+        });
+        same && port != 0 && uri.port_u16() == Some(port)
+    }
+}
+
+/// Host and port of a listening address; port 0 lets the system choose.
+pub(super) fn host_port(endpoint: &str) -> Option<(&str, u16)> {
+    let (host, port) = endpoint.rsplit_once(':')?;
+    let bare_v6 = host.contains(':') && !host.starts_with('[');
+    let inner = host.trim_start_matches('[').trim_end_matches(']');
+    let v6 = host.starts_with('[').then(|| inner.parse::<IpAddr>().is_ok());
+    if bare_v6 || v6 == Some(false) || host.contains(['/', '@', ' ']) {
+        return None;
+    }
+    Some((inner, port.parse().ok()?))
+}

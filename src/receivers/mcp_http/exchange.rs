@@ -1,0 +1,285 @@
+//! One request and its response: let through, routed, handed over, forwarded, answered.
+//!
+//! The order is the law's: what was read is in the observer's queue before it is written on. Nothing
+//! here waits for anything but the two peers.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, WWW_AUTHENTICATE,
+};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode, Version};
+use tokio::time::timeout;
+
+use super::body::{Glimpse, Passing};
+use super::guard::Guard;
+use super::note::{self, By, Coding, Verb};
+use super::routes::{Found, Routes};
+use super::tape::{Recorder, Reel, Tape};
+use super::upstream::{Failed, Upstream};
+use super::{answer, headers};
+use crate::pipeline::{Counter, Vitals};
+
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const PROTOCOL: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// How much of a request whose upstream is not there is read for its span and its answer, and how long
+/// that may take.
+const LEFTOVER: usize = 1 << 20;
+const LEFTOVER_TIME: Duration = Duration::from_secs(1);
+
+/// What all workers of one receiver know.
+pub(super) struct Rules {
+    pub(super) id: String,
+    pub(super) guard: Guard,
+    pub(super) routes: Routes,
+    /// What the servers are called, by route.
+    pub(super) names: Vec<String>,
+    pub(super) vitals: Vitals,
+    /// Requests passed on.
+    pub(super) forwarded: Counter,
+    /// The hint for OAuth servers was given.
+    pub(super) hinted: AtomicBool,
+}
+
+/// One worker's side of it.
+pub(super) struct Desk {
+    pub(super) rules: Arc<Rules>,
+    pub(super) recorder: Rc<Recorder>,
+    pub(super) upstreams: Vec<Rc<Upstream>>,
+}
+
+/// Who sent a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Client {
+    pub(super) ip: IpAddr,
+    pub(super) tls: bool,
+}
+
+/// Says that the client is gone if the response's head never goes out.
+struct Waiting(Option<Rc<Tape>>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(tape) = &self.0 {
+            tape.broken(By::Client);
+        }
+    }
+}
+
+impl Rules {
+    fn count_refused(&self, reason: &str) {
+        let labels = [("receiver", self.id.as_str()), ("reason", reason)];
+        self.vitals.counter("mcpcol_http_refused_requests", &labels).add(1);
+    }
+
+    fn count_failed(&self, route: usize) {
+        let server = self.names.get(route).map_or("", String::as_str);
+        let labels = [("receiver", self.id.as_str()), ("server", server)];
+        self.vitals.counter("mcpcol_http_failed_requests", &labels).add(1);
+    }
+}
+
+impl Desk {
+    /// Answers one request.
+    pub(super) async fn answer(
+        &self,
+        client: Client,
+        request: Request<Incoming>,
+    ) -> Response<Passing> {
+        let (head, body) = request.into_parts();
+        if let Err(denied) = self.rules.guard.check(&head) {
+            self.rules.count_refused(denied.name());
+            return answer::denied(denied);
+        }
+        let Some(found) = self.rules.routes.find(&head.uri) else {
+            self.rules.count_refused("no_route");
+            return answer::text(StatusCode::NOT_FOUND, "no route leads there");
+        };
+        self.forward(client, found, head, body).await
+    }
+
+    async fn forward(
+        &self,
+        client: Client,
+        found: Found,
+        head: Parts,
+        body: Incoming,
+    ) -> Response<Passing> {
+        let upstream = &self.upstreams[found.route];
+        let version = head.version;
+        let tape = self.observe(&found, &head);
+        let mut waiting = Waiting(tape.clone());
+        let glimpse = (head.method == Method::POST).then(Rc::<RefCell<Glimpse>>::default);
+        let reel = match &tape {
+            Some(tape) => tape.request(coding(&head.headers)),
+            None => Reel::none(),
+        };
+        let body = Passing::request(body, reel, glimpse.clone());
+        let request = self.rewrite(client, &found, head, body);
+        self.rules.forwarded.add(1);
+        let sent = upstream.send(request).await;
+        waiting.0 = None;
+        match sent {
+            Ok((response, lease)) => {
+                let (mut head, body) = response.into_parts();
+                self.hint(&head.headers, head.status);
+                let reel = match &tape {
+                    Some(tape) => tape.response(&observed(head.status, &head.headers)),
+                    None => Reel::none(),
+                };
+                headers::strip_hop_by_hop(&mut head.headers);
+                head.version = version;
+                head.extensions.clear();
+                Response::from_parts(head, Passing::response(body, reel, lease))
+            }
+            Err(failed) => self.failed(found.route, failed, tape, glimpse).await,
+        }
+    }
+
+    /// Begins to tell of an exchange that may be MCP.
+    fn observe(&self, found: &Found, head: &Parts) -> Option<Rc<Tape>> {
+        let verb = match head.method {
+            Method::POST => Verb::Post,
+            Method::GET => Verb::Get,
+            Method::DELETE => Verb::Delete,
+            _ => return None,
+        };
+        if found.aside {
+            return None;
+        }
+        let value = |name| head.headers.get(name).map(hyper::header::HeaderValue::as_bytes);
+        let request = note::Request {
+            route: u16::try_from(found.route).ok()?,
+            verb,
+            version: match head.version {
+                Version::HTTP_2 => 20,
+                Version::HTTP_10 => 10,
+                _ => 11,
+            },
+            coding: coding(&head.headers),
+            resumes: head.headers.contains_key(LAST_EVENT),
+            target: head.uri.path_and_query().map_or(&b"/"[..], |t| t.as_str().as_bytes()),
+            session: value(SESSION),
+            protocol: value(PROTOCOL),
+            traceparent: value(TRACEPARENT),
+            tracestate: value(TRACESTATE),
+        };
+        Some(Tape::start(&self.recorder, &request))
+    }
+
+    /// The request as the upstream gets it: what is about this hop is ours, the rest the client's.
+    fn rewrite(
+        &self,
+        client: Client,
+        found: &Found,
+        mut head: Parts,
+        body: Passing,
+    ) -> Request<Passing> {
+        let server = &self.upstreams[found.route].server;
+        let authority = head.uri.authority().map(|authority| authority.as_str().to_owned());
+        headers::strip_hop_by_hop(&mut head.headers);
+        headers::strip_expectation(&mut head.headers);
+        if let Some(token) = self.rules.guard.token_header() {
+            head.headers.remove(token);
+        }
+        // HTTP/2 has it in the target only.
+        let host = head.headers.get(HOST).cloned();
+        let host = host.or_else(|| authority.and_then(|authority| authority.parse().ok()));
+        if server.forwarded_headers {
+            headers::add_forwarded(&mut head.headers, client.ip, host.as_ref(), client.tls);
+        }
+        let host = host.filter(|_| server.preserve_host);
+        head.headers.insert(HOST, host.unwrap_or_else(|| server.host_header.clone()));
+        for (name, value) in &server.headers {
+            head.headers.insert(name, value.clone());
+        }
+        head.uri = found.target.clone().into();
+        head.extensions.clear();
+        Request::from_parts(head, body)
+    }
+
+    /// Answers in the upstream's place.
+    async fn failed(
+        &self,
+        route: usize,
+        failed: Failed,
+        tape: Option<Rc<Tape>>,
+        glimpse: Option<Rc<RefCell<Glimpse>>>,
+    ) -> Response<Passing> {
+        let name = &self.rules.names[route];
+        self.rules.count_failed(route);
+        tracing::debug!(server = %name, "no answer from the upstream: {}", failed.why);
+        if let Some(unsent) = failed.unsent {
+            // What of the request has not been read yet: its span and its answer need it.
+            timeout(LEFTOVER_TIME, read_on(unsent.into_body())).await.ok();
+        }
+        if let Some(tape) = tape {
+            tape.broken(By::Server);
+        }
+        let mut glimpse = glimpse.as_ref().map(|glimpse| glimpse.borrow_mut());
+        answer::unreachable(name, glimpse.as_deref_mut())
+    }
+
+    /// Some OAuth servers hand out tokens for their own URL only.
+    fn hint(&self, headers: &HeaderMap, status: StatusCode) {
+        if status == StatusCode::UNAUTHORIZED
+            && headers
+                .get_all(WWW_AUTHENTICATE)
+                .iter()
+                .any(|value| memchr::memmem::find(value.as_bytes(), b"resource_metadata").is_some())
+            && !self.rules.hinted.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                "an upstream wants OAuth. If its login refuses this address, put the tap in front of \
+                 a bridge instead: mcpcol stdio -- npx mcp-remote URL"
+            );
+        }
+    }
+}
+
+/// Reads what is left of a body, as far as it helps.
+async fn read_on(mut body: Passing) {
+    let mut read = 0;
+    while read < LEFTOVER {
+        let next = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await;
+        let Some(Ok(frame)) = next else { return };
+        read += frame.data_ref().map_or(0, bytes::Bytes::len);
+    }
+}
+
+fn observed(status: StatusCode, headers: &HeaderMap) -> note::Response<'_> {
+    let kind = headers.get(CONTENT_TYPE).map(hyper::header::HeaderValue::as_bytes);
+    let kind = kind.unwrap_or_default().split(|b| *b == b';').next().unwrap_or_default();
+    note::Response {
+        status: status.as_u16(),
+        events: kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"),
+        coding: coding(headers),
+        session: headers.get(SESSION).map(hyper::header::HeaderValue::as_bytes),
+    }
+}
+
+/// How a body is encoded. Several codings on top of each other are nobody's practice.
+fn coding(headers: &HeaderMap) -> Coding {
+    let Some(value) = headers.get(CONTENT_ENCODING) else { return Coding::Identity };
+    let is = |name: &str| value.as_bytes().trim_ascii().eq_ignore_ascii_case(name.as_bytes());
+    match () {
+        () if is("identity") || is("") => Coding::Identity,
+        () if is("gzip") || is("x-gzip") => Coding::Gzip,
+        () if is("deflate") => Coding::Deflate,
+        () if is("br") => Coding::Brotli,
+        () if is("zstd") => Coding::Zstd,
+        () => Coding::Unknown,
+    }
+}

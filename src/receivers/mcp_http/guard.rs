@@ -1,0 +1,316 @@
+//! Who may talk to the tap: `Host`, `Origin`, a token. Pure: heads in, verdicts out.
+//!
+//! A page in a browser can point a name of its own at a loopback address (DNS rebinding) and would
+//! then be the server's same origin; servers check `Host` for that, but behind a proxy that rewrites it
+//! everybody passes, so the proxy has to. Nothing here knows routes or upstreams.
+
+use std::net::IpAddr;
+
+use hyper::StatusCode;
+use hyper::header::{HOST, HeaderName, HeaderValue, ORIGIN};
+use hyper::http::request::Parts;
+use hyper::{Method, Version};
+
+use super::config::Config;
+
+/// Host and port as they stand in `Host`, an authority or an origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Authority {
+    /// Lower case, an IPv6 address without brackets.
+    pub(super) host: String,
+    pub(super) port: Option<u16>,
+}
+
+/// A web origin (RFC 6454).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    scheme: String,
+    authority: Authority,
+}
+
+/// Why a request is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Denied {
+    /// HTTP/1.1 asks for exactly one.
+    NoHost,
+    /// Not one of the allowed.
+    Host,
+    /// A page from elsewhere.
+    Origin,
+    /// No token, or a wrong one.
+    Token,
+    /// `CONNECT`.
+    Method,
+    /// Another protocol than HTTP is asked for.
+    Upgrade,
+}
+
+/// The rules of one receiver.
+#[derive(Clone, Debug)]
+pub(super) struct Guard {
+    hosts: Hosts,
+    origins: Vec<Origin>,
+    any_origin: bool,
+    null_origin: bool,
+    token: Option<(HeaderName, Vec<u8>)>,
+}
+
+#[derive(Clone, Debug)]
+enum Hosts {
+    Any,
+    Loopback,
+    These(Vec<Pattern>),
+}
+
+/// `host`, `host:port` or `*.host`.
+#[derive(Clone, Debug)]
+struct Pattern {
+    /// Names below it, too.
+    below: bool,
+    authority: Authority,
+}
+
+impl Authority {
+    /// Reads `host`, `host:port`, `[v6]` or `[v6]:port`.
+    pub(super) fn parse(text: &str) -> Option<Authority> {
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (host, port) = rest.split_once(']')?;
+                host.parse::<std::net::Ipv6Addr>().ok()?;
+                (host, if port.is_empty() { None } else { Some(port.strip_prefix(':')?) })
+            }
+            None => match text.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (text, None),
+            },
+        };
+        let word = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+        let v6 = text.starts_with('[');
+        if host.is_empty() || !(v6 || host.bytes().all(word)) {
+            return None;
+        }
+        let port = match port {
+            None => None,
+            Some(port) => Some(port.parse().ok()?),
+        };
+        Some(Authority { host: host.trim_end_matches('.').to_ascii_lowercase(), port })
+    }
+}
+
+impl Origin {
+    /// Reads `scheme://host[:port]`.
+    pub(super) fn parse(text: &str) -> Option<Origin> {
+        let (scheme, authority) = text.split_once("://")?;
+        let letters = scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+        if scheme.is_empty() || !letters {
+            return None;
+        }
+        let authority = Authority::parse(authority)?;
+        Some(Origin { scheme: scheme.to_ascii_lowercase(), authority })
+    }
+}
+
+impl Pattern {
+    fn matches(&self, asked: &Authority) -> bool {
+        let name = if self.below {
+            let below = asked.host.strip_suffix(&self.authority.host);
+            below.is_some_and(|rest| rest.ends_with('.'))
+        } else {
+            asked.host == self.authority.host
+        };
+        name && (self.authority.port.is_none() || self.authority.port == asked.port)
+    }
+}
+
+impl Hosts {
+    fn allow(&self, asked: &Authority) -> bool {
+        match self {
+            Hosts::Any => true,
+            Hosts::Loopback => is_loopback(&asked.host),
+            Hosts::These(patterns) => patterns.iter().any(|pattern| pattern.matches(asked)),
+        }
+    }
+}
+
+impl Guard {
+    /// The rules that the settings, which have been checked, come to.
+    pub(super) fn new(config: &Config) -> Guard {
+        let patterns = config.allowed_hosts.iter().filter_map(|host| {
+            let below = host.strip_prefix("*.");
+            let authority = Authority::parse(below.unwrap_or(host))?;
+            Some(Pattern { below: below.is_some(), authority })
+        });
+        let hosts = if config.allowed_hosts.iter().any(|host| host == "*") {
+            Hosts::Any
+        } else if config.allowed_hosts.is_empty() {
+            Hosts::Loopback
+        } else {
+            Hosts::These(patterns.collect())
+        };
+        let has = |word| config.allowed_origins.iter().any(|origin| origin == word);
+        Guard {
+            hosts,
+            origins: config.allowed_origins.iter().filter_map(|o| Origin::parse(o)).collect(),
+            any_origin: has("*"),
+            null_origin: has("null"),
+            token: config.auth.as_ref().and_then(|auth| {
+                let expected = format!("Bearer {}", auth.bearer_token.expose());
+                Some((auth.header_name()?, expected.into_bytes()))
+            }),
+        }
+    }
+
+    /// The header that is for the tap alone and goes no further.
+    pub(super) fn token_header(&self) -> Option<&HeaderName> {
+        self.token.as_ref().map(|(name, _)| name)
+    }
+
+    /// Whether a request may pass.
+    pub(super) fn check(&self, head: &Parts) -> Result<(), Denied> {
+        if head.method == Method::CONNECT {
+            return Err(Denied::Method);
+        }
+        self.check_host(head)?;
+        self.check_origin(head)?;
+        self.check_token(head)?;
+        if wants_upgrade(head) {
+            return Err(Denied::Upgrade);
+        }
+        Ok(())
+    }
+
+    /// Every name by which the request calls us has to be one of ours: the target's, and `Host`.
+    fn check_host(&self, head: &Parts) -> Result<(), Denied> {
+        let mut named = false;
+        if let Some(authority) = head.uri.authority() {
+            self.check_name(authority.as_str())?;
+            named = true;
+        }
+        let mut hosts = head.headers.get_all(HOST).iter();
+        if let Some(host) = hosts.next() {
+            self.check_name(host.to_str().map_err(|_| Denied::Host)?)?;
+            named = true;
+        }
+        if hosts.next().is_some() || (!named && head.version == Version::HTTP_11) {
+            return Err(Denied::NoHost);
+        }
+        // HTTP/1.0 without a name: no browser sends that.
+        Ok(())
+    }
+
+    fn check_name(&self, name: &str) -> Result<(), Denied> {
+        if matches!(self.hosts, Hosts::Any) {
+            return Ok(());
+        }
+        let name = Authority::parse(name).ok_or(Denied::Host)?;
+        if self.hosts.allow(&name) { Ok(()) } else { Err(Denied::Host) }
+    }
+
+    fn check_origin(&self, head: &Parts) -> Result<(), Denied> {
+        if self.any_origin {
+            return Ok(());
+        }
+        for origin in head.headers.get_all(ORIGIN) {
+            let text = origin.to_str().map_err(|_| Denied::Origin)?;
+            let allowed = match Origin::parse(text) {
+                Some(origin) => self.origins.contains(&origin) || self.is_our_own(&origin, head),
+                None => text == "null" && self.null_origin,
+            };
+            if !allowed {
+                return Err(Denied::Origin);
+            }
+        }
+        Ok(())
+    }
+
+    /// A page that one of the allowed hosts served. Where any host is allowed, only the one that the
+    /// request itself was sent to.
+    fn is_our_own(&self, origin: &Origin, head: &Parts) -> bool {
+        if !matches!(self.hosts, Hosts::Any) {
+            // A page on another port of the same host: the inspectors that people run beside it.
+            let name = Authority { port: None, ..origin.authority.clone() };
+            return self.hosts.allow(&origin.authority) || self.hosts.allow(&name);
+        }
+        let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let host = host.or(head.uri.authority().map(|authority| authority.as_str()));
+        host.and_then(Authority::parse).is_some_and(|host| host == origin.authority)
+    }
+
+    fn check_token(&self, head: &Parts) -> Result<(), Denied> {
+        let Some((name, expected)) = &self.token else { return Ok(()) };
+        let mut shown = head.headers.get_all(name).iter();
+        let one = shown.next().filter(|_| shown.next().is_none());
+        let right = one.is_some_and(|shown| same_secret(&with_scheme(shown), expected));
+        if right { Ok(()) } else { Err(Denied::Token) }
+    }
+}
+
+/// `Bearer` is a word without case (RFC 9110 section 11.1); the token is not.
+fn with_scheme(shown: &HeaderValue) -> Vec<u8> {
+    let bytes = shown.as_bytes();
+    match bytes.split_at_checked(7) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => {
+            [b"Bearer ", token.trim_ascii_start()].concat()
+        }
+        _ => bytes.to_vec(),
+    }
+}
+
+/// Compares without telling by its duration how much was right.
+fn same_secret(shown: &[u8], expected: &[u8]) -> bool {
+    let differ = shown.iter().zip(expected).fold(0, |sum, (a, b)| sum | (a ^ b));
+    shown.len() == expected.len() && differ == 0
+}
+
+/// Whether the request asks for another protocol. `h2c` is asked for in passing by clients that go on
+/// in HTTP/1.1 if nobody answers, so it is ignored.
+fn wants_upgrade(head: &Parts) -> bool {
+    let asked = head.headers.get_all(hyper::header::UPGRADE).iter();
+    let words = asked.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    words.map(str::trim).any(|word| !word.is_empty() && !word.eq_ignore_ascii_case("h2c"))
+}
+
+/// Whether a name always means this machine (RFC 6761 section 6.3 for `localhost`).
+pub(super) fn is_loopback(host: &str) -> bool {
+    let inner = host.trim_start_matches('[').trim_end_matches(']');
+    inner.eq_ignore_ascii_case("localhost")
+        || inner.to_ascii_lowercase().ends_with(".localhost")
+        || inner.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+impl Denied {
+    /// The status that says so.
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Denied::NoHost => StatusCode::BAD_REQUEST,
+            Denied::Host | Denied::Origin => StatusCode::FORBIDDEN,
+            Denied::Token => StatusCode::UNAUTHORIZED,
+            Denied::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Denied::Upgrade => StatusCode::NOT_IMPLEMENTED,
+        }
+    }
+
+    /// Its word in metrics.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Denied::NoHost => "no_host",
+            Denied::Host => "host",
+            Denied::Origin => "origin",
+            Denied::Token => "token",
+            Denied::Method => "method",
+            Denied::Upgrade => "upgrade",
+        }
+    }
+
+    /// What the client is told.
+    pub(super) fn why(self) -> &'static str {
+        match self {
+            Denied::NoHost => "exactly one Host header is needed",
+            Denied::Host => "this Host is not allowed here; see `allowed_hosts` of mcp_http",
+            Denied::Origin => "this Origin is not allowed here; see `allowed_origins` of mcp_http",
+            Denied::Token => "a valid bearer token is needed",
+            Denied::Method => "CONNECT is not served",
+            Denied::Upgrade => "connections cannot be upgraded here: MCP over HTTP needs none",
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What a hop may not pass on, and what it has to write itself. Pure.
+//!
+//! All other headers pass with their values as they are, in their order within a name; names pass in
+//! lower case, and hyper writes them in the order it got them.
+
+use std::net::IpAddr;
+
+use hyper::header::{
+    CONNECTION, COOKIE, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    TRANSFER_ENCODING, UPGRADE,
+};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Takes out what is about this connection only (RFC 9110 section 7.6.1). `TE: trailers` stays: we
+/// pass trailers on.
+pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse().ok())
+            .collect();
+        // What names the message itself is nobody's connection option, whatever a client says.
+        for name in named.iter().filter(|name| **name != HOST && **name != TE) {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    for name in [KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING, UPGRADE] {
+        headers.remove(name);
+    }
+    if let Entry::Occupied(te) = headers.entry(TE) {
+        let trailers = te.iter().filter_map(|value| value.to_str().ok()).any(|value| {
+            value.split(',').any(|word| {
+                word.split(';').next().is_some_and(|w| w.trim().eq_ignore_ascii_case("trailers"))
+            })
+        });
+        te.remove_entry_mult();
+        if trailers {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
+    }
+}
+
+/// Takes out what we answer ourselves.
+pub(super) fn strip_expectation(headers: &mut HeaderMap) {
+    headers.remove(EXPECT);
+}
+
+/// HTTP/2 may split a cookie over several fields, HTTP/1.1 may not (RFC 9113 section 8.2.3).
+pub(super) fn join_cookies(headers: &mut HeaderMap) {
+    let all: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if all.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, joined);
+    }
+}
+
+/// Says to the upstream who called whom, and how.
+pub(super) fn add_forwarded(
+    headers: &mut HeaderMap,
+    peer: IpAddr,
+    host: Option<&HeaderValue>,
+    tls: bool,
+) {
+    let before = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+    let mut chain: Vec<&str> = before.collect();
+    let peer = peer.to_string();
+    chain.push(&peer);
+    if let Ok(value) = HeaderValue::from_str(&chain.join(", ")) {
+        headers.insert(X_FORWARDED_FOR, value);
+    }
+    if let Some(host) = host {
+        headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.clone());
+    }
+    let scheme = HeaderValue::from_static(if tls { "https" } else { "http" });
+    headers.entry(X_FORWARDED_PROTO).or_insert(scheme);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        let mut headers = HeaderMap::new();
+        pairs.iter().map(pair).for_each(|(name, value)| {
+            headers.append(name, value);
+        });
+        headers
+    }
+
+    fn text(headers: &HeaderMap) -> Vec<String> {
+        headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect()
+    }
+
+    #[test]
+    fn what_is_about_the_connection_goes_and_the_rest_stays_in_order() {
+        let mut headers = map(&[
+            ("connection", "Close, X-One"),
+            ("connection", "host"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "x"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("te", "gzip;q=0.5, Trailers"),
+            ("x-one", "1"),
+            ("host", "h"),
+            ("mcp-param-a", "2"),
+            ("mcp-param-a", "1"),
+            ("trailer", "x-sum"),
+        ]);
+        strip_hop_by_hop(&mut headers);
+        let mut left = text(&headers);
+        left.sort();
+        assert_eq!(
+            left,
+            ["host: h", "mcp-param-a: 1", "mcp-param-a: 2", "te: trailers", "trailer: x-sum"]
+        );
+        let order: Vec<_> = headers.get_all("mcp-param-a").iter().collect();
+        assert_eq!(order, ["2", "1"]);
+        let mut headers = map(&[("te", "gzip")]);
+        strip_hop_by_hop(&mut headers);
+        assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn a_split_cookie_is_one_again() {
+        let mut headers = map(&[("cookie", "a=1"), ("x", "y"), ("cookie", "b=2; c=3")]);
+        join_cookies(&mut headers);
+        assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
+    }
+
+    #[test]
+    fn forwarded_headers_go_on_from_what_was_there() {
+        let mut headers = map(&[("x-forwarded-for", "1.2.3.4"), ("x-forwarded-proto", "https")]);
+        let host = HeaderValue::from_static("tap:1");
+        add_forwarded(&mut headers, IpAddr::from([127, 0, 0, 1]), Some(&host), false);
+        assert_eq!(headers["x-forwarded-for"], "1.2.3.4, 127.0.0.1");
+        assert_eq!(headers["x-forwarded-host"], "tap:1");
+        assert_eq!(headers["x-forwarded-proto"], "https");
+    }
+}

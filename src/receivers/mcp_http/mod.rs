@@ -1,0 +1,34 @@
+//! `mcp_http`: a reverse proxy in front of one or many MCP servers that taps what passes.
+//!
+//! ```yaml
+//! receivers:
+//!   mcp_http:
+//!     endpoint: localhost:8080
+//!     routes: [{ path: /github, upstream: "https://mcp.example.com/mcp", name: github }]
+//! ```
+//!
+//! Two worlds, joined by one bounded queue. Forwarding: threads with a runtime each, on which a request
+//! stays from its client to its upstream and back (`worker`, `exchange`, `upstream`, `body`). Observing:
+//! a thread at lower priority that drives the state machine of the `mcp` room and the pipeline behind it
+//! (`watch`). What passes is copied before it is written on (`tape`) and never waits for anybody who
+//! looks at it. Bodies are streamed and never changed; nothing is cached, followed or sent twice.
+
+mod answer;
+mod body;
+mod config;
+mod decode;
+mod exchange;
+mod guard;
+mod headers;
+mod listener;
+mod local;
+mod note;
+mod receiver;
+mod routes;
+mod slots;
+mod tape;
+mod upstream;
+mod watch;
+mod worker;
+
+pub use config::{Auth, Config, Protocol, Route, SessionIds};

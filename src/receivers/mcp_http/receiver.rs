@@ -1,0 +1,212 @@
+//! The receiver: opens the socket, starts the threads, and waits for their end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::{io, thread};
+
+use anyhow::Context as _;
+use tokio::sync::{mpsc, oneshot};
+use tokio_rustls::TlsAcceptor;
+
+use super::config::Config;
+use super::exchange::Rules;
+use super::guard::Guard;
+use super::listener::{Acceptor, Sockets};
+use super::note::Queue;
+use super::routes::Routes;
+use super::slots::Slots;
+use super::upstream::Server;
+use super::watch::{Counters, Watching};
+use super::worker::{self, Plan};
+use crate::pipeline::{BoxFuture, Build, Counter, Ended, Outlet, Receiver, Stop, Vitals};
+use crate::receivers::tap::{Observer, PATIENCE};
+use crate::telemetry::Clock;
+
+/// Connections on their way to one worker.
+const ARRIVALS: usize = 64;
+
+/// See the module.
+pub(super) struct McpHttp {
+    config: Arc<Config>,
+    id: String,
+    base: PathBuf,
+    vitals: Vitals,
+    clock: Clock,
+    sockets: Arc<Sockets>,
+    counters: Counters,
+    watching: Watching,
+    opened: Option<Opened>,
+}
+
+/// What can fail at start.
+struct Opened {
+    listener: Arc<std::net::TcpListener>,
+    servers: Vec<Arc<Server>>,
+    tls: Option<TlsAcceptor>,
+}
+
+impl McpHttp {
+    pub(super) fn new(config: Config, cx: &Build<'_>) -> anyhow::Result<Self> {
+        Ok(McpHttp {
+            id: cx.id.to_string(),
+            base: cx.base.to_owned(),
+            vitals: cx.vitals.clone(),
+            clock: cx.clock,
+            sockets: cx.shared(Sockets::default),
+            counters: Counters::new(cx),
+            watching: Watching::new(&config, cx)?,
+            config: Arc::new(config),
+            opened: None,
+        })
+    }
+
+    fn count(&self, name: &'static str) -> Counter {
+        self.vitals.counter(name, &[("receiver", &self.id)])
+    }
+
+    fn workers(&self) -> usize {
+        match self.config.workers {
+            0 => thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        }
+    }
+}
+
+impl Receiver for McpHttp {
+    fn open(&mut self) -> BoxFuture<'_, anyhow::Result<()>> {
+        Box::pin(async {
+            if self.config.routes.is_empty() {
+                anyhow::bail!(
+                    "mcp_http needs `routes`; or start it as `mcpcol http --upstream URL`"
+                );
+            }
+            let server = |route| Server::new(route, &self.base).map(Arc::new);
+            let servers = self.config.routes.iter().map(server).collect::<anyhow::Result<_>>()?;
+            let tls = match &self.config.tls {
+                None => None,
+                Some(tls) => {
+                    let config = tls.server_config(&self.base, &[b"h2", b"http/1.1"]);
+                    Some(TlsAcceptor::from(Arc::new(config.context("tls")?)))
+                }
+            };
+            let listener = self.sockets.open(&self.config.endpoint).await?;
+            self.opened = Some(Opened { listener, servers, tls });
+            Ok(())
+        })
+    }
+
+    fn run(
+        mut self: Box<Self>,
+        out: Outlet,
+        stop: Stop,
+    ) -> BoxFuture<'static, anyhow::Result<Ended>> {
+        Box::pin(async move {
+            let Some(opened) = self.opened.take() else { anyhow::bail!("mcp_http was not opened") };
+            let queue = Arc::new(Queue::new(self.config.queue_size));
+            announce(&self.config, &opened)?;
+            let forwarding = self.forward(&opened, &queue, &stop)?;
+            drop(opened);
+            let observed = Observer {
+                queue: Arc::clone(&queue),
+                watch: self.watching,
+                out,
+                clock: self.clock,
+                books: self.counters,
+                hurry: Arc::default(),
+            };
+            let observed = observed.start()?;
+            let mut failure = Ok(());
+            for thread in forwarding {
+                match thread.await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => failure = Err(error),
+                    Err(_) => failure = Err(io::Error::other("a forwarding thread failed")),
+                }
+            }
+            queue.close();
+            observed.end(PATIENCE).await;
+            failure?;
+            Ok(Ended::default())
+        })
+    }
+}
+
+type ThreadEnd = oneshot::Receiver<io::Result<()>>;
+
+impl McpHttp {
+    /// Starts the threads that forward and the one that accepts.
+    fn forward(
+        &self,
+        opened: &Opened,
+        queue: &Arc<Queue>,
+        stop: &Stop,
+    ) -> io::Result<Vec<ThreadEnd>> {
+        let rules = Arc::new(Rules {
+            id: self.id.clone(),
+            guard: Guard::new(&self.config),
+            routes: Routes::new(&self.config.routes),
+            names: self.config.routes.iter().map(super::Route::server_name).collect(),
+            vitals: self.vitals.clone(),
+            forwarded: self.count("mcpcol_http_forwarded_requests"),
+            hinted: false.into(),
+        });
+        let (numbers, workers) = (Arc::new(AtomicU64::new(1)), self.workers());
+        let (mut ends, mut doors) = (Vec::new(), Vec::new());
+        for number in 0..workers {
+            let plan = Plan {
+                config: Arc::clone(&self.config),
+                rules: Arc::clone(&rules),
+                servers: opened.servers.clone(),
+                tls: opened.tls.clone(),
+                queue: Arc::clone(queue),
+                numbers: Arc::clone(&numbers),
+                unseen: self.count("mcpcol_tap_skipped_bytes"),
+            };
+            let (door, arrivals) = mpsc::channel(ARRIVALS);
+            doors.push(door);
+            let stop = stop.clone();
+            ends.push(start(format!("http-{number}"), || worker::run(plan, arrivals, stop))?);
+        }
+        let connections = self.vitals.gauge("mcpcol_http_connections", &[("receiver", &self.id)]);
+        let acceptor = Acceptor {
+            listener: Arc::clone(&opened.listener),
+            slots: Slots::new(self.config.max_connections, workers, connections),
+            workers: doors,
+            tls: opened.tls.is_some(),
+            turned_away: self.count("mcpcol_http_turned_away_connections"),
+        };
+        let stop = stop.clone();
+        ends.push(start("http-accept".to_owned(), || acceptor.run(stop))?);
+        Ok(ends)
+    }
+}
+
+fn start(
+    name: String,
+    run: impl FnOnce() -> io::Result<()> + Send + 'static,
+) -> io::Result<ThreadEnd> {
+    let (done, end) = oneshot::channel();
+    thread::Builder::new().name(name).spawn(move || {
+        done.send(run()).ok();
+    })?;
+    Ok(end)
+}
+
+/// Where clients find it, a line a route.
+fn announce(config: &Config, opened: &Opened) -> io::Result<()> {
+    let address = opened.listener.local_addr()?;
+    let scheme = if opened.tls.is_some() { "https" } else { "http" };
+    for (route, server) in config.routes.iter().zip(&opened.servers) {
+        let path = match &route.path {
+            Some(path) => path.clone(),
+            None => route.uri().map(|uri| uri.path().to_owned()).unwrap_or_default(),
+        };
+        let (host, port) = server.address();
+        tracing::info!(
+            "listening on {scheme}://{address}{path} for {} at {host}:{port}",
+            route.server_name()
+        );
+    }
+    Ok(())
+}

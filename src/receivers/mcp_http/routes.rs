@@ -1,0 +1,196 @@
+//! Which upstream a request goes to, and under which path. Pure: a target in, a target out.
+//!
+//! The longest path wins, on whole segments. A route with a path swaps it for the upstream's; one
+//! without proxies its upstream's origin and keeps paths. What clients look for beside the MCP
+//! endpoint (`/.well-known/*`, RFC 8615) follows the route that it is about.
+
+use hyper::Uri;
+use hyper::http::uri::PathAndQuery;
+
+use super::config::Route;
+
+/// Where discovery documents stand.
+const WELL_KNOWN: &str = "/.well-known/";
+
+/// The routes of one receiver.
+#[derive(Clone, Debug)]
+pub(super) struct Routes {
+    /// The longest path first.
+    all: Vec<Known>,
+    /// All routes lead to one origin.
+    one_origin: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    index: usize,
+    /// Empty for a whole origin.
+    prefix: String,
+    /// The upstream's path; empty for the root.
+    path: String,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Which of the routes as configured.
+    pub(super) route: usize,
+    /// What the upstream is asked for.
+    pub(super) target: PathAndQuery,
+    /// It is a document beside the MCP endpoint, and not MCP.
+    pub(super) aside: bool,
+}
+
+impl Routes {
+    /// The routes that the settings, which have been checked, come to.
+    pub(super) fn new(routes: &[Route]) -> Routes {
+        let known = routes.iter().enumerate().filter_map(|(index, route)| {
+            let path = route.uri().ok()?.path().trim_end_matches('/').to_owned();
+            Some(Known { index, prefix: route.prefix().to_owned(), path })
+        });
+        let mut all: Vec<_> = known.collect();
+        all.sort_by_key(|known| std::cmp::Reverse(known.prefix.len()));
+        let origin = |route: &Route| {
+            let uri = route.uri().ok();
+            uri.map(|uri| (uri.scheme().cloned(), uri.authority().cloned()))
+        };
+        let one_origin = routes.windows(2).all(|two| origin(&two[0]) == origin(&two[1]));
+        Routes { all, one_origin }
+    }
+
+    /// Where a request for `asked` goes; `None` where nothing is routed.
+    pub(super) fn find(&self, asked: &Uri) -> Option<Found> {
+        let path = asked.path();
+        if let Some(rest) = path.strip_prefix(WELL_KNOWN) {
+            return self.find_document(rest, asked);
+        }
+        let known = self.owner(path)?;
+        let found = |target| Found { route: known.index, target, aside: false };
+        if known.prefix.is_empty() {
+            return asked.path_and_query().cloned().map(found);
+        }
+        if climbs(path) {
+            return None;
+        }
+        let below = &path[known.prefix.len()..];
+        // The upstream's own last slash decides where the route itself is asked for.
+        let path = format!("{}{below}", known.path);
+        target(&path, asked.query()).map(found)
+    }
+
+    /// The route that a path belongs to.
+    fn owner(&self, path: &str) -> Option<&Known> {
+        self.all.iter().find(|known| {
+            let rest = path.strip_prefix(&known.prefix);
+            rest.is_some_and(|rest| {
+                known.prefix.is_empty() || rest.is_empty() || rest.starts_with('/')
+            })
+        })
+    }
+
+    /// `/.well-known/NAME/PATH` is about `PATH` (RFC 9728 section 3.1, RFC 8414 section 3.1), without
+    /// one about the origin.
+    fn find_document(&self, rest: &str, asked: &Uri) -> Option<Found> {
+        let (name, about) = match rest.find('/') {
+            Some(at) => rest.split_at(at),
+            None => (rest, ""),
+        };
+        let found = |route, target| Found { route, target, aside: true };
+        let owner = self.owner(about).filter(|known| !about.is_empty() && !known.prefix.is_empty());
+        if let Some(known) = owner
+            && !climbs(about)
+        {
+            let below = &about[known.prefix.len()..];
+            let path = format!("{WELL_KNOWN}{name}{}{below}", known.path);
+            return target(&path, asked.query()).map(|target| found(known.index, target));
+        }
+        let origin = self.all.iter().find(|known| known.prefix.is_empty());
+        let origin = origin.or_else(|| self.all.first().filter(|_| self.one_origin))?;
+        asked.path_and_query().cloned().map(|target| found(origin.index, target))
+    }
+}
+
+fn target(path: &str, query: Option<&str>) -> Option<PathAndQuery> {
+    let path = if path.is_empty() { "/" } else { path };
+    let text = match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    text.parse().ok()
+}
+
+/// Whether a path has segments that lead up: an upstream would resolve them to outside of the route.
+fn climbs(path: &str) -> bool {
+    let mut plain = path.to_ascii_lowercase();
+    for (written, meant) in [("%2e", "."), ("%2f", "/"), ("%5c", "/"), ("\\", "/")] {
+        plain = plain.replace(written, meant);
+    }
+    plain.split('/').any(|segment| matches!(segment, "." | ".."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes(pairs: &[(Option<&str>, &str)]) -> Routes {
+        let route = |(path, upstream): &(Option<&str>, &str)| Route {
+            path: path.map(str::to_owned),
+            upstream: (*upstream).to_owned(),
+            ..Route::default()
+        };
+        Routes::new(&pairs.iter().map(route).collect::<Vec<_>>())
+    }
+
+    fn find(routes: &Routes, asked: &str) -> Option<(usize, String)> {
+        let found = routes.find(&asked.parse().unwrap())?;
+        Some((found.route, found.target.to_string()))
+    }
+
+    #[test]
+    fn a_whole_origin_keeps_paths_and_queries() {
+        let routes = routes(&[(None, "http://h:1/mcp")]);
+        for path in
+            ["/mcp", "/", "/sse?a=b", "/messages/?session_id=1", "/.well-known/x/mcp", "/a/../b"]
+        {
+            assert_eq!(find(&routes, path), Some((0, path.to_owned())), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_swapped_on_whole_segments_and_the_longest_wins() {
+        let routes = routes(&[
+            (Some("/a"), "http://h/mcp"),
+            (Some("/a/b/"), "http://i/"),
+            (Some("/c"), "http://j"),
+        ]);
+        for (asked, route, target) in [
+            ("/a", 0, "/mcp"),
+            ("/a/", 0, "/mcp/"),
+            ("/a/x?q=1", 0, "/mcp/x?q=1"),
+            ("/a/b", 1, "/"),
+            ("/a/b/c", 1, "/c"),
+            ("/a/bc", 0, "/mcp/bc"),
+            ("/c?x", 2, "/?x"),
+        ] {
+            assert_eq!(find(&routes, asked), Some((route, target.to_owned())), "{asked}");
+        }
+        for asked in ["/", "/ab", "/b", "/a/../c/x", "/a/%2E%2e/x", "/a/..%2fx"] {
+            assert_eq!(find(&routes, asked), None, "{asked}");
+        }
+    }
+
+    #[test]
+    fn a_document_follows_the_route_that_it_is_about() {
+        let two = routes(&[(Some("/a"), "http://h/mcp"), (Some("/b"), "http://i/x")]);
+        let about = "/.well-known/oauth-protected-resource";
+        assert_eq!(find(&two, &format!("{about}/a")), Some((0, format!("{about}/mcp"))));
+        assert_eq!(find(&two, &format!("{about}/b/y")), Some((1, format!("{about}/x/y"))));
+        assert_eq!(find(&two, about), None, "about which of the two origins?");
+        let one = routes(&[(Some("/a"), "http://h/mcp")]);
+        assert_eq!(find(&one, about), Some((0, about.to_owned())));
+        let mixed = routes(&[(Some("/a"), "http://h/mcp"), (None, "http://i/x")]);
+        assert_eq!(find(&mixed, about), Some((1, about.to_owned())));
+        assert_eq!(find(&mixed, &format!("{about}/a")), Some((0, format!("{about}/mcp"))));
+        assert!(mixed.find(&about.parse().unwrap()).unwrap().aside);
+    }
+}

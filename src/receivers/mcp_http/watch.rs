@@ -1,0 +1,281 @@
+//! How this tap's records reach the state machine of the `mcp` room, and what is counted of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::config::{Config, SessionIds};
+use super::decode::Decoder;
+use super::note::{By, Coding, Event, Kind, Note, Request, Response, Verb};
+use crate::mcp::{
+    self, BodyKind, Direction, Http, HttpServer, Party, RequestHead, ResponseHead, SessionName,
+};
+use crate::pipeline::{Build, Counter};
+use crate::privacy::digest::Key;
+use crate::receivers::tap::{self, Books, Followed, Unseen, Watch, ambient};
+use crate::telemetry::{Content, Nanos, Telemetry};
+
+/// Bodies that are unpacked at once: some codings take up to 8 MiB each.
+const MAX_DECODERS: usize = 256;
+/// Hex digits of a session id's hash: 128 bits, as a trace id.
+const SESSION_DIGITS: usize = 32;
+
+/// The state machine behind the records.
+pub(super) struct Watching {
+    http: Http,
+    followed: Followed,
+    counters: Counters,
+    /// Bodies in progress that are packed; nothing where one cannot be read.
+    packed: HashMap<(u64, Direction), Option<Decoder>>,
+}
+
+/// What the tap counts. Clones count together.
+#[derive(Clone, Debug)]
+pub(super) struct Counters(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    exchanges: Counter,
+    skipped_exchanges: Counter,
+    skipped_bytes: Counter,
+    gaps: Counter,
+    cuts: Counter,
+    unreadable: Counter,
+    panics: Counter,
+    /// Requests that no state machine saw: they are received and dropped.
+    unseen: [Counter; 2],
+}
+
+impl Counters {
+    /// The counters of one tap.
+    pub(super) fn new(cx: &Build<'_>) -> Self {
+        let id = cx.id.to_string();
+        let count = |name| cx.vitals.counter(name, &[("receiver", &id)]);
+        Counters(Arc::new(Inner {
+            exchanges: count("mcpcol_tap_exchanges"),
+            skipped_exchanges: count("mcpcol_tap_skipped_exchanges"),
+            skipped_bytes: count("mcpcol_tap_skipped_bytes"),
+            gaps: count("mcpcol_tap_gaps"),
+            cuts: count("mcpcol_tap_cuts"),
+            unreadable: count("mcpcol_tap_unreadable_bodies"),
+            panics: count("mcpcol_tap_observer_panics"),
+            unseen: tap::drops(cx),
+        }))
+    }
+}
+
+impl Books<Note> for Counters {
+    fn count(&self, event: &Event<'_>) {
+        match event.note.kind {
+            Kind::Request { .. } => self.0.exchanges.add(1),
+            Kind::Skip(..) => self.0.cuts.add(1),
+            Kind::Lost(_) => self.0.gaps.add(1),
+            Kind::Gap(gap) => {
+                self.0.gaps.add(1);
+                self.0.exchanges.add(gap.posts);
+                self.0.skipped_exchanges.add(gap.posts);
+                self.0.skipped_bytes.add(gap.bytes);
+            }
+            _ => {}
+        }
+    }
+
+    fn count_unseen(&self, event: &Event<'_>, why: Unseen) {
+        self.count(event);
+        match event.note.kind {
+            Kind::Request { post } => {
+                self.0.unseen[why as usize].add(u64::from(post));
+                self.0.skipped_exchanges.add(1);
+            }
+            Kind::Bytes(_) => self.0.skipped_bytes.add(event.bytes.len() as u64),
+            Kind::Gap(gap) => self.0.unseen[why as usize].add(gap.posts),
+            _ => {}
+        }
+    }
+
+    fn count_panic(&self) {
+        self.0.panics.add(1);
+    }
+}
+
+impl Watching {
+    /// The observer of the receiver that is built.
+    pub(super) fn new(config: &Config, cx: &Build<'_>) -> anyhow::Result<Self> {
+        let servers = config.routes.iter().map(|route| {
+            let uri = route.uri().map_err(anyhow::Error::msg)?;
+            let port = uri.port_u16().or(match uri.scheme_str() {
+                Some("https") => Some(443),
+                _ => Some(80),
+            });
+            let address = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+            Ok(HttpServer { name: route.server_name(), address, port })
+        });
+        let servers = servers.collect::<anyhow::Result<_>>()?;
+        let (ids, key) = (config.session_id, config.session_key(cx.base)?);
+        let http = Http::new(
+            Arc::new(config.observing().settings()),
+            servers,
+            ambient(),
+            rand::random(),
+            Box::new(move |id| name(ids, &key, id)),
+        );
+        Ok(Watching {
+            http,
+            followed: Followed::new(cx),
+            counters: Counters::new(cx),
+            packed: HashMap::new(),
+        })
+    }
+
+    fn request(&mut self, exchange: u64, bytes: &[u8], now: Nanos) {
+        let Some(head) = Request::decode(bytes) else { return };
+        self.unpack(exchange, Direction::ClientToServer, head.coding);
+        let head = RequestHead {
+            server: head.route.into(),
+            verb: match head.verb {
+                Verb::Post => mcp::Verb::Post,
+                Verb::Get => mcp::Verb::Get,
+                Verb::Delete => mcp::Verb::Delete,
+            },
+            target: head.target,
+            http_version: head.version,
+            session: head.session,
+            protocol_version: head.protocol,
+            traceparent: head.traceparent,
+            tracestate: head.tracestate,
+            resumes: head.resumes,
+        };
+        self.http.request(exchange, &head, now);
+    }
+
+    fn response(&mut self, exchange: u64, bytes: &[u8], now: Nanos) {
+        let Some(head) = Response::decode(bytes) else { return };
+        self.unpack(exchange, Direction::ServerToClient, head.coding);
+        let kind = if head.events { BodyKind::Sse } else { BodyKind::Other };
+        let head = ResponseHead { status: head.status, kind, session: head.session };
+        self.http.response(exchange, &head, now);
+    }
+
+    /// From here on that body is to be unpacked, if it is packed.
+    fn unpack(&mut self, exchange: u64, direction: Direction, coding: Coding) {
+        if coding == Coding::Identity {
+            return;
+        }
+        let room = self.packed.len() < MAX_DECODERS;
+        let decoder = if room { Decoder::of(coding) } else { None };
+        if decoder.is_none() {
+            self.counters.0.unreadable.add(1);
+        }
+        self.packed.insert((exchange, direction), decoder);
+    }
+
+    fn bytes(&mut self, exchange: u64, direction: Direction, bytes: &[u8], now: Nanos) {
+        if self.packed.is_empty() {
+            return self.http.bytes(exchange, direction, bytes, now);
+        }
+        let http = &mut self.http;
+        let Some(decoder) = self.packed.get_mut(&(exchange, direction)) else {
+            return http.bytes(exchange, direction, bytes, now);
+        };
+        let pushed = match decoder {
+            None => return,
+            Some(decoder) => {
+                decoder.push(bytes, |piece| http.bytes(exchange, direction, piece, now))
+            }
+        };
+        if pushed.is_err() {
+            self.counters.0.unreadable.add(1);
+            *decoder = None;
+            http.lost(exchange, direction, now);
+        }
+    }
+
+    /// A body that could not be read says nothing about how its calls ended.
+    fn ended(&mut self, exchange: u64, direction: Direction, now: Nanos) {
+        if self.packed.remove(&(exchange, direction)).is_some_and(|decoder| decoder.is_none()) {
+            self.http.lost(exchange, direction, now);
+        }
+        if direction == Direction::ServerToClient {
+            self.packed.remove(&(exchange, Direction::ClientToServer));
+        }
+        self.http.ended(exchange, direction, now);
+    }
+
+    fn broken(&mut self, exchange: u64, by: By, now: Nanos) {
+        for direction in Direction::BOTH {
+            self.packed.remove(&(exchange, direction));
+        }
+        let by = match by {
+            By::Client => Party::Client,
+            By::Server => Party::Server,
+        };
+        self.http.broken(exchange, by, now);
+    }
+}
+
+/// What of a session id may leave.
+fn name(ids: SessionIds, key: &Key, id: &[u8]) -> SessionName {
+    let hashed = || {
+        let digest = key.digest(id);
+        let hex = digest.rsplit(':').next().unwrap_or_default();
+        hex.chars().take(SESSION_DIGITS).collect()
+    };
+    match ids {
+        SessionIds::Off => SessionName { shown: String::new(), clear: None },
+        SessionIds::Hash => SessionName { shown: hashed(), clear: None },
+        SessionIds::Clear => {
+            let clear = Some(String::from_utf8_lossy(id).into_owned());
+            SessionName { shown: hashed(), clear }
+        }
+    }
+}
+
+impl Watch for Watching {
+    type Note = Note;
+
+    fn look(&mut self, event: &Event<'_>, now: Nanos) {
+        let Note { exchange, kind } = event.note;
+        match kind {
+            Kind::Request { .. } => self.request(exchange, event.bytes, now),
+            Kind::Response => self.response(exchange, event.bytes, now),
+            Kind::Bytes(direction) => self.bytes(exchange, direction, event.bytes, now),
+            Kind::Skip(direction, skipped) => self.http.skip(exchange, direction, skipped),
+            Kind::Ended(direction) => self.ended(exchange, direction, now),
+            Kind::Lost(direction) => self.http.lost(exchange, direction, now),
+            Kind::Broken(by) => self.broken(exchange, by, now),
+            Kind::Gap(gap) => self.http.gap(gap.posts, gap.bytes, now),
+        }
+    }
+
+    fn pass_over(&mut self, event: &Event<'_>, now: Nanos) {
+        let Note { exchange, kind } = event.note;
+        match kind {
+            Kind::Request { post } => {
+                self.counters.0.skipped_exchanges.add(1);
+                self.http.gap(u64::from(post), 0, now);
+            }
+            Kind::Bytes(direction) => {
+                self.counters.0.skipped_bytes.add(event.bytes.len() as u64);
+                self.http.lost(exchange, direction, now);
+            }
+            _ => self.look(event, now),
+        }
+    }
+
+    fn tick(&mut self, now: Nanos) {
+        self.http.tick(now);
+    }
+
+    fn end(&mut self, now: Nanos) {
+        self.http.finish(now);
+        self.followed.tell(&self.http.counts());
+    }
+
+    fn ready(&self) -> usize {
+        self.http.ready()
+    }
+
+    fn take(&mut self) -> Option<(Telemetry, Content)> {
+        self.followed.tell(&self.http.counts());
+        self.http.take()
+    }
+}

@@ -1,0 +1,243 @@
+//! One forwarding thread: a runtime of its own, its clients' connections and its upstreams'.
+//!
+//! Everything of an exchange stays on the thread where its client was accepted, so nothing is locked
+//! and nobody is woken across cores. At the end connections finish what they are doing, as long as
+//! `drain_timeout` lets them.
+
+use std::future::Future;
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream as StdStream};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::{JoinSet, LocalSet, spawn_local};
+use tokio::time::{Instant, interval, timeout, timeout_at};
+use tokio_rustls::TlsAcceptor;
+
+use super::config::Config;
+use super::exchange::{Client, Desk, Rules};
+use super::local::Local;
+use super::slots::Slot;
+use super::tape::Recorder;
+use super::upstream::{Server, Upstream};
+use crate::pipeline::Stop;
+
+/// The first bytes of HTTP/2 with prior knowledge (RFC 9113 section 3.4); no method of HTTP/1.1 begins
+/// like this.
+const PREFACE: &[u8; 4] = b"PRI ";
+/// How often idle upstream connections are looked at.
+const TIDY: Duration = Duration::from_secs(1);
+/// Between two looks at a connection that has sent less than four bytes.
+const SNIFF: Duration = Duration::from_millis(5);
+
+/// An accepted connection on its way to its worker.
+pub(super) struct Arrival {
+    pub(super) stream: StdStream,
+    pub(super) peer: SocketAddr,
+    pub(super) slot: Slot,
+}
+
+/// What a worker is made of.
+pub(super) struct Plan {
+    pub(super) config: Arc<Config>,
+    pub(super) rules: Arc<Rules>,
+    pub(super) servers: Vec<Arc<Server>>,
+    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) queue: Arc<super::note::Queue>,
+    pub(super) numbers: Arc<std::sync::atomic::AtomicU64>,
+    pub(super) unseen: crate::pipeline::Counter,
+}
+
+struct Worker {
+    config: Arc<Config>,
+    desk: Desk,
+    tls: Option<TlsAcceptor>,
+    http1: http1::Builder,
+    http2: http2::Builder<Local>,
+    stop: Stop,
+}
+
+/// Serves what arrives until `stop`, then what has begun, within the drain timeout. Blocks.
+pub(super) fn run(
+    plan: Plan,
+    arrivals: mpsc::Receiver<Arrival>,
+    stop: Stop,
+) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = LocalSet::new();
+    local.block_on(&runtime, serve(plan, arrivals, stop));
+    Ok(())
+}
+
+async fn serve(plan: Plan, mut arrivals: mpsc::Receiver<Arrival>, mut stop: Stop) {
+    let drain_timeout = plan.config.drain_timeout.0;
+    let worker = Rc::new(Worker::new(plan, stop.clone()));
+    let mut connections = JoinSet::new();
+    let (bell, tidier) = (Rc::clone(&worker), Rc::clone(&worker));
+    let helpers = [
+        spawn_local(async move { bell.ring().await }),
+        spawn_local(async move { tidier.tidy().await }),
+    ];
+    loop {
+        tokio::select! {
+            arrival = arrivals.recv() => match arrival {
+                Some(arrival) => {
+                    let worker = Rc::clone(&worker);
+                    connections.spawn_local(async move { worker.connection(arrival).await });
+                }
+                None => break,
+            },
+            Some(_) = connections.join_next() => {}
+            () = stop.given() => break,
+        }
+    }
+    let deadline = Instant::now() + drain_timeout;
+    while let Ok(Some(_)) = timeout_at(deadline, connections.join_next()).await {}
+    // What is still open ends here, and its exchanges say so to the observer.
+    connections.shutdown().await;
+    for helper in helpers {
+        helper.abort();
+    }
+    worker.desk.recorder.queue.wake();
+}
+
+impl Worker {
+    fn new(plan: Plan, stop: Stop) -> Self {
+        let Plan { config, rules, servers, tls, queue, numbers, unseen } = plan;
+        let recorder = Rc::new(Recorder {
+            queue,
+            numbers,
+            max_message: config.max_message_bytes,
+            bell: tokio::sync::Notify::new(),
+            unseen,
+        });
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            .header_read_timeout(config.read_header_timeout.0)
+            .max_headers(config.max_headers)
+            .max_header_size(config.max_header_bytes)
+            .auto_date_header(false);
+        let mut http2 = http2::Builder::new(Local);
+        http2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(config.max_concurrent_streams)
+            .max_header_list_size(u32::try_from(config.max_header_bytes).unwrap_or(u32::MAX))
+            .adaptive_window(true)
+            .auto_date_header(false);
+        let upstreams = servers.into_iter().map(Upstream::new).collect();
+        let desk = Desk { rules, recorder, upstreams };
+        Worker { config, desk, tls, http1, http2, stop }
+    }
+
+    /// Wakes the observer once what was handed over has been written.
+    async fn ring(&self) {
+        loop {
+            self.desk.recorder.bell.notified().await;
+            self.desk.recorder.queue.wake();
+        }
+    }
+
+    async fn tidy(&self) {
+        let mut ticks = interval(TIDY);
+        loop {
+            ticks.tick().await;
+            self.desk.upstreams.iter().for_each(|upstream| upstream.tidy());
+        }
+    }
+
+    /// One connection of a client, from its first byte to its last.
+    async fn connection(self: Rc<Self>, arrival: Arrival) {
+        let Arrival { stream, peer, slot } = arrival;
+        let ip = peer.ip();
+        let Ok(stream) = TcpStream::from_std(stream) else { return };
+        // Without it an event would wait for the last one's acknowledgement.
+        stream.set_nodelay(true).ok();
+        let limit = self.config.read_header_timeout.0;
+        match &self.tls {
+            None => {
+                if let Ok(Some(two)) = timeout(limit, is_http2(&stream)).await {
+                    self.exchanges(stream, two, Client { ip, tls: false }).await;
+                }
+            }
+            Some(tls) => {
+                if let Ok(Ok(stream)) = timeout(limit, tls.accept(stream)).await {
+                    let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                    self.exchanges(stream, two, Client { ip, tls: true }).await;
+                }
+            }
+        }
+        drop(slot);
+    }
+
+    async fn exchanges<S>(self: &Rc<Self>, stream: S, two: bool, client: Client)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let worker = Rc::clone(self);
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let worker = Rc::clone(&worker);
+            async move { Ok::<_, std::convert::Infallible>(worker.desk.answer(client, request).await) }
+        });
+        let io = TokioIo::new(stream);
+        let mut stop = self.stop.clone();
+        // A connection that ends in an error has said so to its exchanges.
+        if two {
+            let mut connection = std::pin::pin!(self.http2.serve_connection(io, service));
+            if until_stop(connection.as_mut(), &mut stop).await.is_none() {
+                connection.as_mut().graceful_shutdown();
+                connection.await.ok();
+            }
+        } else {
+            let mut connection = std::pin::pin!(self.http1.serve_connection(io, service));
+            if until_stop(connection.as_mut(), &mut stop).await.is_none() {
+                connection.as_mut().graceful_shutdown();
+                connection.await.ok();
+            }
+        }
+    }
+}
+
+/// The future's end, or nothing if stop was given before it.
+async fn until_stop<F: Future>(future: F, stop: &mut Stop) -> Option<F::Output> {
+    tokio::select! {
+        ended = future => Some(ended),
+        () = stop.given() => None,
+    }
+}
+
+/// Whether a connection without TLS begins as HTTP/2; `None` if it is gone before it says.
+async fn is_http2(stream: &TcpStream) -> Option<bool> {
+    let mut first = [0; PREFACE.len()];
+    loop {
+        let seen = stream.peek(&mut first).await.ok()?;
+        let seen = &first[..seen];
+        if seen.is_empty() {
+            return None;
+        }
+        if !PREFACE.starts_with(seen) {
+            return Some(false);
+        }
+        if seen.len() == PREFACE.len() {
+            return Some(true);
+        }
+        tokio::time::sleep(SNIFF).await;
+    }
+}
+
+/// Turns one away for want of room, in words if they fit at once.
+pub(super) fn turn_away(mut stream: StdStream, tls: bool) {
+    if !tls {
+        let words = "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
+                     content-length: 0\r\n\r\n";
+        stream.write_all(words.as_bytes()).ok();
+    }
+}

@@ -1,0 +1,81 @@
+//! Stops and reloads.
+
+use std::sync::Mutex;
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::origin::Origin;
+use super::tap::tap;
+
+const MODERN: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
+
+#[test]
+fn a_request_in_flight_at_the_stop_is_finished() {
+    let (next, go) = sync_channel::<()>(100);
+    let (tell, told) = sync_channel(100);
+    let (go, tell) = (Mutex::new(go), Mutex::new(tell));
+    let origin = Origin::serve(move |mut conn| {
+        while let Some(asked) = conn.asked() {
+            let body = conn.body(&asked);
+            tell.lock().unwrap().send(()).unwrap();
+            go.lock().unwrap().recv().unwrap();
+            conn.json(&super::origin::result_for(&body));
+        }
+    });
+    let mut tap = tap(&origin.url(), "drain_timeout: 20s");
+    let mut client = tap.connect();
+    client.send(tap.request("POST /mcp", MODERN));
+    told.recv().unwrap();
+    tap.signal(Signal::TERM);
+    tap.said("stopping");
+    next.send(()).unwrap();
+    assert_eq!(client.answer().status, 200);
+    assert!(client.is_closed());
+    let end = tap.end();
+    assert_eq!((end.code, end.outcomes()), (Some(0), vec!["tools/call slow ok".to_owned()]));
+    assert_eq!(end.books(), "received=1 sent=1 dropped=0 held=0\n".trim_end());
+}
+
+#[test]
+fn a_stream_without_an_end_does_not_hold_the_stop_up() {
+    let origin = Origin::serve(|mut conn| {
+        let asked = conn.asked().unwrap();
+        conn.body(&asked);
+        conn.stream();
+        conn.event("{}");
+        conn.is_gone();
+    });
+    let tap = tap(&origin.url(), "drain_timeout: 200ms");
+    let mut client = tap.connect();
+    client.send(tap.request("POST /mcp", MODERN));
+    client.head();
+    client.chunk();
+    let started = Instant::now();
+    let end = tap.end();
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert_eq!((end.code, end.outcomes()), (Some(0), vec!["tools/call cancelled".to_owned()]));
+}
+
+#[test]
+fn a_reload_changes_routes_without_closing_the_port() {
+    let (old, new) = (Origin::echo(), Origin::echo());
+    let mut tap = tap(&old.url(), "drain_timeout: 20s");
+    let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    assert_eq!(tap.post(ping).status, 200);
+    tap.rewrite(&format!("[{{ upstream: \"{}\", name: origin }}]", new.url()), "");
+    tap.signal(Signal::HUP);
+    tap.said("reloaded");
+    for _ in 0..20 {
+        assert_eq!(tap.post(ping).status, 200, "same address as before");
+    }
+    assert_eq!((old.connections(), new.connections() > 0), (1, true));
+    // One that cannot be put in place changes nothing.
+    tap.rewrite("[{ upstream: nonsense }]", "");
+    tap.signal(Signal::HUP);
+    tap.said("the old one goes on");
+    assert_eq!(tap.post(ping).status, 200);
+    let end = tap.end();
+    assert_eq!(end.books(), "received=22 sent=22 dropped=0 held=0");
+}

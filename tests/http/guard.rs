@@ -1,0 +1,114 @@
+//! Who is let in.
+
+use super::origin::Origin;
+use super::tap::tap;
+
+#[test]
+fn on_a_loopback_address_only_loopback_names_are_served() {
+    let origin = Origin::echo();
+    let tap = tap(&origin.url(), "");
+    for (head, status) in [
+        ("GET /mcp\nHost: localhost:1", 200),
+        ("GET /mcp\nHost: [::1]:80", 200),
+        ("GET /mcp\nHost: 127.0.0.9", 200),
+        ("GET /mcp\nHost: evil.example", 403),
+        ("GET /mcp\nHost: localhost.evil.example", 403),
+        ("GET /mcp\nHost: 127.0.0.1.evil.example:8931", 403),
+        ("GET /mcp\nHost: evil@localhost", 403),
+        ("GET http://evil.example/mcp\nHost: localhost", 403),
+        ("GET /mcp\nHost: localhost\nHost: localhost", 400),
+        ("GET /mcp\nOrigin: http://localhost:5173", 200),
+        ("GET /mcp\nOrigin: https://evil.example", 403),
+        ("GET /mcp\nOrigin: http://localhost.evil.example", 403),
+        ("GET /mcp\nOrigin: null", 403),
+        ("OPTIONS /mcp\nOrigin: https://evil.example\nAccess-Control-Request-Method: POST", 403),
+    ] {
+        let answer = tap.ask(head, "");
+        assert_eq!(answer.status, status, "{head}: {}", answer.text());
+        assert!(!answer.text().contains("evil"), "what was sent is not quoted");
+    }
+    let refused = origin.connections();
+    tap.ask("GET /mcp\nHost: evil.example", "");
+    assert_eq!(origin.connections(), refused);
+}
+
+#[test]
+fn a_name_works_once_it_is_allowed() {
+    let origin = Origin::echo();
+    let tap = tap(
+        &origin.url(),
+        "endpoint: 0.0.0.0:0\nallowed_hosts: [\"tap.mcp.svc.cluster.local:80\", \"*.example.com\"]\n\
+         allowed_origins: [\"https://app.example.org\"]",
+    );
+    let port = tap.address.rsplit(':').next().unwrap();
+    for (head, status) in [
+        ("GET /mcp\nHost: tap.mcp.svc.cluster.local:80", 200),
+        ("GET /mcp\nHost: a.b.EXAMPLE.com:1", 200),
+        ("GET /mcp\nHost: example.com", 403),
+        ("GET /mcp\nHost: localhost", 403),
+        ("GET /mcp\nHost: x.example.com\nOrigin: https://app.example.org", 200),
+        ("GET /mcp\nHost: x.example.com\nOrigin: http://app.example.org", 403),
+    ] {
+        let mut client = super::tap::Client::to(&format!("127.0.0.1:{port}"));
+        client.send(tap.request(head, ""));
+        assert_eq!(client.answer().status, status, "{head}");
+    }
+}
+
+#[test]
+fn a_token_opens_the_door_and_goes_no_further() {
+    let token = ["tap", "token", "0815"].join("-");
+    let (tell, told) = std::sync::mpsc::sync_channel(100);
+    let tell = std::sync::Mutex::new(tell);
+    let origin = Origin::serve(move |mut conn| {
+        while let Some(asked) = conn.asked() {
+            let body = conn.body(&asked);
+            tell.lock().unwrap().send(asked.headers).unwrap();
+            conn.json(&super::origin::result_for(&body));
+        }
+    });
+    let settings = format!("auth: {{ bearer_token: {token}, header: x-tap-authorization }}");
+    let tap = tap(&origin.url(), &settings);
+    let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    for head in [
+        "POST /mcp",
+        "POST /mcp\nx-tap-authorization: Bearer wrong",
+        "POST /mcp\nauthorization: Bearer x",
+    ] {
+        let answer = tap.ask(head, ping);
+        assert_eq!(answer.status, 401);
+        assert!(answer.header("www-authenticate").unwrap().starts_with("Bearer"));
+    }
+    assert_eq!(origin.connections(), 0);
+    let session = ["session", "id", "4711"].join("-");
+    let head = format!(
+        "POST /mcp\nx-tap-authorization: bearer {token}\nauthorization: Bearer of-the-server\nmcp-session-id: {session}"
+    );
+    assert_eq!(tap.ask(&head, ping).status, 200);
+    let headers = told.recv().unwrap();
+    assert!(headers.iter().all(|(name, _)| name != "x-tap-authorization"));
+    assert!(headers.contains(&("authorization".into(), "Bearer of-the-server".into())));
+    let end = tap.end();
+    let all = format!("{}{}", serde_json::to_string(&end.spans).unwrap(), end.log);
+    assert_eq!(end.outcomes(), ["ping ok"]);
+    for secret in [&token, &session, "of-the-server"] {
+        assert!(!all.contains(secret), "{secret} leaves");
+    }
+    let shown = super::tap::End::attribute(&end.spans[0], "mcpcol.session.id").unwrap();
+    assert_eq!(shown.len(), 32, "a keyed hash: {shown}");
+}
+
+#[test]
+fn other_protocols_are_refused_in_words_and_h2c_is_ignored() {
+    let origin = Origin::echo();
+    let tap = tap(&origin.url(), "");
+    let websocket = "GET /mcp\nconnection: upgrade\nupgrade: websocket\nsec-websocket-key: x";
+    assert_eq!(tap.ask(websocket, "").status, 501);
+    assert_eq!(
+        tap.ask("GET /mcp\nconnection: upgrade, http2-settings\nupgrade: h2c", "").status,
+        200
+    );
+    let mut client = tap.connect();
+    client.send("CONNECT localhost:22 HTTP/1.1\r\nhost: localhost:22\r\n\r\n");
+    assert_eq!(client.head().0, 405);
+}

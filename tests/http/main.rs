@@ -1,0 +1,16 @@
+//! The HTTP tap as a process between raw sockets: what passes, who is let in, what peers can do to it,
+//! and how it ends. Real MCP clients and servers are in `peers_http.rs`.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)]
+
+mod ends;
+mod guard;
+mod hostile;
+mod origin;
+mod passing;
+mod spans;
+mod streams;
+mod tap;
+mod tls;
+mod versions;

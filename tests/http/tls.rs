@@ -1,0 +1,147 @@
+//! TLS on either side.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, Stream,
+};
+
+use super::tap::{tap, with_routes};
+
+const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+
+/// A certificate for `localhost` that is its own CA, and its key.
+struct Identity {
+    cert: String,
+    key: String,
+}
+
+impl Identity {
+    fn new() -> Identity {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        Identity { cert: made.cert.pem(), key: made.signing_key.serialize_pem() }
+    }
+
+    fn chain(&self) -> Vec<CertificateDer<'static>> {
+        vec![CertificateDer::from_pem_slice(self.cert.as_bytes()).unwrap()]
+    }
+
+    fn private(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap()
+    }
+
+    fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.chain().remove(0)).unwrap();
+        roots
+    }
+
+    fn write(&self, dir: &std::path::Path, name: &str) {
+        std::fs::write(dir.join(format!("{name}.pem")), &self.cert).unwrap();
+        std::fs::write(dir.join(format!("{name}.key")), &self.key).unwrap();
+    }
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// One request over TLS; what came back, or the handshake's failure.
+fn ask(address: &str, trust: &Identity, show: Option<&Identity>) -> std::io::Result<String> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(trust.roots());
+    let config = match show {
+        None => builder.with_no_client_auth(),
+        Some(own) => builder.with_client_auth_cert(own.chain(), own.private()).unwrap(),
+    };
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut tls = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(super::tap::PATIENCE)).unwrap();
+    let mut stream = Stream::new(&mut tls, &mut socket);
+    write!(
+        stream,
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{PING}",
+        PING.len()
+    )?;
+    let mut text = String::new();
+    match stream.read_to_string(&mut text) {
+        Err(error) if text.is_empty() => Err(error),
+        _ => Ok(text),
+    }
+}
+
+#[test]
+fn clients_are_served_over_tls_and_may_have_to_show_a_certificate() {
+    let (server, client, other) = (Identity::new(), Identity::new(), Identity::new());
+    let dir = tempfile::tempdir().unwrap();
+    server.write(dir.path(), "server");
+    client.write(dir.path(), "client");
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let origin = super::origin::Origin::echo();
+    let own = format!("cert_file: {}, key_file: {}", at("server.pem"), at("server.key"));
+
+    let open = tap(&origin.url(), &format!("tls: {{ {own} }}"));
+    let answer = ask(&open.address, &server, None).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(ask(&open.address, &other, None).is_err(), "and it is the tap's certificate");
+
+    let mutual =
+        tap(&origin.url(), &format!("tls: {{ {own}, client_ca_file: {} }}", at("client.pem")));
+    assert!(ask(&mutual.address, &server, Some(&client)).unwrap().starts_with("HTTP/1.1 200"));
+    assert!(ask(&mutual.address, &server, None).is_err());
+    assert!(ask(&mutual.address, &server, Some(&other)).is_err());
+    assert_eq!(mutual.end().outcomes(), ["ping ok"]);
+}
+
+#[test]
+fn an_upstream_is_reached_over_tls_if_its_certificate_is_trusted() {
+    let identity = Identity::new();
+    let dir = tempfile::tempdir().unwrap();
+    identity.write(dir.path(), "upstream");
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(identity.chain(), identity.private())
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for socket in listener.incoming() {
+            let (mut socket, config) = (socket.unwrap(), Arc::clone(&config));
+            thread::spawn(move || {
+                let mut tls = ServerConnection::new(config).unwrap();
+                let mut stream = Stream::new(&mut tls, &mut socket);
+                let mut got = Vec::new();
+                while !got.ends_with(PING.as_bytes()) {
+                    let mut some = [0; 1024];
+                    match stream.read(&mut some) {
+                        Ok(n) if n > 0 => got.extend_from_slice(&some[..n]),
+                        _ => return,
+                    }
+                }
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").ok();
+                stream.flush().ok();
+            });
+        }
+    });
+    let ca = dir.path().join("upstream.pem").display().to_string();
+    let routes = format!(
+        "[{{ path: /known, upstream: \"https://localhost:{port}/mcp\", tls: {{ ca_file: {ca} }} }}, \
+          {{ path: /any, upstream: \"https://localhost:{port}/mcp\", tls: {{ ca_file: {ca}, server_name_override: elsewhere }} }}]"
+    );
+    let tap = with_routes(&routes, "");
+    assert_eq!(tap.ask("POST /known", PING).status, 200);
+    let answer = tap.ask("POST /any", PING);
+    assert_eq!(answer.status, 502, "the certificate is for another name");
+    assert!(answer.text().contains("\"id\":1"));
+}
