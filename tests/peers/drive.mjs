@@ -478,6 +478,8 @@ try {
   await scripts[script](d);
   d.say({ step: "notifications", counts: d.notified });
   if (wire) d.say({ step: "wire", asked: d.asked, requests: wire.requests });
+  const session = transport.sessionId ?? transport._endpoint?.searchParams.get("sessionId");
+  if (session) console.error(`session ${session}`); // so that a test can look for it
   const closing = performance.now();
   await transport.terminateSession?.();
   await d.client.close();

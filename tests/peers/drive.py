@@ -11,7 +11,7 @@ which must be empty, or a temporary one. URL is a server, or a proxy before one,
 that speaks streamable HTTP or the older HTTP with server-sent events; --http2
 speaks HTTP/2 to it and nothing else. Every answer becomes one JSON line on stdout,
 so that a test can compare a direct run with one through a tap; how long the work
-and the closing took goes to stderr. Exits with 0 when the script ran to its end,
+and the closing took goes to stderr, and `session ID` where HTTP had one. Exits with 0 when the script ran to its end,
 whatever the answers were.
 
 Over HTTP the scripts also break a stream in the middle of a call, and the last
@@ -83,6 +83,7 @@ class Wire(httpx2.AsyncHTTPTransport):
         super().__init__(http1=not http2, http2=http2)
         self.version = b"HTTP/2" if http2 else b"HTTP/1.1"
         self.requests: dict[str, int] = {}
+        self.sessions: set[str] = set()
         self.resumed = 0
         self.streams = False  # whether an answer comes on a stream of its own
         self.cut_next = False
@@ -91,6 +92,8 @@ class Wire(httpx2.AsyncHTTPTransport):
         self.count(request)
         cut, self.cut_next = self.cut_next, False
         response = await super().handle_async_request(request)
+        if session := response.headers.get("mcp-session-id"):
+            self.sessions.add(session)
         assert response.extensions["http_version"] == self.version
         if cut:
             response.stream = Cut(response.stream)
@@ -110,7 +113,7 @@ class Wire(httpx2.AsyncHTTPTransport):
             yield streams
 
     def sse(self, url: str):
-        return sse_client(url, httpx_client_factory=self.client)
+        return sse_client(url, httpx_client_factory=self.client, on_session_created=self.sessions.add)
 
     def client(self, headers=None, timeout=None, auth=None):
         return httpx2.AsyncClient(transport=self, timeout=timeout or PATIENCE)
@@ -489,6 +492,8 @@ async def run(options, command: list[str], scratch: str):
                 d.say(step="wire", asked=d.asked, requests=wire.requests)
             closing = time.monotonic()
         ended = time.monotonic()
+    for session in wire.sessions if wire else ():
+        print("session", session, file=sys.stderr)  # so that a test can look for it
     print(
         f"drive.py {options.script}: connected after {ready - started:.2f} s, script {closing - ready:.2f} s, "
         f"closing {ended - closing:.2f} s",

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 CONFIG = """
 daemon off;
-master_process off;
+master_process on;
 pid {dir}/pid;
 error_log stderr error;
 worker_rlimit_nofile 16384;
