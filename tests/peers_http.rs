@@ -457,8 +457,43 @@ fn a_modern_server_driven_in_the_legacy_era_gives_the_same_answers() {
 #[test]
 #[ignore = "needs scripts/peers http"]
 fn http_2_through_the_tap_gives_what_http_1_gives_without_it() {
+    // The Python client's HTTP/2 mixes up concurrent calls and cannot hang up: not a peer for this.
     for peer in [Peer::Everything, Peer::Modern] {
-        is_traced(&same_answers(Driver::PythonAuto, peer, &["--http2"]));
+        is_traced(&same_answers(Driver::TypeScript, peer, &["--http2"]));
+    }
+}
+
+/// 2026-07-28 by hand, with 30 calls at once, and one that the client hangs up on: the server must
+/// hear of it, which the answers show.
+#[test]
+#[ignore = "needs scripts/peers http"]
+fn a_modern_client_that_hangs_up_is_heard_by_the_server_over_either_http() {
+    let by_hand = |origin: &str, how: &[&str]| {
+        let mut command = Command::new("node");
+        command.arg(driver("by_hand.mjs")).args(how).arg(format!("{origin}/mcp"));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let server = Peer::Modern.start();
+    let direct = by_hand(&server.origin, &[]);
+    assert!(direct.contains("1 interrupted"), "{direct}");
+    drop(server);
+
+    for how in [&[][..], &["--http2"]] {
+        let server = Peer::Modern.start();
+        let tap = Tap::before(Peer::Modern, &server);
+        let through = by_hand(tap.origin(), how);
+        assert_same(&direct, &through, &format!("by hand, {how:?}"));
+        let (spans, _) = tap.stop();
+        let calls = spans.iter().filter(|s| attribute(s, "mcp.method.name") == "tools/call");
+        let mut outcomes = BTreeMap::new();
+        for call in calls {
+            *outcomes.entry(attribute(call, "mcpcol.outcome")).or_insert(0) += 1;
+        }
+        let expected = BTreeMap::from([("ok", 34), ("tool_error", 1), ("cancelled", 1)]);
+        assert_eq!(outcomes, expected, "{how:?}");
+        assert_eq!(spans.len(), 36 + 4, "and discover, tools/list, resources/read, no/such");
     }
 }
 
@@ -507,31 +542,25 @@ fn read_verdicts(results: &Path) -> Verdicts {
     verdicts
 }
 
-/// What the tap does better than a server that checks no names: the one verdict it may change.
-const REBINDING: &str = "server-dns-rebinding-protection";
+/// A call under a foreign name is refused. The tap does that itself, so it may do better in this check
+/// than a server that looks at no names; in this one only.
+const REBINDING: &str = "localhost-host-rebinding-rejected";
 
 fn differences(direct: &Verdicts, through: &Verdicts) -> Vec<String> {
-    let names: BTreeSet<&String> = direct.keys().chain(through.keys()).collect();
-    let mut found = Vec::new();
-    for name in names {
-        let verdicts = |all: &Verdicts| -> Option<Vec<(String, String)>> {
-            Some(
-                all.get(name)?.iter().map(|(id, status, _)| (id.clone(), status.clone())).collect(),
-            )
+    let verdicts = |all: &Verdicts, name: &str, ours: bool| -> Option<Vec<(String, String)>> {
+        let verdict = |(id, status, _): &(String, String, String)| {
+            let fixed = !ours && id == REBINDING;
+            (id.clone(), if fixed { "SUCCESS".into() } else { status.clone() })
         };
-        let all_good = |all: &Verdicts| all[name].iter().all(|(_, status, _)| status == "SUCCESS");
-        if name == REBINDING && through.contains_key(name) && all_good(through) {
-            continue;
-        }
-        if verdicts(direct) != verdicts(through) {
-            found.push(format!(
-                "{name}:\n  directly {:?}\n  through the tap {:?}",
-                direct.get(name),
-                through.get(name)
-            ));
-        }
-    }
-    found
+        Some(all.get(name)?.iter().map(verdict).collect())
+    };
+    let names: BTreeSet<&String> = direct.keys().chain(through.keys()).collect();
+    let differ = |name: &&&String| verdicts(direct, name, false) != verdicts(through, name, true);
+    let show = |name: &String| {
+        let (direct, through) = (direct.get(name), through.get(name));
+        format!("{name}:\n  directly {direct:?}\n  through the tap {through:?}")
+    };
+    names.iter().filter(differ).map(|name| show(name)).collect()
 }
 
 fn same_verdicts(peer: Peer) {
@@ -546,9 +575,6 @@ fn same_verdicts(peer: Peer) {
         let through = conformance(&format!("{}/mcp", tap.origin()), version);
         let found = differences(&direct, &through);
         assert!(found.is_empty(), "{peer:?}, {version:?}:\n{}", found.join("\n"));
-        if direct.contains_key(REBINDING) {
-            assert!(through[REBINDING].iter().all(|(_, status, _)| status == "SUCCESS"));
-        }
         let (spans, _) = tap.stop();
         assert!(!spans.is_empty(), "{version:?}: the tap saw nothing of it");
         scenarios.extend(direct.into_keys());

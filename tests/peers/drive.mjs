@@ -2,12 +2,13 @@
 // (`@modelcontextprotocol/sdk`).
 //
 //   node drive.mjs [--dir DIR] SCRIPT -- CMD [ARG...]
-//   node drive.mjs SCRIPT --http URL
+//   node drive.mjs [--http2] SCRIPT --http URL
 //   node drive.mjs SCRIPT --sse URL
 //
 // The second client beside drive.py: same scripts (everything, filesystem, memory,
 // modern), same kind of output (one JSON line for each answer on stdout, times on
-// stderr), same `{dir}`, same things hidden. Its SDK knows the handshake versions
+// stderr), same `{dir}`, same things hidden. With --http2 it speaks HTTP/2 and
+// nothing else. Its SDK knows the handshake versions
 // only, so there is no --mode, and `modern` runs in the legacy era. It ends the
 // server differently, numbers its requests from 0 and reports errors in other
 // words, so its lines are to be compared with its own and not with drive.py's.
@@ -24,6 +25,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+
+import { h2fetch } from "./h2.mjs";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const peers = path.resolve(process.env.MCPCOL_PEERS ?? path.join(here, "../../.peers"));
@@ -95,8 +98,9 @@ class Wire {
   // server-everything then repeats all that it has said since, on any stream.
   reconnection = { initialReconnectionDelay: 1000, maxReconnectionDelay: 1000, reconnectionDelayGrowFactor: 1, maxRetries: 0 };
 
-  transport(http, sse) {
+  transport(http, sse, http2) {
     this.streams = http !== undefined;
+    this.under = http2 ? h2fetch(new URL(http ?? sse).origin) : fetch;
     const Transport = http ? StreamableHTTPClientTransport : SSEClientTransport;
     const fetch = (url, init) => this.fetch(url, init);
     return new Transport(new URL(http ?? sse), { fetch, reconnectionOptions: this.reconnection });
@@ -106,7 +110,7 @@ class Wire {
     const cut = this.cutNext;
     this.cutNext = false;
     this.count(init);
-    const response = await fetch(url, init);
+    const response = await this.under(url, init);
     return cut ? new Response(response.body.pipeThrough(this.cut()), response) : response;
   }
 
@@ -437,10 +441,15 @@ const split = argv.includes("--") ? argv.indexOf("--") : argv.length;
 const command = argv.slice(split + 1);
 const { values, positionals } = parseArgs({
   args: argv.slice(0, split),
-  options: { dir: { type: "string" }, http: { type: "string" }, sse: { type: "string" } },
+  options: {
+    dir: { type: "string" },
+    http: { type: "string" },
+    http2: { type: "boolean" },
+    sse: { type: "string" },
+  },
   allowPositionals: true,
 });
-const { dir, http, sse } = values;
+const { dir, http, http2, sse } = values;
 const [script] = positionals;
 if (positionals.length !== 1 || !Object.hasOwn(scripts, script)) usage("want one SCRIPT");
 if ([command.length > 0, http !== undefined, sse !== undefined].filter(Boolean).length !== 1) {
@@ -463,7 +472,7 @@ function spawned() {
 
 try {
   const wire = command.length === 0 ? new Wire() : null;
-  const transport = wire ? wire.transport(http, sse) : spawned();
+  const transport = wire ? wire.transport(http, sse, http2) : spawned();
   let version = null;
   const pass = transport.setProtocolVersion?.bind(transport);
   transport.setProtocolVersion = (v) => {

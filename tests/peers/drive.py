@@ -1,18 +1,18 @@
 """Drives an MCP server with the official Python client (`mcp`).
 
     drive.py [--mode auto|legacy] [--dir DIR] SCRIPT -- CMD [ARG...]
-    drive.py [--mode auto|legacy] [--http2] SCRIPT --http URL
-    drive.py --mode legacy SCRIPT --sse URL
+    drive.py [--mode auto|legacy] SCRIPT --http URL
+    drive.py [--mode auto|legacy] SCRIPT --sse URL
 
 SCRIPT is one of everything, filesystem, memory, modern. CMD is spawned by the
 SDK's own stdio client with this process's environment; it is the server itself
 or a wrapper around it. `{dir}` in an ARG stands for the scratch directory: DIR,
 which must be empty, or a temporary one. URL is a server, or a proxy before one,
-that speaks streamable HTTP or the older HTTP with server-sent events; --http2
-speaks HTTP/2 to it and nothing else. Every answer becomes one JSON line on stdout,
-so that a test can compare a direct run with one through a tap; how long the work
-and the closing took goes to stderr, and `session ID` where HTTP had one. Exits with 0 when the script ran to its end,
-whatever the answers were.
+that speaks streamable HTTP or the older HTTP with server-sent events. Every answer
+becomes one JSON line on stdout, so that a test can compare a direct run with one
+through a tap; how long the work and the closing took goes to stderr, and `session
+ID` where HTTP had one. Exits with 0 when the script ran to its end, whatever the
+answers were.
 
 Over HTTP the scripts also break a stream in the middle of a call, and the last
 line counts what went over the wire, as a check on whoever counts it on the way.
@@ -79,9 +79,8 @@ class Cut(httpx2.AsyncByteStream):
 class Wire(httpx2.AsyncHTTPTransport):
     """Everything that the client sends over HTTP goes through here."""
 
-    def __init__(self, http2: bool):
-        super().__init__(http1=not http2, http2=http2)
-        self.version = b"HTTP/2" if http2 else b"HTTP/1.1"
+    def __init__(self):
+        super().__init__()
         self.requests: dict[str, int] = {}
         self.sessions: set[str] = set()
         self.resumed = 0
@@ -94,7 +93,6 @@ class Wire(httpx2.AsyncHTTPTransport):
         response = await super().handle_async_request(request)
         if session := response.headers.get("mcp-session-id"):
             self.sessions.add(session)
-        assert response.extensions["http_version"] == self.version
         if cut:
             response.stream = Cut(response.stream)
         return response
@@ -469,7 +467,7 @@ SCRIPTS = {"everything": everything, "filesystem": filesystem, "memory": memory,
 
 
 async def run(options, command: list[str], scratch: str):
-    wire = Wire(options.http2) if options.http or options.sse else None
+    wire = Wire() if options.http or options.sse else None
     if options.http:
         server = wire.streamable(options.http)
     elif options.sse:
@@ -506,7 +504,6 @@ def main() -> int:
     parser.add_argument("--mode", choices=["auto", "legacy"], default="auto")
     parser.add_argument("--dir")
     parser.add_argument("--http", metavar="URL")
-    parser.add_argument("--http2", action="store_true")
     parser.add_argument("--sse", metavar="URL")
     parser.add_argument("script", choices=list(SCRIPTS))
     argv = sys.argv[1:]
