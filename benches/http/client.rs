@@ -104,11 +104,11 @@ impl Connection {
         loop {
             let read = self.stream.read(&mut self.buffer[filled..])?;
             ensure!(read > 0, "the stream ended after {seen} of {count} events");
-            let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
+            let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as i64;
             filled += read;
             let mut done = 0;
             while let Some(sent) = sent(&self.buffer[done..filled]) {
-                late.0.push((now as f64 - sent.at as f64) / 1e3);
+                late.0.push((now - sent.at) as f64 / 1e3);
                 done += sent.end;
                 seen += 1;
             }
@@ -127,7 +127,7 @@ impl Connection {
 pub(crate) struct Arrivals(pub(crate) Vec<f64>);
 
 struct Sent {
-    at: u64,
+    at: i64,
     end: usize,
 }
 
@@ -135,7 +135,7 @@ struct Sent {
 fn sent(bytes: &[u8]) -> Option<Sent> {
     let digits = memmem::find(bytes, SENT)? + SENT.len();
     let length = memchr::memchr(b'"', &bytes[digits..])?;
-    let at = bytes[digits..digits + length].iter().fold(0, |n, d| n * 10 + u64::from(d - b'0'));
+    let at = bytes[digits..digits + length].iter().fold(0, |n, d| n * 10 + i64::from(d - b'0'));
     Some(Sent { at, end: digits + length })
 }
 

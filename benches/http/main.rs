@@ -4,7 +4,8 @@
 //! connections, no buffering, no log) and through the tap as a process of its own; medians, under 90
 //! seconds, printed as ratios. The server is this program again, and no measure of servers. `TAP`
 //! names another command to measure, to which `--listen` and `--upstream` are added; `TAP_STUCK` one
-//! whose pipeline takes nothing, which must make no difference. Needs `scripts/peers http` for nginx.
+//! whose pipeline takes nothing, which must make no difference to calls. `soak CALLS` as arguments
+//! only watches the tap's memory over so many calls. Needs `scripts/peers http` for nginx.
 
 mod client;
 mod origin;
@@ -13,6 +14,7 @@ mod process;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
+use anyhow::Context as _;
 use client::{Arrivals, Connection, Crowd};
 use process::{Cpu, Origin, Proxy};
 
@@ -23,8 +25,8 @@ const ROUNDS: usize = 9;
 const CALLS: usize = 300;
 /// Concurrent calls: rounds short enough that a hiccup of the machine spoils one of them only.
 const CONNECTIONS: usize = 16;
-const BURSTS: usize = 5;
-const BURST: usize = 6_000;
+const BURSTS: usize = 4;
+const BURST: usize = 5_000;
 /// Streams: events of one stream, about a millisecond apart.
 const STREAMS: usize = 3;
 const EVENTS: usize = 1_000;
@@ -33,20 +35,26 @@ const LARGE_ROUNDS: usize = 7;
 const LARGES: usize = 60;
 /// Streams held open at once, and how many calls the memory is watched over.
 const HELD: usize = 1_000;
-const SOAKS: usize = 6;
-const SOAK: usize = 25_000;
+const SOAKS: usize = 5;
+const SOAK: usize = 20_000;
 
 fn main() -> anyhow::Result<()> {
-    if std::env::args().nth(1).as_deref() == Some("origin") {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if args.first().is_some_and(|role| role == "origin") {
         return origin::run();
     }
     process::allow_many_files()?;
     let commands = process::commands()?;
     let mut report = String::new();
-    calls(&commands, &mut report)?;
-    streams(&commands, &mut report)?;
-    large(&commands, &mut report)?;
-    memory(&commands, &mut report)?;
+    if let Some(at) = args.iter().position(|arg| arg == "soak") {
+        let calls = args.get(at + 1).context("soak CALLS")?.parse()?;
+        soak(&commands[1], calls, &mut report)?;
+    } else {
+        calls(&commands, &mut report)?;
+        streams(&commands[..2], &mut report)?;
+        large(&commands[..2], &mut report)?;
+        memory(&commands[..2], &mut report)?;
+    }
     Ok(io::stdout().write_all(report.as_bytes())?)
 }
 
@@ -230,27 +238,45 @@ fn large(commands: &[process::Named], report: &mut String) -> anyhow::Result<()>
 
 /// What a held stream costs, and whether memory stays where it is under load.
 fn memory(commands: &[process::Named], report: &mut String) -> anyhow::Result<()> {
-    for way in ways(&commands[..2])?.into_iter().skip(1) {
-        let (name, pid) = (way.name(), way.proxy.as_ref().map_or(0, |proxy| proxy.pid));
+    for way in ways(commands)? {
+        let (name, Some(pid)) = (way.name(), way.proxy.as_ref().map(|proxy| proxy.pid)) else {
+            continue;
+        };
         let mut crowd = Crowd::to(&way.address, CONNECTIONS)?;
         crowd.call(SOAK)?;
         let before = process::resident(pid);
-        let held =
-            (0..HELD).map(|_| client::hold(&way.address)).collect::<anyhow::Result<Vec<_>>>()?;
+        let held = (0..HELD).map(|_| client::hold(&way.address)).collect::<Result<Vec<_>, _>>()?;
         let open = process::resident(pid);
         drop(held);
         let a_stream = (open as f64 - before as f64) / HELD as f64;
         writeln!(
             report,
-            "{HELD} open SSE streams through the {name}, KiB: {before} before, {open} with them: {a_stream:.1} a stream"
+            "{HELD} open SSE streams through the {name}, KiB: {before} before, {open} with them: \
+             {a_stream:.1} a stream"
         )?;
-        let mut over_time = Vec::new();
-        for _ in 0..SOAKS {
-            crowd.call(SOAK)?;
-            over_time.push(process::resident(pid).to_string());
+        if name != "nginx" {
+            over_time(&mut crowd, pid, SOAKS * SOAK, report)?;
         }
-        let every = SOAK / 1000;
-        writeln!(report, "  after they ended, every {every} k calls: {}", over_time.join(", "))?;
     }
+    Ok(())
+}
+
+/// Memory by itself, for as long as somebody wants to wait.
+fn soak(tap: &process::Named, calls: usize, report: &mut String) -> anyhow::Result<()> {
+    let origin = Origin::start()?;
+    let proxy = Proxy::start(tap, &origin)?;
+    let mut crowd = Crowd::to(&proxy.address, CONNECTIONS)?;
+    over_time(&mut crowd, proxy.pid, calls, report)?;
+    let way = Way { address: proxy.address.clone(), proxy: Some(proxy), origin };
+    books(vec![way], report)
+}
+
+fn over_time(crowd: &mut Crowd, pid: u32, calls: usize, report: &mut String) -> anyhow::Result<()> {
+    let mut sizes = Vec::new();
+    for _ in 0..calls.div_ceil(SOAK) {
+        crowd.call(SOAK)?;
+        sizes.push(process::resident(pid).to_string());
+    }
+    writeln!(report, "resident KiB, every {SOAK} calls: {}", sizes.join(", "))?;
     Ok(())
 }
