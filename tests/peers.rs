@@ -4,7 +4,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -12,54 +11,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use tempfile::TempDir;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn peers() -> PathBuf {
-    let dir = std::env::var_os("MCPCOL_PEERS").map_or_else(|| root().join(".peers"), PathBuf::from);
-    assert!(dir.is_dir(), "no peers in {}: run scripts/peers stdio", dir.display());
-    dir
-}
-
-fn bin(name: &str) -> PathBuf {
-    peers().join("npm/node_modules/.bin").join(name)
-}
-
-fn python() -> PathBuf {
-    peers().join("python/bin/python")
-}
-
-fn driver(name: &str) -> PathBuf {
-    root().join("tests/peers").join(name)
-}
-
-/// A client to drive with, as a command line up to the script's name.
-#[derive(Clone, Copy)]
-enum Driver {
-    PythonAuto,
-    PythonLegacy,
-    TypeScript,
-}
-
-impl Driver {
-    fn command(self) -> Command {
-        let mut command = match self {
-            Driver::TypeScript => Command::new("node"),
-            _ => Command::new(python()),
-        };
-        match self {
-            Driver::PythonAuto => command.arg(driver("drive.py")).args(["--mode", "auto"]),
-            Driver::PythonLegacy => command.arg(driver("drive.py")).args(["--mode", "legacy"]),
-            Driver::TypeScript => command.arg(driver("drive.mjs")),
-        };
-        command.env("MCPCOL_PEERS", peers());
-        command
-    }
-}
+#[path = "peers/common.rs"]
+mod common;
+use common::{Driver, Span, attribute, bin, driver, named, peers, python, signal, spans};
 
 /// A server's command line by the script that drives it; `{dir}` is the driver's scratch directory.
 fn server(script: &str) -> Vec<String> {
@@ -90,94 +46,13 @@ fn tapped(config: &Path, server: &[String]) -> Vec<String> {
 }
 
 fn drive(driver: Driver, script: &str, server: &[String]) -> Output {
-    let mut command = driver.command();
-    command.arg(script).arg("--").args(server);
-    let output = command.output().unwrap();
-    let talk = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{script} over {server:?}: {}\n{talk}", output.status);
-    output
+    let mut to = vec!["--".to_owned()];
+    to.extend_from_slice(server);
+    driver.drive(script, &to)
 }
 
-/// A config that writes spans to `spans.jsonl` beside it, and `more` exporters.
 fn config(dir: &TempDir, more: &[(&str, &str)]) -> (PathBuf, PathBuf) {
-    let spans = dir.path().join("spans.jsonl");
-    let mut exporters = format!("  file: {{ path: {} }}\n", spans.display());
-    let mut names = vec!["file"];
-    for (name, settings) in more {
-        exporters.push_str(&format!("  {name}: {settings}\n"));
-        names.push(name);
-    }
-    let yaml = format!(
-        "receivers: {{ mcp_stdio: {{}} }}\nprocessors: {{ digest: {{ mode: ephemeral }} }}\n\
-         exporters:\n{exporters}service:\n  pipelines:\n    traces: {{ receivers: [mcp_stdio], \
-         processors: [digest], exporters: [{}] }}\n",
-        names.join(", ")
-    );
-    let path = dir.path().join("config.yaml");
-    fs::write(&path, yaml).unwrap();
-    (path, spans)
-}
-
-/// A span in the words of the assertions below.
-#[derive(Clone, Debug, PartialEq)]
-struct Span {
-    id: String,
-    trace: String,
-    parent: String,
-    name: String,
-    kind: u64,
-    status: u64,
-    start: u64,
-    end: u64,
-    attributes: BTreeMap<String, String>,
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-/// Reads OTLP JSON lines, ours or the Collector's.
-fn spans(path: &Path) -> Vec<Span> {
-    let text = fs::read_to_string(path).unwrap();
-    let mut out = Vec::new();
-    for line in text.lines() {
-        let document: Value = serde_json::from_str(line).unwrap();
-        for resource in list(&document["resourceSpans"]) {
-            for scope in list(&resource["scopeSpans"]) {
-                out.extend(list(&scope["spans"]).iter().map(span));
-            }
-        }
-    }
-    out.sort_by(|a, b| (a.start, &a.id).cmp(&(b.start, &b.id)));
-    out
-}
-
-fn span(span: &Value) -> Span {
-    let text = |key: &str| span[key].as_str().unwrap_or_default().to_owned();
-    let attribute = |a: &Value| {
-        let value = a["value"].as_object().unwrap().values().next().unwrap();
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        (a["key"].as_str().unwrap().to_owned(), value)
-    };
-    Span {
-        id: text("spanId"),
-        trace: text("traceId"),
-        parent: text("parentSpanId"),
-        name: text("name"),
-        kind: span["kind"].as_u64().unwrap_or_default(),
-        status: span["status"]["code"].as_u64().unwrap_or_default(),
-        start: text("startTimeUnixNano").parse().unwrap(),
-        end: text("endTimeUnixNano").parse().unwrap(),
-        attributes: list(&span["attributes"]).iter().map(attribute).collect(),
-    }
-}
-
-fn named<'a>(spans: &'a [Span], name: &str) -> Vec<&'a Span> {
-    spans.iter().filter(|span| span.name == name).collect()
-}
-
-fn attribute<'a>(span: &'a Span, key: &str) -> &'a str {
-    span.attributes.get(key).map_or("", String::as_str)
+    common::config(dir, "mcp_stdio", more)
 }
 
 /// Drives a server directly and through the tap: the answers are the same, and there are spans.
@@ -187,7 +62,6 @@ fn same_answers(driver: Driver, script: &str) -> Vec<Span> {
     let server = server(script);
     let direct = drive(driver, script, &server);
     let through = drive(driver, script, &tapped(&config, &server));
-    assert!(!direct.stdout.is_empty());
     assert_eq!(
         String::from_utf8_lossy(&through.stdout),
         String::from_utf8_lossy(&direct.stdout),
@@ -317,10 +191,6 @@ impl Drop for Collector {
         self.child.kill().ok();
         self.child.wait().ok();
     }
-}
-
-fn signal(pid: u32, name: &str) {
-    Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status().unwrap();
 }
 
 #[test]

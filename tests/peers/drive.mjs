@@ -1,11 +1,14 @@
-// Drives an MCP server over stdio with the official TypeScript client
+// Drives an MCP server with the official TypeScript client
 // (`@modelcontextprotocol/sdk`).
 //
 //   node drive.mjs [--dir DIR] SCRIPT -- CMD [ARG...]
+//   node drive.mjs [--http2] SCRIPT --http URL
+//   node drive.mjs SCRIPT --sse URL
 //
 // The second client beside drive.py: same scripts (everything, filesystem, memory,
 // modern), same kind of output (one JSON line for each answer on stdout, times on
-// stderr), same `{dir}`, same things hidden. Its SDK knows the handshake versions
+// stderr), same `{dir}`, same things hidden. With --http2 it speaks HTTP/2 and
+// nothing else. Its SDK knows the handshake versions
 // only, so there is no --mode, and `modern` runs in the legacy era. It ends the
 // server differently, numbers its requests from 0 and reports errors in other
 // words, so its lines are to be compared with its own and not with drive.py's.
@@ -21,15 +24,22 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+import { h2fetch } from "./h2.mjs";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const peers = path.resolve(process.env.MCPCOL_PEERS ?? path.join(here, "../../.peers"));
 const load = createRequire(path.join(peers, "npm/package.json"));
 const { Client } = load("@modelcontextprotocol/sdk/client/index.js");
 const { StdioClientTransport } = load("@modelcontextprotocol/sdk/client/stdio.js");
+const { SSEClientTransport } = load("@modelcontextprotocol/sdk/client/sse.js");
+const { StreamableHTTPClientTransport } = load("@modelcontextprotocol/sdk/client/streamableHttp.js");
 const types = load("@modelcontextprotocol/sdk/types.js");
 
 const TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const LOG = "notifications/message";
+const UPDATED = "notifications/resources/updated";
 const PATIENCE = 30_000; // ms for something the server does on its own
 const LIMIT = 120_000; // ms for a whole script
 
@@ -48,6 +58,7 @@ function tidy(value, scratch, key = "") {
     if (Buffer.from(bytes.toString("utf8")).equals(bytes)) value = bytes.toString("utf8");
   }
   value = value.replaceAll(scratch, "<dir>");
+  value = value.replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "<uuid>");
   value = value.replace(/created at \d+:\d\d:\d\d(\s[AP]M)?/g, "created at <time>");
   value = value.replace(/^(created|modified|accessed): .+$/gm, "$1: <date>");
   if (/^\[(FILE|DIR)\] /.test(value)) value = value.split("\n").sort().join("\n");
@@ -76,46 +87,104 @@ class Count {
   }
 }
 
+// Everything that the client sends over HTTP goes through here.
+class Wire {
+  requests = {};
+  resumed = 0;
+  streams = false; // whether an answer comes on a stream of its own
+  cutNext = false;
+  // Off, but where a stream is broken on purpose: this SDK takes a stream that
+  // ended with a JSON-RPC error for a broken one and asks for it again, and
+  // server-everything then repeats all that it has said since, on any stream.
+  reconnection = { initialReconnectionDelay: 1000, maxReconnectionDelay: 1000, reconnectionDelayGrowFactor: 1, maxRetries: 0 };
+
+  transport(http, sse, http2) {
+    this.streams = http !== undefined;
+    this.under = http2 ? h2fetch(new URL(http ?? sse).origin) : fetch;
+    const Transport = http ? StreamableHTTPClientTransport : SSEClientTransport;
+    const fetch = (url, init) => this.fetch(url, init);
+    return new Transport(new URL(http ?? sse), { fetch, reconnectionOptions: this.reconnection });
+  }
+
+  async fetch(url, init) {
+    const cut = this.cutNext;
+    this.cutNext = false;
+    this.count(init);
+    const response = await this.under(url, init);
+    return cut ? new Response(response.body.pipeThrough(this.cut()), response) : response;
+  }
+
+  count(init) {
+    if (new Headers(init?.headers).has("last-event-id")) this.resumed += 1;
+    if (init?.method !== "POST") return;
+    const { id, method } = JSON.parse(init.body);
+    if (id !== undefined && method !== undefined) this.requests[method] = (this.requests[method] ?? 0) + 1;
+  }
+
+  // Breaks a response's stream once it has brought progress.
+  cut() {
+    const text = new TextDecoder();
+    return new TransformStream({
+      transform(chunk, to) {
+        to.enqueue(chunk);
+        // Only later: an error would take back what has not been read yet.
+        if (text.decode(chunk).includes("notifications/progress")) setTimeout(() => to.error("cut on purpose"), 50);
+      },
+    });
+  }
+}
+
 class Driver {
   rootsAsked = new Count();
-  logs = new Count();
+  news = {};
   introduced = new Count();
   notified = {};
+  asked = {};
   elicited = 0;
+  interrupted = 0;
 
-  constructor(scratch) {
+  constructor(scratch, wire) {
     this.scratch = scratch;
+    this.wire = wire;
     const capabilities = { sampling: {}, elicitation: { form: {}, url: {} }, roots: { listChanged: true } };
     this.client = new Client({ name: "mcpcol-drive-mjs", version: "1" }, { capabilities });
     const c = this.client;
 
     c.setRequestHandler(types.CreateMessageRequestSchema, ({ params }) => {
-      this.say({ asked: "sampling/createMessage", params });
+      this.ask({ asked: "sampling/createMessage", params });
       const content = { type: "text", text: "a sampled answer" };
       return { role: "assistant", content, model: "drive-model", stopReason: "endTurn" };
     });
     c.setRequestHandler(types.ElicitRequestSchema, ({ params }) => {
       // The first question is accepted, the next declined, and so on.
       const accept = ++this.elicited % 2 === 1;
-      this.say({ asked: "elicitation/create", message: params.message, accept });
+      this.ask({ asked: "elicitation/create", message: params.message, accept });
       if (!accept) return { action: "decline" };
       return params.mode === "url" ? { action: "accept" } : { action: "accept", content: { name: "Ada" } };
     });
     c.setRequestHandler(types.ListRootsRequestSchema, async () => {
       await this.introduced.reach(1); // a quick server must not get its line in first
-      this.say({ asked: "roots/list" });
+      this.ask({ asked: "roots/list" });
       this.rootsAsked.add();
       return { roots: [{ uri: `file://${scratch}`, name: "scratch" }] };
-    });
-    c.setNotificationHandler(types.LoggingMessageNotificationSchema, ({ method }) => {
-      this.note(method);
-      this.logs.add();
     });
     c.fallbackNotificationHandler = async ({ method }) => this.note(method);
   }
 
   note(method) {
+    if (this.wire && method.endsWith("/list_changed")) return;
     this.notified[method] = (this.notified[method] ?? 0) + 1;
+    this.told(method).add();
+  }
+
+  // What the server has said on its own so far, and may say more of.
+  told(method) {
+    return (this.news[method] ??= new Count());
+  }
+
+  ask(line) {
+    this.asked[line.asked] = (this.asked[line.asked] ?? 0) + 1;
+    this.say(line);
   }
 
   say(line) {
@@ -162,7 +231,25 @@ class Driver {
     const abort = new AbortController();
     const onprogress = () => abort.abort("seen enough");
     const got = await this.answer(this.call(tool, args, { onprogress, signal: abort.signal }));
+    this.interrupted += 1;
     this.say({ step: name, ...got });
+  }
+
+  // Breaks the stream that the answer is to come on, where there is one: the
+  // client comes back for it with the last event's id.
+  async cut(name, tool, args) {
+    if (!this.wire?.streams) return;
+    this.wire.cutNext = true;
+    await this.resumed(name, () => this.withProgress(name, tool, args));
+  }
+
+  async resumed(name, step) {
+    if (!this.wire?.streams) return step();
+    this.wire.reconnection.maxRetries = 2;
+    this.wire.resumed = 0;
+    await step();
+    this.wire.reconnection.maxRetries = 0;
+    this.say({ step: `${name}/asked-again`, count: this.wire.resumed });
   }
 
   // Sends all calls before any is answered; reports them by name.
@@ -188,7 +275,7 @@ class Driver {
 async function everything(d) {
   const c = d.client;
   await d.rootsAsked.reach(1);
-  await d.logs.reach(1);
+  await d.told(LOG).reach(1);
 
   await d.step("tools/list", c.listTools());
   await d.tool("echo", "echo", { message: "hello" });
@@ -213,6 +300,9 @@ async function everything(d) {
   await d.step("read-blob", c.readResource({ uri: "demo://resource/dynamic/blob/2" }));
   await d.step("read-unknown", c.readResource({ uri: "demo://resource/nowhere" }));
   await d.step("subscribe", c.subscribeResource({ uri: "demo://resource/dynamic/text/1" }));
+  await d.tool("updates-on", "toggle-subscriber-updates");
+  await d.told(UPDATED).reach(1);
+  await d.tool("updates-off", "toggle-subscriber-updates");
   await d.step("unsubscribe", c.unsubscribeResource({ uri: "demo://resource/dynamic/text/1" }));
 
   await d.step("prompts/list", c.listPrompts());
@@ -235,13 +325,14 @@ async function everything(d) {
   const look = { url: "https://example.com/consent", message: "please look", elicitationId: "look-1" };
   await d.tool("elicitation-url", "trigger-url-elicitation", look);
   await d.tool("roots", "get-roots-list");
-  const logs = d.logs.value;
+  const logs = d.told(LOG).value;
   await c.sendRootsListChanged();
-  await d.logs.reach(logs + 1);
+  await d.told(LOG).reach(logs + 1);
 
   const calls = { slow: d.call("trigger-long-running-operation", { duration: 0.4, steps: 1 }) };
   for (let i = 0; i < 10; i++) calls[`sum-${i}`] = d.call("get-sum", { a: i, b: 100 });
   await d.atOnce("at-once", calls);
+  await d.cut("cut", "trigger-long-running-operation", { duration: 0.6, steps: 3 });
   await d.cancelled("cancelled", "trigger-long-running-operation", { duration: 1.0, steps: 5 });
   await d.tool("timed-out", "trigger-long-running-operation", { duration: 1.0, steps: 1 }, { timeout: 300 });
   await d.tool("still-there", "echo", { message: "after the cancellation" });
@@ -329,7 +420,10 @@ async function modern(d) {
   const calls = { slow: d.call("slow", { seconds: 0.4, steps: 1 }) };
   for (let i = 0; i < 10; i++) calls[`add-${i}`] = d.call("add", { a: i, b: 100 });
   await d.atOnce("at-once", calls);
+  await d.cut("cut", "slow", { seconds: 0.6, steps: 3 });
+  await d.resumed("hung-up", () => d.tool("hung-up", "hang_up"));
   await d.cancelled("cancelled", "slow", { seconds: 5, steps: 50 });
+  await d.tool("server-knows", "interrupted", { count: d.interrupted });
   await d.tool("timed-out", "slow", { seconds: 5, steps: 1 }, { timeout: 300 });
   await d.tool("still-there", "echo", { text: "after the cancellation" });
 }
@@ -338,19 +432,29 @@ async function modern(d) {
 const scripts = { everything, filesystem, memory, modern };
 
 function usage(why) {
-  console.error(`drive.mjs: ${why}\nusage: node drive.mjs [--dir DIR] SCRIPT -- CMD [ARG...]`);
+  console.error(`drive.mjs: ${why}\nusage: node drive.mjs [--dir DIR] SCRIPT (-- CMD [ARG...] | --http URL | --sse URL)`);
   process.exit(2);
 }
 
 const argv = process.argv.slice(2);
 const split = argv.includes("--") ? argv.indexOf("--") : argv.length;
-const options = argv.slice(0, split);
 const command = argv.slice(split + 1);
-let dir;
-if (options[0] === "--dir") [, dir] = options.splice(0, 2);
-const [script] = options;
-if (options.length !== 1 || !Object.hasOwn(scripts, script)) usage("want one SCRIPT");
-if (command.length === 0) usage("no command after --");
+const { values, positionals } = parseArgs({
+  args: argv.slice(0, split),
+  options: {
+    dir: { type: "string" },
+    http: { type: "string" },
+    http2: { type: "boolean" },
+    sse: { type: "string" },
+  },
+  allowPositionals: true,
+});
+const { dir, http, http2, sse } = values;
+const [script] = positionals;
+if (positionals.length !== 1 || !Object.hasOwn(scripts, script)) usage("want one SCRIPT");
+if ([command.length > 0, http !== undefined, sse !== undefined].filter(Boolean).length !== 1) {
+  usage("want one of -- CMD, --http and --sse");
+}
 
 const scratch = realpathSync(dir ?? mkdtempSync(path.join(tmpdir(), "drive-")));
 if (readdirSync(scratch).length > 0) usage(`${dir} is not empty`);
@@ -359,21 +463,34 @@ const limit = setTimeout(() => {
   process.exit(1);
 }, LIMIT);
 
-try {
+function spawned() {
   const [cmd, ...args] = command.map((part) => part.replaceAll("{dir}", scratch));
   // Without MEMORY_FILE_PATH server-memory would write into its own installation.
   const env = { ...process.env, MEMORY_FILE_PATH: path.join(scratch, "memory.jsonl") };
-  const transport = new StdioClientTransport({ command: cmd, args, env, stderr: "inherit" });
+  return new StdioClientTransport({ command: cmd, args, env, stderr: "inherit" });
+}
+
+try {
+  const wire = command.length === 0 ? new Wire() : null;
+  const transport = wire ? wire.transport(http, sse, http2) : spawned();
   let version = null;
-  transport.setProtocolVersion = (v) => (version = v);
-  const d = new Driver(scratch);
+  const pass = transport.setProtocolVersion?.bind(transport);
+  transport.setProtocolVersion = (v) => {
+    version = v;
+    pass?.(v);
+  };
+  const d = new Driver(scratch, wire);
   const started = performance.now();
   await d.client.connect(transport);
   const ready = performance.now();
   d.connected(version);
   await scripts[script](d);
   d.say({ step: "notifications", counts: d.notified });
+  if (wire) d.say({ step: "wire", asked: d.asked, requests: wire.requests });
+  const session = transport.sessionId ?? transport._endpoint?.searchParams.get("sessionId");
+  if (session) console.error(`session ${session}`); // so that a test can look for it
   const closing = performance.now();
+  await transport.terminateSession?.();
   await d.client.close();
   const s = (from, to) => `${((to - from) / 1000).toFixed(2)} s`;
   console.error(

@@ -1,19 +1,29 @@
-"""Drives an MCP server over stdio with the official Python client (`mcp`).
+"""Drives an MCP server with the official Python client (`mcp`).
 
     drive.py [--mode auto|legacy] [--dir DIR] SCRIPT -- CMD [ARG...]
+    drive.py [--mode auto|legacy] SCRIPT --http URL
+    drive.py [--mode auto|legacy] SCRIPT --sse URL
 
 SCRIPT is one of everything, filesystem, memory, modern. CMD is spawned by the
 SDK's own stdio client with this process's environment; it is the server itself
-or a wrapper around it. Every answer becomes one JSON line on stdout, so that a
-test can compare a direct run with a wrapped one; how long the work and the
-closing took goes to stderr. `{dir}` in an ARG stands for the scratch directory:
-DIR, which must be empty, or a temporary one. Exits with 0 when the script ran to
-its end, whatever the answers were.
+or a wrapper around it. `{dir}` in an ARG stands for the scratch directory: DIR,
+which must be empty, or a temporary one. URL is a server, or a proxy before one,
+that speaks streamable HTTP or the older HTTP with server-sent events. Every answer
+becomes one JSON line on stdout, so that a test can compare a direct run with one
+through a tap; how long the work and the closing took goes to stderr, and `session
+ID` where HTTP had one. Exits with 0 when the script ran to its end, whatever the
+answers were.
+
+Over HTTP the scripts also break a stream in the middle of a call, and the last
+line counts what went over the wire, as a check on whoever counts it on the way.
 
 It deliberately does not judge the answers (an expected error and a result are
 both just lines), does not look at the bytes on the wire, and hides nothing but
 what no two runs can have in common:
   - the scratch directory's path              -> <dir>
+  - random ids (sessions, elicitations)       -> <uuid>
+  - over HTTP, how often lists were said to have changed: most of it is said while
+    the stream for it is being opened, and whoever loses that race is not told
   - the clock time in server-everything's dynamic resources
                                               -> created at <time>
   - dates of file info in server-filesystem   -> <date>
@@ -36,32 +46,95 @@ import time
 import warnings
 
 import anyio
+import httpx2
 import mcp_types as types
 from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamable_http_client
 
 # A parent the client is supposed to have, for the one call that carries it.
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+LOG = "notifications/message"
+UPDATED = "notifications/resources/updated"
 PATIENCE = 30.0  # seconds for something the server does on its own
 LIMIT = 120.0  # seconds for a whole script
 
 
+class Cut(httpx2.AsyncByteStream):
+    """A response's stream that breaks once it has brought progress."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream):
+        self.stream = stream
+
+    async def __aiter__(self):
+        async for chunk in self.stream:
+            yield chunk
+            if b"notifications/progress" in chunk:
+                raise httpx2.ReadError("cut on purpose")
+
+    async def aclose(self):
+        await self.stream.aclose()
+
+
+class Wire(httpx2.AsyncHTTPTransport):
+    """Everything that the client sends over HTTP goes through here."""
+
+    def __init__(self):
+        super().__init__()
+        self.requests: dict[str, int] = {}
+        self.sessions: set[str] = set()
+        self.resumed = 0
+        self.streams = False  # whether an answer comes on a stream of its own
+        self.cut_next = False
+
+    async def handle_async_request(self, request):
+        self.count(request)
+        cut, self.cut_next = self.cut_next, False
+        response = await super().handle_async_request(request)
+        if session := response.headers.get("mcp-session-id"):
+            self.sessions.add(session)
+        if cut:
+            response.stream = Cut(response.stream)
+        return response
+
+    def count(self, request):
+        self.resumed += "last-event-id" in request.headers
+        if request.method == "POST":
+            message = json.loads(request.content)
+            if "id" in message and "method" in message:
+                self.requests[message["method"]] = self.requests.get(message["method"], 0) + 1
+
+    @contextlib.asynccontextmanager
+    async def streamable(self, url: str):
+        self.streams = True
+        async with self.client() as client, streamable_http_client(url, http_client=client) as streams:
+            yield streams
+
+    def sse(self, url: str):
+        return sse_client(url, httpx_client_factory=self.client, on_session_created=self.sessions.add)
+
+    def client(self, headers=None, timeout=None, auth=None):
+        return httpx2.AsyncClient(transport=self, timeout=timeout or PATIENCE)
+
+
 class Driver:
-    def __init__(self, params: StdioServerParameters, mode: str, scratch: str):
+    def __init__(self, server, mode: str, scratch: str, wire: Wire | None = None):
         self.scratch = scratch
+        self.wire = wire
         self.introduced = anyio.Event()
         self.roots_asked = anyio.Event()
-        self.log_lines = 0
-        self.log_news = anyio.Condition()
+        self.news = anyio.Condition()
         self.notified: dict[str, int] = {}
+        self.asked: dict[str, int] = {}
         self.elicited = 0
+        self.interrupted = 0
         self.client = Client(
-            params,
+            server,
             mode=mode,
             client_info=types.Implementation(name="mcpcol-drive-py", version="1"),
             sampling_callback=self.on_sampling,
             elicitation_callback=self.on_elicitation,
             list_roots_callback=self.on_roots,
-            logging_callback=self.on_log,
             message_handler=self.on_message,
         )
 
@@ -77,6 +150,7 @@ class Driver:
             with contextlib.suppress(UnicodeDecodeError):
                 value = base64.b64decode(value).decode()
         value = value.replace(self.scratch, "<dir>")
+        value = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<uuid>", value)
         value = re.sub(r"created at \d+:\d\d:\d\d(\s[AP]M)?", "created at <time>", value)
         value = re.sub(r"(?m)^(created|modified|accessed): .+$", r"\1: <date>", value)
         if re.match(r"\[(FILE|DIR)\] ", value):
@@ -87,6 +161,10 @@ class Driver:
 
     def say(self, **line):
         print(json.dumps(self.tidy(line), sort_keys=True), flush=True)
+
+    def ask(self, method: str, **line):
+        self.asked[method] = self.asked.get(method, 0) + 1
+        self.say(asked=method, **line)
 
     async def answer(self, call) -> dict:
         """Waits for a call; what came of it, as plain data."""
@@ -105,7 +183,7 @@ class Driver:
 
     # --- what the server asks of the client -----------------------------------
     async def on_sampling(self, _context, params):
-        self.say(asked="sampling/createMessage", params=params.model_dump(mode="json", by_alias=True, exclude_unset=True))
+        self.ask(method="sampling/createMessage", params=params.model_dump(mode="json", by_alias=True, exclude_unset=True))
         return types.CreateMessageResult(
             role="assistant",
             content=types.TextContent(type="text", text="a sampled answer"),
@@ -117,7 +195,7 @@ class Driver:
         # The first question is accepted, the next declined, and so on.
         self.elicited += 1
         accept = self.elicited % 2 == 1
-        self.say(asked="elicitation/create", message=params.message, accept=accept)
+        self.ask(method="elicitation/create", message=params.message, accept=accept)
         if not accept:
             return types.ElicitResult(action="decline")
         if isinstance(params, types.ElicitRequestURLParams):
@@ -126,28 +204,27 @@ class Driver:
 
     async def on_roots(self, _context):
         await self.introduced.wait()  # a quick server must not get its line in first
-        self.say(asked="roots/list")
+        self.ask(method="roots/list")
         self.roots_asked.set()
         return types.ListRootsResult(roots=[types.Root(uri="file://" + self.scratch, name="scratch")])
-
-    async def on_log(self, params):
-        async with self.log_news:
-            self.log_lines += 1
-            self.log_news.notify_all()
 
     async def on_message(self, message):
         # Progress is shown with its call; some of it comes after a cancellation,
         # and how much is a matter of luck.
         method = getattr(message, "method", type(message).__name__)
-        if method != "notifications/progress":
+        if method == "notifications/progress" or (self.wire and method.endswith("/list_changed")):
+            return
+        async with self.news:
             self.notified[method] = self.notified.get(method, 0) + 1
+            self.news.notify_all()
 
-    async def logs(self, count: int):
-        """Waits until the server has sent that many log messages in all."""
+    async def told(self, method: str, count: int):
+        """Waits until the server has sent that many of these notifications in all."""
         with anyio.fail_after(PATIENCE):
-            async with self.log_news:
-                while self.log_lines < count:
-                    await self.log_news.wait()
+            async with self.news:
+                while self.notified.get(method, 0) < count:
+                    await self.news.wait()
+
 
     # --- calls that need more than one line -----------------------------------
     async def with_progress(self, name: str, tool: str, arguments: dict):
@@ -167,7 +244,20 @@ class Driver:
                 scope.cancel()
 
             await self.client.call_tool(tool, arguments, progress_callback=progress)
+        self.interrupted += 1
         self.say(step=name, cancelled=scope.cancelled_caught)
+
+    async def cut(self, name: str, tool: str, arguments: dict):
+        """Breaks the stream that the answer is to come on, where there is one: the
+        client may have a way to get the answer all the same, or say that it is lost."""
+        if self.wire is None or not self.wire.streams:
+            return
+        self.wire.cut_next = True
+        await self.with_progress(name, tool, arguments)
+        if not self.legacy:
+            self.interrupted += 1  # in this era whoever hangs up gives up
+        self.say(step=f"{name}/asked-again", count=self.wire.resumed)
+        self.wire.resumed = 0
 
     async def at_once(self, name: str, calls: dict):
         """Sends all calls before any is answered; reports them by name."""
@@ -200,7 +290,7 @@ async def everything(d: Driver):
     # then keeps the order of events the same in every run.
     with anyio.fail_after(PATIENCE):
         await d.roots_asked.wait()
-    await d.logs(1)
+    await d.told(LOG, 1)
 
     await d.step("tools/list", c.list_tools())
     await d.tool("echo", "echo", {"message": "hello"})
@@ -225,6 +315,9 @@ async def everything(d: Driver):
     await d.step("read-blob", c.read_resource("demo://resource/dynamic/blob/2"))
     await d.step("read-unknown", c.read_resource("demo://resource/nowhere"))
     await d.step("subscribe", c.subscribe_resource("demo://resource/dynamic/text/1"))
+    await d.tool("updates-on", "toggle-subscriber-updates")
+    await d.told(UPDATED, 1)
+    await d.tool("updates-off", "toggle-subscriber-updates")
     await d.step("unsubscribe", c.unsubscribe_resource("demo://resource/dynamic/text/1"))
 
     await d.step("prompts/list", c.list_prompts())
@@ -248,15 +341,16 @@ async def everything(d: Driver):
         {"url": "https://example.com/consent", "message": "please look", "elicitationId": "look-1"},
     )
     await d.tool("roots", "get-roots-list")
-    logs = d.log_lines
+    logs = d.notified[LOG]
     await c.send_roots_list_changed()
-    await d.logs(logs + 1)
+    await d.told(LOG, logs + 1)
 
     # The slow one is sent first and answered last; ten overtake it.
     calls = {"slow": c.call_tool("trigger-long-running-operation", {"duration": 0.4, "steps": 1})}
     for i in range(10):
         calls[f"sum-{i}"] = c.call_tool("get-sum", {"a": i, "b": 100})
     await d.at_once("at-once", calls)
+    await d.cut("cut", "trigger-long-running-operation", {"duration": 0.6, "steps": 3})
     await d.cancelled("cancelled", "trigger-long-running-operation", {"duration": 1.0, "steps": 5})
     await d.tool(
         "timed-out", "trigger-long-running-operation", {"duration": 1.0, "steps": 1}, read_timeout_seconds=0.3
@@ -361,7 +455,10 @@ async def modern(d: Driver):
     for i in range(10):
         calls[f"add-{i}"] = c.call_tool("add", {"a": i, "b": 100})
     await d.at_once("at-once", calls)
+    await d.cut("cut", "slow", {"seconds": 0.6, "steps": 3})
+    await d.tool("hung-up", "hang_up")
     await d.cancelled("cancelled", "slow", {"seconds": 5, "steps": 50})
+    await d.tool("server-knows", "interrupted", {"count": d.interrupted})
     await d.tool("timed-out", "slow", {"seconds": 5, "steps": 1}, read_timeout_seconds=0.3)
     await d.tool("still-there", "echo", {"text": "after the cancellation"})
 
@@ -369,45 +466,58 @@ async def modern(d: Driver):
 SCRIPTS = {"everything": everything, "filesystem": filesystem, "memory": memory, "modern": modern}
 
 
-async def run(script: str, mode: str, command: list[str], scratch: str):
-    env = dict(os.environ)
-    # Without it server-memory would write into its own installation.
-    env["MEMORY_FILE_PATH"] = os.path.join(scratch, "memory.jsonl")
-    command = [part.replace("{dir}", scratch) for part in command]
+async def run(options, command: list[str], scratch: str):
+    wire = Wire() if options.http or options.sse else None
+    if options.http:
+        server = wire.streamable(options.http)
+    elif options.sse:
+        server = wire.sse(options.sse)
+    else:
+        env = dict(os.environ)
+        # Without it server-memory would write into its own installation.
+        env["MEMORY_FILE_PATH"] = os.path.join(scratch, "memory.jsonl")
+        command = [part.replace("{dir}", scratch) for part in command]
+        server = StdioServerParameters(command=command[0], args=command[1:], env=env)
     started = time.monotonic()
     with anyio.fail_after(LIMIT):
-        d = Driver(StdioServerParameters(command=command[0], args=command[1:], env=env), mode, scratch)
+        d = Driver(server, options.mode, scratch, wire)
         async with d.client:
             ready = time.monotonic()
             await d.connected()
-            await SCRIPTS[script](d)
+            await SCRIPTS[options.script](d)
             d.say(step="notifications", counts=d.notified)
+            if wire:
+                d.say(step="wire", asked=d.asked, requests=wire.requests)
             closing = time.monotonic()
         ended = time.monotonic()
+    for session in wire.sessions if wire else ():
+        print("session", session, file=sys.stderr)  # so that a test can look for it
     print(
-        f"drive.py {script}: connected after {ready - started:.2f} s, script {closing - ready:.2f} s, "
+        f"drive.py {options.script}: connected after {ready - started:.2f} s, script {closing - ready:.2f} s, "
         f"closing {ended - closing:.2f} s",
         file=sys.stderr,
     )
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(usage="drive.py [--mode auto|legacy] [--dir DIR] SCRIPT -- CMD [ARG...]")
+    parser = argparse.ArgumentParser(usage="drive.py [OPTIONS] SCRIPT (-- CMD [ARG...] | --http URL | --sse URL)")
     parser.add_argument("--mode", choices=["auto", "legacy"], default="auto")
     parser.add_argument("--dir")
+    parser.add_argument("--http", metavar="URL")
+    parser.add_argument("--sse", metavar="URL")
     parser.add_argument("script", choices=list(SCRIPTS))
     argv = sys.argv[1:]
     split = argv.index("--") if "--" in argv else len(argv)
     options, command = parser.parse_args(argv[:split]), argv[split + 1 :]
-    if not command:
-        parser.error("no command after --")
+    if [bool(command), bool(options.http), bool(options.sse)].count(True) != 1:
+        parser.error("want one of -- CMD, --http and --sse")
     # Deprecated calls are made on purpose: older servers still answer them.
     warnings.simplefilter("ignore")
     scratch = os.path.realpath(options.dir or tempfile.mkdtemp(prefix="drive-"))
     if os.listdir(scratch):
         parser.error(f"{options.dir} is not empty")  # leftovers would show in the answers
     try:
-        anyio.run(run, options.script, options.mode, command, scratch)
+        anyio.run(run, options, command, scratch)
     finally:
         if not options.dir:
             shutil.rmtree(scratch, ignore_errors=True)

@@ -1,22 +1,30 @@
-"""A small MCP server on the official Python SDK, for stdio.
+"""A small MCP server on the official Python SDK.
 
-    modern_server.py
+    modern_server.py          on stdio
+    modern_server.py http     on a free port of 127.0.0.1
 
 server-everything stops at 2025-11-25, so this is the peer that speaks
-2026-07-28; asked with `initialize` it serves the older versions as well. Every
-answer depends on the arguments only, and it writes nothing to stderr but the
-SDK's own log.
+2026-07-28; asked with `initialize` it serves the older versions as well, over HTTP
+with sessions and resumable streams. Every answer depends on the arguments only
+(`interrupted` waits for what it is asked about). It writes nothing to stderr but
+the SDK's own log and, over HTTP, `listening on URL` once it is.
 
-It deliberately keeps no state, reads no files and has no options. It is no
-measure of speed either: each call goes through the whole SDK.
+It deliberately reads no files and has no options. It is no measure of speed
+either: each call goes through the whole SDK.
 """
 
+import socket
+import sys
 from typing import Annotated
 
 import anyio
+import uvicorn
 from mcp.server.mcpserver import Context, Elicit, MCPServer, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.streamable_http import EventMessage, EventStore
 from pydantic import BaseModel
+
+PATIENCE = 10.0  # seconds for an interruption to arrive
 
 server = MCPServer("modern-server", version="1.0.0", instructions="A peer for tests.", log_level="WARNING")
 
@@ -42,10 +50,35 @@ def fail(reason: str) -> str:
 @server.tool()
 async def slow(ctx: Context, seconds: float, steps: int) -> str:
     """Takes its time and reports progress after each step."""
-    for step in range(1, steps + 1):
-        await anyio.sleep(seconds / steps)
-        await ctx.report_progress(step, steps, f"step {step}")
+    try:
+        for step in range(1, steps + 1):
+            await anyio.sleep(seconds / steps)
+            await ctx.report_progress(step, steps, f"step {step}")
+    except anyio.get_cancelled_exc_class():
+        interruptions.append(steps)
+        raise
     return f"{steps} steps done"
+
+
+interruptions: list[int] = []
+
+
+@server.tool()
+async def interrupted(count: int) -> str:
+    """Waits until so many slow calls in all were interrupted: a client that gives up
+    must reach the server, whatever is between them."""
+    with anyio.move_on_after(PATIENCE):
+        while len(interruptions) < count:
+            await anyio.sleep(0.01)
+    return f"{len(interruptions)} interrupted"
+
+
+@server.tool()
+async def hang_up(ctx: Context) -> str:
+    """Ends the stream that its answer is to come on, where that is possible: the client
+    comes back for the answer with the last event's id."""
+    await ctx.close_sse_stream()
+    return "after the end of the stream"
 
 
 class Name(BaseModel):
@@ -82,5 +115,35 @@ def greet(name: str) -> str:
     return f"Please greet {name}."
 
 
+class Events(EventStore):
+    """What was sent, so that a broken stream can be taken up again."""
+
+    def __init__(self):
+        self.events = []
+
+    async def store_event(self, stream_id, message):
+        self.events.append((stream_id, message))
+        return str(len(self.events))
+
+    async def replay_events_after(self, last_event_id, send_callback):
+        index = int(last_event_id)
+        stream = self.events[index - 1][0]
+        for number, (stream_id, message) in enumerate(self.events[index:], index + 1):
+            if stream_id == stream and message is not None:
+                await send_callback(EventMessage(message, str(number)))
+        return stream
+
+
+async def over_http():
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    app = server.streamable_http_app(event_store=Events(), retry_interval=100)
+    print(f"listening on http://127.0.0.1:{port}/mcp", file=sys.stderr, flush=True)
+    await uvicorn.Server(uvicorn.Config(app, log_level="warning")).serve(sockets=[listener])
+
+
 if __name__ == "__main__":
-    server.run("stdio")
+    if sys.argv[1:] == ["http"]:
+        anyio.run(over_http)
+    else:
+        server.run("stdio")

@@ -1,0 +1,157 @@
+//! What the tests against real peers share: where the peers are, how their clients are run, and spans
+//! in the words of the assertions.
+
+#![allow(dead_code)] // each of the test programs uses its part of this
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+pub(crate) fn peers() -> PathBuf {
+    let dir = std::env::var_os("MCPCOL_PEERS").map_or_else(|| root().join(".peers"), PathBuf::from);
+    assert!(dir.is_dir(), "no peers in {}: run scripts/peers all", dir.display());
+    dir
+}
+
+pub(crate) fn bin(name: &str) -> PathBuf {
+    peers().join("npm/node_modules/.bin").join(name)
+}
+
+pub(crate) fn python() -> PathBuf {
+    peers().join("python/bin/python")
+}
+
+/// A program or file of `tests/peers`.
+pub(crate) fn driver(name: &str) -> PathBuf {
+    root().join("tests/peers").join(name)
+}
+
+/// A client to drive with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Driver {
+    PythonAuto,
+    PythonLegacy,
+    TypeScript,
+}
+
+impl Driver {
+    /// Its command line up to the script's name.
+    fn command(self) -> Command {
+        let mut command = match self {
+            Driver::TypeScript => Command::new("node"),
+            _ => Command::new(python()),
+        };
+        match self {
+            Driver::PythonAuto => command.arg(driver("drive.py")).args(["--mode", "auto"]),
+            Driver::PythonLegacy => command.arg(driver("drive.py")).args(["--mode", "legacy"]),
+            Driver::TypeScript => command.arg(driver("drive.mjs")),
+        };
+        command.env("MCPCOL_PEERS", peers());
+        command
+    }
+
+    /// Runs a script to its end; `to` is what says which server.
+    pub(crate) fn drive<T: AsRef<str>>(self, script: &str, to: &[T]) -> Output {
+        let to: Vec<&str> = to.iter().map(AsRef::as_ref).collect();
+        let output = self.command().arg(script).args(&to).output().unwrap();
+        let talk = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{self:?}, {script}, {to:?}: {}\n{talk}", output.status);
+        assert!(!output.stdout.is_empty());
+        output
+    }
+}
+
+/// A config that takes from `receiver` and writes spans to `spans.jsonl` beside it, and to `more`
+/// exporters.
+pub(crate) fn config(dir: &TempDir, receiver: &str, more: &[(&str, &str)]) -> (PathBuf, PathBuf) {
+    let spans = dir.path().join("spans.jsonl");
+    let mut exporters = format!("  file: {{ path: {} }}\n", spans.display());
+    let mut names = vec!["file"];
+    for (name, settings) in more {
+        exporters.push_str(&format!("  {name}: {settings}\n"));
+        names.push(name);
+    }
+    let yaml = format!(
+        "receivers: {{ {receiver}: {{}} }}\nprocessors: {{ digest: {{ mode: ephemeral }} }}\n\
+         exporters:\n{exporters}service:\n  pipelines:\n    traces: {{ receivers: [{receiver}], \
+         processors: [digest], exporters: [{}] }}\n",
+        names.join(", ")
+    );
+    let path = dir.path().join("config.yaml");
+    fs::write(&path, yaml).unwrap();
+    (path, spans)
+}
+
+/// A span in the words of the assertions.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Span {
+    pub(crate) id: String,
+    pub(crate) trace: String,
+    pub(crate) parent: String,
+    pub(crate) name: String,
+    pub(crate) kind: u64,
+    pub(crate) status: u64,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    pub(crate) attributes: BTreeMap<String, String>,
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// Reads OTLP JSON lines, ours or the Collector's.
+pub(crate) fn spans(path: &Path) -> Vec<Span> {
+    let text = fs::read_to_string(path).unwrap();
+    let mut out = Vec::new();
+    for line in text.lines() {
+        let document: Value = serde_json::from_str(line).unwrap();
+        for resource in list(&document["resourceSpans"]) {
+            for scope in list(&resource["scopeSpans"]) {
+                out.extend(list(&scope["spans"]).iter().map(span));
+            }
+        }
+    }
+    out.sort_by(|a, b| (a.start, &a.id).cmp(&(b.start, &b.id)));
+    out
+}
+
+fn span(span: &Value) -> Span {
+    let text = |key: &str| span[key].as_str().unwrap_or_default().to_owned();
+    let attribute = |a: &Value| {
+        let value = a["value"].as_object().unwrap().values().next().unwrap();
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        (a["key"].as_str().unwrap().to_owned(), value)
+    };
+    Span {
+        id: text("spanId"),
+        trace: text("traceId"),
+        parent: text("parentSpanId"),
+        name: text("name"),
+        kind: span["kind"].as_u64().unwrap_or_default(),
+        status: span["status"]["code"].as_u64().unwrap_or_default(),
+        start: text("startTimeUnixNano").parse().unwrap(),
+        end: text("endTimeUnixNano").parse().unwrap(),
+        attributes: list(&span["attributes"]).iter().map(attribute).collect(),
+    }
+}
+
+pub(crate) fn named<'a>(spans: &'a [Span], name: &str) -> Vec<&'a Span> {
+    spans.iter().filter(|span| span.name == name).collect()
+}
+
+pub(crate) fn attribute<'a>(span: &'a Span, key: &str) -> &'a str {
+    span.attributes.get(key).map_or("", String::as_str)
+}
+
+pub(crate) fn signal(pid: u32, name: &str) {
+    Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status().unwrap();
+}
