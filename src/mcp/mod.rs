@@ -28,7 +28,8 @@ mod uri;
 pub use counts::{Counts, Dropped};
 pub use framing::{Cut, Line, Lines, TAIL};
 pub use http::{
-    BodyKind, Event, Exchange, Http, HttpServer, Party, RequestHead, ResponseHead, Sse, Verb,
+    BodyKind, EndpointFinder, Event, Exchange, Http, HttpServer, Looked, Party, RequestHead,
+    ResponseHead, Sse, Verb,
 };
 pub use id::Id;
 pub use outcome::Outcome;

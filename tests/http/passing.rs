@@ -92,6 +92,45 @@ fn a_routes_own_headers_and_forwarded_ones_are_set() {
     assert_eq!(tap.ask("GET /b", "").status, 404);
 }
 
+/// HTTP+SSE (2024-11-05) behind a path: the stream is not changed, and what it names is reached.
+#[test]
+fn the_place_that_an_old_server_names_is_reached_behind_a_path() {
+    let (reply, replies) = sync_channel::<String>(10);
+    let replies = Mutex::new(replies);
+    let reply = Mutex::new(reply);
+    let origin = Origin::serve(move |mut conn| {
+        while let Some(asked) = conn.asked() {
+            let body = conn.body(&asked);
+            if asked.line.starts_with("GET /sse") {
+                conn.stream();
+                conn.chunk("event: endpoint\ndata: /messages?sessionId=4\n\n");
+                let answer = replies.lock().unwrap().recv().unwrap();
+                conn.event(&answer);
+                conn.is_gone();
+            } else {
+                assert_eq!(asked.line, "POST /messages?sessionId=4 HTTP/1.1");
+                conn.write("HTTP/1.1 202 Accepted\r\ncontent-length: 8\r\n\r\nAccepted");
+                reply.lock().unwrap().send(super::origin::result_for(&body)).unwrap();
+            }
+        }
+    });
+    let routes = format!("[{{ path: /old, upstream: \"http://{}/sse\" }}]", origin.address);
+    let tap = with_routes(&routes, "");
+    assert_eq!(tap.ask("POST /messages?sessionId=4", "{}").status, 404, "not named yet");
+    let mut stream = tap.connect();
+    stream.send(tap.request("GET /old\naccept: text/event-stream", ""));
+    assert_eq!(stream.head().0, 200);
+    assert_eq!(stream.chunk(), b"event: endpoint\ndata: /messages?sessionId=4\n\n");
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    assert_eq!(tap.ask("POST /messages?sessionId=4", call).status, 202);
+    assert!(String::from_utf8(stream.chunk()).unwrap().contains("\"id\":1"));
+    assert_eq!(tap.ask("POST /messages?sessionId=5", "{}").status, 404);
+    drop(stream);
+    let end = tap.end();
+    assert_eq!(end.outcomes(), ["tools/list ok"]);
+    assert!(End::attribute(&end.spans[0], "mcpcol.session.id").is_some());
+}
+
 #[test]
 fn any_status_passes_and_redirects_are_not_followed() {
     for (answer, status) in [

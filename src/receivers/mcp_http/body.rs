@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::detours::Lookout;
 use super::note::By;
 use super::tape::Reel;
 use super::upstream::Lease;
@@ -36,6 +37,8 @@ pub(super) struct Through {
     over: bool,
     /// Where a request is remembered for an answer of our own.
     glimpse: Option<Rc<RefCell<Glimpse>>>,
+    /// Looks for a path that a stream names to its client.
+    lookout: Option<Lookout>,
 }
 
 /// What of a request's body is remembered until its response comes: enough to find its id.
@@ -52,22 +55,22 @@ impl Passing {
         reel: Reel,
         glimpse: Option<Rc<RefCell<Glimpse>>>,
     ) -> Self {
-        Passing::through(from, reel, None, By::Client, glimpse)
+        Passing::through(Through::new(from, reel, By::Client, glimpse))
     }
 
     /// The body of a response, which came by a leased connection.
-    pub(super) fn response(from: Incoming, reel: Reel, lease: Option<Lease>) -> Self {
-        Passing::through(from, reel, lease, By::Server, None)
-    }
-
-    fn through(
+    pub(super) fn response(
         from: Incoming,
         reel: Reel,
         lease: Option<Lease>,
-        sender: By,
-        glimpse: Option<Rc<RefCell<Glimpse>>>,
+        lookout: Option<Lookout>,
     ) -> Self {
-        let mut through = Through { from, reel, lease, sender, over: false, glimpse };
+        let mut through = Through::new(from, reel, By::Server, None);
+        (through.lease, through.lookout) = (lease, lookout);
+        Passing::through(through)
+    }
+
+    fn through(mut through: Through) -> Self {
         if through.from.is_end_stream() {
             through.finish();
         }
@@ -94,6 +97,10 @@ impl Glimpse {
 }
 
 impl Through {
+    fn new(from: Incoming, reel: Reel, sender: By, glimpse: Option<Rc<RefCell<Glimpse>>>) -> Self {
+        Through { from, reel, lease: None, sender, over: false, glimpse, lookout: None }
+    }
+
     fn finish(&mut self) {
         self.over = true;
         self.reel.end();
@@ -108,6 +115,11 @@ impl Through {
                 let last = self.from.is_end_stream();
                 if let Some(data) = frame.data_ref() {
                     self.reel.bytes(data, last);
+                    if let Some(lookout) = &mut self.lookout
+                        && !lookout.look(data)
+                    {
+                        self.lookout = None;
+                    }
                     if let Some(glimpse) = &self.glimpse {
                         glimpse.borrow_mut().add(data);
                     }

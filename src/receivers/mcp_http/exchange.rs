@@ -20,6 +20,7 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 use tokio::time::timeout;
 
 use super::body::{Glimpse, Passing};
+use super::detours::{Detours, Lookout};
 use super::guard::Guard;
 use super::note::{self, By, Coding, Verb};
 use super::routes::{Found, Routes};
@@ -43,7 +44,8 @@ const LEFTOVER_TIME: Duration = Duration::from_secs(1);
 pub(super) struct Rules {
     pub(super) id: String,
     pub(super) guard: Guard,
-    pub(super) routes: Routes,
+    pub(super) routes: Arc<Routes>,
+    pub(super) detours: Arc<Detours>,
     /// What the servers are called, by route.
     pub(super) names: Vec<String>,
     pub(super) vitals: Vitals,
@@ -103,7 +105,8 @@ impl Desk {
             self.rules.count_refused(denied.name());
             return answer::denied(denied);
         }
-        let Some(found) = self.rules.routes.find(&head.uri) else {
+        let found = self.rules.routes.find(&head.uri);
+        let Some(found) = found.or_else(|| self.rules.detours.find(&head.uri)) else {
             self.rules.count_refused("no_route");
             return answer::text(StatusCode::NOT_FOUND, "no route leads there");
         };
@@ -119,6 +122,9 @@ impl Desk {
     ) -> Response<Passing> {
         let upstream = &self.upstreams[found.route];
         let version = head.version;
+        // A stream in which the server may name a path of its own.
+        let named = (head.method == Method::GET && self.rules.routes.swaps(found.route))
+            .then(|| head.uri.clone());
         let tape = self.observe(&found, &head);
         let mut waiting = Waiting(tape.clone());
         let glimpse = (head.method == Method::POST).then(Rc::<RefCell<Glimpse>>::default);
@@ -135,14 +141,20 @@ impl Desk {
             Ok((response, lease)) => {
                 let (mut head, body) = response.into_parts();
                 self.hint(&head.headers, head.status);
+                let seen = observed(head.status, &head.headers);
                 let reel = match &tape {
-                    Some(tape) => tape.response(&observed(head.status, &head.headers)),
+                    Some(tape) => tape.response(&seen),
                     None => Reel::none(),
                 };
+                let lookout = named.filter(|_| seen.events && seen.coding == Coding::Identity);
+                let lookout = lookout.map(|target| {
+                    let rules = &self.rules;
+                    Lookout::new(&target, found.route, &rules.detours, &rules.routes)
+                });
                 headers::strip_hop_by_hop(&mut head.headers);
                 head.version = version;
                 head.extensions.clear();
-                Response::from_parts(head, Passing::response(body, reel, lease))
+                Response::from_parts(head, Passing::response(body, reel, lease, lookout))
             }
             Err(failed) => self.failed(found.route, failed, tape, glimpse).await,
         }

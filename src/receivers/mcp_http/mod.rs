@@ -17,6 +17,7 @@ mod answer;
 mod body;
 mod config;
 mod decode;
+mod detours;
 mod exchange;
 mod guard;
 mod headers;

@@ -145,7 +145,8 @@ impl McpHttp {
         let rules = Arc::new(Rules {
             id: self.id.clone(),
             guard: Guard::new(&self.config),
-            routes: Routes::new(&self.config.routes),
+            routes: Arc::new(Routes::new(&self.config.routes)),
+            detours: Arc::default(),
             names: self.config.routes.iter().map(super::Route::server_name).collect(),
             vitals: self.vitals.clone(),
             forwarded: self.count("mcpcol_http_forwarded_requests"),
@@ -197,15 +198,15 @@ fn start(
 fn announce(config: &Config, opened: &Opened) -> io::Result<()> {
     let address = opened.listener.local_addr()?;
     let scheme = if opened.tls.is_some() { "https" } else { "http" };
-    for (route, server) in config.routes.iter().zip(&opened.servers) {
+    for route in &config.routes {
         let path = match &route.path {
             Some(path) => path.clone(),
             None => route.uri().map(|uri| uri.path().to_owned()).unwrap_or_default(),
         };
-        let (host, port) = server.address();
         tracing::info!(
-            "listening on {scheme}://{address}{path} for {} at {host}:{port}",
-            route.server_name()
+            "listening on {scheme}://{address}{path} for {} ({})",
+            route.server_name(),
+            route.upstream
         );
     }
     Ok(())

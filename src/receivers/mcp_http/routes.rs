@@ -58,6 +58,11 @@ impl Routes {
         Routes { all, one_origin }
     }
 
+    /// Whether a route swaps paths, so that what its server says of its own is not what clients ask.
+    pub(super) fn swaps(&self, route: usize) -> bool {
+        self.all.iter().any(|known| known.index == route && !known.prefix.is_empty())
+    }
+
     /// Where a request for `asked` goes; `None` where nothing is routed.
     pub(super) fn find(&self, asked: &Uri) -> Option<Found> {
         let path = asked.path();

@@ -121,11 +121,6 @@ impl Server {
         })
     }
 
-    /// Where it is, as spans have it.
-    pub(super) fn address(&self) -> (&str, u16) {
-        (&self.host, self.port)
-    }
-
     async fn connect(&self) -> io::Result<Way> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
         stream.set_nodelay(true)?;
