@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread;
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
@@ -53,6 +55,8 @@ impl TraceService for Sink {
 struct Around {
     dir: tempfile::TempDir,
     collector: String,
+    /// An HTTP MCP server that answers everything.
+    upstream: String,
 }
 
 impl Around {
@@ -64,9 +68,49 @@ impl Around {
             .arg(file)
             .env("HOME", self.dir.path())
             .env("MCPCOL_DIGEST_KEY", format!("{:02x}", 7).repeat(32))
+            .env("MCPCOL_LISTEN", "127.0.0.1:0")
+            .env("NOTES_URL", &self.upstream)
+            .env("SEARCH_URL", &self.upstream)
             .env("MCPCOL_SPANS", self.dir.path().join("spans.jsonl"))
             .env("MCPCOL_COLLECTOR", &self.collector);
         command
+    }
+
+    /// Asks through the file's HTTP tap, as a client would; exit code and stderr.
+    fn ask(&self, file: &Path) -> (Option<i32>, String) {
+        let routed = fs::read_to_string(file).unwrap().contains("routes:");
+        let (command, paths) = if routed {
+            (vec!["run"], ["/notes", "/search"])
+        } else {
+            (vec!["http", "--upstream", &self.upstream], ["/mcp"; 2])
+        };
+        let mut tap = self.command(&command, file).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(tap.stderr.take().unwrap());
+        let mut talk = String::new();
+        while !talk.contains("listening on http://") {
+            assert!(stderr.read_line(&mut talk).unwrap() > 0, "{talk}");
+        }
+        let address =
+            talk.rsplit("listening on http://").next().unwrap().split('/').next().unwrap();
+        let mut client = BufReader::new(TcpStream::connect(address).unwrap());
+        for (id, path) in paths.iter().cycle().take(8).enumerate() {
+            let body = serde_json::json!({
+                "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": "t"},
+            });
+            let (body, host) = (body.to_string(), address);
+            let length = body.len();
+            write!(
+                client.get_mut(),
+                "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {length}\r\n\r\n{body}"
+            )
+            .unwrap();
+            let answer: Value = serde_json::from_slice(&message(&mut client).unwrap()).unwrap();
+            assert_eq!(answer["id"], id);
+        }
+        let pid = rustix::process::Pid::from_child(&tap);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        stderr.read_to_string(&mut talk).unwrap();
+        (tap.wait().unwrap().code(), talk)
     }
 
     /// Plays a recorded session through the file's tap.
@@ -101,6 +145,51 @@ impl Around {
     }
 }
 
+/// A server that gives every request an empty result.
+fn upstream() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            thread::spawn(move || {
+                while let Some(body) = message(&mut stream) {
+                    let request: Value = serde_json::from_slice(&body).unwrap();
+                    let result =
+                        serde_json::json!({"jsonrpc": "2.0", "id": request["id"], "result": {}});
+                    let result = result.to_string();
+                    let length = result.len();
+                    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json";
+                    write!(stream.get_mut(), "{head}\r\ncontent-length: {length}\r\n\r\n{result}")
+                        .unwrap();
+                }
+            });
+        }
+    });
+    url
+}
+
+/// The body of the next message with a length; `None` at the end of the connection.
+fn message(from: &mut impl BufRead) -> Option<Vec<u8>> {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if from.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        match line.trim_end().split_once(": ") {
+            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                length = value.parse().unwrap();
+            }
+            None if line.trim_end().is_empty() => break,
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    from.read_exact(&mut body).unwrap();
+    Some(body)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_pipeline_file_is_valid_and_runs_as_written() {
     let sink = Sink::default();
@@ -112,8 +201,13 @@ async fn every_pipeline_file_is_valid_and_runs_as_written() {
     #[allow(clippy::disallowed_methods)] // ends with the test's runtime
     tokio::spawn(server.serve_with_incoming(incoming));
 
+    let upstream = upstream();
     for file in pipelines() {
-        let around = Around { dir: tempfile::tempdir().unwrap(), collector: collector.clone() };
+        let around = Around {
+            dir: tempfile::tempdir().unwrap(),
+            collector: collector.clone(),
+            upstream: upstream.clone(),
+        };
         let name = file.file_name().unwrap().to_str().unwrap().to_owned();
         let validated = around.command(&["validate"], &file).output().unwrap();
         let talk = String::from_utf8_lossy(&validated.stderr);
@@ -121,16 +215,21 @@ async fn every_pipeline_file_is_valid_and_runs_as_written() {
         assert_eq!(talk, "", "{name} is valid without a word");
 
         let before = *sink.0.lock().unwrap();
-        let output = around.replay(&file);
-        let talk = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(0), "{name}: {talk}");
+        let (code, talk) = match name.strip_prefix("http-") {
+            None => {
+                let output = around.replay(&file);
+                (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+            }
+            Some(_) => around.ask(&file),
+        };
+        assert_eq!(code, Some(0), "{name}: {talk}");
         let spans = match name.as_str() {
             "stdio-debug.yaml" => talk.lines().filter(|l| l.contains("tools/call")).count(),
-            "stdio-file.yaml" => {
+            "stdio-file.yaml" | "http-file.yaml" => {
                 let text = fs::read_to_string(around.dir.path().join("spans.jsonl")).unwrap();
                 text.matches("\"spanId\"").count()
             }
-            "stdio-otlp.yaml" => *sink.0.lock().unwrap() - before,
+            "stdio-otlp.yaml" | "http-gateway.yaml" => *sink.0.lock().unwrap() - before,
             other => panic!("say here where the spans of {other} arrive"),
         };
         assert!(spans > 5, "{name}: {spans} spans\n{talk}");

@@ -1,0 +1,151 @@
+//! One of `routes`: an upstream, the path that leads to it, and how it is spoken to.
+
+use hyper::Uri;
+use serde::Deserialize;
+
+use super::{Config, host_port};
+use crate::receivers::mcp_http::guard;
+use crate::receivers::mcp_stdio::usable_name;
+use crate::settings::{ClientTls, Duration, Headers, Report};
+
+/// One of `routes`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Route {
+    /// Requests at and below this path are its own; the prefix is swapped for the upstream's path.
+    /// Without a path the upstream's whole origin is proxied and paths stay as they are.
+    pub path: Option<String>,
+    /// The server: `http://` or `https://`, with its path.
+    pub upstream: String,
+    /// What the server is called on its spans; default: the path, else the upstream's host.
+    pub name: Option<String>,
+    /// Set on every request to the upstream, such as its credentials.
+    pub headers: Headers,
+    /// TLS towards the upstream.
+    pub tls: ClientTls,
+    /// Which HTTP the upstream is spoken to in.
+    pub protocol: Protocol,
+    /// `Host` stays what the client wrote.
+    pub preserve_host: bool,
+    /// `X-Forwarded-For`, `-Host` and `-Proto` are added for the upstream.
+    pub forwarded_headers: bool,
+    /// How long connecting may take, the TLS handshake included.
+    pub connect_timeout: Duration,
+    /// How long an upstream connection may wait for its next request; less than servers allow, or
+    /// requests would be written into connections that are being closed.
+    pub idle_timeout: Duration,
+    /// Credentials in `headers` may cross a network unencrypted.
+    pub allow_cleartext: bool,
+}
+
+/// `protocol` of a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// With TLS what both sides agree on, else HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, also without TLS (prior knowledge, RFC 9113 section 3.3).
+    Http2,
+}
+
+impl Default for Route {
+    fn default() -> Self {
+        Route {
+            path: None,
+            upstream: String::new(),
+            name: None,
+            headers: Headers::default(),
+            tls: ClientTls::default(),
+            protocol: Protocol::default(),
+            preserve_host: false,
+            forwarded_headers: false,
+            connect_timeout: Duration::secs(10),
+            idle_timeout: Duration::secs(4),
+            allow_cleartext: false,
+        }
+    }
+}
+
+impl Route {
+    /// The path without its last slash; empty for the whole origin.
+    pub(in crate::receivers::mcp_http) fn prefix(&self) -> &str {
+        self.path.as_deref().unwrap_or_default().trim_end_matches('/')
+    }
+
+    /// The upstream, if it is written right.
+    pub(in crate::receivers::mcp_http) fn uri(&self) -> Result<Uri, String> {
+        if self.upstream.is_empty() {
+            return Err("is required: the server's URL, such as `http://localhost:3001/mcp`".into());
+        }
+        let lower = self.upstream.to_ascii_lowercase();
+        if !["http://", "https://"].iter().any(|scheme| lower.starts_with(scheme)) {
+            return Err("needs its scheme: write `http://...` or `https://...`".into());
+        }
+        let uri: Uri = match self.upstream.parse() {
+            Ok(uri) => uri,
+            // Not quoted: it may hold a password.
+            Err(e) => return Err(format!("is not a URL: {e}")),
+        };
+        let authority = uri.authority().map(|a| a.as_str()).unwrap_or_default();
+        if authority.contains('@') {
+            return Err("must not hold a user or password; set `headers`".into());
+        }
+        if uri.host().is_none_or(str::is_empty) {
+            return Err("has no host".into());
+        }
+        if uri.query().is_some() || self.upstream.contains('#') {
+            return Err("must end with the path; a query stays with its request".into());
+        }
+        Ok(uri)
+    }
+
+    /// What its server is called on spans.
+    pub fn server_name(&self) -> String {
+        let path = self.prefix().trim_start_matches('/');
+        match (&self.name, path, self.uri()) {
+            (Some(name), _, _) => name.clone(),
+            (None, "", Ok(uri)) => uri.authority().map(|a| a.to_string()).unwrap_or_default(),
+            (None, path, _) => path.to_owned(),
+        }
+    }
+
+    pub(super) fn check(&self, config: &Config, report: &mut Report<'_>) {
+        if let Some(path) = &self.path
+            && (!path.starts_with('/') || path.contains(['?', '#', '%', ' ']))
+        {
+            report.error("path", format!("`{path}` is not a path such as `/github`"));
+        }
+        if self.name.as_deref().is_some_and(|name| !usable_name(name)) {
+            report.error("name", "must have 1 to 128 characters and must not be a URL");
+        }
+        let uri = match self.uri() {
+            Ok(uri) => uri,
+            Err(why) => return report.error("upstream", why),
+        };
+        let encrypted = uri.scheme_str() == Some("https");
+        let local = guard::is_loopback(uri.host().unwrap_or_default());
+        self.headers.check(report);
+        if !(encrypted || local || self.allow_cleartext) {
+            self.headers.check_cleartext(report);
+        }
+        if encrypted {
+            self.tls.check(report);
+        } else if self.tls.wants_tls() {
+            report.error("tls", "an `http://` upstream has no TLS; write `https://`");
+        }
+        if self.points_at(config, &uri) {
+            report.error("upstream", "is this receiver itself: requests would go round");
+        }
+    }
+
+    fn points_at(&self, config: &Config, uri: &Uri) -> bool {
+        let Some((host, port)) = host_port(&config.endpoint) else { return false };
+        let same = uri.host().is_some_and(|h| {
+            h.eq_ignore_ascii_case(host) || (guard::is_loopback(h) && guard::is_loopback(host))
+        });
+        same && port != 0 && uri.port_u16() == Some(port)
+    }
+}

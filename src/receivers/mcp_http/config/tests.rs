@@ -1,0 +1,108 @@
+//! What is taken, and what is wrong, all at once.
+
+use super::*;
+use crate::settings::testing;
+
+fn problems(yaml: &str) -> Vec<String> {
+    let config: Config = testing::read(yaml).unwrap();
+    let problems = testing::check(yaml, "r", |report| config.check(report));
+    problems.0.into_iter().map(|p| format!("{} {}", p.path, p.message)).collect()
+}
+
+#[test]
+fn the_sample_is_read() {
+    let yaml = "{ endpoint: localhost:8080, routes: [{ path: /github, upstream: \"https://mcp.example.com/mcp\", name: github }] }";
+    let config: Config = testing::read(yaml).unwrap();
+    assert_eq!(config.routes[0].server_name(), "github");
+    assert!(config.listens_locally());
+    assert!(problems(yaml).is_empty(), "{:?}", problems(yaml));
+}
+
+#[test]
+fn an_empty_receiver_is_fine_and_takes_its_upstream_from_elsewhere() {
+    assert!(problems("{}").is_empty());
+}
+
+#[test]
+fn a_server_is_called_by_its_name_else_its_path_else_its_host() {
+    for (route, name) in [
+        ("{ path: /a/b, upstream: \"http://h:1/mcp\", name: n }", "n"),
+        ("{ path: /a/b/, upstream: \"http://h:1/mcp\" }", "a/b"),
+        ("{ upstream: \"http://h:1/mcp\" }", "h:1"),
+        ("{ path: /, upstream: \"https://h/mcp\" }", "h"),
+    ] {
+        let route: Route = testing::read(route).unwrap();
+        assert_eq!(route.server_name(), name);
+    }
+}
+
+#[test]
+fn everything_that_cannot_be_meant_is_said() {
+    let yaml = r#"
+endpoint: 0.0.0.0:8931
+routes:
+  - { path: /a, upstream: "mcp.example.com/mcp" }
+  - { path: /a/, upstream: "http://mcp.example.com/mcp", headers: { Authorization: "Bearer x" } }
+  - { path: github, upstream: "http://localhost:3001/mcp", tls: { ca_file: ca.pem } }
+  - { upstream: "https://user:pass@mcp.example.com/mcp" }
+  - { path: /b, upstream: "https://mcp.example.com/mcp?x=1", name: "https://x" }
+  - { path: /c }
+allowed_origins: [app.example.com]
+auth: { bearer_token: "", header: "x y" }
+read_header_timeout: 0
+max_connections: 0
+max_header_bytes: 1
+session_key: short
+"#;
+    let found = problems(yaml);
+    for (path, part) in [
+        ("endpoint", "allowed_hosts"),
+        ("routes::0::upstream", "needs its scheme"),
+        ("routes::1::path", "another route has `/a`"),
+        ("routes::1::headers::Authorization", "unencrypted"),
+        ("routes::2::path", "is not a path"),
+        ("routes::2::tls", "write `https://`"),
+        ("routes::3::upstream", "must not hold a user or password"),
+        ("routes::4::upstream", "must end with the path"),
+        ("routes::4::name", "must not be a URL"),
+        ("routes::5::upstream", "is required"),
+        ("allowed_origins::0", "is not an origin"),
+        ("auth::bearer_token", "is empty"),
+        ("auth::header", "is not the name of a header"),
+        ("read_header_timeout", "must be more than 0"),
+        ("max_connections", "must be at least 1"),
+        ("max_header_bytes", "must be at least"),
+        ("session_key", "the key"),
+    ] {
+        let start = format!("r::{path} ");
+        let said = found.iter().any(|p| p.starts_with(&start) && p.contains(part));
+        assert!(said, "{path}: {part}\n{}", found.join("\n"));
+    }
+    assert!(!found.join(" ").contains("pass@"), "no password is quoted");
+}
+
+#[test]
+fn a_receiver_in_front_of_itself_is_an_error() {
+    let yaml =
+        "{ endpoint: localhost:8931, routes: [{ upstream: \"http://127.0.0.1:8931/mcp\" }] }";
+    assert!(problems(yaml)[0].contains("is this receiver itself"));
+    let other =
+        "{ endpoint: localhost:8931, routes: [{ upstream: \"http://127.0.0.1:8932/mcp\" }] }";
+    assert!(problems(other).is_empty());
+}
+
+#[test]
+fn listening_addresses_are_host_and_port() {
+    for (text, parts) in [
+        ("localhost:0", Some(("localhost", 0))),
+        ("[::1]:80", Some(("::1", 80))),
+        (":80", Some(("", 80))),
+        ("::1:80", None),
+        ("localhost", None),
+        ("http://h:80", None),
+        ("h:http", None),
+        ("[h]:80", None),
+    ] {
+        assert_eq!(host_port(text), parts, "{text}");
+    }
+}
