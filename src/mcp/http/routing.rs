@@ -115,6 +115,10 @@ impl Connections {
         cut: Option<Cut<'_>>,
         now: Nanos,
     ) {
+        // No body is as good as an empty one, and nothing to count.
+        if text.is_empty() && cut.is_none() {
+            return;
+        }
         // A request is read once; only its messages have to do with the context.
         let context = open.context.take_if(|_| direction == ClientToServer);
         let alone = context.is_some() && is_alone(text, cut.is_some());
