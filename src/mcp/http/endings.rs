@@ -80,8 +80,9 @@ impl Connections {
                 let orderly = cause == Cause::Ended;
                 Fate::Ends(if orderly { Outcome::Ok } else { Outcome::Cancelled })
             }
-            // HTTP+SSE: its answer comes on a stream that began before we looked.
-            Some(202) if scoped && !open.modern => Fate::Unseen,
+            // HTTP+SSE: its answer comes on a stream that began before we looked. Or it was none: what
+            // was seen of it did not tell for certain.
+            Some(202) if (scoped && !open.modern) || key.id.is_none() => Fate::Unseen,
             _ if leaving && !scoped => Fate::Ends(Outcome::Cancelled),
             Some(_) if told => Fate::Ends(Outcome::ProtocolError),
             _ => Fate::Ends(Outcome::ServerGone),
@@ -118,6 +119,10 @@ impl Connections {
     fn end_home(&mut self, open: Open, cause: Cause, now: Nanos) {
         let gone = matches!(cause, Cause::Ended | Cause::Server);
         let outcome = if gone { Outcome::ServerGone } else { Outcome::Cancelled };
+        // Whether a 404 says that the server knows no such session, and not that a call was in vain.
+        let about_session = open.verb != Verb::Other && (open.legacy || !open.modern);
+        let told_all = cause == Cause::Ended && !matches!(open.reply, Body::Lost);
+        let unknown = about_session && told_all && !open.answered;
         match open.home {
             Home::None => {}
             Home::Provisional(mut state) => {
@@ -127,14 +132,12 @@ impl Connections {
                 self.end_session(handle.key, outcome, now);
             }
             Home::Session(handle) => {
-                let about_session = open.legacy || !open.modern;
                 let deletes = open.verb == Verb::Delete;
                 match open.status {
                     Some(200..300) if deletes => {
                         self.end_session(handle.key, Outcome::Cancelled, now);
                     }
-                    // The server knows no such session.
-                    Some(404) if about_session && !open.answered && !handle.by_stream => {
+                    Some(404) if unknown && !handle.by_stream => {
                         let outcome = if deletes { Outcome::Cancelled } else { outcome };
                         self.end_session(handle.key, outcome, now);
                     }

@@ -204,13 +204,13 @@ impl Connections {
 
     /// Where a message of the client's is paired; makes the session if it is not known.
     fn lane_of_client(&mut self, open: &mut Open, what: &What<'_>) -> Lane {
-        let modern = what.message.params.meta.protocol_version.is_some();
-        if modern {
+        let begins = what.message.method.is_some_and(|method| method.is("initialize"));
+        // There is no modern handshake, whatever it says.
+        if what.message.params.meta.protocol_version.is_some() && !begins {
             open.modern = true;
             return Lane::Shared;
         }
         open.legacy = true;
-        let begins = what.message.method.is_some_and(|method| method.is("initialize"));
         if begins && matches!(open.home, Home::None) {
             open.home = match open.granted.take() {
                 Some(handle) => Home::Session(handle),
@@ -317,10 +317,18 @@ impl Connections {
                 return Some((lane, key));
             }
         }
-        // The exchange tells, if it has but one request open, and that one or the answer has no id.
+        self.only_open(open).filter(|(_, key)| id.is_none() || key.id.is_none())
+    }
+
+    /// The only request of the client's that this exchange brought and that is in flight.
+    fn only_open(&mut self, open: &mut Open) -> Option<(Lane, Key)> {
+        /// Of a larger batch nobody looks for the one that is left: a server could have us look for ever.
+        const LOOK: usize = 64;
+        if open.asked.len() > LOOK {
+            return None;
+        }
         let mut still = self.still_open(open);
-        let (lane, key) = still.pop().filter(|_| still.is_empty())?;
-        (id.is_none() || key.id.is_none()).then_some((lane, key))
+        still.pop().filter(|_| still.is_empty())
     }
 
     /// The client's requests that this exchange brought and that are in flight.
