@@ -12,6 +12,7 @@ mod connections;
 mod endings;
 mod endpoint;
 mod exchange;
+mod reading;
 mod routing;
 mod sessions;
 mod sse;

@@ -133,3 +133,9 @@ fn an_idle_session_is_small() {
     assert!(std::mem::size_of::<crate::mcp::http::sessions::Entry>() <= 1024);
     assert!(std::mem::size_of::<Open>() <= 512);
 }
+
+#[test]
+fn a_tap_may_move_to_the_thread_of_its_observer() {
+    fn may_move<T: Send>(_: &T) {}
+    may_move(&Tap::new().http);
+}
