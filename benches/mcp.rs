@@ -1,5 +1,6 @@
 //! What observing costs, per call. Worry when `observe/call` passes 2 us: framing, two peeks, pairing,
-//! the span with its attributes and `take` together, and the whole observer has about 5 us.
+//! the span with its attributes and `take` together, and the whole observer has about 5 us. Over HTTP
+//! (`observe_http`) heads and bodies of an exchange come on top.
 //!
 //! The floors beside it say what the same bytes cost when nothing is understood (a newline scan) and
 //! when a general parser looks at them and throws everything away.
@@ -8,7 +9,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use mcpcol::mcp::{Direction, Identity, Message, Session, Settings};
+use mcpcol::mcp::{
+    BodyKind, Direction, Http, HttpServer, Identity, Message, RequestHead, ResponseHead, Session,
+    SessionName, Settings, Verb,
+};
 
 /// How many calls an observer usually finds in one drain.
 const DRAIN: usize = 64;
@@ -110,5 +114,54 @@ fn observe(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, peek, observe);
+fn http() -> Http {
+    let server =
+        HttpServer { name: "server".to_owned(), address: "localhost".to_owned(), port: Some(8080) };
+    let name = |_: &[u8]| SessionName::default();
+    Http::new(Arc::new(Settings::default()), vec![server], None, [7; 32], Box::new(name))
+}
+
+/// The same over HTTP: one modern request a POST, answered by JSON or by an event.
+fn observe_http(c: &mut Criterion) {
+    let mut group = c.benchmark_group("observe_http");
+    group.throughput(Throughput::Elements(DRAIN as u64));
+    let head = RequestHead {
+        server: 0,
+        verb: Verb::Post,
+        target: b"/mcp",
+        http_version: 11,
+        session: None,
+        protocol_version: Some(b"2026-07-28"),
+        traceparent: None,
+        tracestate: None,
+        resumes: false,
+    };
+    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","#;
+    let modern = |id| request(id).replace(r#""_meta":{"#, meta);
+    for (name, kind) in [("json", BodyKind::Other), ("event", BodyKind::Sse)] {
+        let framed = |id| match kind {
+            BodyKind::Other => answer(id),
+            BodyKind::Sse => format!("event: message\ndata: {}\n\n", answer(id)),
+        };
+        let calls: Vec<_> = (1..=DRAIN).map(|id| (modern(id), framed(id))).collect();
+        let (mut tap, mut now, mut x) = (http(), 1_795_000_000_000_000_000, 0);
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                for (request, answer) in &calls {
+                    (now, x) = (now + 1000, x + 1);
+                    tap.request(x, &head, now);
+                    tap.bytes(x, Direction::ClientToServer, request.as_bytes(), now);
+                    tap.ended(x, Direction::ClientToServer, now);
+                    tap.response(x, &ResponseHead { status: 200, kind, session: None }, now);
+                    tap.bytes(x, Direction::ServerToClient, answer.as_bytes(), now + 500);
+                    tap.ended(x, Direction::ServerToClient, now + 500);
+                }
+                black_box(tap.take())
+            })
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, peek, observe, observe_http);
 criterion_main!(benches);

@@ -1,6 +1,6 @@
-//! The books of one session.
+//! The books of one tap: of a stdio connection, or of all HTTP sessions together.
 
-/// What was seen and what became of it, since the session began. Everything only grows, but
+/// What was seen and what became of it, since the tap began. Everything only grows, but
 /// `in_flight`. At any time `received == spans + dropped.total() + in_flight`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {

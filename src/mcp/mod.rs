@@ -1,11 +1,12 @@
 //! The Model Context Protocol as a passive observer sees it: two directions of bytes in, spans out.
 //!
-//! [`Session`] is the whole of it: framing ([`Lines`]), a look into each message ([`Message`]),
-//! pairing of requests and answers, and the span that follows from both. It has no I/O, no clock
-//! and no runtime, so that taps, replays, fuzzers and benches drive the same state machine.
+//! [`Session`] is the whole of it for stdio, [`Http`] for HTTP: framing ([`Lines`], [`Sse`]), a look
+//! into each message ([`Message`]), pairing of requests and answers, and the span that follows from
+//! both. They have no I/O, no clock and no runtime, so that taps, replays, fuzzers and benches drive
+//! the same state machines.
 //!
-//! It never fails and never grows with the traffic: what cannot be read is counted ([`Counts`]), and
-//! every table has a bound. It never changes a byte; that is for other code to decide.
+//! They never fail and never grow with the traffic: what cannot be read is counted ([`Counts`]), and
+//! every table has a bound. They never change a byte; that is for other code to decide.
 
 mod call;
 mod counts;

@@ -23,7 +23,7 @@ pub struct Settings {
     pub keep_arguments: bool,
     /// Keep the raw results of calls for processors.
     pub keep_results: bool,
-    /// The longest line that is read whole, in bytes.
+    /// The longest line, body or event that is read whole, in bytes.
     pub max_message_bytes: usize,
     /// The most requests in flight, each direction, over all sessions of a tap; a request beyond is not
     /// tracked.

@@ -90,6 +90,7 @@ impl Connections {
             reply: Body::Nothing,
             resumable: false,
             asked: Vec::new(),
+            doubted: 0,
             modern: false,
             legacy: false,
             answered: false,
@@ -111,18 +112,8 @@ impl Connections {
     /// The head of a response came.
     pub(super) fn replied(&mut self, open: &mut Open, head: &ResponseHead<'_>, now: Nanos) {
         open.status = Some(head.status);
-        let granted = head.session.map(|raw| self.handle(open.server, raw, false));
-        match (std::mem::replace(&mut open.home, Home::None), granted) {
-            (Home::Provisional(mut state), Some(handle)) => {
-                state.name = Some(handle.name.clone());
-                self.end_session(handle.key, Outcome::ServerGone, now);
-                self.sessions.insert(&handle, *state, &mut self.common, now);
-                open.home = Home::Session(handle);
-            }
-            (home, granted) => {
-                open.home = home;
-                open.granted = granted;
-            }
+        if let Some(raw) = head.session.filter(|raw| !raw.is_empty()) {
+            self.grant(open, raw, now);
         }
         let streams = head.kind == BodyKind::Sse;
         let good = (200..300).contains(&head.status);
@@ -138,9 +129,26 @@ impl Connections {
         }
     }
 
-    /// Makes the session if it is not known.
+    /// A response brought a session id. It is of use to a handshake, which may not have been read yet.
+    fn grant(&mut self, open: &mut Open, raw: &[u8], now: Nanos) {
+        match std::mem::replace(&mut open.home, Home::None) {
+            Home::Provisional(mut state) => {
+                let handle = self.handle(open.server, raw, false);
+                state.name = Some(handle.name.clone());
+                self.end_session(handle.key, Outcome::ServerGone, now);
+                self.sessions.insert(&handle, *state, &mut self.common, now);
+                open.home = Home::Session(handle);
+            }
+            Home::None if matches!(open.request, Body::Text(_)) => {
+                open.granted = Some(self.handle(open.server, raw, false));
+            }
+            home => open.home = home,
+        }
+    }
+
+    /// The session is in use; makes it if it is not known.
     pub(super) fn make_session(&mut self, server: usize, handle: &Handle, now: Nanos) {
-        if self.sessions.get(handle.key).is_none() {
+        if !self.sessions.touch(handle.key) {
             let server = &self.servers[server].server;
             let state = State::new(&mut self.common, server, Some(handle.name.clone()));
             self.sessions.insert(handle, state, &mut self.common, now);
@@ -223,10 +231,11 @@ impl Connections {
     /// The same of a response: it may have held any answer that it could.
     pub(super) fn reply_unseen(&mut self, open: &mut Open) {
         let asked = std::mem::take(&mut open.asked);
-        for Asked { direction, lane, key } in &asked {
+        for Asked { direction, lane, key } in &asked[open.doubted..] {
             let number = open.number;
             self.state(open, *lane, |state| state.doubt_one(*direction, key, number));
         }
+        open.doubted = asked.len();
         open.asked = asked;
         if open.verb == Verb::Get
             && let Home::Session(handle) = &open.home

@@ -25,6 +25,15 @@ pub(super) enum Cause {
     Tap,
 }
 
+/// How an exchange ended.
+struct End {
+    cause: Cause,
+    /// The response said something, and was no stream.
+    told: bool,
+    /// The client had asked for the end of the session.
+    leaving: bool,
+}
+
 /// What becomes of a call.
 enum Fate {
     /// Its answer may come by another exchange.
@@ -41,29 +50,21 @@ impl Connections {
         if matches!(cause, Cause::Ended | Cause::Server) {
             self.request_cut_short(&mut open, now);
         }
-        let streams = matches!(open.reply, Body::Events(_));
         let told = cause == Cause::Ended && self.reply_ended(&mut open, now);
-        let leaving = self.is_leaving(&open);
+        let end = End { cause, told, leaving: self.is_leaving(&open) };
         for (lane, key) in self.still_open(&mut open) {
-            let fate = self.fate(&mut open, lane, &key, cause, (told && !streams, leaving));
+            let fate = self.fate(&mut open, lane, &key, &end);
             self.meet(&mut open, lane, &key, fate, now);
         }
         self.end_askers(&mut open, now);
         self.end_home(open, cause, now);
     }
 
-    /// What becomes of a call of this exchange that is open still. `told`: the response said something
-    /// that is no stream; `leaving`: the client had asked for the end of the session.
-    fn fate(
-        &mut self,
-        open: &mut Open,
-        lane: Lane,
-        key: &Key,
-        cause: Cause,
-        (told, leaving): (bool, bool),
-    ) -> Fate {
+    /// What becomes of a call of this exchange that is open still.
+    fn fate(&mut self, open: &mut Open, lane: Lane, key: &Key, end: &End) -> Fate {
+        // Only its own exchange can answer it.
         let scoped = key.scope != 0 || matches!(open.home, Home::Provisional(_));
-        match cause {
+        match end.cause {
             Cause::Client if scoped => return Fate::Ends(Outcome::Cancelled),
             Cause::Client => return Fate::Stays,
             Cause::Tap => return Fate::Ends(Outcome::Cancelled),
@@ -77,13 +78,14 @@ impl Connections {
             Some(200..300) if by_stream && !scoped => Fate::Stays,
             _ if open.resumable && !scoped => Fate::Stays,
             _ if listens => {
-                let orderly = cause == Cause::Ended;
+                let orderly = end.cause == Cause::Ended;
                 Fate::Ends(if orderly { Outcome::Ok } else { Outcome::Cancelled })
             }
-            // HTTP+SSE: its answer comes on a stream that began before we looked.
-            Some(202) if scoped && !open.modern => Fate::Unseen,
-            _ if leaving && !scoped => Fate::Ends(Outcome::Cancelled),
-            Some(_) if told => Fate::Ends(Outcome::ProtocolError),
+            // HTTP+SSE: its answer comes on a stream that began before we looked. Or it was none: what
+            // was seen of it did not tell for certain.
+            Some(202) if (scoped && !open.modern) || key.id.is_none() => Fate::Unseen,
+            _ if end.leaving && !scoped => Fate::Ends(Outcome::Cancelled),
+            Some(_) if end.told => Fate::Ends(Outcome::ProtocolError),
             _ => Fate::Ends(Outcome::ServerGone),
         }
     }
@@ -95,6 +97,7 @@ impl Connections {
             Fate::Stays => return,
             Fate::Ends(outcome) => outcome,
             Fate::Unseen => {
+                // What is doubtful is dropped, however it ends.
                 self.state(open, lane, |state| state.doubt_one(way, key, number));
                 Outcome::ServerGone
             }
@@ -118,6 +121,10 @@ impl Connections {
     fn end_home(&mut self, open: Open, cause: Cause, now: Nanos) {
         let gone = matches!(cause, Cause::Ended | Cause::Server);
         let outcome = if gone { Outcome::ServerGone } else { Outcome::Cancelled };
+        // Whether a 404 says that the server knows no such session, and not that a call was in vain.
+        let about_session = open.verb != Verb::Other && (open.legacy || !open.modern);
+        let told_all = cause == Cause::Ended && !matches!(open.reply, Body::Lost);
+        let unknown = about_session && told_all && !open.answered;
         match open.home {
             Home::None => {}
             Home::Provisional(mut state) => {
@@ -127,14 +134,12 @@ impl Connections {
                 self.end_session(handle.key, outcome, now);
             }
             Home::Session(handle) => {
-                let about_session = open.legacy || !open.modern;
                 let deletes = open.verb == Verb::Delete;
                 match open.status {
                     Some(200..300) if deletes => {
                         self.end_session(handle.key, Outcome::Cancelled, now);
                     }
-                    // The server knows no such session.
-                    Some(404) if about_session && !open.answered && !handle.by_stream => {
+                    Some(404) if unknown && !handle.by_stream => {
                         let outcome = if deletes { Outcome::Cancelled } else { outcome };
                         self.end_session(handle.key, outcome, now);
                     }

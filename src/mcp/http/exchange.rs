@@ -35,6 +35,8 @@ pub(super) struct Open {
     pub(super) resumable: bool,
     /// The requests it brought.
     pub(super) asked: Vec<Asked>,
+    /// How many of them were made doubtful with the response.
+    pub(super) doubted: usize,
     /// It brought a message of a modern client, or one of a legacy client.
     pub(super) modern: bool,
     pub(super) legacy: bool,

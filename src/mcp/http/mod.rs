@@ -13,6 +13,7 @@ mod endings;
 mod endpoint;
 mod exchange;
 mod finder;
+mod reading;
 mod routing;
 mod sessions;
 mod sse;

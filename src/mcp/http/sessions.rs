@@ -47,16 +47,21 @@ impl Sessions {
         self.by_stream
     }
 
-    /// The session of that key, which is in use.
+    /// The session of that key.
     pub(super) fn get(&mut self, key: u64) -> Option<&mut Entry> {
-        let entry = self.entries.get_mut(&key)?;
+        self.entries.get_mut(&key).map(|entry| &mut **entry)
+    }
+
+    /// The session of that key is in use; `false` if it is not known.
+    pub(super) fn touch(&mut self, key: u64) -> bool {
+        let Some(entry) = self.entries.get_mut(&key) else { return false };
         if entry.stamp != self.stamp {
             self.stamp += 1;
             self.order.remove(&entry.stamp);
             entry.stamp = self.stamp;
             self.order.insert(self.stamp, key);
         }
-        Some(entry)
+        true
     }
 
     /// What the session of that key is called.
@@ -113,6 +118,7 @@ impl Sessions {
                 self.remove(key);
                 return;
             }
+            self.touch(key);
         }
         if let Some(mut entry) = self.oldest().and_then(|key| self.remove(key)) {
             Pairing { common, state: &mut entry.state }.evict(now);

@@ -29,6 +29,8 @@ pub(in crate::mcp) struct Flight {
     /// Progress token to request.
     tokens: HashMap<Key, Key>,
     len: usize,
+    /// How many of them are not doubtful.
+    certain: usize,
     /// How many of them are in the hands of people. Doubtful ones are not counted: their answer may have
     /// been lost, and nobody waits for a person then.
     asking: usize,
@@ -50,6 +52,7 @@ impl Flight {
     /// Adds one; `false` if its key was in flight already.
     pub(super) fn insert(&mut self, key: Key, call: Box<Call>) -> bool {
         self.len += 1;
+        self.certain += usize::from(!call.doubtful);
         self.asking += usize::from(call.asks_people() && !call.doubtful);
         if let Some(token) = &call.token {
             self.tokens.insert(Key::new(key.scope, token.clone()), key.clone());
@@ -113,7 +116,11 @@ impl Flight {
 
     /// Observation was lost: nobody knows what became of any of them.
     pub(super) fn doubt(&mut self) {
-        self.asking = 0;
+        // A peer that sends what nobody can read does so again and again.
+        if self.certain == 0 {
+            return;
+        }
+        (self.certain, self.asking) = (0, 0);
         for call in self.calls.values_mut() {
             call.doubtful = true;
             call.behind.iter_mut().for_each(|call| call.doubtful = true);
@@ -127,6 +134,7 @@ impl Flight {
         let line = std::iter::once(&mut *first).chain(&mut behind);
         for call in line.filter(|call| call.exchange == exchange && !call.doubtful) {
             call.doubtful = true;
+            self.certain -= 1;
             self.asking -= usize::from(call.asks_people());
         }
         first.behind = behind;
@@ -151,6 +159,7 @@ impl Flight {
 
     fn forget(&mut self, scope: u64, call: &Call) {
         self.len -= 1;
+        self.certain -= usize::from(!call.doubtful);
         self.asking -= usize::from(call.asks_people() && !call.doubtful);
         if let Some(token) = &call.token {
             self.tokens.remove(&Key::new(scope, token.clone()));

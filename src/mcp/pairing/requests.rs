@@ -80,10 +80,7 @@ impl Pairing<'_> {
         let place = self.place(&params.meta, seen);
         let task_id = method.starts_with("tasks/").then(|| word(&params.task_id));
         let task_id = task_id.filter(|id| !id.is_empty());
-        let earlier = match &task_id {
-            Some(task) => self.common.task(self.state.number, task).map(|to| (to, "task")),
-            None => self.first_leg(&method, &subject, params).map(|to| (to, "retry")),
-        };
+        let earlier = self.earlier(&method, &subject, task_id.as_deref(), params);
         let arguments = match id.is_some() && self.common.settings.keep_arguments {
             true => self.keep_arguments(params.arguments, seen.known),
             false => Raw::Absent,
@@ -186,10 +183,23 @@ impl Pairing<'_> {
         trace
     }
 
-    /// The first leg of a call that wanted more input, if this is its retry.
-    fn first_leg(&self, method: &str, subject: &Subject, params: &Params<'_>) -> Option<SpanRef> {
-        let retry = params.input_responses || params.request_state.is_some();
-        let leg = |echoed| self.common.leg(self.state.number, method, subject, echoed);
-        retry.then(|| self.common.first_leg(leg(params.request_state)))?
+    /// The call that this one goes on from: the one that began its task, or the first leg of a call that
+    /// wanted more input, if this is its retry.
+    fn earlier(
+        &self,
+        method: &str,
+        subject: &Subject,
+        task: Option<&str>,
+        params: &Params<'_>,
+    ) -> Option<(SpanRef, &'static str)> {
+        let number = self.state.number;
+        if let Some(task) = task {
+            return self.common.task(number, task).map(|to| (to, "task"));
+        }
+        if !params.input_responses && params.request_state.is_none() {
+            return None;
+        }
+        let leg = self.common.leg(number, method, subject, params.request_state);
+        self.common.first_leg(leg).map(|to| (to, "retry"))
     }
 }

@@ -230,6 +230,13 @@ fn a_stream_that_is_asked_for_in_vain_tells_that_the_session_is_over() {
 fn not_every_404_is_about_the_session() {
     let mut tap = Tap::new();
     let x = tap.session().say(&call(1));
+    let y = tap.begin(&RequestHead { verb: Verb::Other, ..IN_SESSION });
+    tap.reply(y, 404, "");
+    let y = tap.say(r#"{"method":"notifications/initialized"}"#);
+    tap.http.lost(y, S, tap.now);
+    tap.reply(y, 404, "");
+    let y = tap.say(r#"{"method":"notifications/initialized"}"#);
+    tap.head(y, 404, BodyKind::Other).broken(y, Party::Client);
     for (body, error) in [(modern(2, ""), ""), (call(2), r#"{"id":2,"error":{"code":-32601}}"#)] {
         let y = tap.say(&body);
         tap.reply(y, 404, error);

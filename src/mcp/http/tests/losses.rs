@@ -184,3 +184,42 @@ fn junk_is_counted_and_harms_nothing() {
     tap.http.ended(999, C, 1);
     tap.end(999).broken(999, Party::Tap).stream(999);
 }
+
+/// Deep parameters hide whether there was an id; a 202 says that there was none.
+#[test]
+fn what_may_have_been_a_notification_never_fails() {
+    let deep = "[".repeat(200) + &"]".repeat(200);
+    let filler = "x".repeat(5000);
+    let mut tap = Tap::new();
+    let x = tap
+        .session()
+        .say(&format!(r#"{{"method":"vendor/event","params":{{"x":{deep},"y":"{filler}"}}}}"#));
+    tap.reply(x, 202, "");
+    assert!(tap.spans().is_empty());
+    assert_eq!(tap.counts().dropped.gap, 1);
+}
+
+/// A server that keeps sending what nobody can read keeps nobody busy.
+#[test]
+fn unreadable_answers_to_a_large_batch_cost_no_more_than_their_bytes() {
+    let mut tap = Tap::new();
+    let batch: Vec<_> = (0..5000).map(|id| format!(r#"{{"id":{id},"method":"a"}}"#)).collect();
+    let x = tap.post(&format!("[{}]", batch.join(",")));
+    let deep = format!(r#"{{"x":{}{}}}"#, "[".repeat(200), "]".repeat(200));
+    tap.stream(x).event(x, &vec![r#"{"error":{}}"#; 5000].join(" "));
+    tap.event(x, &vec![deep; 5000].join(" ")).end(x);
+    assert!(tap.spans().is_empty());
+    assert_eq!((tap.counts().dropped.gap, tap.counts().orphans), (5000, 5000));
+}
+
+#[test]
+fn there_is_no_modern_handshake() {
+    let mut tap = Tap::new();
+    let hello = r#"{"id":0,"method":"initialize","params":{"clientInfo":{"name":"agent"},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
+    let x = tap.post(hello);
+    tap.reply(x, 200, r#"{"id":0,"result":{"protocolVersion":"2025-06-18"}}"#);
+    let x = tap.post(&call(1));
+    tap.reply(x, 200, &ok(1));
+    let last = tap.spans().pop().unwrap();
+    assert_eq!((last.get(names::CLIENT_NAME), last.get(names::PROTOCOL_VERSION)), ("", ""));
+}

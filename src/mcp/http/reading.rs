@@ -1,0 +1,181 @@
+//! Bodies and event streams, told apart into messages.
+//!
+//! Knows when a text is whole, when it was cut short, and which events were seen before. What is done
+//! with a message is decided elsewhere.
+
+use super::Verb;
+use super::connections::Connections;
+use super::endpoint::resolve;
+use super::exchange::{Body, Home, Lane, Open};
+use super::routing::What;
+use super::sse::Event;
+use crate::mcp::messages::{Found, Known, cut_message, messages};
+use crate::mcp::pairing::{Key, State};
+use crate::mcp::{Cut, Direction, Id, Message, Outcome, TraceContext};
+use crate::telemetry::Nanos;
+
+use Direction::{ClientToServer, ServerToClient};
+
+impl Connections {
+    /// The body of a request is complete.
+    pub(super) fn request_ended(&mut self, open: &mut Open, now: Nanos) {
+        if let Some(text) = open.request.take_text() {
+            self.read(open, ClientToServer, text.text(), text.cut(), now);
+        }
+    }
+
+    /// The server had enough of a request: what came of it is read like the head of a cut message.
+    pub(super) fn request_cut_short(&mut self, open: &mut Open, now: Nanos) {
+        let Some(text) = open.request.take_text() else { return };
+        if text.is_empty() {
+            return;
+        }
+        // What is a whole message was all of it, as far as the server was concerned.
+        if text.cut().is_none() && is_whole(text.text()) {
+            return self.read(open, ClientToServer, text.text(), None, now);
+        }
+        let cut = Some(Cut { size: text.size(), tail: b"" });
+        self.read(open, ClientToServer, text.text(), cut, now);
+    }
+
+    /// The body of a response that is no stream is complete; whether there was anything in it.
+    pub(super) fn reply_ended(&mut self, open: &mut Open, now: Nanos) -> bool {
+        let Some(text) = open.reply.take_text() else { return false };
+        if may_hold_messages(text.text()) {
+            self.read(open, ServerToClient, text.text(), text.cut(), now);
+        }
+        !text.is_empty()
+    }
+
+    /// Bytes of an event stream came.
+    pub(super) fn events(&mut self, open: &mut Open, chunk: &[u8], max: usize, now: Nanos) {
+        let Body::Events(mut events) = std::mem::replace(&mut open.reply, Body::Nothing) else {
+            return;
+        };
+        events.push(chunk, max, |event| self.event(open, event, now));
+        open.resumable |= events.has_ids();
+        open.reply = Body::Events(events);
+    }
+
+    /// One event of a response.
+    fn event(&mut self, open: &mut Open, event: Event<'_>, now: Nanos) {
+        match event.name {
+            b"" | b"message" => {}
+            b"endpoint" => return self.endpoint(open, event.data, now),
+            _ => return,
+        }
+        let again = self.seen_before(open, event.id);
+        let found = &mut |found: Found<'_>| match found {
+            // What was seen before is read for an answer that is waited for still, and no more.
+            Found::Message(message, ..) if again && !self.is_waited_for(open, message) => {
+                self.common.counts.replayed += 1;
+            }
+            found => self.found(open, ServerToClient, found, (None, false), now),
+        };
+        match event.cut {
+            None => messages(event.data, found),
+            Some(cut) => cut_message(event.data, cut.tail, cut.size, true, found),
+        }
+    }
+
+    /// The first event of HTTP+SSE (2024-11-05) names the target of the session's messages.
+    fn endpoint(&mut self, open: &mut Open, uri: &[u8], now: Nanos) {
+        if open.verb != Verb::Get || !matches!(open.home, Home::None) {
+            return;
+        }
+        let Some(target) = resolve(&open.target, uri) else { return };
+        let mut handle = self.handle(open.server, &target, true);
+        self.end_session(handle.key, Outcome::ServerGone, now);
+        self.make_session(open.server, &handle, now);
+        handle.is_stream = true;
+        open.home = Home::Session(handle);
+    }
+
+    /// Reads a text of messages.
+    fn read(
+        &mut self,
+        open: &mut Open,
+        direction: Direction,
+        text: &[u8],
+        cut: Option<Cut<'_>>,
+        now: Nanos,
+    ) {
+        // No body is as good as an empty one, and nothing to count.
+        if text.is_empty() && cut.is_none() {
+            return;
+        }
+        // A request is read once; only its messages have to do with the context.
+        let context = open.context.take_if(|_| direction == ClientToServer);
+        let alone = context.is_some() && is_alone(text, cut.is_some());
+        let how = (context.as_deref(), alone);
+        let found = &mut |found: Found<'_>| self.found(open, direction, found, how, now);
+        match cut {
+            None => messages(text, found),
+            Some(cut) => cut_message(text, cut.tail, cut.size, true, found),
+        }
+    }
+
+    fn found(
+        &mut self,
+        open: &mut Open,
+        direction: Direction,
+        found: Found<'_>,
+        (context, alone): (Option<&TraceContext>, bool),
+        now: Nanos,
+    ) {
+        let counts = &mut self.common.counts;
+        match found {
+            Found::Message(message, size, known) => {
+                counts.cut += u64::from(known == Known::Cut);
+                let what = What { message, size, known, now, context, alone };
+                match direction {
+                    ClientToServer => self.client_says(open, &what),
+                    ServerToClient => self.server_says(open, &what),
+                }
+            }
+            Found::Blank => counts.blank += 1,
+            Found::Batch => counts.batches += 1,
+            Found::Junk => counts.junk += 1,
+            Found::Crowded => counts.crowded += 1,
+        }
+    }
+
+    /// Whether an event of that id came in this session before.
+    fn seen_before(&mut self, open: &Open, id: Option<&[u8]>) -> bool {
+        let (Some(id), Some(handle)) = (id, open.session()) else { return false };
+        let event = self.common.hash(id);
+        let entry = self.sessions.get(handle.key);
+        entry.is_some_and(|entry| entry.note_event(event, open.resumes))
+    }
+
+    fn is_waited_for(&mut self, open: &mut Open, message: &Message<'_>) -> bool {
+        let id = Id::read(&message.id, &self.common.keys);
+        let answers = message.result.is_some() || message.error.is_some();
+        let Some(key) = id.filter(|_| answers).map(|id| Key::new(0, id)) else { return false };
+        let waits = |state: &mut State| state.flights[ClientToServer].get(&key).is_some();
+        self.state(open, Lane::Home, waits) == Some(true)
+    }
+}
+
+/// Whether the context of the HTTP request is that of one message.
+fn is_alone(text: &[u8], cut: bool) -> bool {
+    if !text.trim_ascii_start().starts_with(b"[") {
+        return true;
+    }
+    let mut entries = 0;
+    messages(text, &mut |found| entries += usize::from(matches!(found, Found::Message(..))));
+    !cut && entries == 1
+}
+
+/// Whether nothing of a text of messages is missing.
+fn is_whole(text: &[u8]) -> bool {
+    let mut whole = true;
+    messages(text, &mut |found| whole &= !matches!(found, Found::Junk));
+    whole
+}
+
+/// HTTP errors come as HTML or plain text, which is nobody's fault.
+fn may_hold_messages(text: &[u8]) -> bool {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    matches!(text.trim_ascii_start().first(), None | Some(b'{' | b'['))
+}

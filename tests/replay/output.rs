@@ -1,0 +1,195 @@
+//! What a replayed session puts out, as text that people can read and compare.
+//!
+//! `UPDATE_GOLDEN=1` writes the golden files anew; then they are to be read against the recordings.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use mcpcol::mcp::Counts;
+use mcpcol::telemetry::{Content, Model, Nanos, Raw, Telemetry};
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+
+/// An arbitrary moment, so that times are as long as real ones.
+pub(crate) const BASE: Nanos = 1_795_000_000_000_000_000;
+
+/// Everything a session puts out, as text.
+pub(crate) struct Output {
+    pub(crate) spans: Vec<Span>,
+    pub(crate) counts: Counts,
+    content: Vec<Content>,
+    resource: String,
+}
+
+impl Output {
+    pub(crate) fn new() -> Self {
+        let (spans, content) = (Vec::new(), Vec::new());
+        Output { spans, content, resource: String::new(), counts: Counts::default() }
+    }
+
+    /// Adds what a tap put out; `counts` are its books by then.
+    pub(crate) fn add(&mut self, taken: Option<(Telemetry, Content)>, counts: Counts) {
+        if let Some((telemetry, content)) = taken {
+            let Model::Traces(all) = telemetry.model() else { panic!("a tap makes spans") };
+            assert_eq!((all.len(), all[0].scope_spans.len()), (1, 1));
+            self.resource = attributes(&all[0].resource.as_ref().unwrap().attributes, |_| true);
+            self.spans.extend_from_slice(&all[0].scope_spans[0].spans);
+            self.content.push(content);
+        }
+        assert!(counts.balanced(), "{counts:?}");
+        self.counts = counts;
+    }
+
+    fn seen(&self, span: &Span) -> String {
+        let Some(seen) = self.content.iter().find_map(|c| c.of(&span.span_id)) else {
+            return String::new();
+        };
+        let mut out = String::new();
+        for (what, raw) in [
+            ("arguments", &seen.arguments),
+            ("result", &seen.result),
+            ("error", &seen.error_message),
+        ] {
+            match raw {
+                Raw::Absent => {}
+                Raw::Cut => write!(out, " {what} cut").unwrap(),
+                Raw::Deep => write!(out, " {what} too deep").unwrap(),
+                Raw::Whole(b) if b.len() <= 100 => {
+                    write!(out, " {what} {}", String::from_utf8_lossy(b)).unwrap();
+                }
+                Raw::Whole(b) => write!(out, " {what} of {} bytes", b.len()).unwrap(),
+            }
+        }
+        out
+    }
+
+    /// The golden form: what all spans share first, then a block for each span.
+    pub(crate) fn golden(&self) -> String {
+        let common = common(&self.spans);
+        let mut out = format!("resource\n  {}\n", self.resource);
+        let shared = attributes(&self.spans[0].attributes, |a| common.contains_key(&a.key));
+        writeln!(out, "all spans\n  {shared}").unwrap();
+        let mut names = Names::default();
+        for span in &self.spans {
+            out.push('\n');
+            self.block(span, &common, &mut names, &mut out);
+        }
+        let counts = format!("\n{:#?}\n", self.counts);
+        out.extend(counts.split_inclusive('\n').filter(|line| !line.ends_with(": 0,\n")));
+        out
+    }
+
+    fn block(
+        &self,
+        span: &Span,
+        common: &BTreeMap<String, String>,
+        names: &mut Names,
+        out: &mut String,
+    ) {
+        let ms = |at: Nanos| (at - BASE) as f64 / 1e6;
+        let status = span.status.as_ref().unwrap();
+        assert_eq!(status.message, "", "error texts are content");
+        let own = names.span(&span.trace_id, &span.span_id);
+        let parent = match span.parent_span_id.as_slice() {
+            [] => "root".to_owned(),
+            id => format!("under {}", hex(id)),
+        };
+        writeln!(
+            out,
+            "{}\n  {} {:.3} to {:.3} ms, {}, {own} {parent}, flags {:x}{}",
+            span.name,
+            SpanKind::try_from(span.kind).unwrap().as_str_name(),
+            ms(span.start_time_unix_nano),
+            ms(span.end_time_unix_nano),
+            ["UNSET", "OK", "ERROR"][status.code as usize],
+            span.flags,
+            if span.trace_state.is_empty() {
+                String::new()
+            } else {
+                format!(", state {}", span.trace_state)
+            },
+        )
+        .unwrap();
+        writeln!(out, "  {}", attributes(&span.attributes, |a| !common.contains_key(&a.key)))
+            .unwrap();
+        for event in &span.events {
+            let at = ms(event.time_unix_nano);
+            let told = attributes(&event.attributes, |_| true);
+            writeln!(out, "  event {} at {at:.3} ms {told}", event.name).unwrap();
+        }
+        for link in &span.links {
+            let to = names.span(&link.trace_id, &link.span_id);
+            let told = attributes(&link.attributes, |_| true);
+            writeln!(out, "  link to {to}, flags {:x} {told}", link.flags).unwrap();
+        }
+        let seen = self.seen(span);
+        if !seen.is_empty() {
+            writeln!(out, "  content{seen}").unwrap();
+        }
+    }
+}
+
+/// Readable stand-ins for random ids, in order of appearance.
+#[derive(Default)]
+struct Names {
+    traces: HashMap<Vec<u8>, usize>,
+    spans: HashMap<Vec<u8>, usize>,
+}
+
+impl Names {
+    fn span(&mut self, trace: &[u8], span: &[u8]) -> String {
+        let next = self.traces.len() + 1;
+        let trace = *self.traces.entry(trace.to_vec()).or_insert(next);
+        let next = self.spans.len() + 1;
+        let span = *self.spans.entry(span.to_vec()).or_insert(next);
+        format!("trace {trace} span {span}")
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+pub(crate) fn value(attribute: &KeyValue) -> String {
+    match attribute.value.as_ref().unwrap().value.as_ref().unwrap() {
+        Value::StringValue(s) => s.clone(),
+        Value::IntValue(n) => n.to_string(),
+        Value::DoubleValue(n) => n.to_string(),
+        Value::BoolValue(b) => b.to_string(),
+        other => panic!("no span has {other:?}"),
+    }
+}
+
+fn attributes(all: &[KeyValue], which: impl Fn(&KeyValue) -> bool) -> String {
+    let chosen = all.iter().filter(|a| which(a));
+    chosen.map(|a| format!("{}={}", a.key, value(a))).collect::<Vec<_>>().join(" ")
+}
+
+fn common(spans: &[Span]) -> BTreeMap<String, String> {
+    let has = |span: &Span, a: &KeyValue| span.attributes.contains(a);
+    let first = spans[0].attributes.iter();
+    let shared = first.filter(|a| spans.iter().all(|span| has(span, a)));
+    shared.map(|a| (a.key.clone(), value(a))).collect()
+}
+
+/// A file of the recordings, or of what is expected of them.
+pub(crate) fn data(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(path)
+}
+
+/// Compares with the golden file of that name, or writes it anew if that is asked for.
+pub(crate) fn check(name: &str, output: &Output) {
+    let file = data(&format!("golden/{name}.txt"));
+    let golden = output.golden();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, &golden).unwrap();
+    }
+    let expected = std::fs::read_to_string(&file).unwrap();
+    for (i, (got, want)) in golden.lines().zip(expected.lines()).enumerate() {
+        assert_eq!(got, want, "{} line {}", file.display(), i + 1);
+    }
+    assert_eq!(golden, expected);
+}
