@@ -308,16 +308,20 @@ impl Story {
 /// Drives a server directly and through the tap: the answers are the same, and the spans tell the same
 /// story. `how` is for the driver when it talks to the tap.
 fn same_answers(client: Driver, peer: Peer, how: &[&str]) -> Vec<Span> {
-    let server = peer.start();
-    let direct = client.drive(peer.script(), &peer.at(&server.origin));
-    drop(server);
-
-    // A fresh one, because these servers keep things over the end of a session.
+    // Two servers, because these keep things over the end of a session; at once, because most of the
+    // time is waiting.
     let server = peer.start();
     let tap = Tap::before(peer, &server);
-    let mut to = peer.at(tap.origin());
-    to.extend(how.iter().map(|&word| word.to_owned()));
-    let through = client.drive(peer.script(), &to);
+    let (direct, through) = thread::scope(|scope| {
+        let direct = scope.spawn(|| {
+            let server = peer.start();
+            client.drive(peer.script(), &peer.at(&server.origin))
+        });
+        let mut to = peer.at(tap.origin());
+        to.extend(how.iter().map(|&word| word.to_owned()));
+        let through = client.drive(peer.script(), &to);
+        (direct.join().unwrap(), through)
+    });
     let direct = String::from_utf8(direct.stdout).unwrap();
     let talk = String::from_utf8(through.stderr).unwrap();
     let through = String::from_utf8(through.stdout).unwrap();
@@ -578,12 +582,15 @@ fn same_verdicts(peer: Peer) {
     let mut scenarios = BTreeSet::new();
     for version in VERSIONS.map(Some).into_iter().chain([None]) {
         let server = peer.start();
-        let direct = conformance(&format!("{}/mcp", server.origin), version);
-        drop(server);
-
-        let server = peer.start();
         let tap = Tap::before(peer, &server);
-        let through = conformance(&format!("{}/mcp", tap.origin()), version);
+        let (direct, through) = thread::scope(|scope| {
+            let direct = scope.spawn(|| {
+                let server = peer.start();
+                conformance(&format!("{}/mcp", server.origin), version)
+            });
+            let through = conformance(&format!("{}/mcp", tap.origin()), version);
+            (direct.join().unwrap(), through)
+        });
         let found = differences(&direct, &through);
         assert!(found.is_empty(), "{peer:?}, {version:?}:\n{}", found.join("\n"));
         let (spans, _) = tap.stop();
