@@ -100,7 +100,7 @@ class Wire {
 
   transport(http, sse, http2) {
     this.streams = http !== undefined;
-    this.under = http2 ? h2fetch(new URL(http ?? sse).origin) : fetch;
+    this.under = http2 ? h2fetch(new URL(http ?? sse).origin) : globalThis.fetch;
     const Transport = http ? StreamableHTTPClientTransport : SSEClientTransport;
     const fetch = (url, init) => this.fetch(url, init);
     return new Transport(new URL(http ?? sse), { fetch, reconnectionOptions: this.reconnection });
