@@ -150,7 +150,10 @@ impl Frame<'_> {
         ending: &Ending<'_>,
         error: Option<Cow<'static, str>>,
     ) -> Vec<KeyValue> {
-        let mut out = Attributes::new();
+        /// What most spans come to, by stdio and by HTTP.
+        const USUAL: [usize; 2] = [18, 24];
+        let http = self.server.transport == Transport::Http;
+        let mut out = Attributes(Vec::with_capacity(USUAL[usize::from(http)]));
         self.request(call, &mut out);
         self.network(call, ending, &mut out);
         self.parties(call, &mut out);
@@ -262,7 +265,7 @@ pub(super) fn resource(settings: &Settings, server: &Server, client: &str) -> Re
         ServiceName::Client => client,
     };
     let service = if service.is_empty() { names::SCOPE } else { service };
-    let mut attributes = Attributes::new();
+    let mut attributes = Attributes(Vec::new());
     attributes.text(names::SERVICE_NAME, service);
     attributes.text(names::SERVICE_VERSION, env!("CARGO_PKG_VERSION"));
     attributes.word(names::SERVER_NAME, &server.name);
@@ -300,12 +303,6 @@ fn link(to: SpanRef, flags: u32, state: &str, why: &'static str) -> Link {
 struct Attributes(Vec<KeyValue>);
 
 impl Attributes {
-    fn new() -> Self {
-        /// What most spans come to.
-        const USUAL: usize = 18;
-        Attributes(Vec::with_capacity(USUAL))
-    }
-
     fn text(&mut self, key: &'static str, value: impl Into<String>) {
         self.0.push(attribute(key, Value::StringValue(value.into())));
     }
