@@ -7,7 +7,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 
 /// A proxy may take this long to end.
@@ -116,7 +116,8 @@ impl Proxy {
             talk,
             _scratch: scratch,
         };
-        proxy.address = address.with_context(|| format!("{}: does not listen", command.name))?;
+        proxy.address =
+            address.map_err(|said| anyhow!("the {} does not listen:\n{said}", command.name))?;
         Ok(proxy)
     }
 
@@ -148,12 +149,20 @@ impl Drop for Proxy {
     }
 }
 
-fn listening(talk: &mut BufReader<ChildStderr>) -> Option<String> {
+/// Where the proxy says that it listens, or all that it said instead.
+fn listening(talk: &mut BufReader<ChildStderr>) -> Result<String, String> {
     const MARK: &str = "listening on http://";
-    let line = talk.lines().map_while(Result::ok).find(|line| line.contains(MARK))?;
-    let rest = &line[line.find(MARK)? + MARK.len()..];
-    let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !".:[]".contains(c));
-    Some(rest[..end.unwrap_or(rest.len())].to_owned())
+    let mut said = String::new();
+    for line in talk.lines().map_while(Result::ok) {
+        if let Some(at) = line.find(MARK) {
+            let rest = &line[at + MARK.len()..];
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !".:[]".contains(c));
+            return Ok(rest[..end.unwrap_or(rest.len())].to_owned());
+        }
+        said.push_str(&line);
+        said.push('\n');
+    }
+    Err(said)
 }
 
 /// A held stream takes a file in the client, the server and twice in the proxy.

@@ -336,6 +336,7 @@ async function everything(d) {
   await d.cancelled("cancelled", "trigger-long-running-operation", { duration: 1.0, steps: 5 });
   await d.tool("timed-out", "trigger-long-running-operation", { duration: 1.0, steps: 1 }, { timeout: 300 });
   await d.tool("still-there", "echo", { message: "after the cancellation" });
+  await d.tool("outlasting", "trigger-long-running-operation", { duration: 1.2, steps: 1 });
 }
 
 async function filesystem(d) {

@@ -225,7 +225,6 @@ class Driver:
                 while self.notified.get(method, 0) < count:
                     await self.news.wait()
 
-
     # --- calls that need more than one line -----------------------------------
     async def with_progress(self, name: str, tool: str, arguments: dict):
         seen = []
@@ -356,6 +355,9 @@ async def everything(d: Driver):
         "timed-out", "trigger-long-running-operation", {"duration": 1.0, "steps": 1}, read_timeout_seconds=0.3
     )
     await d.tool("still-there", "echo", {"message": "after the cancellation"})
+    # This server goes on with what was given up, progress included, and the SDK's SSE
+    # client breaks when something arrives while it closes: this call outlasts all that.
+    await d.tool("outlasting", "trigger-long-running-operation", {"duration": 1.2, "steps": 1})
 
 
 async def filesystem(d: Driver):
