@@ -1,9 +1,9 @@
 //! A body on its way through: every frame is handed over and then passed on, unchanged and at once.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -35,10 +35,21 @@ pub(super) struct Through {
     sender: By,
     /// It came to its end, whichever.
     over: bool,
-    /// Where a request is remembered for an answer of our own.
-    glimpse: Option<Rc<RefCell<Glimpse>>>,
+    /// How it broke off; told once what came before has been written on.
+    failed: Option<hyper::Error>,
+    /// What is told of a request on its way up.
+    upload: Option<Rc<Upload>>,
     /// Looks for a path that a stream names to its client.
     lookout: Option<Lookout>,
+}
+
+/// A request's body as the one knows who waits for its response.
+#[derive(Debug, Default)]
+pub(super) struct Upload {
+    /// It has been read to its end.
+    pub(super) over: Cell<bool>,
+    /// What is remembered for an answer of our own; nothing for what needs none.
+    pub(super) glimpse: RefCell<Option<Glimpse>>,
 }
 
 /// What of a request's body is remembered until its response comes: enough to find its id.
@@ -50,12 +61,8 @@ pub(super) struct Glimpse {
 
 impl Passing {
     /// The body of a request.
-    pub(super) fn request(
-        from: Incoming,
-        reel: Reel,
-        glimpse: Option<Rc<RefCell<Glimpse>>>,
-    ) -> Self {
-        Passing::through(Through::new(from, reel, By::Client, glimpse))
+    pub(super) fn request(from: Incoming, reel: Reel, upload: Rc<Upload>) -> Self {
+        Passing::through(Through::new(from, reel, By::Client, Some(upload)))
     }
 
     /// The body of a response, which came by a leased connection.
@@ -97,20 +104,43 @@ impl Glimpse {
 }
 
 impl Through {
-    fn new(from: Incoming, reel: Reel, sender: By, glimpse: Option<Rc<RefCell<Glimpse>>>) -> Self {
-        Through { from, reel, lease: None, sender, over: false, glimpse, lookout: None }
+    fn new(from: Incoming, reel: Reel, sender: By, upload: Option<Rc<Upload>>) -> Self {
+        Through {
+            from,
+            reel,
+            lease: None,
+            sender,
+            over: false,
+            failed: None,
+            upload,
+            lookout: None,
+        }
     }
 
     fn finish(&mut self) {
         self.over = true;
         self.reel.end();
+        if let Some(upload) = &self.upload {
+            upload.over.set(true);
+        }
         if let Some(lease) = self.lease.take() {
             lease.give_back();
         }
     }
 
+    /// The next frame, as it was read.
     fn pass(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match ready!(Pin::new(&mut self.from).poll_frame(cx)) {
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        // What comes by a connection that we drive comes while we do: nobody has to wake us for it.
+        let driven = self.lease.as_mut().is_some_and(|lease| lease.drive(cx));
+        let polled = if driven {
+            Pin::new(&mut self.from).poll_frame(&mut Context::from_waker(Waker::noop()))
+        } else {
+            Pin::new(&mut self.from).poll_frame(cx)
+        };
+        match ready!(polled) {
             Some(Ok(frame)) => {
                 let last = self.from.is_end_stream();
                 if let Some(data) = frame.data_ref() {
@@ -120,8 +150,10 @@ impl Through {
                     {
                         self.lookout = None;
                     }
-                    if let Some(glimpse) = &self.glimpse {
-                        glimpse.borrow_mut().add(data);
+                    if let Some(upload) = &self.upload
+                        && let Some(glimpse) = upload.glimpse.borrow_mut().as_mut()
+                    {
+                        glimpse.add(data);
                     }
                 }
                 if last {
@@ -133,7 +165,10 @@ impl Through {
                 self.over = true;
                 self.lease = None;
                 self.reel.broken(self.sender);
-                Poll::Ready(Some(Err(error)))
+                // hyper gives up what it has not written yet as soon as it hears of an error.
+                self.failed = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
             None => {
                 self.finish();

@@ -3,7 +3,6 @@
 //! The order is the law's: what was read is in the observer's queue before it is written on. Nothing
 //! here waits for anything but the two peers.
 
-use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use tokio::time::timeout;
 
-use super::body::{Glimpse, Passing};
+use super::body::{Glimpse, Passing, Upload};
 use super::detours::{Detours, Lookout};
 use super::guard::Guard;
 use super::note::{self, By, Coding, Verb};
@@ -127,18 +126,22 @@ impl Desk {
             .then(|| head.uri.clone());
         let tape = self.observe(&found, &head);
         let mut waiting = Waiting(tape.clone());
-        let glimpse = (head.method == Method::POST).then(Rc::<RefCell<Glimpse>>::default);
+        let glimpse = (head.method == Method::POST).then(Glimpse::default);
+        let upload = Rc::new(Upload { glimpse: glimpse.into(), ..Upload::default() });
         let reel = match &tape {
             Some(tape) => tape.request(coding(&head.headers)),
             None => Reel::none(),
         };
-        let body = Passing::request(body, reel, glimpse.clone());
+        let body = Passing::request(body, reel, Rc::clone(&upload));
         let request = self.rewrite(client, &found, head, body);
         self.rules.forwarded.add(1);
         let sent = upstream.send(request).await;
         waiting.0 = None;
         match sent {
-            Ok((response, lease)) => {
+            Ok((response, mut lease)) => {
+                if let Some(lease) = lease.as_mut().filter(|_| !upload.over.get()) {
+                    lease.let_run();
+                }
                 let (mut head, body) = response.into_parts();
                 self.hint(&head.headers, head.status);
                 let seen = observed(head.status, &head.headers);
@@ -156,7 +159,7 @@ impl Desk {
                 head.extensions.clear();
                 Response::from_parts(head, Passing::response(body, reel, lease, lookout))
             }
-            Err(failed) => self.failed(found.route, failed, tape, glimpse).await,
+            Err(failed) => self.failed(found.route, failed, tape, &upload).await,
         }
     }
 
@@ -228,7 +231,7 @@ impl Desk {
         route: usize,
         failed: Failed,
         tape: Option<Rc<Tape>>,
-        glimpse: Option<Rc<RefCell<Glimpse>>>,
+        upload: &Upload,
     ) -> Response<Passing> {
         let name = &self.rules.names[route];
         self.rules.count_failed(route);
@@ -240,8 +243,7 @@ impl Desk {
         if let Some(tape) = tape {
             tape.broken(By::Server);
         }
-        let mut glimpse = glimpse.as_ref().map(|glimpse| glimpse.borrow_mut());
-        answer::unreachable(name, glimpse.as_deref_mut())
+        answer::unreachable(name, upload.glimpse.borrow_mut().as_mut())
     }
 
     /// Some OAuth servers hand out tokens for their own URL only.

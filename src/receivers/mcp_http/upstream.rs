@@ -1,14 +1,19 @@
 //! The connections of one worker to one route's server: made when needed, kept for the next request.
 //!
 //! HTTP/1.1 connections wait in a stack, so that the last used is used next and the others grow old and
-//! go. HTTP/2 has one for all requests. Nothing that was written is ever sent again: a request goes out
-//! a second time only if the first connection never began with it.
+//! go. They have no task of their own: whoever waits for the response drives them, so what was read of a
+//! client is written to the server before anything else is done, and back. HTTP/2 has one connection for
+//! all requests, and a task. Nothing that was written is ever sent again: a request goes out a second
+//! time only if the first connection never began with it.
 
 use std::cell::RefCell;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::path::Path;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
@@ -60,13 +65,23 @@ pub(super) struct Upstream {
 }
 
 struct Idle {
-    sender: http1::SendRequest<Passing>,
+    line: Line,
     since: Instant,
+}
+
+/// What moves bytes while it is polled.
+type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
+
+/// An HTTP/1.1 connection, and what moves it.
+struct Line {
+    sender: http1::SendRequest<Passing>,
+    /// Nothing once it is closed, or has a task of its own.
+    connection: Option<Connection>,
 }
 
 /// An HTTP/1.1 connection in use.
 pub(super) struct Lease {
-    sender: http1::SendRequest<Passing>,
+    line: Line,
     upstream: Rc<Upstream>,
 }
 
@@ -77,7 +92,7 @@ impl std::fmt::Debug for Lease {
 }
 
 enum Way {
-    Own(http1::SendRequest<Passing>),
+    Own(Line),
     Shared(http2::SendRequest<Passing>),
 }
 
@@ -156,11 +171,7 @@ where
     let builder = http1::Builder::new();
     let (sender, connection) =
         builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    spawn_local(async move {
-        // Its requests hear of what goes wrong.
-        connection.await.ok();
-    });
-    Ok(Way::Own(sender))
+    Ok(Way::Own(Line { sender, connection: Some(Box::pin(connection)) }))
 }
 
 async fn shared<S>(stream: S) -> io::Result<Way>
@@ -175,6 +186,41 @@ where
         connection.await.ok();
     });
     Ok(Way::Shared(sender))
+}
+
+impl Line {
+    /// Sends a request and drives the connection until its response has begun.
+    async fn send(
+        &mut self,
+        request: Request<Passing>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<Passing>>> {
+        let mut sent = pin!(self.sender.try_send_request(request));
+        poll_fn(|cx| {
+            drive(&mut self.connection, cx);
+            // Only what was just driven can have answered it, so nobody has to wake us for it.
+            sent.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        })
+        .await
+    }
+
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        drive(&mut self.connection, cx);
+    }
+
+    /// Whether another request can go out by it.
+    fn is_open(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        self.connection.is_some() && self.sender.is_ready()
+    }
+}
+
+/// Moves a connection. One that has ended is let go, and its request hears of it.
+fn drive(connection: &mut Option<Connection>, cx: &mut Context<'_>) {
+    if let Some(running) = connection
+        && running.as_mut().poll(cx).is_ready()
+    {
+        *connection = None;
+    }
 }
 
 impl Upstream {
@@ -221,10 +267,10 @@ impl Upstream {
         mut request: Request<Passing>,
     ) -> Result<(Response<Incoming>, Option<Lease>), TrySendError<Request<Passing>>> {
         match way {
-            Way::Own(mut sender) => {
+            Way::Own(mut line) => {
                 self.for_http1(&mut request);
-                let response = sender.try_send_request(request).await?;
-                let lease = Lease { sender, upstream: Rc::clone(self) };
+                let response = line.send(request).await?;
+                let lease = Lease { line, upstream: Rc::clone(self) };
                 Ok((response, Some(lease)))
             }
             Way::Shared(mut sender) => {
@@ -292,25 +338,46 @@ impl Upstream {
         if idle.last().is_some_and(|last| last.since.elapsed() >= self.server.idle_timeout) {
             idle.clear();
         }
-        // One that has not put its last request away yet is passed over.
-        let ready = idle.iter().rposition(|idle| idle.sender.is_ready())?;
-        Some(Way::Own(idle.remove(ready).sender))
+        while let Some(Idle { mut line, .. }) = idle.pop() {
+            if line.is_open() {
+                return Some(Way::Own(line));
+            }
+        }
+        None
     }
 
     /// Closes connections that waited too long, or that the server closed.
     pub(super) fn tidy(&self) {
         let keep = self.server.idle_timeout;
-        let fresh = |idle: &Idle| !idle.sender.is_closed() && idle.since.elapsed() < keep;
-        self.idle.borrow_mut().retain(fresh);
+        self.idle
+            .borrow_mut()
+            .retain_mut(|idle| idle.since.elapsed() < keep && idle.line.is_open());
     }
 }
 
 impl Lease {
     /// The response has come whole: the connection waits for the next request.
     pub(super) fn give_back(self) {
-        let mut idle = self.upstream.idle.borrow_mut();
-        if idle.len() < MAX_IDLE && !self.sender.is_closed() {
-            idle.push(Idle { sender: self.sender, since: Instant::now() });
+        let Lease { mut line, upstream } = self;
+        let mut idle = upstream.idle.borrow_mut();
+        if idle.len() < MAX_IDLE && line.is_open() {
+            idle.push(Idle { line, since: Instant::now() });
+        }
+    }
+
+    /// Moves the connection; call it before each look at what comes by it. `true` if nothing else does.
+    pub(super) fn drive(&mut self, cx: &mut Context<'_>) -> bool {
+        self.line.drive(cx);
+        self.line.connection.is_some()
+    }
+
+    /// The response came before the request was written: from here on both go on by themselves.
+    pub(super) fn let_run(&mut self) {
+        if let Some(connection) = self.line.connection.take() {
+            spawn_local(async move {
+                // Its request and response hear of what goes wrong.
+                connection.await.ok();
+            });
         }
     }
 }
