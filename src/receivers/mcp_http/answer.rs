@@ -3,7 +3,7 @@
 //! A JSON-RPC request gets a JSON-RPC error, so that its client can tie it to the call; anything else
 //! gets a line of text. Neither quotes what was sent or says more of the upstream than its name.
 
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
 
 use super::body::{Glimpse, Passing};
@@ -33,6 +33,13 @@ pub(super) fn denied(why: Denied) -> Response<Passing> {
         }
         _ => {}
     }
+    response
+}
+
+/// 503: too much is going on.
+pub(super) fn busy() -> Response<Passing> {
+    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "too many requests are in flight");
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 

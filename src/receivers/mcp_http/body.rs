@@ -35,6 +35,8 @@ pub(super) struct Through {
     sender: By,
     /// It came to its end, whichever.
     over: bool,
+    /// Whatever lasts as long as it.
+    kept: Vec<Box<dyn std::any::Any>>,
     /// How it broke off; told once what came before has been written on.
     failed: Option<hyper::Error>,
     /// What is told of a request on its way up.
@@ -84,6 +86,13 @@ impl Passing {
         Passing::Through(Box::new(through))
     }
 
+    /// Keeps something until the body is gone.
+    pub(super) fn keep(&mut self, thing: Box<dyn std::any::Any>) {
+        if let Passing::Through(through) = self {
+            through.kept.push(thing);
+        }
+    }
+
     /// A body of our own.
     pub(super) fn own(text: impl Into<Bytes>) -> Self {
         Passing::Own(Some(text.into()).filter(|text: &Bytes| !text.is_empty()))
@@ -111,6 +120,7 @@ impl Through {
             lease: None,
             sender,
             over: false,
+            kept: Vec::new(),
             failed: None,
             upload,
             lookout: None,

@@ -21,6 +21,8 @@ const MAX_TOTAL: u64 = 16 << 20;
 const MAX_RATIO: u64 = 100;
 /// zstd's window, as an exponent: what RFC 9659 lets HTTP use, 8 MiB.
 const ZSTD_WINDOW: u32 = 23;
+/// brotli's window, as an exponent: what servers send, 4 MiB.
+const BROTLI_WINDOW: u32 = 22;
 /// brotli's buffer, in bytes.
 const BROTLI_BUFFER: usize = 4096;
 
@@ -79,12 +81,27 @@ impl Decoder {
         Some(Decoder { format, taken: 0, made: 0 })
     }
 
+    /// The most memory it may take, in bytes.
+    pub(super) fn cost(coding: Coding) -> usize {
+        match coding {
+            Coding::Identity | Coding::Unknown => 0,
+            Coding::Gzip | Coding::Deflate => 128 << 10,
+            Coding::Brotli => 2 << BROTLI_WINDOW,
+            Coding::Zstd => 1 << ZSTD_WINDOW,
+        }
+    }
+
     /// Takes compressed bytes in and hands out what they come to, piece by piece.
     pub(super) fn push(
         &mut self,
         packed: &[u8],
         mut each: impl FnMut(&[u8]),
     ) -> Result<(), Unreadable> {
+        if let (Format::Brotli(_), 0, Some(first)) = (&self.format, self.taken, packed.first())
+            && brotli_window(*first) > BROTLI_WINDOW
+        {
+            return Err(Unreadable);
+        }
         for piece in packed.chunks(PIECE) {
             self.taken += piece.len() as u64;
             let unpacked = self.format.push(piece).map_err(|_| Unreadable)?;
@@ -97,6 +114,18 @@ impl Decoder {
             }
         }
         Ok(())
+    }
+}
+
+/// The window that a brotli stream asks for by its first byte, as an exponent (RFC 7932 section 9.1). The
+/// pattern that the RFC leaves out begins the format's extension to windows of up to 1 GiB.
+fn brotli_window(first: u8) -> u32 {
+    match (first & 1, first >> 1 & 7, first >> 4 & 7) {
+        (0, _, _) => 16,
+        (_, 0, 0) => 17,
+        (_, 0, 1) => u32::MAX,
+        (_, 0, n) => 8 + u32::from(n),
+        (_, n, _) => 17 + u32::from(n),
     }
 }
 
@@ -204,6 +233,18 @@ mod tests {
         assert!(made <= MAX_TOTAL + MAX_RATIO * bomb.len() as u64 + MAX_PIECE as u64, "{made}");
         let bomb = zstd::encode_all(&vec![0; 64 << 20][..], 3).unwrap();
         assert_eq!(unpack(Coding::Zstd, &bomb, bomb.len()), Err(Unreadable));
+    }
+
+    #[test]
+    fn a_brotli_stream_that_wants_a_huge_window_is_not_read() {
+        assert_eq!(brotli_window(BROTLI[0]), 22, "what encoders ask for");
+        for (first, window) in [(0x00, 16), (0x01, 17), (0x21, 10), (0x03, 18), (0x0f, 24)] {
+            assert_eq!(brotli_window(first), window, "{first:x}");
+        }
+        for first in [0x11, 0x91, 0x0d, 0x0f] {
+            let mut decoder = Decoder::of(Coding::Brotli).unwrap();
+            assert_eq!(decoder.push(&[first, 0, 0, 0], |_| ()), Err(Unreadable), "{first:x}");
+        }
     }
 
     #[test]

@@ -33,9 +33,12 @@ impl Detours {
     /// Where a target that no route leads to is served.
     pub(super) fn find(&self, asked: &Uri) -> Option<Found> {
         let target = asked.path_and_query()?;
-        let known = self.known();
-        let (target, route) = known.iter().find(|(known, _)| known == target)?.clone();
-        Some(Found { route, target, aside: false })
+        let mut known = self.known();
+        let at = known.iter().position(|(known, _)| known == target)?;
+        // What is used is remembered longest.
+        let (target, route) = known.remove(at)?;
+        known.push_back((target.clone(), route));
+        Some(Found { route, target, aside: false, by_origin: false })
     }
 
     fn add(&self, target: PathAndQuery, route: usize) {
@@ -78,7 +81,7 @@ impl Lookout {
             Looked::Found(target) => {
                 let target: Result<Uri, _> = Uri::try_from(target);
                 if let Ok(target) = target
-                    && self.routes.find(&target).is_none()
+                    && self.routes.find(&target).is_none_or(|found| found.by_origin)
                     && let Some(path) = target.into_parts().path_and_query
                 {
                     self.detours.add(path, self.route);

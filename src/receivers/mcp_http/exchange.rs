@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http_body::Body;
@@ -50,6 +50,9 @@ pub(super) struct Rules {
     pub(super) vitals: Vitals,
     /// Requests passed on.
     pub(super) forwarded: Counter,
+    /// Requests in flight, at most so many.
+    pub(super) in_flight: Arc<AtomicUsize>,
+    pub(super) max_in_flight: usize,
     /// The hint for OAuth servers was given.
     pub(super) hinted: AtomicBool,
 }
@@ -79,7 +82,22 @@ impl Drop for Waiting {
     }
 }
 
+/// One request's place among all that are in flight.
+struct Admitted(Arc<AtomicUsize>);
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Rules {
+    fn admit(&self) -> Option<Admitted> {
+        let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let admitted = Admitted(Arc::clone(&self.in_flight));
+        (before < self.max_in_flight).then_some(admitted)
+    }
+
     fn count_refused(&self, reason: &str) {
         let labels = [("receiver", self.id.as_str()), ("reason", reason)];
         self.vitals.counter("mcpcol_http_refused_requests", &labels).add(1);
@@ -105,11 +123,27 @@ impl Desk {
             return answer::denied(denied);
         }
         let found = self.rules.routes.find(&head.uri);
-        let Some(found) = found.or_else(|| self.rules.detours.find(&head.uri)) else {
+        // A place that a server named goes before what is there only because a whole origin is proxied.
+        let found = match found {
+            Some(found) if !found.by_origin => Some(found),
+            other => self.rules.detours.find(&head.uri).or(other),
+        };
+        let Some(found) = found else {
             self.rules.count_refused("no_route");
             return answer::text(StatusCode::NOT_FOUND, "no route leads there");
         };
-        self.forward(client, found, head, body).await
+        if !headers::only_chunked(&head.headers) {
+            self.rules.count_refused("transfer_coding");
+            let words = "a Transfer-Encoding other than chunked is not served";
+            return answer::text(StatusCode::NOT_IMPLEMENTED, words);
+        }
+        let Some(admitted) = self.rules.admit() else {
+            self.rules.count_refused("busy");
+            return answer::busy();
+        };
+        let mut response = self.forward(client, found, head, body).await;
+        response.body_mut().keep(Box::new(admitted));
+        response
     }
 
     async fn forward(
@@ -136,10 +170,15 @@ impl Desk {
         let request = self.rewrite(client, &found, head, body);
         self.rules.forwarded.add(1);
         let sent = upstream.send(request).await;
-        waiting.0 = None;
         match sent {
+            Ok((response, _)) if !is_ours_to_pass(&response) => {
+                let why = "the upstream's response is none that can be passed on".to_owned();
+                let failed = Failed { why, unsent: None };
+                Box::pin(self.failed(found.route, failed, tape, &upload)).await
+            }
             Ok((response, mut lease)) => {
-                if let Some(lease) = lease.as_mut().filter(|_| !upload.over.get()) {
+                waiting.0 = None;
+                if !upload.over.get() {
                     lease.let_run();
                 }
                 let (mut head, body) = response.into_parts();
@@ -156,10 +195,9 @@ impl Desk {
                 });
                 headers::strip_hop_by_hop(&mut head.headers);
                 head.version = version;
-                head.extensions.clear();
-                Response::from_parts(head, Passing::response(body, reel, lease, lookout))
+                Response::from_parts(head, Passing::response(body, reel, Some(lease), lookout))
             }
-            Err(failed) => self.failed(found.route, failed, tape, &upload).await,
+            Err(failed) => Box::pin(self.failed(found.route, failed, tape, &upload)).await,
         }
     }
 
@@ -171,7 +209,7 @@ impl Desk {
             Method::DELETE => Verb::Delete,
             _ => return None,
         };
-        if found.aside {
+        if found.aside && verb == Verb::Get {
             return None;
         }
         let value = |name| head.headers.get(name).map(hyper::header::HeaderValue::as_bytes);
@@ -261,6 +299,13 @@ impl Desk {
             );
         }
     }
+}
+
+/// Whether a response is one that a proxy can pass on: no switch of protocols, which nobody asked for,
+/// and no coding of the transfer that would be lost.
+fn is_ours_to_pass(response: &Response<Incoming>) -> bool {
+    response.status() != StatusCode::SWITCHING_PROTOCOLS
+        && headers::only_chunked(response.headers())
 }
 
 /// Reads what is left of a body, as far as it helps.

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use hyper::StatusCode;
-use hyper::header::{HOST, HeaderName, HeaderValue, ORIGIN};
+use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, HeaderName, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::{Method, Version};
 
@@ -45,8 +45,8 @@ pub(super) enum Denied {
     Upgrade,
 }
 
-/// The rules of one receiver.
-#[derive(Clone, Debug)]
+/// The rules of one receiver. Not to be printed: it holds the token.
+#[derive(Clone)]
 pub(super) struct Guard {
     hosts: Hosts,
     origins: Vec<Origin>,
@@ -194,7 +194,7 @@ impl Guard {
         if hosts.next().is_some() || (!named && head.version == Version::HTTP_11) {
             return Err(Denied::NoHost);
         }
-        // HTTP/1.0 without a name: no browser sends that.
+        // HTTP/1.0 and HTTP/2 without a name: no browser sends that.
         Ok(())
     }
 
@@ -238,6 +238,11 @@ impl Guard {
 
     fn check_token(&self, head: &Parts) -> Result<(), Denied> {
         let Some((name, expected)) = &self.token else { return Ok(()) };
+        // A browser asks for leave before it shows anything (CORS preflight): the answer is the server's.
+        let asks = head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        if head.method == Method::OPTIONS && asks {
+            return Ok(());
+        }
         let mut shown = head.headers.get_all(name).iter();
         let one = shown.next().filter(|_| shown.next().is_none());
         let right = one.is_some_and(|shown| same_secret(&with_scheme(shown), expected));

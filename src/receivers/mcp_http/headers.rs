@@ -49,6 +49,15 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Whether nothing but chunking was done to the body for its transfer. Other codings belong to one hop and
+/// would have to be undone.
+pub(super) fn only_chunked(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(TRANSFER_ENCODING)
+        .iter()
+        .all(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
+}
+
 /// Takes out what we answer ourselves.
 pub(super) fn strip_expectation(headers: &mut HeaderMap) {
     headers.remove(EXPECT);

@@ -6,7 +6,9 @@ use std::sync::atomic::AtomicU64;
 use std::{io, thread};
 
 use anyhow::Context as _;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::config::Config;
@@ -90,6 +92,7 @@ impl Receiver for McpHttp {
                     Some(TlsAcceptor::from(Arc::new(config.context("tls")?)))
                 }
             };
+            raise_descriptors();
             let listener = self.sockets.open(&self.config.endpoint).await?;
             self.opened = Some(Opened { listener, servers, tls });
             Ok(())
@@ -116,14 +119,7 @@ impl Receiver for McpHttp {
                 hurry: Arc::default(),
             };
             let observed = observed.start()?;
-            let mut failure = Ok(());
-            for thread in forwarding {
-                match thread.await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => failure = Err(error),
-                    Err(_) => failure = Err(io::Error::other("a forwarding thread failed")),
-                }
-            }
+            let failure = ended(forwarding).await;
             queue.close();
             observed.end(PATIENCE).await;
             failure?;
@@ -132,7 +128,7 @@ impl Receiver for McpHttp {
     }
 }
 
-type ThreadEnd = oneshot::Receiver<io::Result<()>>;
+type ThreadEnd = io::Result<()>;
 
 impl McpHttp {
     /// Starts the threads that forward and the one that accepts.
@@ -141,19 +137,21 @@ impl McpHttp {
         opened: &Opened,
         queue: &Arc<Queue>,
         stop: &Stop,
-    ) -> io::Result<Vec<ThreadEnd>> {
+    ) -> io::Result<JoinSet<ThreadEnd>> {
         let rules = Arc::new(Rules {
             id: self.id.clone(),
             guard: Guard::new(&self.config),
             routes: Arc::new(Routes::new(&self.config.routes)),
             detours: Arc::default(),
+            in_flight: Arc::default(),
+            max_in_flight: self.config.max_requests,
             names: self.config.routes.iter().map(super::Route::server_name).collect(),
             vitals: self.vitals.clone(),
             forwarded: self.count("mcpcol_http_forwarded_requests"),
             hinted: false.into(),
         });
         let (numbers, workers) = (Arc::new(AtomicU64::new(1)), self.workers());
-        let (mut ends, mut doors) = (Vec::new(), Vec::new());
+        let (mut ends, mut doors) = (JoinSet::new(), Vec::new());
         for number in 0..workers {
             let plan = Plan {
                 config: Arc::clone(&self.config),
@@ -167,7 +165,7 @@ impl McpHttp {
             let (door, arrivals) = mpsc::channel(ARRIVALS);
             doors.push(door);
             let stop = stop.clone();
-            ends.push(start(format!("http-{number}"), || worker::run(plan, arrivals, stop))?);
+            start(&mut ends, format!("http-{number}"), || worker::run(plan, arrivals, stop))?;
         }
         let connections = self.vitals.gauge("mcpcol_http_connections", &[("receiver", &self.id)]);
         let acceptor = Acceptor {
@@ -178,20 +176,40 @@ impl McpHttp {
             turned_away: self.count("mcpcol_http_turned_away_connections"),
         };
         let stop = stop.clone();
-        ends.push(start("http-accept".to_owned(), || acceptor.run(stop))?);
+        start(&mut ends, "http-accept".to_owned(), || acceptor.run(stop))?;
         Ok(ends)
     }
 }
 
 fn start(
+    ends: &mut JoinSet<ThreadEnd>,
     name: String,
-    run: impl FnOnce() -> io::Result<()> + Send + 'static,
-) -> io::Result<ThreadEnd> {
+    run: impl FnOnce() -> ThreadEnd + Send + 'static,
+) -> io::Result<()> {
     let (done, end) = oneshot::channel();
     thread::Builder::new().name(name).spawn(move || {
         done.send(run()).ok();
     })?;
-    Ok(end)
+    ends.spawn(async { end.await.unwrap_or_else(|_| Err(io::Error::other("a thread failed"))) });
+    Ok(())
+}
+
+/// Waits for the end of all threads, or for the first that fails: without it the others would serve a
+/// part of the clients.
+async fn ended(threads: JoinSet<ThreadEnd>) -> io::Result<()> {
+    let mut threads = threads;
+    while let Some(end) = threads.join_next().await {
+        end.unwrap_or_else(|_| Err(io::Error::other("a forwarding thread failed")))?;
+    }
+    Ok(())
+}
+
+/// As many descriptors as the system lets us have: each client has one, and each of its requests.
+fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current < limit.maximum {
+        setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).ok();
+    }
 }
 
 /// Where clients find it, a line a route.
@@ -203,10 +221,13 @@ fn announce(config: &Config, opened: &Opened) -> io::Result<()> {
             Some(path) => path.clone(),
             None => route.uri().map(|uri| uri.path().to_owned()).unwrap_or_default(),
         };
+        // Of the upstream no more than its origin: some paths are secrets.
+        let uri = route.uri().unwrap_or_default();
         tracing::info!(
-            "listening on {scheme}://{address}{path} for {} ({})",
+            "listening on {scheme}://{address}{path} for {} at {}://{}",
             route.server_name(),
-            route.upstream
+            uri.scheme_str().unwrap_or_default(),
+            uri.authority().map_or("", |authority| authority.as_str())
         );
     }
     Ok(())

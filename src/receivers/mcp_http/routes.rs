@@ -39,6 +39,8 @@ pub(super) struct Found {
     pub(super) target: PathAndQuery,
     /// It is a document beside the MCP endpoint, and not MCP.
     pub(super) aside: bool,
+    /// It was found by no path of a route, but because a whole origin is proxied.
+    pub(super) by_origin: bool,
 }
 
 impl Routes {
@@ -67,10 +69,12 @@ impl Routes {
     pub(super) fn find(&self, asked: &Uri) -> Option<Found> {
         let path = asked.path();
         if let Some(rest) = path.strip_prefix(WELL_KNOWN) {
-            return self.find_document(rest, asked);
+            // One that climbs out of there is no document.
+            return if climbs(path) { None } else { self.find_document(rest, asked) };
         }
         let known = self.owner(path)?;
-        let found = |target| Found { route: known.index, target, aside: false };
+        let by_origin = known.prefix.is_empty();
+        let found = |target| Found { route: known.index, target, aside: false, by_origin };
         if known.prefix.is_empty() {
             return asked.path_and_query().cloned().map(found);
         }
@@ -100,11 +104,9 @@ impl Routes {
             Some(at) => rest.split_at(at),
             None => (rest, ""),
         };
-        let found = |route, target| Found { route, target, aside: true };
+        let found = |route, target| Found { route, target, aside: true, by_origin: false };
         let owner = self.owner(about).filter(|known| !about.is_empty() && !known.prefix.is_empty());
-        if let Some(known) = owner
-            && !climbs(about)
-        {
+        if let Some(known) = owner {
             let below = &about[known.prefix.len()..];
             let path = format!("{WELL_KNOWN}{name}{}{below}", known.path);
             return target(&path, asked.query()).map(|target| found(known.index, target));
@@ -130,7 +132,9 @@ fn climbs(path: &str) -> bool {
     for (written, meant) in [("%2e", "."), ("%2f", "/"), ("%5c", "/"), ("\\", "/")] {
         plain = plain.replace(written, meant);
     }
-    plain.split('/').any(|segment| matches!(segment, "." | ".."))
+    // Some servers take `;x` for a parameter of the segment.
+    let name = |segment: &str| segment.split(';').next().map(str::to_owned);
+    plain.split('/').filter_map(name).any(|name| matches!(name.as_str(), "." | ".."))
 }
 
 #[cfg(test)]
@@ -197,5 +201,9 @@ mod tests {
         assert_eq!(find(&mixed, about), Some((1, about.to_owned())));
         assert_eq!(find(&mixed, &format!("{about}/a")), Some((0, format!("{about}/mcp"))));
         assert!(mixed.find(&about.parse().unwrap()).unwrap().aside);
+        for asked in ["/.well-known/../admin", "/.well-known/%2e%2e/mcp", "/.well-known/x/a/..;/b"]
+        {
+            assert_eq!(find(&one, asked), None, "{asked}");
+        }
     }
 }

@@ -69,8 +69,10 @@ enum Unit {
     Body,
     /// Each of its lines.
     Line,
-    /// Nothing: what is left out of it would make the rest unreadable.
-    Nothing,
+    /// Nothing: what is left out of it would make the rest unreadable. Past the limit it is given up.
+    Packed,
+    /// Nothing: a packed stream, which has no end.
+    PackedLines,
 }
 
 impl Tape {
@@ -88,7 +90,7 @@ impl Tape {
 
     /// The request's body.
     pub(super) fn request(self: &Rc<Self>, coding: Coding) -> Reel {
-        let unit = if coding == Coding::Identity { Unit::Body } else { Unit::Nothing };
+        let unit = if coding == Coding::Identity { Unit::Body } else { Unit::Packed };
         Reel::new(Some(Rc::clone(self)), Direction::ClientToServer, unit)
     }
 
@@ -104,7 +106,8 @@ impl Tape {
         let unit = match (head.coding, head.events) {
             (Coding::Identity, true) => Unit::Line,
             (Coding::Identity, false) => Unit::Body,
-            _ => Unit::Nothing,
+            (_, true) => Unit::PackedLines,
+            (_, false) => Unit::Packed,
         };
         Reel::new(Some(Rc::clone(self)), Direction::ServerToClient, unit)
     }
@@ -153,7 +156,7 @@ impl Reel {
 
     /// The reel of a body that is not observed.
     pub(super) fn none() -> Self {
-        Reel::new(None, Direction::ClientToServer, Unit::Nothing)
+        Reel::new(None, Direction::ClientToServer, Unit::Body)
     }
 
     /// Bytes that were just read; `last` if the body ends with them.
@@ -214,7 +217,13 @@ impl Reel {
         }
         let note = tape.note(Kind::Bytes(self.direction));
         if !to.offer(Event { at, note, bytes }) {
-            self.lost = true;
+            self.give_up(tape, at, to);
+        }
+    }
+
+    /// Nothing more of this body is told.
+    fn give_up(&mut self, tape: &Tape, at: Instant, to: &mut Handing<'_, Note>) {
+        if !std::mem::replace(&mut self.lost, true) {
             to.tell(at, tape.note(Kind::Lost(self.direction)));
         }
     }
@@ -222,7 +231,7 @@ impl Reel {
     fn hand_over(&mut self, tape: &Tape, read: &[u8], at: Instant, to: &mut Handing<'_, Note>) {
         let max = tape.recorder.max_message;
         match self.unit {
-            Unit::Nothing => self.offer(tape, read, at, to),
+            Unit::PackedLines => self.offer(tape, read, at, to),
             _ if self.used + read.len() <= max => {
                 self.used = match self.unit {
                     Unit::Line => match memrchr2(b'\n', b'\r', read) {
@@ -233,6 +242,7 @@ impl Reel {
                 };
                 self.offer(tape, read, at, to);
             }
+            Unit::Packed => self.give_up(tape, at, to),
             Unit::Body => {
                 let (kept, rest) = read.split_at(max - self.used);
                 self.used = max;
@@ -412,6 +422,20 @@ mod tests {
         let told = told(&recorder);
         assert!(told.ends_with(">lost >end gap:1+600"), "{told}");
         assert_eq!(recorder.unseen.get(), 7);
+    }
+
+    #[test]
+    fn a_packed_body_past_the_limit_is_given_up_and_a_packed_stream_is_not() {
+        let recorder = recorder(1 << 20, 4);
+        let tape = Tape::start(&recorder, &head());
+        let mut answer = tape.response(&Response { coding: Coding::Gzip, ..JSON });
+        answer.bytes(b"123", false);
+        answer.bytes(b"456", false);
+        answer.bytes(b"789", true);
+        assert_eq!(told(&recorder), r#"request response <"123" <lost <end"#);
+        let mut stream = tape.response(&Response { coding: Coding::Gzip, ..EVENTS });
+        stream.bytes(b"123456", true);
+        assert_eq!(told(&recorder), r#"response <"123456" <end"#);
     }
 
     #[test]

@@ -14,8 +14,8 @@ use crate::privacy::digest::Key;
 use crate::receivers::tap::{self, Books, Followed, Unseen, Watch, ambient};
 use crate::telemetry::{Content, Nanos, Telemetry};
 
-/// Bodies that are unpacked at once: some codings take up to 8 MiB each.
-const MAX_DECODERS: usize = 256;
+/// What decoders may take at once, in bytes: some codings want 8 MiB each.
+const MAX_DECODING: usize = 128 << 20;
 /// Hex digits of a session id's hash: 128 bits, as a trace id.
 const SESSION_DIGITS: usize = 32;
 
@@ -25,7 +25,15 @@ pub(super) struct Watching {
     followed: Followed,
     counters: Counters,
     /// Bodies in progress that are packed; nothing where one cannot be read.
-    packed: HashMap<(u64, Direction), Option<Decoder>>,
+    packed: HashMap<(u64, Direction), Packed>,
+    /// What they may take together, in bytes.
+    decoding: usize,
+}
+
+/// A body that is packed, what reads it if anything does, and what that may take.
+struct Packed {
+    decoder: Option<Decoder>,
+    cost: usize,
 }
 
 /// What the tap counts. Clones count together.
@@ -123,6 +131,7 @@ impl Watching {
             followed: Followed::new(cx),
             counters: Counters::new(cx),
             packed: HashMap::new(),
+            decoding: 0,
         })
     }
 
@@ -160,12 +169,23 @@ impl Watching {
         if coding == Coding::Identity {
             return;
         }
-        let room = self.packed.len() < MAX_DECODERS;
+        self.packed_ended(exchange, direction);
+        let cost = Decoder::cost(coding);
+        let room = self.decoding + cost <= MAX_DECODING;
         let decoder = if room { Decoder::of(coding) } else { None };
+        let cost = if decoder.is_some() { cost } else { 0 };
         if decoder.is_none() {
             self.counters.0.unreadable.add(1);
         }
-        self.packed.insert((exchange, direction), decoder);
+        self.decoding += cost;
+        self.packed.insert((exchange, direction), Packed { decoder, cost });
+    }
+
+    /// Whether a packed body came to its end without having been read.
+    fn packed_ended(&mut self, exchange: u64, direction: Direction) -> bool {
+        let Some(packed) = self.packed.remove(&(exchange, direction)) else { return false };
+        self.decoding -= packed.cost;
+        packed.decoder.is_none()
     }
 
     fn bytes(&mut self, exchange: u64, direction: Direction, bytes: &[u8], now: Nanos) {
@@ -173,37 +193,35 @@ impl Watching {
             return self.http.bytes(exchange, direction, bytes, now);
         }
         let http = &mut self.http;
-        let Some(decoder) = self.packed.get_mut(&(exchange, direction)) else {
+        let Some(packed) = self.packed.get_mut(&(exchange, direction)) else {
             return http.bytes(exchange, direction, bytes, now);
         };
-        let pushed = match decoder {
-            None => return,
-            Some(decoder) => {
-                decoder.push(bytes, |piece| http.bytes(exchange, direction, piece, now))
-            }
-        };
-        if pushed.is_err() {
+        let Some(decoder) = &mut packed.decoder else { return };
+        if decoder.push(bytes, |piece| http.bytes(exchange, direction, piece, now)).is_err() {
             self.counters.0.unreadable.add(1);
-            *decoder = None;
+            self.decoding -= std::mem::take(&mut packed.cost);
+            packed.decoder = None;
             http.lost(exchange, direction, now);
         }
     }
 
     /// A body that could not be read says nothing about how its calls ended.
-    fn ended(&mut self, exchange: u64, direction: Direction, now: Nanos) {
-        if self.packed.remove(&(exchange, direction)).is_some_and(|decoder| decoder.is_none()) {
+    fn let_go(&mut self, exchange: u64, direction: Direction, now: Nanos) {
+        if self.packed_ended(exchange, direction) {
             self.http.lost(exchange, direction, now);
         }
+    }
+
+    fn ended(&mut self, exchange: u64, direction: Direction, now: Nanos) {
+        self.let_go(exchange, direction, now);
         if direction == Direction::ServerToClient {
-            self.packed.remove(&(exchange, Direction::ClientToServer));
+            self.packed_ended(exchange, Direction::ClientToServer);
         }
         self.http.ended(exchange, direction, now);
     }
 
     fn broken(&mut self, exchange: u64, by: By, now: Nanos) {
-        for direction in Direction::BOTH {
-            self.packed.remove(&(exchange, direction));
-        }
+        Direction::BOTH.into_iter().for_each(|way| self.let_go(exchange, way, now));
         let by = match by {
             By::Client => Party::Client,
             By::Server => Party::Server,

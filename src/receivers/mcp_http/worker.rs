@@ -4,7 +4,7 @@
 //! and nobody is woken across cores. At the end connections finish what they are doing, as long as
 //! `drain_timeout` lets them.
 
-use std::future::Future;
+use std::cell::Cell;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream as StdStream};
 use std::rc::Rc;
@@ -27,7 +27,7 @@ use super::exchange::{Client, Desk, Rules};
 use super::local::Local;
 use super::slots::Slot;
 use super::tape::Recorder;
-use super::upstream::{Server, Upstream};
+use super::upstream::{Server, Upstream, keep_alive};
 use crate::pipeline::Stop;
 
 /// The first bytes of HTTP/2 with prior knowledge (RFC 9113 section 3.4); no method of HTTP/1.1 begins
@@ -36,7 +36,16 @@ const PREFACE: &[u8; 4] = b"PRI ";
 /// How often idle upstream connections are looked at.
 const TIDY: Duration = Duration::from_secs(1);
 /// Between two looks at a connection that has sent less than four bytes.
-const SNIFF: Duration = Duration::from_millis(5);
+const SNIFF: Duration = Duration::from_millis(50);
+/// HTTP/2: how far ahead of a slow upstream one upload may be read, in bytes.
+const STREAM_WINDOW: u32 = 64 << 10;
+/// HTTP/2: no bound of its own, or one upload that is stuck would hold up the others.
+const CONNECTION_WINDOW: u32 = i32::MAX as u32;
+/// HTTP/2: what waits for a client that does not read, each request, in bytes.
+const SEND_BUFFER: usize = 64 << 10;
+/// HTTP/2: a client that the network forgot is noticed after this, and this.
+const PING: Duration = Duration::from_secs(30);
+const PONG: Duration = Duration::from_secs(10);
 
 /// An accepted connection on its way to its worker.
 pub(super) struct Arrival {
@@ -74,6 +83,9 @@ pub(super) fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
     local.block_on(&runtime, serve(plan, arrivals, stop));
+    drop(local);
+    // A name that is being looked up must not hold the end up.
+    runtime.shutdown_background();
     Ok(())
 }
 
@@ -98,6 +110,12 @@ async fn serve(plan: Plan, mut arrivals: mpsc::Receiver<Arrival>, mut stop: Stop
             Some(_) = connections.join_next() => {}
             () = stop.given() => break,
         }
+    }
+    // Who was accepted is served.
+    arrivals.close();
+    while let Ok(arrival) = arrivals.try_recv() {
+        let worker = Rc::clone(&worker);
+        connections.spawn_local(async move { worker.connection(arrival).await });
     }
     let deadline = Instant::now() + drain_timeout;
     while let Ok(Some(_)) = timeout_at(deadline, connections.join_next()).await {}
@@ -131,7 +149,11 @@ impl Worker {
             .timer(TokioTimer::new())
             .max_concurrent_streams(config.max_concurrent_streams)
             .max_header_list_size(u32::try_from(config.max_header_bytes).unwrap_or(u32::MAX))
-            .adaptive_window(true)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
+            .keep_alive_interval(PING)
+            .keep_alive_timeout(PONG)
             .auto_date_header(false);
         let upstreams = servers.into_iter().map(Upstream::new).collect();
         let desk = Desk { rules, recorder, upstreams };
@@ -161,6 +183,7 @@ impl Worker {
         let Ok(stream) = TcpStream::from_std(stream) else { return };
         // Without it an event would wait for the last one's acknowledgement.
         stream.set_nodelay(true).ok();
+        keep_alive(&stream);
         let limit = self.config.read_header_timeout.0;
         match &self.tls {
             None => {
@@ -182,35 +205,75 @@ impl Worker {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let worker = Rc::clone(self);
+        let (worker, usage) = (Rc::clone(self), Rc::new(Usage::default()));
+        let used = Rc::clone(&usage);
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let worker = Rc::clone(&worker);
-            async move { Ok::<_, std::convert::Infallible>(worker.desk.answer(client, request).await) }
+            let (worker, using) = (Rc::clone(&worker), Using::of(&used));
+            async move {
+                let mut response = worker.desk.answer(client, request).await;
+                response.body_mut().keep(Box::new(using));
+                Ok::<_, std::convert::Infallible>(response)
+            }
         });
         let io = TokioIo::new(stream);
         let mut stop = self.stop.clone();
         // A connection that ends in an error has said so to its exchanges.
         if two {
+            let idle = usage.idle(self.config.read_header_timeout.0);
             let mut connection = std::pin::pin!(self.http2.serve_connection(io, service));
-            if until_stop(connection.as_mut(), &mut stop).await.is_none() {
-                connection.as_mut().graceful_shutdown();
-                connection.await.ok();
+            tokio::select! {
+                _ = connection.as_mut() => return,
+                () = stop.given() => {}
+                () = idle => {}
             }
+            connection.as_mut().graceful_shutdown();
+            connection.await.ok();
         } else {
             let mut connection = std::pin::pin!(self.http1.serve_connection(io, service));
-            if until_stop(connection.as_mut(), &mut stop).await.is_none() {
-                connection.as_mut().graceful_shutdown();
-                connection.await.ok();
+            tokio::select! {
+                _ = connection.as_mut() => return,
+                () = stop.given() => {}
             }
+            connection.as_mut().graceful_shutdown();
+            connection.await.ok();
         }
     }
 }
 
-/// The future's end, or nothing if stop was given before it.
-async fn until_stop<F: Future>(future: F, stop: &mut Stop) -> Option<F::Output> {
-    tokio::select! {
-        ended = future => Some(ended),
-        () = stop.given() => None,
+/// The requests of one connection, for closing it when it is of no use; hyper does so itself for HTTP/1.1.
+#[derive(Default)]
+struct Usage {
+    now: Cell<usize>,
+    ever: Cell<u64>,
+}
+
+/// One of them.
+struct Using(Rc<Usage>);
+
+impl Using {
+    fn of(usage: &Rc<Usage>) -> Using {
+        usage.now.set(usage.now.get() + 1);
+        usage.ever.set(usage.ever.get() + 1);
+        Using(Rc::clone(usage))
+    }
+}
+
+impl Drop for Using {
+    fn drop(&mut self) {
+        self.0.now.set(self.0.now.get() - 1);
+    }
+}
+
+impl Usage {
+    /// Returns when there was no request for that long; looks only so often.
+    async fn idle(&self, limit: Duration) {
+        loop {
+            let before = self.ever.get();
+            tokio::time::sleep(limit).await;
+            if self.now.get() == 0 && self.ever.get() == before {
+                return;
+            }
+        }
     }
 }
 

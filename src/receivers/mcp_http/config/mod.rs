@@ -50,6 +50,8 @@ pub struct Config {
     pub max_connections: usize,
     /// The most requests at once on one HTTP/2 connection.
     pub max_concurrent_streams: u32,
+    /// The most requests in flight on all connections; more are answered with 503.
+    pub max_requests: usize,
     /// Threads that forward; 0 for one a core.
     pub workers: usize,
     /// At the end: how long requests in flight may take.
@@ -115,6 +117,7 @@ impl Default for Config {
             max_headers: 100,
             max_connections: 4096,
             max_concurrent_streams: 250,
+            max_requests: 10_000,
             workers: 0,
             drain_timeout: Duration::secs(1),
             session_id: SessionIds::default(),
@@ -237,6 +240,7 @@ impl Config {
             ("max_headers", self.max_headers),
             ("max_connections", self.max_connections),
             ("max_concurrent_streams", self.max_concurrent_streams as usize),
+            ("max_requests", self.max_requests),
         ] {
             if value == 0 {
                 report.error(field, "must be at least 1");

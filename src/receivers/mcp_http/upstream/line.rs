@@ -1,0 +1,86 @@
+//! An HTTP/1.1 connection without a task of its own: whoever waits for its response drives it.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Waker};
+
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::spawn_local;
+
+use crate::receivers::mcp_http::body::Passing;
+
+/// The most headers that a response may have.
+const MAX_HEADERS: usize = 256;
+
+/// What moves bytes while it is polled.
+type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
+
+/// One connection.
+pub(super) struct Line {
+    sender: http1::SendRequest<Passing>,
+    /// Nothing once it is closed, or has a task of its own.
+    connection: Option<Connection>,
+}
+
+impl Line {
+    /// Over a stream that is open.
+    pub(super) async fn over<S>(stream: S) -> io::Result<Line>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let mut builder = http1::Builder::new();
+        builder.max_headers(MAX_HEADERS);
+        let (sender, connection) =
+            builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        Ok(Line { sender, connection: Some(Box::pin(connection)) })
+    }
+
+    /// Sends a request and drives the connection until its response has begun.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<Passing>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<Passing>>> {
+        let mut sent = pin!(self.sender.try_send_request(request));
+        poll_fn(|cx| {
+            drive(&mut self.connection, cx);
+            // Only what was just driven can have answered it, so nobody has to wake us for it.
+            sent.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        })
+        .await
+    }
+
+    /// Moves it; call this before each look at what comes by it. `true` if nothing else does.
+    pub(super) fn drive(&mut self, cx: &mut Context<'_>) -> bool {
+        drive(&mut self.connection, cx);
+        self.connection.is_some()
+    }
+
+    /// Whether another request can go out by it.
+    pub(super) fn is_open(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop())) && self.sender.is_ready()
+    }
+
+    /// From here on it goes on by itself.
+    pub(super) fn let_run(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            spawn_local(async move {
+                // Its request and response hear of what goes wrong.
+                connection.await.ok();
+            });
+        }
+    }
+}
+
+/// Moves a connection. One that has ended is let go, and its request hears of it.
+fn drive(connection: &mut Option<Connection>, cx: &mut Context<'_>) {
+    if let Some(running) = connection
+        && running.as_mut().poll(cx).is_ready()
+    {
+        *connection = None;
+    }
+}

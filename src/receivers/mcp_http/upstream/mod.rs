@@ -1,0 +1,275 @@
+//! The connections of one worker to one route's server: made when needed, kept for the next request.
+//!
+//! HTTP/1.1 connections wait in a stack, so that the last used is used next and the others grow old and
+//! go. They have no task of their own: whoever waits for the response drives them, so what was read of a
+//! client is written to the server before anything else is done, and back. An HTTP/2 connection serves as
+//! many requests as its server allows. Nothing that was written is ever sent again: a request goes out a
+//! second time only if the first connection never began with it.
+
+mod line;
+mod server;
+mod shared;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Context;
+use std::time::Instant;
+
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http2};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TE, TRANSFER_ENCODING};
+use hyper::http::uri::Authority;
+use hyper::{Request, Response, Uri, Version};
+
+use self::line::Line;
+use self::server::New;
+use self::shared::{Place, Shared};
+use super::body::Passing;
+use super::config::Protocol;
+
+pub(super) use self::server::{Server, keep_alive};
+
+/// Connections that wait for work, each worker and route; more are closed when they are done.
+const MAX_IDLE: usize = 256;
+/// How often a request is tried because its connection was closed before it began with it. The last
+/// connection is a new one.
+const MAX_TRIES: usize = 3;
+
+/// See the module.
+pub(super) struct Upstream {
+    pub(super) server: Arc<Server>,
+    idle: RefCell<Vec<Idle>>,
+    shared: RefCell<Vec<Shared>>,
+    /// It was found to speak HTTP/2.
+    speaks_http2: Cell<bool>,
+    /// Whoever connects holds it, where one connection serves many.
+    connecting: tokio::sync::Mutex<()>,
+    /// The last failure to connect, for all who waited for it.
+    failed: RefCell<Option<(Instant, String)>>,
+}
+
+struct Idle {
+    line: Line,
+    since: Instant,
+}
+
+/// A connection in use, as far as its request takes it.
+pub(super) struct Lease(Held);
+
+enum Held {
+    Own(Line, Rc<Upstream>),
+    Shared(#[expect(dead_code, reason = "held until the response is over")] Place),
+}
+
+impl std::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Lease")
+    }
+}
+
+enum Way {
+    Own(Line),
+    Shared(http2::SendRequest<Passing>, Place),
+}
+
+/// Why there is no response. Never quotes what was sent.
+pub(super) struct Failed {
+    /// What happened, for our log.
+    pub(super) why: String,
+    /// The request, if nothing of it was written.
+    pub(super) unsent: Option<Box<Request<Passing>>>,
+}
+
+type Sent = Result<(Response<Incoming>, Lease), TrySendError<Request<Passing>>>;
+
+impl Upstream {
+    /// No connections yet.
+    pub(super) fn new(server: Arc<Server>) -> Rc<Self> {
+        Rc::new(Upstream {
+            server,
+            idle: RefCell::default(),
+            shared: RefCell::default(),
+            speaks_http2: Cell::new(false),
+            connecting: tokio::sync::Mutex::default(),
+            failed: RefCell::default(),
+        })
+    }
+
+    /// Sends a request and returns the head of its response, with the connection that the body comes by.
+    pub(super) async fn send(
+        self: &Rc<Self>,
+        request: Request<Passing>,
+    ) -> Result<(Response<Incoming>, Lease), Failed> {
+        let mut request = request;
+        for tries in 1..=MAX_TRIES {
+            if tries == MAX_TRIES {
+                self.idle.borrow_mut().clear();
+            }
+            let (way, fresh) = match self.way().await {
+                Ok(way) => way,
+                Err(why) => return Err(Failed { why, unsent: Some(Box::new(request)) }),
+            };
+            match self.send_by(way, request).await {
+                Ok(answer) => return Ok(answer),
+                Err(mut failed) => match failed.take_message() {
+                    Some(unsent) if !fresh => request = unsent,
+                    unsent => {
+                        let why = failed.into_error().to_string();
+                        return Err(Failed { why, unsent: unsent.map(Box::new) });
+                    }
+                },
+            }
+        }
+        let why = "every connection was closed before it took the request".to_owned();
+        Err(Failed { why, unsent: Some(Box::new(request)) })
+    }
+
+    async fn send_by(self: &Rc<Self>, way: Way, mut request: Request<Passing>) -> Sent {
+        match way {
+            Way::Own(mut line) => {
+                self.for_http1(&mut request);
+                let response = line.send(request).await?;
+                Ok((response, Lease(Held::Own(line, Rc::clone(self)))))
+            }
+            Way::Shared(mut sender, place) => {
+                self.for_http2(&mut request);
+                let response = sender.try_send_request(request).await?;
+                Ok((response, Lease(Held::Shared(place))))
+            }
+        }
+    }
+
+    /// Origin form and `Host` (RFC 9112 section 3.2.1).
+    fn for_http1(&self, request: &mut Request<Passing>) {
+        *request.version_mut() = Version::HTTP_11;
+        let target = request.uri().path_and_query().cloned();
+        *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
+        let unmeasured = !request.body().is_end_stream()
+            && request.body().size_hint().exact().is_none()
+            && !request.headers().contains_key(CONTENT_LENGTH);
+        let headers = request.headers_mut();
+        headers.entry(HOST).or_insert_with(|| self.server.host_header.clone());
+        super::headers::join_cookies(headers);
+        if unmeasured {
+            // hyper would send none with a GET whose body has no length.
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        if headers.contains_key(TE) {
+            // RFC 9110 section 10.1.4
+            headers.insert(CONNECTION, HeaderValue::from_static("te"));
+        }
+    }
+
+    /// Everything in the target, and no `Host` (RFC 9113 section 8.3.1).
+    fn for_http2(&self, request: &mut Request<Passing>) {
+        *request.version_mut() = Version::HTTP_2;
+        let headers = request.headers_mut();
+        headers.remove(CONNECTION);
+        headers.remove(TRANSFER_ENCODING);
+        let host = headers.remove(HOST);
+        let host = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+        let authority = host.unwrap_or_else(|| self.server.authority.clone());
+        let mut parts = request.uri().clone().into_parts();
+        parts.scheme = Some(self.server.scheme.clone());
+        parts.authority = Some(authority);
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+
+    /// A connection for one request, and whether it is new.
+    async fn way(&self) -> Result<(Way, bool), String> {
+        if let Some(way) = self.waiting() {
+            return Ok((way, false));
+        }
+        // Where one connection serves many, whoever comes while it is being made waits for it, and
+        // hears of its failure.
+        let came = Instant::now();
+        let many = self.server.protocol == Protocol::Http2 || self.speaks_http2.get();
+        let _turn = if many { Some(self.connecting.lock().await) } else { None };
+        if many {
+            if let Some(way) = self.waiting() {
+                return Ok((way, false));
+            }
+            if let Some((at, why)) = &*self.failed.borrow()
+                && *at > came
+            {
+                return Err(why.clone());
+            }
+        }
+        // Boxed: with the handshake's state in them, every request's future would be moved about.
+        match Box::pin(self.server.connect()).await {
+            Ok(New::Own(line)) => {
+                self.speaks_http2.set(false);
+                Ok((Way::Own(line), true))
+            }
+            Ok(New::Shared(shared)) => {
+                self.speaks_http2.set(true);
+                let place = shared.place().ok_or("the server allows no requests")?;
+                let way = Way::Shared(shared.sender.clone(), place);
+                self.shared.borrow_mut().push(shared);
+                Ok((way, true))
+            }
+            Err(why) => {
+                *self.failed.borrow_mut() = Some((Instant::now(), why.clone()));
+                Err(why)
+            }
+        }
+    }
+
+    fn waiting(&self) -> Option<Way> {
+        for shared in self.shared.borrow().iter() {
+            if let Some(place) = shared.place() {
+                return Some(Way::Shared(shared.sender.clone(), place));
+            }
+        }
+        let mut idle = self.idle.borrow_mut();
+        // The last one is the youngest: if it is too old, all are.
+        if idle.last().is_some_and(|last| last.since.elapsed() >= self.server.idle_timeout) {
+            idle.clear();
+        }
+        while let Some(Idle { mut line, .. }) = idle.pop() {
+            if line.is_open() {
+                return Some(Way::Own(line));
+            }
+        }
+        None
+    }
+
+    /// Closes connections that waited too long, or that the server closed.
+    pub(super) fn tidy(&self) {
+        let keep = self.server.idle_timeout;
+        self.idle
+            .borrow_mut()
+            .retain_mut(|idle| idle.since.elapsed() < keep && idle.line.is_open());
+        self.shared.borrow_mut().retain(|shared| !shared.is_stale(keep));
+    }
+}
+
+impl Lease {
+    /// The response has come whole: the connection waits for the next request.
+    pub(super) fn give_back(self) {
+        let Held::Own(mut line, upstream) = self.0 else { return };
+        let mut idle = upstream.idle.borrow_mut();
+        if idle.len() < MAX_IDLE && line.is_open() {
+            idle.push(Idle { line, since: Instant::now() });
+        }
+    }
+
+    /// Moves the connection; call it before each look at what comes by it. `true` if nothing else does.
+    pub(super) fn drive(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.0 {
+            Held::Own(line, _) => line.drive(cx),
+            Held::Shared(_) => false,
+        }
+    }
+
+    /// The response came before the request was written: from here on both go on by themselves.
+    pub(super) fn let_run(&mut self) {
+        if let Held::Own(line, _) = &mut self.0 {
+            line.let_run();
+        }
+    }
+}

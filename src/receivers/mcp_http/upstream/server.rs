@@ -1,0 +1,145 @@
+//! A route's server as all workers know it, and how it is connected to.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::http::uri::{Authority, Scheme};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::line::Line;
+use super::shared::Shared;
+use crate::receivers::mcp_http::config::{Protocol, Route};
+
+/// See the module.
+pub(in crate::receivers::mcp_http) struct Server {
+    pub(super) scheme: Scheme,
+    pub(super) authority: Authority,
+    pub(in crate::receivers::mcp_http) host_header: HeaderValue,
+    pub(in crate::receivers::mcp_http) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(in crate::receivers::mcp_http) preserve_host: bool,
+    pub(in crate::receivers::mcp_http) forwarded_headers: bool,
+    host: String,
+    port: u16,
+    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    pub(super) protocol: Protocol,
+    pub(super) connect_timeout: Duration,
+    pub(super) idle_timeout: Duration,
+}
+
+/// A new connection.
+pub(super) enum New {
+    /// For one request at a time.
+    Own(Line),
+    /// For many.
+    Shared(Shared),
+}
+
+impl Server {
+    /// The server of a route whose settings have been checked; files are relative to `base`.
+    pub(in crate::receivers::mcp_http) fn new(
+        route: &Route,
+        base: &Path,
+    ) -> anyhow::Result<Server> {
+        let uri = route.uri().map_err(anyhow::Error::msg)?;
+        let parts = uri.into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            anyhow::bail!("the upstream needs scheme and host");
+        };
+        let encrypted = scheme == Scheme::HTTPS;
+        let host = authority.host().trim_matches(['[', ']']).to_owned();
+        let tls = encrypted.then(|| tls(route, &host, base)).transpose()?;
+        let headers = route.headers.0.iter().map(|(name, value)| {
+            let mut value = HeaderValue::from_str(value.expose())?;
+            value.set_sensitive(true);
+            anyhow::Ok((name.parse()?, value))
+        });
+        Ok(Server {
+            host_header: HeaderValue::from_str(authority.as_str())?,
+            headers: headers.collect::<Result<_, _>>()?,
+            preserve_host: route.preserve_host,
+            forwarded_headers: route.forwarded_headers,
+            port: authority.port_u16().unwrap_or(if encrypted { 443 } else { 80 }),
+            host,
+            scheme,
+            authority,
+            tls,
+            protocol: route.protocol,
+            connect_timeout: route.connect_timeout.into(),
+            idle_timeout: route.idle_timeout.into(),
+        })
+    }
+
+    /// Connects within the connect timeout.
+    pub(super) async fn connect(&self) -> Result<New, String> {
+        let limit = self.connect_timeout;
+        match timeout(limit, self.try_connect()).await {
+            Ok(Ok(new)) => Ok(new),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("no connection within {limit:?}")),
+        }
+    }
+
+    async fn try_connect(&self) -> io::Result<New> {
+        let stream = self.reach().await?;
+        stream.set_nodelay(true)?;
+        keep_alive(&stream);
+        let Some((config, name)) = &self.tls else {
+            return if self.protocol == Protocol::Http2 {
+                Shared::over(stream).await.map(New::Shared)
+            } else {
+                Line::over(stream).await.map(New::Own)
+            };
+        };
+        let stream = TlsConnector::from(Arc::clone(config)).connect(name.clone(), stream).await?;
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            Shared::over(stream).await.map(New::Shared)
+        } else {
+            Line::over(stream).await.map(New::Own)
+        }
+    }
+
+    /// The first of the name's addresses that answers; one that is silent has its share of the time.
+    async fn reach(&self) -> io::Result<TcpStream> {
+        let found = lookup_host((self.host.as_str(), self.port)).await?;
+        let addresses: Vec<SocketAddr> = found.collect();
+        let share = self.connect_timeout / u32::try_from(addresses.len().max(1)).unwrap_or(1);
+        let mut last = io::Error::other("the name has no address");
+        for address in addresses {
+            match timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(_) => last = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(last)
+    }
+}
+
+fn tls(
+    route: &Route,
+    host: &str,
+    base: &Path,
+) -> anyhow::Result<(Arc<ClientConfig>, ServerName<'static>)> {
+    let alpn: &[&[u8]] = match route.protocol {
+        Protocol::Auto => &[b"h2", b"http/1.1"],
+        Protocol::Http1 => &[b"http/1.1"],
+        Protocol::Http2 => &[b"h2"],
+    };
+    let name = route.tls.server_name_override.clone().filter(|name| !name.is_empty());
+    let name = ServerName::try_from(name.unwrap_or_else(|| host.to_owned()))?;
+    Ok((Arc::new(route.tls.client_config(base, alpn)?), name))
+}
+
+/// The system asks a silent peer for a sign of life, hours later by default: streams are silent for
+/// long, but one whose peer vanished must not be held for ever.
+pub(in crate::receivers::mcp_http) fn keep_alive(stream: &TcpStream) {
+    rustix::net::sockopt::set_socket_keepalive(stream, true).ok();
+}

@@ -1,0 +1,102 @@
+//! An HTTP/2 connection, which has a task of its own and serves many requests at once.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::spawn_local;
+
+use crate::receivers::mcp_http::body::Passing;
+use crate::receivers::mcp_http::local::Local;
+
+/// How far ahead of a slow client one response may be read, in bytes.
+const STREAM_WINDOW: u32 = 1 << 20;
+/// No bound of its own: else one client that does not read would hold up all others.
+const CONNECTION_WINDOW: u32 = i32::MAX as u32;
+/// The largest head of a response, in bytes.
+const MAX_HEADER_BYTES: u32 = 256 << 10;
+/// A connection that the network forgot is noticed after this, and this.
+const PING: Duration = Duration::from_secs(15);
+const PONG: Duration = Duration::from_secs(5);
+/// How many requests at once it is trusted with before the server has said.
+const FIRST_STREAMS: usize = 100;
+
+/// One connection.
+pub(super) struct Shared {
+    pub(super) sender: http2::SendRequest<Passing>,
+    used: Rc<Used>,
+}
+
+/// How much of it is in use.
+#[derive(Debug)]
+struct Used {
+    /// Requests at once that the server allows.
+    max: Cell<usize>,
+    now: Cell<usize>,
+    since: Cell<Instant>,
+}
+
+/// One request's place on it.
+#[derive(Debug)]
+pub(super) struct Place(Rc<Used>);
+
+impl Shared {
+    /// Over a stream that is open.
+    pub(super) async fn over<S>(stream: S) -> io::Result<Shared>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let mut builder = http2::Builder::new(Local);
+        builder
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(MAX_HEADER_BYTES)
+            .keep_alive_interval(PING)
+            .keep_alive_timeout(PONG)
+            .keep_alive_while_idle(true);
+        let (sender, mut connection) =
+            builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        let used = Used {
+            max: Cell::new(FIRST_STREAMS),
+            now: Cell::new(0),
+            since: Cell::new(Instant::now()),
+        };
+        let used = Rc::new(used);
+        let told = Rc::clone(&used);
+        spawn_local(poll_fn(move |cx| {
+            let over = Pin::new(&mut connection).poll(cx).map(drop);
+            told.max.set(connection.current_max_send_streams());
+            over
+        }));
+        Ok(Shared { sender, used })
+    }
+
+    /// A place for one more request, unless all are taken or it is closed.
+    pub(super) fn place(&self) -> Option<Place> {
+        let now = self.used.now.get();
+        (now < self.used.max.get() && !self.sender.is_closed()).then(|| {
+            self.used.now.set(now + 1);
+            Place(Rc::clone(&self.used))
+        })
+    }
+
+    /// Whether it is closed, or was not used for so long.
+    pub(super) fn is_stale(&self, idle: Duration) -> bool {
+        let unused = self.used.now.get() == 0 && self.used.since.get().elapsed() >= idle;
+        unused || self.sender.is_closed()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.now.set(self.0.now.get() - 1);
+        self.0.since.set(Instant::now());
+    }
+}
