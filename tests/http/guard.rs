@@ -80,6 +80,10 @@ fn a_token_opens_the_door_and_goes_no_further() {
         assert!(answer.header("www-authenticate").unwrap().starts_with("Bearer"));
     }
     assert_eq!(origin.connections(), 0);
+    let preflight =
+        "OPTIONS /mcp\norigin: http://localhost:5173\naccess-control-request-method: POST";
+    assert_eq!(tap.ask(preflight, "").status, 200, "a browser asks before it shows anything");
+    told.recv().unwrap();
     let session = ["session", "id", "4711"].join("-");
     let head = format!(
         "POST /mcp\nx-tap-authorization: bearer {token}\nauthorization: Bearer of-the-server\nmcp-session-id: {session}"

@@ -197,6 +197,70 @@ fn chunks_and_trailers_pass_both_ways() {
 }
 
 #[test]
+fn a_body_without_a_length_passes_with_any_method_and_other_codings_do_not() {
+    let (origin, told) = fixed("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    let tap = tap(&origin.url(), "");
+    let ask = |method: &str, coding: &str| {
+        let mut client = tap.connect();
+        client.send(format!(
+            "{method} /mcp HTTP/1.1\r\nhost: {}\r\ntransfer-encoding: {coding}\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n",
+            tap.address
+        ));
+        client.head().0
+    };
+    for method in ["GET", "DELETE", "POST"] {
+        assert_eq!(ask(method, "chunked"), 200);
+        assert_eq!(told.recv().unwrap().1, b"{}", "{method}");
+    }
+    assert_eq!(ask("POST", "gzip, chunked"), 501);
+    assert!(told.try_recv().is_err());
+}
+
+#[test]
+fn a_response_that_comes_before_the_request_is_whole_passes_and_so_does_the_rest() {
+    let (tell, told) = sync_channel(10);
+    let tell = Mutex::new(tell);
+    let origin = Origin::serve(move |mut conn| {
+        conn.asked().unwrap();
+        conn.stream();
+        conn.event("early");
+        // It goes on reading while it answers.
+        let mut rest = [0; 4];
+        conn.read_exact(&mut rest).unwrap();
+        tell.lock().unwrap().send(rest).unwrap();
+        conn.chunk("late");
+        conn.chunk("");
+    });
+    let tap = tap(&origin.url(), "");
+    let mut client = tap.connect();
+    client
+        .send(format!("POST /mcp HTTP/1.1\r\nhost: {}\r\ncontent-length: 4\r\n\r\n", tap.address));
+    assert_eq!(client.head().0, 200);
+    assert!(String::from_utf8(client.chunk()).unwrap().contains("early"));
+    client.send("ab");
+    client.send("cd");
+    assert_eq!(told.recv().unwrap(), *b"abcd");
+    assert_eq!((client.chunk(), client.chunk()), (b"late".to_vec(), Vec::new()));
+}
+
+#[test]
+fn a_login_that_is_wanted_is_passed_on_and_explained_once() {
+    let (origin, _told) = fixed(
+        "HTTP/1.1 401 U\r\nwww-authenticate: Bearer resource_metadata=\"http://h/.well-known/x\"\r\ncontent-length: 0\r\n\r\n",
+    );
+    let tap = tap(&origin.url(), "");
+    for _ in 0..3 {
+        let answer = tap.post(r#"{"id":1,"method":"ping"}"#);
+        assert_eq!(answer.status, 401);
+        let challenge = answer.header("www-authenticate").unwrap();
+        assert!(challenge.contains("resource_metadata=\"http://h/.well-known/x\""));
+    }
+    let end = tap.end();
+    assert_eq!(end.log.matches("mcp-remote").count(), 1, "{}", end.log);
+    assert_eq!(end.outcomes(), ["ping auth"; 3]);
+}
+
+#[test]
 fn a_client_that_waits_for_leave_gets_it() {
     let origin = Origin::echo();
     let tap = tap(&origin.url(), "");

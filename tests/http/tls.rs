@@ -101,6 +101,80 @@ fn clients_are_served_over_tls_and_may_have_to_show_a_certificate() {
     assert_eq!(mutual.end().outcomes(), ["ping ok"]);
 }
 
+/// ALPN on both sides: the client and the upstream agree with the tap on HTTP/2.
+#[tokio::test]
+async fn over_tls_both_sides_may_speak_http2() {
+    let identity = Identity::new();
+    let dir = tempfile::tempdir().unwrap();
+    identity.write(dir.path(), "own");
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(identity.chain(), identity.private())
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move {
+        let stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+        let service = hyper::service::service_fn(async |request: hyper::Request<_>| {
+            assert_eq!(request.version(), hyper::Version::HTTP_2);
+            let body = super::versions::collect(request.into_body()).await;
+            let text = super::origin::result_for(&body);
+            let text = super::versions::Text(Some(text.into()));
+            Ok::<_, std::convert::Infallible>(hyper::Response::new(text))
+        });
+        let executor = hyper_util::rt::TokioExecutor::new();
+        hyper::server::conn::http2::Builder::new(executor)
+            .serve_connection(hyper_util::rt::TokioIo::new(stream), service)
+            .await
+            .ok();
+    });
+    let routes = format!(
+        "[{{ upstream: \"https://localhost:{port}/mcp\", tls: {{ ca_file: {} }} }}]",
+        at("own.pem")
+    );
+    let tls = format!("tls: {{ cert_file: {}, key_file: {} }}", at("own.pem"), at("own.key"));
+    let tap = with_routes(&routes, &tls);
+
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(identity.roots())
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let stream = tokio::net::TcpStream::connect(&tap.address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let stream = connector.connect(name, stream).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut sender, connection) = hyper::client::conn::http2::Builder::new(executor)
+        .handshake(hyper_util::rt::TokioIo::new(stream))
+        .await
+        .unwrap();
+    tasks.spawn(async move {
+        connection.await.ok();
+    });
+    let request = hyper::Request::post(format!(
+        "https://localhost:{}/mcp",
+        tap.address.rsplit(':').next().unwrap()
+    ))
+    .body(super::versions::Text(Some(PING.into())))
+    .unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let text = super::versions::collect(response.into_body()).await;
+    assert!(String::from_utf8(text).unwrap().contains("\"id\":1"));
+    drop(sender);
+    let end = tokio::task::spawn_blocking(move || tap.end()).await.unwrap();
+    assert_eq!(end.outcomes(), ["ping ok"]);
+}
+
 #[test]
 fn an_upstream_is_reached_over_tls_if_its_certificate_is_trusted() {
     let identity = Identity::new();

@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http_body::Body;
@@ -10,6 +12,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
 use super::origin::Origin;
 use super::tap::{End, tap, with_routes};
@@ -96,45 +99,114 @@ async fn a_client_of_http2_reaches_a_server_of_http1() {
     assert_eq!(version.as_deref(), Some("2"));
 }
 
+/// A server of HTTP/2 that allows so many requests at once on a connection. `/big` is 8 MiB, `/hang` has no
+/// end, anything else is an empty result.
+struct Two {
+    address: SocketAddr,
+    accepted: Arc<AtomicUsize>,
+    _tasks: JoinSet<()>,
+}
+
+impl Two {
+    async fn serve(streams: u32) -> Two {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (accepted, mut tasks) = (Arc::new(AtomicUsize::new(0)), JoinSet::new());
+        let count = Arc::clone(&accepted);
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                count.fetch_add(1, Ordering::SeqCst);
+                let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                builder.max_concurrent_streams(streams);
+                connections.spawn(async move {
+                    let service = service_fn(Two::answer);
+                    builder.serve_connection(TokioIo::new(stream), service).await.ok();
+                });
+            }
+        });
+        Two { address, accepted, _tasks: tasks }
+    }
+
+    async fn answer(request: Request<Incoming>) -> Result<Response<Text>, Infallible> {
+        assert_eq!(request.version(), Version::HTTP_2);
+        let host = request.uri().authority().unwrap().to_string();
+        let path = request.uri().path().to_owned();
+        let body = collect(request.into_body()).await;
+        let text = match path.as_str() {
+            "/big" => Bytes::from(vec![b'x'; 8 << 20]),
+            "/hang" => std::future::pending().await,
+            _ => super::origin::result_for(&body).into(),
+        };
+        Ok(Response::builder().header("x-host", host).body(Text(Some(text))).unwrap())
+    }
+
+    fn tap(&self) -> super::tap::Tap {
+        let routes = format!("[{{ upstream: \"http://{}/mcp\", protocol: http2 }}]", self.address);
+        with_routes(&routes, "workers: 1")
+    }
+
+    fn connections(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
+    }
+}
+
 #[tokio::test]
 async fn a_server_of_http2_is_reached_by_any_client() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address: SocketAddr = listener.local_addr().unwrap();
-    let mut servers = tokio::task::JoinSet::new();
-    let accepted = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let count = std::sync::Arc::clone(&accepted);
-    servers.spawn(async move {
-        let mut connections = tokio::task::JoinSet::new();
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            let service = service_fn(|request: Request<Incoming>| async move {
-                assert_eq!(request.version(), Version::HTTP_2);
-                let host = request.uri().authority().unwrap().to_string();
-                let body = collect(request.into_body()).await;
-                let text = super::origin::result_for(&body);
-                Ok::<_, Infallible>(
-                    Response::builder()
-                        .header("x-host", host)
-                        .body(Text(Some(text.into())))
-                        .unwrap(),
-                )
-            });
-            let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-            connections.spawn(async move {
-                builder.serve_connection(TokioIo::new(stream), service).await.ok();
-            });
-        }
-    });
-    let routes = format!("[{{ upstream: \"http://{address}/mcp\", protocol: http2 }}]");
-    let tap = with_routes(&routes, "workers: 1");
+    let server = Two::serve(100).await;
+    let (tap, host) = (server.tap(), server.address.to_string());
     let asked = ask_over_http2(&tap.address, 20).await;
     assert!(asked.iter().all(|(version, _)| *version == Version::HTTP_2));
     let end = tokio::task::spawn_blocking(move || {
         let answer = tap.post(PING);
-        assert_eq!((answer.status, answer.header("x-host")), (200, Some(&*address.to_string())));
+        assert_eq!((answer.status, answer.header("x-host")), (200, Some(host.as_str())));
         tap.end()
     });
     assert_eq!(end.await.unwrap().spans.len(), 21);
-    assert_eq!(accepted.load(std::sync::atomic::Ordering::SeqCst), 1, "one connection for all");
+    assert_eq!(server.connections(), 1, "one connection for all");
+}
+
+#[tokio::test]
+async fn where_a_server_allows_no_more_requests_another_connection_is_opened() {
+    let server = Two::serve(2).await;
+    let tap = server.tap();
+    let served = tokio::task::spawn_blocking(move || {
+        let hanging: Vec<_> = (0..5)
+            .map(|_| {
+                let mut client = tap.connect();
+                client.send(tap.request("POST /hang", PING));
+                client
+            })
+            .collect();
+        assert_eq!(tap.post(PING).status, 200);
+        drop(hanging);
+        tap.post(PING).status
+    });
+    assert_eq!(served.await.unwrap(), 200);
+    assert!(server.connections() >= 3, "{} connections", server.connections());
+}
+
+/// All of them share one connection to the server.
+#[tokio::test]
+async fn a_client_that_does_not_read_holds_up_nobody_else() {
+    let server = Two::serve(100).await;
+    let tap = server.tap();
+    let served = tokio::task::spawn_blocking(move || {
+        let slow: Vec<_> = (0..3)
+            .map(|_| {
+                let mut client = tap.connect();
+                client.send(tap.request("GET /big", ""));
+                assert_eq!(client.head().0, 200);
+                client
+            })
+            .collect();
+        for _ in 0..20 {
+            assert_eq!(tap.post(PING).status, 200);
+        }
+        assert_eq!(tap.ask("GET /big", "").body.len(), 8 << 20);
+        drop(slow);
+    });
+    served.await.unwrap();
+    assert_eq!(server.connections(), 1);
 }

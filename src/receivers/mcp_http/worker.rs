@@ -37,6 +37,8 @@ const PREFACE: &[u8; 4] = b"PRI ";
 const TIDY: Duration = Duration::from_secs(1);
 /// Between two looks at a connection that has sent less than four bytes.
 const SNIFF: Duration = Duration::from_millis(50);
+/// What hyper allows unless told otherwise.
+const HYPERS_HEADERS: usize = 100;
 /// HTTP/2: how far ahead of a slow upstream one upload may be read, in bytes.
 const STREAM_WINDOW: u32 = 64 << 10;
 /// HTTP/2: no bound of its own, or one upload that is stuck would hold up the others.
@@ -141,9 +143,12 @@ impl Worker {
         http1
             .timer(TokioTimer::new())
             .header_read_timeout(config.read_header_timeout.0)
-            .max_headers(config.max_headers)
             .max_header_size(config.max_header_bytes)
             .auto_date_header(false);
+        // hyper has room for its own default on the stack, and fills any other with care each time.
+        if config.max_headers != HYPERS_HEADERS {
+            http1.max_headers(config.max_headers);
+        }
         let mut http2 = http2::Builder::new(Local);
         http2
             .timer(TokioTimer::new())

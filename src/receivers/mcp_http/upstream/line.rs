@@ -14,9 +14,6 @@ use tokio::task::spawn_local;
 
 use crate::receivers::mcp_http::body::Passing;
 
-/// The most headers that a response may have.
-const MAX_HEADERS: usize = 256;
-
 /// What moves bytes while it is polled.
 type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
 
@@ -33,10 +30,8 @@ impl Line {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let mut builder = http1::Builder::new();
-        builder.max_headers(MAX_HEADERS);
         let (sender, connection) =
-            builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+            http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         Ok(Line { sender, connection: Some(Box::pin(connection)) })
     }
 
