@@ -20,8 +20,8 @@ use process::{Cpu, Origin, Proxy};
 
 /// Sequential calls: the processes are started anew this many times, because on which cores a
 /// scheduler happens to put them makes more difference than anything else.
-const STARTS: usize = 5;
-const ROUNDS: usize = 9;
+const STARTS: usize = 15;
+const ROUNDS: usize = 3;
 const CALLS: usize = 300;
 /// Concurrent calls: rounds short enough that a hiccup of the machine spoils one of them only.
 const CONNECTIONS: usize = 16;

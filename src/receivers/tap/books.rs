@@ -38,6 +38,7 @@ impl Followed {
             odd(|c| c.not_rpc, "not_rpc"),
             odd(|c| c.orphans, "orphan_answer"),
             odd(|c| c.late, "late_answer"),
+            odd(|c| c.replayed, "replayed_event"),
             odd(|c| c.duplicate_ids, "duplicate_id"),
             odd(|c| c.cancels_unknown, "cancel_of_unknown"),
             odd(|c| c.bad_traceparents, "bad_traceparent"),
