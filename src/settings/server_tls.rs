@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::client::Unsupported;
-use super::tls::{identity, pem, trust};
+use super::tls::{check_versions, identity, pem, trust};
 use super::{Report, Secret, TlsError};
 
 /// `tls` of a server. A `client_ca_file` makes it mutual: clients must show a certificate of that CA.
@@ -49,14 +49,7 @@ impl ServerTls {
         for (field, _, why) in unsupported.iter().filter(|(_, written, _)| written.is_some()) {
             report.error(field, *why);
         }
-        match self.min_version.as_str() {
-            "" | "1.0" | "1.1" | "1.2" => {}
-            "1.3" => report.error("tls.min_version", "`1.3` cannot be enforced; `1.2` can"),
-            other => report.error("tls.min_version", format!("`{other}` is not a TLS version")),
-        }
-        if !matches!(self.max_version.as_str(), "" | "1.3") {
-            report.error("tls.max_version", "only `1.3` is supported");
-        }
+        check_versions(&self.min_version, &self.max_version, report);
         if let Err(TlsError { field, why }) = self.load(report.base()) {
             report.unready(&format!("tls.{field}"), why);
         }

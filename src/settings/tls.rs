@@ -101,14 +101,7 @@ impl ClientTls {
         for (field, _) in unsupported.iter().filter(|(_, written)| written.is_some()) {
             report.error(field, "is not supported");
         }
-        match self.min_version.as_str() {
-            "" | "1.0" | "1.1" | "1.2" => {}
-            "1.3" => report.error("tls.min_version", "`1.3` cannot be enforced; `1.2` can"),
-            other => report.error("tls.min_version", format!("`{other}` is not a TLS version")),
-        }
-        if !matches!(self.max_version.as_str(), "" | "1.3") {
-            report.error("tls.max_version", "only `1.3` is supported");
-        }
+        check_versions(&self.min_version, &self.max_version, report);
         if self.insecure_skip_verify {
             report.warn("tls.insecure_skip_verify", "any server will be believed");
         }
@@ -136,6 +129,18 @@ impl ClientTls {
             }
         };
         Ok(TlsMaterial { ca: ca.map(|(_, pem)| pem), identity })
+    }
+}
+
+/// The versions that `tls` names, of a client's or a server's.
+pub(super) fn check_versions(min: &str, max: &str, report: &mut Report<'_>) {
+    match min {
+        "" | "1.0" | "1.1" | "1.2" => {}
+        "1.3" => report.error("tls.min_version", "`1.3` cannot be enforced; `1.2` can"),
+        other => report.error("tls.min_version", format!("`{other}` is not a TLS version")),
+    }
+    if !matches!(max, "" | "1.3") {
+        report.error("tls.max_version", "only `1.3` is supported");
     }
 }
 

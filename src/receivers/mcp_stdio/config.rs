@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::watch::Watch;
 use super::{name, receiver, tap};
 use crate::pipeline::{Build, Receiver, ReceiverConfig};
-use crate::receivers::tap::{Notifications, Observing, SpanKind, Trace, Unsampled};
+use crate::receivers::tap::{Notifications, Observing, SpanKind, Trace, Unsampled, usable_name};
 use crate::settings::{Duration, Report};
 use crate::telemetry::Signal;
 
@@ -95,7 +95,7 @@ impl ReceiverConfig for Config {
         if self.command.is_none() && !self.args.is_empty() {
             report.error("args", "needs `command`");
         }
-        if self.name.as_deref().is_some_and(|name| !name::usable(name)) {
+        if self.name.as_deref().is_some_and(|name| !usable_name(name)) {
             report.error("name", "must have 1 to 128 characters and must not be a URL");
         }
         for name in self.env.keys().filter(|name| name.is_empty() || name.contains(['=', '\0'])) {

@@ -25,12 +25,12 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use super::tap::usable_name;
 pub use super::tap::{Notifications, SpanKind, Trace, Unsampled};
 pub use crate::mcp::Direction;
 pub use child::CannotStart;
 pub use config::{Config, ProcessGroup};
 pub use ladder::Signal;
-pub use name::usable as usable_name;
 pub use observer::Observe;
 pub use receiver::{running, start, watched_by};
 pub use tap::{Remote, Tap};

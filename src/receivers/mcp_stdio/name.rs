@@ -7,8 +7,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-/// Longest name in bytes: it labels every metric.
-const MAX: usize = 128;
+use crate::receivers::tap::MAX_NAME;
 
 /// A program that starts another one.
 struct Launcher {
@@ -112,11 +111,6 @@ const LAUNCHERS: &[Launcher] = &[
     },
 ];
 
-/// Whether `name` may be a server's name.
-pub fn usable(name: &str) -> bool {
-    !name.is_empty() && name.chars().count() <= MAX && !name.contains("://")
-}
-
 /// The name of the server that `command` starts.
 pub(super) fn server_name(command: &[OsString]) -> String {
     let Some((program, args)) = command.split_first() else { return String::new() };
@@ -200,7 +194,7 @@ fn file_name(path: &str) -> String {
 
 fn bounded(name: &str) -> String {
     let clean = |c: char| if c.is_ascii_graphic() { c } else { '_' };
-    name.chars().take(MAX).map(clean).collect()
+    name.chars().take(MAX_NAME).map(clean).collect()
 }
 
 #[cfg(test)]
@@ -269,7 +263,7 @@ mod tests {
     fn a_name_is_short_and_plain() {
         let long = format!("/bin/{}\u{e9} x\n", "a".repeat(500));
         let name = server_name(&[OsString::from(long)]);
-        assert_eq!(name, "a".repeat(MAX));
+        assert_eq!(name, "a".repeat(MAX_NAME));
         assert_eq!(server_name(&[OsString::from("a b\u{7}\u{e9}")]), "a_b__");
         assert_eq!(server_name(&[]), "");
     }

@@ -18,5 +18,5 @@ pub(super) use observer::{Books, Observer, PATIENCE, Running, Unseen, Watch, dro
 #[cfg(test)]
 pub(super) use queue::Held;
 pub(super) use queue::{Event, Handing, Note, Queue};
-pub use words::{Notifications, SpanKind, Trace, Unsampled};
-pub(super) use words::{Observing, ambient};
+pub(super) use words::{MAX_NAME, Observing, ambient};
+pub use words::{Notifications, SpanKind, Trace, Unsampled, usable_name};

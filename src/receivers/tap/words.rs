@@ -10,6 +10,14 @@ const MIN_QUEUE: usize = 256 * 1024;
 /// The shortest observation limit: an envelope with its `_meta` fits.
 const MIN_MESSAGE: usize = 4 * 1024;
 
+/// The longest name of a server, in characters: it labels every metric.
+pub(in crate::receivers) const MAX_NAME: usize = 128;
+
+/// Whether `name` may be a server's name.
+pub fn usable_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().count() <= MAX_NAME && !name.contains("://")
+}
+
 /// `span_kind`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{Config, host_port};
 use crate::receivers::mcp_http::guard;
-use crate::receivers::mcp_stdio::usable_name;
+use crate::receivers::tap::usable_name;
 use crate::settings::{ClientTls, Duration, Headers, Report};
 
 /// One of `routes`.
