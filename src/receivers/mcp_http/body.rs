@@ -71,11 +71,11 @@ impl Passing {
     pub(super) fn response(
         from: Incoming,
         reel: Reel,
-        lease: Option<Lease>,
+        lease: Lease,
         lookout: Option<Lookout>,
     ) -> Self {
         let mut through = Through::new(from, reel, By::Server, None);
-        (through.lease, through.lookout) = (lease, lookout);
+        (through.lease, through.lookout) = (Some(lease), lookout);
         Passing::through(through)
     }
 

@@ -5,6 +5,7 @@
 //! passes unchanged. A route always comes first, so no upstream can take another's path.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::Uri;
@@ -18,7 +19,11 @@ const MAX_DETOURS: usize = 1024;
 
 /// What all workers of one receiver remember.
 #[derive(Debug, Default)]
-pub(super) struct Detours(Mutex<VecDeque<(PathAndQuery, usize)>>);
+pub(super) struct Detours {
+    known: Mutex<VecDeque<(PathAndQuery, usize)>>,
+    /// There ever was one: without, nobody takes the lock.
+    any: AtomicBool,
+}
 
 /// Watches the beginning of one stream for it.
 #[derive(Debug)]
@@ -32,6 +37,9 @@ pub(super) struct Lookout {
 impl Detours {
     /// Where a target that no route leads to is served.
     pub(super) fn find(&self, asked: &Uri) -> Option<Found> {
+        if !self.any.load(Ordering::Relaxed) {
+            return None;
+        }
         let target = asked.path_and_query()?;
         let mut known = self.known();
         let at = known.iter().position(|(known, _)| known == target)?;
@@ -45,6 +53,7 @@ impl Detours {
         let mut known = self.known();
         if !known.iter().any(|(other, _)| *other == target) {
             known.push_back((target, route));
+            self.any.store(true, Ordering::Relaxed);
             if known.len() > MAX_DETOURS {
                 known.pop_front();
             }
@@ -52,7 +61,7 @@ impl Detours {
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, VecDeque<(PathAndQuery, usize)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -24,7 +24,7 @@ use super::guard::Guard;
 use super::note::{self, By, Coding, Verb};
 use super::routes::{Found, Routes};
 use super::tape::{Recorder, Reel, Tape};
-use super::upstream::{Failed, Upstream};
+use super::upstream::{Failed, Lease, Upstream};
 use super::{answer, headers};
 use crate::pipeline::{Counter, Vitals};
 
@@ -162,15 +162,12 @@ impl Desk {
         let mut waiting = Waiting(tape.clone());
         let glimpse = (head.method == Method::POST).then(Glimpse::default);
         let upload = Rc::new(Upload { glimpse: glimpse.into(), ..Upload::default() });
-        let reel = match &tape {
-            Some(tape) => tape.request(coding(&head.headers)),
-            None => Reel::none(),
-        };
+        let reel = tape.as_ref();
+        let reel = reel.map_or_else(Reel::none, |tape| tape.request(coding(&head.headers)));
         let body = Passing::request(body, reel, Rc::clone(&upload));
         let request = self.rewrite(client, &found, head, body);
         self.rules.forwarded.add(1);
-        let sent = upstream.send(request).await;
-        match sent {
+        match upstream.send(request).await {
             Ok((response, _)) if !is_ours_to_pass(&response) => {
                 let why = "the upstream's response is none that can be passed on".to_owned();
                 let failed = Failed { why, unsent: None };
@@ -181,24 +178,33 @@ impl Desk {
                 if !upload.over.get() {
                     lease.let_run();
                 }
-                let (mut head, body) = response.into_parts();
-                self.hint(&head.headers, head.status);
-                let seen = observed(head.status, &head.headers);
-                let reel = match &tape {
-                    Some(tape) => tape.response(&seen),
-                    None => Reel::none(),
-                };
-                let lookout = named.filter(|_| seen.events && seen.coding == Coding::Identity);
-                let lookout = lookout.map(|target| {
+                let lookout = named.map(|target| {
                     let rules = &self.rules;
                     Lookout::new(&target, found.route, &rules.detours, &rules.routes)
                 });
-                headers::strip_hop_by_hop(&mut head.headers);
-                head.version = version;
-                Response::from_parts(head, Passing::response(body, reel, Some(lease), lookout))
+                let mut response = self.pass_on(response, lease, tape.as_ref(), lookout);
+                *response.version_mut() = version;
+                response
             }
             Err(failed) => Box::pin(self.failed(found.route, failed, tape, &upload)).await,
         }
+    }
+
+    /// The response as the client gets it.
+    fn pass_on(
+        &self,
+        response: Response<Incoming>,
+        lease: Lease,
+        tape: Option<&Rc<Tape>>,
+        lookout: Option<Lookout>,
+    ) -> Response<Passing> {
+        let (mut head, body) = response.into_parts();
+        self.hint(&head.headers, head.status);
+        let seen = observed(head.status, &head.headers);
+        let reel = tape.map_or_else(Reel::none, |tape| tape.response(&seen));
+        let lookout = lookout.filter(|_| seen.events && seen.coding == Coding::Identity);
+        headers::strip_hop_by_hop(&mut head.headers);
+        Response::from_parts(head, Passing::response(body, reel, lease, lookout))
     }
 
     /// Begins to tell of an exchange that may be MCP.
