@@ -37,6 +37,8 @@ const PREFACE: &[u8; 4] = b"PRI ";
 const TIDY: Duration = Duration::from_secs(1);
 /// Between two looks at a connection that has sent less than four bytes.
 const SNIFF: Duration = Duration::from_millis(50);
+/// At the stop, how long a new connection may take with its first request.
+const FIRST_REQUEST: Duration = Duration::from_millis(250);
 /// What hyper allows unless told otherwise.
 const HYPERS_HEADERS: usize = 100;
 /// HTTP/2: how far ahead of a slow upstream one upload may be read, in bytes.
@@ -113,13 +115,12 @@ async fn serve(plan: Plan, mut arrivals: mpsc::Receiver<Arrival>, mut stop: Stop
             () = stop.given() => break,
         }
     }
-    // Who was accepted is served.
-    arrivals.close();
-    while let Ok(arrival) = arrivals.try_recv() {
+    let deadline = Instant::now() + drain_timeout;
+    // Who was accepted is served; whoever accepts stops by the same signal and lets go of its end.
+    while let Ok(Some(arrival)) = timeout_at(deadline, arrivals.recv()).await {
         let worker = Rc::clone(&worker);
         connections.spawn_local(async move { worker.connection(arrival).await });
     }
-    let deadline = Instant::now() + drain_timeout;
     while let Ok(Some(_)) = timeout_at(deadline, connections.join_next()).await {}
     // What is still open ends here, and its exchanges say so to the observer.
     connections.shutdown().await;
@@ -238,6 +239,11 @@ impl Worker {
             tokio::select! {
                 _ = connection.as_mut() => return,
                 () = stop.given() => {}
+            }
+            // hyper would close one without requests at once, its first perhaps on the way.
+            let fresh = usage.ever.get() == 0;
+            if fresh && timeout(FIRST_REQUEST, connection.as_mut()).await.is_ok() {
+                return;
             }
             connection.as_mut().graceful_shutdown();
             connection.await.ok();

@@ -24,8 +24,13 @@ const MAX_HEADER_BYTES: u32 = 256 << 10;
 /// A connection that the network forgot is noticed after this, and this.
 const PING: Duration = Duration::from_secs(15);
 const PONG: Duration = Duration::from_secs(5);
-/// How many requests at once it is trusted with before the server has said.
-const FIRST_STREAMS: usize = 100;
+
+/// Stands for a limit of requests at once before the server has said its own. Nothing is sent until then,
+/// or the server might refuse some.
+const UNSAID: usize = u32::MAX as usize;
+
+/// Between two looks whether it has.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// One connection.
 pub(super) struct Shared {
@@ -58,16 +63,22 @@ impl Shared {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(MAX_HEADER_BYTES)
+            .initial_max_send_streams(UNSAID)
             .keep_alive_interval(PING)
             .keep_alive_timeout(PONG)
             .keep_alive_while_idle(true);
         let (sender, mut connection) =
             builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        let used = Used {
-            max: Cell::new(FIRST_STREAMS),
-            now: Cell::new(0),
-            since: Cell::new(Instant::now()),
-        };
+        // The task that hears of it wakes nobody here; the caller's patience is the bound.
+        while connection.current_max_send_streams() == UNSAID {
+            if sender.is_closed() {
+                return Err(io::ErrorKind::ConnectionReset.into());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        let max = connection.current_max_send_streams();
+        let used =
+            Used { max: Cell::new(max), now: Cell::new(0), since: Cell::new(Instant::now()) };
         let used = Rc::new(used);
         let told = Rc::clone(&used);
         spawn_local(poll_fn(move |cx| {
