@@ -70,12 +70,16 @@ fn a_reload_changes_routes_without_closing_the_port() {
     for _ in 0..20 {
         assert_eq!(tap.post(ping).status, 200, "same address as before");
     }
-    assert_eq!((old.connections(), new.connections() > 0), (1, true));
+    // The old routes may still serve who came in the moment of the change, and nobody after it.
+    assert!(new.connections() > 0);
+    let before = old.connections();
+    assert_eq!(tap.post(ping).status, 200);
+    assert_eq!(old.connections(), before);
     // One that cannot be put in place changes nothing.
     tap.rewrite("[{ upstream: nonsense }]", "");
     tap.signal(Signal::HUP);
     tap.said("the old one goes on");
     assert_eq!(tap.post(ping).status, 200);
     let end = tap.end();
-    assert_eq!(end.books(), "received=22 sent=22 dropped=0 held=0");
+    assert_eq!(end.books(), "received=23 sent=23 dropped=0 held=0");
 }
