@@ -167,6 +167,15 @@ async fn a_server_of_http2_is_reached_by_any_client() {
     assert_eq!(server.connections(), 1, "one connection for all");
 }
 
+/// The largest limit that can be said, which some servers say for "none".
+#[tokio::test]
+async fn a_server_that_allows_any_number_of_requests_is_reached() {
+    let server = Two::serve(u32::MAX).await;
+    let tap = server.tap();
+    let status = tokio::task::spawn_blocking(move || tap.post(PING).status);
+    assert_eq!(status.await.unwrap(), 200);
+}
+
 #[tokio::test]
 async fn where_a_server_allows_no_more_requests_another_connection_is_opened() {
     let server = Two::serve(2).await;

@@ -26,8 +26,8 @@ const PING: Duration = Duration::from_secs(15);
 const PONG: Duration = Duration::from_secs(5);
 
 /// Stands for a limit of requests at once before the server has said its own. Nothing is sent until then,
-/// or the server might refuse some.
-const UNSAID: usize = u32::MAX as usize;
+/// or the server might refuse some. No server can say this one: theirs have 32 bits, or there is none.
+const UNSAID: usize = usize::MAX - 1;
 
 /// Between two looks whether it has.
 const LOOK: Duration = Duration::from_millis(1);
