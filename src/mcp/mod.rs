@@ -10,6 +10,7 @@
 
 mod call;
 mod counts;
+mod edited;
 mod framing;
 mod http;
 mod id;
@@ -27,6 +28,7 @@ mod trace;
 mod uri;
 
 pub use counts::{Counts, Dropped};
+pub use edited::{Edited, Hop};
 pub use framing::{Cut, Line, Lines, TAIL};
 pub use http::{
     BodyKind, EndpointFinder, Event, Exchange, Http, HttpServer, Looked, Party, RequestHead,
@@ -37,7 +39,7 @@ pub use outcome::Outcome;
 pub use peek::{Answer, Failure, Info, Message, Meta, Params, Part, RawId, Shape};
 pub use session::Session;
 pub use settings::{
-    Identity, Notifications, Perspective, ServiceName, SessionName, SessionNames, Settings, Traces,
+    Identity, Ingest, Notifications, Orphans, Passback, Perspective, ServiceName, SessionName, SessionNames, Settings, Traces,
     Transport, Unsampled,
 };
 pub use trace::{SpanRef, TraceContext};

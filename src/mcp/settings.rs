@@ -38,6 +38,8 @@ pub struct Settings {
     pub late_answers: Duration,
     /// With [`Traces::Session`]: the silence after which a new trace begins.
     pub session_idle: Duration,
+    /// What is done with spans that servers hand back.
+    pub passback: Passback,
 }
 
 impl Default for Settings {
@@ -57,8 +59,74 @@ impl Default for Settings {
             request_timeout: Duration::from_secs(30 * 60),
             late_answers: Duration::from_secs(60),
             session_idle: Duration::from_secs(30 * 60),
+            passback: Passback::default(),
         }
     }
+}
+
+/// What is done with the spans that servers hand back in `_meta.otel` (SEP-2448). Nothing of them is
+/// believed; what is over a limit is dropped and counted, and the call never suffers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passback {
+    /// Whose asking makes spans welcome.
+    pub ingest: Ingest,
+    /// What becomes of spans that name no parent that is known.
+    pub orphans: Orphans,
+    /// Known dialects of attribute names are brought to the conventions.
+    pub normalize: bool,
+    /// The most bytes of one answer's `traces` that are looked into.
+    pub max_bytes: usize,
+    /// The most spans taken from one answer.
+    pub max_spans: usize,
+    /// The most attributes of a span, an event, a link or a resource.
+    pub max_attributes: usize,
+    /// The most events of a span.
+    pub max_events: usize,
+    /// The most links of a span.
+    pub max_links: usize,
+    /// The longest text of a value, in bytes; what is beyond is cut off.
+    pub max_value_bytes: usize,
+    /// How deep values may nest.
+    pub max_depth: usize,
+}
+
+impl Default for Passback {
+    fn default() -> Self {
+        Passback {
+            ingest: Ingest::Solicited,
+            orphans: Orphans::Drop,
+            normalize: true,
+            max_bytes: 1 << 20,
+            max_spans: 512,
+            max_attributes: 128,
+            max_events: 128,
+            max_links: 128,
+            max_value_bytes: 4096,
+            max_depth: 16,
+        }
+    }
+}
+
+/// Whose asking makes handed back spans welcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ingest {
+    /// The client's or ours.
+    #[default]
+    Solicited,
+    /// Only ours.
+    Requested,
+    /// Nobody's.
+    Off,
+}
+
+/// What becomes of handed back spans of a request without a context of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Orphans {
+    /// They are counted and dropped.
+    #[default]
+    Drop,
+    /// They are kept under the tap's span, and marked.
+    Mark,
 }
 
 /// Whose view a span takes: the OTLP span kind.
