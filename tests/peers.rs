@@ -6,16 +6,17 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 #[path = "peers/common.rs"]
 mod common;
-use common::{Driver, Span, attribute, bin, driver, named, peers, python, signal, spans};
+use common::{
+    Collector, Driver, Span, attribute, bin, driver, named, peers, python, signal, spans,
+};
 
 /// A server's command line by the script that drives it; `{dir}` is the driver's scratch directory.
 fn server(script: &str) -> Vec<String> {
@@ -151,56 +152,14 @@ fn both_clients_get_the_same_answers_from_server_memory() {
 
 // === A real OpenTelemetry Collector ===
 
-/// The Collector that `scripts/peers` builds, until dropped.
-struct Collector {
-    child: Child,
-    port: u16,
-    file: PathBuf,
-}
-
-impl Collector {
-    fn start(dir: &Path) -> Collector {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let file = dir.join("collector.jsonl");
-        let child = Command::new(peers().join("otelcol"))
-            .arg("--config")
-            .arg(driver("otelcol-file.yaml"))
-            .env("OTLP_PORT", port.to_string())
-            .env("SPANS_FILE", &file)
-            .spawn()
-            .unwrap();
-        let collector = Collector { child, port, file };
-        let limit = Instant::now() + Duration::from_secs(20);
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < limit, "the Collector does not listen");
-            std::thread::yield_now();
-        }
-        collector
-    }
-
-    /// Ends it in an orderly way, which flushes its file.
-    fn stop(mut self) -> Vec<Span> {
-        signal(self.child.id(), "TERM");
-        self.child.wait().unwrap();
-        spans(&self.file)
-    }
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
 #[test]
 #[ignore = "needs the peers of scripts/peers"]
 fn a_real_collector_has_every_call_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
-    let collector = Collector::start(dir.path());
+    let collector = Collector::sink(dir.path());
     let otlp = format!(
         "{{ endpoint: \"127.0.0.1:{}\", tls: {{ insecure: true }}, sending_queue: {{ batch: {{}} }} }}",
-        collector.port
+        collector.grpc
     );
     let (config, file) = config(&dir, &[("otlp_grpc", &otlp)]);
     drive(Driver::PythonAuto, "everything", &tapped(&config, &server("everything")));

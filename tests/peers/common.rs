@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -154,4 +156,75 @@ pub(crate) fn attribute<'a>(span: &'a Span, key: &str) -> &'a str {
 
 pub(crate) fn signal(pid: u32, name: &str) {
     Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status().unwrap();
+}
+
+/// A port that nobody listens on.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Waits until somebody listens on a port.
+pub(crate) fn listening(port: u16, who: &str) {
+    let limit = Instant::now() + Duration::from_secs(60);
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < limit, "{who} does not listen");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The Collector that `scripts/peers` builds, until dropped.
+pub(crate) struct Collector {
+    child: Child,
+    pub(crate) grpc: u16,
+    pub(crate) http: u16,
+    file: PathBuf,
+}
+
+impl Collector {
+    /// One that writes what it gets to a file.
+    pub(crate) fn sink(dir: &Path) -> Collector {
+        Collector::start("otelcol-file.yaml", dir, &[])
+    }
+
+    /// One that passes on what it gets.
+    pub(crate) fn relay(dir: &Path, exporter: &str, to: u16) -> Collector {
+        let next = to.to_string();
+        Collector::start("otelcol-relay.yaml", dir, &[("EXPORTER", exporter), ("NEXT_PORT", &next)])
+    }
+
+    fn start(config: &str, dir: &Path, more: &[(&str, &str)]) -> Collector {
+        let (grpc, http) = (free_port(), free_port());
+        let file = dir.join("collector.jsonl");
+        let child = Command::new(peers().join("otelcol"))
+            .arg("--config")
+            .arg(driver(config))
+            .envs([("OTLP_PORT", grpc.to_string()), ("OTLP_HTTP_PORT", http.to_string())])
+            .env("SPANS_FILE", &file)
+            .envs(more.iter().copied())
+            .spawn()
+            .unwrap();
+        let collector = Collector { child, grpc, http, file };
+        listening(grpc, "the Collector");
+        listening(http, "the Collector");
+        collector
+    }
+
+    /// Ends it in an orderly way, which flushes its queue and its file.
+    pub(crate) fn end(mut self) -> PathBuf {
+        signal(self.child.id(), "TERM");
+        self.child.wait().unwrap();
+        self.file.clone()
+    }
+
+    /// The same, and what it wrote.
+    pub(crate) fn stop(self) -> Vec<Span> {
+        spans(&self.end())
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
 }
