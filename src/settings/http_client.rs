@@ -166,10 +166,13 @@ pub fn parse_url(text: &str) -> Result<Uri, String> {
     if authority.contains('@') {
         return Err("must not hold a user or password; set `headers`".to_owned());
     }
-    if uri.host().is_none_or(str::is_empty) {
+    let host = uri.host().unwrap_or_default();
+    if host.is_empty() {
         return Err("has no host".to_owned());
     }
-    if authority.ends_with(':') || uri.port_u16() == Some(0) {
+    // Larger numbers than a port can be pass the parser.
+    let port = authority.strip_prefix(host).filter(|port| !port.is_empty());
+    if port.is_some() && uri.port_u16().is_none_or(|port| port == 0) {
         return Err("has no usable port".to_owned());
     }
     Ok(uri)
@@ -194,7 +197,8 @@ mod tests {
             ("http://me:pass@collector:4318", "must not hold a user"),
             ("http://:4318", "has no host"),
             ("http://collector:0/", "no usable port"),
-            ("http://collector:99999/", "is not a URL"),
+            ("http://collector:99999/", "no usable port"),
+            ("http://collector:/", "no usable port"),
             ("http://collector/#pass", "fragment"),
             ("http://pass word/", "is not a URL"),
         ] {

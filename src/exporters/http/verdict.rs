@@ -127,7 +127,7 @@ mod tests {
             ("Sunday, 06-Nov-94 08:50:37 GMT", Some(60)),
             ("Sun Nov  6 08:50:37 1994", Some(60)),
             ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0)),
-            ("Sun, 06 Nov 2094 08:49:00 GMT", Some(3600)),
+            ("Sat, 06 Nov 2094 08:49:00 GMT", Some(3600)),
             ("-1", None),
             ("1.5", None),
             ("soon", None),
