@@ -63,7 +63,8 @@ impl Zipkin {
         let begun = Instant::now();
         loop {
             let found: Vec<Value> =
-                serde_json::from_slice(&self.get(&format!("/api/v2/trace/{id}"))).unwrap_or_default();
+                serde_json::from_slice(&self.get(&format!("/api/v2/trace/{id}")))
+                    .unwrap_or_default();
             if found.len() == spans {
                 return found;
             }

@@ -183,9 +183,7 @@ fn backend(count: Sink) -> String {
             thread::spawn(move || {
                 while let Some(body) = message(&mut stream) {
                     *count.0.lock().unwrap() += match body.first() {
-                        Some(b'[') => {
-                            serde_json::from_slice::<Vec<Value>>(&body).unwrap().len()
-                        }
+                        Some(b'[') => serde_json::from_slice::<Vec<Value>>(&body).unwrap().len(),
                         _ => {
                             let mut plain = Vec::new();
                             GzDecoder::new(&*body).read_to_end(&mut plain).unwrap();
@@ -193,7 +191,10 @@ fn backend(count: Sink) -> String {
                             spans_in(&request)
                         }
                     };
-                    stream.get_mut().write_all(b"HTTP/1.1 202 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+                    stream
+                        .get_mut()
+                        .write_all(b"HTTP/1.1 202 OK\r\ncontent-length: 0\r\n\r\n")
+                        .unwrap();
                 }
             });
         }

@@ -61,7 +61,9 @@ impl OtlpEnv {
             }
             other => {
                 let known = "grpc, http/protobuf and http/json";
-                notes.push(format!("OTLP has no protocol `{other}`, only {known}; spans go to a file"));
+                notes.push(format!(
+                    "OTLP has no protocol `{other}`, only {known}; spans go to a file"
+                ));
                 return None;
             }
         };
@@ -73,7 +75,9 @@ impl OtlpEnv {
         match self.timeout.as_deref().map(str::parse::<u32>) {
             None => {}
             Some(Ok(millis)) => settings["timeout"] = json!(format!("{millis}ms")),
-            Some(Err(_)) => notes.push("the OTLP timeout is not used: it must be milliseconds".into()),
+            Some(Err(_)) => {
+                notes.push("the OTLP timeout is not used: it must be milliseconds".into())
+            }
         }
         Some((kind, settings))
     }
@@ -182,7 +186,8 @@ mod tests {
 
     #[test]
     fn a_protocol_that_nobody_speaks_is_said() {
-        let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://x"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "udp")];
+        let variables =
+            [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://x"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "udp")];
         let (exporter, notes) = exporter(&variables);
         assert_eq!((exporter, notes.len()), (None, 1));
         assert!(notes[0].starts_with("OTLP has no protocol `udp`, only grpc"), "{notes:?}");
@@ -215,7 +220,10 @@ mod tests {
         let settings = settings(&variables);
         assert_eq!(settings["traces_endpoint"], "http://traces:4318/in");
         assert_eq!(settings["endpoint"], json!(null));
-        assert_eq!((&settings["compression"], &settings["timeout"]), (&json!("none"), &json!("2500ms")));
+        assert_eq!(
+            (&settings["compression"], &settings["timeout"]),
+            (&json!("none"), &json!("2500ms"))
+        );
     }
 
     #[test]

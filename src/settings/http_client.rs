@@ -138,7 +138,8 @@ impl HttpClient {
             Err(_) => return report.error("proxy_url", "is not a URL"),
         };
         if uri.scheme_str() != Some("http") || uri.host().is_none_or(str::is_empty) {
-            return report.error("proxy_url", "must be `http://host:port`: no other proxy is known");
+            return report
+                .error("proxy_url", "must be `http://host:port`: no other proxy is known");
         }
         let password = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
         if password && !is_local_url(&uri) && !self.allow_cleartext {
@@ -181,7 +182,8 @@ pub fn parse_url(text: &str) -> Result<Uri, String> {
 /// Whether what is sent to this URL stays on this machine.
 pub fn is_local_url(uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! `otlp_http` against real sockets: what arrives, and what every answer means for the batch.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -159,11 +158,10 @@ async fn one_connection_serves_request_after_request() {
 #[tokio::test]
 async fn every_status_is_judged_by_the_table_of_otlp() {
     for status in [301, 307, 400, 401, 403, 404, 405, 408, 413, 415, 429, 500, 501, 502, 503, 504] {
-        let error = export_to(move |_| {
-            says(&format!("{status} No"), &[("location", "/x")], b"no\nway")
-        })
-        .await
-        .unwrap_err();
+        let error =
+            export_to(move |_| says(&format!("{status} No"), &[("location", "/x")], b"no\nway"))
+                .await
+                .unwrap_err();
         match (status, &error) {
             (429 | 502 | 503 | 504, ExportError::Retry { after: None, .. })
             | (413, ExportError::TooLarge { .. }) => {}
@@ -179,7 +177,8 @@ async fn every_status_is_judged_by_the_table_of_otlp() {
 
 #[tokio::test]
 async fn the_status_message_is_read_in_the_encoding_of_the_answer() {
-    let status = tonic_types::pb::Status { code: 3, message: "no such tenant".into(), details: vec![] };
+    let status =
+        tonic_types::pb::Status { code: 3, message: "no such tenant".into(), details: vec![] };
     let proto = status.encode_to_vec();
     let json = br#"{"code":3,"message":"no such tenant","details":[]}"#.to_vec();
     for (kind, body) in [
@@ -218,7 +217,8 @@ async fn a_partial_success_counts_what_was_rejected_and_no_more_than_was_sent() 
         let string = json!({"partialSuccess": {
             "rejectedSpans": said.to_string(), "errorMessage": "too\told",
         }});
-        let number = json!({"partialSuccess": {"rejectedDataPoints": said, "errorMessage": "too\told"}});
+        let number =
+            json!({"partialSuccess": {"rejectedDataPoints": said, "errorMessage": "too\told"}});
         for (kind, body) in [
             ("application/x-protobuf", proto),
             ("application/json", string.to_string().into_bytes()),
@@ -285,7 +285,10 @@ async fn a_server_that_closes_idle_connections_loses_no_batch() {
         }
     }
     let arrived = sink.seen().len();
-    assert!((50..=50 + tried).contains(&arrived), "{arrived} requests arrived, {tried} were repeated");
+    assert!(
+        (50..=50 + tried).contains(&arrived),
+        "{arrived} requests arrived, {tried} were repeated"
+    );
 }
 
 #[tokio::test]
@@ -381,10 +384,8 @@ fn tls(authority: &crate::Authority, alpn: &[&[u8]], client_ca: bool) -> ServerC
     let builder = if client_ca {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(authority.ca.as_bytes()).unwrap()).unwrap();
-        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
-            Arc::new(roots),
-            provider,
-        );
+        let verifier =
+            rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
         builder.with_client_cert_verifier(verifier.build().unwrap())
     } else {
         builder.with_no_client_auth()
@@ -398,9 +399,8 @@ fn tls(authority: &crate::Authority, alpn: &[&[u8]], client_ca: bool) -> ServerC
 async fn a_server_is_believed_by_its_authority_and_its_name() {
     let authority = authority("test");
     let sink = HttpSink::with_tls(tls(&authority, &[], false)).await;
-    let with = |tls: Value| {
-        built(json!({ "endpoint": format!("https://{}", sink.addr), "tls": tls }))
-    };
+    let with =
+        |tls: Value| built(json!({ "endpoint": format!("https://{}", sink.addr), "tls": tls }));
     let name = "otel.test";
     let good = with(json!({ "ca_pem": authority.ca, "server_name_override": name }));
     good.export(&spans()).await.unwrap();
@@ -474,15 +474,16 @@ async fn http2_is_spoken_where_the_server_has_it() {
     let serve = async {
         let (stream, _) = listener.accept().await.unwrap();
         let stream = acceptor.accept(stream).await.unwrap();
-        let service = hyper::service::service_fn(|request: hyper::Request<hyper::body::Incoming>| {
-            let bodies = Arc::clone(&bodies);
-            async move {
-                assert_eq!(request.version(), hyper::Version::HTTP_2);
-                let body = request.into_body().collect().await?.to_bytes();
-                bodies.lock().unwrap().push(body);
-                Ok::<_, hyper::Error>(hyper::Response::new(Full::new(Bytes::new())))
-            }
-        });
+        let service =
+            hyper::service::service_fn(|request: hyper::Request<hyper::body::Incoming>| {
+                let bodies = Arc::clone(&bodies);
+                async move {
+                    assert_eq!(request.version(), hyper::Version::HTTP_2);
+                    let body = request.into_body().collect().await?.to_bytes();
+                    bodies.lock().unwrap().push(body);
+                    Ok::<_, hyper::Error>(hyper::Response::new(Full::new(Bytes::new())))
+                }
+            });
         hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .serve_connection(TokioIo::new(stream), service)
             .await
@@ -533,47 +534,4 @@ async fn http_is_asked_of_the_proxy_by_its_whole_url() {
     assert_eq!(seen[0].target, "http://otel.test:4318/v1/traces");
     assert_eq!(seen[0].header("host"), Some("otel.test:4318"));
     assert_eq!(seen[0].header("proxy-authorization"), Some(PASSWORD));
-}
-
-/// The exporters' contract (the Collector's `CheckConsumeContract`): each span is sent until it was
-/// taken or refused for good, and never after that.
-#[tokio::test]
-async fn whatever_a_backend_answers_every_span_is_accounted_for_once() {
-    let turn = Arc::new(AtomicUsize::new(0));
-    let sink = HttpSink::answering(move |_| {
-        // As good as chance, and the same every time.
-        match turn.fetch_add(1, Ordering::Relaxed).wrapping_mul(2_654_435_761) >> 7 & 3 {
-            0 => says("503 Busy", &[("retry-after", "0")], b""),
-            1 => says("400 Bad Request", &[], b""),
-            _ => ok(),
-        }
-    })
-    .await;
-    let exporter = built(json!({ "endpoint": sink.url(), "compression": "none" }));
-    let (mut taken, mut refused) = (Vec::new(), Vec::new());
-    for n in 0u64..400 {
-        let mut all = request().resource_spans;
-        all[0].scope_spans[0].spans[0].span_id = (n + 1).to_be_bytes().to_vec();
-        let telemetry = Telemetry::from(Model::Traces(all));
-        loop {
-            match exporter.export(&telemetry).await {
-                Ok(_) => break taken.push(telemetry.wire().to_vec()),
-                Err(ExportError::Reject { .. }) => break refused.push(telemetry.wire().to_vec()),
-                Err(ExportError::Retry { .. }) => {}
-                Err(other) => panic!("{other:?}"),
-            }
-        }
-    }
-    assert_eq!(taken.len() + refused.len(), 400);
-    assert!(taken.len() > 100 && refused.len() > 50);
-    let arrived: Vec<_> = sink.seen().into_iter().map(|seen| seen.body).collect();
-    let count = |body: &Vec<u8>| arrived.iter().filter(|other| *other == body).count();
-    assert!(arrived.len() > 450, "some were sent again");
-    assert!(taken.iter().chain(&refused).all(|body| count(body) >= 1));
-    // After the last answer of each, which was no `try again`, nothing of it came.
-    let positions = |body: &Vec<u8>| arrived.iter().rposition(|other| other == body).unwrap();
-    let mut last: Vec<_> = taken.iter().chain(&refused).map(positions).collect();
-    last.sort_unstable();
-    last.dedup();
-    assert_eq!(last.len(), 400);
 }

@@ -69,7 +69,13 @@ async fn every_answer_is_judged_by_the_table_of_otlp() {
 
 #[tokio::test]
 async fn what_zipkin_says_against_a_body_is_passed_on() {
-    let answer = |_: &_| says("400 Bad Request", &[("content-type", "text/plain")], b"Expected a JSON_V2 encoded list\n");
+    let answer = |_: &_| {
+        says(
+            "400 Bad Request",
+            &[("content-type", "text/plain")],
+            b"Expected a JSON_V2 encoded list\n",
+        )
+    };
     let sink = HttpSink::answering(answer).await;
     let error = built(&sink.url(), json!({})).export(&spans()).await.unwrap_err();
     assert_eq!(error.to_string(), "400 Bad Request: Expected a JSON_V2 encoded list");

@@ -201,3 +201,27 @@ impl Write for Stream {
         self.io.as_mut().poll_write_vectored(cx, bufs)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environments_proxy_is_for_the_network_and_a_written_one_for_everything() {
+        let rules = || Matcher::builder().all("http://proxy:3128").no("inside.example.com").build();
+        let environment = Proxies { rules: rules(), of_environment: true };
+        let written = Proxies::new(Some(&Secret::from("http://proxy:3128".to_owned())));
+        for (url, by_environment, by_settings) in [
+            ("https://otel.example.com/", true, true),
+            ("http://otel.example.com:4318/", true, true),
+            ("http://inside.example.com/", false, true),
+            ("http://localhost:4318/", false, true),
+            ("http://127.0.0.1:4318/", false, true),
+            ("http://[::1]:4318/", false, true),
+        ] {
+            let url = Uri::from_static(url);
+            assert_eq!(environment.of(&url).is_some(), by_environment, "{url}");
+            assert_eq!(written.of(&url).is_some(), by_settings, "{url}");
+        }
+    }
+}

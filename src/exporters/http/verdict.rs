@@ -72,8 +72,8 @@ pub(super) fn unreachable(error: &(dyn Error + 'static), secure: bool) -> Export
 
 /// What to change when both sides disagree about TLS: the errors themselves never say.
 fn hint(why: &str, secure: bool) -> &'static str {
-    if secure && why.contains("InvalidContentType") {
-        "; the server does not speak TLS: write the endpoint with http://"
+    if secure && (why.contains("InvalidContentType") || why.contains("handshake eof")) {
+        "; if the server does not speak TLS, write the endpoint with http://"
     } else if secure && why.contains("UnknownIssuer") {
         "; add the server's authority as `tls.ca_file`"
     } else if !secure && why.contains("invalid HTTP version parsed") {

@@ -75,7 +75,11 @@ fn what_is_wrong_or_not_supported_is_said_by_its_name() {
         ("cookies", json!({ "enabled": true }), "otlp_http::cookies: is not supported"),
         ("compression", json!("snappy"), "otlp_http::compression: `snappy` is not supported"),
         ("compression", json!("zlib"), "otlp_http::compression: `zlib` is not supported"),
-        ("compression_params", json!({ "level": 12 }), "otlp_http::compression_params::level: must"),
+        (
+            "compression_params",
+            json!({ "level": 12 }),
+            "otlp_http::compression_params::level: must",
+        ),
         ("write_buffer_size", json!(1), "warning: otlp_http::write_buffer_size: has no effect"),
         ("max_conns_per_host", json!(1), "warning: otlp_http::max_conns_per_host: has no effect"),
         ("tls", json!({ "ca_pem": "x" }), "warning: otlp_http::tls: certificates have no effect"),

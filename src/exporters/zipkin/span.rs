@@ -106,7 +106,11 @@ impl<'a> ZipkinSpan<'a> {
         let kind = kind(span);
         ZipkinSpan {
             trace_id: hex(&span.trace_id),
-            parent_id: span.parent_span_id.iter().any(|b| *b != 0).then(|| hex(&span.parent_span_id)),
+            parent_id: span
+                .parent_span_id
+                .iter()
+                .any(|b| *b != 0)
+                .then(|| hex(&span.parent_span_id)),
             id: hex(&span.span_id),
             kind,
             name: &span.name,

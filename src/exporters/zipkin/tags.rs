@@ -50,7 +50,9 @@ fn json(out: &mut Vec<u8>, value: Option<&Value>) {
             out.extend_from_slice(if *yes { b"true" } else { b"false" });
         }
         Some(Value::IntValue(n)) => out.extend_from_slice(n.to_string().as_bytes()),
-        Some(Value::DoubleValue(x)) if x.is_finite() => out.extend_from_slice(double(*x).as_bytes()),
+        Some(Value::DoubleValue(x)) if x.is_finite() => {
+            out.extend_from_slice(double(*x).as_bytes())
+        }
         Some(Value::DoubleValue(x)) => write_string(out, &double(*x)),
         Some(Value::BytesValue(bytes)) => write_string(out, &STANDARD.encode(bytes)),
         Some(Value::ArrayValue(list)) => {

@@ -72,7 +72,8 @@ fn one(span: Span) -> Value {
 
 #[test]
 fn a_call_has_every_field_it_needs_and_no_other() {
-    let mut call = span(vec![string("peer.service", "files"), string("mcp.method.name", "tools/call")]);
+    let mut call =
+        span(vec![string("peer.service", "files"), string("mcp.method.name", "tools/call")]);
     call.parent_span_id = vec![0x0d; 8];
     assert_eq!(
         one(call),
@@ -112,13 +113,18 @@ fn what_is_zero_is_missing_and_what_is_short_lasts_a_microsecond() {
         let mut call = span(Vec::new());
         (call.start_time_unix_nano, call.end_time_unix_nano) = (start, end);
         let call = one(call);
-        assert_eq!((&call["timestamp"], &call["duration"]), (&timestamp, &duration), "{start} {end}");
+        assert_eq!(
+            (&call["timestamp"], &call["duration"]),
+            (&timestamp, &duration),
+            "{start} {end}"
+        );
     }
 }
 
 #[test]
 fn kinds_are_zipkins_four_or_none() {
-    let kinds = [None, None, Some("SERVER"), Some("CLIENT"), Some("PRODUCER"), Some("CONSUMER"), None];
+    let kinds =
+        [None, None, Some("SERVER"), Some("CLIENT"), Some("PRODUCER"), Some("CONSUMER"), None];
     for (number, kind) in (0..).zip(kinds) {
         let call = one(Span { kind: number, ..span(Vec::new()) });
         assert_eq!(call["kind"], json!(kind), "{number}");

@@ -106,10 +106,7 @@ async fn one_item_that_is_too_large_is_dropped_and_the_others_are_not() {
     let verdict = setup.verdict(spans(&["a", "b", "huge", "c", "d"])).await;
     assert_eq!(verdict, Verdict::Rejected("413 Payload Too Large".to_owned()));
     assert_eq!(setup.taken().concat(), ["a", "b", "c", "d"]);
-    assert_eq!(
-        setup.account().to_string(),
-        "received=5 sent=4 dropped=1 (too_large=1) held=0"
-    );
+    assert_eq!(setup.account().to_string(), "received=5 sent=4 dropped=1 (too_large=1) held=0");
     // It was in the queue: what failed is sending it.
     let counted = |name: &str| {
         let samples = setup.vitals.samples();
