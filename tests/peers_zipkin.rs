@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 #[path = "peers/common.rs"]
 mod common;
-use common::{Span, peers, root, spans};
+use common::{Span, attribute, peers, root, spans};
 
 /// How long Zipkin may take to index what it accepted.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -41,11 +41,14 @@ impl Zipkin {
     fn start() -> Zipkin {
         let jar = peers().join("zipkin/zipkin.jar");
         assert!(jar.is_file(), "no Zipkin at {}", jar.display());
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // On a free port of this machine alone; `QUERY_PORT` would open a given one to the network.
+        let at = |field: &str| format!("--armeria.ports[0].{field}");
         let mut server = Command::new("java")
             .args(["-Xmx256m", "-jar"])
             .arg(jar)
-            .env("QUERY_PORT", port.to_string())
+            .arg(at("address=127.0.0.1"))
+            .arg(at("port=0"))
+            .arg(at("protocols[0]=http"))
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -55,6 +58,8 @@ impl Zipkin {
             line.clear();
             assert!(log.read_line(&mut line).unwrap() > 0, "Zipkin ended while it started");
         }
+        let port = line.trim_end().trim_end_matches('/').rsplit(':').next().unwrap();
+        let port = port.parse().unwrap();
         Zipkin { server, _log: log, port }
     }
 
@@ -146,7 +151,8 @@ fn same(sent: &Span, shown: &Value) {
     assert_eq!(shown["timestamp"], sent.start / 1000);
     assert_eq!(shown["duration"], ((sent.end - sent.start) / 1000).max(1));
     assert_eq!(shown["localEndpoint"]["serviceName"], "mcpcol");
-    assert_eq!(shown["remoteEndpoint"]["serviceName"], "recorded");
+    let peer = attribute(sent, "peer.service").to_lowercase();
+    assert_eq!(shown["remoteEndpoint"]["serviceName"], peer);
     for (key, value) in &sent.attributes {
         assert_eq!(shown["tags"][key], *value, "{key} of {}", sent.name);
     }
