@@ -171,6 +171,9 @@ fn zipkin_shows_the_spans_of_a_recorded_session() {
         let dir = tempfile::tempdir().unwrap();
         let endpoint = format!("{{ endpoint: 'http://127.0.0.1:{}/api/v2/spans' }}", zipkin.port);
         let (config, file) = common::config(&dir, "mcp_stdio", &[("zipkin", &endpoint)]);
+        // The first request that a cold JVM answers takes seconds on a busy machine.
+        let patient = fs::read_to_string(&config).unwrap() + "  shutdown_timeout: 30s\n";
+        fs::write(&config, patient).unwrap();
         let session = recorded(name);
         play(&config, &server(&dir, &session), &session);
         let sent = spans(&file);

@@ -72,27 +72,30 @@ impl Proxies {
 pub(super) struct Connector {
     tcp: HttpConnector,
     proxies: Arc<Proxies>,
-    tls: TlsConnector,
+    /// `None` where no endpoint wants it.
+    tls: Option<TlsConnector>,
     /// The name that certificates must have, where it is not the endpoint's.
     name: Option<String>,
 }
 
 impl Connector {
-    /// Reads certificates, relative to `base`.
+    /// Reads certificates, relative to `base`, if connections are to be `secure`.
     pub(super) fn new(
         settings: &HttpClient,
         base: &Path,
         proxies: Arc<Proxies>,
+        secure: bool,
     ) -> Result<Connector, TlsError> {
         let alpn: &[&[u8]] =
             if settings.force_attempt_http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
-        let tls = settings.tls.client_config(base, alpn)?;
+        let tls = secure.then(|| settings.tls.client_config(base, alpn)).transpose()?;
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(TCP_KEEPALIVE));
         let name = settings.tls.server_name_override.clone().filter(|name| !name.is_empty());
-        Ok(Connector { tcp, proxies, tls: TlsConnector::from(Arc::new(tls)), name })
+        let tls = tls.map(|tls| TlsConnector::from(Arc::new(tls)));
+        Ok(Connector { tcp, proxies, tls, name })
     }
 
     async fn connect(mut self, to: Uri) -> Result<Stream, BoxError> {
@@ -118,7 +121,8 @@ impl Connector {
     async fn secured(&self, tcp: Plain, to: &Uri) -> Result<Stream, BoxError> {
         let host = to.host().unwrap_or_default().trim_matches(['[', ']']);
         let name = ServerName::try_from(self.name.as_deref().unwrap_or(host).to_owned())?;
-        let tls = self.tls.connect(name, tcp.into_inner()).await?;
+        let tls = self.tls.as_ref().ok_or("this client has no TLS")?;
+        let tls = tls.connect(name, tcp.into_inner()).await?;
         let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok(Stream { io: Box::pin(TokioIo::new(tls)), http2, proxied: false })
     }

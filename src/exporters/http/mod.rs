@@ -45,6 +45,8 @@ pub(super) struct Client {
     base: PathBuf,
     headers: HeaderMap,
     proxies: Arc<Proxies>,
+    /// Some endpoint wants TLS: reading the system's roots is not for nothing.
+    secure: bool,
     /// Made at the first request, when certificates are read.
     pool: OnceCell<Pool<Connector, Full<Bytes>>>,
 }
@@ -58,8 +60,13 @@ pub(super) struct Answer {
 }
 
 impl Client {
-    /// A client of these settings, which have been checked; files are relative to `base`.
-    pub(super) fn new(settings: HttpClient, base: &Path) -> anyhow::Result<Client> {
+    /// A client of these endpoints with these settings, which have been checked; files are relative to
+    /// `base`.
+    pub(super) fn new<'a>(
+        settings: HttpClient,
+        base: &Path,
+        endpoints: impl IntoIterator<Item = &'a Uri>,
+    ) -> anyhow::Result<Client> {
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, user_agent().parse()?);
         for (name, value) in &settings.headers.0 {
@@ -74,8 +81,9 @@ impl Client {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
         let proxies = Arc::new(Proxies::new(settings.proxy_url.as_ref()));
+        let secure = endpoints.into_iter().any(|uri| uri.scheme_str() == Some("https"));
         let (settings, base) = (Arc::new(settings), base.to_owned());
-        Ok(Client { settings, base, headers, proxies, pool: OnceCell::new() })
+        Ok(Client { settings, base, headers, proxies, secure, pool: OnceCell::new() })
     }
 
     /// Sends `body` and reads the answer, whatever it is. An error is what kept an answer from coming.
@@ -106,8 +114,8 @@ impl Client {
     /// A pool, not yet a connection. Certificates are read here, off the runtime's threads.
     async fn connect(&self) -> Result<Pool<Connector, Full<Bytes>>, ExportError> {
         let (settings, base) = (Arc::clone(&self.settings), self.base.clone());
-        let proxies = Arc::clone(&self.proxies);
-        let read = move || Connector::new(&settings, &base, proxies);
+        let (proxies, secure) = (Arc::clone(&self.proxies), self.secure);
+        let read = move || Connector::new(&settings, &base, proxies, secure);
         match tokio::task::spawn_blocking(read).await {
             Ok(Ok(connector)) => Ok(self.pool(connector)),
             Ok(Err(e)) => Err(ExportError::Retry { after: None, why: format!("tls.{e}") }),

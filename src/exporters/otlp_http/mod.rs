@@ -94,11 +94,9 @@ impl ExporterConfig for Config {
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {
         let url = |signal| self.url(signal).map_err(anyhow::Error::msg);
         let [traces, metrics, logs] = Signal::ALL.map(url);
-        Ok(Box::new(OtlpHttp {
-            client: Client::new(self.client(), cx.base)?,
-            encoding: self.encoding,
-            urls: [traces?, metrics?, logs?],
-        }))
+        let urls = [traces?, metrics?, logs?];
+        let client = Client::new(self.client(), cx.base, urls.iter().flatten())?;
+        Ok(Box::new(OtlpHttp { client, encoding: self.encoding, urls }))
     }
 }
 

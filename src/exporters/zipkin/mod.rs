@@ -91,11 +91,10 @@ impl ExporterConfig for Config {
     }
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {
-        Ok(Box::new(Zipkin {
-            client: Client::new(self.client(), cx.base)?,
-            url: parse_url(&self.endpoint).map_err(anyhow::Error::msg)?,
-            default_service_name: self.default_service_name.clone(),
-        }))
+        let url = parse_url(&self.endpoint).map_err(anyhow::Error::msg)?;
+        let client = Client::new(self.client(), cx.base, [&url])?;
+        let default_service_name = self.default_service_name.clone();
+        Ok(Box::new(Zipkin { client, url, default_service_name }))
     }
 }
 
