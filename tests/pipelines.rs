@@ -11,12 +11,14 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use prost::Message;
 use serde_json::Value;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
@@ -44,9 +46,7 @@ impl TraceService for Sink {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let request = request.into_inner();
-        let scopes = request.resource_spans.iter().flat_map(|r| &r.scope_spans);
-        *self.0.lock().unwrap() += scopes.map(|s| s.spans.len()).sum::<usize>();
+        *self.0.lock().unwrap() += spans_in(request.get_ref());
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
@@ -55,6 +55,8 @@ impl TraceService for Sink {
 struct Around {
     dir: tempfile::TempDir,
     collector: String,
+    /// A backend that takes telemetry over HTTP.
+    backend: String,
     /// An HTTP MCP server that answers everything.
     upstream: String,
 }
@@ -72,7 +74,9 @@ impl Around {
             .env("NOTES_URL", &self.upstream)
             .env("SEARCH_URL", &self.upstream)
             .env("MCPCOL_SPANS", self.dir.path().join("spans.jsonl"))
-            .env("MCPCOL_COLLECTOR", &self.collector);
+            .env("MCPCOL_COLLECTOR", &self.collector)
+            .env("MCPCOL_BACKEND", &self.backend)
+            .env("MCPCOL_ZIPKIN", format!("{}/api/v2/spans", self.backend));
         command
     }
 
@@ -169,6 +173,40 @@ fn upstream() -> String {
     url
 }
 
+/// A backend that takes spans over HTTP, as OTLP or as Zipkin has them, and counts them.
+fn backend(count: Sink) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, count) = (BufReader::new(stream.unwrap()), count.clone());
+            thread::spawn(move || {
+                while let Some(body) = message(&mut stream) {
+                    *count.0.lock().unwrap() += match body.first() {
+                        Some(b'[') => serde_json::from_slice::<Vec<Value>>(&body).unwrap().len(),
+                        _ => {
+                            let mut plain = Vec::new();
+                            GzDecoder::new(&*body).read_to_end(&mut plain).unwrap();
+                            let request = ExportTraceServiceRequest::decode(&*plain).unwrap();
+                            spans_in(&request)
+                        }
+                    };
+                    stream
+                        .get_mut()
+                        .write_all(b"HTTP/1.1 202 OK\r\ncontent-length: 0\r\n\r\n")
+                        .unwrap();
+                }
+            });
+        }
+    });
+    url
+}
+
+fn spans_in(request: &ExportTraceServiceRequest) -> usize {
+    let scopes = request.resource_spans.iter().flat_map(|r| &r.scope_spans);
+    scopes.map(|s| s.spans.len()).sum()
+}
+
 /// The body of the next message with a length; `None` at the end of the connection.
 fn message(from: &mut impl BufRead) -> Option<Vec<u8>> {
     let mut length = 0;
@@ -201,11 +239,12 @@ async fn every_pipeline_file_is_valid_and_runs_as_written() {
     #[allow(clippy::disallowed_methods)] // ends with the test's runtime
     tokio::spawn(server.serve_with_incoming(incoming));
 
-    let upstream = upstream();
+    let (upstream, backend) = (upstream(), backend(sink.clone()));
     for file in pipelines() {
         let around = Around {
             dir: tempfile::tempdir().unwrap(),
             collector: collector.clone(),
+            backend: backend.clone(),
             upstream: upstream.clone(),
         };
         let name = file.file_name().unwrap().to_str().unwrap().to_owned();
@@ -229,7 +268,8 @@ async fn every_pipeline_file_is_valid_and_runs_as_written() {
                 let text = fs::read_to_string(around.dir.path().join("spans.jsonl")).unwrap();
                 text.matches("\"spanId\"").count()
             }
-            "stdio-otlp.yaml" | "http-gateway.yaml" => *sink.0.lock().unwrap() - before,
+            "stdio-otlp.yaml" | "stdio-zipkin.yaml" | "http-gateway.yaml"
+            | "http-otlphttp.yaml" => *sink.0.lock().unwrap() - before,
             other => panic!("say here where the spans of {other} arrive"),
         };
         assert!(spans > 5, "{name}: {spans} spans\n{talk}");

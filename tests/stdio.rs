@@ -5,9 +5,10 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -418,6 +419,75 @@ fn the_agents_own_environment_never_keeps_its_server_from_starting() {
         let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(7), "{name}={value}: {}", talk(&output));
         assert!(!talk(&output).contains("abc"), "no secret is said: {}", talk(&output));
+    }
+}
+
+type Taken = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+
+/// A backend over HTTP that takes everything: first lines and bodies of requests. Its threads end with
+/// the test's process.
+fn backend() -> (String, Taken) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
+    let taken = Taken::default();
+    let all = Arc::clone(&taken);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (stream, all) = (stream.unwrap(), Arc::clone(&all));
+            std::thread::spawn(move || while take(&mut BufReader::new(&stream), &all).is_some() {});
+        }
+    });
+    (addr, taken)
+}
+
+/// Takes one request; `None` at the end of the connection.
+fn take(stream: &mut BufReader<&TcpStream>, all: &Taken) -> Option<()> {
+    let (mut first, mut length) = (String::new(), 0);
+    stream.read_line(&mut first).ok().filter(|n| *n > 0)?;
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).ok()?;
+        match line.trim_end().split_once(": ") {
+            Some(("content-length", value)) => length = value.parse().unwrap(),
+            Some(("x-key", value)) => assert_eq!(value, "a b"),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).ok()?;
+    all.lock().unwrap().push((first.trim_end().to_owned(), body));
+    stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").ok()
+}
+
+/// Directly, and through the proxy of the environment: then the backend is the proxy.
+#[test]
+fn the_built_in_pipeline_sends_otlp_over_http_where_the_environment_says_so() {
+    for proxied in [false, true] {
+        let (addr, taken) = backend();
+        let tap = Tap { home: tempfile::tempdir().unwrap(), config: None };
+        let session = &sessions()[1];
+        let mut command = tap.command(&[&example("replay"), session]);
+        let origin = if proxied { "otel.test:4318" } else { addr.as_str() };
+        command
+            .env("MCPCOL_OTLP_ENDPOINT", format!("http://{origin}"))
+            .env("MCPCOL_OTLP_PROTOCOL", "http/json")
+            .env("HTTP_PROXY", format!("http://{addr}"))
+            .env("OTEL_EXPORTER_OTLP_HEADERS", "x-key=theirs");
+        if !proxied {
+            command.env("MCPCOL_OTLP_HEADERS", "x-key=a%20b");
+        }
+        let output = play(command.spawn().unwrap(), session);
+        assert_eq!(talk(&output), "", "an end without losses is silent");
+        let mut spans = 0;
+        for (first, body) in taken.lock().unwrap().drain(..) {
+            let base = if proxied { "http://otel.test:4318" } else { "" };
+            assert_eq!(first, format!("POST {base}/v1/traces HTTP/1.1"));
+            let mut json = String::new();
+            flate2::read::GzDecoder::new(&*body).read_to_string(&mut json).unwrap();
+            spans += json.matches("\"spanId\"").count() as u64;
+        }
+        assert!(spans >= requests(session), "{spans} spans");
     }
 }
 

@@ -9,18 +9,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::otlp_env::OtlpEnv;
 use super::{config_args, say, state};
 use crate::config::{self, Options, Sources};
 use crate::pipeline::Plan;
 use crate::settings::Severity;
-
-/// What the environment says about OTLP.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Otlp {
-    endpoint: Option<String>,
-    headers: Option<String>,
-    protocol: Option<String>,
-}
 
 /// Files a tap writes before the oldest goes: 2 x 16 MiB.
 const ROTATION: [u32; 2] = [16, 1];
@@ -96,9 +89,14 @@ fn config(tap: &Tap<'_>, terminal: bool, trust: Trust) -> (String, Vec<String>) 
         _ => digest(state.as_deref(), &mut notes),
     };
     let mut exporters = serde_json::Map::new();
-    let from_env = if trust == Trust::All { Otlp::from(env) } else { Otlp::default() };
-    match otlp_exporter(&from_env, &mut notes) {
-        Some(otlp) => exporters.insert("otlp_grpc".into(), otlp),
+    let from_env = if trust == Trust::All { OtlpEnv::from(env) } else { OtlpEnv::default() };
+    match from_env.exporter(&mut notes) {
+        Some((kind, mut otlp)) => {
+            otlp["sending_queue"] = json!({
+                "sizer": "bytes", "queue_size": QUEUE, "batch": {"min_size": 512, "sizer": "items"},
+            });
+            exporters.insert(kind.into(), otlp)
+        }
         None => {
             let dir = state.clone().unwrap_or_else(std::env::temp_dir);
             exporters.insert("file".into(), file_exporter(&dir, tap.name))
@@ -163,130 +161,7 @@ fn file_exporter(dir: &Path, name: &str) -> Value {
     })
 }
 
-/// The OTLP exporter that the environment asks for. Only gRPC is there yet; a protocol that is not is
-/// said, and the spans go to the file.
-fn otlp_exporter(otlp: &Otlp, notes: &mut Vec<String>) -> Option<Value> {
-    let endpoint = otlp.endpoint.as_deref()?;
-    let port = endpoint.trim_end_matches('/').rsplit(':').next().unwrap_or_default();
-    let grpc = match otlp.protocol.as_deref() {
-        Some(protocol) => protocol == "grpc",
-        None => port == "4317",
-    };
-    if !grpc {
-        notes.push(format!(
-            "OTLP over HTTP is not supported yet ({endpoint}): set MCPCOL_OTLP_PROTOCOL=grpc and a gRPC \
-             endpoint; spans go to a file"
-        ));
-        return None;
-    }
-    let headers: serde_json::Map<_, _> = otlp
-        .headers
-        .iter()
-        .flat_map(|headers| headers.split(','))
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(k, v)| (k.trim().to_owned(), Value::from(percent_decoded(v.trim()))))
-        .collect();
-    let insecure = !endpoint.starts_with("https://");
-    Some(json!({
-        "endpoint": endpoint,
-        "tls": {"insecure": insecure},
-        "headers": headers,
-        "sending_queue": {"sizer": "bytes", "queue_size": QUEUE, "batch": {"min_size": 512, "sizer": "items"}},
-    }))
-}
-
-/// Header values in the environment are in the form of W3C baggage: percent-encoded.
-fn percent_decoded(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let hex = tail.get(..2).and_then(|h| std::str::from_utf8(h).ok());
-        match hex.and_then(|h| u8::from_str_radix(h, 16).ok()) {
-            Some(byte) if *first == b'%' => {
-                out.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                out.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-impl Otlp {
-    /// `MCPCOL_OTLP_*` win over `OTEL_EXPORTER_OTLP_*`, with which agents export their own telemetry,
-    /// and win whole: another backend's headers must not go to ours.
-    fn from(env: impl Fn(&str) -> Option<String>) -> Otlp {
-        let all = |prefixes: &[&str]| {
-            let first = |name: &str| prefixes.iter().find_map(|p| env(&format!("{p}_{name}")));
-            Otlp {
-                endpoint: first("ENDPOINT"),
-                headers: first("HEADERS"),
-                protocol: first("PROTOCOL"),
-            }
-        };
-        let ours = all(&["MCPCOL_OTLP"]);
-        if ours.endpoint.is_some() {
-            return ours;
-        }
-        all(&["OTEL_EXPORTER_OTLP_TRACES", "OTEL_EXPORTER_OTLP"])
-    }
-}
-
 /// An environment variable; empty counts as unset, as everywhere in OpenTelemetry.
 fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn otlp(endpoint: &str, protocol: Option<&str>) -> (Option<Value>, Vec<String>) {
-        let mut notes = Vec::new();
-        let endpoint = Some(endpoint.to_owned());
-        let protocol = protocol.map(str::to_owned);
-        let otlp = Otlp { endpoint, protocol, headers: Some("a=b%20c, d=e".into()) };
-        (otlp_exporter(&otlp, &mut notes), notes)
-    }
-
-    #[test]
-    fn port_4317_is_grpc_and_the_protocol_wins() {
-        for (endpoint, protocol, grpc) in [
-            ("http://localhost:4317", None, true),
-            ("http://localhost:4318", None, false),
-            ("http://localhost:4318", Some("grpc"), true),
-            ("http://localhost:4317", Some("http/protobuf"), false),
-        ] {
-            let (exporter, notes) = otlp(endpoint, protocol);
-            assert_eq!(exporter.is_some(), grpc, "{endpoint} {protocol:?}");
-            assert_eq!(notes.is_empty(), grpc, "what is not done is said");
-        }
-    }
-
-    #[test]
-    fn our_variables_win_whole() {
-        let env = |name: &str| {
-            let value = match name {
-                "MCPCOL_OTLP_ENDPOINT" => "http://ours:4317",
-                "OTEL_EXPORTER_OTLP_ENDPOINT" => "http://theirs:4318",
-                "OTEL_EXPORTER_OTLP_HEADERS" => "authorization=theirs",
-                "OTEL_EXPORTER_OTLP_PROTOCOL" => "http/protobuf",
-                _ => return None,
-            };
-            Some(value.to_owned())
-        };
-        let endpoint = Some("http://ours:4317".to_owned());
-        assert_eq!(Otlp::from(env), Otlp { endpoint, headers: None, protocol: None });
-        let theirs = Otlp::from(|name| env(name).filter(|_| name.starts_with("OTEL")));
-        assert_eq!(theirs.headers.as_deref(), Some("authorization=theirs"));
-    }
-
-    #[test]
-    fn headers_are_percent_decoded() {
-        let (exporter, _) = otlp("localhost:4317", None);
-        assert_eq!(exporter.unwrap()["headers"], json!({"a": "b c", "d": "e"}));
-    }
 }

@@ -10,6 +10,7 @@ mod demo;
 mod digest;
 mod http;
 mod logging;
+mod otlp_env;
 mod print_config;
 mod run;
 mod runtime;

@@ -29,14 +29,14 @@ const ADVICE: &[(&str, &[&str], &str)] = &[
             "tail_sampling",
             "transform",
         ],
-        "leave it to an OpenTelemetry Collector behind an `otlp_grpc` exporter",
+        "leave it to an OpenTelemetry Collector behind an `otlp_grpc` or `otlp_http` exporter",
     ),
     ("exporters", &["logging"], "use `debug`"),
-    ("exporters", &["otlp_http", "otlphttp"], "use `otlp_grpc`"),
+    ("exporters", &["jaeger"], "use `otlp_grpc` or `otlp_http`: Jaeger takes OTLP"),
     (
         "exporters",
-        &["jaeger", "kafka", "loki", "nop", "prometheus", "prometheusremotewrite", "zipkin"],
-        "send to it through an OpenTelemetry Collector with `otlp_grpc`",
+        &["kafka", "loki", "nop", "prometheus", "prometheusremotewrite"],
+        "send to it through an OpenTelemetry Collector with `otlp_grpc` or `otlp_http`",
     ),
     ("extensions", &["health_check", "healthcheck", "healthcheckv2"], "remove it"),
     ("extensions", &["zpages", "pprof"], "remove it"),
@@ -49,7 +49,7 @@ const ADVICE: &[(&str, &[&str], &str)] = &[
     (
         "connectors",
         &["count", "forward", "routing", "spanmetrics", "span_metrics", "servicegraph"],
-        "leave it to an OpenTelemetry Collector behind an `otlp_grpc` exporter",
+        "leave it to an OpenTelemetry Collector behind an `otlp_grpc` or `otlp_http` exporter",
     ),
 ];
 

@@ -4,15 +4,21 @@
 
 pub mod debug;
 pub mod file;
+mod http;
 mod lines;
 pub mod otlp_grpc;
+pub mod otlp_http;
+mod peer;
 pub mod stdout;
+pub mod zipkin;
 
 use crate::pipeline::ExporterKind;
 
 /// Every exporter, in the order `components` lists them.
 pub static EXPORTERS: &[ExporterKind] = &[
     ExporterKind::of::<otlp_grpc::Config>(),
+    ExporterKind::of::<otlp_http::Config>(),
+    ExporterKind::of::<zipkin::Config>(),
     ExporterKind::of::<stdout::Config>(),
     ExporterKind::of::<file::Config>(),
     ExporterKind::of::<debug::Config>(),

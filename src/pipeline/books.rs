@@ -62,14 +62,15 @@ impl ExporterBooks {
         self.of(signal).sent.add(items as u64);
     }
 
+    /// Items that the queue had no room for.
+    pub(super) fn refused(&self, signal: Signal, items: usize, reason: &'static str) {
+        self.of(signal).enqueue_failed.add(items as u64);
+        count_drop(&self.vitals, "exporter", &self.id, reason, items as u64);
+    }
+
+    /// Items that were in the queue and could not be sent.
     pub(super) fn dropped(&self, signal: Signal, items: usize, reason: &'static str) {
-        let counters = self.of(signal);
-        let by_name = if matches!(reason, "queue_full" | "too_large") {
-            &counters.enqueue_failed
-        } else {
-            &counters.failed
-        };
-        by_name.add(items as u64);
+        self.of(signal).failed.add(items as u64);
         count_drop(&self.vitals, "exporter", &self.id, reason, items as u64);
     }
 

@@ -45,8 +45,9 @@ pub trait Processor: Send + Sync {
 
 /// Where telemetry leaves. One attempt at a time: queue, batching, retry, timeout live in `delivery`.
 pub trait Exporter: Send + Sync {
-    /// Sends one batch. Called again with the same batch after [`ExportError::Retry`]. Dropping the
-    /// future abandons the attempt.
+    /// Sends one batch, all of it or nothing. Called again with the same batch after
+    /// [`ExportError::Retry`], with its halves after [`ExportError::TooLarge`]. Dropping the future
+    /// abandons the attempt.
     fn export<'a>(
         &'a self,
         telemetry: &'a Telemetry,
@@ -76,6 +77,12 @@ pub enum ExportError {
     /// Will never work with this batch.
     #[error("{why}")]
     Reject {
+        /// What happened.
+        why: String,
+    },
+    /// Will never work with this batch, but may with parts of it.
+    #[error("{why}")]
+    TooLarge {
         /// What happened.
         why: String,
     },

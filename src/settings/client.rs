@@ -24,16 +24,27 @@ pub enum Compression {
     /// Nothing is compressed.
     #[serde(alias = "")]
     None,
-    /// Known to the Collector, refused by [`check`](Compression::check).
+    /// Known to the Collector, refused by [`check`](Compression::check), as are those that follow.
     Snappy,
+    /// See `Snappy`.
+    Zlib,
+    /// See `Snappy`.
+    Deflate,
+    /// See `Snappy`.
+    Lz4,
 }
 
 impl Compression {
     /// Adds an error for what cannot be done.
     pub fn check(self, report: &mut Report<'_>) {
-        if self == Compression::Snappy {
-            report.error("compression", "`snappy` is not supported; use gzip, zstd or none");
-        }
+        let name = match self {
+            Compression::Gzip | Compression::Zstd | Compression::None => return,
+            Compression::Snappy => "snappy",
+            Compression::Zlib => "zlib",
+            Compression::Deflate => "deflate",
+            Compression::Lz4 => "lz4",
+        };
+        report.error("compression", format!("`{name}` is not supported; use gzip, zstd or none"));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Cutting telemetry into smaller pieces, resource and scope kept on each.
 
 use opentelemetry_proto::tonic::logs::v1::{ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
 
@@ -20,12 +21,68 @@ impl Telemetry {
             Model::Logs(all) => cut(all, max, Model::Logs),
         }
     }
+
+    /// Cuts into two pieces with about half of the spans, log records or metrics each; a single metric
+    /// by its data points. `None` if there is one item or none: that cannot be cut.
+    pub fn halves(&self) -> Option<[Telemetry; 2]> {
+        if self.items() < 2 {
+            return None;
+        }
+        let pieces = match self.model().clone() {
+            Model::Traces(all) => cut_in_two(all, Model::Traces),
+            Model::Logs(all) => cut_in_two(all, Model::Logs),
+            Model::Metrics(all) if entries(&all) > 1 => cut_in_two(all, Model::Metrics),
+            Model::Metrics(all) => cut_points(all),
+        };
+        pieces.try_into().ok()
+    }
+}
+
+fn cut_in_two<T: Tree>(all: Vec<T>, wrap: fn(Vec<T>) -> Model) -> Vec<Telemetry> {
+    let half = entries(&all).div_ceil(2).max(1);
+    cut(all, half, wrap)
+}
+
+fn entries<T: Tree>(all: &[T]) -> usize {
+    all.iter().flat_map(Tree::all_scopes).map(|scope| scope.len()).sum()
+}
+
+/// The one metric there is, with half of its data points each.
+fn cut_points(all: Vec<ResourceMetrics>) -> Vec<Telemetry> {
+    let half = |mut all: Vec<ResourceMetrics>, which| {
+        let scopes = all.iter_mut().flat_map(|resource| &mut resource.scope_metrics);
+        let data = scopes.flat_map(|scope| &mut scope.metrics).filter_map(|m| m.data.as_mut());
+        data.for_each(|data| match data {
+            Data::Gauge(d) => keep(&mut d.data_points, which),
+            Data::Sum(d) => keep(&mut d.data_points, which),
+            Data::Histogram(d) => keep(&mut d.data_points, which),
+            Data::ExponentialHistogram(d) => keep(&mut d.data_points, which),
+            Data::Summary(d) => keep(&mut d.data_points, which),
+        });
+        Telemetry::from(Model::Metrics(all))
+    };
+    vec![half(all.clone(), Half::First), half(all, Half::Second)]
+}
+
+#[derive(Clone, Copy)]
+enum Half {
+    First,
+    Second,
+}
+
+fn keep<T>(points: &mut Vec<T>, which: Half) {
+    let middle = points.len() / 2;
+    match which {
+        Half::First => points.truncate(middle),
+        Half::Second => drop(points.drain(..middle)),
+    }
 }
 
 /// A list of scopes under one resource, each with a list of entries: the shape of all three signals.
 trait Tree: Sized {
     type Scope: Scope;
     fn scopes(&mut self) -> &mut Vec<Self::Scope>;
+    fn all_scopes(&self) -> &[Self::Scope];
     /// The same resource with other scopes.
     fn with(&self, scopes: Vec<Self::Scope>) -> Self;
 }
@@ -33,6 +90,7 @@ trait Tree: Sized {
 trait Scope: Sized {
     type Entry;
     fn entries(&mut self) -> &mut Vec<Self::Entry>;
+    fn len(&self) -> usize;
     /// The same scope with other entries.
     fn with(&self, entries: Vec<Self::Entry>) -> Self;
 }
@@ -70,6 +128,9 @@ macro_rules! tree {
             fn scopes(&mut self) -> &mut Vec<$scope> {
                 &mut self.$scopes
             }
+            fn all_scopes(&self) -> &[$scope] {
+                &self.$scopes
+            }
             fn with(&self, $scopes: Vec<$scope>) -> Self {
                 let (resource, schema_url) = (self.resource.clone(), self.schema_url.clone());
                 $resource { resource, $scopes, schema_url }
@@ -79,6 +140,9 @@ macro_rules! tree {
             type Entry = $entry;
             fn entries(&mut self) -> &mut Vec<$entry> {
                 &mut self.$entries
+            }
+            fn len(&self) -> usize {
+                self.$entries.len()
             }
             fn with(&self, $entries: Vec<$entry>) -> Self {
                 let (scope, schema_url) = (self.scope.clone(), self.schema_url.clone());
@@ -106,8 +170,49 @@ tree!(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use opentelemetry_proto::tonic::trace::v1::Span;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::otlp::arbitrary;
+
+    /// Halved until nothing can be cut any more: pieces of one item, in the order of the items.
+    fn crumbs(whole: Telemetry) -> Vec<Telemetry> {
+        match whole.halves() {
+            None => vec![whole],
+            Some(halves) => {
+                let sum: usize = halves.iter().map(Telemetry::items).sum();
+                assert_eq!(sum, whole.items());
+                halves.into_iter().flat_map(crumbs).collect()
+            }
+        }
+    }
+
+    /// Requests without the envelopes that hold nothing, every item in an envelope of its own.
+    fn alone(pieces: &[Telemetry]) -> Vec<Telemetry> {
+        pieces.iter().filter(|piece| piece.items() > 0).cloned().collect()
+    }
+
+    proptest! {
+        #[test]
+        fn halving_ends_with_every_item_alone_and_none_lost(
+            traces in arbitrary::traces(), metrics in arbitrary::metrics(), logs in arbitrary::logs(),
+        ) {
+            for whole in [
+                Telemetry::from(Model::Traces(traces.resource_spans)),
+                Telemetry::from(Model::Metrics(metrics.resource_metrics)),
+                Telemetry::from(Model::Logs(logs.resource_logs)),
+            ] {
+                let pieces = alone(&crumbs(whole.clone()));
+                prop_assert_eq!(pieces.len(), whole.items());
+                prop_assert!(pieces.iter().all(|piece| piece.items() == 1));
+                if let Model::Traces(_) = whole.model() {
+                    let all: Vec<_> = pieces.iter().flat_map(names).collect();
+                    prop_assert_eq!(all, names(&whole));
+                }
+            }
+        }
+    }
 
     fn resource(name: &str, scopes: &[usize]) -> ResourceSpans {
         let scope = |n: &usize| ScopeSpans {

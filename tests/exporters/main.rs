@@ -1,8 +1,13 @@
-//! `otlp_grpc` against real sockets: what arrives, and what every answer means for the batch.
+//! Exporters against real sockets: what arrives, and what every answer means for the batch. Here
+//! `otlp_grpc`, the others beside it.
 
 #![allow(clippy::unwrap_used, reason = "here an unwrap that fails is a test that fails")]
 
+mod contract;
+mod http_sink;
+mod otlp_http;
 mod sink;
+mod zipkin;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -36,9 +41,14 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 fn built(config: Value) -> Box<dyn Exporter> {
-    let config: otlp_grpc::Config = serde_json::from_value(config).unwrap();
+    build::<otlp_grpc::Config>(config)
+}
+
+/// An exporter by its settings.
+fn build<C: ExporterConfig>(config: Value) -> Box<dyn Exporter> {
+    let config: C = serde_json::from_value(config).unwrap();
     let cx = Build {
-        id: &Id::parse("otlp_grpc").unwrap(),
+        id: &Id::parse(C::NAME).unwrap(),
         vitals: &Vitals::default(),
         clock: Clock::start(),
         base: Path::new(""),
@@ -255,14 +265,14 @@ async fn a_response_that_is_too_large_or_unreadable_rejects() {
 }
 
 #[tokio::test]
-async fn a_request_over_the_limit_is_not_sent() {
+async fn a_request_over_the_limit_is_not_sent_and_asks_to_be_cut() {
     let mut all = request().resource_spans;
     all[0].schema_url = "x".repeat(64 << 20);
     let sink = Sink::taking_all();
     let listening = sink.listen(None).await;
     let error =
         plain(listening.addr).export(&Telemetry::from(Model::Traces(all))).await.unwrap_err();
-    assert!(matches!(error, ExportError::Reject { .. }), "{error:?}");
+    assert!(matches!(error, ExportError::TooLarge { .. }), "{error:?}");
     assert!(sink.seen().is_empty());
 }
 
@@ -331,6 +341,7 @@ async fn a_unix_socket_is_an_endpoint() {
 struct Authority {
     ca: String,
     server: Identity,
+    server_pem: (String, String),
     client: (String, String),
 }
 
@@ -344,8 +355,9 @@ fn authority(name: &str) -> Authority {
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         (params.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem())
     };
-    let (cert, key) = issue("otel.test");
-    Authority { ca: issuer.pem(), server: Identity::from_pem(cert, key), client: issue("client") }
+    let server_pem = issue("otel.test");
+    let server = Identity::from_pem(&server_pem.0, &server_pem.1);
+    Authority { ca: issuer.pem(), server, server_pem, client: issue("client") }
 }
 
 #[tokio::test]

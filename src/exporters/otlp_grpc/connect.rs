@@ -8,6 +8,7 @@ use tonic::codegen::http::Uri;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use super::Config;
+use crate::exporters::peer::user_agent;
 use crate::settings::{Anybody, ClientTls, Endpoint, TlsMaterial};
 
 /// The longest a connection and its handshake may take: half a minute of silence is an answer.
@@ -77,10 +78,4 @@ fn with_tls(
         tls = tls.ca_certificate(Certificate::from_pem(ca));
     }
     endpoint.tls_config(tls).context("tls")
-}
-
-/// OTLP's form of it: what exports, its version, where it runs.
-fn user_agent() -> String {
-    use std::env::consts::{ARCH, OS};
-    format!("mcpcol/{} ({OS}/{ARCH})", env!("CARGO_PKG_VERSION"))
 }

@@ -32,18 +32,13 @@ use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
 use tonic::transport::Channel;
 
 use self::codec::Undecoded;
+use super::peer::{MAX_REQUEST, MAX_RESPONSE};
 use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
 use crate::settings::{
     ClientTls, Compression, Delivery, Duration, Endpoint, Headers, Keepalive, QueueSettings,
     Report, RetrySettings, Unsupported,
 };
 use crate::telemetry::{Signal, Telemetry};
-
-/// The largest request that is sent, before compression (OTLP, "Message size limits").
-const MAX_REQUEST: usize = 64 << 20;
-
-/// The largest response that is read, after decompression (the same).
-const MAX_RESPONSE: usize = 4 << 20;
 
 /// Settings: the Collector's names.
 #[derive(Clone, Debug, Deserialize)]
@@ -144,7 +139,7 @@ impl ExporterConfig for Config {
             Compression::Gzip => Some(CompressionEncoding::Gzip),
             Compression::Zstd => Some(CompressionEncoding::Zstd),
             Compression::None => None,
-            Compression::Snappy => anyhow::bail!("compression `snappy` is not supported"),
+            other => anyhow::bail!("compression {other:?} is not supported"),
         };
         Ok(Box::new(OtlpGrpc {
             compression,
@@ -207,7 +202,7 @@ impl OtlpGrpc {
         let wire = telemetry.wire();
         if wire.len() > MAX_REQUEST {
             let why = format!("a request of {} bytes is over OTLP's limit of 64 MiB", wire.len());
-            return Err(ExportError::Reject { why });
+            return Err(ExportError::TooLarge { why });
         }
         let mut attempt = Attempt { exporter: self, cell: self.channel.load_full(), ended: false };
         let result = self.call(&attempt.cell, telemetry).await;

@@ -1,19 +1,13 @@
 //! What an answer, or none, means for the batch: OTLP, "OTLP/gRPC Response" and "Failures".
 
 use std::error::Error;
-use std::time::Duration;
 
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::codec::Response;
+use crate::exporters::peer::{MAX_HINT, words};
 use crate::pipeline::{ExportError, Exported};
-
-/// The longest wait a backend can ask for: past this it might as well be gone.
-const MAX_HINT: Duration = Duration::from_secs(3600);
-
-/// How much of a peer's words is kept, in characters.
-const MAX_WORDS: usize = 512;
 
 /// How tonic begins the status it makes when a response is over its limit.
 const TOO_LARGE: &str = "Error, decoded message length too large";
@@ -100,10 +94,4 @@ fn is_retryable(code: Code, retry_info: bool) -> bool {
         | Code::Internal
         | Code::Unauthenticated => false,
     }
-}
-
-/// A peer's words, fit for a log line.
-fn words(text: &str) -> String {
-    let tame = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().take(MAX_WORDS).map(tame).collect()
 }

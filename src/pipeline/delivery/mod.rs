@@ -7,6 +7,8 @@
 
 mod queue;
 mod retry;
+#[cfg(test)]
+mod tests;
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -46,6 +48,8 @@ struct Lane {
     failing: AtomicBool,
     /// The same for a queue that drops.
     overflowing: AtomicBool,
+    /// Said once: the backend takes less at a time than it is sent.
+    halving: AtomicBool,
 }
 
 impl Delivery {
@@ -66,6 +70,7 @@ impl Delivery {
             books,
             failing: AtomicBool::new(false),
             overflowing: AtomicBool::new(false),
+            halving: AtomicBool::new(false),
         };
         let lane = Arc::new(lane);
         let closing = watch::Sender::new(false);
@@ -117,7 +122,7 @@ impl Delivery {
             _ => "queue_full",
         };
         lane.books.received(batch.signal(), batch.items());
-        lane.books.dropped(batch.signal(), batch.items(), reason);
+        lane.books.refused(batch.signal(), batch.items(), reason);
         if !lane.overflowing.swap(true, Ordering::Relaxed) {
             let (used, limit) = lane.queue.level();
             tracing::warn!(exporter = %lane.id, used, limit, "sending queue is full: dropping");
@@ -194,24 +199,57 @@ impl Lane {
         whole.split(items)
     }
 
-    /// Attempts until sent, given up, or told to close: then one last time.
+    /// Sends a batch, in parts where the backend finds it too large.
     async fn deliver(&self, batch: InFlight<'_>, closing: &mut watch::Receiver<bool>) {
+        // As deep as a batch can be halved: the logarithm of its items.
+        let mut parts = vec![batch];
+        while let Some(part) = parts.pop() {
+            if let Some((part, why)) = self.send(part, closing).await {
+                match part.halved() {
+                    Ok([first, second]) => {
+                        if !self.halving.swap(true, Ordering::Relaxed) {
+                            tracing::warn!(exporter = %self.id, error = %why,
+                                "too large for the backend: sending it in parts");
+                        }
+                        parts.extend([second, first]);
+                    }
+                    Err(part) => self.reject(part, "too_large", why),
+                }
+            }
+        }
+    }
+
+    /// Attempts until sent, given up, or told to close: then one last time. Gives back what is too
+    /// large, with the reason.
+    async fn send<'a>(
+        &self,
+        batch: InFlight<'a>,
+        closing: &mut watch::Receiver<bool>,
+    ) -> Option<(InFlight<'a>, String)> {
         let mut backoff = Backoff::new(&self.settings.retry);
         let begun = Instant::now();
         loop {
             let last = *closing.borrow_and_update();
             let error = match self.attempt(&batch.telemetry).await {
-                Ok(rejected) => return batch.sent(rejected),
+                Ok(rejected) => {
+                    batch.sent(rejected);
+                    return None;
+                }
                 Err(error) => error,
             };
             let (hint, why) = match error {
-                ExportError::Reject { why } => return self.reject(batch, why),
+                ExportError::TooLarge { why } => return Some((batch, why)),
+                ExportError::Reject { why } => {
+                    self.reject(batch, "rejected", why);
+                    return None;
+                }
                 ExportError::Retry { after, why } => (after, why),
             };
             let wait = backoff.next(begun.elapsed(), rand::random(), hint);
             let Some(wait) = wait.filter(|_| !last) else {
                 let reason = if last { "shutdown" } else { "retries_exhausted" };
-                return self.give_up(batch, reason, &why);
+                self.give_up(batch, reason, &why);
+                return None;
             };
             if !self.failing.swap(true, Ordering::Relaxed) {
                 tracing::warn!(exporter = %self.id, error = %why, interval = ?wait,
@@ -245,13 +283,13 @@ impl Lane {
         Ok(exported.rejected.min(telemetry.items()))
     }
 
-    fn reject(&self, batch: InFlight<'_>, why: String) {
+    fn reject(&self, batch: InFlight<'_>, reason: &'static str, why: String) {
         let items = batch.telemetry.items();
         if !self.failing.swap(true, Ordering::Relaxed) {
-            tracing::error!(exporter = %self.id, error = %why, dropped_items = items,
+            tracing::error!(exporter = %self.id, error = %why, dropped_items = items, reason,
                 "exporting failed for good, dropping (further ones are only counted)");
         }
-        batch.dropped("rejected", Verdict::Rejected(why));
+        batch.dropped(reason, Verdict::Rejected(why));
     }
 
     fn give_up(&self, batch: InFlight<'_>, reason: &'static str, why: &str) {
@@ -299,6 +337,18 @@ impl<'a> InFlight<'a> {
         if let Some(receipt) = self.receipt.take() {
             receipt.settle(Verdict::Accepted);
         }
+    }
+
+    /// Two batches in place of one, each with its share of the items and both owing the answer; the
+    /// batch itself if it cannot be cut.
+    fn halved(mut self) -> Result<[Self; 2], Self> {
+        let Some(halves) = self.telemetry.halves() else { return Err(self) };
+        let receipt = self.receipt.take().unwrap_or_else(Receipt::nobody);
+        let [first, second] = halves;
+        Ok([
+            InFlight::new(self.books, first, receipt.clone()),
+            InFlight::new(self.books, second, receipt),
+        ])
     }
 
     fn dropped(mut self, reason: &'static str, verdict: Verdict) {

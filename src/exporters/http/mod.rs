@@ -1,0 +1,164 @@
+//! The HTTP client of exporters: one POST, one answer, both bounded.
+//!
+//! Connections are hyper-util's to pool: this is off the forwarding path. Nothing is retried here but a
+//! request that met a closing connection before a byte of it was written, no redirect is followed and
+//! no answer is decompressed, for none is asked to be compressed. What an answer means for the batch is
+//! `verdict`'s to say, what is in it the exporter's.
+
+mod compress;
+mod connect;
+mod verdict;
+mod words;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
+    USER_AGENT,
+};
+use hyper::{Request, Response, StatusCode, Uri};
+use hyper_util::client::legacy::Client as Pool;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use self::compress::compressed;
+use self::connect::{Connector, Proxies};
+use super::peer::{MAX_RESPONSE, user_agent};
+use crate::pipeline::ExportError;
+use crate::settings::HttpClient;
+
+pub(super) use self::verdict::{refused, text_of};
+pub(super) use self::words::http_exporter_config;
+
+/// How long the words of a refusal are waited for: the status says enough.
+const WORDS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A client with its connections.
+pub(super) struct Client {
+    settings: Arc<HttpClient>,
+    base: PathBuf,
+    headers: HeaderMap,
+    proxies: Arc<Proxies>,
+    /// Some endpoint wants TLS: reading the system's roots is not for nothing.
+    secure: bool,
+    /// Made at the first request, when certificates are read.
+    pool: OnceCell<Pool<Connector, Full<Bytes>>>,
+}
+
+/// A whole answer.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    /// At most [`MAX_RESPONSE`] bytes; of a refusal, empty where they could not be had.
+    pub(super) body: Bytes,
+}
+
+impl Client {
+    /// A client of these endpoints with these settings, which have been checked; files are relative to
+    /// `base`.
+    pub(super) fn new<'a>(
+        settings: HttpClient,
+        base: &Path,
+        endpoints: impl IntoIterator<Item = &'a Uri>,
+    ) -> anyhow::Result<Client> {
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, user_agent().parse()?);
+        for (name, value) in &settings.headers.0 {
+            let name = HeaderName::from_bytes(name.as_bytes())?;
+            let mut value = HeaderValue::from_str(value.expose())?;
+            // Never indexed by HPACK, so that no other request can probe for it; and not printed.
+            value.set_sensitive(true);
+            headers.append(name, value);
+        }
+        let encoding = compress::name(settings.compression)?;
+        if let Some(encoding) = encoding {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
+        let proxies = Arc::new(Proxies::new(settings.proxy_url.as_ref()));
+        let secure = endpoints.into_iter().any(|uri| uri.scheme_str() == Some("https"));
+        let (settings, base) = (Arc::new(settings), base.to_owned());
+        Ok(Client { settings, base, headers, proxies, secure, pool: OnceCell::new() })
+    }
+
+    /// Sends `body` and reads the answer, whatever it is. An error is what kept an answer from coming.
+    pub(super) async fn post(
+        &self,
+        to: &Uri,
+        content_type: &'static str,
+        body: Bytes,
+    ) -> Result<Answer, ExportError> {
+        let pool = self.pool.get_or_try_init(|| self.connect()).await?;
+        let level = self.settings.compression_params.level;
+        let body = compressed(self.settings.compression, level, body).await?;
+        let mut request = Request::post(to.clone()).body(Full::new(body)).map_err(|e| {
+            ExportError::Reject { why: format!("no request can be made of the settings: {e}") }
+        })?;
+        *request.headers_mut() = self.headers.clone();
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Some(password) = self.proxies.password(to) {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, password);
+        }
+        let secure = to.scheme_str() == Some("https");
+        match pool.request(request).await {
+            Ok(response) => answer(response).await,
+            Err(error) => Err(verdict::unreachable(&error, secure)),
+        }
+    }
+
+    /// A pool, not yet a connection. Certificates are read here, off the runtime's threads.
+    async fn connect(&self) -> Result<Pool<Connector, Full<Bytes>>, ExportError> {
+        let (settings, base) = (Arc::clone(&self.settings), self.base.clone());
+        let (proxies, secure) = (Arc::clone(&self.proxies), self.secure);
+        let read = move || Connector::new(&settings, &base, proxies, secure);
+        match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(connector)) => Ok(self.pool(connector)),
+            Ok(Err(e)) => Err(ExportError::Retry { after: None, why: format!("tls.{e}") }),
+            Err(e) => Err(ExportError::Reject { why: format!("cannot connect: {e}") }),
+        }
+    }
+
+    fn pool(&self, connector: Connector) -> Pool<Connector, Full<Bytes>> {
+        let settings = &self.settings;
+        let limits = [settings.max_idle_conns, settings.max_idle_conns_per_host];
+        let most_idle = limits.into_iter().filter(|limit| *limit > 0).min().unwrap_or(usize::MAX);
+        let idle = Some(settings.idle_conn_timeout.0).filter(|idle| !idle.is_zero());
+        let ping = Some(settings.http2_read_idle_timeout.0).filter(|idle| !idle.is_zero());
+        Pool::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(idle)
+            .pool_max_idle_per_host(if settings.disable_keep_alives { 0 } else { most_idle })
+            .http2_keep_alive_interval(ping)
+            .http2_keep_alive_timeout(settings.http2_ping_timeout.0)
+            .build(connector)
+    }
+}
+
+/// Reads an answer to its end. That of a refusal may be cut short: its status says what to do.
+async fn answer(response: Response<Incoming>) -> Result<Answer, ExportError> {
+    let (head, body) = response.into_parts();
+    let (status, headers) = (head.status, head.headers);
+    let whole = Limited::new(body, MAX_RESPONSE).collect();
+    let body = if status.is_success() {
+        whole.await.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                let why = "the answer is over OTLP's limit of 4 MiB".to_owned();
+                return ExportError::Reject { why };
+            }
+            let why = format!("the connection broke within the answer: {error}");
+            ExportError::Retry { after: None, why }
+        })?
+    } else {
+        match timeout(WORDS_TIMEOUT, whole).await {
+            Ok(Ok(words)) => words,
+            _ => return Ok(Answer { status, headers, body: Bytes::new() }),
+        }
+    };
+    Ok(Answer { status, headers, body: body.to_bytes() })
+}

@@ -1,0 +1,172 @@
+//! OTLP over HTTP: to an OpenTelemetry Collector, or to a backend that speaks it.
+//!
+//! ```yaml
+//! exporters:
+//!   otlp_http:
+//!     endpoint: https://otel.example.com
+//!     headers: { api-key: "${env:API_KEY}" }
+//!     encoding: proto
+//! ```
+//!
+//! `endpoint` gets `/v1/traces` and so on appended, a signal's own endpoint is used as it is. Protobuf
+//! goes out as it is held; JSON is written for each attempt. What an answer means is OTLP's table and
+//! nothing else.
+
+mod answer;
+#[cfg(test)]
+mod tests;
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use hyper::Uri;
+use serde::Deserialize;
+
+use super::http::{Client, http_exporter_config, refused};
+use super::peer::MAX_REQUEST;
+use crate::otlp::json;
+use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
+use crate::settings::{Compression, Delivery, Duration, Report, parse_url};
+use crate::telemetry::{Model, Signal, Telemetry};
+
+http_exporter_config! {
+    /// Settings: the Collector's names.
+    compression: Compression::Gzip,
+    timeout: Duration::secs(30),
+    endpoint: String = String::new(),
+    traces_endpoint: String = String::new(),
+    metrics_endpoint: String = String::new(),
+    logs_endpoint: String = String::new(),
+    encoding: Encoding = Encoding::Proto,
+}
+
+/// `encoding`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// Protobuf.
+    #[default]
+    Proto,
+    /// OTLP/JSON.
+    Json,
+}
+
+impl Encoding {
+    fn content_type(self) -> &'static str {
+        match self {
+            Encoding::Proto => "application/x-protobuf",
+            Encoding::Json => "application/json",
+        }
+    }
+}
+
+impl ExporterConfig for Config {
+    const NAME: &'static str = "otlp_http";
+    const ALIASES: &'static [&'static str] = &["otlphttp"];
+    const ABOUT: &'static str = "OTLP over HTTP, as protobuf or JSON";
+    const SIGNALS: &'static [Signal] = &Signal::ALL;
+    const STDOUT: bool = false;
+
+    fn check(&self, report: &mut Report<'_>) {
+        self.surroundings().check(report);
+        let mut endpoints = Vec::new();
+        let own = Signal::ALL.map(|signal| self.own(signal));
+        for (field, text) in [("endpoint", self.endpoint.as_str())].into_iter().chain(own) {
+            match parse_url(text) {
+                _ if text.is_empty() => {}
+                Err(why) => report.error(field, why),
+                Ok(uri) if field == "endpoint" && uri.query().is_some() => {
+                    report.error(field, "must end with the path: `/v1/traces` is appended");
+                }
+                Ok(uri) => endpoints.push(uri),
+            }
+        }
+        if self.endpoint.is_empty() && own.iter().all(|(_, text)| text.is_empty()) {
+            report.error("endpoint", "is required: a URL such as `http://localhost:4318`");
+        }
+        self.client().check(&endpoints, report);
+    }
+
+    fn delivery(&self) -> Delivery {
+        self.surroundings()
+    }
+
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {
+        let url = |signal| self.url(signal).map_err(anyhow::Error::msg);
+        let [traces, metrics, logs] = Signal::ALL.map(url);
+        let urls = [traces?, metrics?, logs?];
+        let client = Client::new(self.client(), cx.base, urls.iter().flatten())?;
+        Ok(Box::new(OtlpHttp { client, encoding: self.encoding, urls }))
+    }
+}
+
+impl Config {
+    /// The field of a signal's own endpoint, and what is written there.
+    fn own(&self, signal: Signal) -> (&'static str, &str) {
+        match signal {
+            Signal::Traces => ("traces_endpoint", &self.traces_endpoint),
+            Signal::Metrics => ("metrics_endpoint", &self.metrics_endpoint),
+            Signal::Logs => ("logs_endpoint", &self.logs_endpoint),
+        }
+    }
+
+    /// Where a signal goes; `None` where neither it nor all of them have an endpoint.
+    fn url(&self, signal: Signal) -> Result<Option<Uri>, String> {
+        let (_, own) = self.own(signal);
+        match (own, self.endpoint.trim_end_matches('/')) {
+            ("", "") => Ok(None),
+            ("", base) => parse_url(&format!("{base}/v1/{}", signal.name())).map(Some),
+            (own, _) => parse_url(own).map(Some),
+        }
+    }
+}
+
+struct OtlpHttp {
+    client: Client,
+    encoding: Encoding,
+    /// By signal.
+    urls: [Option<Uri>; 3],
+}
+
+impl Exporter for OtlpHttp {
+    fn export<'a>(
+        &'a self,
+        telemetry: &'a Telemetry,
+    ) -> BoxFuture<'a, Result<Exported, ExportError>> {
+        Box::pin(self.attempt(telemetry))
+    }
+}
+
+impl OtlpHttp {
+    async fn attempt(&self, telemetry: &Telemetry) -> Result<Exported, ExportError> {
+        let signal = telemetry.signal();
+        let Some(url) = &self.urls[signal as usize] else {
+            let why = format!("there is no endpoint for {0}: set {0}_endpoint", signal.name());
+            return Err(ExportError::Reject { why });
+        };
+        let body = self.body(telemetry);
+        if body.len() > MAX_REQUEST {
+            let why = format!("a request of {} bytes is over OTLP's limit of 64 MiB", body.len());
+            return Err(ExportError::TooLarge { why });
+        }
+        let answer = self.client.post(url, self.encoding.content_type(), body).await?;
+        if answer.status.is_success() {
+            return Ok(answer::exported(&answer, self.encoding, telemetry.items()));
+        }
+        let said = answer::said(&answer, self.encoding);
+        Err(refused(&answer, &said, SystemTime::now()))
+    }
+
+    fn body(&self, telemetry: &Telemetry) -> Bytes {
+        if self.encoding == Encoding::Proto {
+            return telemetry.wire().clone();
+        }
+        let mut out = Vec::with_capacity(telemetry.wire_len() * 2);
+        match telemetry.model() {
+            Model::Traces(all) => json::write_traces(&mut out, all),
+            Model::Metrics(all) => json::write_metrics(&mut out, all),
+            Model::Logs(all) => json::write_logs(&mut out, all),
+        }
+        out.into()
+    }
+}

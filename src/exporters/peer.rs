@@ -1,0 +1,27 @@
+//! What exporters to backends share: what we call ourselves, and how much of a backend's words we keep.
+
+use std::time::Duration;
+
+/// The longest wait a backend can ask for: past this it might as well be gone.
+pub(super) const MAX_HINT: Duration = Duration::from_secs(3600);
+
+/// The largest OTLP request that is sent, before compression (OTLP, "Message size limits").
+pub(super) const MAX_REQUEST: usize = 64 << 20;
+
+/// The largest response that is read, after decompression (the same).
+pub(super) const MAX_RESPONSE: usize = 4 << 20;
+
+/// How much of a peer's words is kept, in characters.
+const MAX_WORDS: usize = 512;
+
+/// A peer's words, fit for a log line.
+pub(super) fn words(text: &str) -> String {
+    let tame = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(MAX_WORDS).map(tame).collect()
+}
+
+/// OTLP's form of it: what exports, its version, where it runs.
+pub(super) fn user_agent() -> String {
+    use std::env::consts::{ARCH, OS};
+    format!("mcpcol/{} ({OS}/{ARCH})", env!("CARGO_PKG_VERSION"))
+}

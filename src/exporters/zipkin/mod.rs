@@ -1,0 +1,176 @@
+//! Zipkin v2 JSON: to a Zipkin server, or to a backend that takes its spans.
+//!
+//! ```yaml
+//! exporters:
+//!   zipkin:
+//!     endpoint: http://localhost:9411/api/v2/spans
+//! ```
+//!
+//! Spans are mapped as the OpenTelemetry specification says (`span`), and where it is silent as the
+//! Collector's exporter does. Zipkin has no partial success and no table of errors: any 2xx is success,
+//! and OTLP's table says what may be tried again. Zipkin's protobuf is not written.
+
+mod span;
+mod tags;
+#[cfg(test)]
+mod tests;
+
+use std::time::SystemTime;
+
+use serde::Deserialize;
+
+use self::span::ZipkinSpan;
+use super::http::{Client, http_exporter_config, refused, text_of};
+use crate::otlp::ids;
+use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
+use crate::settings::{Compression, Delivery, Duration, Report, parse_url};
+use crate::telemetry::{Model, Signal, Telemetry};
+
+/// The largest body, before compression. Zipkin's own reporters never sent more, and its server takes
+/// twice as much; what is larger is sent in parts.
+const MAX_BODY: usize = 5 << 20;
+
+http_exporter_config! {
+    /// Settings: the Collector's names.
+    compression: Compression::None,
+    timeout: Duration::secs(5),
+    endpoint: String = String::new(),
+    format: Format = Format::Json,
+    default_service_name: String = "unknown_service".to_owned(),
+}
+
+/// `format`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// JSON.
+    #[default]
+    Json,
+    /// Known to the Collector, refused by the check.
+    Proto,
+}
+
+impl ExporterConfig for Config {
+    const NAME: &'static str = "zipkin";
+    const ALIASES: &'static [&'static str] = &[];
+    const ABOUT: &'static str = "spans to Zipkin, as v2 JSON";
+    const SIGNALS: &'static [Signal] = &[Signal::Traces];
+    const STDOUT: bool = false;
+
+    fn check(&self, report: &mut Report<'_>) {
+        self.surroundings().check(report);
+        if self.format == Format::Proto {
+            report.error("format", "`proto` is not supported; use `json`");
+        }
+        if self.default_service_name.is_empty() {
+            report.error("default_service_name", "must not be empty");
+        }
+        let url = match parse_url(&self.endpoint) {
+            _ if self.endpoint.is_empty() => {
+                let example = "http://localhost:9411/api/v2/spans";
+                Err(format!("is required: a URL such as `{example}`"))
+            }
+            parsed => parsed,
+        };
+        match url {
+            Err(why) => {
+                report.error("endpoint", why);
+                self.client().check(&[], report);
+            }
+            Ok(url) => {
+                if url.path() == "/" {
+                    report.warn("endpoint", "has no path: Zipkin takes spans at `/api/v2/spans`");
+                }
+                self.client().check(&[url], report);
+            }
+        }
+    }
+
+    fn delivery(&self) -> Delivery {
+        self.surroundings()
+    }
+
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {
+        let url = parse_url(&self.endpoint).map_err(anyhow::Error::msg)?;
+        let client = Client::new(self.client(), cx.base, [&url])?;
+        let default_service_name = self.default_service_name.clone();
+        Ok(Box::new(Zipkin { client, url, default_service_name }))
+    }
+}
+
+struct Zipkin {
+    client: Client,
+    url: hyper::Uri,
+    default_service_name: String,
+}
+
+impl Exporter for Zipkin {
+    fn export<'a>(
+        &'a self,
+        telemetry: &'a Telemetry,
+    ) -> BoxFuture<'a, Result<Exported, ExportError>> {
+        Box::pin(self.attempt(telemetry))
+    }
+}
+
+impl Zipkin {
+    async fn attempt(&self, telemetry: &Telemetry) -> Result<Exported, ExportError> {
+        let body = body(telemetry, &self.default_service_name)?;
+        if body.spans > 0 {
+            let json = body.json.into();
+            let answer = self.client.post(&self.url, "application/json", json).await?;
+            if !answer.status.is_success() {
+                return Err(refused(&answer, text_of(&answer), SystemTime::now()));
+            }
+        }
+        let message = if body.unusable == 0 { "" } else { "spans without usable ids are not sent" };
+        Ok(Exported { rejected: body.unusable, message: message.to_owned() })
+    }
+}
+
+/// A request's body.
+struct Body {
+    json: Vec<u8>,
+    /// Spans in it.
+    spans: usize,
+    /// Spans that Zipkin would refuse the whole body for.
+    unusable: usize,
+}
+
+/// The spans as a JSON array; an error as soon as it is over [`MAX_BODY`].
+fn body(telemetry: &Telemetry, default_service_name: &str) -> Result<Body, ExportError> {
+    let Model::Traces(all) = telemetry.model() else {
+        return Err(ExportError::Reject { why: "Zipkin takes spans only".to_owned() });
+    };
+    let mut body = Body { json: vec![b'['], spans: 0, unusable: 0 };
+    for resource in all {
+        let origin = span::Origin::new(resource.resource.as_ref(), default_service_name);
+        for scope in &resource.scope_spans {
+            for span in &scope.spans {
+                if ids::span(span) {
+                    body.add(&ZipkinSpan::new(&origin, scope.scope.as_ref(), span))?;
+                } else {
+                    body.unusable += 1;
+                }
+            }
+        }
+    }
+    body.json.push(b']');
+    Ok(body)
+}
+
+impl Body {
+    fn add(&mut self, span: &ZipkinSpan<'_>) -> Result<(), ExportError> {
+        if self.spans > 0 {
+            self.json.push(b',');
+        }
+        self.spans += 1;
+        let failed = |e| ExportError::Reject { why: format!("a span cannot be written: {e}") };
+        serde_json::to_writer(&mut self.json, span).map_err(failed)?;
+        if self.json.len() >= MAX_BODY {
+            let why = "a request to Zipkin would be over 5 MiB".to_owned();
+            return Err(ExportError::TooLarge { why });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,160 @@
+//! What becomes of batches that a backend finds too large: fakes, and a clock that stands still.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+
+use super::*;
+use crate::pipeline::Vitals;
+use crate::pipeline::books::Account;
+use crate::settings::{Duration as Setting, QueueSettings, RetrySettings};
+use crate::telemetry::Model;
+
+/// A backend with room for `most` spans a request, which refuses those called `huge` for good and
+/// answers what fits with `answers`, then with success.
+#[derive(Clone, Default)]
+struct Backend {
+    most: usize,
+    answers: Arc<Mutex<VecDeque<Result<Exported, ExportError>>>>,
+    taken: Arc<Mutex<Vec<Vec<String>>>>,
+    attempts: Arc<Mutex<usize>>,
+}
+
+impl Exporter for Backend {
+    fn export<'a>(
+        &'a self,
+        telemetry: &'a Telemetry,
+    ) -> BoxFuture<'a, Result<Exported, ExportError>> {
+        Box::pin(async move {
+            *self.attempts.lock().unwrap() += 1;
+            let names = names(telemetry);
+            if names.len() > self.most || names.iter().any(|name| name == "huge") {
+                return Err(ExportError::TooLarge { why: "413 Payload Too Large".to_owned() });
+            }
+            let answer = self.answers.lock().unwrap().pop_front();
+            let answer = answer.unwrap_or(Ok(Exported::default()));
+            if answer.is_ok() {
+                self.taken.lock().unwrap().push(names);
+            }
+            answer
+        })
+    }
+}
+
+fn names(telemetry: &Telemetry) -> Vec<String> {
+    let Model::Traces(all) = telemetry.model() else { panic!("made of spans") };
+    let scopes = all.iter().flat_map(|r| &r.scope_spans);
+    scopes.flat_map(|s| &s.spans).map(|s| s.name.clone()).collect()
+}
+
+fn spans(names: &[&str]) -> Telemetry {
+    let spans = names.iter().map(|n| Span { name: (*n).into(), ..Span::default() }).collect();
+    let scope = ScopeSpans { spans, ..ScopeSpans::default() };
+    let all = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
+    Telemetry::from(Model::Traces(vec![all]))
+}
+
+struct Setup {
+    backend: Backend,
+    delivery: Arc<Delivery>,
+    vitals: Vitals,
+}
+
+impl Setup {
+    fn new(most: usize, retry: RetrySettings) -> Setup {
+        let backend = Backend { most, ..Backend::default() };
+        let vitals = Vitals::default();
+        let id = Id::parse("fake").unwrap();
+        let books = ExporterBooks::new(&vitals, &id);
+        let queue = QueueSettings { wait_for_result: true, ..QueueSettings::default() };
+        let settings = Settings { timeout: Setting::secs(0), queue, retry };
+        let exporter = Box::new(backend.clone());
+        let delivery = Delivery::start(id, exporter, settings, books, &Handle::current());
+        Setup { backend, delivery, vitals }
+    }
+
+    /// Sends one batch and waits for its answer.
+    async fn verdict(&self, batch: Telemetry) -> Verdict {
+        let (receipt, waiting) = Receipt::pair();
+        let place = self.delivery.reserve(&batch, true).ok().unwrap();
+        self.delivery.commit(place, batch, receipt);
+        waiting.verdict().await
+    }
+
+    fn taken(&self) -> Vec<Vec<String>> {
+        std::mem::take(&mut self.backend.taken.lock().unwrap())
+    }
+
+    fn account(&self) -> Account {
+        self.delivery.books().account()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_is_too_large_arrives_in_halves_in_order() {
+    let setup = Setup::new(2, RetrySettings::default());
+    let verdict = setup.verdict(spans(&["a", "b", "c", "d", "e"])).await;
+    assert_eq!(verdict, Verdict::Accepted);
+    assert_eq!(setup.taken(), [vec!["a", "b"], vec!["c"], vec!["d", "e"]]);
+    assert_eq!(setup.account().to_string(), "received=5 sent=5 dropped=0 held=0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_item_that_is_too_large_is_dropped_and_the_others_are_not() {
+    let setup = Setup::new(100, RetrySettings::default());
+    let verdict = setup.verdict(spans(&["a", "b", "huge", "c", "d"])).await;
+    assert_eq!(verdict, Verdict::Rejected("413 Payload Too Large".to_owned()));
+    assert_eq!(setup.taken().concat(), ["a", "b", "c", "d"]);
+    assert_eq!(setup.account().to_string(), "received=5 sent=4 dropped=1 (too_large=1) held=0");
+    // It was in the queue: what failed is sending it.
+    let counted = |name: &str| {
+        let samples = setup.vitals.samples();
+        samples.iter().filter(|sample| sample.name == name).map(|sample| sample.value).sum::<i128>()
+    };
+    assert_eq!(counted("otelcol_exporter_send_failed_spans"), 1);
+    assert_eq!(counted("otelcol_exporter_enqueue_failed_spans"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_part_is_retried_by_itself_and_what_was_taken_is_not_sent_again() {
+    let setup = Setup::new(2, RetrySettings::default());
+    let later = || Err(ExportError::Retry { after: None, why: "busy".to_owned() });
+    let answers = [Ok(Exported::default()), later(), later()];
+    setup.backend.answers.lock().unwrap().extend(answers);
+    let verdict = setup.verdict(spans(&["a", "b", "c", "d"])).await;
+    assert_eq!(verdict, Verdict::Accepted);
+    assert_eq!(setup.taken(), [vec!["a", "b"], vec!["c", "d"]]);
+    assert_eq!(*setup.backend.attempts.lock().unwrap(), 5);
+    assert_eq!(setup.account().to_string(), "received=4 sent=4 dropped=0 held=0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn partial_success_of_a_part_is_counted_once() {
+    let setup = Setup::new(2, RetrySettings::default());
+    let partial = Ok(Exported { rejected: 1, message: "too old".to_owned() });
+    setup.backend.answers.lock().unwrap().push_back(partial);
+    let verdict = setup.verdict(spans(&["a", "b", "c", "d"])).await;
+    assert_eq!(verdict, Verdict::Accepted);
+    assert_eq!(
+        setup.account().to_string(),
+        "received=4 sent=3 dropped=1 (partial_success=1) held=0"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn parts_that_wait_when_the_time_is_up_are_lost_and_counted() {
+    let setup = Setup::new(2, RetrySettings::default());
+    let later = ExportError::Retry { after: None, why: "busy".to_owned() };
+    let answers = std::iter::repeat_n(Err(later), 100);
+    setup.backend.answers.lock().unwrap().extend(answers);
+    let batch = spans(&["a", "b", "c", "d"]);
+    let (receipt, waiting) = Receipt::pair();
+    let place = setup.delivery.reserve(&batch, true).ok().unwrap();
+    setup.delivery.commit(place, batch, receipt);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    setup.delivery.drain(Instant::now() + Duration::from_secs(1)).await;
+    // Each part had its last attempt.
+    assert_eq!(waiting.verdict().await, Verdict::Retry { after: None });
+    assert_eq!(setup.account().to_string(), "received=4 sent=0 dropped=4 (shutdown=4) held=0");
+}
