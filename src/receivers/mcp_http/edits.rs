@@ -21,7 +21,7 @@ use super::note::{By, Coding};
 use super::tape::Reel;
 use crate::mcp::edit::Scope;
 use crate::mcp::{Id, TraceContext};
-use crate::receivers::tap::{Around, Editing, HOLD, why};
+use crate::receivers::tap::{Around, Editing, HOLD, Room, why};
 
 /// Headers that vouch for the bytes of a body (RFC 9530, RFC 3230, RFC 1864).
 const VOUCHERS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
@@ -98,7 +98,7 @@ impl Edits {
             return Ok(request);
         }
         let reel = body.swap_reel(Reel::none());
-        let gathered = body.gather(length.is_none()).await;
+        let gathered = body.gather(length.is_none(), Room::new(&self.editing)).await;
         drop(body.swap_reel(reel));
         match gathered {
             Gathered::Whole(text) => {
@@ -120,9 +120,10 @@ impl Edits {
                     request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(now));
                 }
             }
-            Gathered::TooLong(head) => {
-                self.editing.pass_request(&head, &around, why::TOO_LONG);
-                body.reel().bytes(&head, false);
+            Gathered::Parted(head, why) => {
+                self.editing.pass_request(&head, &around, why);
+                let last = body.is_over();
+                body.reel().bytes(&head, last);
                 body.put(head);
             }
             Gathered::Broken(head) => {
@@ -156,7 +157,8 @@ impl Edits {
         let json = is_json(headers);
         let Passing::Through(body) = response.body_mut() else { return response };
         if events {
-            body.strip_events(Stripping { edits: Rc::clone(self), peer });
+            let room = Room::new(&self.editing);
+            body.strip_events(Stripping { edits: Rc::clone(self), peer }, room);
             response.headers_mut().remove(CONTENT_LENGTH);
         } else if self.post && json {
             if let Some(now) = self.strip(body, length.is_none(), peer).await
@@ -170,7 +172,7 @@ impl Edits {
 
     /// Holds a body and takes out what was asked for; its length then, if it came whole.
     async fn strip(&self, body: &mut Through, unmeasured: bool, peer: Scope) -> Option<usize> {
-        match body.gather(unmeasured).await {
+        match body.gather(unmeasured, Room::new(&self.editing)).await {
             Gathered::Whole(text) => {
                 let edit = self.editing.answer(&text, &self.around(peer));
                 let new = edit.map_or_else(
@@ -185,8 +187,8 @@ impl Edits {
                 body.put(new);
                 Some(now)
             }
-            Gathered::TooLong(head) => {
-                self.editing.pass_answer(&head, &self.around(peer), why::TOO_LONG);
+            Gathered::Parted(head, why) => {
+                self.editing.pass_answer(&head, &self.around(peer), why);
                 body.put(head);
                 None
             }

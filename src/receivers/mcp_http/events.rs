@@ -19,23 +19,22 @@ pub(super) trait Edit {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Events {
     /// What is not passed on yet. Begins where a line begins, unless one is passing.
     held: Vec<u8>,
     /// The lines of `held` before this belong to an event that has not ended.
     seen: usize,
-    /// The most that is held, in bytes.
-    limit: usize,
     state: State,
     /// The last byte that passed was a CR: an LF after it belongs to it.
     after_cr: bool,
     begun: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
     /// At the beginning of a line.
+    #[default]
     Line,
     /// In a line that passes as it comes.
     Passing,
@@ -46,20 +45,15 @@ enum State {
 }
 
 impl Events {
-    /// A stream of which nothing has come.
-    pub(super) fn new(limit: usize) -> Self {
-        Events {
-            held: Vec::new(),
-            seen: 0,
-            limit,
-            state: State::Line,
-            after_cr: false,
-            begun: false,
-        }
-    }
-
-    /// Takes the next bytes and appends what is due to `out`.
-    pub(super) fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>, edit: &mut impl Edit) {
+    /// Takes the next bytes and appends what is due to `out`. Of an event no more than `limit` bytes are
+    /// held.
+    pub(super) fn push(
+        &mut self,
+        bytes: &[u8],
+        limit: usize,
+        out: &mut Vec<u8>,
+        edit: &mut impl Edit,
+    ) {
         self.held.extend_from_slice(bytes);
         while !self.held.is_empty() {
             if self.after_cr {
@@ -70,7 +64,7 @@ impl Events {
                 }
             }
             let on = match self.state {
-                State::Line => self.line(out, edit),
+                State::Line => self.line(limit, out, edit),
                 State::Passing => self.rest_of_line(State::Line, out),
                 State::EventLine if is_end(self.held[0]) => self.rest_of_line(State::Line, out),
                 State::EventLine | State::Event => {
@@ -84,6 +78,11 @@ impl Events {
         }
     }
 
+    /// How much is held, in bytes.
+    pub(super) fn held(&self) -> usize {
+        self.held.len()
+    }
+
     /// The stream ended: what is held passes, the last event as if a blank line had come.
     pub(super) fn end(&mut self, out: &mut Vec<u8>, edit: &mut impl Edit) {
         let rest = std::mem::take(&mut self.held);
@@ -95,7 +94,7 @@ impl Events {
     }
 
     /// At the beginning of a line that may be one of data; `false` if more is needed.
-    fn line(&mut self, out: &mut Vec<u8>, edit: &mut impl Edit) -> bool {
+    fn line(&mut self, limit: usize, out: &mut Vec<u8>, edit: &mut impl Edit) -> bool {
         if !std::mem::replace(&mut self.begun, true) && self.held.starts_with(MARK) {
             self.pass(MARK.len(), out);
             return true;
@@ -106,10 +105,10 @@ impl Events {
             return true;
         }
         let Some(end) = self.event_end() else {
-            if self.held.len() <= self.limit {
+            if self.held.len() <= limit {
                 return false;
             }
-            let head = data(&self.held).next().map_or(0..0, |range| range);
+            let head = data(&self.held).next().unwrap_or_default();
             edit.too_long(&self.held[head]);
             // Where the last line has begun it goes on as it is.
             let open = self.seen < self.held.len();
@@ -128,10 +127,11 @@ impl Events {
     fn event_end(&mut self) -> Option<usize> {
         loop {
             let at = self.seen;
-            let split = at > 0 && self.held[at - 1] == b'\r' && self.held.get(at) == Some(&b'\n');
-            let at = at + usize::from(split);
-            let (length, next) = line_end(&self.held[at..])?;
-            self.seen = at + next;
+            if at > 0 && self.held[at - 1] == b'\r' && self.held.get(at) == Some(&b'\n') {
+                self.seen += 1;
+            }
+            let (length, next) = line_end(&self.held[self.seen..])?;
+            self.seen += next;
             if length == 0 {
                 return Some(self.seen);
             }
@@ -241,12 +241,12 @@ mod tests {
     }
 
     fn run(pieces: &[&[u8]], limit: usize) -> (Vec<String>, Vec<String>) {
-        let (mut events, mut edit) = (Events::new(limit), Brackets::default());
+        let (mut events, mut edit) = (Events::default(), Brackets::default());
         let mut outs: Vec<_> = pieces
             .iter()
             .map(|piece| {
                 let mut out = Vec::new();
-                events.push(piece, &mut out, &mut edit);
+                events.push(piece, limit, &mut out, &mut edit);
                 String::from_utf8_lossy(&out).into_owned()
             })
             .collect();
@@ -333,9 +333,9 @@ mod tests {
             let whole = run(&[stream.as_bytes()], 1000).0.concat();
             let pieces: Vec<_> = stream.as_bytes().chunks(size).collect();
             let mut out = Vec::new();
-            let (mut events, mut edit) = (Events::new(1000), Brackets::default());
+            let (mut events, mut edit) = (Events::default(), Brackets::default());
             for piece in &pieces {
-                events.push(piece, &mut out, &mut edit);
+                events.push(piece, 1000, &mut out, &mut edit);
             }
             events.end(&mut out, &mut edit);
             let out = String::from_utf8(out).unwrap();

@@ -179,3 +179,6 @@ impl<'a> Due<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::words::{Observing, ambient};
@@ -19,6 +19,8 @@ use crate::pipeline::{Build, Vitals};
 
 /// The longest message that is held to be changed, in bytes.
 pub(in crate::receivers) const HOLD: usize = 1 << 20;
+/// What one tap holds for that, over all messages, in bytes. What does not fit passes as it is.
+const HOLD_ALL: usize = 64 << 20;
 
 const EDITED: &str = "mcpcol_tap_edited_requests";
 const UNEDITED: &str = "mcpcol_tap_unedited_requests";
@@ -31,6 +33,8 @@ pub(in crate::receivers) mod why {
     pub(in crate::receivers) const TOO_LONG: &str = "too_long";
     /// Its body is compressed.
     pub(in crate::receivers) const ENCODED: &str = "encoded";
+    /// Too much is held already.
+    pub(in crate::receivers) const NO_ROOM: &str = "no_room";
     /// A header vouches for its body.
     pub(in crate::receivers) const DIGEST: &str = "digest";
     /// Its data stand on several lines of an event.
@@ -52,6 +56,8 @@ pub(in crate::receivers) struct Editing {
     /// For ids that are too long to keep, and sessions.
     keys: RandomState,
     exchanges: AtomicU64,
+    /// Bytes held of messages that are not whole yet.
+    held: AtomicUsize,
     broken: AtomicBool,
     state: Mutex<State>,
 }
@@ -78,6 +84,41 @@ pub(in crate::receivers) struct Around<'a> {
     pub(in crate::receivers) carrier: Option<&'a TraceContext>,
 }
 
+/// Room for one message that is held; given back when it is dropped.
+pub(in crate::receivers) struct Room {
+    editing: Arc<Editing>,
+    bytes: usize,
+}
+
+impl Room {
+    /// None taken yet.
+    pub(in crate::receivers) fn new(editing: &Arc<Editing>) -> Self {
+        Room { editing: Arc::clone(editing), bytes: 0 }
+    }
+
+    /// From here on so much is held; `false`, and as before, if there is no room for it.
+    pub(in crate::receivers) fn take(&mut self, bytes: usize) -> bool {
+        let held = &self.editing.held;
+        if bytes > self.bytes {
+            let more = bytes - self.bytes;
+            if held.fetch_add(more, Ordering::Relaxed) + more > HOLD_ALL {
+                held.fetch_sub(more, Ordering::Relaxed);
+                return false;
+            }
+        } else {
+            held.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+        }
+        self.bytes = bytes;
+        true
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.take(0);
+    }
+}
+
 /// What is done to a request.
 #[derive(Debug, Default)]
 pub(in crate::receivers) struct Change {
@@ -100,6 +141,7 @@ impl Editing {
                 ambient: ambient(),
                 keys: RandomState::new(),
                 exchanges: AtomicU64::new(1),
+                held: AtomicUsize::new(0),
                 broken: AtomicBool::new(false),
                 state: Mutex::default(),
             })

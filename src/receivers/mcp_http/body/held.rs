@@ -10,7 +10,7 @@ use http_body::{Frame, SizeHint};
 use super::*;
 use crate::receivers::mcp_http::edits::Stripping;
 use crate::receivers::mcp_http::events::Events;
-use crate::receivers::tap::HOLD;
+use crate::receivers::tap::{HOLD, Room, why};
 
 /// What of a body waits to be passed on, and what is done to what comes.
 #[derive(Default)]
@@ -19,6 +19,8 @@ pub(super) struct Held {
     /// Its head names no length: it must not get one.
     unmeasured: bool,
     events: Option<(Events, Stripping)>,
+    /// What it takes.
+    room: Option<Room>,
     /// It broke off: what is ahead has to be written before that is told.
     pause: bool,
 }
@@ -33,8 +35,8 @@ impl std::fmt::Debug for Held {
 pub(in crate::receivers::mcp_http) enum Gathered {
     /// All of it.
     Whole(Bytes),
-    /// It is longer than what is held: so far this came.
-    TooLong(Bytes),
+    /// It is longer than what is held, or there is no room for it: why, and what came so far.
+    Parted(Bytes, &'static str),
     /// It broke off; before that this came.
     Broken(Bytes),
 }
@@ -42,9 +44,13 @@ pub(in crate::receivers::mcp_http) enum Gathered {
 impl Through {
     /// Reads on until it is whole or longer than what may be held. Trailers wait; the rest is handed
     /// out, and has to be [`put`](Self::put) back.
-    pub(in crate::receivers::mcp_http) async fn gather(&mut self, unmeasured: bool) -> Gathered {
-        let held = self.held.insert(Box::default());
-        held.unmeasured = unmeasured;
+    pub(in crate::receivers::mcp_http) async fn gather(
+        &mut self,
+        unmeasured: bool,
+        room: Room,
+    ) -> Gathered {
+        let held = Held { unmeasured, room: Some(room), ..Held::default() };
+        self.held = Some(Box::new(held));
         let (mut data, mut more) = (Bytes::new(), BytesMut::new());
         while !self.over {
             match poll_fn(|cx| self.pass(cx)).await {
@@ -61,8 +67,13 @@ impl Through {
                 Some(Err(error)) => return self.broken_off(error, whole(data, more)),
                 None => break,
             }
-            if data.len().max(more.len()) > HOLD {
-                return Gathered::TooLong(whole(data, more));
+            let length = data.len().max(more.len());
+            if length > HOLD {
+                return Gathered::Parted(whole(data, more), why::TOO_LONG);
+            }
+            let room = self.held.as_mut().and_then(|held| held.room.as_mut());
+            if room.is_some_and(|room| !room.take(length)) {
+                return Gathered::Parted(whole(data, more), why::NO_ROOM);
             }
         }
         // Where it ends with an error, `pass` has yet to tell.
@@ -88,10 +99,14 @@ impl Through {
     }
 
     /// From here on it is a stream whose events may change.
-    pub(in crate::receivers::mcp_http) fn strip_events(&mut self, stripping: Stripping) {
-        let held = self.held.insert(Box::default());
-        held.unmeasured = true;
-        held.events = Some((Events::new(HOLD), stripping));
+    pub(in crate::receivers::mcp_http) fn strip_events(
+        &mut self,
+        stripping: Stripping,
+        room: Room,
+    ) {
+        let events = Some((Events::default(), stripping));
+        let held = Held { unmeasured: true, events, room: Some(room), ..Held::default() };
+        self.held = Some(Box::new(held));
     }
 
     /// What is observed of it, for a time in which nothing is to be told.
@@ -153,7 +168,13 @@ impl Through {
             Ok(data) => match &mut held.events {
                 Some((events, stripping)) => {
                     let mut out = Vec::new();
-                    events.push(&data, &mut out, stripping);
+                    let room = held.room.as_mut();
+                    let fits = room.is_none_or(|room| room.take(events.held() + data.len()));
+                    let limit = if fits { HOLD } else { 0 };
+                    events.push(&data, limit, &mut out, stripping);
+                    if let Some(room) = &mut held.room {
+                        room.take(events.held());
+                    }
                     if !out.is_empty() {
                         held.ahead.push_back(Frame::data(out.into()));
                     }
