@@ -1,10 +1,17 @@
 //! A tap that was told to change what it forwards: what servers and clients get, byte by byte.
 
+use std::convert::Infallible;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::{TcpListener, TcpStream};
+
 use super::origin::{Asked, Conn, Origin};
-use super::tap::{Answer, Client, Tap, tap};
+use super::tap::{Answer, Client, Tap, tap, with_routes};
+use super::versions::{Text, collect};
 
 const MODERN: &str = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28""#;
 const OTEL: &str = r#""otel":{"traces":{"request":true,"detailed":false}}"#;
@@ -167,7 +174,7 @@ fn of_a_stream_only_the_answers_event_changes_and_the_others_come_at_once() {
     let (status, headers) = client.head();
     assert_eq!(status, 200);
     assert!(headers.iter().any(|(name, _)| name == "transfer-encoding"));
-    let mut until = |client: &mut Client, end: &str| {
+    let until = |client: &mut Client, end: &str| {
         let mut got = Vec::new();
         while !got.ends_with(end.as_bytes()) {
             got.extend(client.chunk());
@@ -310,4 +317,50 @@ fn a_request_that_breaks_off_while_it_is_held_goes_nowhere() {
     assert_eq!(tap.ask(POST, "{}").text(), "{}");
     assert_eq!(told.recv().unwrap().1, "{}", "nothing came before");
     assert_eq!(origin.connections(), 1);
+}
+
+#[tokio::test]
+async fn over_http2_lengths_follow_too() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = listener.local_addr().unwrap();
+    let (tell, told) = sync_channel(10);
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+            let tell = tell.clone();
+            async move {
+                let length = request.headers().get("content-length").cloned();
+                let length = length.map(|length| length.to_str().unwrap().to_owned());
+                let body = collect(request.into_body()).await;
+                tell.send((length, String::from_utf8(body).unwrap())).unwrap();
+                let response = Response::builder().header("content-type", "application/json");
+                let text = answer("1", SPANS);
+                let response = response.header("content-length", text.len());
+                Ok::<_, Infallible>(response.body(Text(Some(text.into()))).unwrap())
+            }
+        });
+        let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        builder.serve_connection(TokioIo::new(stream), service).await.ok();
+    });
+    let routes = format!("[{{ upstream: \"http://{upstream}/mcp\", name: two, protocol: http2 }}]");
+    let tap = with_routes(&routes, ASK);
+    let stream = TcpStream::connect(&tap.address).await.unwrap();
+    let builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
+    tasks.spawn(async move { connection.await.unwrap_or_default() });
+    for measured in [true, false] {
+        let text = call("1", MODERN);
+        let request = Request::post(format!("http://{}/mcp", tap.address))
+            .header("content-type", "application/json");
+        let request = if measured { request.header("content-length", text.len()) } else { request };
+        let request = request.body(Text(Some(text.into()))).unwrap();
+        let response = sender.send_request(request).await.unwrap();
+        let length = response.headers()["content-length"].to_str().unwrap().to_owned();
+        let body = String::from_utf8(collect(response.into_body()).await).unwrap();
+        assert_eq!((body, length), (bare("1"), bare("1").len().to_string()));
+        let (length, body) = told.recv().unwrap();
+        assert_eq!(body, call("1", &format!("{MODERN},{OTEL}")));
+        assert_eq!(length, measured.then(|| body.len().to_string()));
+    }
 }

@@ -233,7 +233,7 @@ impl Body for Passing {
         match self {
             Passing::Through(through) => {
                 let hint = through.from.size_hint();
-                through.held.as_ref().map_or(hint.clone(), |held| held.size_hint(&hint))
+                through.held.as_ref().map_or(hint, |held| held.size_hint(&hint))
             }
             Passing::Own(text) => SizeHint::with_exact(text.as_ref().map_or(0, |t| t.len() as u64)),
         }

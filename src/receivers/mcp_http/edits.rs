@@ -160,12 +160,12 @@ impl Edits {
             let room = Room::new(&self.editing);
             body.strip_events(Stripping { edits: Rc::clone(self), peer }, room);
             response.headers_mut().remove(CONTENT_LENGTH);
-        } else if self.post && json {
-            if let Some(now) = self.strip(body, length.is_none(), peer).await
-                && length.is_some()
-            {
-                response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(now));
-            }
+        } else if self.post
+            && json
+            && let Some(now) = self.strip(body, length.is_none(), peer).await
+            && length.is_some()
+        {
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(now));
         }
         response
     }

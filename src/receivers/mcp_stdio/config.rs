@@ -135,7 +135,7 @@ impl Config {
         self.cwd.as_ref().map(|cwd| base.join(cwd))
     }
 
-    pub(super) fn observing(&self) -> Observing<'_> {
+    pub(in crate::receivers) fn observing(&self) -> Observing<'_> {
         Observing {
             max_message_bytes: self.max_message_bytes,
             queue_size: self.queue_size,

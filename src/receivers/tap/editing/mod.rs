@@ -5,22 +5,26 @@
 //! held is the tap's own. What it cannot change for certain it leaves as it is, and counts. A panic in
 //! here ends editing, not traffic.
 
+mod counters;
+mod room;
+
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub(in crate::receivers) use self::counters::Edits;
+pub(in crate::receivers) use self::room::Room;
 use super::words::{Observing, ambient};
 use super::{Passback, Propagate};
-use crate::mcp::edit::{Ask, Asked, Asking, Awaited, Edit, Method, Reply, Request, Scope};
+use crate::mcp::edit::{
+    Ask, Asked, Asking, Awaited, Edit, Method, Reply, Request, Scope, Target, Unedited,
+};
 use crate::mcp::{Edited, Hop, Id, TraceContext};
-use crate::pipeline::{Build, Vitals};
 
 /// The longest message that is held to be changed, in bytes.
 pub(in crate::receivers) const HOLD: usize = 1 << 20;
-/// What one tap holds for that, over all messages, in bytes. What does not fit passes as it is.
-const HOLD_ALL: usize = 64 << 20;
 
 const EDITED: &str = "mcpcol_tap_edited_requests";
 const UNEDITED: &str = "mcpcol_tap_unedited_requests";
@@ -82,41 +86,6 @@ pub(in crate::receivers) struct Around<'a> {
     pub(in crate::receivers) peer: Scope,
     /// The context of the HTTP request that it is alone in.
     pub(in crate::receivers) carrier: Option<&'a TraceContext>,
-}
-
-/// Room for one message that is held; given back when it is dropped.
-pub(in crate::receivers) struct Room {
-    editing: Arc<Editing>,
-    bytes: usize,
-}
-
-impl Room {
-    /// None taken yet.
-    pub(in crate::receivers) fn new(editing: &Arc<Editing>) -> Self {
-        Room { editing: Arc::clone(editing), bytes: 0 }
-    }
-
-    /// From here on so much is held; `false`, and as before, if there is no room for it.
-    pub(in crate::receivers) fn take(&mut self, bytes: usize) -> bool {
-        let held = &self.editing.held;
-        if bytes > self.bytes {
-            let more = bytes - self.bytes;
-            if held.fetch_add(more, Ordering::Relaxed) + more > HOLD_ALL {
-                held.fetch_sub(more, Ordering::Relaxed);
-                return false;
-            }
-        } else {
-            held.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
-        }
-        self.bytes = bytes;
-        true
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.take(0);
-    }
 }
 
 /// What is done to a request.
@@ -207,49 +176,51 @@ impl Editing {
     }
 
     fn try_request(&self, text: &[u8], around: &Around<'_>) -> Change {
-        let request = match Request::read(text) {
-            Ok(Some(request)) => request,
-            Ok(None) => return Change::default(),
+        match Request::read(text) {
+            Ok(Some(request)) => self.known_request(&request, around),
+            Ok(None) => Change::default(),
             Err(why) => {
                 self.unread(&[], around, why.name());
-                return Change::default();
+                Change::default()
             }
-        };
-        let (mut modern, mut edit) = (false, None);
+        }
+    }
+
+    fn known_request(&self, request: &Request<'_>, around: &Around<'_>) -> Change {
+        let (mut scope, mut edit) = (around.session, None);
         if request.method.carries_context() {
             match request.target() {
                 Ok(target) => {
-                    modern = target.modern;
-                    edit = self.change(&request, &target, around);
+                    if target.modern {
+                        scope = around.exchange;
+                    }
+                    edit = self.change(request, &target, around);
                 }
                 Err(why) => self.count(UNEDITED, why.name()),
             }
         }
-        let ours = edit.as_ref().is_some_and(|(_, edited): &(Edit, Edited)| edited.asked);
+        let asked = edit.as_ref().is_some_and(|(_, edited)| edited.asked);
         let awaited = match request.method {
-            Method::Initialize if self.ask.is_some() => Some(Awaited::Handshake),
-            _ if ours && self.strip => Some(Awaited::Spans),
-            _ => None,
+            Method::Initialize => Some(Awaited::Handshake),
+            _ => (asked && self.strip).then_some(Awaited::Spans),
         };
-        let scope = if modern { around.exchange } else { around.session };
-        let id = request.id(&self.keys).filter(|_| self.ask.is_some());
-        let mut state = self.state();
         if edit.is_some() {
-            state.count(EDITED, "", 1);
+            self.count(EDITED, "");
         }
-        if let Some(id) = &id
-            && state.asked.request(scope, id.clone(), awaited)
-        {
+        let id = request.id(&self.keys).filter(|_| self.wants_answers());
+        let Some(id) = id else { return Change { edit, awaited: None } };
+        let mut state = self.state();
+        if state.asked.request(scope, id.clone(), awaited) {
             state.count(UNSTRIPPED, why::FORGOTTEN, 1);
         }
-        Change { edit, awaited: id.filter(|_| awaited.is_some()).map(|id| (scope, id)) }
+        Change { edit, awaited: awaited.map(|_| (scope, id)) }
     }
 
     /// The changes to a request that may be changed.
     fn change(
         &self,
         request: &Request<'_>,
-        target: &crate::mcp::edit::Target<'_>,
+        target: &Target<'_>,
         around: &Around<'_>,
     ) -> Option<(Edit, Edited)> {
         let mut refused = None;
@@ -318,7 +289,7 @@ impl Editing {
             Err(why) => {
                 if let Some(id) = Reply::id_in_part(text, &self.keys) {
                     self.leave(around, id, why.name());
-                } else if why == crate::mcp::edit::Unedited::Batch {
+                } else if why == Unedited::Batch {
                     self.count(UNSTRIPPED, why.name());
                 }
                 return None;
@@ -395,40 +366,5 @@ fn new_id<const N: usize>() -> [u8; N] {
     id
 }
 
-/// Counters that follow what one tap edits.
-pub(in crate::receivers) struct Edits {
-    vitals: Vitals,
-    receiver: String,
-    of: Option<Arc<Editing>>,
-    told: Counts,
-}
-
-impl Edits {
-    /// Those of the component that is built; nothing to follow yet.
-    pub(in crate::receivers) fn new(cx: &Build<'_>) -> Self {
-        Edits {
-            vitals: cx.vitals.clone(),
-            receiver: cx.id.to_string(),
-            of: None,
-            told: Counts::new(),
-        }
-    }
-
-    /// Follows this one.
-    pub(in crate::receivers) fn follow(mut self, editing: Option<Arc<Editing>>) -> Self {
-        self.of = editing;
-        self
-    }
-
-    /// Brings the counters up to date.
-    pub(in crate::receivers) fn tell(&mut self) {
-        let Some(editing) = &self.of else { return };
-        for (&(name, reason), &now) in &editing.state().counts {
-            let told = self.told.entry((name, reason)).or_default();
-            let labels = [("receiver", self.receiver.as_str()), ("reason", reason)];
-            let labels = if reason.is_empty() { &labels[..1] } else { &labels[..] };
-            self.vitals.counter(name, labels).add(now - *told);
-            *told = now;
-        }
-    }
-}
+#[cfg(test)]
+mod tests;
