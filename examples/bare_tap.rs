@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use mcpcol::mcp::Edited;
 use mcpcol::pipeline::{Build, Id, Outlet, Shared, Stop, Vitals};
 use mcpcol::receivers::mcp_stdio::{Config, Direction, Observe, ProcessGroup, Signal, Tap};
 use mcpcol::receivers::mcp_stdio::{running, start, watched_by};
@@ -187,6 +188,8 @@ impl Observe for Watch {
         counts.lines[way as usize] += lines;
         counts.early += early;
     }
+
+    fn edited(&mut self, _: Direction, _: Edited) {}
 
     fn cut(&mut self, way: Direction, skipped: u64, tail: &[u8], _: Nanos) {
         self.skip(way, skipped, tail);

@@ -1,6 +1,7 @@
 //! What a tap that was told to edit did to a request: the forwarding side says it, the state machine
 //! hears it just before that request's bytes. The bytes it observes are the original ones.
 
+use super::{Direction, Http, Session};
 use crate::telemetry::SpanId;
 
 /// What was done to one request.
@@ -22,4 +23,17 @@ pub struct Hop {
     pub server: SpanId,
     /// The CLIENT span, which the server was told is its parent.
     pub client: SpanId,
+}
+
+// Stand-ins: what the state machines make of it is not in here yet.
+
+impl Session {
+    /// What was done to the request whose bytes come next this way. A gap, or the end, in between and it
+    /// is nobody's.
+    pub fn edited(&mut self, _direction: Direction, _edited: Edited) {}
+}
+
+impl Http {
+    /// What was done to the request that the body of this exchange holds, whose bytes come next.
+    pub fn edited(&mut self, _exchange: u64, _edited: Edited) {}
 }

@@ -6,10 +6,11 @@
 //! the same state machines.
 //!
 //! They never fail and never grow with the traffic: what cannot be read is counted ([`Counts`]), and
-//! every table has a bound. They never change a byte; that is for other code to decide.
+//! every table has a bound. They never change a byte: a tap that was told to does so with [`edit`].
 
 mod call;
 mod counts;
+pub mod edit;
 mod edited;
 mod framing;
 mod http;

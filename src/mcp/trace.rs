@@ -1,5 +1,7 @@
 //! W3C Trace Context as MCP carries it (SEP-414): `traceparent` and `tracestate` as flat strings.
 
+use crate::json::Text;
+
 /// The longest `tracestate` that is carried on, in bytes: what the W3C text asks everybody to manage.
 const MAX_STATE: usize = 512;
 
@@ -49,6 +51,26 @@ impl TraceContext {
         }
         let state = tracestate.map(state).unwrap_or_default();
         Some(TraceContext { parent: SpanRef { trace, span }, flags, state })
+    }
+
+    /// Reads both as they stand in a message.
+    pub(super) fn read(
+        traceparent: Option<Text<'_>>,
+        tracestate: Option<Text<'_>>,
+    ) -> Option<Self> {
+        let traceparent = traceparent?.decode().ok()?;
+        let tracestate = tracestate.and_then(|state| state.decode().ok());
+        TraceContext::parse(traceparent.as_bytes(), tracestate.as_deref())
+    }
+
+    /// The context that a request stands in: its own, else that of the HTTP request it is alone in, else
+    /// that of our environment. `None` if a trace begins with it.
+    pub fn of_request(
+        own: Option<Self>,
+        carrier: Option<&Self>,
+        ambient: Option<&Self>,
+    ) -> Option<Self> {
+        own.or_else(|| carrier.or(ambient).cloned())
     }
 
     /// Whether the parent was sampled.

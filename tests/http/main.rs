@@ -4,6 +4,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
+mod edits;
 mod ends;
 mod guard;
 mod hostile;

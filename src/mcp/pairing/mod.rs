@@ -27,6 +27,7 @@ use crate::telemetry::{Nanos, Raw, Seen};
 pub(super) use self::common::Common;
 use self::common::nanos;
 pub(super) use self::flight::{Flight, Key};
+pub(super) use self::recent::Recent;
 
 /// How a message came.
 #[derive(Clone, Copy, Debug, Default)]

@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 /// At most `capacity` entries; the one inserted first goes first.
 #[derive(Debug)]
-pub(super) struct Recent<K, V> {
+pub(in crate::mcp) struct Recent<K, V> {
     map: HashMap<K, (u64, V)>,
     /// Insertions in order. One that was removed or replaced since has another number in the map.
     order: VecDeque<(u64, K)>,
@@ -14,11 +14,12 @@ pub(super) struct Recent<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V> Recent<K, V> {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(in crate::mcp) fn new(capacity: usize) -> Self {
         Recent { map: HashMap::new(), order: VecDeque::new(), capacity, inserted: 0 }
     }
 
-    pub(super) fn insert(&mut self, key: K, value: V) {
+    /// The value that was forgotten for it, if one was.
+    pub(in crate::mcp) fn insert(&mut self, key: K, value: V) -> Option<V> {
         self.inserted += 1;
         self.map.insert(key.clone(), (self.inserted, value));
         self.order.push_back((self.inserted, key));
@@ -26,20 +27,25 @@ impl<K: Clone + Eq + Hash, V> Recent<K, V> {
             && let Some((number, oldest)) = self.order.pop_front()
             && self.map.get(&oldest).is_some_and(|(n, _)| *n == number)
         {
-            self.map.remove(&oldest);
+            return self.map.remove(&oldest).map(|(_, value)| value);
         }
+        None
     }
 
-    pub(super) fn get(&self, key: &K) -> Option<&V> {
+    pub(in crate::mcp) fn get(&self, key: &K) -> Option<&V> {
         self.map.get(key).map(|(_, value)| value)
     }
 
+    pub(in crate::mcp) fn retain(&mut self, mut stays: impl FnMut(&K, &V) -> bool) {
+        self.map.retain(|key, (_, value)| stays(key, value));
+    }
+
     /// Almost always, where it is asked for every answer.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::mcp) fn is_empty(&self) -> bool {
         self.map.is_empty()
     }
 
-    pub(super) fn remove(&mut self, key: &K) -> Option<V> {
+    pub(in crate::mcp) fn remove(&mut self, key: &K) -> Option<V> {
         self.map.remove(key).map(|(_, value)| value)
     }
 }

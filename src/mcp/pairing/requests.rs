@@ -150,8 +150,9 @@ impl Pairing<'_> {
     fn place(&mut self, meta: &Meta<'_>, seen: Observed<'_>) -> Place {
         let span = self.common.span_id();
         let own = self.context(meta);
-        let carrier = || seen.via.context.filter(|_| seen.via.alone).cloned();
-        if let Some(context) = own.or_else(carrier).or_else(|| self.common.ambient.clone()) {
+        let carrier = seen.via.context.filter(|_| seen.via.alone);
+        let ambient = self.common.ambient.as_ref();
+        if let Some(context) = TraceContext::of_request(own, carrier, ambient) {
             let TraceContext { parent, flags, state } = context;
             let own = SpanRef { trace: parent.trace, span };
             return Place { own, parent: Some(parent.span), flags, state };
@@ -162,9 +163,8 @@ impl Pairing<'_> {
     }
 
     fn context(&mut self, meta: &Meta<'_>) -> Option<TraceContext> {
-        let traceparent = meta.traceparent?.decode().unwrap_or_default();
-        let tracestate = meta.tracestate.and_then(|state| state.decode().ok());
-        let context = TraceContext::parse(traceparent.as_bytes(), tracestate.as_deref());
+        meta.traceparent?;
+        let context = TraceContext::read(meta.traceparent, meta.tracestate);
         self.common.counts.bad_traceparents += u64::from(context.is_none());
         context
     }

@@ -1,4 +1,7 @@
-//! A body on its way through: every frame is handed over and then passed on, unchanged and at once.
+//! A body on its way through: every frame is handed over and then passed on, unchanged and at once. What
+//! the user asked to be changed is `held` for that.
+
+mod held;
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
@@ -9,6 +12,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+pub(super) use self::held::Gathered;
+use self::held::Held;
 use super::detours::Lookout;
 use super::note::By;
 use super::tape::Reel;
@@ -43,6 +48,8 @@ pub(super) struct Through {
     upload: Option<Rc<Upload>>,
     /// Looks for a path that a stream names to its client.
     lookout: Option<Lookout>,
+    /// What is held of it; nothing for what passes as it comes.
+    held: Option<Box<Held>>,
 }
 
 /// A request's body as the one knows who waits for its response.
@@ -124,6 +131,7 @@ impl Through {
             failed: None,
             upload,
             lookout: None,
+            held: None,
         }
     }
 
@@ -206,6 +214,7 @@ impl Body for Passing {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match self.get_mut() {
+            Passing::Through(through) if through.held.is_some() => through.pass_held(cx),
             Passing::Through(through) => through.pass(cx),
             Passing::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
         }
@@ -213,14 +222,19 @@ impl Body for Passing {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Passing::Through(through) => through.from.is_end_stream(),
+            Passing::Through(through) => {
+                through.from.is_end_stream() && through.held.as_ref().is_none_or(|h| h.is_done())
+            }
             Passing::Own(text) => text.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Passing::Through(through) => through.from.size_hint(),
+            Passing::Through(through) => {
+                let hint = through.from.size_hint();
+                through.held.as_ref().map_or(hint, |held| held.size_hint(&hint))
+            }
             Passing::Own(text) => SizeHint::with_exact(text.as_ref().map_or(0, |t| t.len() as u64)),
         }
     }

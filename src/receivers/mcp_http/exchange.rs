@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 use super::body::{Glimpse, Passing, Upload};
 use super::detours::{Detours, Lookout};
+use super::edits::Edits;
 use super::guard::Guard;
 use super::note::{self, By, Coding, Verb};
 use super::routes::{Found, Routes};
@@ -27,12 +28,13 @@ use super::tape::{Recorder, Reel, Tape};
 use super::upstream::{Failed, Lease, Upstream};
 use super::{answer, headers};
 use crate::pipeline::{Counter, Vitals};
+use crate::receivers::tap::Editing;
 
-const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// How much of a request whose upstream is not there is read for its span and its answer, and how long
 /// that may take.
@@ -55,6 +57,8 @@ pub(super) struct Rules {
     pub(super) max_in_flight: usize,
     /// The hint for OAuth servers was given.
     pub(super) hinted: AtomicBool,
+    /// What is changed on the way, if anything is.
+    pub(super) editing: Option<Arc<Editing>>,
 }
 
 /// One worker's side of it.
@@ -162,10 +166,18 @@ impl Desk {
         let mut waiting = Waiting(tape.clone());
         let glimpse = (head.method == Method::POST).then(Glimpse::default);
         let upload = Rc::new(Upload { glimpse: glimpse.into(), ..Upload::default() });
+        let editing = self.rules.editing.as_ref();
+        let edits = editing.and_then(|editing| Edits::of(editing, found.route, &head));
         let reel = tape.as_ref();
         let reel = reel.map_or_else(Reel::none, |tape| tape.request(coding(&head.headers)));
         let body = Passing::request(body, reel, Rc::clone(&upload));
-        let request = self.rewrite(client, &found, head, body);
+        let mut request = self.rewrite(client, &found, head, body);
+        if let Some(edits) = &edits {
+            match Box::pin(edits.request(request)).await {
+                Ok(edited) => request = edited,
+                Err(()) => return answer::text(StatusCode::BAD_REQUEST, "the request broke off"),
+            }
+        }
         self.rules.forwarded.add(1);
         match upstream.send(request).await {
             Ok((response, _)) if !is_ours_to_pass(&response) => {
@@ -183,6 +195,9 @@ impl Desk {
                     Lookout::new(&target, found.route, &rules.detours, &rules.routes)
                 });
                 let mut response = self.pass_on(response, lease, tape.as_ref(), lookout);
+                if let Some(edits) = &edits {
+                    response = Box::pin(edits.response(response)).await;
+                }
                 *response.version_mut() = version;
                 response
             }
@@ -336,7 +351,7 @@ fn observed(status: StatusCode, headers: &HeaderMap) -> note::Response<'_> {
 }
 
 /// How a body is encoded. Several codings on top of each other are nobody's practice.
-fn coding(headers: &HeaderMap) -> Coding {
+pub(super) fn coding(headers: &HeaderMap) -> Coding {
     let Some(value) = headers.get(CONTENT_ENCODING) else { return Coding::Identity };
     let is = |name: &str| value.as_bytes().trim_ascii().eq_ignore_ascii_case(name.as_bytes());
     match () {

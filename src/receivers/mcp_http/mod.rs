@@ -11,13 +11,16 @@
 //! stays from its client to its upstream and back (`worker`, `exchange`, `upstream`, `body`). Observing:
 //! a thread at lower priority that drives the state machine of the `mcp` room and the pipeline behind it
 //! (`watch`). What passes is copied before it is written on (`tape`) and never waits for anybody who
-//! looks at it. Bodies are streamed and never changed; nothing is cached, followed or sent twice.
+//! looks at it. Bodies are streamed and never changed, but for what the user
+//! asked for by name (`edits`); nothing is cached, followed or sent twice.
 
 mod answer;
 mod body;
 mod config;
 mod decode;
 mod detours;
+mod edits;
+mod events;
 mod exchange;
 mod guard;
 mod headers;

@@ -28,6 +28,8 @@ pub(super) enum Kind {
     },
     /// Its response came; the bytes are its [`Response`].
     Response,
+    /// The message that comes next in the request's body was edited; the bytes say how.
+    Edited,
     /// Bytes of a body.
     Bytes(Direction),
     /// That many bytes of a body are left out here.

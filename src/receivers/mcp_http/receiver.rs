@@ -22,7 +22,7 @@ use super::upstream::Server;
 use super::watch::{Counters, Watching};
 use super::worker::{self, Plan};
 use crate::pipeline::{BoxFuture, Build, Counter, Ended, Outlet, Receiver, Stop, Vitals};
-use crate::receivers::tap::{Observer, PATIENCE};
+use crate::receivers::tap::{Editing, Edits, Observer, PATIENCE};
 use crate::telemetry::Clock;
 
 /// Connections on their way to one worker.
@@ -38,6 +38,7 @@ pub(super) struct McpHttp {
     sockets: Arc<Sockets>,
     counters: Counters,
     watching: Watching,
+    editing: Option<Arc<Editing>>,
     opened: Option<Opened>,
 }
 
@@ -50,6 +51,8 @@ struct Opened {
 
 impl McpHttp {
     pub(super) fn new(config: Config, cx: &Build<'_>) -> anyhow::Result<Self> {
+        let editing = Editing::new(&config.observing());
+        let edits = Edits::new(cx).follow(editing.clone());
         Ok(McpHttp {
             id: cx.id.to_string(),
             base: cx.base.to_owned(),
@@ -57,7 +60,8 @@ impl McpHttp {
             clock: cx.clock,
             sockets: cx.shared(Sockets::default),
             counters: Counters::new(cx),
-            watching: Watching::new(&config, cx)?,
+            watching: Watching::new(&config, edits, cx)?,
+            editing,
             config: Arc::new(config),
             opened: None,
         })
@@ -149,6 +153,7 @@ impl McpHttp {
             vitals: self.vitals.clone(),
             forwarded: self.count("mcpcol_http_forwarded_requests"),
             hinted: false.into(),
+            editing: self.editing.clone(),
         });
         let (numbers, workers) = (Arc::new(AtomicU64::new(1)), self.workers());
         let (mut ends, mut doors) = (JoinSet::new(), Vec::new());

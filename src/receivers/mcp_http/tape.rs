@@ -15,9 +15,9 @@ use memchr::{memchr2, memrchr2};
 use tokio::sync::Notify;
 
 use super::note::{By, Coding, Event, Kind, Note, Queue, Request, Response};
-use crate::mcp::Direction;
+use crate::mcp::{Direction, Edited};
 use crate::pipeline::Counter;
-use crate::receivers::tap::{Beyond, Handing};
+use crate::receivers::tap::{Beyond, Handing, edited};
 
 /// What the tapes of one worker share.
 #[derive(Debug)]
@@ -167,6 +167,24 @@ impl Reel {
             if last {
                 self.hand_end(&tape, at, to);
             }
+        });
+        if !tape.heard.get() {
+            tape.recorder.unseen.add(bytes.len() as u64);
+        }
+    }
+
+    /// A whole body that was held: its bytes as they were read, after what was done to the message in it.
+    pub(super) fn whole(&mut self, edited: Option<&Edited>, bytes: &[u8]) {
+        let Some(tape) = self.tape.clone() else { return };
+        tape.hand(Instant::now(), |to, at| {
+            if let Some(edited) = edited {
+                let note = tape.note(Kind::Edited);
+                if !to.offer(Event { at, note, bytes: &edited::encode(edited) }) {
+                    self.give_up(&tape, at, to);
+                }
+            }
+            self.hand_over(&tape, bytes, at, to);
+            self.hand_end(&tape, at, to);
         });
         if !tape.heard.get() {
             tape.recorder.unseen.add(bytes.len() as u64);
@@ -331,6 +349,7 @@ mod tests {
             match event.note.kind {
                 Kind::Request { .. } => write!(out, "request "),
                 Kind::Response => write!(out, "response "),
+                Kind::Edited => write!(out, "edited "),
                 Kind::Bytes(way) => write!(out, "{}{text:?} ", sign(way)),
                 Kind::Skip(way, n) => write!(out, "{}skip{n} ", sign(way)),
                 Kind::Ended(way) => write!(out, "{}end ", sign(way)),

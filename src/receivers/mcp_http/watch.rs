@@ -11,7 +11,7 @@ use crate::mcp::{
 };
 use crate::pipeline::{Build, Counter};
 use crate::privacy::digest::Key;
-use crate::receivers::tap::{self, Books, Followed, Unseen, Watch, ambient};
+use crate::receivers::tap::{self, Books, Edits, Followed, Unseen, Watch, ambient, edited};
 use crate::telemetry::{Content, Nanos, Telemetry};
 
 /// What decoders may take at once, in bytes: some codings want 8 MiB each.
@@ -23,6 +23,7 @@ const SESSION_DIGITS: usize = 32;
 pub(super) struct Watching {
     http: Http,
     followed: Followed,
+    edits: Edits,
     counters: Counters,
     /// Bodies in progress that are packed; nothing where one cannot be read.
     packed: HashMap<(u64, Direction), Packed>,
@@ -107,7 +108,7 @@ impl Books<Note> for Counters {
 
 impl Watching {
     /// The observer of the receiver that is built.
-    pub(super) fn new(config: &Config, cx: &Build<'_>) -> anyhow::Result<Self> {
+    pub(super) fn new(config: &Config, edits: Edits, cx: &Build<'_>) -> anyhow::Result<Self> {
         let servers = config.routes.iter().map(|route| {
             let uri = route.uri().map_err(anyhow::Error::msg)?;
             let port = uri.port_u16().or(match uri.scheme_str() {
@@ -129,6 +130,7 @@ impl Watching {
         Ok(Watching {
             http,
             followed: Followed::new(cx),
+            edits,
             counters: Counters::new(cx),
             packed: HashMap::new(),
             decoding: 0,
@@ -259,6 +261,9 @@ impl Watch for Watching {
         match kind {
             Kind::Request { .. } => self.request(exchange, event.bytes, now),
             Kind::Response => self.response(exchange, event.bytes, now),
+            Kind::Edited => {
+                edited::decode(event.bytes).into_iter().for_each(|e| self.http.edited(exchange, e));
+            }
             Kind::Bytes(direction) => self.bytes(exchange, direction, event.bytes, now),
             Kind::Skip(direction, skipped) => self.http.skip(exchange, direction, skipped),
             Kind::Ended(direction) => self.ended(exchange, direction, now),
@@ -279,16 +284,20 @@ impl Watch for Watching {
                 self.counters.0.skipped_bytes.add(event.bytes.len() as u64);
                 self.http.lost(exchange, direction, now);
             }
+            // Of a body that nobody will see.
+            Kind::Edited => {}
             _ => self.look(event, now),
         }
     }
 
     fn tick(&mut self, now: Nanos) {
         self.http.tick(now);
+        self.edits.tell();
     }
 
     fn end(&mut self, now: Nanos) {
         self.http.finish(now);
+        self.edits.tell();
         self.followed.tell(&self.http.counts());
     }
 

@@ -9,7 +9,9 @@ use serde::Deserialize;
 use super::watch::Watch;
 use super::{name, receiver, tap};
 use crate::pipeline::{Build, Receiver, ReceiverConfig};
-use crate::receivers::tap::{Notifications, Observing, SpanKind, Trace, Unsampled, usable_name};
+use crate::receivers::tap::{
+    Notifications, Observing, Passback, Propagate, SpanKind, Trace, Unsampled, usable_name,
+};
 use crate::settings::{Duration, Report};
 use crate::telemetry::Signal;
 
@@ -47,6 +49,10 @@ pub struct Config {
     pub service_name: String,
     /// What one trace holds.
     pub trace: Trace,
+    /// Whether the tap's own spans become the parents of what the server does.
+    pub propagate: Propagate,
+    /// The spans that servers hand back.
+    pub passback: Passback,
 }
 
 /// `process_group`.
@@ -78,6 +84,8 @@ impl Default for Config {
             cancelled_is_error: false,
             service_name: "mcpcol".into(),
             trace: Trace::default(),
+            propagate: Propagate::default(),
+            passback: Passback::default(),
         }
     }
 }
@@ -127,7 +135,7 @@ impl Config {
         self.cwd.as_ref().map(|cwd| base.join(cwd))
     }
 
-    pub(super) fn observing(&self) -> Observing<'_> {
+    pub(in crate::receivers) fn observing(&self) -> Observing<'_> {
         Observing {
             max_message_bytes: self.max_message_bytes,
             queue_size: self.queue_size,
@@ -137,6 +145,8 @@ impl Config {
             cancelled_is_error: self.cancelled_is_error,
             service_name: &self.service_name,
             trace: self.trace,
+            propagate: self.propagate,
+            passback: &self.passback,
         }
     }
 
@@ -176,7 +186,8 @@ mod tests {
         let yaml = "{ name: files, env: { A: b }, cwd: x, process_group: own, eof_grace: 2s, \
                     max_message_bytes: 65536, queue_size: 1048576, span_kind: server, \
                     notifications: span, unsampled: keep, cancelled_is_error: true, \
-                    service_name: client, trace: session, command: c }";
+                    service_name: client, trace: session, propagate: off, passback: { ingest: off }, \
+                    command: c }";
         assert!(problems(yaml).is_empty());
         let config: Config = testing::read(yaml).unwrap();
         assert_eq!(config.server_name(&config.command_line()), "files");

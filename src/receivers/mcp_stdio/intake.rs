@@ -12,12 +12,19 @@ use memchr::{memchr, memrchr};
 use super::Direction;
 use super::queue::{Event, Handing, Kind, Note, Queue};
 use super::relay::End;
-use crate::receivers::tap::Beyond;
+use crate::mcp::Edited;
+use crate::receivers::tap::{Beyond, edited};
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Intake {
     queue: Arc<Queue>,
+    cutter: Cutter,
+}
+
+/// Where the current line stands.
+#[derive(Debug)]
+struct Cutter {
     direction: Direction,
     max_line: usize,
     /// Bytes of the current line so far, counted no further than to `max_line`.
@@ -28,40 +35,47 @@ pub(super) struct Intake {
 impl Intake {
     /// The intake of one direction; lines are observed up to `max_line` bytes.
     pub(super) fn new(queue: Arc<Queue>, direction: Direction, max_line: usize) -> Self {
-        Intake { queue, direction, max_line, line: 0, beyond: Beyond::default() }
+        let cutter = Cutter { direction, max_line, line: 0, beyond: Beyond::default() };
+        Intake { queue, cutter }
     }
 
     /// Hands over what was read at `at`. True if [`wake`](Intake::wake) is to be called once the bytes
     /// have been forwarded.
     pub(super) fn hand_over(&mut self, read: &[u8], at: Instant) -> bool {
-        if self.line + read.len() > self.max_line {
-            return self.hand_over_cutting(read, at);
-        }
-        let plain = match memrchr(b'\n', read) {
-            Some(newline) => {
-                self.line = read.len() - newline - 1;
-                0
-            }
-            None => {
-                self.line += read.len();
-                read.len()
-            }
-        };
-        let kind = Kind::Bytes { plain };
+        let whole = self.cutter.whole(read);
         let mut handing = self.queue.lock();
-        handing.offer(Event { at, note: Note { direction: self.direction, kind }, bytes: read });
+        self.cutter.hand_over(whole, read, at, &mut handing);
+        handing.done()
+    }
+
+    /// The same of several pieces, with what was done to those that were edited: it is told right
+    /// before the bytes, which are the original ones.
+    pub(super) fn hand_over_pieces<'p>(
+        &mut self,
+        pieces: impl Iterator<Item = (&'p [u8], Option<&'p Edited>)>,
+        at: Instant,
+    ) -> bool {
+        let mut handing = self.queue.lock();
+        for (bytes, edited) in pieces {
+            if let Some(edited) = edited {
+                let note = Note { direction: self.cutter.direction, kind: Kind::Edited };
+                handing.offer(Event { at, note, bytes: &edited::encode(edited) });
+            }
+            let whole = self.cutter.whole(bytes);
+            self.cutter.hand_over(whole, bytes, at, &mut handing);
+        }
         handing.done()
     }
 
     /// Says that the direction ended, and on whose account.
     pub(super) fn eof(&mut self, end: End, at: Instant) -> bool {
+        let direction = self.cutter.direction;
         let mut handing = self.queue.lock();
-        end_line(&mut self.beyond, self.direction, &mut handing, at, false);
+        end_line(&mut self.cutter.beyond, direction, &mut handing, at, false);
         if end == End::Sink {
-            let reader = self.direction.reverse();
-            handing.tell(at, Note { direction: reader, kind: Kind::Left });
+            handing.tell(at, Note { direction: direction.reverse(), kind: Kind::Left });
         }
-        handing.tell(at, Note { direction: self.direction, kind: Kind::Eof });
+        handing.tell(at, Note { direction, kind: Kind::Eof });
         handing.done()
     }
 
@@ -74,8 +88,35 @@ impl Intake {
     pub(super) fn give_up(&self) {
         self.queue.close();
     }
+}
 
-    fn hand_over_cutting(&mut self, read: &[u8], at: Instant) -> bool {
+impl Cutter {
+    /// The note of a read in which no line is too long.
+    fn whole(&mut self, read: &[u8]) -> Option<Note> {
+        if self.line + read.len() > self.max_line {
+            return None;
+        }
+        let plain = match memrchr(b'\n', read) {
+            Some(newline) => {
+                self.line = read.len() - newline - 1;
+                0
+            }
+            None => {
+                self.line += read.len();
+                read.len()
+            }
+        };
+        Some(Note { direction: self.direction, kind: Kind::Bytes { plain } })
+    }
+
+    fn hand_over(&mut self, whole: Option<Note>, read: &[u8], at: Instant, to: &mut Handing<'_>) {
+        match whole {
+            Some(note) => drop(to.offer(Event { at, note, bytes: read })),
+            None => self.hand_over_cutting(read, at, to),
+        }
+    }
+
+    fn hand_over_cutting(&mut self, read: &[u8], at: Instant, to: &mut Handing<'_>) {
         let direction = self.direction;
         let note = Note { direction, kind: Kind::Bytes { plain: 0 } };
         let offer = |handing: &mut Handing<'_>, bytes: &[u8]| {
@@ -83,7 +124,6 @@ impl Intake {
                 handing.offer(Event { at, note, bytes });
             }
         };
-        let mut handing = self.queue.lock();
         // Everything before `from` is handed over or left out; the line begins or goes on at `start`.
         let (mut from, mut start) = (0, 0);
         while start < read.len() {
@@ -92,19 +132,18 @@ impl Intake {
             let kept = (end - start).min(self.max_line - self.line);
             self.line += kept;
             if start + kept < end {
-                offer(&mut handing, &read[from..start + kept]);
+                offer(to, &read[from..start + kept]);
                 self.beyond.add(&read[start + kept..end]);
                 from = end;
             }
             let Some(newline) = newline else { break };
-            if end_line(&mut self.beyond, direction, &mut handing, at, true) {
+            if end_line(&mut self.beyond, direction, to, at, true) {
                 from = newline + 1;
             }
             self.line = 0;
             start = newline + 1;
         }
-        offer(&mut handing, &read[from..]);
-        handing.done()
+        offer(to, &read[from..]);
     }
 }
 

@@ -9,9 +9,11 @@
 //! copy over and writes the bytes on (`relay`, `intake`). Observing: a thread at lower priority that
 //! drives the state machine of the `mcp` room and the pipeline behind it (`observer`). The ends are the
 //! `ladder`'s. Nothing on the observing side can delay, change or end the traffic.
+//! Where the user asked for it by name, `edits` changes single lines on the forwarding side.
 
 mod child;
 mod config;
+mod edits;
 mod intake;
 mod ladder;
 mod name;
@@ -26,7 +28,9 @@ mod watch;
 mod tests;
 
 pub use super::tap::usable_name;
-pub use super::tap::{Notifications, SpanKind, Trace, Unsampled};
+pub use super::tap::{
+    Ingest, Notifications, Orphans, Passback, Propagate, SpanKind, Trace, Unsampled,
+};
 pub use crate::mcp::Direction;
 pub use child::CannotStart;
 pub use config::{Config, ProcessGroup};

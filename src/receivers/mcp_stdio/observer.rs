@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::Direction;
 use super::queue::{Event, Kind, Note, Skipped};
+use crate::mcp::Edited;
 use crate::pipeline::{Build, Counter};
-use crate::receivers::tap::{self, Books, Unseen, Watch};
+use crate::receivers::tap::{self, Books, Unseen, Watch, edited};
 use crate::telemetry::{Content, Nanos, Telemetry};
 
 /// The observer of a stdio tap.
@@ -18,6 +19,8 @@ pub trait Observe: Send + 'static {
     /// The line that began with what came last ended: `skipped` bytes of it are left out, `tail` comes
     /// after them and is its end, without the newline.
     fn cut(&mut self, direction: Direction, skipped: u64, tail: &[u8], now: Nanos);
+    /// The line that comes next this way is a request that was edited on its way.
+    fn edited(&mut self, direction: Direction, edited: Edited);
     /// Bytes went this way unseen, with this many newlines among them.
     fn gap(&mut self, direction: Direction, bytes: u64, lines: u64, now: Nanos);
     /// The line in progress came to so much more, `tail` its last, and has not ended.
@@ -40,6 +43,7 @@ pub trait Observe: Send + 'static {
 pub(super) struct Looking {
     pub(super) watch: Box<dyn Observe>,
     pub(super) counters: Counters,
+    pub(super) edits: tap::Edits,
 }
 
 /// What the tap counts, by direction. Clones count together.
@@ -98,7 +102,7 @@ impl Books<Note> for Counters {
                 self.0.lines[way].add(skipped.lines);
                 self.skipped(event.note.direction, skipped);
             }
-            Kind::Left | Kind::Eof => {}
+            Kind::Edited | Kind::Left | Kind::Eof => {}
         }
     }
 
@@ -134,6 +138,9 @@ impl Watch for Looking {
             Kind::Bytes { .. } => watch.bytes(direction, event.bytes, now),
             Kind::Cut { skipped, newline: true } => watch.cut(direction, skipped, event.bytes, now),
             Kind::Cut { skipped, .. } => watch.skip(direction, skipped, event.bytes),
+            Kind::Edited => {
+                edited::decode(event.bytes).into_iter().for_each(|e| watch.edited(direction, e));
+            }
             Kind::Gap(gap) => watch.gap(direction, gap.bytes, gap.lines, now),
             Kind::Left => watch.left(direction),
             Kind::Eof => watch.eof(direction, now),
@@ -141,6 +148,10 @@ impl Watch for Looking {
     }
 
     fn pass_over(&mut self, event: &Event<'_>, now: Nanos) {
+        if event.note.kind == Kind::Edited {
+            // Of a line that nobody will see.
+            return;
+        }
         let (Kind::Bytes { .. } | Kind::Cut { .. }) = event.note.kind else {
             return self.look(event, now);
         };
@@ -151,10 +162,12 @@ impl Watch for Looking {
 
     fn tick(&mut self, now: Nanos) {
         self.watch.tick(now);
+        self.edits.tell();
     }
 
     fn end(&mut self, now: Nanos) {
         self.watch.end(now);
+        self.edits.tell();
     }
 
     fn ready(&self) -> usize {

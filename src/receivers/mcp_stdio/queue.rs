@@ -10,7 +10,8 @@ pub(super) type Queue = tap::Queue<Note>;
 /// A stretch of both directions.
 #[cfg(test)]
 pub(super) type Held = tap::Held<Note>;
-/// One record with its bytes: those of [`Kind::Bytes`], the tail of [`Kind::Cut`], else none.
+/// One record with its bytes: those of [`Kind::Bytes`], the tail of [`Kind::Cut`], what was done by
+/// [`Kind::Edited`], else none.
 pub(super) type Event<'a> = tap::Event<'a, Note>;
 /// The right to hand over.
 pub(super) type Handing<'a> = tap::Handing<'a, Note>;
@@ -42,6 +43,8 @@ pub(super) enum Kind {
     },
     /// There was no room.
     Gap(Skipped),
+    /// The line that comes next is a request that was edited; the bytes say how.
+    Edited,
     /// The side that sends this way is going: it was told to, or it reads no more.
     Left,
     /// The direction ended.
@@ -70,7 +73,7 @@ impl Note {
                 let newline = u64::from(newline);
                 Skipped { bytes: skipped + here + newline, lines: newline }
             }
-            Kind::Gap(_) | Kind::Left | Kind::Eof => Skipped::default(),
+            Kind::Gap(_) | Kind::Edited | Kind::Left | Kind::Eof => Skipped::default(),
         }
     }
 

@@ -12,7 +12,7 @@ use super::tap::{self, Tap};
 use super::watch::Watch;
 use super::{Config, ProcessGroup};
 use crate::pipeline::{BoxFuture, Build, Ended, Outlet, PlannedReceiver, Receiver, Stop};
-use crate::receivers::tap::{PATIENCE, Running as Observed};
+use crate::receivers::tap::{Editing, Edits, PATIENCE, Running as Observed};
 use crate::telemetry::Clock;
 
 /// Starts `command` as `config` says and puts a tap between it and our stdin and stdout, at once:
@@ -23,7 +23,7 @@ pub fn start(config: &Config, command: &[OsString], base: &Path) -> Result<Tap, 
     let cwd = config.cwd_from(base);
     let own_group = config.process_group == ProcessGroup::Own;
     let plan = Plan { command, env: &env, cwd: cwd.as_deref(), own_group };
-    tap::start(&plan, config.limits())
+    tap::start(&plan, config.limits(), Editing::new(&config.observing()))
 }
 
 /// The receiver of a tap that runs already, to stand in the plan where `config` stood. Can be built
@@ -72,12 +72,14 @@ struct Observing {
     watch: Box<dyn Observe>,
     clock: Clock,
     counters: Counters,
+    edits: Edits,
     patience: Duration,
 }
 
 impl Observing {
     fn new(cx: &Build<'_>, watch: Box<dyn Observe>) -> Self {
-        Observing { watch, clock: cx.clock, counters: Counters::new(cx), patience: PATIENCE }
+        let (counters, edits) = (Counters::new(cx), Edits::new(cx));
+        Observing { watch, clock: cx.clock, counters, edits, patience: PATIENCE }
     }
 }
 
@@ -131,9 +133,10 @@ impl Receiver for McpStdio {
 impl Observing {
     /// Starts the observer's thread.
     fn begin(self, tap: &Tap, out: Outlet) -> std::io::Result<Observed<Note, Counters>> {
-        let Observing { watch, clock, counters, .. } = self;
+        let Observing { watch, clock, counters, edits, .. } = self;
         let queue = Arc::clone(&tap.queue);
-        let watch = Looking { watch, counters: counters.clone() };
+        let edits = edits.follow(tap.editing.clone());
+        let watch = Looking { watch, counters: counters.clone(), edits };
         let hurry = Arc::default();
         Observer { queue, watch, out, clock, books: counters, hurry }.start()
     }

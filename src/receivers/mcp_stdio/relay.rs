@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use super::edits::{Edits, Lines};
 use super::intake::Intake;
 
 /// What a pipe holds on Linux: larger reads would not be filled.
@@ -44,14 +45,18 @@ pub(super) enum End {
     Sink,
 }
 
-/// Relays until either side is gone and closes both.
+/// Relays until either side is gone and closes both. With `edits` line by line, else as it comes.
 pub(super) fn relay(
     mut from: impl Read,
     mut to: impl Write,
     mut intake: Intake,
+    edits: Option<Edits>,
     progress: &Progress,
 ) -> End {
-    let end = relay_bytes(&mut from, &mut to, &mut intake, progress);
+    let end = match edits {
+        None => relay_bytes(&mut from, &mut to, &mut intake, progress),
+        Some(edits) => relay_lines(&mut from, &mut to, &mut intake, edits, progress),
+    };
     let wake = observed(&mut intake, |intake| intake.eof(end, Instant::now()));
     drop((from, to));
     if wake {
@@ -85,6 +90,41 @@ fn relay_bytes(
         }
         if written.is_err() {
             return End::Sink;
+        }
+    }
+}
+
+/// The same where lines may change on their way. A line is held until it is whole, the rest is not.
+fn relay_lines(
+    from: &mut impl Read,
+    to: &mut impl Write,
+    intake: &mut Intake,
+    edits: Edits,
+    progress: &Progress,
+) -> End {
+    let (mut buffer, mut lines) = (vec![0; READ], Lines::new(edits));
+    loop {
+        let read = match from.read(&mut buffer) {
+            Ok(length) => length,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(_) => 0,
+        };
+        let forwarded = lines.take(&buffer[..read], |due| {
+            let wake =
+                observed(intake, |intake| intake.hand_over_pieces(due.originals(), Instant::now()));
+            progress.step();
+            let written = write_on(to, due.bytes());
+            progress.step();
+            if wake {
+                intake.wake();
+            }
+            written
+        });
+        if forwarded.is_err() {
+            return End::Sink;
+        }
+        if read == 0 {
+            return End::Source;
         }
     }
 }

@@ -14,10 +14,12 @@ use tokio::sync::watch;
 
 use super::Direction;
 use super::child::{self, CannotStart, Child, Pipe, Plan};
+use super::edits::Edits;
 use super::intake::Intake;
 use super::ladder::{self, Event, Ladder, Signal};
 use super::queue::{Kind, Note, Queue};
 use super::relay::{End, Progress, relay};
+use crate::receivers::tap::Editing;
 
 /// Events that wait for the ladder; there are four in a life, and signals.
 const EVENTS: usize = 16;
@@ -36,9 +38,10 @@ pub(super) struct Limits {
 }
 
 /// A child with its traffic running through us.
-#[derive(Debug)]
 pub struct Tap {
     pub(super) queue: Arc<Queue>,
+    /// What is changed on the way, if anything is.
+    pub(super) editing: Option<Arc<Editing>>,
     remote: Remote,
 }
 
@@ -63,18 +66,29 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Spawns the child and puts the tap between it and our own stdin and stdout, which are taken over:
 /// nothing else in the process can read or print there any more.
-pub(super) fn start(plan: &Plan<'_>, limits: Limits) -> Result<Tap, CannotStart> {
+pub(super) fn start(
+    plan: &Plan<'_>,
+    limits: Limits,
+    editing: Option<Arc<Editing>>,
+) -> Result<Tap, CannotStart> {
     if TAKEN.swap(true, Ordering::Relaxed) {
         let error = io::Error::other("another server has this process's stdin and stdout");
         return Err(CannotStart::ours(plan, &error));
     }
     let (child, stdin, stdout) = child::spawn(plan)?;
-    let running = child::take_stdio()
-        .and_then(|(input, output)| run(child, (stdin, stdout), Client { input, output }, limits));
+    let running = child::take_stdio().and_then(|(input, output)| {
+        run(child, (stdin, stdout), Client { input, output }, limits, editing)
+    });
     running.map_err(|error| CannotStart::ours(plan, &error))
 }
 
-fn run(child: Child, server: (Pipe, Pipe), client: Client, limits: Limits) -> io::Result<Tap> {
+fn run(
+    child: Child,
+    server: (Pipe, Pipe),
+    client: Client,
+    limits: Limits,
+    editing: Option<Arc<Editing>>,
+) -> io::Result<Tap> {
     let queue = Arc::new(Queue::new(limits.queue));
     let (events, happened) = sync_channel(EVENTS);
     let (ended, exit_code) = watch::channel(None);
@@ -83,17 +97,20 @@ fn run(child: Child, server: (Pipe, Pipe), client: Client, limits: Limits) -> io
     let intake = |direction| Intake::new(Arc::clone(&queue), direction, limits.max_line);
     let (to_server, to_client) =
         (intake(Direction::ClientToServer), intake(Direction::ServerToClient));
+    let edits = |direction| editing.as_ref().and_then(|editing| Edits::new(editing, direction));
+    let (asked, answered) = (edits(Direction::ClientToServer), edits(Direction::ServerToClient));
     let (stdin, stdout) = server;
     let done = events.clone();
     named("to-server").spawn(move || {
         // A child that closes its stdin is no end: it may still talk.
-        if relay(client.input, stdin, to_server, &Progress::default()) == End::Source {
+        let progress = Progress::default();
+        if relay(client.input, stdin, to_server, asked, &progress) == End::Source {
             tell(&done, Event::ClientEof);
         }
     })?;
     let (done, moved) = (events.clone(), Arc::clone(&progress));
     named("to-client").spawn(move || {
-        relay(stdout, client.output, to_client, &moved);
+        relay(stdout, client.output, to_client, answered, &moved);
         tell(&done, Event::OutputEnded);
     })?;
     let (done, exited) = (events.clone(), child.exited());
@@ -108,7 +125,7 @@ fn run(child: Child, server: (Pipe, Pipe), client: Client, limits: Limits) -> io
         ended.send_replace(Some(child.reap()));
     })?;
     let remote = Remote { events, asked: Arc::default(), queue: Arc::clone(&queue), exit_code };
-    Ok(Tap { queue, remote })
+    Ok(Tap { queue, editing, remote })
 }
 
 fn named(name: &str) -> thread::Builder {

@@ -16,8 +16,9 @@ use super::observer::{Counters, Looking, Observer};
 use super::queue::{Event, Held, Kind, Queue, Skipped};
 use super::relay::{End, Progress, relay};
 use super::{Direction, Observe};
+use crate::mcp::Edited;
 use crate::pipeline::{Build, Id, Outlet, Shared, Target, Vitals};
-use crate::receivers::tap::observe;
+use crate::receivers::tap::{Edits, observe};
 use crate::telemetry::{Batch, Clock, Content, Model, Nanos, Telemetry};
 
 const TAIL: usize = 4096;
@@ -47,6 +48,7 @@ impl Seen {
                 self.missed.bytes += gap.bytes;
                 self.missed.lines += gap.lines;
             }
+            Kind::Edited => unreachable!("nothing is edited here"),
             Kind::Left => self.left = Some(event.note.direction),
             Kind::Eof => self.eof = true,
         }
@@ -303,7 +305,7 @@ fn relayed(bytes: &[u8], room: usize) -> (Vec<u8>, End, Seen) {
     let intake = Intake::new(Arc::clone(&queue), ClientToServer, 1000);
     let mut to = Narrow { taken: Vec::new(), room };
     let progress = Progress::default();
-    let end = relay(Interrupted(Cursor::new(bytes), false), &mut to, intake, &progress);
+    let end = relay(Interrupted(Cursor::new(bytes), false), &mut to, intake, None, &progress);
     (to.taken, end, drain(&queue).remove(&0).unwrap_or_default())
 }
 
@@ -360,6 +362,10 @@ impl Observe for Recorder {
         }
         self.ready += chunk.iter().filter(|&&b| b == b'\n').count();
         self.note(format!("{direction:?} {}", String::from_utf8_lossy(chunk)));
+    }
+
+    fn edited(&mut self, direction: Direction, edited: Edited) {
+        self.note(format!("{direction:?} {edited:?}"));
     }
 
     fn cut(&mut self, _: Direction, skipped: u64, tail: &[u8], _: Nanos) {
@@ -435,7 +441,7 @@ fn observed_in(trouble: Option<SyncSender<()>>, hurry: bool) -> Observed {
     let watch = Box::new(Recorder { notes: Arc::clone(&notes), ready: 0, trouble });
     let observer = Observer {
         queue: Arc::clone(&queue),
-        watch: Looking { watch, counters: books.clone() },
+        watch: Looking { watch, counters: books.clone(), edits: Edits::new(&cx) },
         out: Outlet::to(Batches(tx)),
         clock: cx.clock,
         books,

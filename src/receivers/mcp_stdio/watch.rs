@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Config, Direction, Observe};
-use crate::mcp::{Identity, Session, Transport};
+use crate::mcp::{Edited, Identity, Session, Transport};
 use crate::pipeline::Build;
 use crate::receivers::tap::{Followed, ambient};
 use crate::telemetry::{Content, Nanos, Telemetry};
@@ -41,6 +41,10 @@ impl Observe for Watch {
 
     fn cut(&mut self, direction: Direction, skipped: u64, tail: &[u8], now: Nanos) {
         self.session.cut(direction, skipped, tail, now);
+    }
+
+    fn edited(&mut self, direction: Direction, edited: Edited) {
+        self.session.edited(direction, edited);
     }
 
     fn gap(&mut self, direction: Direction, bytes: u64, lines: u64, now: Nanos) {

@@ -1,20 +1,26 @@
 //! What the taps have in common: the queue between forwarding and observing, the observer's loop, the
-//! words that users write about observing, and the books of the state machine.
+//! words that users write about observing, the books of the state machine, and what is done to messages
+//! where the user asked for that by name.
 //!
 //! It knows neither pipes nor HTTP: what a record of the queue says is the tap's own ([`Note`]), and so
 //! is what looks at it ([`Watch`]).
 
 mod beyond;
 mod books;
+pub(super) mod edited;
+mod editing;
 mod observer;
+mod passback;
 mod queue;
 mod words;
 
 pub(super) use beyond::Beyond;
 pub(super) use books::Followed;
+pub(super) use editing::{Around, Change, Editing, Edits, HOLD, Room, why};
 #[cfg(test)]
 pub(super) use observer::observe;
 pub(super) use observer::{Books, Observer, PATIENCE, Running, Unseen, Watch, drops};
+pub use passback::{Ingest, Orphans, Passback, Propagate};
 #[cfg(test)]
 pub(super) use queue::Held;
 pub(super) use queue::{Event, Handing, Note, Queue};

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::{Passback, Propagate};
 use crate::mcp::{self, ServiceName, Settings, TraceContext};
 use crate::settings::Report;
 
@@ -74,6 +75,8 @@ pub(in crate::receivers) struct Observing<'a> {
     pub(in crate::receivers) cancelled_is_error: bool,
     pub(in crate::receivers) service_name: &'a str,
     pub(in crate::receivers) trace: Trace,
+    pub(in crate::receivers) propagate: Propagate,
+    pub(in crate::receivers) passback: &'a Passback,
 }
 
 impl Observing<'_> {
@@ -91,6 +94,12 @@ impl Observing<'_> {
         if self.max_message_bytes > self.queue_size / 2 {
             report.error("max_message_bytes", "must be at most half of queue_size");
         }
+        if self.propagate == Propagate::Inject && self.trace == Trace::Session {
+            let message = "`session` does not hold for what `propagate: inject` touches: what brings no \
+                           context begins a trace of its own";
+            report.warn("trace", message);
+        }
+        self.passback.check(report);
     }
 
     /// What they mean to the state machine.
@@ -120,6 +129,7 @@ impl Observing<'_> {
             },
             cancelled_is_error: self.cancelled_is_error,
             max_message_bytes: self.max_message_bytes,
+            passback: self.passback.settings(),
             ..Settings::default()
         }
     }

@@ -13,7 +13,9 @@ use super::guard::{self, Authority};
 use super::receiver;
 use crate::pipeline::{Build, Receiver, ReceiverConfig};
 use crate::privacy::digest::Key;
-use crate::receivers::tap::{Notifications, Observing, SpanKind, Trace, Unsampled};
+use crate::receivers::tap::{
+    Notifications, Observing, Passback, Propagate, SpanKind, Trace, Unsampled,
+};
 use crate::settings::{Duration, Report, Secret, ServerTls};
 use crate::telemetry::Signal;
 
@@ -78,6 +80,10 @@ pub struct Config {
     pub service_name: String,
     /// What one trace holds.
     pub trace: Trace,
+    /// Whether the tap's own spans become the parents of what the server does.
+    pub propagate: Propagate,
+    /// The spans that servers hand back.
+    pub passback: Passback,
 }
 
 /// `auth`.
@@ -131,6 +137,8 @@ impl Default for Config {
             cancelled_is_error: false,
             service_name: "mcpcol".into(),
             trace: Trace::default(),
+            propagate: Propagate::default(),
+            passback: Passback::default(),
         }
     }
 }
@@ -184,6 +192,8 @@ impl Config {
             cancelled_is_error: self.cancelled_is_error,
             service_name: &self.service_name,
             trace: self.trace,
+            propagate: self.propagate,
+            passback: &self.passback,
         }
     }
 

@@ -1,0 +1,83 @@
+//! What is decided, remembered and bounded; what becomes of bytes is tested where they pass.
+
+use super::*;
+use crate::receivers::mcp_stdio::Config;
+use crate::settings::testing;
+
+const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
+const HERE: Scope = Scope::Session(0);
+const AROUND: Around<'static> = Around { exchange: HERE, session: HERE, peer: HERE, carrier: None };
+
+fn editing(yaml: &str) -> Option<Arc<Editing>> {
+    let config: Config = testing::read(yaml).unwrap();
+    Editing::new(&config.observing())
+}
+
+fn count(editing: &Editing, what: &'static str, why: &'static str) -> u64 {
+    editing.state().counts.get(&(what, why)).copied().unwrap_or_default()
+}
+
+#[test]
+fn nothing_is_changed_unless_it_is_named() {
+    assert!(editing("{}").is_none());
+    assert!(editing("{ propagate: off, passback: { ingest: requested, strip: true } }").is_none());
+    assert!(!editing("{ propagate: inject }").unwrap().wants_answers());
+    assert!(editing("{ passback: { request: true } }").unwrap().wants_answers());
+}
+
+#[test]
+fn a_context_is_the_requests_else_that_around_it_else_that_of_the_environment_else_new() {
+    let context =
+        |first: &str| TraceContext::parse(PARENT.replace("0af7", first).as_bytes(), None).unwrap();
+    let mut editing = Arc::into_inner(editing("{ propagate: inject }").unwrap()).unwrap();
+    editing.ambient = Some(context("aaaa"));
+    let carrier = context("bbbb");
+    let own = r#"{"id":1,"method":"tools/call","params":{"_meta":{"traceparent":"PARENT"}}}"#;
+    let own = own.replace("PARENT", &PARENT.replace("0af7", "cccc"));
+    let none = r#"{"id":1,"method":"tools/call"}"#;
+    let mut trace = |text: &str, carrier, forget| {
+        if forget {
+            editing.ambient = None;
+        }
+        let change = editing.request(text.as_bytes(), &Around { carrier, ..AROUND });
+        change.edit.unwrap().1.hop.unwrap().trace[..2].to_vec()
+    };
+    assert_eq!(trace(&own, Some(&carrier), false), [0xcc, 0xcc]);
+    assert_eq!(trace(none, Some(&carrier), false), [0xbb, 0xbb]);
+    assert_eq!(trace(none, None, false), [0xaa, 0xaa]);
+    let new: Vec<_> = (0..20).map(|_| trace(none, None, true)).collect();
+    assert!(new.iter().any(|trace| *trace != new[0]));
+}
+
+#[test]
+fn a_panic_ends_editing_and_is_counted_once() {
+    let editing = editing("{ propagate: inject, passback: { request: true } }").unwrap();
+    let call = br#"{"id":1,"method":"tools/call"}"#;
+    assert!(editing.request(call, &AROUND).edit.is_some());
+    editing.guarded(UNEDITED, || -> () { panic!("asked for") });
+    assert!(editing.request(call, &AROUND).edit.is_none());
+    assert!(editing.answer(br#"{"id":1,"result":{}}"#, &AROUND).is_none());
+    assert_eq!(count(&editing, UNEDITED, why::PANIC), 1);
+}
+
+#[test]
+fn what_is_held_is_bounded_and_given_back() {
+    let editing = editing("{ propagate: inject }").unwrap();
+    let mut rooms: Vec<_> = (0..64).map(|_| Room::new(&editing)).collect();
+    assert!(rooms.iter_mut().all(|room| room.take(HOLD)));
+    let mut more = Room::new(&editing);
+    assert!(!more.take(1));
+    assert!(rooms[0].take(HOLD - 1) && more.take(1));
+    drop((rooms, more));
+    assert_eq!(editing.held.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn without_stripping_answers_keep_what_was_asked_for() {
+    let editing = editing("{ passback: { request: true, strip: false } }").unwrap();
+    let call = br#"{"id":1,"method":"tools/call","params":{"_meta":{
+        "io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
+    assert!(editing.request(call, &AROUND).edit.unwrap().1.asked);
+    let answer = br#"{"id":1,"result":{"_meta":{"otel":{"traces":{}}}}}"#;
+    assert!(editing.answer(answer, &AROUND).is_none());
+}
