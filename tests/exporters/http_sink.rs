@@ -19,8 +19,6 @@ pub(crate) struct Seen {
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
-    /// Which of the sink's connections it came by.
-    pub(crate) connection: usize,
 }
 
 impl Seen {
@@ -111,14 +109,14 @@ impl HttpSink {
             let mut tasks = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let connection = count.fetch_add(1, Ordering::Relaxed);
+                count.fetch_add(1, Ordering::Relaxed);
                 let (seen, answer, tls) = (Arc::clone(&all), Arc::clone(&answer), tls.clone());
                 tasks.spawn(async move {
                     match tls {
-                        None => converse(stream, connection, &seen, &*answer).await,
+                        None => converse(stream, &seen, &*answer).await,
                         Some(tls) => {
                             if let Ok(stream) = tls.accept(stream).await {
-                                converse(stream, connection, &seen, &*answer).await;
+                                converse(stream, &seen, &*answer).await;
                             }
                         }
                     }
@@ -145,13 +143,11 @@ impl HttpSink {
 
 async fn converse(
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    connection: usize,
     seen: &Mutex<Vec<Seen>>,
     answer: &Answer,
 ) {
     let mut stream = BufReader::new(stream);
     while let Some(mut request) = read_head(&mut stream).await {
-        request.connection = connection;
         let length = request.header("content-length").map_or(0, |text| text.parse().unwrap());
         let mut body = vec![0; length];
         if stream.read_exact(&mut body).await.is_err() {
@@ -184,7 +180,7 @@ pub(crate) async fn read_head(stream: &mut (impl AsyncBufReadExt + Unpin)) -> Op
         let Some((name, value)) = line.trim_end().split_once(": ") else { break };
         headers.push((name.to_ascii_lowercase(), value.to_owned()));
     }
-    Some(Seen { target, headers, body: Vec::new(), connection: 0 })
+    Some(Seen { target, headers, body: Vec::new() })
 }
 
 /// A proxy that tunnels every `CONNECT` to one address, whatever was asked for, and keeps the heads.

@@ -155,6 +155,28 @@ async fn one_connection_serves_request_after_request() {
     assert_eq!((sink.seen().len(), sink.connections()), (3, 4));
 }
 
+/// Larger than every buffer on the way, several at once, one after another: nobody waits for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_bodies_pass_side_by_side_on_connections_that_are_kept() {
+    let sink = HttpSink::taking_all().await;
+    let exporter = built(json!({ "endpoint": sink.url(), "compression": "none" }));
+    let mut large = request().resource_spans;
+    large[0].schema_url = "x".repeat(400 << 10);
+    let large = Telemetry::from(Model::Traces(large));
+    for _ in 0..50 {
+        let results = tokio::join!(
+            exporter.export(&large),
+            exporter.export(&large),
+            exporter.export(&large),
+            exporter.export(&large),
+        );
+        let fine = Ok(Exported::default());
+        assert_eq!(results, (fine.clone(), fine.clone(), fine.clone(), fine));
+        assert!(sink.seen().iter().all(|seen| seen.body == *large.wire()));
+    }
+    assert!(sink.connections() <= 8, "{} connections", sink.connections());
+}
+
 #[tokio::test]
 async fn every_status_is_judged_by_the_table_of_otlp() {
     for status in [301, 307, 400, 401, 403, 404, 405, 408, 413, 415, 429, 500, 501, 502, 503, 504] {
@@ -250,7 +272,7 @@ async fn a_success_is_one_whatever_is_in_it() {
 async fn an_answer_over_the_limit_rejects_unless_its_status_says_more() {
     let large = || vec![b'x'; 5 << 20];
     let error = export_to(move |_| says("200 OK", &[], &large())).await.unwrap_err();
-    assert_eq!(error.to_string(), "the answer is over OTLP's limit of 4 MiB");
+    assert_eq!(error.to_string(), "the answer is over the limit of 4 MiB");
     assert!(matches!(error, ExportError::Reject { .. }));
     let error = export_to(move |_| says("503 Busy", &[], &large())).await.unwrap_err();
     assert!(matches!(error, ExportError::Retry { .. }), "{error:?}");

@@ -36,6 +36,8 @@ use crate::settings::HttpClient;
 pub(super) use self::verdict::{refused, text_of};
 pub(super) use self::words::http_exporter_config;
 
+/// What `http2_ping_timeout` of 0 stands for, as in the Collector.
+const PING_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long the words of a refusal are waited for: the status says enough.
 const WORDS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -129,13 +131,14 @@ impl Client {
         let most_idle = limits.into_iter().filter(|limit| *limit > 0).min().unwrap_or(usize::MAX);
         let idle = Some(settings.idle_conn_timeout.0).filter(|idle| !idle.is_zero());
         let ping = Some(settings.http2_read_idle_timeout.0).filter(|idle| !idle.is_zero());
+        let pong = Some(settings.http2_ping_timeout.0).filter(|wait| !wait.is_zero());
         Pool::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(idle)
             .pool_max_idle_per_host(if settings.disable_keep_alives { 0 } else { most_idle })
             .http2_keep_alive_interval(ping)
-            .http2_keep_alive_timeout(settings.http2_ping_timeout.0)
+            .http2_keep_alive_timeout(pong.unwrap_or(PING_TIMEOUT))
             .build(connector)
     }
 }
@@ -148,7 +151,7 @@ async fn answer(response: Response<Incoming>) -> Result<Answer, ExportError> {
     let body = if status.is_success() {
         whole.await.map_err(|error| {
             if error.is::<LengthLimitError>() {
-                let why = "the answer is over OTLP's limit of 4 MiB".to_owned();
+                let why = "the answer is over the limit of 4 MiB".to_owned();
                 return ExportError::Reject { why };
             }
             let why = format!("the connection broke within the answer: {error}");
