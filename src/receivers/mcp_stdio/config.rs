@@ -207,9 +207,19 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_said() {
         let yaml = "{ args: [a], name: \"https://h/p\", env: { A=B: c }, service_name: \"\", \
-                    queue_size: 1, max_message_bytes: 1 }";
+                    queue_size: 1, max_message_bytes: 1, passback: { max_spans: 0 }, \
+                    propagate: inject, trace: session }";
         let found = problems(yaml);
-        for path in ["args", "name", "env", "service_name", "queue_size", "max_message_bytes"] {
+        for path in [
+            "args",
+            "name",
+            "env",
+            "service_name",
+            "queue_size",
+            "max_message_bytes",
+            "passback::max_spans",
+            "trace",
+        ] {
             assert!(
                 found.iter().any(|p| p.starts_with(&format!("r::{path} "))),
                 "{path}: {found:?}"

@@ -210,6 +210,10 @@ impl Editing {
         let id = request.id(&self.keys).filter(|_| self.wants_answers());
         let Some(id) = id else { return Change { edit, awaited: None } };
         let mut state = self.state();
+        if scope != around.session {
+            // Whoever used it in the session before: a client that asks for itself is never stripped.
+            state.asked.take(around.session, id.clone());
+        }
         if state.asked.request(scope, id.clone(), awaited) {
             state.count(UNSTRIPPED, why::FORGOTTEN, 1);
         }

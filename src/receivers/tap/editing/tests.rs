@@ -73,6 +73,22 @@ fn what_is_held_is_bounded_and_given_back() {
 }
 
 #[test]
+fn an_id_in_a_session_means_its_latest_use_of_either_era() {
+    let editing = editing("{ passback: { request: true } }").unwrap();
+    let around = Around { exchange: editing.exchange(), ..AROUND };
+    editing.state().asked.set_capable(HERE, true);
+    let legacy = br#"{"id":1,"method":"tools/call"}"#;
+    let own = br#"{"id":1,"method":"tools/call","params":{"_meta":{
+        "otel":{"traces":{"request":true}},"io.modelcontextprotocol/protocolVersion":"x"}}}"#;
+    let answer = br#"{"id":1,"result":{"_meta":{"otel":{"traces":{}}}}}"#;
+    assert!(editing.request(legacy, &around).awaited.is_some());
+    assert!(editing.answer(answer, &around).is_some());
+    editing.request(legacy, &around);
+    assert!(editing.request(own, &around).edit.is_none());
+    assert!(editing.answer(answer, &around).is_none());
+}
+
+#[test]
 fn without_stripping_answers_keep_what_was_asked_for() {
     let editing = editing("{ passback: { request: true, strip: false } }").unwrap();
     let call = br#"{"id":1,"method":"tools/call","params":{"_meta":{
