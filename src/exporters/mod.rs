@@ -5,6 +5,7 @@
 pub mod debug;
 pub mod file;
 mod lines;
+pub mod nop;
 pub mod otlp_grpc;
 pub mod stdout;
 
@@ -16,6 +17,7 @@ pub static EXPORTERS: &[ExporterKind] = &[
     ExporterKind::of::<stdout::Config>(),
     ExporterKind::of::<file::Config>(),
     ExporterKind::of::<debug::Config>(),
+    ExporterKind::of::<nop::Config>(),
 ];
 
 /// What the check of an exporter's settings says of them: `path: message`, warnings marked.

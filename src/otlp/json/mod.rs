@@ -12,7 +12,7 @@ mod read;
 mod tests;
 mod write;
 
-pub use read::{read_logs, read_metrics, read_traces};
+pub use read::{is_strange, read_logs, read_metrics, read_traces};
 pub use write::{write_logs, write_metrics, write_traces};
 
 use crate::json;

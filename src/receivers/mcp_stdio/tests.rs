@@ -16,7 +16,7 @@ use super::observer::{Counters, Looking, Observer};
 use super::queue::{Event, Held, Kind, Queue, Skipped};
 use super::relay::{End, Progress, relay};
 use super::{Direction, Observe};
-use crate::pipeline::{Build, Id, Outlet, Shared, Target, Vitals};
+use crate::pipeline::{Build, Id, Outlet, Shared, Target, Transport, Vitals};
 use crate::receivers::tap::observe;
 use crate::telemetry::{Batch, Clock, Content, Model, Nanos, Telemetry};
 
@@ -402,7 +402,7 @@ impl Observe for Recorder {
 struct Batches(SyncSender<Batch>);
 
 impl Target for Batches {
-    fn offer(&self, batch: Batch) {
+    fn offer(&self, batch: Batch, _: Transport) {
         self.0.send(batch).unwrap();
     }
 }

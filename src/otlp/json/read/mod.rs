@@ -31,6 +31,19 @@ pub fn read_logs(json: &[u8]) -> std::result::Result<Vec<ResourceLogs>, Error> {
     document(json, "resourceLogs", logs::resource_logs)
 }
 
+/// Whether a document has members but not `known`, which is all that it may have: it says something, and
+/// nothing of it is OTLP. `false` for what is no object.
+pub fn is_strange(json: &[u8], known: &str) -> bool {
+    let mut r = Reader::new(json, MAX_DEPTH);
+    let (mut named, mut others) = (false, false);
+    let read = members(&mut r, |_, key| {
+        named |= key == known;
+        others |= key != known;
+        Ok(false)
+    });
+    read.is_ok() && others && !named
+}
+
 /// The one list that a document of each signal has.
 fn document<'a, T>(
     json: &'a [u8],
