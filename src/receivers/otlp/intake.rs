@@ -18,12 +18,15 @@ use super::books::Books;
 use super::budget::{Budget, Full, Hold};
 use super::refusal::{Reason, Refusal};
 use super::unpack::{Coding, unpack};
-use crate::otlp::{json, sieve, wire};
+use crate::otlp::{MAX_GROWTH, json, sieve, wire};
 use crate::pipeline::{Outlet, Stop};
 use crate::telemetry::{Batch, Content, Model, Receipt, Signal, Telemetry, Verdict, Waiting};
 
 /// Requests of more bytes than this are worked on beside the runtime's threads, which others share.
 const INLINE: usize = 128 << 10;
+
+/// What a sender hears whose request is small and would become huge.
+const GROWS: &str = "the request has far too many parts for its size";
 
 /// The encodings of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,8 +120,12 @@ impl Intake {
     }
 
     fn json(&self, signal: Signal, text: &[u8]) -> Result<(Telemetry, usize), Refusal> {
-        let malformed = |error: json::Error| {
-            Refusal::new(Reason::Malformed, format!("not OTLP/JSON {}: {error}", signal.name()))
+        let malformed = |error: json::Error| match error.why {
+            json::Why::Growth => Refusal::new(Reason::TooLarge, GROWS),
+            _ => {
+                let what = signal.name();
+                Refusal::new(Reason::Malformed, format!("not OTLP/JSON {what}: {error}"))
+            }
         };
         let mut model = match signal {
             Signal::Traces => Model::Traces(json::read_traces(text).map_err(malformed)?),
@@ -200,7 +207,11 @@ fn protobuf(signal: Signal, bytes: Bytes) -> Result<(Telemetry, usize), Refusal>
             format!("not an export request of {}: {error}", signal.name()),
         )
     };
+    let length = bytes.len();
     let checked = wire::check(request, bytes).map_err(|error| malformed(&error))?;
+    if checked.decoded_size() > MAX_GROWTH.of(length) {
+        return Err(Refusal::new(Reason::TooLarge, GROWS));
+    }
     if checked.bad() == 0 {
         return Ok((Telemetry::from(checked), 0));
     }

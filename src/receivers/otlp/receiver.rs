@@ -29,10 +29,17 @@ const HEAD: Duration = Duration::from_secs(60);
 pub(super) struct Otlp {
     config: Config,
     base: PathBuf,
-    sockets: Arc<Sockets>,
+    sockets: Arc<Doors>,
     grpc: Option<Books>,
     http: Option<Books>,
     opened: Option<Opened>,
+}
+
+/// The sockets of each protocol: with port 0, both have the same address as written.
+#[derive(Debug, Default)]
+struct Doors {
+    grpc: Sockets,
+    http: Sockets,
 }
 
 /// What can fail at start.
@@ -55,13 +62,14 @@ impl Otlp {
             http: protocols.http.as_ref().map(|_| Books::new(cx, Transport::Http)),
             config,
             base: cx.base.to_owned(),
-            sockets: cx.shared(Sockets::default),
+            sockets: cx.shared(Doors::default),
             opened: None,
         }
     }
 
     async fn port(
         &self,
+        sockets: &Sockets,
         endpoint: &str,
         tls: Option<&ServerTls>,
         alpn: &[&[u8]],
@@ -73,7 +81,7 @@ impl Otlp {
                 Some(TlsAcceptor::from(Arc::new(config)))
             }
         };
-        let listener = self.sockets.open(endpoint).await.map_err(|error| taken(endpoint, error))?;
+        let listener = sockets.open(endpoint).await.map_err(|error| taken(endpoint, error))?;
         Ok(Port { listener, tls })
     }
 }
@@ -96,13 +104,14 @@ impl Receiver for Otlp {
         Box::pin(async {
             raise_descriptors();
             let mut opened = Opened::default();
+            let Doors { grpc: for_grpc, http: for_http } = &*self.sockets;
             if let Some(grpc) = &self.config.protocols.grpc {
-                let port = self.port(&grpc.endpoint, grpc.tls.as_ref(), &[b"h2"]).await;
+                let port = self.port(for_grpc, &grpc.endpoint, grpc.tls.as_ref(), &[b"h2"]).await;
                 opened.grpc = Some(port.context("protocols::grpc")?);
             }
             if let Some(http) = &self.config.protocols.http {
                 let alpn: &[&[u8]] = &[b"h2", b"http/1.1"];
-                let port = self.port(&http.endpoint, http.tls.as_ref(), alpn).await;
+                let port = self.port(for_http, &http.endpoint, http.tls.as_ref(), alpn).await;
                 opened.http = Some(port.context("protocols::http")?);
             }
             self.opened = Some(opened);
