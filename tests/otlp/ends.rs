@@ -74,7 +74,8 @@ async fn requests_that_nobody_answers_are_told_to_come_again() {
     });
     crate::rig::until(|| rig.count("otelcol_receiver_accepted_spans", &[]) == 2).await;
     let mut outcome = None;
-    let stop = async { outcome = Some(rig.stop().await) };
+    let limit = Duration::from_secs(1);
+    let stop = async { outcome = Some(rig.stop_within(limit).await) };
     // The exporter never answers: that is for its own deadline.
     tokio::join!(stop, async { while clients.join_next().await.is_some_and(|c| c.is_ok()) {} });
     assert_eq!(outcome.unwrap(), ["received=2 sent=0 dropped=2 (shutdown=2) held=0"]);

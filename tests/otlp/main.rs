@@ -8,6 +8,7 @@ mod ends;
 mod grpc;
 mod http;
 mod limits;
+mod process;
 mod rig;
 mod telemetry;
 mod tls;

@@ -226,8 +226,13 @@ impl Rig {
 
     /// Stops everything; the accounts of the exporters as they say it.
     pub(crate) async fn stop(self) -> Vec<String> {
+        self.stop_within(Duration::from_secs(10)).await
+    }
+
+    /// The same with another deadline, for exporters that never end.
+    pub(crate) async fn stop_within(self, limit: Duration) -> Vec<String> {
         let mut outcome = Outcome::default();
-        self.service.drain(Instant::now() + Duration::from_secs(10), &mut outcome).await;
+        self.service.drain(Instant::now() + limit, &mut outcome).await;
         assert_eq!(outcome.failures, [""; 0]);
         outcome.accounts.iter().map(|(_, account)| account.to_string()).collect()
     }

@@ -247,3 +247,22 @@ fn announce(port: &Port, protocol: &str) -> io::Result<()> {
     tracing::info!("listening on {scheme}://{address} for OTLP over {protocol}");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_said_with_who_may_have_it() {
+        let in_use = || io::Error::from(io::ErrorKind::AddrInUse);
+        for (endpoint, error, collector) in [
+            ("localhost:4317", in_use(), true),
+            ("[::1]:4318", in_use(), true),
+            ("localhost:4319", in_use(), false),
+            ("localhost:4317", io::Error::from(io::ErrorKind::PermissionDenied), false),
+        ] {
+            let said = taken(endpoint, error).to_string();
+            assert_eq!(said.contains("OpenTelemetry Collector"), collector, "{said}");
+        }
+    }
+}
