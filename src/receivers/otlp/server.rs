@@ -83,16 +83,17 @@ struct Hall<A> {
 impl Door {
     /// Serves until the stop, and what was taken by then.
     pub(super) async fn serve(self, answer: impl Answer, mut stop: Stop) -> io::Result<()> {
-        let listener = TcpListener::from_std(self.listener.try_clone()?)?;
+        // The socket itself is held on to: a reload takes it over while it is.
+        let socket = self.listener;
+        let listener = TcpListener::from_std(socket.try_clone()?)?;
         let slots = Arc::new(Semaphore::new(self.max_connections.min(Semaphore::MAX_PERMITS)));
         let hall = Arc::new(Hall {
             answer,
-            builder: self.builder(),
+            builder: builder(&self.timing, self.max_streams),
             tls: self.tls,
             timing: self.timing,
             stop: stop.clone(),
         });
-        drop(self.listener);
         let mut connections = JoinSet::new();
         let mut failing = false;
         loop {
@@ -123,34 +124,34 @@ impl Door {
                 }
             }
         }
-        drop(listener);
+        drop((listener, socket));
         let deadline = Instant::now() + self.timing.drain + LAST_WORDS;
         while let Ok(Some(_)) = timeout_at(deadline, connections.join_next()).await {}
         connections.shutdown().await;
         Ok(())
     }
+}
 
-    fn builder(&self) -> auto::Builder<TokioExecutor> {
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.timing.head)
-            .max_buf_size(MAX_HEAD.max(FRAME as usize));
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(self.max_streams)
-            .max_header_list_size(MAX_HEAD as u32)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_frame_size(FRAME)
-            .auto_date_header(false);
-        if let Some((every, limit)) = self.timing.ping {
-            builder.http2().keep_alive_interval(every).keep_alive_timeout(limit);
-        }
-        builder
+fn builder(timing: &Timing, max_streams: u32) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(timing.head)
+        .max_buf_size(MAX_HEAD.max(FRAME as usize));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(max_streams)
+        .max_header_list_size(MAX_HEAD as u32)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME)
+        .auto_date_header(false);
+    if let Some((every, limit)) = timing.ping {
+        builder.http2().keep_alive_interval(every).keep_alive_timeout(limit);
     }
+    builder
 }
 
 impl<A: Answer> Hall<A> {
