@@ -71,6 +71,8 @@ impl Around {
             .env("HOME", self.dir.path())
             .env("MCPCOL_DIGEST_KEY", format!("{:02x}", 7).repeat(32))
             .env("MCPCOL_LISTEN", "127.0.0.1:0")
+            .env("MCPCOL_OTLP_GRPC", "127.0.0.1:0")
+            .env("MCPCOL_OTLP_HTTP", "127.0.0.1:0")
             .env("NOTES_URL", &self.upstream)
             .env("SEARCH_URL", &self.upstream)
             .env("MCPCOL_SPANS", self.dir.path().join("spans.jsonl"))
@@ -115,6 +117,34 @@ impl Around {
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         stderr.read_to_string(&mut talk).unwrap();
         (tap.wait().unwrap().code(), talk)
+    }
+
+    /// Sends spans to the file's OTLP receiver; exit code and stderr.
+    fn send(&self, file: &Path) -> (Option<i32>, String) {
+        let mut gateway = self.command(&["run"], file).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(gateway.stderr.take().unwrap());
+        let mut talk = String::new();
+        while !talk.contains("for OTLP over HTTP") {
+            assert!(stderr.read_line(&mut talk).unwrap() > 0, "{talk}");
+        }
+        let line = talk.lines().find(|line| line.contains("for OTLP over HTTP")).unwrap();
+        let address = line.split("http://").nth(1).unwrap().split(' ').next().unwrap();
+        let span = |n: u64| serde_json::json!({"traceId": "ab".repeat(16), "spanId": format!("{n:016x}"), "name": "n"});
+        let spans: Vec<Value> = (1..9).map(span).collect();
+        let body = serde_json::json!({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]});
+        let (body, mut client) = (body.to_string(), TcpStream::connect(address).unwrap());
+        let length = body.len();
+        write!(
+            client,
+            "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        assert_eq!(message(&mut BufReader::new(client)).unwrap(), b"{}");
+        let pid = rustix::process::Pid::from_child(&gateway);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        stderr.read_to_string(&mut talk).unwrap();
+        (gateway.wait().unwrap().code(), talk)
     }
 
     /// Plays a recorded session through the file's tap.
@@ -254,12 +284,13 @@ async fn every_pipeline_file_is_valid_and_runs_as_written() {
         assert_eq!(talk, "", "{name} is valid without a word");
 
         let before = *sink.0.lock().unwrap();
-        let (code, talk) = match name.strip_prefix("http-") {
-            None => {
+        let (code, talk) = match name.split('-').next() {
+            Some("gateway.yaml") => around.send(&file),
+            Some("http") => around.ask(&file),
+            _ => {
                 let output = around.replay(&file);
                 (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
             }
-            Some(_) => around.ask(&file),
         };
         assert_eq!(code, Some(0), "{name}: {talk}");
         let spans = match name.as_str() {
@@ -269,7 +300,7 @@ async fn every_pipeline_file_is_valid_and_runs_as_written() {
                 text.matches("\"spanId\"").count()
             }
             "stdio-otlp.yaml" | "stdio-zipkin.yaml" | "http-gateway.yaml"
-            | "http-otlphttp.yaml" => *sink.0.lock().unwrap() - before,
+            | "http-otlphttp.yaml" | "gateway.yaml" => *sink.0.lock().unwrap() - before,
             other => panic!("say here where the spans of {other} arrive"),
         };
         assert!(spans > 5, "{name}: {spans} spans\n{talk}");

@@ -88,6 +88,16 @@ pub(super) struct Component<K: Kind> {
 }
 
 impl<K: Kind> Component<K> {
+    /// Its settings, if they could be read.
+    pub(super) fn config(&self) -> Option<&K::Planned> {
+        self.config.as_deref()
+    }
+
+    /// Where a field of it stands, or the nearest thing that does.
+    pub(super) fn mark_of(&self, field: &str) -> &Mark {
+        &self.settings.nearest(field).mark
+    }
+
     /// What the plan holds of it, if it is used.
     pub(super) fn planned(&self) -> Option<Planned<K::Planned>> {
         let (kind, config) = (self.kind?, self.config.as_ref()?);

@@ -3,7 +3,6 @@
 
 /// Section, the Collector's names, and the advice.
 const ADVICE: &[(&str, &[&str], &str)] = &[
-    ("receivers", &["otlp"], "send to an OpenTelemetry Collector instead"),
     (
         "receivers",
         &["jaeger", "zipkin", "prometheus", "hostmetrics", "filelog", "file_log", "kafka"],
@@ -35,7 +34,7 @@ const ADVICE: &[(&str, &[&str], &str)] = &[
     ("exporters", &["jaeger"], "use `otlp_grpc` or `otlp_http`: Jaeger takes OTLP"),
     (
         "exporters",
-        &["kafka", "loki", "nop", "prometheus", "prometheusremotewrite"],
+        &["kafka", "loki", "prometheus", "prometheusremotewrite"],
         "send to it through an OpenTelemetry Collector with `otlp_grpc` or `otlp_http`",
     ),
     ("extensions", &["health_check", "healthcheck", "healthcheckv2"], "remove it"),

@@ -4,6 +4,7 @@
 //! Every step adds to one list of problems and goes on as far as it can, so that a configuration is
 //! reported whole. Nothing is opened, bound or started here.
 
+mod circles;
 mod components;
 mod elsewhere;
 mod expand;

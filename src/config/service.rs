@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::Options;
+use super::circles;
 use super::components::{Component, Context, Kind, read_foreign, read_section};
 use super::expand::Expanded;
 use super::pipelines::{self, Defined};
@@ -47,6 +48,7 @@ pub(super) fn plan(
     };
     let service = read_service(root, problems);
     let pipelines = pipelines::read(root, &mut defined, problems);
+    circles::check(&defined, problems);
     pipelines::check_stdout(&defined, options.stdout_is_mcp, problems);
     if defined.readable {
         warn_of_unused(&defined.receivers, problems);

@@ -6,6 +6,7 @@ pub mod debug;
 pub mod file;
 mod http;
 mod lines;
+pub mod nop;
 pub mod otlp_grpc;
 pub mod otlp_http;
 mod peer;
@@ -22,6 +23,7 @@ pub static EXPORTERS: &[ExporterKind] = &[
     ExporterKind::of::<stdout::Config>(),
     ExporterKind::of::<file::Config>(),
     ExporterKind::of::<debug::Config>(),
+    ExporterKind::of::<nop::Config>(),
 ];
 
 /// What the check of an exporter's settings says of them: `path: message`, warnings marked.

@@ -2,9 +2,13 @@
 //!
 //! Works on the messages of `opentelemetry-proto`; knows nothing of batches, pipelines or transports.
 
+mod growth;
 pub mod ids;
 pub mod json;
+pub mod sieve;
 pub mod wire;
+
+pub use growth::{Growth, MAX_GROWTH};
 
 #[cfg(test)]
 pub(crate) mod arbitrary;

@@ -86,7 +86,7 @@ impl ExporterBooks {
         Account {
             received: sum(|c| &c.received),
             sent: sum(|c| &c.sent),
-            dropped: drops(&self.vitals, "exporter", &self.id),
+            dropped: drops(&self.vitals, "exporter", &self.id, None),
         }
     }
 }
@@ -111,18 +111,42 @@ fn exporter_names(signal: Signal) -> [&'static str; 3] {
     }
 }
 
+/// The counter of items of one signal that end at a receiver, for a reason: they never got into a
+/// pipeline, and are part of what its exporters should have had.
+pub fn receiver_drops(vitals: &Vitals, id: &Id, signal: Signal, reason: &str) -> Counter {
+    let id = id.to_string();
+    let labels = [
+        ("kind", "receiver"),
+        ("component", id.as_str()),
+        ("reason", reason),
+        ("signal", signal.name()),
+    ];
+    vitals.counter(DROPPED, &labels)
+}
+
 /// Counts items that end at a component, for a reason.
 pub(super) fn count_drop(vitals: &Vitals, kind: &str, id: &str, reason: &str, items: u64) {
     vitals.counter(DROPPED, &[("kind", kind), ("component", id), ("reason", reason)]).add(items);
 }
 
-/// What a component dropped, by reason.
-pub(super) fn drops(vitals: &Vitals, kind: &str, id: &str) -> BTreeMap<String, u64> {
+/// What a component dropped, by reason; of one signal, or of all. A count without a signal belongs to a
+/// component that has but one.
+pub(super) fn drops(
+    vitals: &Vitals,
+    kind: &str,
+    id: &str,
+    signal: Option<Signal>,
+) -> BTreeMap<String, u64> {
     let mut out = BTreeMap::new();
     for sample in vitals.samples().into_iter().filter(|sample| sample.name == DROPPED) {
-        let [(_, k), (_, component), (_, reason)] = sample.labels.as_slice() else { continue };
-        if k == kind && component == id && sample.value > 0 {
-            out.insert(reason.clone(), u64::try_from(sample.value).unwrap_or(u64::MAX));
+        let [(_, k), (_, component), (_, reason), rest @ ..] = sample.labels.as_slice() else {
+            continue;
+        };
+        let foreign = |of: &str| signal.is_some_and(|signal| of != signal.name());
+        let other = rest.iter().any(|(name, of)| *name == "signal" && foreign(of));
+        if k == kind && component == id && !other && sample.value > 0 {
+            *out.entry(reason.clone()).or_default() +=
+                u64::try_from(sample.value).unwrap_or(u64::MAX);
         }
     }
     out

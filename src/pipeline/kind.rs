@@ -61,6 +61,11 @@ pub trait ReceiverConfig: DeserializeOwned + Send + Sync + 'static {
     const SIGNALS: &'static [Signal];
     /// Adds everything that is wrong with the meaning of these settings. May read files, opens nothing.
     fn check(&self, report: &mut Report<'_>);
+    /// Where it takes telemetry from other processes: `host:port`. An exporter that sends there would feed
+    /// itself.
+    fn listens(&self) -> Vec<&str> {
+        Vec::new()
+    }
     /// Makes the receiver.
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>>;
 }
@@ -99,12 +104,20 @@ pub trait ExporterConfig: DeserializeOwned + Send + Sync + 'static {
     fn check(&self, report: &mut Report<'_>);
     /// Queue, retry and timeout around it.
     fn delivery(&self) -> Delivery;
+    /// The host and port that it sends to, if there is one.
+    fn target(&self) -> Option<(String, u16)> {
+        None
+    }
     /// Makes the exporter: one for the process.
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>>;
 }
 
 /// A receiver that was read and checked, not yet built.
 pub trait PlannedReceiver: Send + Sync {
+    /// See [`ReceiverConfig::listens`].
+    fn listens(&self) -> Vec<&str> {
+        Vec::new()
+    }
     /// See [`ReceiverConfig::build`].
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>>;
 }
@@ -119,11 +132,19 @@ pub trait PlannedProcessor: Send + Sync {
 pub trait PlannedExporter: Send + Sync {
     /// See [`ExporterConfig::delivery`].
     fn delivery(&self) -> Delivery;
+    /// See [`ExporterConfig::target`].
+    fn target(&self) -> Option<(String, u16)> {
+        None
+    }
     /// See [`ExporterConfig::build`].
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>>;
 }
 
 impl<C: ReceiverConfig> PlannedReceiver for C {
+    fn listens(&self) -> Vec<&str> {
+        ReceiverConfig::listens(self)
+    }
+
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
         ReceiverConfig::build(self, cx)
     }
@@ -138,6 +159,10 @@ impl<C: ProcessorConfig> PlannedProcessor for C {
 impl<C: ExporterConfig> PlannedExporter for C {
     fn delivery(&self) -> Delivery {
         ExporterConfig::delivery(self)
+    }
+
+    fn target(&self) -> Option<(String, u16)> {
+        ExporterConfig::target(self)
     }
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {

@@ -24,7 +24,7 @@ pub use kind::{
     Build, ExporterConfig, ExporterKind, PlannedExporter, PlannedProcessor, PlannedReceiver,
     ProcessorConfig, ProcessorKind, ReceiverConfig, ReceiverKind, Shared,
 };
-pub use outlet::{Outlet, Target};
+pub use outlet::{Outlet, Target, Transport};
 pub use plan::{Pipeline, Plan, Planned};
 pub use priority::lower_priority;
 pub use service::{Context, Outcome, Service};

@@ -4,18 +4,53 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
-use crate::telemetry::{Batch, Verdict};
+use crate::telemetry::{Batch, Signal, Verdict};
 
 /// What stands behind an outlet: runs the chains and offers the result to the queues.
 pub trait Target: Send + Sync {
-    /// Takes the batch and settles its receipt, now or later. Never waits.
-    fn offer(&self, batch: Batch);
+    /// Takes the batch, which came in over `transport`, and settles its receipt, now or later. Never
+    /// waits.
+    fn offer(&self, batch: Batch, transport: Transport);
+
+    /// Whether anybody behind it wants this signal.
+    fn takes(&self, _: Signal) -> bool {
+        true
+    }
+}
+
+/// How telemetry came in, as the Collector's `transport` label has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// It was made here: no label.
+    #[default]
+    None,
+    /// `grpc`
+    Grpc,
+    /// `http`
+    Http,
+}
+
+impl Transport {
+    /// All of them.
+    pub const ALL: [Transport; 3] = [Transport::None, Transport::Grpc, Transport::Http];
+
+    /// The label's value; empty for none.
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::None => "",
+            Transport::Grpc => "grpc",
+            Transport::Http => "http",
+        }
+    }
 }
 
 /// A receiver's way out. Clones lead to the same place. The target is loaded at each offer, so a
 /// reload re-points it without the receiver knowing, and an old chain ends with its last offer.
 #[derive(Clone, Default)]
-pub struct Outlet(Arc<ArcSwapOption<Box<dyn Target>>>);
+pub struct Outlet {
+    target: Arc<ArcSwapOption<Box<dyn Target>>>,
+    transport: Transport,
+}
 
 impl Outlet {
     /// An outlet that leads to `target`.
@@ -27,13 +62,23 @@ impl Outlet {
 
     /// Changes where it leads; `None` for nowhere.
     pub fn point(&self, target: Option<Box<dyn Target>>) {
-        self.0.store(target.map(Arc::new));
+        self.target.store(target.map(Arc::new));
+    }
+
+    /// The same way out, for what comes in over `transport`.
+    pub fn over(&self, transport: Transport) -> Outlet {
+        Outlet { target: Arc::clone(&self.target), transport }
+    }
+
+    /// Whether a pipeline behind it wants this signal; while it leads nowhere, it may yet.
+    pub fn takes(&self, signal: Signal) -> bool {
+        self.target.load_full().is_none_or(|target| target.takes(signal))
     }
 
     /// Hands a batch over. Never waits: full queues refuse or drop, and the receipt tells.
     pub fn offer(&self, batch: Batch) {
-        match self.0.load_full() {
-            Some(target) => target.offer(batch),
+        match self.target.load_full() {
+            Some(target) => target.offer(batch, self.transport),
             None => batch.receipt.settle(Verdict::Retry { after: None }),
         }
     }

@@ -5,18 +5,26 @@
 //! come again, so for it a full queue is a counted drop there and a delivery everywhere else.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::chain::Chain;
 use super::delivery::{Delivery, Permit};
-use super::outlet::Target;
+use super::outlet::{Target, Transport};
 use super::{Counter, Vitals};
 use crate::settings::OnFull;
 use crate::telemetry::{Batch, Signal, Verdict};
 
 /// All pipelines of one receiver.
 pub(super) struct Route {
+    id: String,
     branches: Vec<Branch>,
+    vitals: Vitals,
+    /// By transport, made when something comes in over it.
+    books: [OnceLock<Books>; Transport::ALL.len()],
+}
+
+/// What came in over one transport, by signal.
+struct Books {
     accepted: [Counter; 3],
     refused: [Counter; 3],
 }
@@ -43,10 +51,18 @@ type Counts<'a> = Vec<(&'a Chain, Vec<usize>)>;
 impl Route {
     /// The route of the receiver (or emitting processor) `id`.
     pub(super) fn new(id: &str, branches: Vec<Branch>, vitals: &Vitals) -> Self {
-        let label = [("receiver", id)];
-        let accepted = Signal::ALL.map(|signal| vitals.counter(names(signal)[0], &label));
-        let refused = Signal::ALL.map(|signal| vitals.counter(names(signal)[1], &label));
-        Route { branches, accepted, refused }
+        Route { id: id.to_owned(), branches, vitals: vitals.clone(), books: Default::default() }
+    }
+
+    fn books(&self, transport: Transport) -> &Books {
+        self.books[transport as usize].get_or_init(|| {
+            let labels = [("receiver", self.id.as_str()), ("transport", transport.name())];
+            let labels = if transport == Transport::None { &labels[..1] } else { &labels[..] };
+            let all = |at: usize| {
+                Signal::ALL.map(|signal| self.vitals.counter(names(signal)[at], labels))
+            };
+            Books { accepted: all(0), refused: all(1) }
+        })
     }
 
     fn run(&self, batch: Batch) -> (Vec<Offer<'_>>, Counts<'_>) {
@@ -117,22 +133,27 @@ impl<'a> Offer<'a> {
 }
 
 impl Target for Route {
-    fn offer(&self, batch: Batch) {
+    fn takes(&self, signal: Signal) -> bool {
+        self.branches.iter().any(|branch| branch.signal == signal)
+    }
+
+    fn offer(&self, batch: Batch, transport: Transport) {
         let (signal, items) = (batch.telemetry.signal(), batch.telemetry.items() as u64);
-        if !self.branches.iter().any(|branch| branch.signal == signal) {
-            self.refused[signal as usize].add(items);
+        let books = self.books(transport);
+        if !self.takes(signal) {
+            books.refused[signal as usize].add(items);
             let why = format!("no pipeline of {} takes this", signal.name());
             return batch.receipt.settle(Verdict::Rejected(why));
         }
         let (offers, counts) = self.run(batch);
         if let Some(verdict) = offers.iter().find_map(Offer::refusal) {
-            self.refused[signal as usize].add(items);
+            books.refused[signal as usize].add(items);
             for offer in offers {
                 offer.batch.receipt.settle(verdict.clone());
             }
             return;
         }
-        self.accepted[signal as usize].add(items);
+        books.accepted[signal as usize].add(items);
         for (chain, passed) in counts {
             chain.book(&passed);
         }

@@ -322,9 +322,19 @@ impl Service {
             let own = delivery.books().account();
             let mut account = own;
             for plan in plans.iter().filter(|plan| plan.exporters.contains(id)) {
-                account.add_drops(drops(&self.cx.vitals, "pipeline", &plan.id.to_string()));
+                account.add_drops(drops(
+                    &self.cx.vitals,
+                    "pipeline",
+                    &plan.id.to_string(),
+                    Some(plan.signal),
+                ));
                 for source in plan.receivers.iter().filter(|id| sources.contains(id)) {
-                    account.add_drops(drops(&self.cx.vitals, "receiver", &source.to_string()));
+                    account.add_drops(drops(
+                        &self.cx.vitals,
+                        "receiver",
+                        &source.to_string(),
+                        Some(plan.signal),
+                    ));
                 }
             }
             (id.to_string(), account)

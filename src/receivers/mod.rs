@@ -1,11 +1,16 @@
 //! Receivers: nouns, named for their protocol.
 
+mod listening;
 pub mod mcp_http;
 pub mod mcp_stdio;
+pub mod otlp;
 mod tap;
 
 use crate::pipeline::ReceiverKind;
 
 /// Every receiver, in the order `components` lists them.
-pub static RECEIVERS: &[ReceiverKind] =
-    &[ReceiverKind::of::<mcp_http::Config>(), ReceiverKind::of::<mcp_stdio::Config>()];
+pub static RECEIVERS: &[ReceiverKind] = &[
+    ReceiverKind::of::<mcp_http::Config>(),
+    ReceiverKind::of::<mcp_stdio::Config>(),
+    ReceiverKind::of::<otlp::Config>(),
+];

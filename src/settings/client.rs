@@ -216,6 +216,14 @@ impl Endpoint {
         }
     }
 
+    /// Host and port, an IPv6 address without brackets; nothing for a socket in the file system.
+    pub fn host_port(&self) -> Option<(String, u16)> {
+        let Endpoint::Tcp { authority, .. } = self else { return None };
+        let (host, port) = split_port(authority)?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        Some((host.to_owned(), port.parse().ok()?))
+    }
+
     /// Whether what is sent stays on this machine.
     pub fn is_local(&self) -> bool {
         let Endpoint::Tcp { authority, .. } = self else { return true };

@@ -134,6 +134,10 @@ impl ExporterConfig for Config {
         }
     }
 
+    fn target(&self) -> Option<(String, u16)> {
+        Endpoint::parse(&self.endpoint).ok()?.host_port()
+    }
+
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {
         let compression = match self.compression {
             Compression::Gzip => Some(CompressionEncoding::Gzip),

@@ -10,8 +10,9 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use super::input::Reader;
 use super::{Error, Why};
-use crate::json::{Kind, Reader, Text};
+use crate::json::{Kind, Text};
 
 pub(super) type Result<T> = std::result::Result<T, Error>;
 
@@ -67,6 +68,7 @@ pub(super) fn list<'a, T>(
     r.array()?;
     let mut all = Vec::new();
     while r.item()? {
+        r.spend::<T>()?;
         all.push(item(r)?);
     }
     Ok(all)

@@ -5,6 +5,7 @@
 //! enums numbers, keys lowerCamelCase. Members that hold their default are left out; a oneof keeps its
 //! chosen member. Written straight into bytes, with no tree and no serde between.
 
+mod input;
 mod members;
 mod object;
 mod read;
@@ -12,7 +13,7 @@ mod read;
 mod tests;
 mod write;
 
-pub use read::{read_logs, read_metrics, read_traces};
+pub use read::{is_strange, read_logs, read_metrics, read_traces};
 pub use write::{write_logs, write_metrics, write_traces};
 
 use crate::json;
@@ -45,6 +46,9 @@ pub enum Why {
     /// Bytes that are not base64.
     #[error("not base64")]
     Base64,
+    /// Far more in memory than its text: nothing that anybody would send.
+    #[error("too many values for a document of this size")]
+    Growth,
     /// An enum value that nobody defined.
     #[error("unknown enum value")]
     Enum,

@@ -2,6 +2,8 @@
 //! `opentelemetry-proto`, which is on in tests only. What it cannot read (doubles that are no numbers)
 //! is checked as text.
 
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{
     AnyValue, ArrayValue, KeyValue, KeyValueList, any_value::Value,
@@ -76,6 +78,67 @@ proptest! {
             let wire = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
             prop_assert!(wire::check(wire::Request::Traces, wire.into()).is_ok());
         }
+    }
+}
+
+proptest! {
+    /// The same for the other signals, and for what is no document at all.
+    #[test]
+    fn damaged_metrics_and_logs_are_refused_or_can_be_encoded(
+        metrics in arbitrary::metrics(),
+        logs in arbitrary::logs(),
+        hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        noise in prop::collection::vec(any::<u8>(), 0..64),
+    ) {
+        let damaged = |mut text: Vec<u8>| {
+            for (at, with) in &hits {
+                let at = at.index(text.len());
+                text[at] = *with;
+            }
+            text
+        };
+        let mut text = Vec::new();
+        write_metrics(&mut text, &metrics.resource_metrics);
+        if let Ok(resource_metrics) = read_metrics(&damaged(text)) {
+            let wire = ExportMetricsServiceRequest { resource_metrics }.encode_to_vec();
+            prop_assert!(wire::check(wire::Request::Metrics, wire.into()).is_ok());
+        }
+        let mut text = Vec::new();
+        write_logs(&mut text, &logs.resource_logs);
+        if let Ok(resource_logs) = read_logs(&damaged(text)) {
+            let wire = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
+            prop_assert!(wire::check(wire::Request::Logs, wire.into()).is_ok());
+        }
+        is_strange(&noise, "resourceLogs");
+    }
+}
+
+#[test]
+fn a_document_that_would_grow_out_of_proportion_is_refused() {
+    let spans = |one: &str, times: usize| {
+        let spans = vec![one; times].join(",");
+        let text = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{spans}]}}]}}]}}"#);
+        read_traces(text.as_bytes()).map(drop).map_err(|error| error.why)
+    };
+    assert_eq!(spans("{}", 100_000), Err(Why::Growth));
+    assert_eq!(spans("{}", 1000), Ok(()), "small ones may be odd");
+    let id = r#"{"traceId":"01010101010101010101010101010101","spanId":"0101010101010101"}"#;
+    assert_eq!(spans(id, 100_000), Ok(()));
+}
+
+#[test]
+fn only_a_document_of_other_things_is_strange() {
+    for (text, strange) in [
+        ("{}", false),
+        (r#"{"resourceSpans":[]}"#, false),
+        (r#"{"resource_spans":null}"#, false),
+        (r#"{"resourceSpans":[],"more":1}"#, false),
+        (r#"{"spans":[]}"#, true),
+        (r#"{"resourceLogs":[]}"#, true),
+        ("[]", false),
+        ("{", false),
+    ] {
+        assert_eq!(is_strange(text.as_bytes(), "resourceSpans"), strange, "{text}");
     }
 }
 

@@ -35,6 +35,7 @@ pub struct Checked {
     bytes: Bytes,
     items: usize,
     bad: usize,
+    decoded: usize,
 }
 
 /// Why bytes are not the export request they were said to be.
@@ -90,6 +91,11 @@ impl Checked {
         self.bad
     }
 
+    /// About what the decoded messages would take in memory beside their texts, in bytes.
+    pub fn decoded_size(&self) -> usize {
+        self.decoded
+    }
+
     /// The bytes.
     pub fn into_bytes(self) -> Bytes {
         self.bytes
@@ -103,11 +109,12 @@ pub fn check(request: Request, bytes: Bytes) -> Result<Checked, Malformed> {
         Request::Metrics => &schema::METRICS,
         Request::Logs => &schema::LOGS,
     };
-    let mut walk = Walk { buf: &bytes, items: 0, bad: 0, item: Item::default(), malformed: None };
+    let mut walk =
+        Walk { buf: &bytes, items: 0, bad: 0, decoded: 0, item: Item::default(), malformed: None };
     let end = walk.message(schema, 0, bytes.len(), MAX_DEPTH);
-    let Walk { items, bad, malformed, .. } = walk;
+    let Walk { items, bad, decoded, malformed, .. } = walk;
     match (end, malformed) {
-        (Ok(_), None) => Ok(Checked { request, bytes, items, bad }),
+        (Ok(_), None) => Ok(Checked { request, bytes, items, bad, decoded }),
         (_, malformed) => Err(malformed.unwrap_or(Malformed { why: Why::Truncated, at: 0 })),
     }
 }
@@ -138,6 +145,7 @@ struct Walk<'a> {
     buf: &'a [u8],
     items: usize,
     bad: usize,
+    decoded: usize,
     item: Item,
     malformed: Option<Malformed>,
 }
@@ -151,6 +159,7 @@ type Step = Result<usize, Refused>;
 impl<'a> Walk<'a> {
     /// One message from `pos` to `end`, with `depth` more levels allowed below it.
     fn message(&mut self, schema: &Schema, mut pos: usize, end: usize, depth: u32) -> Step {
+        self.decoded += schema.size;
         let before = (self.items, self.bad);
         let mut member = 0;
         while pos < end {

@@ -3,6 +3,24 @@
 //! From the .proto files of OTLP 1.x as opentelemetry-proto 0.33 has them. A field that is missing here
 //! is skipped as unknown, which is laxer than the decoder: the property tests compare the two.
 
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{
+    AnyValue, ArrayValue, EntityRef, InstrumentationScope, KeyValue, KeyValueList,
+};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
+use opentelemetry_proto::tonic::metrics::v1::summary_data_point::ValueAtQuantile;
+use opentelemetry_proto::tonic::metrics::v1::{
+    Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram,
+    HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, Summary,
+    SummaryDataPoint,
+};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+
 use crate::otlp::ids;
 
 /// What a field holds.
@@ -53,6 +71,8 @@ pub(super) struct Schema {
     fields: [Kind; MAX_FIELD + 1],
     /// Whether items of this kind must have ids of their own: spans.
     pub(super) identified: bool,
+    /// What one takes in memory once it is decoded, in bytes, without what its fields point at.
+    pub(super) size: usize,
 }
 
 impl Schema {
@@ -62,7 +82,7 @@ impl Schema {
     }
 }
 
-const fn schema(list: &[(usize, Kind)]) -> Schema {
+const fn schema<M>(list: &[(usize, Kind)]) -> Schema {
     let mut fields = [Kind::Unknown; MAX_FIELD + 1];
     let mut identified = false;
     let mut i = 0;
@@ -73,7 +93,7 @@ const fn schema(list: &[(usize, Kind)]) -> Schema {
         }
         i += 1;
     }
-    Schema { fields, identified }
+    Schema { fields, identified, size: size_of::<M>() }
 }
 
 use Kind::{Bytes, Data, Fixed32, Fixed64, Fixed64s, Item, Message, Text, Varint, Varints};
@@ -87,12 +107,15 @@ const fn span_id(duty: Duty) -> Kind {
 }
 
 // collector/*/v1: the three requests have one field each.
-pub(super) static TRACES: Schema = schema(&[(1, Message(&RESOURCE_SPANS))]);
-pub(super) static METRICS: Schema = schema(&[(1, Message(&RESOURCE_METRICS))]);
-pub(super) static LOGS: Schema = schema(&[(1, Message(&RESOURCE_LOGS))]);
+pub(super) static TRACES: Schema =
+    schema::<ExportTraceServiceRequest>(&[(1, Message(&RESOURCE_SPANS))]);
+pub(super) static METRICS: Schema =
+    schema::<ExportMetricsServiceRequest>(&[(1, Message(&RESOURCE_METRICS))]);
+pub(super) static LOGS: Schema =
+    schema::<ExportLogsServiceRequest>(&[(1, Message(&RESOURCE_LOGS))]);
 
 // common/v1 and resource/v1
-static ANY_VALUE: Schema = schema(&[
+static ANY_VALUE: Schema = schema::<AnyValue>(&[
     (1, Text),
     (2, Varint),
     (3, Varint),
@@ -102,19 +125,21 @@ static ANY_VALUE: Schema = schema(&[
     (7, Bytes),
     (8, Varint),
 ]);
-static ARRAY_VALUE: Schema = schema(&[(1, Message(&ANY_VALUE))]);
-static KEY_VALUE_LIST: Schema = schema(&[(1, Message(&KEY_VALUE))]);
-static KEY_VALUE: Schema = schema(&[(1, Text), (2, Message(&ANY_VALUE)), (3, Varint)]);
-static SCOPE: Schema = schema(&[(1, Text), (2, Text), (3, Message(&KEY_VALUE)), (4, Varint)]);
-static ENTITY_REF: Schema = schema(&[(1, Text), (2, Text), (3, Text), (4, Text)]);
+static ARRAY_VALUE: Schema = schema::<ArrayValue>(&[(1, Message(&ANY_VALUE))]);
+static KEY_VALUE_LIST: Schema = schema::<KeyValueList>(&[(1, Message(&KEY_VALUE))]);
+static KEY_VALUE: Schema = schema::<KeyValue>(&[(1, Text), (2, Message(&ANY_VALUE)), (3, Varint)]);
+static SCOPE: Schema =
+    schema::<InstrumentationScope>(&[(1, Text), (2, Text), (3, Message(&KEY_VALUE)), (4, Varint)]);
+static ENTITY_REF: Schema = schema::<EntityRef>(&[(1, Text), (2, Text), (3, Text), (4, Text)]);
 static RESOURCE: Schema =
-    schema(&[(1, Message(&KEY_VALUE)), (2, Varint), (3, Message(&ENTITY_REF))]);
+    schema::<Resource>(&[(1, Message(&KEY_VALUE)), (2, Varint), (3, Message(&ENTITY_REF))]);
 
 // trace/v1
 static RESOURCE_SPANS: Schema =
-    schema(&[(1, Message(&RESOURCE)), (2, Message(&SCOPE_SPANS)), (3, Text)]);
-static SCOPE_SPANS: Schema = schema(&[(1, Message(&SCOPE)), (2, Item(&SPAN)), (3, Text)]);
-static SPAN: Schema = schema(&[
+    schema::<ResourceSpans>(&[(1, Message(&RESOURCE)), (2, Message(&SCOPE_SPANS)), (3, Text)]);
+static SCOPE_SPANS: Schema =
+    schema::<ScopeSpans>(&[(1, Message(&SCOPE)), (2, Item(&SPAN)), (3, Text)]);
+static SPAN: Schema = schema::<Span>(&[
     (1, trace_id(Duty::OwnTrace)),
     (2, span_id(Duty::OwnSpan)),
     (3, Text),
@@ -132,8 +157,9 @@ static SPAN: Schema = schema(&[
     (15, Message(&STATUS)),
     (16, Fixed32),
 ]);
-static EVENT: Schema = schema(&[(1, Fixed64), (2, Text), (3, Message(&KEY_VALUE)), (4, Varint)]);
-static LINK: Schema = schema(&[
+static EVENT: Schema =
+    schema::<Event>(&[(1, Fixed64), (2, Text), (3, Message(&KEY_VALUE)), (4, Varint)]);
+static LINK: Schema = schema::<Link>(&[
     (1, trace_id(Duty::Optional)),
     (2, span_id(Duty::Optional)),
     (3, Text),
@@ -141,13 +167,14 @@ static LINK: Schema = schema(&[
     (5, Varint),
     (6, Fixed32),
 ]);
-static STATUS: Schema = schema(&[(2, Text), (3, Varint)]);
+static STATUS: Schema = schema::<Status>(&[(2, Text), (3, Varint)]);
 
 // metrics/v1
 static RESOURCE_METRICS: Schema =
-    schema(&[(1, Message(&RESOURCE)), (2, Message(&SCOPE_METRICS)), (3, Text)]);
-static SCOPE_METRICS: Schema = schema(&[(1, Message(&SCOPE)), (2, Message(&METRIC)), (3, Text)]);
-static METRIC: Schema = schema(&[
+    schema::<ResourceMetrics>(&[(1, Message(&RESOURCE)), (2, Message(&SCOPE_METRICS)), (3, Text)]);
+static SCOPE_METRICS: Schema =
+    schema::<ScopeMetrics>(&[(1, Message(&SCOPE)), (2, Message(&METRIC)), (3, Text)]);
+static METRIC: Schema = schema::<Metric>(&[
     (1, Text),
     (2, Text),
     (3, Text),
@@ -158,12 +185,13 @@ static METRIC: Schema = schema(&[
     (11, Data(&SUMMARY)),
     (12, Message(&KEY_VALUE)),
 ]);
-static GAUGE: Schema = schema(&[(1, Item(&NUMBER_POINT))]);
-static SUM: Schema = schema(&[(1, Item(&NUMBER_POINT)), (2, Varint), (3, Varint)]);
-static HISTOGRAM: Schema = schema(&[(1, Item(&HISTOGRAM_POINT)), (2, Varint)]);
-static EXPONENTIAL_HISTOGRAM: Schema = schema(&[(1, Item(&EXPONENTIAL_POINT)), (2, Varint)]);
-static SUMMARY: Schema = schema(&[(1, Item(&SUMMARY_POINT))]);
-static NUMBER_POINT: Schema = schema(&[
+static GAUGE: Schema = schema::<Gauge>(&[(1, Item(&NUMBER_POINT))]);
+static SUM: Schema = schema::<Sum>(&[(1, Item(&NUMBER_POINT)), (2, Varint), (3, Varint)]);
+static HISTOGRAM: Schema = schema::<Histogram>(&[(1, Item(&HISTOGRAM_POINT)), (2, Varint)]);
+static EXPONENTIAL_HISTOGRAM: Schema =
+    schema::<ExponentialHistogram>(&[(1, Item(&EXPONENTIAL_POINT)), (2, Varint)]);
+static SUMMARY: Schema = schema::<Summary>(&[(1, Item(&SUMMARY_POINT))]);
+static NUMBER_POINT: Schema = schema::<NumberDataPoint>(&[
     (2, Fixed64),
     (3, Fixed64),
     (4, Fixed64),
@@ -172,7 +200,7 @@ static NUMBER_POINT: Schema = schema(&[
     (7, Message(&KEY_VALUE)),
     (8, Varint),
 ]);
-static HISTOGRAM_POINT: Schema = schema(&[
+static HISTOGRAM_POINT: Schema = schema::<HistogramDataPoint>(&[
     (2, Fixed64),
     (3, Fixed64),
     (4, Fixed64),
@@ -185,7 +213,7 @@ static HISTOGRAM_POINT: Schema = schema(&[
     (11, Fixed64),
     (12, Fixed64),
 ]);
-static EXPONENTIAL_POINT: Schema = schema(&[
+static EXPONENTIAL_POINT: Schema = schema::<ExponentialHistogramDataPoint>(&[
     (1, Message(&KEY_VALUE)),
     (2, Fixed64),
     (3, Fixed64),
@@ -201,8 +229,8 @@ static EXPONENTIAL_POINT: Schema = schema(&[
     (13, Fixed64),
     (14, Fixed64),
 ]);
-static BUCKETS: Schema = schema(&[(1, Varint), (2, Varints)]);
-static SUMMARY_POINT: Schema = schema(&[
+static BUCKETS: Schema = schema::<Buckets>(&[(1, Varint), (2, Varints)]);
+static SUMMARY_POINT: Schema = schema::<SummaryDataPoint>(&[
     (2, Fixed64),
     (3, Fixed64),
     (4, Fixed64),
@@ -211,8 +239,8 @@ static SUMMARY_POINT: Schema = schema(&[
     (7, Message(&KEY_VALUE)),
     (8, Varint),
 ]);
-static VALUE_AT_QUANTILE: Schema = schema(&[(1, Fixed64), (2, Fixed64)]);
-static EXEMPLAR: Schema = schema(&[
+static VALUE_AT_QUANTILE: Schema = schema::<ValueAtQuantile>(&[(1, Fixed64), (2, Fixed64)]);
+static EXEMPLAR: Schema = schema::<Exemplar>(&[
     (2, Fixed64),
     (3, Fixed64),
     (4, span_id(Duty::Optional)),
@@ -223,9 +251,10 @@ static EXEMPLAR: Schema = schema(&[
 
 // logs/v1
 static RESOURCE_LOGS: Schema =
-    schema(&[(1, Message(&RESOURCE)), (2, Message(&SCOPE_LOGS)), (3, Text)]);
-static SCOPE_LOGS: Schema = schema(&[(1, Message(&SCOPE)), (2, Item(&LOG_RECORD)), (3, Text)]);
-static LOG_RECORD: Schema = schema(&[
+    schema::<ResourceLogs>(&[(1, Message(&RESOURCE)), (2, Message(&SCOPE_LOGS)), (3, Text)]);
+static SCOPE_LOGS: Schema =
+    schema::<ScopeLogs>(&[(1, Message(&SCOPE)), (2, Item(&LOG_RECORD)), (3, Text)]);
+static LOG_RECORD: Schema = schema::<LogRecord>(&[
     (1, Fixed64),
     (2, Varint),
     (3, Text),

@@ -291,3 +291,21 @@ fn points_of_a_replaced_oneof_member_do_not_count() {
     assert_eq!(decoded(Request::Metrics, &request), Some((1, 0)));
     assert_eq!(check(Request::Metrics, request.into()).unwrap().items(), 1);
 }
+
+#[test]
+fn honest_requests_grow_less_than_the_bound_and_empty_messages_more() {
+    let grows = |spans: Vec<Span>| {
+        let scope = ScopeSpans { spans, ..ScopeSpans::default() };
+        let all = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
+        let bytes = ExportTraceServiceRequest { resource_spans: vec![all] }.encode_to_vec();
+        let length = bytes.len();
+        check(Request::Traces, bytes.into()).unwrap().decoded_size()
+            > crate::otlp::MAX_GROWTH.of(length)
+    };
+    let bare = Span { trace_id: vec![1; 16], span_id: vec![1; 8], ..Span::default() };
+    assert!(!grows(vec![bare.clone(); 100_000]));
+    let value = Some(AnyValue { value: Some(Value::BoolValue(true)) });
+    let short = KeyValue { key: "k".into(), value, key_strindex: 0 };
+    assert!(!grows(vec![Span { attributes: vec![short; 200_000], ..bare }]));
+    assert!(grows(vec![Span::default(); 100_000]));
+}

@@ -4,14 +4,13 @@
 //! then be the server's same origin; servers check `Host` for that, but behind a proxy that rewrites it
 //! everybody passes, so the proxy has to. Nothing here knows routes or upstreams.
 
-use std::net::IpAddr;
-
 use hyper::StatusCode;
-use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, HeaderName, HeaderValue, ORIGIN};
+use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, HeaderName, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::{Method, Version};
 
 use super::config::Config;
+use crate::receivers::listening::{Bearer, is_loopback};
 
 /// Host and port as they stand in `Host`, an authority or an origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +51,7 @@ pub(super) struct Guard {
     origins: Vec<Origin>,
     any_origin: bool,
     null_origin: bool,
-    token: Option<(HeaderName, Vec<u8>)>,
+    token: Option<(HeaderName, Bearer)>,
 }
 
 #[derive(Clone, Debug)]
@@ -153,10 +152,10 @@ impl Guard {
             origins: config.allowed_origins.iter().filter_map(|o| Origin::parse(o)).collect(),
             any_origin: has("*"),
             null_origin: has("null"),
-            token: config.auth.as_ref().and_then(|auth| {
-                let expected = format!("Bearer {}", auth.bearer_token.expose());
-                Some((auth.header_name()?, expected.into_bytes()))
-            }),
+            token: config
+                .auth
+                .as_ref()
+                .and_then(|auth| Some((auth.header_name()?, Bearer::new(&auth.bearer_token)))),
         }
     }
 
@@ -237,34 +236,14 @@ impl Guard {
     }
 
     fn check_token(&self, head: &Parts) -> Result<(), Denied> {
-        let Some((name, expected)) = &self.token else { return Ok(()) };
+        let Some((name, token)) = &self.token else { return Ok(()) };
         // A browser asks for leave before it shows anything (CORS preflight): the answer is the server's.
         let asks = head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         if head.method == Method::OPTIONS && asks {
             return Ok(());
         }
-        let mut shown = head.headers.get_all(name).iter();
-        let one = shown.next().filter(|_| shown.next().is_none());
-        let right = one.is_some_and(|shown| same_secret(&with_scheme(shown), expected));
-        if right { Ok(()) } else { Err(Denied::Token) }
+        if token.shown_in(&head.headers, name) { Ok(()) } else { Err(Denied::Token) }
     }
-}
-
-/// `Bearer` is a word without case (RFC 9110 section 11.1); the token is not.
-fn with_scheme(shown: &HeaderValue) -> Vec<u8> {
-    let bytes = shown.as_bytes();
-    match bytes.split_at_checked(7) {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => {
-            [b"Bearer ", token.trim_ascii_start()].concat()
-        }
-        _ => bytes.to_vec(),
-    }
-}
-
-/// Compares without telling by its duration how much was right.
-fn same_secret(shown: &[u8], expected: &[u8]) -> bool {
-    let differ = shown.iter().zip(expected).fold(0, |sum, (a, b)| sum | (a ^ b));
-    shown.len() == expected.len() && differ == 0
 }
 
 /// Whether the request asks for another protocol. `h2c` is asked for in passing by clients that go on
@@ -273,14 +252,6 @@ fn wants_upgrade(head: &Parts) -> bool {
     let asked = head.headers.get_all(hyper::header::UPGRADE).iter();
     let words = asked.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
     words.map(str::trim).any(|word| !word.is_empty() && !word.eq_ignore_ascii_case("h2c"))
-}
-
-/// Whether a name always means this machine (RFC 6761 section 6.3 for `localhost`).
-pub(super) fn is_loopback(host: &str) -> bool {
-    let inner = host.trim_start_matches('[').trim_end_matches(']');
-    inner.eq_ignore_ascii_case("localhost")
-        || inner.to_ascii_lowercase().ends_with(".localhost")
-        || inner.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 impl Denied {

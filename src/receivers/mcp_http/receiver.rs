@@ -6,7 +6,6 @@ use std::sync::atomic::AtomicU64;
 use std::{io, thread};
 
 use anyhow::Context as _;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -14,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use super::config::Config;
 use super::exchange::Rules;
 use super::guard::Guard;
-use super::listener::{Acceptor, Sockets};
+use super::listener::Acceptor;
 use super::note::Queue;
 use super::routes::Routes;
 use super::slots::Slots;
@@ -22,6 +21,7 @@ use super::upstream::Server;
 use super::watch::{Counters, Watching};
 use super::worker::{self, Plan};
 use crate::pipeline::{BoxFuture, Build, Counter, Ended, Outlet, Receiver, Stop, Vitals};
+use crate::receivers::listening::{Sockets, raise_descriptors};
 use crate::receivers::tap::{Editing, Edits, Observer, PATIENCE};
 use crate::telemetry::Clock;
 
@@ -97,7 +97,10 @@ impl Receiver for McpHttp {
                 }
             };
             raise_descriptors();
-            let listener = self.sockets.open(&self.config.endpoint).await?;
+            let endpoint = &self.config.endpoint;
+            let listener = self.sockets.open(endpoint).await.with_context(|| {
+                format!("cannot listen on {endpoint}; choose another `endpoint` (--listen)")
+            })?;
             self.opened = Some(Opened { listener, servers, tls });
             Ok(())
         })
@@ -207,14 +210,6 @@ async fn ended(threads: JoinSet<ThreadEnd>) -> io::Result<()> {
         end.unwrap_or_else(|_| Err(io::Error::other("a forwarding thread failed")))?;
     }
     Ok(())
-}
-
-/// As many descriptors as the system lets us have: each client has one, and each of its requests.
-fn raise_descriptors() {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current < limit.maximum {
-        setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).ok();
-    }
 }
 
 /// Where clients find it, a line a route.

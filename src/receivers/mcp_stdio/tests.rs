@@ -17,7 +17,7 @@ use super::queue::{Event, Held, Kind, Queue, Skipped};
 use super::relay::{End, Progress, relay};
 use super::{Direction, Observe};
 use crate::mcp::Edited;
-use crate::pipeline::{Build, Id, Outlet, Shared, Target, Vitals};
+use crate::pipeline::{Build, Id, Outlet, Shared, Target, Transport, Vitals};
 use crate::receivers::tap::{Edits, observe};
 use crate::telemetry::{Batch, Clock, Content, Model, Nanos, Telemetry};
 
@@ -408,7 +408,7 @@ impl Observe for Recorder {
 struct Batches(SyncSender<Batch>);
 
 impl Target for Batches {
-    fn offer(&self, batch: Batch) {
+    fn offer(&self, batch: Batch, _: Transport) {
         self.0.send(batch).unwrap();
     }
 }

@@ -5,7 +5,7 @@ use opentelemetry_proto::tonic::common::v1::{
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
-use crate::json::Reader;
+use crate::otlp::json::input::Reader;
 use crate::otlp::json::members::{Result, base64, bool, f64, i32, i64, list, members, text, u32};
 
 pub(super) fn resource(r: &mut Reader<'_>) -> Result<Resource> {

@@ -3,7 +3,7 @@
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
 
 use super::common::{any_value, key_value, resource, scope};
-use crate::json::Reader;
+use crate::otlp::json::input::Reader;
 use crate::otlp::json::members::{Result, hex, list, members, named, text, u32, u64};
 
 pub(super) fn resource_logs(r: &mut Reader<'_>) -> Result<ResourceLogs> {

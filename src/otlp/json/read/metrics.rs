@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 
 use super::common::{key_value, resource, scope};
-use crate::json::Reader;
+use crate::otlp::json::input::Reader;
 use crate::otlp::json::members::{
     Result, bool, f64, hex, i32, i64, list, members, named, text, u32, u64,
 };

@@ -1,7 +1,8 @@
 //! The messages of OTLP from JSON objects, in the order of the .proto files.
 //!
 //! Recursion is bounded by the reader's limit on nesting, which is stricter than protobuf's: what was
-//! read here can be encoded and decoded again.
+//! read here can be encoded and decoded again. What lists may take in memory is bounded by the document's
+//! own size.
 
 mod common;
 mod logs;
@@ -13,8 +14,8 @@ use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 
 use super::Error;
+use super::input::Reader;
 use super::members::{Result, list, members};
-use crate::json::{MAX_DEPTH, Reader};
 
 /// Reads a `TracesData` document, which is also the body of an export request.
 pub fn read_traces(json: &[u8]) -> std::result::Result<Vec<ResourceSpans>, Error> {
@@ -31,13 +32,26 @@ pub fn read_logs(json: &[u8]) -> std::result::Result<Vec<ResourceLogs>, Error> {
     document(json, "resourceLogs", logs::resource_logs)
 }
 
+/// Whether a document has members but not `known`, which is all that it may have: it says something, and
+/// nothing of it is OTLP. `false` for what is no object.
+pub fn is_strange(json: &[u8], known: &str) -> bool {
+    let mut r = Reader::new(json);
+    let (mut named, mut others) = (false, false);
+    let read = members(&mut r, |_, key| {
+        named |= key == known;
+        others |= key != known;
+        Ok(false)
+    });
+    read.is_ok() && others && !named
+}
+
 /// The one list that a document of each signal has.
 fn document<'a, T>(
     json: &'a [u8],
     name: &str,
     item: impl Fn(&mut Reader<'a>) -> Result<T>,
 ) -> Result<Vec<T>> {
-    let mut r = Reader::new(json, MAX_DEPTH);
+    let mut r = Reader::new(json);
     let mut all = Vec::new();
     members(&mut r, |r, key| {
         let known = key == name;

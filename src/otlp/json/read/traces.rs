@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::trace::v1::{
 };
 
 use super::common::{key_value, resource, scope};
-use crate::json::Reader;
+use crate::otlp::json::input::Reader;
 use crate::otlp::json::members::{Result, hex, list, members, named, text, u32, u64};
 
 pub(super) fn resource_spans(r: &mut Reader<'_>) -> Result<ResourceSpans> {

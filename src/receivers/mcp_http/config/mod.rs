@@ -4,7 +4,6 @@ mod route;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -13,6 +12,7 @@ use super::guard::{self, Authority};
 use super::receiver;
 use crate::pipeline::{Build, Receiver, ReceiverConfig};
 use crate::privacy::digest::Key;
+use crate::receivers::listening::{host_port, is_loopback};
 use crate::receivers::tap::{
     Notifications, Observing, Passback, Propagate, SpanKind, Trace, Unsampled,
 };
@@ -179,7 +179,7 @@ impl ReceiverConfig for Config {
 impl Config {
     /// Where it listens, in words that say whether it is loopback.
     pub(super) fn listens_locally(&self) -> bool {
-        host_port(&self.endpoint).is_some_and(|(host, _)| guard::is_loopback(host))
+        host_port(&self.endpoint).is_some_and(|(host, _)| is_loopback(host))
     }
 
     pub(super) fn observing(&self) -> Observing<'_> {
@@ -204,7 +204,7 @@ impl Config {
                 let message = format!("has no host; write `localhost:{port}` or `0.0.0.0:{port}`");
                 report.error("endpoint", message);
             }
-            Some((host, _)) if !guard::is_loopback(host) && self.allowed_hosts.is_empty() => {
+            Some((host, _)) if !is_loopback(host) && self.allowed_hosts.is_empty() => {
                 report.error(
                     "endpoint",
                     "is reachable from elsewhere: say in `allowed_hosts` which names clients use \
@@ -289,16 +289,4 @@ impl Auth {
         }
         self.header.parse().ok()
     }
-}
-
-/// Host and port of a listening address; port 0 lets the system choose.
-pub(super) fn host_port(endpoint: &str) -> Option<(&str, u16)> {
-    let (host, port) = endpoint.rsplit_once(':')?;
-    let bare_v6 = host.contains(':') && !host.starts_with('[');
-    let inner = host.trim_start_matches('[').trim_end_matches(']');
-    let v6 = host.starts_with('[').then(|| inner.parse::<IpAddr>().is_ok());
-    if bare_v6 || v6 == Some(false) || host.contains(['/', '@', ' ']) {
-        return None;
-    }
-    Some((inner, port.parse().ok()?))
 }

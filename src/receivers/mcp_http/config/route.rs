@@ -4,7 +4,7 @@ use hyper::Uri;
 use serde::Deserialize;
 
 use super::{Config, host_port};
-use crate::receivers::mcp_http::guard;
+use crate::receivers::listening::is_loopback;
 use crate::receivers::tap::usable_name;
 use crate::settings::{ClientTls, Duration, Headers, Report};
 
@@ -126,7 +126,7 @@ impl Route {
             Err(why) => return report.error("upstream", why),
         };
         let encrypted = uri.scheme_str() == Some("https");
-        let local = guard::is_loopback(uri.host().unwrap_or_default());
+        let local = is_loopback(uri.host().unwrap_or_default());
         self.headers.check(report);
         if !(encrypted || local || self.allow_cleartext) {
             self.headers.check_cleartext(report);
@@ -143,9 +143,9 @@ impl Route {
 
     fn points_at(&self, config: &Config, uri: &Uri) -> bool {
         let Some((host, port)) = host_port(&config.endpoint) else { return false };
-        let same = uri.host().is_some_and(|h| {
-            h.eq_ignore_ascii_case(host) || (guard::is_loopback(h) && guard::is_loopback(host))
-        });
+        let same = uri
+            .host()
+            .is_some_and(|h| h.eq_ignore_ascii_case(host) || (is_loopback(h) && is_loopback(host)));
         same && port != 0 && uri.port_u16() == Some(port)
     }
 }

@@ -1,0 +1,39 @@
+//! Takes everything and forgets it: for measuring what comes before, and for trying out a pipeline.
+
+use serde::Deserialize;
+
+use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
+use crate::settings::{Delivery, QueueSettings, Report};
+use crate::telemetry::{Signal, Telemetry};
+
+/// Settings: the Collector's, which are none.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {}
+
+impl ExporterConfig for Config {
+    const NAME: &'static str = "nop";
+    const ALIASES: &'static [&'static str] = &[];
+    const ABOUT: &'static str = "takes everything and forgets it";
+    const SIGNALS: &'static [Signal] = &Signal::ALL;
+    const STDOUT: bool = false;
+
+    fn check(&self, _: &mut Report<'_>) {}
+
+    fn delivery(&self) -> Delivery {
+        let queue = QueueSettings { num_consumers: 1, ..QueueSettings::default() };
+        Delivery { queue, ..Delivery::default() }
+    }
+
+    fn build(&self, _: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {
+        Ok(Box::new(Nop))
+    }
+}
+
+struct Nop;
+
+impl Exporter for Nop {
+    fn export<'a>(&'a self, _: &'a Telemetry) -> BoxFuture<'a, Result<Exported, ExportError>> {
+        Box::pin(std::future::ready(Ok(Exported::default())))
+    }
+}

@@ -1,0 +1,122 @@
+//! What receivers that listen have in common: sockets that outlive a reload, addresses, tokens.
+//!
+//! A reload that changes a receiver keeps its address: the new one takes the socket over while the old
+//! one still has it, so no client finds the port closed in between. Nothing here accepts or speaks.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::{TcpSocket, lookup_host};
+
+use crate::settings::Secret;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// The sockets that receivers of this process listen on, by the address as written.
+#[derive(Debug, Default)]
+pub(super) struct Sockets(Mutex<HashMap<String, Weak<StdListener>>>);
+
+impl Sockets {
+    /// The socket of that address: one that is open already, else a new one.
+    pub(super) async fn open(&self, endpoint: &str) -> io::Result<Arc<StdListener>> {
+        let known = self.map().get(endpoint).and_then(Weak::upgrade);
+        if let Some(listener) = known {
+            return Ok(listener);
+        }
+        let listener = Arc::new(bind(endpoint).await?);
+        self.map().insert(endpoint.to_owned(), Arc::downgrade(&listener));
+        Ok(listener)
+    }
+
+    fn map(&self) -> MutexGuard<'_, HashMap<String, Weak<StdListener>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Of the addresses that a name has, IPv4 goes first, as in the Collector.
+async fn bind(endpoint: &str) -> io::Result<StdListener> {
+    let mut addresses: Vec<SocketAddr> = lookup_host(endpoint).await?.collect();
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    let mut last = io::Error::other("the name has no address");
+    for address in addresses {
+        match bind_to(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn bind_to(address: SocketAddr) -> io::Result<StdListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+/// Host and port of a listening address; port 0 lets the system choose.
+pub(super) fn host_port(endpoint: &str) -> Option<(&str, u16)> {
+    let (host, port) = endpoint.rsplit_once(':')?;
+    let bare_v6 = host.contains(':') && !host.starts_with('[');
+    let inner = host.trim_start_matches('[').trim_end_matches(']');
+    let v6 = host.starts_with('[').then(|| inner.parse::<Ipv6Addr>().is_ok());
+    if bare_v6 || v6 == Some(false) || host.contains(['/', '@', ' ']) {
+        return None;
+    }
+    Some((inner, port.parse().ok()?))
+}
+
+/// Whether a name always means this machine (RFC 6761 section 6.3 for `localhost`).
+pub(super) fn is_loopback(host: &str) -> bool {
+    let inner = host.trim_start_matches('[').trim_end_matches(']');
+    inner.eq_ignore_ascii_case("localhost")
+        || inner.to_ascii_lowercase().ends_with(".localhost")
+        || inner.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// As many descriptors as the system lets us have: each client has one, and each of its requests.
+pub(super) fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current < limit.maximum {
+        setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).ok();
+    }
+}
+
+/// A token that clients have to show. Not to be printed.
+#[derive(Clone)]
+pub(super) struct Bearer(Vec<u8>);
+
+impl Bearer {
+    pub(super) fn new(token: &Secret) -> Bearer {
+        Bearer(format!("Bearer {}", token.expose()).into_bytes())
+    }
+
+    /// Whether the header of that name is there once and holds the token.
+    pub(super) fn shown_in(&self, headers: &HeaderMap, name: &HeaderName) -> bool {
+        let mut shown = headers.get_all(name).iter();
+        let one = shown.next().filter(|_| shown.next().is_none());
+        one.is_some_and(|shown| same_secret(&with_scheme(shown), &self.0))
+    }
+}
+
+/// `Bearer` is a word without case (RFC 9110 section 11.1); the token is not.
+fn with_scheme(shown: &HeaderValue) -> Vec<u8> {
+    let bytes = shown.as_bytes();
+    match bytes.split_at_checked(7) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => {
+            [b"Bearer ", token.trim_ascii_start()].concat()
+        }
+        _ => bytes.to_vec(),
+    }
+}
+
+/// Compares without telling by its duration how much was right.
+fn same_secret(shown: &[u8], expected: &[u8]) -> bool {
+    let differ = shown.iter().zip(expected).fold(0, |sum, (a, b)| sum | (a ^ b));
+    shown.len() == expected.len() && differ == 0
+}

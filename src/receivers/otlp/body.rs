@@ -1,0 +1,154 @@
+//! Reads a request's body into one piece: within its limit, paid for as it comes, and not for ever.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::Body;
+use tokio::time::timeout;
+
+use super::budget::Hold;
+use super::refusal::{Reason, Refusal};
+
+/// A client that sends nothing for this long in the middle of a request is given up.
+const STALL: Duration = Duration::from_secs(30);
+
+/// How much room a body gets on its sender's word, in bytes.
+const AHEAD: usize = 1 << 20;
+
+/// How the end of a body is known beforehand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Length {
+    /// `Content-Length`, if it is written.
+    Said(Option<u64>),
+    /// The prefix of a gRPC message: a flag, and four bytes of length.
+    Prefixed,
+}
+
+/// Bytes of the prefix of a gRPC message.
+pub(super) const PREFIX: usize = 5;
+
+/// The whole body: `max` bytes at the most, beside a prefix.
+pub(super) async fn read<B>(
+    mut body: B,
+    length: Length,
+    max: usize,
+    hold: &mut Hold,
+) -> Result<Bytes, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut whole = Whole::default();
+    let prefix = if length == Length::Prefixed { PREFIX } else { 0 };
+    let allowed = max.saturating_add(prefix);
+    if let Length::Said(Some(said)) = length {
+        whole.expect(usize::try_from(said).unwrap_or(usize::MAX), max, max)?;
+    }
+    while let Some(chunk) = next(&mut body).await? {
+        hold.at_least(whole.len() + chunk.len())?;
+        whole.add(chunk);
+        let first = whole.first();
+        if length == Length::Prefixed && whole.expected == 0 && first.len() >= PREFIX {
+            let said = u32::from_be_bytes([first[1], first[2], first[3], first[4]]) as usize;
+            whole.expect(said.saturating_add(PREFIX), allowed, max)?;
+        }
+        if whole.len() > allowed {
+            return Err(Refusal::too_large(max));
+        }
+    }
+    Ok(whole.into_bytes())
+}
+
+/// The next bytes of a body; trailers say nothing here.
+async fn next<B>(body: &mut B) -> Result<Option<Bytes>, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    loop {
+        let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx));
+        let stalled = || Refusal::new(Reason::Stalled, "the rest of the request did not come");
+        match timeout(STALL, frame).await.map_err(|_| stalled())? {
+            None => return Ok(None),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+            Some(Err(_)) => {
+                return Err(Refusal::new(Reason::Malformed, "the request broke off"));
+            }
+        }
+    }
+}
+
+/// What has come so far. A body that comes in one piece stays what it is.
+#[derive(Default)]
+struct Whole {
+    one: Bytes,
+    more: BytesMut,
+    expected: usize,
+}
+
+impl Whole {
+    fn len(&self) -> usize {
+        if self.more.is_empty() { self.one.len() } else { self.more.len() }
+    }
+
+    fn first(&self) -> &[u8] {
+        if self.more.is_empty() { &self.one } else { &self.more }
+    }
+
+    /// Takes note of how much is to come; refuses what would be too much before it is read.
+    fn expect(&mut self, bytes: usize, allowed: usize, max: usize) -> Result<(), Refusal> {
+        if bytes > allowed {
+            return Err(Refusal::too_large(max));
+        }
+        self.expected = bytes;
+        Ok(())
+    }
+
+    fn add(&mut self, chunk: Bytes) {
+        if self.more.is_empty() {
+            if self.one.is_empty() {
+                self.one = chunk;
+                return;
+            }
+            self.make_room(self.one.len() + chunk.len());
+            self.more.extend_from_slice(&self.one);
+        }
+        self.make_room(chunk.len());
+        self.more.extend_from_slice(&chunk);
+    }
+
+    /// At once for what is said to come, as far as some of it came: a word alone costs nothing.
+    fn make_room(&mut self, more: usize) {
+        if self.more.capacity() - self.more.len() < more {
+            let (so_far, ahead) = (self.more.len(), self.more.len().max(AHEAD));
+            self.more.reserve(more.max(self.expected.saturating_sub(so_far).min(ahead)));
+        }
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.more.is_empty() { self.one } else { self.more.freeze() }
+    }
+}
+
+/// Reads on for a while without keeping anything: a client that is told no while it still writes would
+/// lose the answer to a reset. Gives up at `most` bytes, or after a moment.
+pub(super) async fn discard<B>(mut body: B, most: usize)
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let all = async {
+        let mut seen = 0;
+        while let Ok(Some(chunk)) = next(&mut body).await {
+            seen += chunk.len();
+            if seen > most {
+                return;
+            }
+        }
+    };
+    // Either way the answer goes out now.
+    drop(timeout(Duration::from_secs(1), all).await);
+}

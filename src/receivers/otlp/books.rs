@@ -1,0 +1,98 @@
+//! What the receiver counts itself: requests by outcome, refusals by reason, and items that no backend
+//! would take. Items that are offered are counted by the pipelines.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::refusal::Reason;
+use crate::pipeline::books::receiver_drops;
+use crate::pipeline::{Build, Counter, Id, Transport, Vitals};
+use crate::telemetry::Signal;
+
+/// How often the same complaint is said.
+const SAID_EVERY: Duration = Duration::from_secs(60);
+
+/// The books of one protocol.
+pub(super) struct Books {
+    id: Id,
+    vitals: Vitals,
+    transport: Transport,
+    taken: Counter,
+    refused: Counter,
+    strange: Counter,
+    /// Connections that were closed because there were too many.
+    pub(super) turned_away: Counter,
+    said: [Rarely; 2],
+}
+
+impl Books {
+    pub(super) fn new(cx: &Build<'_>, transport: Transport) -> Books {
+        let id = cx.id.to_string();
+        let requests = |outcome| {
+            let labels =
+                [("receiver", id.as_str()), ("transport", transport.name()), ("outcome", outcome)];
+            cx.vitals.counter("otelcol_receiver_requests", &labels)
+        };
+        let labels = [("receiver", id.as_str()), ("transport", transport.name())];
+        Books {
+            taken: requests("success"),
+            refused: requests("refused"),
+            strange: cx.vitals.counter("mcpcol_otlp_strange_documents", &labels),
+            turned_away: cx.vitals.counter("mcpcol_otlp_turned_away_connections", &labels),
+            id: cx.id.clone(),
+            vitals: cx.vitals.clone(),
+            transport,
+            said: Default::default(),
+        }
+    }
+
+    pub(super) fn taken(&self) {
+        self.taken.add(1);
+    }
+
+    pub(super) fn refused(&self, reason: Reason) {
+        self.refused.add(1);
+        let id = self.id.to_string();
+        let labels = [
+            ("receiver", id.as_str()),
+            ("transport", self.transport.name()),
+            ("reason", reason.name()),
+        ];
+        self.vitals.counter("mcpcol_otlp_refused_requests", &labels).add(1);
+    }
+
+    /// Items with unusable ids: received, and dropped here.
+    pub(super) fn invalid(&self, signal: Signal, items: usize, why: &str) {
+        receiver_drops(&self.vitals, &self.id, signal, "invalid").add(items as u64);
+        if self.said[0].may() {
+            tracing::warn!(receiver = %self.id, items, "a sender's {why} (further ones are counted)");
+        }
+    }
+
+    /// A JSON document in which nothing is known: taken, because unknown members are to be ignored, but
+    /// its sender surely meant something else.
+    pub(super) fn strange(&self, signal: Signal) {
+        self.strange.add(1);
+        if self.said[1].may() {
+            tracing::warn!(receiver = %self.id,
+                "a JSON request for {0} holds nothing that OTLP knows and was taken as empty (further \
+                 ones are counted); it should have `{1}`",
+                signal.name(), super::intake::member(signal));
+        }
+    }
+}
+
+/// Whether something may be said again.
+#[derive(Default)]
+struct Rarely(Mutex<Option<Instant>>);
+
+impl Rarely {
+    fn may(&self) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = last.is_none_or(|last| last.elapsed() > SAID_EVERY);
+        if may {
+            *last = Some(Instant::now());
+        }
+        may
+    }
+}

@@ -1,0 +1,548 @@
+//! `otlp` as users write it: the Collector's names (configgrpc and confighttp, server side).
+
+use hyper::header::{HeaderName, HeaderValue};
+use serde::{Deserialize, Deserializer};
+
+use super::cors;
+use super::receiver;
+use crate::pipeline::{Build, Receiver, ReceiverConfig};
+use crate::receivers::listening::{host_port, is_loopback};
+use crate::settings::{Duration, Headers, Report, Secret, ServerTls, Unsupported};
+use crate::telemetry::Signal;
+
+/// What OTLP recommends that a server takes in one request, after decompression ("Message size limits").
+const MAX_REQUEST_MIB: usize = 64;
+
+/// Settings.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Which protocols are spoken; one that is absent is off.
+    pub protocols: Protocols,
+    /// The most that all requests together may hold while they are read and wait for their answer, in
+    /// bytes; more are told to come again.
+    pub max_in_flight_bytes: usize,
+    /// The most connections at once, of each protocol; more are closed.
+    pub max_connections: usize,
+    /// At the end: how long requests may wait for their answer before they are told to come again.
+    pub drain_timeout: Duration,
+}
+
+/// `protocols`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Protocols {
+    /// OTLP over gRPC.
+    #[serde(deserialize_with = "present")]
+    pub grpc: Option<Grpc>,
+    /// OTLP over HTTP.
+    #[serde(deserialize_with = "present")]
+    pub http: Option<Http>,
+}
+
+/// A key without a value is a protocol with its defaults.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(d).map(Some)
+}
+
+/// `protocols.grpc`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Grpc {
+    /// Where it listens: `host:port`.
+    pub endpoint: String,
+    /// `tcp`
+    pub transport: String,
+    /// TLS for clients; with `client_ca_file` they have to show a certificate.
+    pub tls: Option<ServerTls>,
+    /// What clients have to show.
+    pub auth: Option<Auth>,
+    /// The largest request, after decompression, in MiB.
+    pub max_recv_msg_size_mib: usize,
+    /// The most requests at once on one connection.
+    pub max_concurrent_streams: u32,
+    /// Signs of life, and when connections end.
+    pub keepalive: Keepalive,
+    include_metadata: bool,
+    middlewares: Unsupported,
+    read_buffer_size: Unsupported,
+    write_buffer_size: Unsupported,
+}
+
+/// `protocols.http`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Where it listens: `host:port`.
+    pub endpoint: String,
+    /// `tcp`
+    pub transport: String,
+    /// TLS for clients; with `client_ca_file` they have to show a certificate.
+    pub tls: Option<ServerTls>,
+    /// What clients have to show.
+    pub auth: Option<Auth>,
+    /// Which pages in browsers may send; none unless written.
+    pub cors: Option<Cors>,
+    /// The largest request, after decompression, in bytes.
+    pub max_request_body_size: usize,
+    /// Where traces are posted.
+    pub traces_url_path: String,
+    /// Where metrics are posted.
+    pub metrics_url_path: String,
+    /// Where logs are posted.
+    pub logs_url_path: String,
+    /// How long a request's head may take.
+    pub read_header_timeout: Duration,
+    /// How long a connection may be without a request.
+    pub idle_timeout: Duration,
+    /// Headers of every response.
+    pub response_headers: Headers,
+    include_metadata: bool,
+    middlewares: Unsupported,
+    compression_algorithms: Unsupported,
+    keep_alives_enabled: Unsupported,
+    read_timeout: Unsupported,
+    write_timeout: Unsupported,
+}
+
+/// `auth`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Auth {
+    /// The token that clients send as `Authorization: Bearer`.
+    pub bearer_token: Secret,
+    authenticator: Unsupported,
+    request_params: Unsupported,
+}
+
+/// `cors` of `http`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cors {
+    /// Origins of pages that may send; `*` stands for any characters.
+    pub allowed_origins: Vec<String>,
+    /// Headers that they may send besides the usual; `*` for any.
+    pub allowed_headers: Vec<String>,
+    /// Headers of responses that they may read.
+    pub exposed_headers: Vec<String>,
+    /// How long a browser may remember the leave it got, in seconds.
+    pub max_age: u32,
+}
+
+/// `keepalive` of `grpc`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keepalive {
+    /// What the server does.
+    pub server_parameters: ServerParameters,
+    enforcement_policy: Unsupported,
+}
+
+/// `keepalive.server_parameters`; zero is never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerParameters {
+    /// Ask for a sign of life after this long without any.
+    pub time: Duration,
+    /// Close the connection when none comes for this long.
+    pub timeout: Duration,
+    /// Close a connection that has had no request for this long.
+    pub max_connection_idle: Duration,
+    /// Close any connection after this long, give or take a tenth: so that clients spread anew.
+    pub max_connection_age: Duration,
+    /// How long its requests may take from then on.
+    pub max_connection_age_grace: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            protocols: Protocols::default(),
+            max_in_flight_bytes: 256 << 20,
+            max_connections: 4096,
+            drain_timeout: Duration::secs(1),
+        }
+    }
+}
+
+impl Default for Grpc {
+    fn default() -> Self {
+        Grpc {
+            endpoint: "localhost:4317".to_owned(),
+            transport: "tcp".to_owned(),
+            tls: None,
+            auth: None,
+            max_recv_msg_size_mib: MAX_REQUEST_MIB,
+            max_concurrent_streams: 250,
+            keepalive: Keepalive::default(),
+            include_metadata: false,
+            middlewares: None,
+            read_buffer_size: None,
+            write_buffer_size: None,
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Http {
+            endpoint: "localhost:4318".to_owned(),
+            transport: "tcp".to_owned(),
+            tls: None,
+            auth: None,
+            cors: None,
+            max_request_body_size: MAX_REQUEST_MIB << 20,
+            traces_url_path: "/v1/traces".to_owned(),
+            metrics_url_path: "/v1/metrics".to_owned(),
+            logs_url_path: "/v1/logs".to_owned(),
+            read_header_timeout: Duration::secs(60),
+            idle_timeout: Duration::secs(60),
+            response_headers: Headers::default(),
+            include_metadata: false,
+            middlewares: None,
+            compression_algorithms: None,
+            keep_alives_enabled: None,
+            read_timeout: None,
+            write_timeout: None,
+        }
+    }
+}
+
+impl Default for ServerParameters {
+    fn default() -> Self {
+        ServerParameters {
+            time: Duration::secs(60),
+            timeout: Duration::secs(20),
+            max_connection_idle: Duration::default(),
+            max_connection_age: Duration::default(),
+            max_connection_age_grace: Duration::default(),
+        }
+    }
+}
+
+impl ReceiverConfig for Config {
+    const NAME: &'static str = "otlp";
+    const ALIASES: &'static [&'static str] = &[];
+    const ABOUT: &'static str = "OTLP over gRPC and HTTP";
+    const SIGNALS: &'static [Signal] = &Signal::ALL;
+
+    fn check(&self, report: &mut Report<'_>) {
+        let Protocols { grpc, http } = &self.protocols;
+        if grpc.is_none() && http.is_none() {
+            report.error("protocols", "has none; write `protocols: { grpc: {}, http: {} }`");
+        }
+        if let Some(grpc) = grpc {
+            grpc.check(&mut report.below("protocols.grpc"));
+        }
+        if let Some(http) = http {
+            http.check(&mut report.below("protocols.http"));
+        }
+        if self.max_connections == 0 {
+            report.error("max_connections", "must be at least 1");
+        }
+        let largest = self.largest_request();
+        if self.max_in_flight_bytes < largest {
+            let message = format!("is less than the largest request that is taken, {largest}");
+            report.error("max_in_flight_bytes", message);
+        }
+        if let (Some(grpc), Some(http)) = (grpc, http)
+            && grpc.endpoint == http.endpoint
+            && host_port(&http.endpoint).is_some_and(|(_, port)| port != 0)
+        {
+            report.error("protocols.http.endpoint", "is gRPC's already; each needs its own port");
+        }
+    }
+
+    fn listens(&self) -> Vec<&str> {
+        let Protocols { grpc, http } = &self.protocols;
+        let grpc = grpc.as_ref().map(|grpc| grpc.endpoint.as_str());
+        grpc.into_iter().chain(http.as_ref().map(|http| http.endpoint.as_str())).collect()
+    }
+
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
+        Ok(Box::new(receiver::Otlp::new(self.clone(), cx)))
+    }
+}
+
+impl Config {
+    fn largest_request(&self) -> usize {
+        let grpc = self.protocols.grpc.as_ref().map_or(0, Grpc::max_request);
+        grpc.max(self.protocols.http.as_ref().map_or(0, |http| http.max_request_body_size))
+    }
+}
+
+impl Grpc {
+    /// The largest request, in bytes.
+    pub(super) fn max_request(&self) -> usize {
+        self.max_recv_msg_size_mib.saturating_mul(1 << 20)
+    }
+
+    fn check(&self, report: &mut Report<'_>) {
+        let door = Written { endpoint: &self.endpoint, transport: &self.transport, port: 4317 };
+        door.check(self.tls.as_ref(), self.auth.as_ref(), self.include_metadata, report);
+        if self.middlewares.is_some() {
+            report.error("middlewares", "is not supported");
+        }
+        if !(1..=4095).contains(&self.max_recv_msg_size_mib) {
+            report.error("max_recv_msg_size_mib", "must be from 1 to 4095");
+        }
+        if self.max_concurrent_streams == 0 {
+            report.error("max_concurrent_streams", "must be at least 1");
+        }
+        let without_effect = [
+            ("keepalive.enforcement_policy", self.keepalive.enforcement_policy),
+            ("read_buffer_size", self.read_buffer_size),
+            ("write_buffer_size", self.write_buffer_size),
+        ];
+        for (field, _) in without_effect.iter().filter(|(_, written)| written.is_some()) {
+            report.warn(field, "has no effect");
+        }
+    }
+}
+
+impl Http {
+    /// The paths with the signals that are posted there.
+    pub(super) fn paths(&self) -> [(&str, Signal); 3] {
+        [
+            (&self.traces_url_path, Signal::Traces),
+            (&self.metrics_url_path, Signal::Metrics),
+            (&self.logs_url_path, Signal::Logs),
+        ]
+    }
+
+    fn check(&self, report: &mut Report<'_>) {
+        let door = Written { endpoint: &self.endpoint, transport: &self.transport, port: 4318 };
+        door.check(self.tls.as_ref(), self.auth.as_ref(), self.include_metadata, report);
+        for (name, value) in &self.response_headers.0 {
+            if HeaderName::try_from(name).is_err() || HeaderValue::from_str(value.expose()).is_err()
+            {
+                report.error(&format!("response_headers.{name}"), "cannot be sent as a header");
+            }
+        }
+        if let Some(cors) = &self.cors {
+            cors::check(cors, &mut report.below("cors"));
+        }
+        if self.middlewares.is_some() {
+            report.error("middlewares", "is not supported");
+        }
+        if self.max_request_body_size == 0 {
+            report.error("max_request_body_size", "must be at least 1");
+        }
+        for (at, (path, signal)) in self.paths().into_iter().enumerate() {
+            let field = format!("{}_url_path", signal.name());
+            if !path.starts_with('/') || path.contains(['?', '#', ' ']) {
+                report.error(&field, "is a path, such as `/v1/traces`");
+            } else if self.paths()[..at].iter().any(|(other, _)| *other == path) {
+                report.error(&field, format!("`{path}` is another signal's already"));
+            }
+        }
+        for (field, value) in
+            [("read_header_timeout", self.read_header_timeout), ("idle_timeout", self.idle_timeout)]
+        {
+            if value.0.is_zero() {
+                report.error(field, "must be more than 0: slow clients would pile up");
+            }
+        }
+        let without_effect = [
+            (
+                "compression_algorithms",
+                self.compression_algorithms,
+                "gzip, zstd, zlib and deflate are taken",
+            ),
+            (
+                "keep_alives_enabled",
+                self.keep_alives_enabled,
+                "connections are kept for `idle_timeout`",
+            ),
+            ("read_timeout", self.read_timeout, "a request that stands still for 30s is given up"),
+            ("write_timeout", self.write_timeout, "responses are short"),
+        ];
+        for (field, _, instead) in without_effect.iter().filter(|(_, written, _)| written.is_some())
+        {
+            report.warn(field, format!("has no effect: {instead}"));
+        }
+    }
+}
+
+/// What both protocols have in common, as written.
+struct Written<'a> {
+    endpoint: &'a str,
+    transport: &'a str,
+    /// The port that everybody expects.
+    port: u16,
+}
+
+impl Written<'_> {
+    fn check(
+        &self,
+        tls: Option<&ServerTls>,
+        auth: Option<&Auth>,
+        include_metadata: bool,
+        report: &mut Report<'_>,
+    ) {
+        if self.transport != "tcp" {
+            let message = format!("`{}` is not supported; leave it out for `tcp`", self.transport);
+            report.error("transport", message);
+        }
+        if let Some(tls) = tls {
+            tls.check(report);
+        }
+        if let Some(auth) = auth {
+            auth.check(report);
+        }
+        if include_metadata {
+            report.error("include_metadata", "is not supported: headers end here");
+        }
+        let local = match host_port(self.endpoint) {
+            None => {
+                let message = format!("is host and port, such as `localhost:{}`", self.port);
+                return report.error("endpoint", message);
+            }
+            Some(("", port)) => {
+                let message = format!("has no host; write `localhost:{port}` or `0.0.0.0:{port}`");
+                return report.error("endpoint", message);
+            }
+            Some((host, _)) => is_loopback(host),
+        };
+        if !local && tls.is_none() && auth.is_none() {
+            report.warn("endpoint", "is reachable from elsewhere without `tls` and without `auth`");
+        } else if !local && tls.is_none() {
+            report.warn("auth", "tokens come in unencrypted; add `tls`");
+        }
+    }
+}
+
+impl Auth {
+    fn check(&self, report: &mut Report<'_>) {
+        for (field, written) in [
+            ("auth.authenticator", self.authenticator),
+            ("auth.request_params", self.request_params),
+        ] {
+            if written.is_some() {
+                report.error(
+                    field,
+                    "is not supported: there are no authenticator extensions; write `bearer_token`",
+                );
+                return;
+            }
+        }
+        if self.bearer_token.expose().is_empty() {
+            report.unready("auth.bearer_token", "is empty; without `auth` anybody may send");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Severity, testing};
+
+    fn problems(yaml: &str) -> Vec<String> {
+        let config: Config = testing::read(yaml).expect("settings that can be read");
+        let problems = testing::check(yaml, "otlp", |report| config.check(report));
+        let said = |p: crate::settings::Problem| {
+            let mark = if p.severity == Severity::Warning { "warning: " } else { "" };
+            format!("{mark}{}: {}", p.path, p.message)
+        };
+        problems.0.into_iter().map(said).collect()
+    }
+
+    #[test]
+    fn what_users_of_the_collector_paste_is_fine() {
+        for yaml in [
+            "protocols: {grpc: , http: }",
+            "protocols: {grpc: {}}",
+            "protocols: {http: {endpoint: 127.0.0.1:4318, transport: tcp}}",
+            "protocols: {http: {cors: {allowed_origins: ['https://*.example.com'], max_age: 7200}}}",
+            "protocols: {grpc: {max_recv_msg_size_mib: 16, keepalive: {server_parameters: \
+             {max_connection_age: 1m, max_connection_age_grace: 5s}}}}",
+            "protocols: {grpc: {include_metadata: false}}",
+        ] {
+            assert_eq!(problems(yaml), [""; 0], "{yaml}");
+        }
+    }
+
+    #[test]
+    fn a_protocol_without_settings_has_the_defaults_and_an_absent_one_is_off() {
+        let config: Config = testing::read("protocols: {grpc: }").unwrap();
+        assert_eq!(config.protocols.grpc, Some(Grpc::default()));
+        assert_eq!(config.protocols.http, None);
+        assert_eq!(config.listens(), ["localhost:4317"]);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_or_done_is_said() {
+        for (yaml, said) in [
+            ("{}", "otlp::protocols: has none; write `protocols"),
+            ("protocols: {}", "otlp::protocols: has none"),
+            (
+                "protocols: {grpc: {endpoint: ':4317'}}",
+                "otlp::protocols::grpc::endpoint: has no host",
+            ),
+            (
+                "protocols: {grpc: {endpoint: here}}",
+                "otlp::protocols::grpc::endpoint: is host and port, such as `localhost:4317`",
+            ),
+            (
+                "protocols: {http: {endpoint: '0.0.0.0:4318'}}",
+                "warning: otlp::protocols::http::endpoint: is reachable",
+            ),
+            (
+                "protocols: {http: {endpoint: '0.0.0.0:4318', auth: {bearer_token: x}}}",
+                "warning: otlp::protocols::http::auth: tokens come",
+            ),
+            (
+                "protocols: {http: {auth: {bearer_token: ''}}}",
+                "otlp::protocols::http::auth::bearer_token: is empty",
+            ),
+            (
+                "protocols: {grpc: {auth: {authenticator: oidc}}}",
+                "otlp::protocols::grpc::auth::authenticator: is not supported",
+            ),
+            (
+                "protocols: {grpc: {transport: unix}}",
+                "otlp::protocols::grpc::transport: `unix` is not supported",
+            ),
+            (
+                "protocols: {http: {include_metadata: true}}",
+                "otlp::protocols::http::include_metadata: is not supported",
+            ),
+            (
+                "protocols: {http: {middlewares: []}}",
+                "otlp::protocols::http::middlewares: is not supported",
+            ),
+            (
+                "protocols: {http: {traces_url_path: v1}}",
+                "otlp::protocols::http::traces_url_path: is a path",
+            ),
+            (
+                "protocols: {http: {logs_url_path: /v1/traces}}",
+                "otlp::protocols::http::logs_url_path: `/v1/traces` is another",
+            ),
+            (
+                "protocols: {http: {idle_timeout: 0}}",
+                "otlp::protocols::http::idle_timeout: must be more than 0",
+            ),
+            (
+                "protocols: {http: {read_timeout: 5s}}",
+                "warning: otlp::protocols::http::read_timeout: has no effect",
+            ),
+            (
+                "protocols: {grpc: {max_recv_msg_size_mib: 0}}",
+                "otlp::protocols::grpc::max_recv_msg_size_mib: must be",
+            ),
+            ("protocols: {grpc: {tls: {}}}", "otlp::protocols::grpc::tls::cert_file: is required"),
+            (
+                "{max_in_flight_bytes: 1000, protocols: {grpc: }}",
+                "otlp::max_in_flight_bytes: is less than",
+            ),
+            (
+                "protocols: {grpc: {endpoint: 'localhost:1'}, http: {endpoint: 'localhost:1'}}",
+                "otlp::protocols::http::endpoint: is gRPC's",
+            ),
+        ] {
+            let all = problems(yaml);
+            assert!(all.len() == 1 && all[0].starts_with(said), "{yaml}: {all:?}");
+        }
+    }
+}

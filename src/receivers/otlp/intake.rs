@@ -1,0 +1,238 @@
+//! From the bytes of a request to the pipelines' verdict, the same for both protocols.
+//!
+//! Protobuf is checked, not decoded; only a request with unusable ids in it is taken apart, and alone. An
+//! answer is given when the pipelines have answered: what was said to be taken is theirs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use super::books::Books;
+use super::budget::{Budget, Full, Hold};
+use super::refusal::{Reason, Refusal};
+use super::unpack::{Coding, unpack};
+use crate::otlp::{MAX_GROWTH, json, sieve, wire};
+use crate::pipeline::{Outlet, Stop};
+use crate::telemetry::{Batch, Content, Model, Receipt, Signal, Telemetry, Verdict, Waiting};
+
+/// Requests of more bytes than this are worked on beside the runtime's threads, which others share.
+const INLINE: usize = 128 << 10;
+
+/// What a sender hears whose request is small and would become huge.
+const GROWS: &str = "the request has far too many parts for its size";
+
+/// The encodings of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Protobuf,
+    Json,
+}
+
+/// One request as it came.
+pub(super) struct Parcel {
+    pub(super) signal: Signal,
+    pub(super) form: Form,
+    pub(super) coding: Coding,
+    pub(super) bytes: Bytes,
+    pub(super) hold: Hold,
+}
+
+/// A request that was taken, perhaps without some of its items.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Success {
+    pub(super) rejected: usize,
+    pub(super) message: String,
+}
+
+/// The way in of one protocol.
+pub(super) struct Intake {
+    pub(super) out: Outlet,
+    pub(super) books: Books,
+    pub(super) budget: Arc<Budget>,
+    /// The largest request, in bytes.
+    pub(super) max: usize,
+    pub(super) stop: Stop,
+    /// From the stop on, how long an answer may be waited for.
+    pub(super) drain_timeout: Duration,
+}
+
+/// A request that was offered.
+struct Offered {
+    success: Success,
+    /// Nothing for a request without items.
+    waiting: Option<Waiting>,
+    /// Kept until the answer is known.
+    _hold: Hold,
+}
+
+impl Intake {
+    /// Room for a request.
+    pub(super) fn hold(&self) -> Result<Hold, Full> {
+        self.budget.hold()
+    }
+
+    /// Whether a request of that signal is worth reading.
+    pub(super) fn wants(&self, signal: Signal) -> Result<(), Refusal> {
+        if self.out.takes(signal) {
+            return Ok(());
+        }
+        let why = format!("no pipeline takes {} from this receiver", signal.name());
+        Err(Refusal::new(Reason::NoPipeline, why))
+    }
+
+    /// Takes a request in and waits for what becomes of it.
+    pub(super) async fn take(self: &Arc<Self>, parcel: Parcel) -> Result<Success, Refusal> {
+        let offered = if parcel.bytes.len() <= INLINE {
+            self.offer(parcel)?
+        } else {
+            let intake = Arc::clone(self);
+            spawn_blocking(move || intake.offer(parcel)).await.unwrap_or_else(|_| {
+                Err(Refusal::new(Reason::Failed, "the request could not be worked on"))
+            })?
+        };
+        if let Some(waiting) = offered.waiting {
+            self.verdict(waiting).await?;
+        }
+        Ok(offered.success)
+    }
+
+    fn offer(&self, parcel: Parcel) -> Result<Offered, Refusal> {
+        let Parcel { signal, form, coding, bytes, mut hold } = parcel;
+        let bytes = unpack(coding, bytes, self.max, &mut hold)?;
+        let (telemetry, rejected) = match form {
+            Form::Protobuf => protobuf(signal, bytes)?,
+            Form::Json => self.json(signal, &bytes)?,
+        };
+        let success = self.rejected(signal, rejected);
+        if telemetry.items() == 0 {
+            return Ok(Offered { success, waiting: None, _hold: hold });
+        }
+        let (receipt, waiting) = Receipt::pair();
+        self.out.offer(Batch { telemetry, content: Content::default(), receipt });
+        Ok(Offered { success, waiting: Some(waiting), _hold: hold })
+    }
+
+    fn json(&self, signal: Signal, text: &[u8]) -> Result<(Telemetry, usize), Refusal> {
+        let malformed = |error: json::Error| match error.why {
+            json::Why::Growth => Refusal::new(Reason::TooLarge, GROWS),
+            _ => {
+                let what = signal.name();
+                Refusal::new(Reason::Malformed, format!("not OTLP/JSON {what}: {error}"))
+            }
+        };
+        let mut model = match signal {
+            Signal::Traces => Model::Traces(json::read_traces(text).map_err(malformed)?),
+            Signal::Metrics => Model::Metrics(json::read_metrics(text).map_err(malformed)?),
+            Signal::Logs => Model::Logs(json::read_logs(text).map_err(malformed)?),
+        };
+        let rejected = keep_usable(&mut model);
+        let telemetry = Telemetry::from(model);
+        if telemetry.items() + rejected == 0 && json::is_strange(text, member(signal)) {
+            self.books.strange(signal);
+        }
+        Ok((telemetry, rejected))
+    }
+
+    fn rejected(&self, signal: Signal, items: usize) -> Success {
+        if items == 0 {
+            return Success::default();
+        }
+        let what = match signal {
+            Signal::Traces => {
+                "spans need a trace id of 16 bytes and a span id of 8, not zero; other ids have these lengths"
+            }
+            Signal::Metrics => "ids of exemplars have 16 bytes (trace) and 8 (span)",
+            Signal::Logs => "ids of log records have 16 bytes (trace) and 8 (span)",
+        };
+        let message = format!("{items} rejected for their ids: {what}");
+        self.books.invalid(signal, items, &message);
+        Success { rejected: items, message }
+    }
+
+    async fn verdict(&self, waiting: Waiting) -> Result<(), Refusal> {
+        let verdict = tokio::select! {
+            biased;
+            verdict = waiting.verdict() => verdict,
+            () = self.given_up() => {
+                return Err(Refusal::retry(Reason::Stopping, "the receiver stops", None));
+            }
+        };
+        match verdict {
+            Verdict::Accepted => Ok(()),
+            Verdict::Rejected(why) => Err(Refusal::new(Reason::Rejected, why)),
+            Verdict::Retry { after } => {
+                let why =
+                    "a queue is full, or what is behind it does not answer; send it again later";
+                Err(Refusal::retry(Reason::Pipeline, why, after))
+            }
+            Verdict::Lost => {
+                let why = "nobody knows what became of it; send it again";
+                Err(Refusal::retry(Reason::Pipeline, why, None))
+            }
+        }
+    }
+
+    async fn given_up(&self) {
+        self.stop.clone().given().await;
+        sleep(self.drain_timeout).await;
+    }
+}
+
+/// The one member of a signal's JSON document.
+pub(super) fn member(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Traces => "resourceSpans",
+        Signal::Metrics => "resourceMetrics",
+        Signal::Logs => "resourceLogs",
+    }
+}
+
+/// Protobuf as it is, or without what is unusable of it; how many items that was.
+fn protobuf(signal: Signal, bytes: Bytes) -> Result<(Telemetry, usize), Refusal> {
+    let request = match signal {
+        Signal::Traces => wire::Request::Traces,
+        Signal::Metrics => wire::Request::Metrics,
+        Signal::Logs => wire::Request::Logs,
+    };
+    let malformed = |error: &dyn std::fmt::Display| {
+        Refusal::new(
+            Reason::Malformed,
+            format!("not an export request of {}: {error}", signal.name()),
+        )
+    };
+    let length = bytes.len();
+    let checked = wire::check(request, bytes).map_err(|error| malformed(&error))?;
+    if checked.decoded_size() > MAX_GROWTH.of(length) {
+        return Err(Refusal::new(Reason::TooLarge, GROWS));
+    }
+    if checked.bad() == 0 {
+        return Ok((Telemetry::from(checked), 0));
+    }
+    let bytes = checked.into_bytes();
+    let mut model = match signal {
+        Signal::Traces => ExportTraceServiceRequest::decode(bytes)
+            .map(|request| Model::Traces(request.resource_spans)),
+        Signal::Metrics => ExportMetricsServiceRequest::decode(bytes)
+            .map(|request| Model::Metrics(request.resource_metrics)),
+        Signal::Logs => ExportLogsServiceRequest::decode(bytes)
+            .map(|request| Model::Logs(request.resource_logs)),
+    }
+    .map_err(|error| malformed(&error))?;
+    let rejected = keep_usable(&mut model);
+    Ok((Telemetry::from(model), rejected))
+}
+
+fn keep_usable(model: &mut Model) -> usize {
+    match model {
+        Model::Traces(all) => sieve::traces(all),
+        Model::Metrics(all) => sieve::metrics(all),
+        Model::Logs(all) => sieve::logs(all),
+    }
+}

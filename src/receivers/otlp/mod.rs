@@ -1,0 +1,32 @@
+//! `otlp`: OTLP over gRPC and HTTP, the Collector's receiver by that name.
+//!
+//! ```yaml
+//! receivers:
+//!   otlp:
+//!     protocols:
+//!       grpc: # localhost:4317
+//!       http: { endpoint: localhost:4318, cors: { allowed_origins: ["https://app.example.com"] } }
+//! ```
+//!
+//! Two doors (`server`), one way in (`intake`): a request's bytes are unpacked, checked and offered to the
+//! pipelines undecoded, and its answer is the pipelines' verdict, not a hope. What is not usable of a
+//! request is removed, counted and said (`partial_success`); what has no room is refused with a hint to
+//! come again. gRPC is spoken here, not by tonic's server: so both protocols share the limits on bytes,
+//! and one too many is `RESOURCE_EXHAUSTED` as OTLP asks, after decompression too.
+
+mod answer;
+mod body;
+mod books;
+mod budget;
+mod config;
+mod cors;
+mod grpc;
+mod http;
+mod intake;
+mod receiver;
+mod refusal;
+mod reply;
+mod server;
+mod unpack;
+
+pub use config::{Auth, Config, Cors, Grpc, Http, Keepalive, Protocols, ServerParameters};

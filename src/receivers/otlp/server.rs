@@ -1,0 +1,265 @@
+//! One listening port: its connections, HTTP/1.1 and HTTP/2, with and without TLS, until the stop.
+//!
+//! A connection is a task. It ends when its client is done, when it is idle or old, or at the stop: then
+//! what it has taken is answered first. What requests mean is [`Answer`]'s.
+
+use std::convert::Infallible;
+use std::future::{Future, pending};
+use std::io;
+use std::net::TcpListener as StdListener;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_rustls::TlsAcceptor;
+
+use super::reply::Reply;
+use crate::pipeline::{Counter, Stop};
+
+/// After a failure to accept (no descriptors left): the next try.
+const BREATH: Duration = Duration::from_millis(50);
+/// At the stop, how long a new connection may take with its first request.
+const FIRST_REQUEST: Duration = Duration::from_millis(250);
+/// At the stop, how long the last answers may take to be written.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// HTTP/2: how far ahead one request may be read, in bytes, and all of a connection.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+/// HTTP/2: a request of usual size comes in one frame, if its sender cares, and is not copied then.
+const FRAME: u32 = 128 << 10;
+/// The largest head, in bytes.
+const MAX_HEAD: usize = 64 << 10;
+
+/// What answers requests.
+pub(super) trait Answer: Send + Sync + 'static {
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Reply>> + Send;
+}
+
+/// How long things may take; `None` is for ever.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timing {
+    /// A request's head.
+    pub(super) head: Duration,
+    /// A connection without a request.
+    pub(super) idle: Option<Duration>,
+    /// A connection, and its requests from then on.
+    pub(super) age: Option<(Duration, Option<Duration>)>,
+    /// HTTP/2: between two signs of life, and the answer to the question for one.
+    pub(super) ping: Option<(Duration, Duration)>,
+    /// At the stop, requests that were taken.
+    pub(super) drain: Duration,
+}
+
+/// One listening port.
+pub(super) struct Door {
+    pub(super) listener: Arc<StdListener>,
+    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) timing: Timing,
+    pub(super) max_streams: u32,
+    pub(super) max_connections: usize,
+    pub(super) turned_away: Counter,
+}
+
+/// What a connection needs of its door.
+struct Hall<A> {
+    answer: A,
+    tls: Option<TlsAcceptor>,
+    timing: Timing,
+    builder: auto::Builder<TokioExecutor>,
+    stop: Stop,
+}
+
+impl Door {
+    /// Serves until the stop, and what was taken by then.
+    pub(super) async fn serve(self, answer: impl Answer, mut stop: Stop) -> io::Result<()> {
+        // The socket itself is held on to: a reload takes it over while it is.
+        let socket = self.listener;
+        let listener = TcpListener::from_std(socket.try_clone()?)?;
+        let slots = Arc::new(Semaphore::new(self.max_connections.min(Semaphore::MAX_PERMITS)));
+        let hall = Arc::new(Hall {
+            answer,
+            builder: builder(&self.timing, self.max_streams),
+            tls: self.tls,
+            timing: self.timing,
+            stop: stop.clone(),
+        });
+        let mut connections = JoinSet::new();
+        let mut failing = false;
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                Some(_) = connections.join_next() => continue,
+                () = stop.given() => break,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    failing = false;
+                    let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+                        self.turned_away.add(1);
+                        continue;
+                    };
+                    let hall = Arc::clone(&hall);
+                    connections.spawn(async move {
+                        hall.connection(stream).await;
+                        drop(slot);
+                    });
+                }
+                Err(error) => {
+                    if !failing {
+                        tracing::warn!("cannot accept connections for now: {error}");
+                    }
+                    failing = true;
+                    sleep(BREATH).await;
+                }
+            }
+        }
+        drop((listener, socket));
+        let deadline = Instant::now() + self.timing.drain + LAST_WORDS;
+        while let Ok(Some(_)) = timeout_at(deadline, connections.join_next()).await {}
+        connections.shutdown().await;
+        Ok(())
+    }
+}
+
+fn builder(timing: &Timing, max_streams: u32) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(timing.head)
+        .max_buf_size(MAX_HEAD.max(FRAME as usize));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(max_streams)
+        .max_header_list_size(MAX_HEAD as u32)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME)
+        .auto_date_header(false);
+    if let Some((every, limit)) = timing.ping {
+        builder.http2().keep_alive_interval(every).keep_alive_timeout(limit);
+    }
+    builder
+}
+
+impl<A: Answer> Hall<A> {
+    /// One connection, from its first byte to its last.
+    async fn connection(self: Arc<Self>, stream: TcpStream) {
+        // Answers are short: without it each would wait for an acknowledgement.
+        stream.set_nodelay(true).ok();
+        match &self.tls {
+            None => self.requests(stream).await,
+            Some(tls) => {
+                if let Ok(Ok(stream)) = timeout(self.timing.head, tls.accept(stream)).await {
+                    self.requests(stream).await;
+                }
+            }
+        }
+    }
+
+    async fn requests<S>(self: &Arc<Self>, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let usage = Arc::new(Usage::default());
+        let (hall, used) = (Arc::clone(self), Arc::clone(&usage));
+        let service = service_fn(move |request| {
+            let (hall, using) = (Arc::clone(&hall), Using::of(&used));
+            async move {
+                let response = hall.answer.answer(request).await;
+                drop(using);
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
+        let mut stop = self.stop.clone();
+        let (age, grace) = self.timing.age.unzip();
+        // A connection that ends in an error has nobody left to tell.
+        let grace = tokio::select! {
+            _ = connection.as_mut() => return,
+            () = usage.unused(self.timing.head, self.timing.idle) => None,
+            () = after(age.map(jittered)) => grace.flatten(),
+            () = stop.given() => {
+                // Closed now, one that was just accepted would lose the request that is on its way.
+                let fresh = usage.ever.load(Ordering::Relaxed) == 0;
+                if fresh && timeout(FIRST_REQUEST, connection.as_mut()).await.is_ok() {
+                    return;
+                }
+                None
+            }
+        };
+        connection.as_mut().graceful_shutdown();
+        match grace {
+            Some(grace) => drop(timeout(grace, connection).await),
+            None => drop(connection.await),
+        }
+    }
+}
+
+/// The requests of one connection, for closing it when it is of no use.
+#[derive(Default)]
+struct Usage {
+    now: AtomicUsize,
+    ever: AtomicU64,
+}
+
+/// One of them.
+struct Using(Arc<Usage>);
+
+impl Using {
+    fn of(usage: &Arc<Usage>) -> Using {
+        usage.now.fetch_add(1, Ordering::Relaxed);
+        usage.ever.fetch_add(1, Ordering::Relaxed);
+        Using(Arc::clone(usage))
+    }
+}
+
+impl Drop for Using {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Usage {
+    /// Returns when the first request did not come in time, or when there was none for as long as `idle`
+    /// says; looks only so often.
+    async fn unused(&self, first: Duration, idle: Option<Duration>) {
+        sleep(first).await;
+        if self.ever.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let Some(idle) = idle else { return pending().await };
+        loop {
+            let before = self.ever.load(Ordering::Relaxed);
+            sleep(idle).await;
+            let ever = self.ever.load(Ordering::Relaxed);
+            if self.now.load(Ordering::Relaxed) == 0 && ever == before {
+                return;
+            }
+        }
+    }
+}
+
+async fn after(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => sleep(wait).await,
+        None => pending().await,
+    }
+}
+
+/// Give or take a tenth, so that connections which began together do not end together.
+fn jittered(age: Duration) -> Duration {
+    age.mul_f64(0.9 + 0.2 * rand::random::<f64>())
+}
