@@ -12,12 +12,14 @@ mod call;
 mod counts;
 mod edited;
 mod framing;
+mod hop;
 mod http;
 mod id;
 mod messages;
 mod outcome;
 mod pairing;
 mod partial;
+mod passback;
 mod peek;
 mod session;
 mod settings;
@@ -36,11 +38,12 @@ pub use http::{
 };
 pub use id::Id;
 pub use outcome::Outcome;
+pub use passback::{HandedBack, Posted, Received, Refused, Tally};
 pub use peek::{Answer, Failure, Info, Message, Meta, Params, Part, RawId, Shape};
 pub use session::Session;
 pub use settings::{
-    Identity, Ingest, Notifications, Orphans, Passback, Perspective, ServiceName, SessionName, SessionNames, Settings, Traces,
-    Transport, Unsampled,
+    Identity, Ingest, Notifications, Orphans, Passback, Perspective, ServiceName, SessionName,
+    SessionNames, Settings, Traces, Transport, Unsampled,
 };
 pub use trace::{SpanRef, TraceContext};
 

@@ -22,6 +22,7 @@ use crate::telemetry::names::{INPUT_MESSAGES, TOOL_RESULT};
 use crate::telemetry::{Clock, Receipt, SpanId, Telemetry};
 
 const SPAN: SpanId = *b"spanspan";
+const TRACE: [u8; 16] = *b"tracetracetrace!";
 
 fn sha256(canonical: &str) -> String {
     let hex: String = Sha256::digest(canonical).iter().map(|b| format!("{b:02x}")).collect();
@@ -81,7 +82,7 @@ fn traces(scope: &str, spans: Vec<Span>) -> Telemetry {
 
 fn call(tool: &str) -> Span {
     let attributes = vec![attribute(METHOD, TOOLS_CALL), attribute(TOOL, tool)];
-    Span { span_id: SPAN.to_vec(), attributes, ..Default::default() }
+    Span { trace_id: TRACE.to_vec(), span_id: SPAN.to_vec(), attributes, ..Default::default() }
 }
 
 fn whole(text: &str) -> Raw {
@@ -89,7 +90,7 @@ fn whole(text: &str) -> Raw {
 }
 
 fn seen(arguments: Raw, result: Raw) -> Content {
-    [(SPAN, Seen { arguments, result, ..Seen::default() })].into_iter().collect()
+    [((TRACE, SPAN), Seen { arguments, result, ..Seen::default() })].into_iter().collect()
 }
 
 fn batch(telemetry: Telemetry, content: Content) -> Batch {

@@ -8,9 +8,11 @@ mod logs;
 mod metrics;
 mod traces;
 
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::logs::v1::ResourceLogs;
 use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
-use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 
 use super::Error;
 use super::members::{Result, list, members};
@@ -29,6 +31,29 @@ pub fn read_metrics(json: &[u8]) -> std::result::Result<Vec<ResourceMetrics>, Er
 /// Reads a `LogsData` document.
 pub fn read_logs(json: &[u8]) -> std::result::Result<Vec<ResourceLogs>, Error> {
     document(json, "resourceLogs", logs::resource_logs)
+}
+
+/// Reads one `Span`, for callers that go on where one of many is malformed.
+pub fn read_span(json: &[u8]) -> std::result::Result<Span, Error> {
+    alone(json, traces::span)
+}
+
+/// Reads one `Resource`.
+pub fn read_resource(json: &[u8]) -> std::result::Result<Resource, Error> {
+    alone(json, common::resource)
+}
+
+/// Reads one `InstrumentationScope`.
+pub fn read_scope(json: &[u8]) -> std::result::Result<InstrumentationScope, Error> {
+    alone(json, common::scope)
+}
+
+/// A text that is one message.
+fn alone<'a, T>(json: &'a [u8], message: impl FnOnce(&mut Reader<'a>) -> Result<T>) -> Result<T> {
+    let mut r = Reader::new(json, MAX_DEPTH);
+    let read = message(&mut r)?;
+    r.end()?;
+    Ok(read)
 }
 
 /// The one list that a document of each signal has.
