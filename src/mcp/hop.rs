@@ -47,9 +47,8 @@ impl Place {
 impl Frame<'_> {
     /// The SERVER span of a call that went through a hop.
     pub(super) fn incoming(&self, call: &mut Call, ending: &Ending<'_>) -> Option<Span> {
-        let links = call.hop.as_ref().and(call.carrier.take());
-        let links = links.as_deref().map(carrier).into_iter().collect();
         let hop = call.hop.as_ref()?;
+        let links = call.carrier.take().as_deref().map(carrier).into_iter().collect();
         let frame = Frame { kind: Perspective::Server, ..*self };
         let error = frame.error_type(call, ending);
         let code = if error.is_some() { StatusCode::Error } else { StatusCode::Unset };

@@ -31,7 +31,7 @@ use crate::privacy::canonical::Canonicalizer;
 use crate::privacy::digest::{Digester, Key, is_digest};
 use crate::privacy::{Paths, Reason, Rejected};
 use crate::telemetry::names::{
-    ARGUMENTS_DIGEST, METHOD, RESULT_DIGEST, SCOPE, TOOL, TOOL_ARGUMENTS,
+    ARGUMENTS_DIGEST, METHOD, PASSBACK, RESULT_DIGEST, SCOPE, TOOL, TOOL_ARGUMENTS,
 };
 use crate::telemetry::{Batch, Content, Model, Nanos, Raw, Seen};
 
@@ -310,12 +310,16 @@ impl Whose {
     /// What was seen of the call behind `span`, if it is a tool's.
     fn seen<'c>(self, span: &Span, content: &'c Content) -> Option<&'c Seen> {
         let seen = content.of(&span.trace_id, &span.span_id)?;
-        let method = attributes::find(&span.attributes, METHOD).and_then(attributes::text);
-        match method {
-            // Not every server names the method; whatever it says is of tools then.
-            None => (self == Whose::Servers).then_some(seen),
-            Some(method) => (method == TOOLS_CALL).then_some(seen),
-        }
+        let attribute = |name| attributes::find(&span.attributes, name);
+        let method = attribute(METHOD).and_then(attributes::text);
+        let concerns = match self {
+            Whose::Taps => method == Some(TOOLS_CALL),
+            // Not every server names the method.
+            Whose::Servers => {
+                attribute(PASSBACK).is_some() && method.is_none_or(|method| method == TOOLS_CALL)
+            }
+        };
+        concerns.then_some(seen)
     }
 }
 

@@ -216,7 +216,7 @@ fn is_credential(piece: &str) -> bool {
     /// Of each kind of character, so many: random texts of base64 or base62 have them.
     const MIXED: usize = 3;
     /// Names are shorter, or have no digits.
-    const LONG: usize = 24;
+    const LONG: usize = 20;
     if PREFIXES.iter().any(|prefix| piece.starts_with(prefix)) {
         return true;
     }

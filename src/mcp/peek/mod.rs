@@ -160,7 +160,10 @@ impl<'a> Message<'a> {
             }
             b"_meta" => {
                 self.open = Open::Other;
-                self.traces = Meta::read(buf, reader)?.traces;
+                let mut meta = Meta::default();
+                let read = meta.read(buf, reader);
+                self.traces = meta.traces;
+                read?;
             }
             _ => {
                 self.open = Open::Other;

@@ -101,7 +101,7 @@ impl<'a> Params<'a> {
                 reader.skip()?;
             }
             b"requestState" => self.request_state = text(reader)?,
-            b"_meta" => self.meta = Meta::read(buf, reader)?,
+            b"_meta" => self.meta.read(buf, reader)?,
             _ => skip(reader)?,
         }
         Ok(())
@@ -109,10 +109,10 @@ impl<'a> Params<'a> {
 }
 
 impl<'a> Meta<'a> {
-    pub(super) fn read(buf: &'a [u8], reader: &mut Reader<'a>) -> Result<Self> {
-        let mut meta = Meta::default();
-        members(reader, |key, reader| meta.member(key, buf, reader))?;
-        Ok(meta)
+    /// Reads the next value in place of this one; what was read stays if the rest is out of sight.
+    pub(super) fn read(&mut self, buf: &'a [u8], reader: &mut Reader<'a>) -> Result<()> {
+        *self = Meta::default();
+        members(reader, |key, reader| self.member(key, buf, reader))
     }
 
     fn member(&mut self, key: &[u8], buf: &'a [u8], reader: &mut Reader<'a>) -> Result<()> {

@@ -72,7 +72,7 @@ impl<'a> Answer<'a> {
             }
             b"error" => Failure::read(&mut self.task_error, buf, reader)?,
             b"requestState" => self.request_state = text(reader)?,
-            b"_meta" => self.meta = Meta::read(buf, reader)?,
+            b"_meta" => self.meta.read(buf, reader)?,
             _ => skip(reader)?,
         }
         Ok(())
@@ -114,11 +114,12 @@ impl<'a> Failure<'a> {
 
     /// Of several places the last that has spans counts; the text of SEP-2448 names none.
     fn hands_back(&mut self, buf: &'a [u8], reader: &mut Reader<'a>) -> Result<()> {
-        let traces = Meta::read(buf, reader)?.traces;
-        if traces != Part::Absent {
-            self.traces = traces;
+        let mut meta = Meta::default();
+        let read = meta.read(buf, reader);
+        if meta.traces != Part::Absent {
+            self.traces = meta.traces;
         }
-        Ok(())
+        read
     }
 }
 

@@ -248,6 +248,30 @@ fn only_tool_calls_that_a_tap_of_ours_saw_get_one() {
 }
 
 #[test]
+fn spans_that_servers_handed_back_get_one_if_they_had_arguments() {
+    let handed_back = |method: Option<&str>| {
+        let mark = Some(AnyValue { value: Some(Value::BoolValue(true)) });
+        let mark = KeyValue { key: PASSBACK.into(), value: mark, ..KeyValue::default() };
+        let method = method.map(|method| attribute(METHOD, method));
+        let attributes = method.into_iter().chain([mark]).collect();
+        traces("their scope", vec![Span { attributes, ..call("t") }])
+    };
+    let (processor, _) = processor("result: true");
+    let digests = |telemetry, content| {
+        let made = processor.process(batch(telemetry, content), 0).unwrap();
+        let Model::Traces(all) = made.telemetry.model() else { panic!("traces stay traces") };
+        let names = all[0].scope_spans[0].spans[0].attributes.iter().map(|a| a.key.clone());
+        names.filter(|name| name.ends_with(".digest")).collect::<Vec<_>>()
+    };
+    let both = || seen(whole("{}"), whole("{}"));
+    for method in [None, Some(TOOLS_CALL)] {
+        assert_eq!(digests(handed_back(method), both()), [ARGUMENTS_DIGEST, RESULT_DIGEST]);
+    }
+    assert_eq!(digests(handed_back(Some("resources/read")), both()), [""; 0]);
+    assert_eq!(digests(handed_back(None), seen(Raw::Absent, whole("1"))), [RESULT_DIGEST]);
+}
+
+#[test]
 fn untouched_telemetry_is_not_copied() {
     let (processor, _) = processor("{}");
     let telemetry = traces("x", vec![call("t")]);
