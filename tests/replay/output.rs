@@ -109,8 +109,7 @@ impl Output {
             self.block(span, &common, &mut names, &mut out);
         }
         self.handed_back(&mut names, &mut out);
-        let counts = format!("\n{:#?}\n", self.counts);
-        out.extend(counts.split_inclusive('\n').filter(|line| !line.ends_with(": 0,\n")));
+        out.push_str(&nonzero(&format!("\n{:#?}\n", self.counts)));
         out
     }
 
@@ -207,6 +206,20 @@ impl Output {
             writeln!(out, "  content{seen}").unwrap();
         }
     }
+}
+
+/// Counts without the lines and groups that say nothing.
+fn nonzero(counts: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    for line in counts.split_inclusive('\n').filter(|line| !line.ends_with(": 0,\n")) {
+        let empty = line.trim() == "}," && kept.last().is_some_and(|last| last.ends_with(" {\n"));
+        if empty {
+            kept.pop();
+        } else {
+            kept.push(line);
+        }
+    }
+    kept.concat()
 }
 
 /// Readable stand-ins for random ids, in order of appearance.
