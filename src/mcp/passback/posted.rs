@@ -21,7 +21,8 @@ pub struct Posted<'a> {
     pub body: &'a [u8],
     /// The header `traceparent`.
     pub traceparent: Option<&'a [u8]>,
-    /// The server that handed the spans back, as the user names it; empty if nobody says.
+    /// The server that handed the spans back, as the user names it, with bounds of the caller's; empty if
+    /// nobody says.
     pub server: &'a str,
     /// When it came.
     pub now: Nanos,

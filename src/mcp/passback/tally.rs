@@ -12,7 +12,8 @@ pub struct Tally {
     pub too_large: u64,
     /// Answers whose spans were not observed whole.
     pub cut: u64,
-    /// Answers whose spans are no OTLP/JSON as a whole; what stands before the fault counts.
+    /// Answers whose spans are no OTLP/JSON to their end (what stands before the fault counts), and
+    /// resources and scopes that are none.
     pub malformed: u64,
 
     /// Spans in the answers that were looked into.

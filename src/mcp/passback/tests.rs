@@ -6,6 +6,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 
 use super::*;
 use crate::mcp::testing::text;
+use crate::telemetry::{Nanos, names};
 
 mod hostile;
 mod posted;

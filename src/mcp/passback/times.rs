@@ -32,7 +32,8 @@ impl Window {
     pub(super) fn before(now: Nanos) -> Self {
         /// How wrong a clock may be.
         const SLACK: Nanos = 3600 * SECOND;
-        Window { from: 1, to: now, slack: SLACK, unset: now, shifts: false }
+        let to = now.max(1);
+        Window { from: 1, to, slack: SLACK, unset: to, shifts: false }
     }
 
     /// By how much spans are shifted whose roots take from `first` to `last`.
