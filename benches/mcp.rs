@@ -114,6 +114,51 @@ fn observe(c: &mut Criterion) {
     group.finish();
 }
 
+/// An answer of `spans` spans as arcade-mcp hands them back, children first.
+fn handing_back(id: usize, spans: usize) -> String {
+    let span = |n: usize| {
+        let parent =
+            if n == 1 { "b7ad6b7169203331".to_owned() } else { format!("{:016x}", (n / 4).max(1)) };
+        format!(
+            r#"{{"traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"{n:016x}","name":"cache.lookup","kind":3,"startTimeUnixNano":"1795000000913456686","endTimeUnixNano":"1795000000914821663","attributes":[{{"key":"cache.hit","value":{{"boolValue":false}}}},{{"key":"http.request.method","value":{{"stringValue":"GET"}}}},{{"key":"station.id","value":{{"intValue":"2"}}}},{{"key":"cache.region","value":{{"stringValue":"eu-north"}}}}],"status":{{"code":0}},"parentSpanId":"{parent}","events":[{{"timeUnixNano":"1795000000913527456","name":"cache.miss","attributes":[{{"key":"cache.key","value":{{"stringValue":"fc:Oslo"}}}},{{"key":"ttl.s","value":{{"intValue":"300"}}}}]}}]}}"#
+        )
+    };
+    let all: Vec<_> = (1..=spans).rev().map(span).collect();
+    format!(
+        r#"{{"result":{{"_meta":{{"otel":{{"traces":{{"resourceSpans":[{{"resource":{{"attributes":[{{"key":"service.name","value":{{"stringValue":"desk"}}}}]}},"scopeSpans":[{{"scope":{{"name":"mcp-telemetry-passback"}},"spans":[{}]}}]}}],"truncated":false,"droppedSpanCount":0}}}}}},"content":[],"isError":false}},"jsonrpc":"2.0","id":{id}}}"#,
+        all.join(",")
+    )
+}
+
+/// One call whose answer hands spans back. Worry when `observe_passback/100` passes 200 us, or
+/// `observe_passback/unwelcome` what it costs to pass over the bytes.
+fn observe_passback(c: &mut Criterion) {
+    let mut group = c.benchmark_group("observe_passback");
+    let ask = request(1).replace(r#""_meta":{"#, r#""_meta":{"otel":{"traces":{"request":true}},"#)
+        + "\n";
+    let plain = request(1) + "\n";
+    for (name, request, spans) in
+        [("4", &ask, 4), ("100", &ask, 100), ("512", &ask, 512), ("unwelcome", &plain, 100)]
+    {
+        let answer = handing_back(1, spans) + "\n";
+        let now = 1_795_000_000_900_000_000;
+        group.throughput(Throughput::Bytes(answer.len() as u64));
+        // Each in a session of its own, or all but the first would be known already.
+        group.bench_function(name, |b| {
+            b.iter_batched_ref(
+                session,
+                |tap| {
+                    tap.bytes(Direction::ClientToServer, request.as_bytes(), now);
+                    tap.bytes(Direction::ServerToClient, answer.as_bytes(), now + 50_000_000);
+                    black_box(tap.take())
+                },
+                BatchSize::SmallInput,
+            )
+        });
+    }
+    group.finish();
+}
+
 fn http() -> Http {
     let server =
         HttpServer { name: "server".to_owned(), address: "localhost".to_owned(), port: Some(8080) };
@@ -163,5 +208,5 @@ fn observe_http(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, peek, observe, observe_http);
+criterion_group!(benches, peek, observe, observe_passback, observe_http);
 criterion_main!(benches);

@@ -14,16 +14,18 @@ use std::sync::Arc;
 use mcpcol::mcp::{Direction, Identity, Session, Settings};
 use mcpcol::telemetry::{Nanos, names};
 use opentelemetry_proto::tonic::trace::v1::Span;
-use output::{BASE, Output, data, value};
+use output::{BASE, Output, base, data, value};
 use proptest::prelude::*;
 
-const SESSIONS: [&str; 3] =
-    ["everything-handshake", "everything-auto-fallback", "modern-2026-07-28"];
+const SESSIONS: [&str; 4] =
+    ["everything-handshake", "everything-auto-fallback", "modern-2026-07-28", "weather-stdio"];
 
 struct Recorded {
     direction: Direction,
     at: Nanos,
     line: Vec<u8>,
+    /// When the recording began.
+    began: Nanos,
 }
 
 fn recorded(session: &str) -> Vec<Recorded> {
@@ -37,7 +39,8 @@ fn recorded(session: &str) -> Vec<Recorded> {
         };
         let micros = (entry["t_ms"].as_f64().unwrap() * 1000.0).round() as u64;
         let line = format!("{}\n", entry["raw"].as_str().unwrap()).into_bytes();
-        Recorded { direction, at: BASE + micros * 1000, line }
+        let began = base(session);
+        Recorded { direction, at: began + micros * 1000, line, began }
     };
     text.lines().map(line).collect()
 }
@@ -53,7 +56,7 @@ fn session() -> Session {
 
 /// The session as recorded, in chunks as `split` cuts every line, ended after the last one.
 fn replay(recorded: &[Recorded], mut split: impl FnMut(&[u8]) -> Vec<usize>) -> Output {
-    let (mut session, mut output) = (session(), Output::new());
+    let (mut session, mut output) = (session(), Output::since(recorded[0].began));
     for entry in recorded {
         let mut start = 0;
         for end in split(&entry.line).into_iter().chain([entry.line.len()]) {
@@ -88,6 +91,25 @@ fn a_modern_client_that_falls_back_gives_the_expected_spans() {
 #[test]
 fn a_session_of_2026_07_28_gives_the_expected_spans() {
     check("modern-2026-07-28");
+}
+
+#[test]
+fn a_session_whose_server_hands_back_spans_gives_the_expected_spans() {
+    check("weather-stdio");
+    let output = replay(&recorded("weather-stdio"), |_| Vec::new());
+    output::check_connected(&output);
+    // 12 asked without a context, and nobody asked in 10 and 11; 15 has no spans.
+    let asked: std::collections::BTreeSet<_> = output
+        .handed_back
+        .iter()
+        .map(|(_, span)| {
+            span.attributes.iter().find(|a| a.key == names::REQUEST_ID).map(value).unwrap()
+        })
+        .collect();
+    let ids = [3, 4, 5, 6, 7, 8, 9, 13, 14, 16, 17, 18].map(|id: u32| id.to_string());
+    assert_eq!(asked, ids.into_iter().collect());
+    assert_eq!(output.counts.passback.refused.no_parent, 7);
+    assert_eq!(output.counts.passback.unsolicited, 0);
 }
 
 /// The recordings hold each direction's exact bytes, too: they are what was replayed.
@@ -187,7 +209,7 @@ fn outcome(span: &Span) -> (String, Nanos) {
 
 /// `length` recorded lines from `first` on go by unseen, in both directions; then the tap sees again.
 fn replay_with_gap(recorded: &[Recorded], first: usize, length: usize, torn: bool) -> Output {
-    let (mut session, mut output) = (session(), Output::new());
+    let (mut session, mut output) = (session(), Output::since(recorded[0].began));
     let lost = first..first + length;
     for (i, entry) in recorded.iter().enumerate() {
         if i == lost.start {

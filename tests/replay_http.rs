@@ -19,7 +19,7 @@ use mcpcol::mcp::{
     Settings, Verb,
 };
 use mcpcol::telemetry::{Nanos, names};
-use output::{BASE, Output, data, value};
+use output::{BASE, Output, base, data, value};
 use proptest::prelude::*;
 
 const SESSIONS: [&str; 4] = [
@@ -42,10 +42,16 @@ fn recorded(session: &str) -> Vec<(Nanos, Exchange, Seen)> {
         let micros = (read["t_ms"].as_f64().unwrap() * 1000.0).round() as u64;
         let bytes = read["bytes"].as_str().unwrap().as_bytes();
         connections.read(read["conn"].as_u64().unwrap(), direction, bytes, |x, seen| {
-            out.push((BASE + micros * 1000, x, seen));
+            out.push((base(session) + micros * 1000, x, seen));
         });
     }
     out
+}
+
+/// When a recording began: all of them are much shorter than what lies between their beginnings.
+fn since(recorded: &[(Nanos, Exchange, Seen)]) -> Nanos {
+    let first = recorded[0].0;
+    SESSIONS.iter().map(|session| base(session)).filter(|base| *base <= first).max().unwrap()
 }
 
 fn http() -> Http {
@@ -114,7 +120,7 @@ fn replay(
     recorded: &[(Nanos, Exchange, Seen)],
     mut split: impl FnMut(&[u8]) -> Vec<usize>,
 ) -> Output {
-    let (mut http, mut output) = (http(), Output::new());
+    let (mut http, mut output) = (http(), Output::since(since(recorded)));
     let mut last = 0;
     for (now, x, seen) in recorded {
         tell(&mut http, *x, seen, *now, &mut split);
@@ -152,6 +158,9 @@ fn exchanges_of_2026_07_28_give_the_expected_spans() {
 #[test]
 fn a_session_with_json_answers_gives_the_expected_spans() {
     check("weather-http");
+    let output = replay(&recorded("weather-http"), |_| Vec::new());
+    output::check_connected(&output);
+    assert_eq!(output.counts.passback.refused.no_parent, 7);
 }
 
 /// A count of its own over the recordings: every request is one span, with its own id and method.
@@ -230,7 +239,7 @@ fn a_loss_anywhere_makes_no_false_failure() {
                 Seen::Response(_) => Direction::ServerToClient,
                 Seen::Bytes(direction, _) | Seen::Ended(direction) => *direction,
             };
-            let (mut http, mut output) = (http(), Output::new());
+            let (mut http, mut output) = (http(), Output::since(since(&recorded)));
             for (i, (now, y, seen)) in recorded.iter().enumerate() {
                 if i == lost && !matches!(seen, Seen::Request(_)) {
                     http.lost(*x, direction, *now);

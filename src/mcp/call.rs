@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Answer, Direction, Failure, Id, Info, Message, Meta, SpanRef, TraceContext};
+use super::hop::Incoming;
+use super::{Answer, Direction, Edited, Failure, Id, Info, Message, Meta, SpanRef, TraceContext};
 use crate::json::Text;
 use crate::telemetry::{Nanos, Raw};
 
@@ -59,6 +60,8 @@ pub(super) enum Subject {
 pub(super) struct Place {
     pub(super) own: SpanRef,
     pub(super) parent: Option<[u8; 8]>,
+    /// The parent stands in the request itself, and not beside it.
+    pub(super) told: bool,
     pub(super) flags: u8,
     pub(super) state: String,
 }
@@ -97,6 +100,10 @@ pub(super) struct Call {
     /// The context of the exchange, where it is not the parent.
     pub(super) carrier: Option<Box<TraceContext>>,
     pub(super) place: Place,
+    /// Where the tap is a hop: the SERVER span above it.
+    pub(super) hop: Option<Box<Incoming>>,
+    /// Who asked the server for its spans.
+    pub(super) wish: Wish,
     /// The span that it goes on from, and why: a task's beginning, or the first leg of a retry.
     pub(super) earlier: Option<(SpanRef, &'static str)>,
     pub(super) start: Nanos,
@@ -114,6 +121,26 @@ pub(super) struct Call {
     /// Requests under the same id that came later. Boxed, because their place in the table is.
     #[expect(clippy::vec_box, reason = "moved in and out of the table as they are")]
     pub(super) behind: Vec<Box<Call>>,
+}
+
+/// On whose account a server hands spans back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    Nobodys,
+    Clients,
+    /// The tap asked where the client had not.
+    Ours,
+}
+
+impl Wish {
+    /// Who asks in this request.
+    pub(super) fn read(meta: &Meta<'_>, from: Direction, edited: Option<&Edited>) -> Self {
+        match edited {
+            Some(Edited { asked: true, .. }) => Wish::Ours,
+            _ if meta.otel && from == Direction::ClientToServer => Wish::Clients,
+            _ => Wish::Nobodys,
+        }
+    }
 }
 
 /// What an implementation says of itself.
@@ -207,6 +234,11 @@ impl Call {
             result.task_error.as_ref().filter(|_| failed)
         };
         answer.error.as_ref().or_else(of_task)
+    }
+
+    /// How many spans it makes.
+    pub(super) fn spans(&self) -> u64 {
+        1 + u64::from(self.hop.is_some())
     }
 
     /// Bytes of content it holds.

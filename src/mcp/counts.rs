@@ -1,7 +1,10 @@
 //! The books of one tap: of a stdio connection, or of all HTTP sessions together.
 
+use super::Tally;
+
 /// What was seen and what became of it, since the tap began. Everything only grows, but
-/// `in_flight`. At any time `received == spans + dropped.total() + in_flight`.
+/// `in_flight`. At any time `received == spans + dropped.total() + in_flight`. Where the tap is a hop a call
+/// makes two spans; the second is on these books once the call is over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// What a span is owed for: requests, notifications where they make spans, and client lines that
@@ -58,6 +61,9 @@ pub struct Counts {
     pub gap_bytes: u64,
     /// Lines torn by them.
     pub torn: u64,
+
+    /// Spans that servers handed back; they are on books of their own.
+    pub passback: Tally,
 }
 
 /// Why a span is not put out.
@@ -94,5 +100,6 @@ impl Counts {
     /// Whether the books add up.
     pub fn balanced(&self) -> bool {
         self.received == self.spans + self.dropped.total() + self.in_flight
+            && self.passback.balanced()
     }
 }

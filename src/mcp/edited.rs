@@ -24,16 +24,3 @@ pub struct Hop {
     /// The CLIENT span, which the server was told is its parent.
     pub client: SpanId,
 }
-
-// Stand-ins: what the state machines make of it is not in here yet.
-
-impl Session {
-    /// What was done to the request whose bytes come next this way. A gap, or the end, in between and it
-    /// is nobody's.
-    pub fn edited(&mut self, _direction: Direction, _edited: Edited) {}
-}
-
-impl Http {
-    /// What was done to the request that the body of this exchange holds, whose bytes come next.
-    pub fn edited(&mut self, _exchange: u64, _edited: Edited) {}
-}

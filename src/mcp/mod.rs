@@ -13,12 +13,14 @@ mod counts;
 pub mod edit;
 mod edited;
 mod framing;
+mod hop;
 mod http;
 mod id;
 mod messages;
 mod outcome;
 mod pairing;
 mod partial;
+mod passback;
 mod peek;
 mod session;
 mod settings;
@@ -37,6 +39,7 @@ pub use http::{
 };
 pub use id::Id;
 pub use outcome::Outcome;
+pub use passback::{HandedBack, Posted, Received, Refused, Tally};
 pub use peek::{Answer, Failure, Info, Message, Meta, Params, Part, RawId, Shape};
 pub use session::Session;
 pub use settings::{

@@ -55,6 +55,8 @@ pub(super) struct Server {
 /// What all spans of a session share.
 pub(super) struct Frame<'a> {
     pub(super) settings: &'a Settings,
+    /// Whose view the span takes.
+    pub(super) kind: Perspective,
     pub(super) server: &'a Server,
     pub(super) session: Option<&'a SessionName>,
     pub(super) speaker: &'a Speaker,
@@ -71,7 +73,7 @@ impl Frame<'_> {
         let name = self.name(&call, ending);
         let code = if error.is_some() { StatusCode::Error } else { StatusCode::Unset };
         let flags = call.place.flags;
-        let remote = call.place.parent.is_some();
+        let remote = call.place.parent.is_some() && call.hop.is_none();
         let attributes = self.attributes(&call, ending, error);
         let earlier = call.earlier.map(|(to, why)| link(to, span_flags(flags, false), "", why));
         let links = earlier.into_iter().chain(call.carrier.as_deref().map(carrier)).collect();
@@ -95,7 +97,7 @@ impl Frame<'_> {
     }
 
     fn kind(&self) -> SpanKind {
-        match self.settings.span_kind {
+        match self.kind {
             Perspective::Client => SpanKind::Client,
             Perspective::Server => SpanKind::Server,
             Perspective::Internal => SpanKind::Internal,
@@ -104,7 +106,7 @@ impl Frame<'_> {
 
     /// `{method} {target}`. A target or method that a peer may have made up stays out of the name
     /// unless the server answered well: names become metric labels downstream.
-    fn name(&self, call: &Call, ending: &Ending<'_>) -> String {
+    pub(super) fn name(&self, call: &Call, ending: &Ending<'_>) -> String {
         let good = matches!(ending.outcome, Outcome::Ok | Outcome::InputRequired);
         if !good && !is_known(&call.method) {
             return "_OTHER".to_owned();
@@ -118,7 +120,7 @@ impl Frame<'_> {
     }
 
     /// `error.type`, which is there exactly when the status is ERROR.
-    fn error_type(&self, call: &Call, ending: &Ending<'_>) -> Option<Cow<'static, str>> {
+    pub(super) fn error_type(&self, call: &Call, ending: &Ending<'_>) -> Option<Cow<'static, str>> {
         if let Some(failure) = ending.answer.and_then(|(message, _)| call.failure(message)) {
             return match failure.code {
                 Some(code) if self.handles() && caller_fault(code) => None,
@@ -141,10 +143,10 @@ impl Frame<'_> {
     }
 
     fn handles(&self) -> bool {
-        self.settings.span_kind == Perspective::Server
+        self.kind == Perspective::Server
     }
 
-    fn attributes(
+    pub(super) fn attributes(
         &self,
         call: &Call,
         ending: &Ending<'_>,
@@ -285,7 +287,7 @@ fn event(progress: &Progress) -> Event {
 }
 
 /// A link to the context of the HTTP request.
-fn carrier(context: &TraceContext) -> Link {
+pub(super) fn carrier(context: &TraceContext) -> Link {
     link(context.parent, span_flags(context.flags, true), &context.state, "http")
 }
 

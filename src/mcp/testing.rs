@@ -23,7 +23,7 @@ impl Done {
         spans
             .map(|span| Done {
                 attributes: span.attributes.iter().map(|a| (a.key.clone(), text(a))).collect(),
-                seen: content.of(&span.span_id).cloned().unwrap_or_default(),
+                seen: content.of(&span.trace_id, &span.span_id).cloned().unwrap_or_default(),
                 span: span.clone(),
             })
             .collect()

@@ -35,19 +35,31 @@ impl Build<'_> {
     /// The one value of type `T` for this component's id, made the first time: an engine that several
     /// instances of one processor share and that survives a reload.
     pub fn shared<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Arc<T> {
-        let mut map = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shared.of(Some(self.id), make)
+    }
+
+    /// The one value of type `T` for the whole process, whichever component asks: what all of them must
+    /// know together.
+    pub fn process<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Arc<T> {
+        self.shared.of(None, make)
+    }
+}
+
+/// State that is single per component id, or for the process.
+#[derive(Debug, Default)]
+pub struct Shared(Mutex<SharedMap>);
+
+type SharedMap = HashMap<(Option<Id>, TypeId), Arc<dyn Any + Send + Sync>>;
+
+impl Shared {
+    fn of<T: Any + Send + Sync>(&self, id: Option<&Id>, make: impl FnOnce() -> T) -> Arc<T> {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = map
-            .entry((self.id.clone(), TypeId::of::<T>()))
+            .entry((id.cloned(), TypeId::of::<T>()))
             .or_insert_with(|| Arc::new(make()) as Arc<dyn Any + Send + Sync>);
         Arc::clone(slot).downcast().unwrap_or_else(|_| unreachable!("keyed by its type"))
     }
 }
-
-/// State that is single per component id.
-#[derive(Debug, Default)]
-pub struct Shared(Mutex<SharedMap>);
-
-type SharedMap = HashMap<(Id, TypeId), Arc<dyn Any + Send + Sync>>;
 
 /// Settings of a receiver.
 pub trait ReceiverConfig: DeserializeOwned + Send + Sync + 'static {

@@ -31,7 +31,7 @@ use crate::privacy::canonical::Canonicalizer;
 use crate::privacy::digest::{Digester, Key, is_digest};
 use crate::privacy::{Paths, Reason, Rejected};
 use crate::telemetry::names::{
-    ARGUMENTS_DIGEST, METHOD, RESULT_DIGEST, SCOPE, TOOL, TOOL_ARGUMENTS,
+    ARGUMENTS_DIGEST, METHOD, PASSBACK, RESULT_DIGEST, SCOPE, TOOL, TOOL_ARGUMENTS,
 };
 use crate::telemetry::{Batch, Content, Model, Nanos, Raw, Seen};
 
@@ -125,8 +125,8 @@ impl Digest {
         let mut found = false;
         attributes::visit(model, &mut |list| found |= list.iter().any(|a| self.replaces(a)));
         if let (Model::Traces(resources), false, false) = (model, found, content.is_empty()) {
-            let scopes = resources.iter().flat_map(|r| &r.scope_spans).filter(|s| is_ours(s));
-            found = scopes.flat_map(|s| &s.spans).any(|span| seen_call(span, content).is_some());
+            let mut scopes = resources.iter().flat_map(|r| &r.scope_spans);
+            found = scopes.any(|s| s.spans.iter().any(|span| seen_call(s, span, content)));
         }
         found
     }
@@ -163,19 +163,23 @@ impl<'a> Pass<'a> {
     fn rewrite(&mut self, model: &mut Model, content: &Content) {
         attributes::visit_mut(model, &mut |list| self.replace(list));
         let Model::Traces(resources) = model else { return };
-        let scopes = resources.iter_mut().flat_map(|r| &mut r.scope_spans).filter(|s| is_ours(s));
-        for span in scopes.flat_map(|s| &mut s.spans) {
-            if let Some(seen) = seen_call(span, content) {
-                self.describe(&mut span.attributes, seen);
+        for scope in resources.iter_mut().flat_map(|r| &mut r.scope_spans) {
+            let whose = Whose::of(scope);
+            for span in &mut scope.spans {
+                if let Some(seen) = whose.seen(span, content) {
+                    self.describe(&mut span.attributes, seen, whose);
+                }
             }
         }
     }
 
     /// Says what a call was made with, and what it returned if that is wanted.
-    fn describe(&mut self, span: &mut Vec<KeyValue>, seen: &Seen) {
+    fn describe(&mut self, span: &mut Vec<KeyValue>, seen: &Seen, whose: Whose) {
         let digest = self.digest;
         let plan = digest.plan(attributes::find(span, TOOL).and_then(attributes::text));
         match &seen.arguments {
+            // What was handed back does not say.
+            Raw::Absent if whose == Whose::Servers => {}
             // A call without arguments is a call with none.
             Raw::Absent => self.write(span, &ARGUMENTS, plan, Ok(b"{}")),
             Raw::Cut => self.write(span, &ARGUMENTS, plan, Err(Reason::Size)),
@@ -288,14 +292,39 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// What was seen of the call behind `span`, if it is a tool's.
-fn seen_call<'c>(span: &Span, content: &'c Content) -> Option<&'c Seen> {
-    let method = attributes::find(&span.attributes, METHOD).and_then(attributes::text);
-    content.of(&span.span_id).filter(|_| method == Some(TOOLS_CALL))
+/// Who made a span of which a tap saw more than stands on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// The tap, of a call.
+    Taps,
+    /// The server, which handed it back.
+    Servers,
 }
 
-fn is_ours(scope: &ScopeSpans) -> bool {
-    scope.scope.as_ref().is_some_and(|scope| scope.name == SCOPE)
+impl Whose {
+    fn of(scope: &ScopeSpans) -> Self {
+        let ours = scope.scope.as_ref().is_some_and(|scope| scope.name == SCOPE);
+        if ours { Whose::Taps } else { Whose::Servers }
+    }
+
+    /// What was seen of the call behind `span`, if it is a tool's.
+    fn seen<'c>(self, span: &Span, content: &'c Content) -> Option<&'c Seen> {
+        let seen = content.of(&span.trace_id, &span.span_id)?;
+        let attribute = |name| attributes::find(&span.attributes, name);
+        let method = attribute(METHOD).and_then(attributes::text);
+        let concerns = match self {
+            Whose::Taps => method == Some(TOOLS_CALL),
+            // Not every server names the method.
+            Whose::Servers => {
+                attribute(PASSBACK).is_some() && method.is_none_or(|method| method == TOOLS_CALL)
+            }
+        };
+        concerns.then_some(seen)
+    }
+}
+
+fn seen_call(scope: &ScopeSpans, span: &Span, content: &Content) -> bool {
+    Whose::of(scope).seen(span, content).is_some()
 }
 
 /// Whether `text` is what this processor puts in place of content.

@@ -37,14 +37,19 @@ pub struct Seen {
     pub error_message: Raw,
 }
 
+/// What names a span for [`Content`]: its trace and its id. A peer may choose any span id, but hardly
+/// one that is taken in a trace of its own.
+pub type SpanKey = ([u8; 16], SpanId);
+
 /// What was seen of the calls of one batch. Clones share.
 #[derive(Clone, Default)]
-pub struct Content(Option<Arc<HashMap<SpanId, Seen>>>);
+pub struct Content(Option<Arc<HashMap<SpanKey, Seen>>>);
 
 impl Content {
-    /// What was seen of the call behind a span; `None` for spans that no tap of ours made.
-    pub fn of(&self, span: &[u8]) -> Option<&Seen> {
-        self.0.as_ref()?.get(span)
+    /// What was seen of the call behind a span; `None` for spans that no tap of ours put out.
+    pub fn of(&self, trace: &[u8], span: &[u8]) -> Option<&Seen> {
+        let key = (trace.try_into().ok()?, span.try_into().ok()?);
+        self.0.as_ref()?.get(&key)
     }
 
     /// Whether there is none.
@@ -53,8 +58,9 @@ impl Content {
     }
 }
 
-impl FromIterator<(SpanId, Seen)> for Content {
-    fn from_iter<I: IntoIterator<Item = (SpanId, Seen)>>(seen: I) -> Self {
+impl FromIterator<(SpanKey, Seen)> for Content {
+    /// Of several for one span the last stays.
+    fn from_iter<I: IntoIterator<Item = (SpanKey, Seen)>>(seen: I) -> Self {
         let map: HashMap<_, _> = seen.into_iter().collect();
         Content((!map.is_empty()).then(|| Arc::new(map)))
     }

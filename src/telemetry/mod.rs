@@ -13,7 +13,7 @@ mod split;
 mod view;
 
 pub use clock::{Clock, Nanos};
-pub use content::{Content, Raw, Seen, SpanId};
+pub use content::{Content, Raw, Seen, SpanId, SpanKey};
 pub use receipt::{Receipt, Verdict, Waiting};
 pub use view::{Model, Signal, Telemetry};
 

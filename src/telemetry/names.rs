@@ -100,6 +100,19 @@ pub const PROGRESS: &str = "mcpcol.progress";
 pub const PROGRESS_VALUE: &str = "mcpcol.progress.value";
 /// Progress to come, on that event.
 pub const PROGRESS_TOTAL: &str = "mcpcol.progress.total";
+/// `true` on the SERVER span of a tap that is a hop. The call itself is its CLIENT child: whoever counts
+/// calls counts spans of the scope `mcpcol` without this attribute.
+pub const HOP: &str = "mcpcol.hop";
+/// `true` on a span that a server handed back in an answer (SEP-2448): the server's claim, not ours.
+pub const PASSBACK: &str = "mcpcol.passback";
+/// `true` where the request had no context that the span could belong to.
+pub const PASSBACK_ORPHAN: &str = "mcpcol.passback.orphan";
+/// Start of the span as the server told it, in nanoseconds, where its times were moved.
+pub const PASSBACK_ORIGINAL_START: &str = "mcpcol.passback.original_start";
+/// `true` on the topmost spans of an answer from which the server left spans out.
+pub const PASSBACK_TRUNCATED: &str = "mcpcol.passback.truncated";
+/// How many, if it says.
+pub const PASSBACK_LEFT_OUT: &str = "mcpcol.passback.left_out";
 /// Digest of `params.arguments`.
 pub const ARGUMENTS_DIGEST: &str = "mcpcol.arguments.digest";
 /// Digest of `result`.

@@ -7,35 +7,66 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use mcpcol::mcp::Counts;
-use mcpcol::telemetry::{Content, Model, Nanos, Raw, Telemetry};
+use mcpcol::telemetry::{Content, Model, Nanos, Raw, Telemetry, names};
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
-/// An arbitrary moment, so that times are as long as real ones.
+/// An arbitrary moment, so that times are as long as real ones; of recordings with times of their own the
+/// moment when they began.
 pub(crate) const BASE: Nanos = 1_795_000_000_000_000_000;
+
+pub(crate) fn base(session: &str) -> Nanos {
+    match session {
+        "weather-stdio" => 1_795_190_825_678_000_000,
+        "weather-http" => 1_795_190_944_613_000_000,
+        _ => BASE,
+    }
+}
 
 /// Everything a session puts out, as text.
 pub(crate) struct Output {
+    /// Those of the tap.
     pub(crate) spans: Vec<Span>,
+    /// Those that servers handed back, with resource and scope.
+    pub(crate) handed_back: Vec<(String, Span)>,
     pub(crate) counts: Counts,
     content: Vec<Content>,
     resource: String,
+    /// Times are told from here.
+    base: Nanos,
 }
 
 impl Output {
-    pub(crate) fn new() -> Self {
-        let (spans, content) = (Vec::new(), Vec::new());
-        Output { spans, content, resource: String::new(), counts: Counts::default() }
+    pub(crate) fn since(base: Nanos) -> Self {
+        Output {
+            spans: Vec::new(),
+            handed_back: Vec::new(),
+            counts: Counts::default(),
+            content: Vec::new(),
+            resource: String::new(),
+            base,
+        }
     }
 
     /// Adds what a tap put out; `counts` are its books by then.
     pub(crate) fn add(&mut self, taken: Option<(Telemetry, Content)>, counts: Counts) {
         if let Some((telemetry, content)) = taken {
             let Model::Traces(all) = telemetry.model() else { panic!("a tap makes spans") };
-            assert_eq!((all.len(), all[0].scope_spans.len()), (1, 1));
-            self.resource = attributes(&all[0].resource.as_ref().unwrap().attributes, |_| true);
-            self.spans.extend_from_slice(&all[0].scope_spans[0].spans);
+            for resource in all {
+                let told = attributes(&resource.resource.as_ref().unwrap().attributes, |_| true);
+                for scope in &resource.scope_spans {
+                    let name = &scope.scope.as_ref().unwrap().name;
+                    if name == names::SCOPE {
+                        self.resource.clone_from(&told);
+                        self.spans.extend_from_slice(&scope.spans);
+                    } else {
+                        let from = format!("{told}, scope {name}");
+                        let handed = scope.spans.iter().map(|span| (from.clone(), span.clone()));
+                        self.handed_back.extend(handed);
+                    }
+                }
+            }
             self.content.push(content);
         }
         assert!(counts.balanced(), "{counts:?}");
@@ -43,7 +74,8 @@ impl Output {
     }
 
     fn seen(&self, span: &Span) -> String {
-        let Some(seen) = self.content.iter().find_map(|c| c.of(&span.span_id)) else {
+        let Some(seen) = self.content.iter().find_map(|c| c.of(&span.trace_id, &span.span_id))
+        else {
             return String::new();
         };
         let mut out = String::new();
@@ -76,9 +108,54 @@ impl Output {
             out.push('\n');
             self.block(span, &common, &mut names, &mut out);
         }
-        let counts = format!("\n{:#?}\n", self.counts);
-        out.extend(counts.split_inclusive('\n').filter(|line| !line.ends_with(": 0,\n")));
+        self.handed_back(&mut names, &mut out);
+        out.push_str(&nonzero(&format!("\n{:#?}\n", self.counts)));
         out
+    }
+
+    /// What servers handed back, by the ids that they gave; traces are those above.
+    fn handed_back(&self, names: &mut Names, out: &mut String) {
+        let mut before = "";
+        for (from, span) in &self.handed_back {
+            if from != before {
+                writeln!(out, "\nhanded back by {from}").unwrap();
+                before = from;
+            }
+            let ms = |at: Nanos| (at - self.base) as f64 / 1e6;
+            let parent = match span.parent_span_id.as_slice() {
+                [] => "root".to_owned(),
+                id => format!("under {}", hex(id)),
+            };
+            writeln!(
+                out,
+                "\n{}\n  kind {} {:.3} to {:.3} ms, status {}, trace {} span {} {parent}, flags {:x}",
+                span.name,
+                span.kind,
+                ms(span.start_time_unix_nano),
+                ms(span.end_time_unix_nano),
+                span.status.as_ref().map_or(0, |status| status.code),
+                names.trace(&span.trace_id),
+                hex(&span.span_id),
+                span.flags,
+            )
+            .unwrap();
+            assert!(span.status.as_ref().is_none_or(|status| status.message.is_empty()));
+            writeln!(out, "  {}", attributes(&span.attributes, |_| true)).unwrap();
+            for event in &span.events {
+                let told = attributes(&event.attributes, |_| true);
+                writeln!(
+                    out,
+                    "  event {} at {:.3} ms {told}",
+                    event.name,
+                    ms(event.time_unix_nano)
+                )
+                .unwrap();
+            }
+            let seen = self.seen(span);
+            if !seen.is_empty() {
+                writeln!(out, "  content{seen}").unwrap();
+            }
+        }
     }
 
     fn block(
@@ -88,7 +165,7 @@ impl Output {
         names: &mut Names,
         out: &mut String,
     ) {
-        let ms = |at: Nanos| (at - BASE) as f64 / 1e6;
+        let ms = |at: Nanos| (at - self.base) as f64 / 1e6;
         let status = span.status.as_ref().unwrap();
         assert_eq!(status.message, "", "error texts are content");
         let own = names.span(&span.trace_id, &span.span_id);
@@ -131,6 +208,20 @@ impl Output {
     }
 }
 
+/// Counts without the lines and groups that say nothing.
+fn nonzero(counts: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    for line in counts.split_inclusive('\n').filter(|line| !line.ends_with(": 0,\n")) {
+        let empty = line.trim() == "}," && kept.last().is_some_and(|last| last.ends_with(" {\n"));
+        if empty {
+            kept.pop();
+        } else {
+            kept.push(line);
+        }
+    }
+    kept.concat()
+}
+
 /// Readable stand-ins for random ids, in order of appearance.
 #[derive(Default)]
 struct Names {
@@ -139,9 +230,13 @@ struct Names {
 }
 
 impl Names {
-    fn span(&mut self, trace: &[u8], span: &[u8]) -> String {
+    fn trace(&mut self, trace: &[u8]) -> usize {
         let next = self.traces.len() + 1;
-        let trace = *self.traces.entry(trace.to_vec()).or_insert(next);
+        *self.traces.entry(trace.to_vec()).or_insert(next)
+    }
+
+    fn span(&mut self, trace: &[u8], span: &[u8]) -> String {
+        let trace = self.trace(trace);
         let next = self.spans.len() + 1;
         let span = *self.spans.entry(span.to_vec()).or_insert(next);
         format!("trace {trace} span {span}")
@@ -153,11 +248,19 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 pub(crate) fn value(attribute: &KeyValue) -> String {
-    match attribute.value.as_ref().unwrap().value.as_ref().unwrap() {
+    text(attribute.value.as_ref().unwrap().value.as_ref().unwrap())
+}
+
+fn text(value: &Value) -> String {
+    match value {
         Value::StringValue(s) => s.clone(),
         Value::IntValue(n) => n.to_string(),
         Value::DoubleValue(n) => n.to_string(),
         Value::BoolValue(b) => b.to_string(),
+        Value::ArrayValue(array) => {
+            let items = array.values.iter().map(|v| text(v.value.as_ref().unwrap()));
+            format!("[{}]", items.collect::<Vec<_>>().join(","))
+        }
         other => panic!("no span has {other:?}"),
     }
 }
@@ -177,6 +280,28 @@ fn common(spans: &[Span]) -> BTreeMap<String, String> {
 /// A file of the recordings, or of what is expected of them.
 pub(crate) fn data(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(path)
+}
+
+/// One connected trace for each answer with spans: the client's span, which is not here; the tap's under
+/// it; the server's root beside that, and everything else below the root.
+pub(crate) fn check_connected(output: &Output) {
+    let claimed = |span: &Span, key| span.attributes.iter().find(|a| a.key == key).map(value);
+    for (_, span) in &output.handed_back {
+        let same_call = |other: &&Span| {
+            other.trace_id == span.trace_id
+                && claimed(other, names::REQUEST_ID) == claimed(span, names::REQUEST_ID)
+        };
+        let call = output.spans.iter().find(same_call).expect("its call is there");
+        assert_eq!(claimed(span, names::PASSBACK).as_deref(), Some("true"));
+        let parent = &span.parent_span_id;
+        let siblings = output.handed_back.iter().map(|(_, other)| other);
+        let below = siblings
+            .filter(|other| other.trace_id == span.trace_id)
+            .any(|other| other.span_id == *parent);
+        assert!(below || *parent == call.parent_span_id, "{} hangs on nothing", span.name);
+        assert!(span.start_time_unix_nano >= call.start_time_unix_nano - 2_000_000);
+        assert!(span.end_time_unix_nano <= call.end_time_unix_nano + 2_000_000);
+    }
 }
 
 /// Compares with the golden file of that name, or writes it anew if that is asked for.

@@ -81,6 +81,7 @@ impl Connections {
             http_version: head.http_version,
             protocol: VERSIONS.into_iter().find(|known| known.as_bytes() == version),
             context: self.context(head).filter(|_| posts).map(Box::new),
+            edited: None,
             resumes: head.resumes,
             target: target[..target.len().min(MAX_ENDPOINT)].into(),
             home,

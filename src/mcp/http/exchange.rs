@@ -8,7 +8,7 @@ use super::sse::Sse;
 use super::{BodyKind, Verb};
 use crate::mcp::pairing::{Key, State};
 use crate::mcp::partial::Partial;
-use crate::mcp::{Direction, SessionName, TraceContext};
+use crate::mcp::{Direction, Edited, SessionName, TraceContext};
 
 /// An exchange in progress.
 pub(super) struct Open {
@@ -21,6 +21,8 @@ pub(super) struct Open {
     pub(super) protocol: Option<&'static str>,
     /// The context of the HTTP request.
     pub(super) context: Option<Box<TraceContext>>,
+    /// What was done to the request that it brings.
+    pub(super) edited: Option<Box<Edited>>,
     /// It asks for events that it may have seen before.
     pub(super) resumes: bool,
     /// Where a stream was asked for, so that an endpoint can be found from there.

@@ -27,7 +27,7 @@ use self::endings::Cause;
 use self::exchange::{Body, Open};
 pub use self::finder::{EndpointFinder, Looked};
 pub use self::sse::{Event, Sse};
-use super::{Counts, Direction, SessionNames, Settings, TraceContext};
+use super::{Counts, Direction, Edited, HandedBack, SessionNames, Settings, TraceContext};
 use crate::telemetry::{Content, Nanos, Telemetry};
 
 /// How many exchanges are observed at once; one beyond is counted and not observed. Each takes two
@@ -146,6 +146,11 @@ impl Http {
         }
     }
 
+    /// Shares the memory of what was handed back with others; each has its own otherwise.
+    pub fn share(&mut self, handed_back: Arc<HandedBack>) {
+        self.connections.common.handed_back = handed_back;
+    }
+
     /// The head of a request came.
     pub fn request(&mut self, x: Exchange, head: &RequestHead<'_>, now: Nanos) {
         if self.exchanges.contains_key(&x) {
@@ -164,6 +169,14 @@ impl Http {
         self.buffered -= open.held();
         self.connections.replied(open, head, now);
         self.buffered += open.held();
+    }
+
+    /// The request in the body of that exchange was edited on its way; the bytes that come are the
+    /// original. Told before them. Nothing of it is believed of a batch.
+    pub fn edited(&mut self, x: Exchange, edited: Edited) {
+        if let Some(open) = self.exchanges.get_mut(&x) {
+            open.edited = Some(Box::new(edited));
+        }
     }
 
     /// Bytes of a body as they were read, content decoded, at any boundary. `now` is when.

@@ -107,6 +107,7 @@ impl Connections {
         // A request is read once; only its messages have to do with the context.
         let context = open.context.take_if(|_| direction == ClientToServer);
         let alone = context.is_some() && is_alone(text, cut.is_some());
+        open.edited.take_if(|_| direction == ClientToServer && !is_alone(text, cut.is_some()));
         let how = (context.as_deref(), alone);
         let found = &mut |found: Found<'_>| self.found(open, direction, found, how, now);
         match cut {

@@ -127,7 +127,9 @@ impl Connections {
         key: Key,
         what: &What<'_>,
     ) {
-        let seen = what.seen(open, direction, key.scope);
+        let mut seen = what.seen(open, direction, key.scope);
+        let edited = open.edited.take_if(|_| direction == ClientToServer);
+        seen.via.edited = edited.as_deref();
         let tracked = self
             .pair(open, lane, what.now, |pairing| pairing.request(what.message, key.clone(), seen));
         let scoped = direction == ClientToServer || lane == Lane::Shared;
@@ -234,6 +236,7 @@ impl<'a> What<'a> {
             protocol: open.protocol,
             context: self.context,
             alone: self.alone,
+            edited: None,
         };
         Observed { direction, size, known, now, via }
     }

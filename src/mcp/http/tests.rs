@@ -203,6 +203,7 @@ impl Tap {
 mod bounds;
 mod context;
 mod endings;
+mod hops;
 mod legacy;
 mod losses;
 mod modern;

@@ -21,6 +21,7 @@ impl Pairing<'_> {
         };
         if let Some(mut call) = self.state.flights[asked].take(&key, seen.via.exchange) {
             self.answered(&mut call, message, seen);
+            self.hand_back(&call, message, seen.now);
             let outcome = outcome(&call, message);
             self.learn(&mut call, message, outcome);
             let content = self.content(&call, message, seen.known);
@@ -30,6 +31,7 @@ impl Pairing<'_> {
             self.finish(call, &ending, content);
             return;
         }
+        self.hand_back_to_nobody(message);
         let expected = self.common.forget_late(self.state.number, asked, &key);
         if expected.is_some_and(|until| seen.now <= until) {
             self.common.counts.late += 1;

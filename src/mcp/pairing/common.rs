@@ -21,8 +21,10 @@ use crate::json::Text;
 use crate::mcp::call::{Call, Subject, name};
 use crate::mcp::peek::names_in;
 use crate::mcp::span::{Server, resource};
-use crate::mcp::{Counts, Direction, Part, ServiceName, Settings, SpanRef, TraceContext, Ways};
-use crate::telemetry::{Content, Model, Nanos, Raw, Seen, SpanId, Telemetry, names};
+use crate::mcp::{
+    Counts, Direction, HandedBack, Part, ServiceName, Settings, SpanRef, TraceContext, Ways,
+};
+use crate::telemetry::{Content, Model, Nanos, Raw, Seen, SpanId, SpanKey, Telemetry, names};
 
 /// How many tool and prompt names a server may list before the rest is not remembered, each.
 const MAX_LISTED: usize = 1024;
@@ -48,9 +50,14 @@ pub(in crate::mcp) struct Common {
     legs: Recent<u64, SpanRef>,
     tasks: Recent<u64, SpanRef>,
     finished: Vec<Group>,
-    /// How many spans they are.
-    spans: usize,
-    seen: Vec<(SpanId, Seen)>,
+    /// Spans that servers handed back, and what they had of content.
+    pub(super) handed: Vec<ResourceSpans>,
+    pub(super) handed_seen: Vec<(SpanKey, Seen)>,
+    /// What was handed back lately, to whichever tap.
+    pub(in crate::mcp) handed_back: Arc<HandedBack>,
+    /// How many spans are finished or handed back.
+    pub(super) spans: usize,
+    seen: Vec<(SpanKey, Seen)>,
     /// Content held for calls in flight, and for spans not taken yet, in bytes.
     held: usize,
     untaken: usize,
@@ -89,6 +96,9 @@ impl Common {
             legs: Recent::new(remembered),
             tasks: Recent::new(remembered),
             finished: Vec::new(),
+            handed: Vec::new(),
+            handed_seen: Vec::new(),
+            handed_back: Arc::default(),
             spans: 0,
             seen: Vec::new(),
             held: 0,
@@ -109,13 +119,16 @@ impl Common {
 
     /// The spans finished since the last call, by resource, with what was seen of them.
     pub(in crate::mcp) fn take(&mut self) -> Option<(Telemetry, Content)> {
-        if self.finished.is_empty() {
+        if self.spans == 0 {
             return None;
         }
         let groups = std::mem::take(&mut self.finished);
-        let model = groups.into_iter().map(|group| self.resource_spans(group)).collect();
+        let mut model: Vec<_> =
+            groups.into_iter().map(|group| self.resource_spans(group)).collect();
+        model.append(&mut self.handed);
         (self.spans, self.untaken) = (0, 0);
-        let content = self.seen.drain(..).collect();
+        // The last stays: what was seen of a call stands before what a server says of it.
+        let content = self.handed_seen.drain(..).chain(self.seen.drain(..)).collect();
         Some((Telemetry::from(Model::Traces(model)), content))
     }
 
@@ -152,10 +165,15 @@ impl Common {
     }
 
     /// Keeps what was seen of a finished span until it is taken.
-    pub(super) fn keep_seen(&mut self, span: SpanId, seen: Seen) {
+    pub(super) fn keep_seen(&mut self, span: SpanRef, seen: Seen) {
+        self.hold(&seen);
+        self.seen.push(((span.trace, span.span), seen));
+    }
+
+    /// Content is held until it is taken.
+    pub(super) fn hold(&mut self, seen: &Seen) {
         let len = |raw: &Raw| if let Raw::Whole(bytes) = raw { bytes.len() } else { 0 };
         self.untaken += len(&seen.arguments) + len(&seen.result) + len(&seen.error_message);
-        self.seen.push((span, seen));
     }
 
     /// Whether one more request of that direction may be tracked.

@@ -11,6 +11,7 @@
 mod answers;
 mod common;
 mod flight;
+mod handed;
 mod recent;
 mod requests;
 
@@ -20,7 +21,8 @@ use super::call::{Call, Named, Speaker, Subject};
 use super::messages::Known;
 use super::span::{Ending, Frame, Server};
 use super::{
-    Direction, Id, Message, Outcome, Part, SessionName, SpanRef, TraceContext, Unsampled, Ways,
+    Direction, Edited, Id, Message, Outcome, Part, Perspective, SessionName, SpanRef, TraceContext,
+    Unsampled, Ways,
 };
 use crate::telemetry::{Nanos, Raw, Seen};
 
@@ -46,6 +48,8 @@ pub(super) struct Via<'a> {
     pub(super) context: Option<&'a TraceContext>,
     /// It came alone, so that the context of the exchange is its own.
     pub(super) alone: bool,
+    /// What was done to it on its way.
+    pub(super) edited: Option<&'a Edited>,
 }
 
 /// How much of a message was observed, and where it came from.
@@ -176,7 +180,7 @@ impl Pairing<'_> {
             while self.state.flights[direction].len() > 0 {
                 for (_, call) in self.state.flights[direction].drain(|_| true) {
                     self.leave(&call, now);
-                    self.common.counts.dropped.overflow += 1;
+                    self.common.counts.dropped.overflow += call.spans();
                 }
             }
         }
@@ -201,7 +205,7 @@ impl Pairing<'_> {
     fn end_unanswered(&mut self, call: Box<Call>, ending: &Ending<'_>) {
         if call.doubtful {
             self.leave(&call, ending.end);
-            self.common.counts.dropped.gap += 1;
+            self.common.counts.dropped.gap += call.spans();
         } else {
             self.finish(call, ending, Seen::default());
         }
@@ -219,24 +223,29 @@ impl Pairing<'_> {
         if call.place.flags & super::trace::SAMPLED == 0
             && common.settings.unsampled == Unsampled::Drop
         {
-            common.counts.dropped.unsampled += 1;
+            common.counts.dropped.unsampled += call.spans();
             return;
         }
         seen.arguments = std::mem::take(&mut call.arguments);
         let speaker = call.speaker.take();
         let frame = Frame {
             settings: &common.settings,
+            kind: if call.hop.is_some() { Perspective::Client } else { common.settings.span_kind },
             server: &self.state.server,
             session: self.state.name.as_deref(),
             speaker: speaker.as_ref().unwrap_or(&self.state.client),
             info: &self.state.info,
             listed: common.lists(&self.state.server, &call.subject),
         };
-        let id = call.place.own.span;
+        let id = call.place.own;
+        let incoming = frame.incoming(&mut call, ending);
         // A call of a tool without arguments is one with none, which is something to tell.
         let tells = seen != Seen::default() || matches!(call.subject, Subject::Tool(_));
         let span = frame.span(call, ending);
         let client = speaker.as_ref().unwrap_or(&self.state.client);
+        if let Some(incoming) = incoming {
+            common.put_out(&self.state.server, &client.who.name, incoming);
+        }
         common.put_out(&self.state.server, &client.who.name, span);
         if tells {
             common.keep_seen(id, seen);
@@ -246,6 +255,8 @@ impl Pairing<'_> {
     /// A call is no longer in flight.
     fn leave(&mut self, call: &Call, now: Nanos) {
         self.common.left(call);
+        // The second span of a hop is on the books once its call is over.
+        self.common.counts.received += call.spans() - 1;
         if call.asks_people() {
             self.state.people[call.direction.reverse()] = now;
         }

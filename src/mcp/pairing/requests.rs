@@ -1,7 +1,7 @@
 //! Requests, and notifications that make spans: from a message to a [`Call`].
 
 use super::*;
-use crate::mcp::call::{Place, Progress, method, word};
+use crate::mcp::call::{Place, Progress, Wish, method, word};
 use crate::mcp::{Meta, Notifications, Params, Traces};
 
 /// Progress events one span carries at most: enough to see the pace of a call.
@@ -23,7 +23,9 @@ impl Pairing<'_> {
             self.end_unanswered(stale, &Ending::bare(Outcome::Timeout, seen.now));
         }
         if !self.common.has_room(direction) {
-            self.common.counts.dropped.overflow += 1;
+            let spans = seen.via.edited.map_or(1, Edited::spans);
+            self.common.counts.received += spans - 1;
+            self.common.counts.dropped.overflow += spans;
             return false;
         }
         let call = self.call(message, key.id.clone(), seen);
@@ -78,6 +80,14 @@ impl Pairing<'_> {
         let method = message.method.as_ref().map(method).unwrap_or_default();
         let subject = Subject::read(&method, message);
         let place = self.place(&params.meta, seen);
+        let carrier = self.carrier(&place, seen);
+        let (place, hop) = match seen.via.edited.and_then(|edited| edited.hop) {
+            Some(hop) => {
+                self.common.handed_back.claim(&hop.trace, &hop.client);
+                place.through(hop)
+            }
+            None => (place, None),
+        };
         let task_id = method.starts_with("tasks/").then(|| word(&params.task_id));
         let task_id = task_id.filter(|id| !id.is_empty());
         let earlier = self.earlier(&method, &subject, task_id.as_deref(), params);
@@ -98,8 +108,10 @@ impl Pairing<'_> {
             speaker: self.speaker(&params.meta, seen.direction),
             protocol: seen.via.protocol,
             http_version: seen.via.http_version,
-            carrier: self.carrier(&place, seen),
+            carrier,
             place,
+            hop,
+            wish: Wish::read(&params.meta, seen.direction, seen.via.edited),
             earlier,
             start: seen.now,
             alive: seen.now,
@@ -150,16 +162,17 @@ impl Pairing<'_> {
     fn place(&mut self, meta: &Meta<'_>, seen: Observed<'_>) -> Place {
         let span = self.common.span_id();
         let own = self.context(meta);
+        let told = own.is_some();
         let carrier = seen.via.context.filter(|_| seen.via.alone);
         let ambient = self.common.ambient.as_ref();
         if let Some(context) = TraceContext::of_request(own, carrier, ambient) {
             let TraceContext { parent, flags, state } = context;
             let own = SpanRef { trace: parent.trace, span };
-            return Place { own, parent: Some(parent.span), flags, state };
+            return Place { own, parent: Some(parent.span), told, flags, state };
         }
         let own = SpanRef { trace: self.own_trace(seen.now), span };
         let flags = crate::mcp::trace::SAMPLED;
-        Place { own, parent: None, flags, state: String::new() }
+        Place { own, parent: None, told, flags, state: String::new() }
     }
 
     fn context(&mut self, meta: &Meta<'_>) -> Option<TraceContext> {

@@ -30,6 +30,8 @@ pub struct Message<'a> {
     pub result: Option<Answer<'a>>,
     /// `error`, unless it is null.
     pub error: Option<Failure<'a>>,
+    /// Spans that an answer hands back in a `_meta` of its own, beside `result` or `error`.
+    traces: Part<'a>,
     /// The member whose value the head of a cut message ends in.
     open: Open,
 }
@@ -121,6 +123,15 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// The spans that an answer hands back (SEP-2448), wherever it has them: the object `traces` as on
+    /// the wire.
+    pub fn traces(&self) -> Part<'a> {
+        let result = self.result.as_ref().map(|result| result.meta.traces);
+        let error = self.error.as_ref().map(|error| error.traces);
+        let places = [result, error, Some(self.traces)].into_iter().flatten();
+        places.filter(|part| *part != Part::Absent).next().unwrap_or_default()
+    }
+
     fn read(&mut self, buf: &'a [u8], reader: &mut Reader<'a>) -> Result<()> {
         members(reader, |key, reader| self.member(key, buf, reader))
     }
@@ -146,6 +157,13 @@ impl<'a> Message<'a> {
             b"error" => {
                 self.open = Open::Other;
                 Failure::read(&mut self.error, buf, reader)?;
+            }
+            b"_meta" => {
+                self.open = Open::Other;
+                let mut meta = Meta::default();
+                let read = meta.read(buf, reader);
+                self.traces = meta.traces;
+                read?;
             }
             _ => {
                 self.open = Open::Other;
@@ -207,7 +225,7 @@ fn each_member<'a>(
 
 /// Walks the members of the next value if it is an object, else passes over it. `each` must read or
 /// skip the value.
-fn members<'a>(
+pub(super) fn members<'a>(
     reader: &mut Reader<'a>,
     mut each: impl FnMut(&[u8], &mut Reader<'a>) -> Result<()>,
 ) -> Result<()> {
@@ -226,7 +244,7 @@ fn members<'a>(
     Ok(())
 }
 
-fn skip(reader: &mut Reader<'_>) -> Result<()> {
+pub(super) fn skip(reader: &mut Reader<'_>) -> Result<()> {
     reader.skip().map(drop)
 }
 

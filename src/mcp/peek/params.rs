@@ -1,7 +1,8 @@
 //! What is looked for in `params`, and in every `_meta`.
 
-use super::{Part, RawId, id, members, number, skip, text, truth};
+use super::{Part, RawId, id, members, number, skip, text};
 use crate::json::{Kind, Reader, Result, Text};
+use crate::mcp::passback::words;
 
 /// `params` of a request or notification.
 #[derive(Clone, Debug, Default)]
@@ -55,8 +56,10 @@ pub struct Meta<'a> {
     pub server: Info<'a>,
     /// Task that a result belongs to.
     pub related_task: Option<Text<'a>>,
-    /// `otel.traces.request`: the server is asked for its spans (SEP-2448).
+    /// In a request: the server is asked for its spans (SEP-2448).
     pub otel: bool,
+    /// In an answer: the spans that it hands back, the object as on the wire.
+    pub traces: Part<'a>,
 }
 
 /// A self-reported implementation.
@@ -98,7 +101,7 @@ impl<'a> Params<'a> {
                 reader.skip()?;
             }
             b"requestState" => self.request_state = text(reader)?,
-            b"_meta" => self.meta = Meta::read(reader)?,
+            b"_meta" => self.meta.read(buf, reader)?,
             _ => skip(reader)?,
         }
         Ok(())
@@ -106,13 +109,13 @@ impl<'a> Params<'a> {
 }
 
 impl<'a> Meta<'a> {
-    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self> {
-        let mut meta = Meta::default();
-        members(reader, |key, reader| meta.member(key, reader))?;
-        Ok(meta)
+    /// Reads the next value in place of this one; what was read stays if the rest is out of sight.
+    pub(super) fn read(&mut self, buf: &'a [u8], reader: &mut Reader<'a>) -> Result<()> {
+        *self = Meta::default();
+        members(reader, |key, reader| self.member(key, buf, reader))
     }
 
-    fn member(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<()> {
+    fn member(&mut self, key: &[u8], buf: &'a [u8], reader: &mut Reader<'a>) -> Result<()> {
         match key {
             b"traceparent" => self.traceparent = text(reader)?,
             b"tracestate" => self.tracestate = text(reader)?,
@@ -128,10 +131,32 @@ impl<'a> Meta<'a> {
                     _ => skip(reader),
                 })?;
             }
-            b"otel" => self.otel = asks_for_spans(reader)?,
+            words::OTEL => {
+                (self.otel, self.traces) = (false, Part::Absent);
+                self.otel(buf, reader)?;
+            }
             _ => skip(reader)?,
         }
         Ok(())
+    }
+}
+
+impl<'a> Meta<'a> {
+    /// What stands under `otel`: a wish for spans in a request, spans in an answer.
+    fn otel(&mut self, buf: &'a [u8], reader: &mut Reader<'a>) -> Result<()> {
+        members(reader, |key, reader| match key {
+            words::TRACES if reader.peek()?.0 == Kind::Object => {
+                let start = reader.peek()?.1;
+                self.traces = Part::Cut;
+                members(reader, |key, reader| match key {
+                    words::REQUEST => wished(reader).map(|yes| self.otel = yes),
+                    _ => skip(reader),
+                })?;
+                self.traces = Part::Whole(&buf[start..reader.offset()]);
+                Ok(())
+            }
+            _ => skip(reader),
+        })
     }
 }
 
@@ -150,14 +175,16 @@ impl<'a> Info<'a> {
     }
 }
 
-fn asks_for_spans(reader: &mut Reader<'_>) -> Result<bool> {
-    let mut asks = false;
-    members(reader, |key, reader| match key {
-        b"traces" => members(reader, |key, reader| match key {
-            b"request" => truth(reader).map(|yes| asks = yes),
-            _ => skip(reader),
-        }),
-        _ => skip(reader),
-    })?;
-    Ok(asks)
+/// Whether the next value is one that the servers there are take for a yes: they ask whether it is
+/// true by the rules of their language, not whether it is `true`.
+fn wished(reader: &mut Reader<'_>) -> Result<bool> {
+    let value = match reader.peek()?.0 {
+        Kind::Bool => return reader.bool(),
+        Kind::Number => return Ok(reader.number()?.parse().is_ok_and(|n: f64| n != 0.0)),
+        Kind::String => return Ok(!reader.text()?.raw().is_empty()),
+        Kind::Null => return reader.null().map(|()| false),
+        Kind::Object | Kind::Array => reader.skip()?,
+    };
+    // Nothing between the brackets but white space, or something.
+    Ok(value.len() > 2)
 }

@@ -37,6 +37,8 @@ pub struct Failure<'a> {
     pub code: Option<i64>,
     /// `message`, a JSON string as on the wire. Content: it may hold anything.
     pub message: Part<'a>,
+    /// Spans that it hands back: under its own `_meta`, or that of its `data`.
+    pub traces: Part<'a>,
 }
 
 impl<'a> Answer<'a> {
@@ -70,7 +72,7 @@ impl<'a> Answer<'a> {
             }
             b"error" => Failure::read(&mut self.task_error, buf, reader)?,
             b"requestState" => self.request_state = text(reader)?,
-            b"_meta" => self.meta = Meta::read(reader)?,
+            b"_meta" => self.meta.read(buf, reader)?,
             _ => skip(reader)?,
         }
         Ok(())
@@ -99,10 +101,25 @@ impl<'a> Failure<'a> {
                     failure.message = Part::Cut;
                     failure.message = Part::Whole(&buf[reader.skip()?]);
                 }
+                b"_meta" => failure.hands_back(buf, reader)?,
+                b"data" => members(reader, |key, reader| match key {
+                    b"_meta" => failure.hands_back(buf, reader),
+                    _ => skip(reader),
+                })?,
                 _ => skip(reader)?,
             }
             Ok(())
         })
+    }
+
+    /// Of several places the last that has spans counts; the text of SEP-2448 names none.
+    fn hands_back(&mut self, buf: &'a [u8], reader: &mut Reader<'a>) -> Result<()> {
+        let mut meta = Meta::default();
+        let read = meta.read(buf, reader);
+        if meta.traces != Part::Absent {
+            self.traces = meta.traces;
+        }
+        read
     }
 }
 

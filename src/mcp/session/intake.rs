@@ -22,6 +22,12 @@ impl Session {
         self.lines[direction].skip(skipped, tail, self.common.settings.max_message_bytes);
     }
 
+    /// The request whose bytes come next this way was edited on its way; what comes is the original. A
+    /// gap in between forgets it, and so does any other message.
+    pub fn edited(&mut self, direction: Direction, edited: Edited) {
+        self.edited[direction] = Some(edited);
+    }
+
     /// Observation was lost: `bytes` bytes with `lines` newlines in them went by unseen.
     pub fn gap(&mut self, direction: Direction, bytes: u64, lines: u64, _now: Nanos) {
         self.common.counts.gaps += 1;
@@ -31,6 +37,7 @@ impl Session {
             self.common.counts.dropped.gap += lines;
         }
         self.lines[direction].gap();
+        self.edited[direction] = None;
         self.state.doubt();
     }
 
@@ -109,6 +116,8 @@ impl Session {
     }
 
     fn observe(&mut self, message: &Message<'_>, seen: Observed<'_>) {
+        let edited = self.edited[seen.direction].take();
+        let seen = Observed { via: Via { edited: edited.as_ref(), ..seen.via }, ..seen };
         self.common.counts.cut += u64::from(seen.known == Known::Cut);
         let key = Id::read(&message.id, &self.common.keys).map(|id| Key::new(0, id));
         match Kind::of(message, seen.known) {

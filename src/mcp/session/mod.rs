@@ -13,7 +13,9 @@ use std::sync::Arc;
 
 use super::pairing::{Common, Pairing, State};
 use super::span::Server;
-use super::{Counts, Direction, Identity, Lines, Outcome, SessionName, Settings, Ways};
+use super::{
+    Counts, Direction, Edited, HandedBack, Identity, Lines, Outcome, SessionName, Settings, Ways,
+};
 use crate::telemetry::{Content, Nanos, Telemetry};
 
 /// How many ended requests, interim answers and tasks are remembered, each.
@@ -27,6 +29,8 @@ pub struct Session {
     state: State,
     /// Who went first, by the direction it sends in.
     left_first: Option<Direction>,
+    /// What was done to the request that comes next.
+    edited: Ways<Option<Edited>>,
 }
 
 impl Session {
@@ -39,7 +43,12 @@ impl Session {
         let mut common = Common::new(settings, REMEMBERED, seed);
         common.ambient = ambient;
         let state = State::new(&mut common, &Arc::new(server), Some(Arc::new(name)));
-        Session { lines: Ways::default(), common, state, left_first: None }
+        Session { lines: Ways::default(), common, state, left_first: None, edited: Ways::default() }
+    }
+
+    /// Shares the memory of what was handed back with others; each has its own otherwise.
+    pub fn share(&mut self, handed_back: Arc<HandedBack>) {
+        self.common.handed_back = handed_back;
     }
 
     /// The books so far.

@@ -116,5 +116,7 @@ fn identity() -> Identity {
 
 mod doubt;
 mod endings;
+mod hops;
 mod pairing;
+mod passback;
 mod shape;

@@ -8,12 +8,16 @@
 mod input;
 mod members;
 mod object;
+mod plain;
 mod read;
 #[cfg(test)]
 mod tests;
 mod write;
 
-pub use read::{is_strange, read_logs, read_metrics, read_traces};
+pub use plain::write_plain;
+pub use read::{
+    is_strange, read_logs, read_metrics, read_resource, read_scope, read_span, read_traces,
+};
 pub use write::{write_logs, write_metrics, write_traces};
 
 use crate::json;

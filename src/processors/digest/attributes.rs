@@ -1,12 +1,10 @@
 //! Attributes wherever they stand: every list of a batch, one attribute of a list, a value as JSON.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 
-use crate::json::{MAX_DEPTH, write_string};
+use crate::otlp::json::write_plain;
 use crate::privacy::Reason;
 use crate::telemetry::Model;
 
@@ -123,51 +121,7 @@ pub(super) fn strings(all: impl Iterator<Item = String>) -> Value {
     Value::ArrayValue(ArrayValue { values })
 }
 
-/// Appends a value as JSON: what it would be had it been written as a JSON text. Bytes are base64
-/// and doubles that JSON lacks are their names, as OTLP/JSON has them.
+/// Appends a value as JSON.
 pub(super) fn write_json(value: &AnyValue, out: &mut Vec<u8>) -> Result<(), Reason> {
-    write_nested(value, MAX_DEPTH, out)
-}
-
-fn write_nested(value: &AnyValue, depth: usize, out: &mut Vec<u8>) -> Result<(), Reason> {
-    let deeper = depth.checked_sub(1).ok_or(Reason::Depth);
-    match &value.value {
-        // An index into a profile's table says nothing here.
-        None | Some(Value::StringValueStrindex(_)) => out.extend_from_slice(b"null"),
-        Some(Value::StringValue(text)) => write_string(out, text),
-        Some(Value::BoolValue(value)) => out.extend_from_slice(value.to_string().as_bytes()),
-        Some(Value::IntValue(value)) => out.extend_from_slice(value.to_string().as_bytes()),
-        Some(Value::DoubleValue(value)) if value.is_finite() => {
-            out.extend_from_slice(format!("{value:?}").as_bytes());
-        }
-        Some(Value::DoubleValue(value)) if value.is_nan() => out.extend_from_slice(b"\"NaN\""),
-        Some(Value::DoubleValue(value)) => {
-            let name = if *value > 0.0 { "\"Infinity\"" } else { "\"-Infinity\"" };
-            out.extend_from_slice(name.as_bytes());
-        }
-        Some(Value::BytesValue(bytes)) => write_string(out, &STANDARD.encode(bytes)),
-        Some(Value::ArrayValue(array)) => {
-            let deeper = deeper?;
-            let mut before = b'[';
-            for item in &array.values {
-                out.push(before);
-                write_nested(item, deeper, out)?;
-                before = b',';
-            }
-            out.extend_from_slice(if before == b'[' { b"[]" } else { b"]" });
-        }
-        Some(Value::KvlistValue(list)) => {
-            let deeper = deeper?;
-            let mut before = b'{';
-            for KeyValue { key, value, .. } in &list.values {
-                out.push(before);
-                write_string(out, key);
-                out.push(b':');
-                write_nested(value.as_ref().unwrap_or(&AnyValue::default()), deeper, out)?;
-                before = b',';
-            }
-            out.extend_from_slice(if before == b'{' { b"{}" } else { b"}" });
-        }
-    }
-    Ok(())
+    write_plain(value, out).ok_or(Reason::Depth)
 }

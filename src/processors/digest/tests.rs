@@ -22,6 +22,7 @@ use crate::telemetry::names::{INPUT_MESSAGES, TOOL_RESULT};
 use crate::telemetry::{Clock, Receipt, SpanId, Telemetry};
 
 const SPAN: SpanId = *b"spanspan";
+const TRACE: [u8; 16] = *b"tracetracetrace!";
 
 fn sha256(canonical: &str) -> String {
     let hex: String = Sha256::digest(canonical).iter().map(|b| format!("{b:02x}")).collect();
@@ -81,7 +82,7 @@ fn traces(scope: &str, spans: Vec<Span>) -> Telemetry {
 
 fn call(tool: &str) -> Span {
     let attributes = vec![attribute(METHOD, TOOLS_CALL), attribute(TOOL, tool)];
-    Span { span_id: SPAN.to_vec(), attributes, ..Default::default() }
+    Span { trace_id: TRACE.to_vec(), span_id: SPAN.to_vec(), attributes, ..Default::default() }
 }
 
 fn whole(text: &str) -> Raw {
@@ -89,7 +90,7 @@ fn whole(text: &str) -> Raw {
 }
 
 fn seen(arguments: Raw, result: Raw) -> Content {
-    [(SPAN, Seen { arguments, result, ..Seen::default() })].into_iter().collect()
+    [((TRACE, SPAN), Seen { arguments, result, ..Seen::default() })].into_iter().collect()
 }
 
 fn batch(telemetry: Telemetry, content: Content) -> Batch {
@@ -244,6 +245,30 @@ fn only_tool_calls_that_a_tap_of_ours_saw_get_one() {
         let made = processor.process(batch(telemetry.clone(), content()), 0).unwrap();
         assert_eq!(made.telemetry.model(), telemetry.model());
     }
+}
+
+#[test]
+fn spans_that_servers_handed_back_get_one_if_they_had_arguments() {
+    let handed_back = |method: Option<&str>| {
+        let mark = Some(AnyValue { value: Some(Value::BoolValue(true)) });
+        let mark = KeyValue { key: PASSBACK.into(), value: mark, ..KeyValue::default() };
+        let method = method.map(|method| attribute(METHOD, method));
+        let attributes = method.into_iter().chain([mark]).collect();
+        traces("their scope", vec![Span { attributes, ..call("t") }])
+    };
+    let (processor, _) = processor("result: true");
+    let digests = |telemetry, content| {
+        let made = processor.process(batch(telemetry, content), 0).unwrap();
+        let Model::Traces(all) = made.telemetry.model() else { panic!("traces stay traces") };
+        let names = all[0].scope_spans[0].spans[0].attributes.iter().map(|a| a.key.clone());
+        names.filter(|name| name.ends_with(".digest")).collect::<Vec<_>>()
+    };
+    let both = || seen(whole("{}"), whole("{}"));
+    for method in [None, Some(TOOLS_CALL)] {
+        assert_eq!(digests(handed_back(method), both()), [ARGUMENTS_DIGEST, RESULT_DIGEST]);
+    }
+    assert_eq!(digests(handed_back(Some("resources/read")), both()), [""; 0]);
+    assert_eq!(digests(handed_back(None), seen(Raw::Absent, whole("1"))), [RESULT_DIGEST]);
 }
 
 #[test]

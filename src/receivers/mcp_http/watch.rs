@@ -7,7 +7,8 @@ use super::config::{Config, SessionIds};
 use super::decode::Decoder;
 use super::note::{By, Coding, Event, Kind, Note, Request, Response, Verb};
 use crate::mcp::{
-    self, BodyKind, Direction, Http, HttpServer, Party, RequestHead, ResponseHead, SessionName,
+    self, BodyKind, Direction, HandedBack, Http, HttpServer, Party, RequestHead, ResponseHead,
+    SessionName,
 };
 use crate::pipeline::{Build, Counter};
 use crate::privacy::digest::Key;
@@ -120,13 +121,14 @@ impl Watching {
         });
         let servers = servers.collect::<anyhow::Result<_>>()?;
         let (ids, key) = (config.session_id, config.session_key(cx.base)?);
-        let http = Http::new(
+        let mut http = Http::new(
             Arc::new(config.observing().settings()),
             servers,
             ambient(),
             rand::random(),
             Box::new(move |id| name(ids, &key, id)),
         );
+        http.share(cx.process(HandedBack::default));
         Ok(Watching {
             http,
             followed: Followed::new(cx),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Config, Direction, Observe};
-use crate::mcp::{Edited, Identity, Session, Transport};
+use crate::mcp::{Edited, HandedBack, Identity, Session, Transport};
 use crate::pipeline::Build;
 use crate::receivers::tap::{Followed, ambient};
 use crate::telemetry::{Content, Nanos, Telemetry};
@@ -24,8 +24,9 @@ impl Watch {
             transport: Transport::Pipe,
             ambient: ambient(),
         };
-        let session =
+        let mut session =
             Session::new(Arc::new(config.observing().settings()), identity, rand::random());
+        session.share(cx.process(HandedBack::default));
         Watch { session, counters: Followed::new(cx) }
     }
 

@@ -1,15 +1,17 @@
 //! The state machine's books as counters with names that the outside knows.
 
-use crate::mcp::Counts;
+use crate::mcp::{Counts, Tally};
 use crate::pipeline::books::DROPPED;
 use crate::pipeline::{Build, Counter};
 
 /// Counters that follow the [`Counts`] of one tap.
 pub(in crate::receivers) struct Followed(Vec<Row>);
 
+type Of = Box<dyn Fn(&Counts) -> u64 + Send>;
+
 /// A number of [`Counts`] and the counter that follows it.
 struct Row {
-    of: fn(&Counts) -> u64,
+    of: Of,
     counter: Counter,
     told: u64,
 }
@@ -18,19 +20,22 @@ impl Followed {
     /// The counters of the component that is built.
     pub(in crate::receivers) fn new(cx: &Build<'_>) -> Self {
         let id = cx.id.to_string();
-        let row = |of, name: &'static str, labels: &[(&'static str, &str)]| Row {
+        let row = |of: Of, name: &'static str, labels: &[(&'static str, &str)]| Row {
             of,
             counter: cx.vitals.counter(name, labels),
             told: 0,
         };
+        let of_kind =
+            |of: Of, name, kind: &str| row(of, name, &[("receiver", &id), ("kind", kind)]);
         let seen =
-            |of, kind: &str| row(of, "mcpcol_mcp_messages", &[("receiver", &id), ("kind", kind)]);
+            |of: fn(&Counts) -> u64, kind: &str| of_kind(Box::new(of), "mcpcol_mcp_messages", kind);
         let odd =
-            |of, kind: &str| row(of, "mcpcol_mcp_oddities", &[("receiver", &id), ("kind", kind)]);
-        let lost = |of, reason: &str| {
+            |of: fn(&Counts) -> u64, kind: &str| of_kind(Box::new(of), "mcpcol_mcp_oddities", kind);
+        let lost_of = |of: Of, reason: &str| {
             row(of, DROPPED, &[("kind", "receiver"), ("component", &id), ("reason", reason)])
         };
-        Followed(vec![
+        let lost = |of: fn(&Counts) -> u64, reason: &str| lost_of(Box::new(of), reason);
+        let mut rows = vec![
             seen(|c| c.requests, "request"),
             seen(|c| c.notifications, "notification"),
             seen(|c| c.answers, "answer"),
@@ -49,7 +54,18 @@ impl Followed {
             lost(|c| c.dropped.unreadable, "unreadable"),
             lost(|c| c.dropped.overflow, "overflow"),
             lost(|c| c.dropped.unsampled, "unsampled"),
-        ])
+            seen(|c| c.passback.answers, "answer_with_passback"),
+            of_kind(Box::new(|c| c.passback.spans), "mcpcol_mcp_spans", "passback"),
+        ];
+        let none = Tally::default();
+        for (i, (kind, _)) in none.oddities().into_iter().enumerate() {
+            let of = Box::new(move |c: &Counts| c.passback.oddities()[i].1);
+            rows.push(of_kind(of, "mcpcol_mcp_oddities", kind));
+        }
+        for (i, (reason, _)) in none.refused.reasons().into_iter().enumerate() {
+            rows.push(lost_of(Box::new(move |c| c.passback.refused.reasons()[i].1), reason));
+        }
+        Followed(rows)
     }
 
     /// Brings the counters up to date.

@@ -37,7 +37,7 @@ fn scope_spans(r: &mut Reader<'_>) -> Result<ScopeSpans> {
     Ok(m)
 }
 
-fn span(r: &mut Reader<'_>) -> Result<Span> {
+pub(super) fn span(r: &mut Reader<'_>) -> Result<Span> {
     let mut m = Span::default();
     members(r, |r, key| {
         match key {

@@ -1,0 +1,78 @@
+//! Spans that an answer hands back: whether they are welcome, and what is known of their call.
+
+use super::*;
+use crate::mcp::call::Wish;
+use crate::mcp::passback::{self, Expected, Told, Window};
+use crate::mcp::{Ingest, Settings};
+
+impl Pairing<'_> {
+    /// Takes in the spans that the answer to `call` hands back, if it does.
+    pub(super) fn hand_back(&mut self, call: &Call, message: &Message<'_>, now: Nanos) {
+        let traces = message.traces();
+        if traces == Part::Absent || !self.is_welcome(call.wish) {
+            return;
+        }
+        let common = &mut *self.common;
+        let Part::Whole(json) = traces else {
+            common.counts.passback.cut += 1;
+            return;
+        };
+        let settings: &Settings = &common.settings;
+        let id = call.id.as_ref().map(ToString::to_string).unwrap_or_default();
+        let expected = Expected {
+            told: told(call),
+            own: Some(call.place.own),
+            hop: call.hop.as_ref().map(|hop| hop.span),
+            flags: call.place.flags,
+            unsampled: settings.unsampled,
+            window: Window::call(call.start, now),
+            server: &self.state.server.name,
+            request_id: &id,
+        };
+        let (known, tally) = (&common.handed_back, &mut common.counts.passback);
+        let mut accepted = passback::take_in(json, &expected, &settings.passback, known, tally);
+        common.spans += accepted.count;
+        common.handed.append(&mut accepted.spans);
+        for (span, texts) in accepted.content {
+            let keep = &common.settings;
+            let arguments = texts.arguments.filter(|_| keep.keep_arguments);
+            let result = texts.result.filter(|_| keep.keep_results);
+            let mut raw = |json: Option<Vec<u8>>| match json {
+                Some(json) => common.keep(Part::Whole(&json), Known::Whole),
+                None => Raw::Absent,
+            };
+            let seen = Seen { arguments: raw(arguments), result: raw(result), ..Seen::default() };
+            common.hold(&seen);
+            common.handed_seen.push((span, seen));
+        }
+    }
+
+    /// An answer to no request that is known hands spans back, perhaps.
+    pub(super) fn hand_back_to_nobody(&mut self, message: &Message<'_>) {
+        if message.traces() != Part::Absent {
+            self.is_welcome(Wish::Nobodys);
+        }
+    }
+
+    /// Whether spans are welcome that were wished for so; counts those that are not.
+    fn is_welcome(&mut self, wish: Wish) -> bool {
+        let welcome = match (self.common.settings.passback.ingest, wish) {
+            (Ingest::Off, _) => return false,
+            (Ingest::Solicited, Wish::Clients | Wish::Ours) | (Ingest::Requested, Wish::Ours) => {
+                true
+            }
+            (Ingest::Solicited | Ingest::Requested, _) => false,
+        };
+        self.common.counts.passback.unsolicited += u64::from(!welcome);
+        welcome
+    }
+}
+
+/// The parent that the server was told.
+fn told(call: &Call) -> Option<Told> {
+    if call.hop.is_some() {
+        return Some(Told { parent: call.place.own, certain: true });
+    }
+    let parent = SpanRef { trace: call.place.own.trace, span: call.place.parent? };
+    Some(Told { parent, certain: call.place.told })
+}

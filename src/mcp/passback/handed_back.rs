@@ -1,0 +1,249 @@
+//! Which spans were handed back lately, so that none is put out twice.
+//!
+//! The same span may come again: in a retry, in an event that is replayed, or because its server exports
+//! it as well. One table for the process is shared by all taps and by whatever receives OTLP. It is
+//! bounded and holds keyed hashes only.
+//!
+//! A server that hands spans back is not trusted, and must not be able to keep anybody's real span out
+//! by claiming its id first: of exported spans only those are dropped that began at the very moment that
+//! the handed back one did.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
+
+use crate::telemetry::{Model, Nanos, SpanId, Telemetry};
+
+/// How many spans of either kind are remembered at least; twice as many at most.
+const REMEMBERED: usize = 16_384;
+
+/// See the module. Shared by reference; all methods are cheap but for what they look at.
+#[derive(Debug, Default)]
+pub struct HandedBack {
+    /// Any span was handed back at all.
+    any: AtomicBool,
+    tables: Mutex<Tables>,
+    keys: RandomState,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    /// Handed back, with a hash of when it began.
+    handed: Latest<u64>,
+    /// Exported by whoever made it.
+    exported: Latest<()>,
+    /// Ids of spans of ours that servers were told; nobody else has spans of that id.
+    ours: Latest<()>,
+}
+
+/// A map that keeps the latest entries, in two generations: the older one goes as a whole.
+#[derive(Debug)]
+struct Latest<V> {
+    young: HashMap<u64, V>,
+    old: HashMap<u64, V>,
+}
+
+impl HandedBack {
+    /// Whether no span was handed back so far: then no exported span can be one, and none needs to be
+    /// looked at.
+    pub fn is_empty(&self) -> bool {
+        !self.any.load(Ordering::Relaxed)
+    }
+
+    /// Drops spans of `telemetry` that were handed back before; says how many. The others are remembered,
+    /// so that they are not taken when they are handed back later. Decodes it unless the table
+    /// [is empty](Self::is_empty), and copies or encodes nothing unless something is dropped.
+    pub fn drop_known(&self, telemetry: &mut Telemetry) -> u64 {
+        if self.is_empty() {
+            return 0;
+        }
+        let Model::Traces(all) = telemetry.model() else { return 0 };
+        let known = self.known(all);
+        let count = known.iter().filter(|known| **known).count();
+        if count > 0 {
+            telemetry.edit(|model| {
+                if let Model::Traces(all) = model {
+                    retain(all, known);
+                }
+            });
+        }
+        count as u64
+    }
+
+    /// Whether each span comes for the first time, all of one answer. They are known from now on.
+    pub(super) fn first_time(
+        &self,
+        spans: impl Iterator<Item = ([u8; 16], SpanId, Nanos)>,
+    ) -> Vec<bool> {
+        let mut tables = self.tables();
+        let first = spans.map(|(trace, span, start)| {
+            let key = self.key(&trace, &span);
+            let new = !tables.handed.has(key) && !tables.exported.has(key) && !tables.ours.has(key);
+            if new {
+                tables.handed.insert(key, self.keys.hash_one((key, start)));
+            }
+            new
+        });
+        let first: Vec<_> = first.collect();
+        if !first.is_empty() {
+            self.any.store(true, Ordering::Relaxed);
+        }
+        first
+    }
+
+    /// A span of ours that a server is told.
+    pub(in crate::mcp) fn claim(&self, trace: &[u8; 16], span: &SpanId) {
+        let key = self.key(trace, span);
+        self.tables().ours.insert(key, ());
+    }
+
+    /// Whether each exported span was handed back before; what was not is remembered.
+    fn known(&self, all: &[ResourceSpans]) -> Vec<bool> {
+        let mut tables = self.tables();
+        let spans = all.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
+        let known = spans.map(|span| {
+            let Span { trace_id, span_id, start_time_unix_nano, .. } = span;
+            let (Ok(trace), Ok(id)) =
+                (trace_id.as_slice().try_into(), span_id.as_slice().try_into())
+            else {
+                return false;
+            };
+            let key = self.key(trace, id);
+            let began = self.keys.hash_one((key, *start_time_unix_nano));
+            let known = tables.handed.get(key) == Some(&began);
+            if !known {
+                tables.exported.insert(key, ());
+            }
+            known
+        });
+        known.collect()
+    }
+
+    fn key(&self, trace: &[u8; 16], span: &SpanId) -> u64 {
+        self.keys.hash_one((trace, span))
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        // Nothing panics between two consistent states.
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Leaves out the spans that are `known`, and what is empty then.
+fn retain(all: &mut Vec<ResourceSpans>, known: Vec<bool>) {
+    let mut known = known.into_iter();
+    for resource in all.iter_mut() {
+        for scope in &mut resource.scope_spans {
+            scope.spans.retain(|_| !known.next().unwrap_or_default());
+        }
+        resource.scope_spans.retain(|scope| !scope.spans.is_empty());
+    }
+    all.retain(|resource| !resource.scope_spans.is_empty());
+}
+
+impl<V> Default for Latest<V> {
+    fn default() -> Self {
+        Latest { young: HashMap::new(), old: HashMap::new() }
+    }
+}
+
+impl<V> Latest<V> {
+    fn get(&self, key: u64) -> Option<&V> {
+        self.young.get(&key).or_else(|| self.old.get(&key))
+    }
+
+    fn has(&self, key: u64) -> bool {
+        self.get(key).is_some()
+    }
+
+    fn insert(&mut self, key: u64, value: V) {
+        if self.young.len() >= REMEMBERED {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry_proto::tonic::trace::v1::ScopeSpans;
+
+    const TRACE: [u8; 16] = [7; 16];
+
+    fn handed(table: &HandedBack, ids: &[u8], start: Nanos) -> Vec<bool> {
+        table.first_time(ids.iter().map(|id| (TRACE, [*id; 8], start)))
+    }
+
+    fn exported(ids: &[u8], start: Nanos) -> Telemetry {
+        let span = |id: &u8| Span {
+            trace_id: TRACE.to_vec(),
+            span_id: vec![*id; 8],
+            start_time_unix_nano: start,
+            ..Span::default()
+        };
+        let scope = ScopeSpans { spans: ids.iter().map(span).collect(), ..ScopeSpans::default() };
+        let resource = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
+        Telemetry::from(Model::Traces(vec![resource]))
+    }
+
+    #[test]
+    fn a_span_is_handed_back_once() {
+        let table = HandedBack::default();
+        assert_eq!(handed(&table, &[1, 2, 1], 5), [true, true, false]);
+        assert_eq!(handed(&table, &[1, 3], 6), [false, true]);
+    }
+
+    #[test]
+    fn an_exported_span_is_dropped_if_it_was_handed_back_and_began_then() {
+        let table = HandedBack::default();
+        assert!(table.is_empty());
+        assert_eq!(table.drop_known(&mut exported(&[1], 5)), 0);
+        handed(&table, &[1, 2], 5);
+        assert!(!table.is_empty());
+        let mut twins = exported(&[1, 3, 2], 5);
+        assert_eq!(table.drop_known(&mut twins), 2);
+        assert_eq!(twins.items(), 1);
+        let mut none = exported(&[1], 5);
+        assert_eq!((table.drop_known(&mut none), none.items()), (1, 0));
+        assert_eq!(none.model(), &Model::Traces(Vec::new()));
+    }
+
+    #[test]
+    fn a_claimed_id_does_not_keep_the_real_span_out() {
+        let table = HandedBack::default();
+        handed(&table, &[1], 5);
+        assert_eq!(table.drop_known(&mut exported(&[1], 6)), 0);
+    }
+
+    #[test]
+    fn what_was_exported_first_is_not_handed_back_later() {
+        let table = HandedBack::default();
+        handed(&table, &[9], 5);
+        table.drop_known(&mut exported(&[1], 5));
+        assert_eq!(handed(&table, &[1, 2], 5), [false, true]);
+    }
+
+    #[test]
+    fn spans_of_ours_are_nobody_elses() {
+        let table = HandedBack::default();
+        table.claim(&TRACE, &[1; 8]);
+        assert!(table.is_empty());
+        assert_eq!(handed(&table, &[1], 5), [false]);
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_keeps_the_latest() {
+        let table = HandedBack::default();
+        let id = |n: u64| (TRACE, (n + 1).to_be_bytes(), 5);
+        let many = 5 * REMEMBERED as u64;
+        assert!(table.first_time((0..many).map(id)).iter().all(|first| *first));
+        let held = table.tables();
+        assert!(held.handed.young.len() + held.handed.old.len() <= 2 * REMEMBERED);
+        drop(held);
+        assert_eq!(table.first_time([many - 1, 0].map(id).into_iter()), [false, true]);
+    }
+}

@@ -1,0 +1,319 @@
+//! Which names and texts of a server's may leave as they are.
+//!
+//! Content (arguments, results, error texts) and secrets must not, and there is no redaction stage yet.
+//! What can be told without one: names that speak of content or of secrets; texts under names that
+//! nobody knows which are no labels but prose; texts that have the looks of a credential. Whoever
+//! wants to leak can: a short word under a harmless name passes. It keeps honest servers from leaking by
+//! accident, which is what they do (`reference` implementations put whole results into attributes).
+
+/// The longest text under an unknown name that passes for a label, in bytes, and the most spaces in it.
+const LABEL: (usize, usize) = (128, 3);
+
+/// Words in names of attributes that hold what was said, asked or answered. Sorted.
+const CONTENT: [&str; 47] = [
+    "answer",
+    "arg",
+    "args",
+    "argument",
+    "arguments",
+    "argv",
+    "body",
+    "chat",
+    "cmdline",
+    "command",
+    "completion",
+    "completions",
+    "content",
+    "contents",
+    "data",
+    "description",
+    "detail",
+    "details",
+    "document",
+    "header",
+    "headers",
+    "input",
+    "inputs",
+    "instruction",
+    "instructions",
+    "message",
+    "messages",
+    "output",
+    "outputs",
+    "param",
+    "parameter",
+    "parameters",
+    "params",
+    "payload",
+    "prompt",
+    "prompts",
+    "query",
+    "result",
+    "results",
+    "sql",
+    "stack",
+    "stacktrace",
+    "statement",
+    "text",
+    "traceback",
+    "variable",
+    "variables",
+];
+
+/// Words in names of attributes that hold secrets. Sorted.
+const SECRET: [&str; 16] = [
+    "apikey",
+    "authorization",
+    "bearer",
+    "cookie",
+    "cookies",
+    "credential",
+    "credentials",
+    "passphrase",
+    "passwd",
+    "password",
+    "privatekey",
+    "pwd",
+    "secret",
+    "secrets",
+    "sessionid",
+    "token",
+];
+
+/// The same, of two words. Sorted.
+const SECRET_PAIRS: [(&str, &str); 6] = [
+    ("access", "key"),
+    ("api", "key"),
+    ("private", "key"),
+    ("secret", "key"),
+    ("session", "id"),
+    ("signing", "key"),
+];
+
+/// Names of the conventions that speak of content and have none. Sorted.
+const HARMLESS: [&str; 6] = [
+    "gen_ai.output.type",
+    "gen_ai.prompt.name",
+    "http.request.body.size",
+    "http.response.body.size",
+    "messaging.message.id",
+    "rpc.message.type",
+];
+
+/// Groups of the conventions whose texts may be longer than a label.
+const KNOWN: [&str; 22] = [
+    "client.",
+    "cloud.",
+    "code.",
+    "container.",
+    "db.",
+    "deployment.",
+    "error.",
+    "exception.",
+    "faas.",
+    "gen_ai.",
+    "host.",
+    "http.",
+    "jsonrpc.",
+    "k8s.",
+    "mcp.",
+    "network.",
+    "os.",
+    "process.",
+    "rpc.",
+    "server.",
+    "service.",
+    "telemetry.",
+];
+
+/// How credentials begin, those that tell by it.
+const PREFIXES: [&str; 16] = [
+    "AIza",
+    "AKIA",
+    "ASIA",
+    "SG.",
+    "eyJ",
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "github_pat_",
+    "glpat-",
+    "npm_",
+    "pypi-",
+    "rk_live_",
+    "sk-",
+    "sk_live_",
+    "xox",
+];
+
+/// Words that stand before a credential.
+const ANNOUNCED: [&str; 8] =
+    ["bearer ", "basic ", "-----begin", "password", "passwd", "api_key=", "apikey=", "token="];
+
+/// What a name tells of its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Speaks {
+    /// A convention's; its text may be long.
+    Known,
+    /// Nothing that is known.
+    Unknown,
+    /// Texts of it are content.
+    OfContent,
+    /// Whatever it holds is a secret.
+    OfSecrets,
+}
+
+/// What `name` tells of its value.
+pub(super) fn name(name: &str) -> Speaks {
+    if HARMLESS.binary_search(&name).is_ok() {
+        return Speaks::Known;
+    }
+    let mut speaks = Speaks::Unknown;
+    let mut before = String::new();
+    each_word(name, |word| {
+        let pair = SECRET_PAIRS.binary_search(&(before.as_str(), word)).is_ok();
+        if pair || SECRET.binary_search(&word).is_ok() {
+            speaks = Speaks::OfSecrets;
+        } else if speaks == Speaks::Unknown && CONTENT.binary_search(&word).is_ok() {
+            speaks = Speaks::OfContent;
+        }
+        before.clear();
+        before.push_str(word);
+    });
+    if speaks == Speaks::Unknown && KNOWN.iter().any(|group| name.starts_with(group)) {
+        speaks = Speaks::Known;
+    }
+    speaks
+}
+
+/// Whether `text` may leave under a name that speaks so.
+pub(super) fn text(text: &str, speaks: Speaks) -> bool {
+    let calm = || !text.contains(['\n', '\r']) && !is_document(text) && !looks_secret(text);
+    match speaks {
+        Speaks::OfContent | Speaks::OfSecrets => false,
+        Speaks::Known => calm(),
+        Speaks::Unknown => {
+            let spaces = text.bytes().filter(|b| *b == b' ').count();
+            text.len() <= LABEL.0 && spaces <= LABEL.1 && calm()
+        }
+    }
+}
+
+/// Whether anything in `text` has the looks of a credential.
+pub(super) fn looks_secret(text: &str) -> bool {
+    /// Credentials are long.
+    const SHORTEST: usize = 16;
+    if text.len() < SHORTEST {
+        return false;
+    }
+    let announced = |word: &&str| contains_ignoring_case(text, word);
+    let pieces = || text.split([' ', '=', ':', ',', ';', '"', '\'', '/', '?', '&', '@']);
+    pieces().filter(|piece| piece.len() >= SHORTEST).any(is_credential)
+        || ANNOUNCED.iter().any(|word| announced(&word))
+}
+
+fn is_credential(piece: &str) -> bool {
+    /// Of each kind of character, so many: random texts of base64 or base62 have them.
+    const MIXED: usize = 3;
+    /// Names are shorter, or have no digits.
+    const LONG: usize = 20;
+    if PREFIXES.iter().any(|prefix| piece.starts_with(prefix)) {
+        return true;
+    }
+    let count = |kind: fn(&u8) -> bool| piece.bytes().filter(kind).count();
+    piece.len() >= LONG
+        && count(u8::is_ascii_digit) >= MIXED
+        && count(u8::is_ascii_uppercase) >= MIXED
+        && count(u8::is_ascii_lowercase) >= MIXED
+}
+
+/// Whether a text is a JSON document and not a label.
+fn is_document(text: &str) -> bool {
+    matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'[')) && text.contains('"')
+}
+
+fn contains_ignoring_case(text: &str, word: &str) -> bool {
+    text.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+/// The words of a name in lower case: `toolArgs`, `tool_args` and `tool.args` have the same.
+fn each_word(name: &str, mut each: impl FnMut(&str)) {
+    let mut word = String::new();
+    let mut lower = false;
+    for c in name.chars() {
+        if !c.is_alphanumeric() || (c.is_uppercase() && lower) {
+            if !word.is_empty() {
+                each(&word);
+            }
+            word.clear();
+        }
+        if c.is_alphanumeric() {
+            word.push(c.to_ascii_lowercase());
+        }
+        lower = c.is_lowercase();
+    }
+    if !word.is_empty() {
+        each(&word);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lists_that_are_searched_are_sorted() {
+        assert!(CONTENT.is_sorted() && SECRET.is_sorted());
+        assert!(SECRET_PAIRS.is_sorted() && HARMLESS.is_sorted());
+    }
+
+    #[test]
+    fn names_tell_what_they_hold() {
+        use Speaks::{Known, OfContent, OfSecrets, Unknown};
+        for (of, speaks) in [
+            ("gen_ai.tool.call.arguments", OfContent),
+            ("toolArguments", OfContent),
+            ("tool_error_developer_message", OfContent),
+            ("exception.stacktrace", OfContent),
+            ("gen_ai.prompt.variable.city", OfContent),
+            ("http.request.header.x-thing", OfContent),
+            ("db.query.text", OfContent),
+            ("mcp.session.id", OfSecrets),
+            ("upstream.apiKey", OfSecrets),
+            ("API-KEY", OfSecrets),
+            ("user.password", OfSecrets),
+            ("gen_ai.prompt.name", Known),
+            ("gen_ai.tool.name", Known),
+            ("exception.type", Known),
+            ("auth.method", Unknown),
+            ("cache.key", Unknown),
+            ("", Unknown),
+        ] {
+            assert_eq!(name(of), speaks, "{of}");
+        }
+    }
+
+    #[test]
+    fn labels_pass_and_prose_documents_and_credentials_do_not() {
+        let passes = |of: &str| text(of, Speaks::Unknown);
+        for label in ["fc:Oslo", "api_key", "allow", "", "two or three words", "postgresql"] {
+            assert!(passes(label), "{label}");
+        }
+        let random = ["Ab3", "dE6fG", "hI9jKlMnOp0qRs"].concat();
+        for other in [
+            "words upon words upon words that are what somebody said".to_owned(),
+            "x".repeat(200),
+            "two\nlines".to_owned(),
+            r#"{"city":"Oslo"}"#.to_owned(),
+            ["sk", "-", "0123456789abcdef"].concat(),
+            ["gh", "p_", "0123456789abcdef"].concat(),
+            ["Authorization: Bea", "rer x"].concat(),
+            random,
+        ] {
+            assert!(!passes(&other), "{other}");
+            assert_eq!(text(&other, Speaks::Known), other.starts_with(['w', 'x']), "{other}");
+        }
+        let uuid = "5de7e271-0a1e-e32f-4788-dae9fd06328f";
+        assert!(passes(uuid), "ids are no credentials");
+    }
+}

@@ -1,0 +1,125 @@
+//! Spans that servers hand back in their answers (SEP-2448), from the raw JSON to spans that may be put
+//! out.
+//!
+//! Nothing of them is believed. An answer is looked into only if its request asked for spans; size and
+//! depth are known before anything is read. Then, in this order: where each span stands and which ids
+//! it has (`outline`), whose child it is (`lineage`), the spans themselves (`answer`), their times
+//! (`times`), which of them came before (`handed_back`), and what of each may leave (`screen`, `judge`, `dialect`). What is
+//! refused is counted by reason (`tally`). It touches neither the answer nor its call.
+
+mod answer;
+mod dialect;
+mod handed_back;
+mod judge;
+mod lineage;
+mod outline;
+mod posted;
+mod screen;
+mod tally;
+mod times;
+mod uris;
+pub(in crate::mcp) mod words;
+
+#[cfg(test)]
+mod tests;
+
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
+
+use self::answer::Answer;
+use self::outline::Outline;
+use super::trace::SAMPLED;
+use super::{Orphans, Passback, SpanRef, Unsampled};
+use crate::telemetry::{SpanId, SpanKey};
+
+pub(in crate::mcp) use self::times::Window;
+
+pub use self::handed_back::HandedBack;
+pub use self::posted::{Posted, Received};
+pub use self::tally::{Refused, Tally};
+
+/// A parent that a server was told.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::mcp) struct Told {
+    pub(in crate::mcp) parent: SpanRef,
+    /// In the request itself. What came beside it (a header, the environment) may not have reached the
+    /// server's code.
+    pub(in crate::mcp) certain: bool,
+}
+
+/// What is known of the call whose answer has spans.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::mcp) struct Expected<'a> {
+    pub(in crate::mcp) told: Option<Told>,
+    /// Our span of the call, under which orphans are kept; `None` if we did not see it.
+    pub(in crate::mcp) own: Option<SpanRef>,
+    /// Another span of ours that the server may know.
+    pub(in crate::mcp) hop: Option<SpanId>,
+    /// Trace flags of the call.
+    pub(in crate::mcp) flags: u8,
+    pub(in crate::mcp) unsampled: Unsampled,
+    pub(in crate::mcp) window: Window,
+    /// The server as the user named it; empty if nobody did.
+    pub(in crate::mcp) server: &'a str,
+    /// The request's id; empty if it is not known.
+    pub(in crate::mcp) request_id: &'a str,
+}
+
+/// What may be put out of one answer.
+#[derive(Debug, Default)]
+pub(in crate::mcp) struct Accepted {
+    pub(in crate::mcp) spans: Vec<ResourceSpans>,
+    /// How many spans they are.
+    pub(in crate::mcp) count: usize,
+    /// What they had of content.
+    pub(in crate::mcp) content: Vec<(SpanKey, Texts)>,
+}
+
+/// Content of a span, as JSON.
+#[derive(Debug, Default)]
+pub(in crate::mcp) struct Texts {
+    pub(in crate::mcp) arguments: Option<Vec<u8>>,
+    pub(in crate::mcp) result: Option<Vec<u8>>,
+}
+
+/// Takes in what a server handed back: `json` is the object `traces`.
+pub(in crate::mcp) fn take_in(
+    json: &[u8],
+    expected: &Expected<'_>,
+    rules: &Passback,
+    known: &HandedBack,
+    tally: &mut Tally,
+) -> Accepted {
+    if json.len() > rules.max_bytes {
+        tally.too_large += 1;
+        return Accepted::default();
+    }
+    let (outline, whole) = Outline::read(json, rules.max_spans);
+    let all = outline.entries.len() as u64;
+    tally.answers += 1;
+    tally.malformed += u64::from(!whole);
+    tally.left_out = tally.left_out.saturating_add(outline.left_out);
+    tally.received += all + outline.beyond;
+    tally.refused.excess += outline.beyond;
+    if expected.flags & SAMPLED == 0 && expected.unsampled == Unsampled::Drop {
+        tally.refused.unsampled += all;
+        return Accepted::default();
+    }
+    let context = lineage::context(expected.told, &outline.entries);
+    let orphans = context.is_none();
+    let trace = match context {
+        Some(parent) => Some(parent.trace),
+        None if rules.orphans == Orphans::Mark => lineage::trace_of(&outline.entries),
+        None => None,
+    };
+    let Some(trace) = trace else {
+        tally.refused.no_parent += all;
+        return Accepted::default();
+    };
+    let told = context.map(|parent| parent.span);
+    let place = match context {
+        None => expected.own.map_or((trace, None), |own| (own.trace, Some(own.span))),
+        Some(parent) => (trace, Some(parent.span)),
+    };
+    let answer = Answer { outline: &outline, expected, rules, orphans, told, trace, place };
+    answer.accept(known, tally)
+}
