@@ -1,7 +1,6 @@
 //! What a tap that was told to edit did to a request: the forwarding side says it, the state machine
 //! hears it just before that request's bytes. The bytes it observes are the original ones.
 
-use super::{Direction, Http, Session};
 use crate::telemetry::SpanId;
 
 /// What was done to one request.
