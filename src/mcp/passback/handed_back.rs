@@ -73,6 +73,19 @@ impl HandedBack {
         count as u64
     }
 
+    /// Spans that were handed back did not get anywhere: they may come again.
+    pub fn forget(&self, telemetry: &Telemetry) {
+        let Model::Traces(all) = telemetry.model() else { return };
+        let mut tables = self.tables();
+        for span in all.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans) {
+            if let (Ok(trace), Ok(id)) =
+                (span.trace_id.as_slice().try_into(), span.span_id.as_slice().try_into())
+            {
+                tables.handed.remove(self.key(trace, id));
+            }
+        }
+    }
+
     /// Whether each span comes for the first time, all of one answer. They are known from now on.
     pub(super) fn first_time(
         &self,
@@ -159,6 +172,11 @@ impl<V> Latest<V> {
         self.get(key).is_some()
     }
 
+    fn remove(&mut self, key: u64) {
+        self.young.remove(&key);
+        self.old.remove(&key);
+    }
+
     fn insert(&mut self, key: u64, value: V) {
         if self.young.len() >= REMEMBERED {
             self.old = std::mem::take(&mut self.young);
@@ -217,6 +235,14 @@ mod tests {
         let table = HandedBack::default();
         handed(&table, &[1], 5);
         assert_eq!(table.drop_known(&mut exported(&[1], 6)), 0);
+    }
+
+    #[test]
+    fn what_got_nowhere_may_come_again() {
+        let table = HandedBack::default();
+        handed(&table, &[1, 2], 5);
+        table.forget(&exported(&[1], 5));
+        assert_eq!(handed(&table, &[1, 2], 5), [true, false]);
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub(super) fn success(signal: Signal, form: Form, success: &Success) -> Response
 /// The response message. Those of the three services differ in names only: field 1 is the partial success,
 /// in it field 1 the number of rejected items and field 2 the message.
 pub(super) fn message(success: &Success) -> Bytes {
-    if success.rejected == 0 {
+    if *success == Success::default() {
         return Bytes::new();
     }
     let partial = ExportTracePartialSuccess {
@@ -67,7 +67,7 @@ pub(super) fn message(success: &Success) -> Bytes {
 }
 
 fn json(signal: Signal, success: &Success) -> String {
-    if success.rejected == 0 {
+    if *success == Success::default() {
         return "{}".to_owned();
     }
     let name = match signal {

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::refusal::Reason;
+use crate::mcp::Tally;
 use crate::pipeline::books::receiver_drops;
 use crate::pipeline::{Build, Counter, Id, Transport, Vitals};
 use crate::telemetry::Signal;
@@ -66,6 +67,27 @@ impl Books {
         receiver_drops(&self.vitals, &self.id, signal, "invalid").add(items as u64);
         if self.said[0].may() {
             tracing::warn!(receiver = %self.id, items, "a sender's {why} (further ones are counted)");
+        }
+    }
+
+    /// Spans that were handed back before: received, and dropped here.
+    pub(super) fn twins(&self, spans: u64) {
+        if spans > 0 {
+            let dropped =
+                receiver_drops(&self.vitals, &self.id, Signal::Traces, "passback_duplicate");
+            dropped.add(spans);
+        }
+    }
+
+    /// What came of spans that a server handed back to the sender.
+    pub(super) fn handed_back(&self, tally: &Tally) {
+        for (reason, spans) in tally.refused.reasons().iter().filter(|(_, spans)| *spans > 0) {
+            receiver_drops(&self.vitals, &self.id, Signal::Traces, reason).add(*spans);
+        }
+        let id = self.id.to_string();
+        for (kind, count) in tally.oddities().iter().filter(|(_, count)| *count > 0) {
+            let labels = [("receiver", id.as_str()), ("kind", *kind)];
+            self.vitals.counter("mcpcol_mcp_oddities", &labels).add(*count);
         }
     }
 

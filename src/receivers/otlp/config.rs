@@ -4,6 +4,8 @@ use hyper::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Deserializer};
 
 use super::cors;
+use super::http::Place;
+use super::passback;
 use super::receiver;
 use crate::pipeline::{Build, Receiver, ReceiverConfig};
 use crate::receivers::listening::{host_port, is_loopback};
@@ -91,6 +93,8 @@ pub struct Http {
     pub metrics_url_path: String,
     /// Where logs are posted.
     pub logs_url_path: String,
+    /// Where clients post the spans that MCP servers handed back to them.
+    pub passback_url_path: String,
     /// How long a request's head may take.
     pub read_header_timeout: Duration,
     /// How long a connection may be without a request.
@@ -195,6 +199,7 @@ impl Default for Http {
             traces_url_path: "/v1/traces".to_owned(),
             metrics_url_path: "/v1/metrics".to_owned(),
             logs_url_path: "/v1/logs".to_owned(),
+            passback_url_path: passback::PATH.to_owned(),
             read_header_timeout: Duration::secs(60),
             idle_timeout: Duration::secs(60),
             response_headers: Headers::default(),
@@ -301,12 +306,13 @@ impl Grpc {
 }
 
 impl Http {
-    /// The paths with the signals that are posted there.
-    pub(super) fn paths(&self) -> [(&str, Signal); 3] {
+    /// The paths, and what is posted there.
+    pub(super) fn paths(&self) -> [(&str, Place); 4] {
         [
-            (&self.traces_url_path, Signal::Traces),
-            (&self.metrics_url_path, Signal::Metrics),
-            (&self.logs_url_path, Signal::Logs),
+            (&self.traces_url_path, Place::Export(Signal::Traces)),
+            (&self.metrics_url_path, Place::Export(Signal::Metrics)),
+            (&self.logs_url_path, Place::Export(Signal::Logs)),
+            (&self.passback_url_path, Place::Passback),
         ]
     }
 
@@ -328,12 +334,12 @@ impl Http {
         if self.max_request_body_size == 0 {
             report.error("max_request_body_size", "must be at least 1");
         }
-        for (at, (path, signal)) in self.paths().into_iter().enumerate() {
-            let field = format!("{}_url_path", signal.name());
+        for (at, (path, place)) in self.paths().into_iter().enumerate() {
+            let field = format!("{}_url_path", place.name());
             if !path.starts_with('/') || path.contains(['?', '#', ' ']) {
                 report.error(&field, "is a path, such as `/v1/traces`");
             } else if self.paths()[..at].iter().any(|(other, _)| *other == path) {
-                report.error(&field, format!("`{path}` is another signal's already"));
+                report.error(&field, format!("`{path}` is taken already"));
             }
         }
         for (field, value) in
@@ -517,7 +523,7 @@ mod tests {
             ),
             (
                 "protocols: {http: {logs_url_path: /v1/traces}}",
-                "otlp::protocols::http::logs_url_path: `/v1/traces` is another",
+                "otlp::protocols::http::logs_url_path: `/v1/traces` is taken",
             ),
             (
                 "protocols: {http: {idle_timeout: 0}}",

@@ -18,6 +18,7 @@ use super::config;
 use super::cors::Rules;
 use super::grpc;
 use super::intake::{Form, Intake, Parcel};
+use super::passback::Named;
 use super::refusal::{Reason, Refusal};
 use super::reply::Reply;
 use super::server::Answer;
@@ -43,15 +44,33 @@ pub(super) struct Places(Vec<(String, Place)>);
 
 /// What stands at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     /// Export requests of one signal.
     Export(Signal),
+    /// Spans that a server handed back to the client.
+    Passback,
+}
+
+impl Place {
+    /// The word that its setting begins with.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Place::Export(signal) => signal.name(),
+            Place::Passback => "passback",
+        }
+    }
+
+    fn signal(self) -> Signal {
+        match self {
+            Place::Export(signal) => signal,
+            Place::Passback => Signal::Traces,
+        }
+    }
 }
 
 impl Places {
     pub(super) fn new(http: &config::Http) -> Places {
-        let exports = http.paths().map(|(path, signal)| (path.to_owned(), Place::Export(signal)));
-        Places(exports.into())
+        Places(http.paths().map(|(path, place)| (path.to_owned(), place)).into())
     }
 
     fn at(&self, path: &str) -> Option<Place> {
@@ -102,17 +121,19 @@ impl Service {
                 return Err(refusal);
             }
         };
-        match place {
-            Place::Export(signal) => {
-                self.intake.wants(signal)?;
-                let mut hold = self.intake.hold()?;
-                let length = Length::Said(content_length(head));
-                let bytes = body::read(body, length, self.intake.max, &mut hold).await?;
-                let parcel = Parcel { signal, form, coding, bytes, hold };
-                let success = self.intake.take(parcel).await?;
-                Ok(answer::success(signal, form, &success))
+        let signal = place.signal();
+        self.intake.wants(signal)?;
+        let mut hold = self.intake.hold()?;
+        let length = Length::Said(content_length(head));
+        let bytes = body::read(body, length, self.intake.max, &mut hold).await?;
+        let parcel = Parcel { signal, form, coding, bytes, hold };
+        let success = match place {
+            Place::Export(_) => self.intake.take(parcel).await?,
+            Place::Passback => {
+                self.intake.take_handed_back(parcel, Named::of(&head.headers)?).await?
             }
-        }
+        };
+        Ok(answer::success(signal, form, &success))
     }
 
     /// What a head alone can be refused for.
@@ -137,6 +158,10 @@ impl Service {
             let why = "the content type is neither application/x-protobuf nor application/json";
             Refusal::new(Reason::ContentType, why)
         })?;
+        if place == Place::Passback && form != Form::Json {
+            let why = "spans come as the server handed them back: application/json";
+            return Err(Refusal::new(Reason::ContentType, why));
+        }
         let coding = coding(head).ok_or_else(|| {
             Refusal::new(Reason::Coding, "this content encoding is not known; use gzip or zstd")
         })?;

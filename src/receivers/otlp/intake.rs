@@ -16,6 +16,7 @@ use tokio::time::sleep;
 
 use super::books::Books;
 use super::budget::{Budget, Full, Hold};
+use super::passback::{Claim, Named, Passback};
 use super::refusal::{Reason, Refusal};
 use super::unpack::{Coding, unpack};
 use crate::otlp::{MAX_GROWTH, json, sieve, wire};
@@ -56,6 +57,7 @@ pub(super) struct Intake {
     pub(super) out: Outlet,
     pub(super) books: Books,
     pub(super) budget: Arc<Budget>,
+    pub(super) passback: Passback,
     /// The largest request, in bytes.
     pub(super) max: usize,
     pub(super) stop: Stop,
@@ -68,6 +70,8 @@ struct Offered {
     success: Success,
     /// Nothing for a request without items.
     waiting: Option<Waiting>,
+    /// On spans that were handed back.
+    claim: Option<Claim>,
     /// Kept until the answer is known.
     _hold: Hold,
 }
@@ -89,16 +93,36 @@ impl Intake {
 
     /// Takes a request in and waits for what becomes of it.
     pub(super) async fn take(self: &Arc<Self>, parcel: Parcel) -> Result<Success, Refusal> {
-        let offered = if parcel.bytes.len() <= INLINE {
-            self.offer(parcel)?
+        self.answered(parcel, Intake::offer).await
+    }
+
+    /// The same for spans that a server handed back to the sender.
+    pub(super) async fn take_handed_back(
+        self: &Arc<Self>,
+        parcel: Parcel,
+        named: Named,
+    ) -> Result<Success, Refusal> {
+        self.answered(parcel, move |intake, parcel| intake.offer_handed_back(parcel, &named)).await
+    }
+
+    async fn answered(
+        self: &Arc<Self>,
+        parcel: Parcel,
+        offer: impl FnOnce(&Intake, Parcel) -> Result<Offered, Refusal> + Send + 'static,
+    ) -> Result<Success, Refusal> {
+        let mut offered = if parcel.bytes.len() <= INLINE {
+            offer(self, parcel)?
         } else {
             let intake = Arc::clone(self);
-            spawn_blocking(move || intake.offer(parcel)).await.unwrap_or_else(|_| {
+            spawn_blocking(move || offer(&intake, parcel)).await.unwrap_or_else(|_| {
                 Err(Refusal::new(Reason::Failed, "the request could not be worked on"))
             })?
         };
-        if let Some(waiting) = offered.waiting {
+        if let Some(waiting) = offered.waiting.take() {
             self.verdict(waiting).await?;
+        }
+        if let Some(claim) = offered.claim.take() {
+            claim.keep();
         }
         Ok(offered.success)
     }
@@ -106,17 +130,38 @@ impl Intake {
     fn offer(&self, parcel: Parcel) -> Result<Offered, Refusal> {
         let Parcel { signal, form, coding, bytes, mut hold } = parcel;
         let bytes = unpack(coding, bytes, self.max, &mut hold)?;
-        let (telemetry, rejected) = match form {
+        let (mut telemetry, rejected) = match form {
             Form::Protobuf => protobuf(signal, bytes)?,
             Form::Json => self.json(signal, &bytes)?,
         };
         let success = self.rejected(signal, rejected);
-        if telemetry.items() == 0 {
-            return Ok(Offered { success, waiting: None, _hold: hold });
-        }
-        let (receipt, waiting) = Receipt::pair();
-        self.out.offer(Batch { telemetry, content: Content::default(), receipt });
-        Ok(Offered { success, waiting: Some(waiting), _hold: hold })
+        // A server may export what it handed back as well. Its sender has done nothing wrong.
+        self.books.twins(self.passback.known.drop_known(&mut telemetry));
+        Ok(self.put_in(telemetry, Content::default(), success, None, hold))
+    }
+
+    fn offer_handed_back(&self, parcel: Parcel, named: &Named) -> Result<Offered, Refusal> {
+        let Parcel { coding, bytes, mut hold, .. } = parcel;
+        let bytes = unpack(coding, bytes, self.max, &mut hold)?;
+        let (telemetry, content, claim, success) =
+            self.passback.take(&bytes, named, &self.books)?;
+        Ok(self.put_in(telemetry, content, success, Some(claim), hold))
+    }
+
+    fn put_in(
+        &self,
+        telemetry: Telemetry,
+        content: Content,
+        success: Success,
+        claim: Option<Claim>,
+        hold: Hold,
+    ) -> Offered {
+        let waiting = (telemetry.items() > 0).then(|| {
+            let (receipt, waiting) = Receipt::pair();
+            self.out.offer(Batch { telemetry, content, receipt });
+            waiting
+        });
+        Offered { success, waiting, claim, _hold: hold }
     }
 
     fn json(&self, signal: Signal, text: &[u8]) -> Result<(Telemetry, usize), Refusal> {

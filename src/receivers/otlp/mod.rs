@@ -23,6 +23,7 @@ mod cors;
 mod grpc;
 mod http;
 mod intake;
+mod passback;
 mod receiver;
 mod refusal;
 mod reply;

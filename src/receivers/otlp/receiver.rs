@@ -16,8 +16,10 @@ use super::budget::Budget;
 use super::config::{self, Auth, Config, ServerParameters};
 use super::cors::Rules;
 use super::intake::Intake;
+use super::passback::Passback;
 use super::server::{Door, Timing};
 use super::{grpc, http};
+use crate::mcp::HandedBack;
 use crate::pipeline::{BoxFuture, Build, Ended, Outlet, Receiver, Stop, Transport};
 use crate::receivers::listening::{Bearer, Sockets, host_port, raise_descriptors};
 use crate::settings::{Headers, ServerTls};
@@ -30,6 +32,7 @@ pub(super) struct Otlp {
     config: Config,
     base: PathBuf,
     sockets: Arc<Doors>,
+    passback: Passback,
     grpc: Option<Books>,
     http: Option<Books>,
     opened: Option<Opened>,
@@ -63,6 +66,7 @@ impl Otlp {
             config,
             base: cx.base.to_owned(),
             sockets: cx.shared(Doors::default),
+            passback: Passback { known: cx.process(HandedBack::default), clock: cx.clock },
             opened: None,
         }
     }
@@ -127,12 +131,13 @@ impl Receiver for Otlp {
         Box::pin(async move {
             let Some(opened) = self.opened.take() else { anyhow::bail!("otlp was not opened") };
             let budget = Budget::new(self.config.max_in_flight_bytes);
-            let Otlp { config, grpc, http, .. } = *self;
+            let Otlp { config, grpc, http, passback, .. } = *self;
             let intake = |books, transport, max| {
                 Arc::new(Intake {
                     out: out.over(transport),
                     books,
                     budget: Arc::clone(&budget),
+                    passback: passback.clone(),
                     max,
                     stop: stop.clone(),
                     drain_timeout: config.drain_timeout.0,

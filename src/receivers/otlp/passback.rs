@@ -1,0 +1,141 @@
+//! `POST /v1/passback`: a client forwards the spans that an MCP server handed back to it (SEP-2448), as
+//! they came.
+//!
+//! What is in them is the `mcp` room's to judge. Here stand the words of the request, the claim on what
+//! was taken, and what the sender hears. A client that converts them to OTLP itself posts to `/v1/traces`.
+
+use std::sync::Arc;
+
+use hyper::HeaderMap;
+use hyper::header::HeaderName;
+
+use super::books::Books;
+use super::intake::Success;
+use super::refusal::{Reason, Refusal};
+use crate::mcp::{self, HandedBack, Posted, Received, Tally, Unsampled};
+use crate::receivers::tap::usable_name;
+use crate::telemetry::{Clock, Content, Telemetry};
+
+/// Where it is posted, unless written otherwise.
+pub(super) const PATH: &str = "/v1/passback";
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// What the client calls the server.
+const SERVER: HeaderName = HeaderName::from_static("mcpcol-server-name");
+
+/// What a request's head says about the spans in its body.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Named {
+    traceparent: Option<Vec<u8>>,
+    server: String,
+}
+
+impl Named {
+    /// Reads a head.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Named, Refusal> {
+        let server = headers.get(SERVER).map(|name| name.to_str().unwrap_or_default());
+        if server.is_some_and(|name| !usable_name(name)) {
+            let why = "mcpcol-server-name must have 1 to 128 characters and must not be a URL";
+            return Err(Refusal::new(Reason::Malformed, why));
+        }
+        Ok(Named {
+            traceparent: headers.get(TRACEPARENT).map(|value| value.as_bytes().to_vec()),
+            server: server.unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+/// What is known of spans that were handed back, here and in the taps.
+#[derive(Clone)]
+pub(super) struct Passback {
+    pub(super) known: Arc<HandedBack>,
+    pub(super) clock: Clock,
+}
+
+impl Passback {
+    /// Takes the spans of a body: them, their content, the claim on them, and what the sender hears.
+    pub(super) fn take(
+        &self,
+        body: &[u8],
+        named: &Named,
+        books: &Books,
+    ) -> Result<(Telemetry, Content, Claim, Success), Refusal> {
+        let posted = Posted {
+            body,
+            traceparent: named.traceparent.as_deref(),
+            server: &named.server,
+            now: self.clock.now(),
+            unsampled: Unsampled::Drop,
+        };
+        let taken = posted.take_in(&mcp::Passback::default(), &self.known);
+        let Received { telemetry, content, tally } =
+            taken.map_err(|why| Refusal::new(Reason::Malformed, why))?;
+        books.handed_back(&tally);
+        let claim = Claim { known: Arc::clone(&self.known), spans: Some(telemetry.clone()) };
+        Ok((telemetry, content, claim, heard(&tally)))
+    }
+}
+
+/// Spans that are taken for handed back as long as the pipelines may take them. If they do not, or
+/// nobody waits to hear of it, the spans may come again.
+pub(super) struct Claim {
+    known: Arc<HandedBack>,
+    spans: Option<Telemetry>,
+}
+
+impl Claim {
+    /// The pipelines have them.
+    pub(super) fn keep(mut self) {
+        self.spans = None;
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(spans) = &self.spans {
+            self.known.forget(spans);
+        }
+    }
+}
+
+/// What was refused, by reason.
+fn heard(tally: &Tally) -> Success {
+    let mut message = String::new();
+    let whole = [("too_large", tally.too_large), ("malformed", tally.malformed)];
+    let refused = tally.refused.reasons();
+    let refused = refused.iter().map(|(reason, n)| (reason.trim_start_matches("passback_"), *n));
+    for (reason, count) in whole.into_iter().chain(refused).filter(|(_, count)| *count > 0) {
+        let comma = if message.is_empty() { "" } else { ", " };
+        message.push_str(&format!("{comma}{reason}: {count}"));
+    }
+    let rejected = usize::try_from(tally.refused.total()).unwrap_or(usize::MAX);
+    Success { rejected, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_refused_is_said_by_reason() {
+        let mut tally = Tally::default();
+        assert_eq!(heard(&tally), Success::default());
+        (tally.refused.bad_id, tally.refused.foreign_trace) = (2, 1);
+        let heard = heard(&tally);
+        assert_eq!((heard.rejected, &*heard.message), (3, "bad_id: 2, foreign_trace: 1"));
+    }
+
+    #[test]
+    fn a_server_is_named_with_bounds() {
+        let named = |name: &str| {
+            let headers = [(SERVER, name.parse().unwrap())].into_iter().collect();
+            Named::of(&headers).map(|named| named.server)
+        };
+        assert_eq!(named("github").unwrap(), "github");
+        assert!(named("").is_err());
+        assert!(named("https://user@host").is_err());
+        assert!(named(&"x".repeat(129)).is_err());
+        assert_eq!(Named::of(&HeaderMap::new()).unwrap().server, "");
+    }
+}
