@@ -571,12 +571,22 @@ fn a_missing_tls_file_is_said_and_the_server_runs() {
 }
 
 #[test]
-fn the_demo_shows_spans_and_a_table() {
+fn the_demo_shows_spans_a_table_and_a_tree() {
     let output = Command::new(MCPCOL).args(["demo", "--rounds", "4"]).output().unwrap();
     assert!(output.status.success(), "{}", talk(&output));
     let shown = String::from_utf8(output.stdout).unwrap();
     for word in ["tools/call search_files", "tool_error", "build_report", "p95", "hmac-sha256:"] {
         assert!(shown.contains(word), "no {word} in:\n{shown}");
+    }
+    // The tap's two spans, the server's root and its steps.
+    let tree =
+        ["tools/call build_report", "└ tools/call build_report", "  └ tools/call build_report"]
+            .into_iter()
+            .chain(["    ├ collect", "    ├ render", "    └ upload"]);
+    let (_, inside) = shown.split_once("who says so").unwrap();
+    for (line, expected) in inside.lines().skip(1).zip(tree) {
+        assert!(line.trim_start_matches("  ").starts_with(expected.trim_start()), "{line}");
+        assert!(line.contains(expected), "{line}");
     }
     assert_eq!(talk_of(&output.stderr), "");
 }

@@ -1,11 +1,14 @@
 //! `mcpcol demo`: the main job in a few seconds. A real child MCP server behind `mcpcol stdio`, a
-//! client that drives it (a failing and a slow tool among its calls), then the spans and a table.
+//! client that drives it (a failing and a slow tool among its calls), then the spans, a table, and one
+//! call as a tree with the spans that the server handed back for it.
 //!
 //! It runs the same binary as a user would, in processes of their own; nothing is simulated.
 
 mod client;
 mod report;
 mod server;
+mod telemetry;
+mod tree;
 
 use std::fs;
 use std::io::{self, BufReader, IsTerminal, Write};
@@ -46,12 +49,19 @@ impl Demo {
             bail!("the tap ended with {status}");
         }
         let lines = fs::read_to_string(&spans).context("the tap wrote no spans")?;
-        let read = report::read(&lines)?;
+        let spans = report::read(&lines)?;
+        let read = report::calls(&spans);
         let shown = read.len().min(SHOWN);
-        writeln!(out, "{calls} tool calls, {} spans. The first {shown}:\n", read.len())?;
-        writeln!(out, "{}", report::spans(&read, SHOWN))?;
+        writeln!(out, "{calls} tool calls, {} requests. The first {shown}:\n", read.len())?;
+        writeln!(out, "{}", report::table(&read, SHOWN))?;
         writeln!(out, "Per tool:\n")?;
         writeln!(out, "{}", report::per_tool(&read))?;
+        writeln!(
+            out,
+            "One call from inside: the tap asked the server for its spans (SEP-2448), the"
+        )?;
+        writeln!(out, "agent's answer is without them:\n")?;
+        writeln!(out, "{}", tree::of(&spans, "tools/call build_report"))?;
         if let Some(keep) = &self.keep {
             fs::copy(&spans, keep).with_context(|| format!("cannot write {}", keep.display()))?;
             writeln!(out, "OTLP JSON lines: {}", keep.display())?;
@@ -71,7 +81,9 @@ pub(super) fn serve() -> anyhow::Result<ExitCode> {
 fn start(dir: &Path, spans: &Path) -> anyhow::Result<Child> {
     let config = dir.join("demo.yaml");
     let text = json!({
-        "receivers": {"mcp_stdio": {}},
+        "receivers": {"mcp_stdio": {
+            "propagate": "inject", "passback": {"request": true, "detailed": true},
+        }},
         "processors": {"digest": {"mode": "ephemeral"}},
         "exporters": {"file": {"path": spans}},
         "service": {"pipelines": {"traces": {

@@ -9,62 +9,83 @@ use crate::cli::table::Table;
 use crate::telemetry::names;
 
 /// One span, as read back from the tap's OTLP JSON lines.
-pub(super) struct Call {
-    pub(super) name: String,
-    pub(super) tool: Option<String>,
-    pub(super) outcome: String,
+pub(super) struct Span {
+    pub(super) id: String,
+    pub(super) parent: String,
     pub(super) trace_id: String,
-    pub(super) parent: bool,
+    pub(super) name: String,
+    /// Who says so: `service.name` of its resource.
+    pub(super) service: String,
+    /// The server handed it back.
+    pub(super) handed_back: bool,
+    /// The tap's span towards the agent, which is not counted: the one below it is the call.
+    pub(super) hop: bool,
     pub(super) took: Duration,
-    pub(super) digest: String,
-    pub(super) error_type: String,
-    start: u64,
+    pub(super) start: u64,
+    tool: Option<String>,
+    outcome: String,
+    digest: String,
+    error_type: String,
 }
 
-/// Reads OTLP JSON lines.
-pub(super) fn read(lines: &str) -> anyhow::Result<Vec<Call>> {
-    let mut calls = Vec::new();
+/// Reads OTLP JSON lines; spans in the order in which they began.
+pub(super) fn read(lines: &str) -> anyhow::Result<Vec<Span>> {
+    let mut spans = Vec::new();
     for line in lines.lines() {
         let document: Value = serde_json::from_str(line)?;
         for resource in list(&document["resourceSpans"]) {
+            let service = text(&resource["resource"], names::SERVICE_NAME);
             for scope in list(&resource["scopeSpans"]) {
-                calls.extend(list(&scope["spans"]).iter().map(call));
+                spans.extend(list(&scope["spans"]).iter().map(|json| span(json, &service)));
             }
         }
     }
-    calls.sort_by_key(|call| call.start);
-    Ok(calls)
+    spans.sort_by_key(|span| span.start);
+    Ok(spans)
+}
+
+/// The requests that the tap saw, each once.
+pub(super) fn calls(spans: &[Span]) -> Vec<&Span> {
+    spans.iter().filter(|span| !span.hop && !span.handed_back).collect()
 }
 
 fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-fn call(span: &Value) -> Call {
+fn attribute<'a>(of: &'a Value, key: &str) -> Option<&'a Value> {
+    list(&of["attributes"]).iter().find(|attribute| attribute["key"] == key).map(|a| &a["value"])
+}
+
+fn text(of: &Value, key: &str) -> String {
+    attribute(of, key).and_then(|v| v["stringValue"].as_str()).unwrap_or_default().to_owned()
+}
+
+fn span(span: &Value, service: &str) -> Span {
     let nanos = |key: &str| span[key].as_str().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
-    let text = |key: &str| {
-        let of_key = |a: &&Value| a["key"] == key;
-        let found = list(&span["attributes"]).iter().find(of_key);
-        found.and_then(|a| a["value"]["stringValue"].as_str()).unwrap_or_default().to_owned()
-    };
+    let word = |key: &str| span[key].as_str().unwrap_or_default().to_owned();
     let (start, end) = (nanos("startTimeUnixNano"), nanos("endTimeUnixNano"));
-    Call {
-        name: span["name"].as_str().unwrap_or_default().to_owned(),
-        tool: Some(text(names::TOOL)).filter(|tool| !tool.is_empty()),
-        outcome: text(names::OUTCOME),
-        trace_id: span["traceId"].as_str().unwrap_or_default().to_owned(),
-        parent: span["parentSpanId"].as_str().is_some_and(|id| !id.is_empty()),
+    Span {
+        id: word("spanId"),
+        parent: word("parentSpanId"),
+        trace_id: word("traceId"),
+        name: word("name"),
+        service: service.to_owned(),
+        handed_back: attribute(span, names::PASSBACK).is_some(),
+        hop: attribute(span, names::HOP).is_some(),
         took: Duration::from_nanos(end.saturating_sub(start)),
-        digest: text(names::ARGUMENTS_DIGEST),
-        error_type: text(names::ERROR_TYPE),
         start,
+        tool: Some(text(span, names::TOOL)).filter(|tool| !tool.is_empty()),
+        outcome: text(span, names::OUTCOME),
+        digest: text(span, names::ARGUMENTS_DIGEST),
+        error_type: text(span, names::ERROR_TYPE),
     }
 }
 
-/// One line a span, the first `most`.
-pub(super) fn spans(calls: &[Call], most: usize) -> Table {
+/// One line a call, the first `most`.
+pub(super) fn table(calls: &[&Span], most: usize) -> Table {
     let columns =
-        ["span", ">took", "outcome", "error.type", "trace", "parent", "mcpcol.arguments.digest"];
+        ["call", ">took", "outcome", "error.type", "trace", "parent", "mcpcol.arguments.digest"];
     let mut table = Table::new(&columns);
     for call in calls.iter().take(most) {
         table.row([
@@ -73,7 +94,7 @@ pub(super) fn spans(calls: &[Call], most: usize) -> Table {
             call.outcome.clone(),
             call.error_type.clone(),
             call.trace_id.chars().take(8).collect(),
-            if call.parent { "agent" } else { "-" }.into(),
+            if call.parent.is_empty() { "-" } else { "agent" }.into(),
             short(&call.digest),
         ]);
     }
@@ -81,8 +102,8 @@ pub(super) fn spans(calls: &[Call], most: usize) -> Table {
 }
 
 /// Count, errors and percentiles per tool.
-pub(super) fn per_tool(calls: &[Call]) -> Table {
-    let mut tools: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
+pub(super) fn per_tool(calls: &[&Span]) -> Table {
+    let mut tools: BTreeMap<&str, Vec<&Span>> = BTreeMap::new();
     for call in calls {
         if let Some(tool) = &call.tool {
             tools.entry(tool).or_default().push(call);
@@ -111,7 +132,7 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     sorted[rank - 1]
 }
 
-fn millis(time: Duration) -> String {
+pub(super) fn millis(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1e3)
 }
 

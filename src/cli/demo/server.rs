@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::telemetry::Telemetry;
+
 /// Serves until stdin ends.
 pub(super) fn serve(input: impl BufRead, output: impl Write) -> io::Result<()> {
     let mut server = Server { output, calls: 0 };
@@ -31,7 +33,9 @@ impl<W: Write> Server<W> {
         let outcome = match method {
             "initialize" => Ok(json!({
                 "protocolVersion": "2025-11-25",
-                "capabilities": {"tools": {}},
+                "capabilities": {"tools": {}, "serverExecutionTelemetry": {
+                    "version": "2026-03-01", "signals": {"traces": {"supported": true}},
+                }},
                 "serverInfo": {"name": "demo-files", "version": env!("CARGO_PKG_VERSION")},
             })),
             "tools/list" => Ok(json!({"tools": TOOLS.map(tool)})),
@@ -65,11 +69,18 @@ impl<W: Write> Server<W> {
                 Ok(text("permission denied: the workspace is read-only", true))
             }
             Some("build_report") => {
-                for step in 1..=3 {
+                let mut telemetry = Telemetry::of(&params["_meta"], "build_report");
+                for (step, name) in (1..).zip(["collect", "render", "upload"]) {
+                    let begun = telemetry.now();
                     pause(Duration::from_millis(150));
+                    telemetry.step(name, begun);
                     self.progress(&params["_meta"]["progressToken"], step)?;
                 }
-                Ok(text("report built", false))
+                let mut result = text("report built", false);
+                if let Some(spans) = telemetry.hand_back() {
+                    result["_meta"] = json!({"otel": {"traces": spans}});
+                }
+                Ok(result)
             }
             _ => Err((-32602, "Unknown tool")),
         })
