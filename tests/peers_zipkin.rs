@@ -78,13 +78,24 @@ impl Zipkin {
         }
     }
 
+    /// The body of an answer; it comes with its length, and the connection may stay.
     fn get(&self, path: &str) -> Vec<u8> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        write!(stream, "GET {path} HTTP/1.0\r\nhost: localhost\r\n\r\n").unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let body = answer.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
-        answer.split_off(body)
+        let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.port)).unwrap());
+        write!(stream.get_mut(), "GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            assert!(stream.read_line(&mut line).unwrap() > 0);
+            match line.trim_end().split_once(": ") {
+                Some(("content-length", value)) => length = value.parse().unwrap(),
+                Some(_) => {}
+                None if line.trim_end().is_empty() => break,
+                None => {}
+            }
+        }
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).unwrap();
+        body
     }
 }
 
@@ -171,10 +182,11 @@ fn zipkin_shows_the_spans_of_a_recorded_session() {
     let mut seen = 0;
     for name in ["everything-handshake", "modern-2026-07-28"] {
         let dir = tempfile::tempdir().unwrap();
-        let endpoint = format!("{{ endpoint: 'http://127.0.0.1:{}/api/v2/spans' }}", zipkin.port);
-        let (config, file) = common::config(&dir, "mcp_stdio", &[("zipkin", &endpoint)]);
         // The first request that a cold JVM answers takes seconds on a busy machine.
-        let patient = fs::read_to_string(&config).unwrap() + "  shutdown_timeout: 30s\n";
+        let endpoint = format!("http://127.0.0.1:{}/api/v2/spans", zipkin.port);
+        let settings = format!("{{ endpoint: '{endpoint}', timeout: 60s }}");
+        let (config, file) = common::config(&dir, "mcp_stdio", &[("zipkin", &settings)]);
+        let patient = fs::read_to_string(&config).unwrap() + "  shutdown_timeout: 60s\n";
         fs::write(&config, patient).unwrap();
         let session = recorded(name);
         play(&config, &server(&dir, &session), &session);
