@@ -28,19 +28,38 @@ fn sessions() -> Vec<PathBuf> {
     let mut sessions: Vec<_> =
         paths.filter(|p| p.to_str().unwrap().ends_with(".session.jsonl")).collect();
     sessions.sort();
-    assert_eq!(sessions.len(), 3);
+    assert_eq!(sessions.len(), 4);
     sessions
 }
 
-/// How many requests a recording has, both directions: what the books have to start from.
-fn requests(session: &Path) -> u64 {
+fn messages(session: &Path) -> Vec<Value> {
     let text = fs::read_to_string(session).unwrap();
     let raw = |event: &str| -> Value {
         let event: Value = serde_json::from_str(event).unwrap();
         serde_json::from_str(event["raw"].as_str().unwrap()).unwrap()
     };
-    let is_request = |m: &Value| m.get("method").is_some() && m.get("id").is_some();
-    text.lines().map(raw).filter(is_request).count() as u64
+    text.lines().map(raw).collect()
+}
+
+/// How many requests a recording has, both directions: what the books have to start from.
+fn requests(session: &Path) -> u64 {
+    let is_request = |m: &&Value| m.get("method").is_some() && m.get("id").is_some();
+    messages(session).iter().filter(is_request).count() as u64
+}
+
+/// How many spans its server hands back, to requests with a context and to others.
+fn handed_back(session: &Path) -> (u64, u64) {
+    let messages = messages(session);
+    let (mut with, mut without) = (0, 0);
+    for answer in messages.iter().filter(|m| m.get("method").is_none()) {
+        let resources = &answer["result"]["_meta"]["otel"]["traces"]["resourceSpans"];
+        let spans = |resource: &Value| resource["scopeSpans"][0]["spans"].as_array().unwrap().len();
+        let count: usize = resources.as_array().into_iter().flatten().map(spans).sum();
+        let asked = messages.iter().find(|m| m.get("method").is_some() && m["id"] == answer["id"]);
+        let context = asked.is_some_and(|m| m["params"]["_meta"]["traceparent"].is_string());
+        *if context { &mut with } else { &mut without } += count as u64;
+    }
+    (with, without)
 }
 
 /// `mcpcol stdio` in a home of its own.
@@ -173,9 +192,38 @@ fn recorded_sessions_pass_unchanged_and_leave_their_spans() {
         tap.config.as_mut().unwrap().push_str(VERBOSE);
         let output = tap.replay(&session);
         let [received, sent, dropped, held] = books(&talk(&output), "file");
-        assert_eq!((sent, dropped, held), (received, 0, 0), "{}", talk(&output));
+        let (theirs, orphans) = handed_back(&session);
+        assert_eq!((sent + orphans, dropped, held), (received, orphans, 0), "{}", talk(&output));
         assert_eq!(tap.spans("spans.jsonl").len() as u64, sent);
-        assert_eq!(received, requests(&session), "counted here, from the recording");
+        assert_eq!(sent, requests(&session) + theirs, "counted here, from the recording");
+    }
+}
+
+#[test]
+fn spans_that_a_server_hands_back_have_the_digests_of_their_calls_and_no_content() {
+    let tap = Tap::exporting("  file: { path: spans.jsonl }");
+    tap.replay(&sessions()[3]);
+    let spans = tap.spans("spans.jsonl");
+    let get = |span: &Value, key: &str| -> Option<String> {
+        let attributes = span["attributes"].as_array().unwrap();
+        let value = &attributes.iter().find(|a| a["key"] == key)?["value"];
+        Some(value["stringValue"].as_str().map_or_else(|| value.to_string(), str::to_owned))
+    };
+    let digest = |span: &Value| get(span, "mcpcol.arguments.digest");
+    let theirs = |span: &&Value| get(span, "mcpcol.passback").is_some();
+    let roots: Vec<_> = spans.iter().filter(theirs).filter(|span| digest(span).is_some()).collect();
+    assert_eq!(roots.len(), 11, "every tool call with spans");
+    for root in roots {
+        let of_call = |span: &&Value| {
+            !theirs(span) && get(span, "jsonrpc.request.id") == get(root, "jsonrpc.request.id")
+        };
+        let call = spans.iter().find(of_call).unwrap();
+        assert_eq!((&call["traceId"], digest(call)), (&root["traceId"], digest(root)));
+        assert_eq!(call["parentSpanId"], root["parentSpanId"]);
+    }
+    let text = fs::read_to_string(tap.path("spans.jsonl")).unwrap();
+    for content in ["Traceback", "alerts backend unavailable", "Field required", "\\\"city\\\""] {
+        assert!(!text.contains(content), "content in the file: {content}");
     }
 }
 

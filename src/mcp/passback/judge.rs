@@ -6,6 +6,8 @@
 //! wants to leak can: a short word under a harmless name passes. It keeps honest servers from leaking by
 //! accident, which is what they do (`reference` implementations put whole results into attributes).
 
+use std::borrow::Cow;
+
 /// The longest text under an unknown name that passes for a label, in bytes, and the most spaces in it.
 const LABEL: (usize, usize) = (128, 3);
 
@@ -169,17 +171,18 @@ pub(super) fn name(name: &str) -> Speaks {
         return Speaks::Known;
     }
     let mut speaks = Speaks::Unknown;
-    let mut before = String::new();
-    each_word(name, |word| {
-        let pair = SECRET_PAIRS.binary_search(&(before.as_str(), word)).is_ok();
+    let mut before = "";
+    let lower = in_lower_case(name);
+    for word in lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        let pair = SECRET_PAIRS.binary_search(&(before, word)).is_ok();
         if pair || SECRET.binary_search(&word).is_ok() {
-            speaks = Speaks::OfSecrets;
-        } else if speaks == Speaks::Unknown && CONTENT.binary_search(&word).is_ok() {
+            return Speaks::OfSecrets;
+        }
+        if CONTENT.binary_search(&word).is_ok() {
             speaks = Speaks::OfContent;
         }
-        before.clear();
-        before.push_str(word);
-    });
+        before = word;
+    }
     if speaks == Speaks::Unknown && KNOWN.iter().any(|group| name.starts_with(group)) {
         speaks = Speaks::Known;
     }
@@ -206,10 +209,9 @@ pub(super) fn looks_secret(text: &str) -> bool {
     if text.len() < SHORTEST {
         return false;
     }
-    let announced = |word: &&str| contains_ignoring_case(text, word);
     let pieces = || text.split([' ', '=', ':', ',', ';', '"', '\'', '/', '?', '&', '@']);
     pieces().filter(|piece| piece.len() >= SHORTEST).any(is_credential)
-        || ANNOUNCED.iter().any(|word| announced(&word))
+        || ANNOUNCED.iter().any(|word| contains_ignoring_case(text, word))
 }
 
 fn is_credential(piece: &str) -> bool {
@@ -236,25 +238,22 @@ fn contains_ignoring_case(text: &str, word: &str) -> bool {
     text.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
 }
 
-/// The words of a name in lower case: `toolArgs`, `tool_args` and `tool.args` have the same.
-fn each_word(name: &str, mut each: impl FnMut(&str)) {
-    let mut word = String::new();
+/// A name in lower case, with a point where a new word begins in the middle: `toolArgs`, `tool_args` and
+/// `tool.args` have the same words.
+fn in_lower_case(name: &str) -> Cow<'_, str> {
+    if !name.chars().any(char::is_uppercase) {
+        return Cow::Borrowed(name);
+    }
+    let mut out = String::with_capacity(name.len() + 8);
     let mut lower = false;
     for c in name.chars() {
-        if !c.is_alphanumeric() || (c.is_uppercase() && lower) {
-            if !word.is_empty() {
-                each(&word);
-            }
-            word.clear();
+        if c.is_uppercase() && lower {
+            out.push('.');
         }
-        if c.is_alphanumeric() {
-            word.push(c.to_ascii_lowercase());
-        }
+        out.push(c.to_ascii_lowercase());
         lower = c.is_lowercase();
     }
-    if !word.is_empty() {
-        each(&word);
-    }
+    Cow::Owned(out)
 }
 
 #[cfg(test)]

@@ -128,8 +128,8 @@ impl<'a> Message<'a> {
     pub fn traces(&self) -> Part<'a> {
         let result = self.result.as_ref().map(|result| result.meta.traces);
         let error = self.error.as_ref().map(|error| error.traces);
-        let places = [result, error, Some(self.traces)].into_iter().flatten();
-        places.filter(|part| *part != Part::Absent).next().unwrap_or_default()
+        let mut places = [result, error, Some(self.traces)].into_iter().flatten();
+        places.find(|part| *part != Part::Absent).unwrap_or_default()
     }
 
     fn read(&mut self, buf: &'a [u8], reader: &mut Reader<'a>) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::mcp::{HandedBack, Ingest, Passback};
+use proptest::prelude::*;
 
 const WISH: &str = r#""otel":{"traces":{"request":true}}"#;
 
@@ -156,4 +157,25 @@ fn content_of_theirs_is_bounded_with_that_of_the_tap() {
     assert!(spans[1].seen.arguments != Raw::Cut && spans[2].seen.arguments == Raw::Cut);
     // The result of the call did not fit either.
     assert_eq!(tap.counts().content_dropped, 2);
+}
+
+proptest! {
+    /// Law 1: whatever a server hands back, its call is told as it would be without.
+    #[test]
+    fn the_call_is_unharmed_whatever_is_handed_back(
+        noise in prop::collection::vec(prop::sample::select(vec![
+            "{}", "[]", "null", "7", "\"x\"", "[[[[]]]]", "{\"resourceSpans\":[{}]}",
+            "{\"scopeSpans\":[{\"spans\":[{\"spanId\":\"zz\"}]}]}", "{\"spans\":[1,2]}",
+            "{\"traceId\":[]}", "\"\\ud800\"", "1e999",
+        ]), 0..8),
+        key in prop::sample::select(vec!["resourceSpans", "traces", "spans", "truncated", "droppedSpanCount"]),
+    ) {
+        let handed = format!(r#"{{"{key}":[{}]}}"#, noise.join(","));
+        let mut tap = Tap::new();
+        tap.c(&asking(1));
+        tap.s(&format!(r#"{{"id":1,"result":{{"_meta":{{"otel":{{"traces":{handed}}}}},"isError":true}}}}"#));
+        let spans = tap.spans();
+        prop_assert_eq!(spans.len(), 1);
+        prop_assert_eq!((spans[0].outcome(), spans[0].error()), ("tool_error", "tool_error"));
+    }
 }
