@@ -45,7 +45,20 @@ fn first_special(s: &[u8]) -> Option<usize> {
     let special = |b: &u8| *b < 0x20 || *b == b'"' || *b == b'\\';
     let clean = |block: &&[u8]| !block.iter().fold(false, |seen, b| seen | special(b));
     let from = s.chunks_exact(BLOCK).take_while(clean).count() * BLOCK;
+    // Most strings are shorter than a block.
+    let (words, _) = s[from..].as_chunks();
+    let clean = |word: &&[u8; 8]| !any_special(u64::from_ne_bytes(**word));
+    let from = from + words.iter().take_while(clean).count() * size_of::<u64>();
     s[from..].iter().position(special).map(|i| from + i)
+}
+
+/// Whether one of eight bytes must be escaped: the high bit of a byte is set by what is below 0x20, or
+/// equal to one of the two characters, and clear in the byte itself.
+fn any_special(word: u64) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
+    let equal = |c: u8| below(word ^ (ONES * u64::from(c)), 1);
+    (below(word, 0x20) | equal(b'"') | equal(b'\\')) & (ONES << 7) != 0
 }
 
 /// [`write_string`] for bytes that may not be UTF-8: what is malformed becomes U+FFFD.

@@ -22,11 +22,9 @@ pub(super) fn object(out: &mut Vec<u8>, members: impl FnOnce(&mut Object<'_>)) {
 impl Object<'_> {
     /// Starts a member; its value is what is appended next.
     fn key(&mut self, key: &'static str) -> &mut Vec<u8> {
-        if !self.empty {
-            self.out.push(b',');
-        }
+        let opening = if self.empty { &b"\""[..] } else { b",\"" };
         self.empty = false;
-        self.out.push(b'"');
+        self.out.extend_from_slice(opening);
         self.out.extend_from_slice(key.as_bytes());
         self.out.extend_from_slice(b"\":");
         self.out
@@ -53,8 +51,12 @@ impl Object<'_> {
         }
         let out = self.key(key);
         out.push(b'"');
-        for b in id {
-            out.extend_from_slice(&[DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]);
+        for part in id.chunks(16) {
+            let mut text = [[0; 2]; 16];
+            for (pair, b) in text.iter_mut().zip(part) {
+                *pair = [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]];
+            }
+            out.extend_from_slice(&text.as_flattened()[..2 * part.len()]);
         }
         out.push(b'"');
     }
