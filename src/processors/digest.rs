@@ -92,6 +92,8 @@ struct Digest {
     max_bytes: usize,
     /// Names of the attributes that are replaced.
     replaced: Vec<String>,
+    /// How long they are, to pass over most others without a look: a bit a length.
+    lengths: u64,
     rejected: Rejections,
 }
 
@@ -105,9 +107,10 @@ struct Plan {
 
 impl Processor for Digest {
     fn process(&self, mut batch: Batch, _now: Nanos) -> Option<Batch> {
-        if self.concerns(batch.telemetry.model(), &batch.content) {
-            let Batch { telemetry, content, .. } = &mut batch;
-            telemetry.edit(|model| Pass::new(self).rewrite(model, content));
+        let Batch { telemetry, content, .. } = &mut batch;
+        let replaces = self.replaces_any(telemetry.model());
+        if replaces || self.describes_any(telemetry.model(), content) {
+            telemetry.edit(|model| Pass::new(self).rewrite(model, content, replaces));
         }
         Some(batch)
     }
@@ -120,21 +123,30 @@ impl Processor for Digest {
 }
 
 impl Digest {
-    /// Whether anything would change: an edit gives up the wire view, and copies what is shared.
-    fn concerns(&self, model: &Model, content: &Content) -> bool {
+    // Both are asked first: an edit gives up the wire view, and copies what is shared.
+
+    /// Whether there is content to replace.
+    fn replaces_any(&self, model: &Model) -> bool {
         let mut found = false;
-        attributes::visit(model, &mut |list| found |= list.iter().any(|a| self.replaces(a)));
-        if let (Model::Traces(resources), false, false) = (model, found, content.is_empty()) {
-            let scopes = resources.iter().flat_map(|r| &r.scope_spans).filter(|s| is_ours(s));
-            found = scopes.flat_map(|s| &s.spans).any(|span| seen_call(span, content).is_some());
-        }
+        attributes::visit(model, &mut |list| {
+            found = found || list.iter().any(|attribute| self.replaces(attribute));
+        });
         found
+    }
+
+    /// Whether there is a call to describe.
+    fn describes_any(&self, model: &Model, content: &Content) -> bool {
+        let Model::Traces(resources) = model else { return false };
+        let scopes = resources.iter().flat_map(|r| &r.scope_spans).filter(|s| is_ours(s));
+        let mut spans = scopes.flat_map(|s| &s.spans);
+        !content.is_empty() && spans.any(|span| seen_call(span, content).is_some())
     }
 
     /// Whether this attribute carries content that is to go. A digest is left as it is, so that a
     /// second pass changes nothing.
     fn replaces(&self, attribute: &KeyValue) -> bool {
-        self.replaced.contains(&attribute.key)
+        self.lengths & length(&attribute.key) != 0
+            && self.replaced.contains(&attribute.key)
             && attribute.value.as_ref().is_some_and(|value| value.value.is_some())
             && attributes::text(attribute).is_none_or(|text| !is_made_here(text))
     }
@@ -160,8 +172,10 @@ impl<'a> Pass<'a> {
         Pass { digest, canonicalizer, text: Vec::new(), json: Vec::new() }
     }
 
-    fn rewrite(&mut self, model: &mut Model, content: &Content) {
-        attributes::visit_mut(model, &mut |list| self.replace(list));
+    fn rewrite(&mut self, model: &mut Model, content: &Content, replaces: bool) {
+        if replaces {
+            attributes::visit_mut(model, &mut |list| self.replace(list));
+        }
         let Model::Traces(resources) = model else { return };
         let scopes = resources.iter_mut().flat_map(|r| &mut r.scope_spans).filter(|s| is_ours(s));
         for span in scopes.flat_map(|s| &mut s.spans) {
@@ -286,6 +300,11 @@ impl<'a> Pass<'a> {
             self.canonicalizer.write_selected(&self.json, paths, &mut self.text, &mut |_, _| {});
         written.map(drop).map_err(|Rejected { reason, .. }| reason)
     }
+}
+
+/// The bit of a name's length; all long ones share one.
+fn length(name: &str) -> u64 {
+    1 << name.len().min(63)
 }
 
 /// What was seen of the call behind `span`, if it is a tool's.
