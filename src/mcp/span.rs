@@ -15,7 +15,7 @@ use super::outcome::caller_fault;
 use super::trace::span_flags;
 use super::uri;
 use super::{
-    Direction, Message, Outcome, Perspective, ServiceName, SessionName, Settings, SpanRef,
+    Direction, Id, Message, Outcome, Perspective, ServiceName, SessionName, Settings, SpanRef,
     TraceContext, Transport,
 };
 use crate::telemetry::{Nanos, names};
@@ -111,7 +111,7 @@ impl Frame<'_> {
         }
         match &call.subject {
             Subject::Tool(target) | Subject::Prompt(target) if good || self.listed => {
-                printable(format!("{} {target}", call.method))
+                printable([&*call.method, " ", target].concat())
             }
             _ => printable(call.method.clone().into_owned()),
         }
@@ -187,7 +187,9 @@ impl Frame<'_> {
             Subject::Resource(uri) => out.text(names::RESOURCE_URI, uri::shown(uri)),
         }
         if let Some(id) = &call.id {
-            out.text(names::REQUEST_ID, id.to_string());
+            // A number's own way to text is shorter than a formatter's.
+            let id = if let Id::Int(number) = id { number.to_string() } else { id.to_string() };
+            out.text(names::REQUEST_ID, id);
         }
         if let Some(version) = &call.jsonrpc {
             out.text(names::JSONRPC_VERSION, version);
@@ -208,6 +210,8 @@ impl Frame<'_> {
         }
         match call.http_version {
             0 => {}
+            10 => out.text(names::NETWORK_VERSION, "1.0"),
+            11 => out.text(names::NETWORK_VERSION, "1.1"),
             20 => out.text(names::NETWORK_VERSION, "2"),
             tenths => out.text(names::NETWORK_VERSION, format!("{}.{}", tenths / 10, tenths % 10)),
         }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::keys::OwnKeys;
+
 /// A span id as OTLP has it: eight bytes, not all zero.
 pub type SpanId = [u8; 8];
 
@@ -39,12 +41,13 @@ pub struct Seen {
 
 /// What was seen of the calls of one batch. Clones share.
 #[derive(Clone, Default)]
-pub struct Content(Option<Arc<HashMap<SpanId, Seen>>>);
+pub struct Content(Option<Arc<HashMap<u64, Seen, OwnKeys>>>);
 
 impl Content {
     /// What was seen of the call behind a span; `None` for spans that no tap of ours made.
     pub fn of(&self, span: &[u8]) -> Option<&Seen> {
-        self.0.as_ref()?.get(span)
+        let id = SpanId::try_from(span).ok()?;
+        self.0.as_ref()?.get(&u64::from_ne_bytes(id))
     }
 
     /// Whether there is none.
@@ -55,7 +58,8 @@ impl Content {
 
 impl FromIterator<(SpanId, Seen)> for Content {
     fn from_iter<I: IntoIterator<Item = (SpanId, Seen)>>(seen: I) -> Self {
-        let map: HashMap<_, _> = seen.into_iter().collect();
+        let seen = seen.into_iter().map(|(span, seen)| (u64::from_ne_bytes(span), seen));
+        let map: HashMap<_, _, _> = seen.collect();
         Content((!map.is_empty()).then(|| Arc::new(map)))
     }
 }

@@ -8,12 +8,14 @@ pub mod names;
 
 mod clock;
 mod content;
+mod keys;
 mod receipt;
 mod split;
 mod view;
 
 pub use clock::{Clock, Nanos};
 pub use content::{Content, Raw, Seen, SpanId};
+pub use keys::{OwnKey, OwnKeys};
 pub use receipt::{Receipt, Verdict, Waiting};
 pub use view::{Model, Signal, Telemetry};
 

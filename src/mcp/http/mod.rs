@@ -28,7 +28,7 @@ use self::exchange::{Body, Open};
 pub use self::finder::{EndpointFinder, Looked};
 pub use self::sse::{Event, Sse};
 use super::{Counts, Direction, SessionNames, Settings, TraceContext};
-use crate::telemetry::{Content, Nanos, Telemetry};
+use crate::telemetry::{Content, Nanos, OwnKeys, Telemetry};
 
 /// How many exchanges are observed at once; one beyond is counted and not observed. Each takes two
 /// descriptors of the tap, of which there seldom are more than 16,384.
@@ -37,7 +37,8 @@ const MAX_EXCHANGES: usize = 8192;
 /// fit is as if it were too long.
 const MAX_BUFFERED: usize = 32 << 20;
 
-/// The number of one HTTP request and its response, unique among those in progress.
+/// The number of one HTTP request and its response, unique among those in progress. Whoever drives
+/// [`Http`] counts them; peers have no say.
 pub type Exchange = u64;
 
 /// A tapped server, as spans name it.
@@ -121,7 +122,7 @@ pub enum Party {
 /// All that one tap observes over HTTP.
 pub struct Http {
     connections: Connections,
-    exchanges: HashMap<Exchange, Box<Open>>,
+    exchanges: HashMap<Exchange, Box<Open>, OwnKeys>,
     /// Bytes held in them.
     buffered: usize,
     /// No request expires before this.
@@ -140,7 +141,7 @@ impl Http {
     ) -> Self {
         Http {
             connections: Connections::new(settings, servers, ambient, seed, session_name),
-            exchanges: HashMap::new(),
+            exchanges: HashMap::default(),
             buffered: 0,
             quiet_until: 0,
         }

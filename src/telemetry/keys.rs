@@ -1,0 +1,32 @@
+//! Hashing of keys that are ours: numbers that we counted and ids that we drew. Nobody else can choose
+//! them, so nobody can make them collide, and a multiplication is enough. What peers choose is hashed by
+//! the standard library's keyed hasher.
+
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// Builds the hasher of tables whose keys are ours.
+pub type OwnKeys = BuildHasherDefault<OwnKey>;
+
+/// See the module.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OwnKey(u64);
+
+impl Hasher for OwnKey {
+    /// Numbers that follow each other differ in the low bits, which choose the place in a table, and after
+    /// this in the high ones, which tell neighbours apart.
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(size_of::<u64>()) {
+            let mut number = [0; size_of::<u64>()];
+            number[..part.len()].copy_from_slice(part);
+            self.write_u64(u64::from_ne_bytes(number));
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
