@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use super::detours::Lookout;
 use super::note::By;
 use super::tape::Reel;
+use super::turn::Mark;
 use super::upstream::Lease;
 use crate::receivers::tap::Beyond;
 
@@ -145,6 +146,7 @@ impl Through {
         }
         // What comes by a connection that we drive comes while we do: nobody has to wake us for it.
         let driven = self.lease.as_mut().is_some_and(|lease| lease.drive(cx));
+        let mark = Mark::set();
         let polled = if driven {
             Pin::new(&mut self.from).poll_frame(&mut Context::from_waker(Waker::noop()))
         } else {
@@ -153,6 +155,10 @@ impl Through {
         match ready!(polled) {
             Some(Ok(frame)) => {
                 let last = self.from.is_end_stream();
+                if last {
+                    // It asked for more, of which there is none.
+                    mark.take_back();
+                }
                 if let Some(data) = frame.data_ref() {
                     self.reel.bytes(data, last);
                     if let Some(lookout) = &mut self.lookout

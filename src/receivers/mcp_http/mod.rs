@@ -28,6 +28,7 @@ mod receiver;
 mod routes;
 mod slots;
 mod tape;
+mod turn;
 mod upstream;
 mod watch;
 mod worker;

@@ -27,6 +27,7 @@ use super::exchange::{Client, Desk, Rules};
 use super::local::Local;
 use super::slots::Slot;
 use super::tape::Recorder;
+use super::turn::Turns;
 use super::upstream::{Server, Upstream, keep_alive};
 use crate::pipeline::Stop;
 
@@ -235,7 +236,8 @@ impl Worker {
             connection.as_mut().graceful_shutdown();
             connection.await.ok();
         } else {
-            let mut connection = std::pin::pin!(self.http1.serve_connection(io, service));
+            let mut connection =
+                std::pin::pin!(Turns::of(self.http1.serve_connection(io, service)));
             tokio::select! {
                 _ = connection.as_mut() => return,
                 () = stop.given() => {}
@@ -245,7 +247,7 @@ impl Worker {
             if fresh && timeout(FIRST_REQUEST, connection.as_mut()).await.is_ok() {
                 return;
             }
-            connection.as_mut().graceful_shutdown();
+            connection.as_mut().inner().graceful_shutdown();
             connection.await.ok();
         }
     }
