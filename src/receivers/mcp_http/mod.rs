@@ -24,6 +24,7 @@ mod headers;
 mod listener;
 mod local;
 mod note;
+mod outbox;
 mod receiver;
 mod routes;
 mod slots;

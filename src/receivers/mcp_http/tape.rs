@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use memchr::{memchr2, memrchr2};
-use tokio::sync::Notify;
 
 use super::note::{By, Coding, Event, Kind, Note, Queue, Request, Response};
 use crate::mcp::Direction;
@@ -28,7 +27,7 @@ pub(super) struct Recorder {
     /// Messages are observed up to this many bytes.
     pub(super) max_message: usize,
     /// Rung when the observer is to be woken, once what is being handed over has been written.
-    pub(super) bell: Notify,
+    pub(super) bell: Cell<bool>,
     /// Bytes of bodies whose exchange is not observed.
     pub(super) unseen: Counter,
 }
@@ -73,6 +72,15 @@ enum Unit {
     Packed,
     /// Nothing: a packed stream, which has no end.
     PackedLines,
+}
+
+impl Recorder {
+    /// Wakes the observer if the bell was rung.
+    pub(super) fn wake(&self) {
+        if self.bell.take() {
+            self.queue.wake();
+        }
+    }
 }
 
 impl Tape {
@@ -139,7 +147,7 @@ impl Tape {
                 what(&mut to, at);
             }
             if to.done() {
-                self.recorder.bell.notify_one();
+                self.recorder.bell.set(true);
             }
         }));
         if handed.is_err() {
@@ -297,7 +305,7 @@ mod tests {
             queue: Arc::new(Queue::new(limit)),
             numbers: Arc::new(AtomicU64::new(1)),
             max_message,
-            bell: Notify::new(),
+            bell: Cell::new(false),
             unseen: Counter::default(),
         })
     }
