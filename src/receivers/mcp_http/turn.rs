@@ -150,7 +150,7 @@ mod tests {
     fn a_task_that_wakes_itself_is_woken_when_its_turn_is_over() {
         let woken = turn(|own, woken| {
             own.wake_by_ref();
-            own.clone().wake();
+            own.wake_by_ref();
             assert_eq!(woken.often(), 0);
         });
         assert_eq!(woken, 1);
