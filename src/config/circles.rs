@@ -9,21 +9,21 @@ use crate::settings::Problems;
 /// Adds an error for every exporter in use that points at a receiver in use.
 pub(super) fn check(defined: &Defined, problems: &mut Problems) {
     for exporter in defined.exporters.iter().filter(|c| c.used) {
-        let Some((host, port)) = exporter.config().and_then(|config| config.target()) else {
-            continue;
-        };
-        let own = defined.receivers.iter().filter(|c| c.used).find(|receiver| {
-            let all = receiver.config().map(|config| config.listens()).unwrap_or_default();
-            all.into_iter().any(|listening| is_same(listening, &host, port))
-        });
-        if let Some(receiver) = own {
-            let message = format!(
-                "is where the receiver `{}` of this process listens: what it sends would come back; \
-                 choose another port for one of them",
-                receiver.id
-            );
-            let mark = exporter.mark_of("endpoint");
-            problems.error(mark, format!("exporters::{}::endpoint", exporter.id), message);
+        let targets = exporter.config().map(|config| config.targets()).unwrap_or_default();
+        for (field, host, port) in targets {
+            let own = defined.receivers.iter().filter(|c| c.used).find(|receiver| {
+                let all = receiver.config().map(|config| config.listens()).unwrap_or_default();
+                all.into_iter().any(|listening| is_same(listening, &host, port))
+            });
+            if let Some(receiver) = own {
+                let message = format!(
+                    "is where the receiver `{}` of this process listens: what it sends would come \
+                     back; choose another port for one of them",
+                    receiver.id
+                );
+                let mark = exporter.mark_of(field);
+                problems.error(mark, format!("exporters::{}::{field}", exporter.id), message);
+            }
         }
     }
 }

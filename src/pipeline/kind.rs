@@ -116,9 +116,9 @@ pub trait ExporterConfig: DeserializeOwned + Send + Sync + 'static {
     fn check(&self, report: &mut Report<'_>);
     /// Queue, retry and timeout around it.
     fn delivery(&self) -> Delivery;
-    /// The host and port that it sends to, if there is one.
-    fn target(&self) -> Option<(String, u16)> {
-        None
+    /// The settings that say where it sends, with the host and port that they mean.
+    fn targets(&self) -> Vec<(&'static str, String, u16)> {
+        Vec::new()
     }
     /// Makes the exporter: one for the process.
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>>;
@@ -144,9 +144,9 @@ pub trait PlannedProcessor: Send + Sync {
 pub trait PlannedExporter: Send + Sync {
     /// See [`ExporterConfig::delivery`].
     fn delivery(&self) -> Delivery;
-    /// See [`ExporterConfig::target`].
-    fn target(&self) -> Option<(String, u16)> {
-        None
+    /// See [`ExporterConfig::targets`].
+    fn targets(&self) -> Vec<(&'static str, String, u16)> {
+        Vec::new()
     }
     /// See [`ExporterConfig::build`].
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>>;
@@ -173,8 +173,8 @@ impl<C: ExporterConfig> PlannedExporter for C {
         ExporterConfig::delivery(self)
     }
 
-    fn target(&self) -> Option<(String, u16)> {
-        ExporterConfig::target(self)
+    fn targets(&self) -> Vec<(&'static str, String, u16)> {
+        ExporterConfig::targets(self)
     }
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {

@@ -179,6 +179,13 @@ pub fn parse_url(text: &str) -> Result<Uri, String> {
     Ok(uri)
 }
 
+/// The host and port that a URL means, for comparing it with where somebody listens.
+pub fn url_target(text: &str) -> Option<(String, u16)> {
+    let uri = parse_url(text).ok()?;
+    let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    Some((uri.host()?.to_owned(), uri.port_u16().unwrap_or(usual)))
+}
+
 /// Whether what is sent to this URL stays on this machine.
 pub fn is_local_url(uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);

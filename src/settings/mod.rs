@@ -23,7 +23,7 @@ mod yaml;
 pub use client::{Compression, Endpoint, Headers, Keepalive, Unsupported};
 pub use delivery::{BatchSettings, Delivery, OnFull, QueueSettings, RetrySettings, Sizer};
 pub use duration::Duration;
-pub use http_client::{CompressionParams, HttpClient, is_local_url, parse_url};
+pub use http_client::{CompressionParams, HttpClient, is_local_url, parse_url, url_target};
 pub use key_file::read_key_file;
 pub use names::{did_you_mean, nearest_name, quoted_list, sounds_secret};
 pub use problems::{Place, Problem, Problems, Report, Severity};

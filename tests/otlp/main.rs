@@ -8,6 +8,7 @@ mod ends;
 mod grpc;
 mod http;
 mod limits;
+mod loops;
 mod passback;
 mod process;
 mod rig;

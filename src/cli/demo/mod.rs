@@ -38,17 +38,17 @@ impl Demo {
     /// Runs the demo.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let scratch = Scratch::new()?;
-        let spans = scratch.0.join("spans.jsonl");
+        let file = scratch.0.join("spans.jsonl");
         let mut out = io::stdout().lock();
         writeln!(out, "An agent calls a real MCP server through the tap:\n")?;
         writeln!(out, "  mcpcol stdio --name demo-files -- mcpcol demo-server\n")?;
-        let mut tap = start(&scratch.0, &spans)?;
+        let mut tap = start(&scratch.0, &file)?;
         let calls = drive(&mut tap, self.rounds)?;
         let status = tap.wait().context("cannot wait for the tap")?;
         if !status.success() {
             bail!("the tap ended with {status}");
         }
-        let lines = fs::read_to_string(&spans).context("the tap wrote no spans")?;
+        let lines = fs::read_to_string(&file).context("the tap wrote no spans")?;
         let spans = report::read(&lines)?;
         let read = report::calls(&spans);
         let shown = read.len().min(SHOWN);
@@ -63,7 +63,7 @@ impl Demo {
         writeln!(out, "agent's answer is without them:\n")?;
         writeln!(out, "{}", tree::of(&spans, "tools/call build_report"))?;
         if let Some(keep) = &self.keep {
-            fs::copy(&spans, keep).with_context(|| format!("cannot write {}", keep.display()))?;
+            fs::copy(&file, keep).with_context(|| format!("cannot write {}", keep.display()))?;
             writeln!(out, "OTLP JSON lines: {}", keep.display())?;
         }
         writeln!(out, "Put it in front of your own server: mcpcol stdio -- CMD ARG...")?;

@@ -134,8 +134,9 @@ impl ExporterConfig for Config {
         }
     }
 
-    fn target(&self) -> Option<(String, u16)> {
-        Endpoint::parse(&self.endpoint).ok()?.host_port()
+    fn targets(&self) -> Vec<(&'static str, String, u16)> {
+        let target = Endpoint::parse(&self.endpoint).ok().and_then(|e| e.host_port());
+        target.map(|(host, port)| ("endpoint", host, port)).into_iter().collect()
     }
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {

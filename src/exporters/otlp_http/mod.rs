@@ -26,7 +26,7 @@ use super::http::{Client, http_exporter_config, refused};
 use super::peer::MAX_REQUEST;
 use crate::otlp::json;
 use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
-use crate::settings::{Compression, Delivery, Duration, Report, parse_url};
+use crate::settings::{Compression, Delivery, Duration, Report, parse_url, url_target};
 use crate::telemetry::{Model, Signal, Telemetry};
 
 http_exporter_config! {
@@ -89,6 +89,13 @@ impl ExporterConfig for Config {
 
     fn delivery(&self) -> Delivery {
         self.surroundings()
+    }
+
+    fn targets(&self) -> Vec<(&'static str, String, u16)> {
+        let own = Signal::ALL.map(|signal| self.own(signal));
+        let all = [("endpoint", self.endpoint.as_str())].into_iter().chain(own);
+        let target = |(field, text)| url_target(text).map(|(host, port)| (field, host, port));
+        all.filter_map(target).collect()
     }
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {

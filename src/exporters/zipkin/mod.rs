@@ -23,7 +23,7 @@ use self::span::ZipkinSpan;
 use super::http::{Client, http_exporter_config, refused, text_of};
 use crate::otlp::ids;
 use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
-use crate::settings::{Compression, Delivery, Duration, Report, parse_url};
+use crate::settings::{Compression, Delivery, Duration, Report, parse_url, url_target};
 use crate::telemetry::{Model, Signal, Telemetry};
 
 /// The largest body, before compression. Zipkin's own reporters never sent more, and its server takes
@@ -88,6 +88,11 @@ impl ExporterConfig for Config {
 
     fn delivery(&self) -> Delivery {
         self.surroundings()
+    }
+
+    fn targets(&self) -> Vec<(&'static str, String, u16)> {
+        let target = url_target(&self.endpoint);
+        target.map(|(host, port)| ("endpoint", host, port)).into_iter().collect()
     }
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {
