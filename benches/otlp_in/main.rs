@@ -5,7 +5,8 @@
 //! (this program again). Ours is the real binary with `nop` behind it: undecoded, with a processor that
 //! looks inside, and by every way in. A batch is 100 spans of about 490 B. It would worry us below 500,000
 //! spans a CPU second undecoded, or below 80 % of the floor. CPU time is the process's own from /proc, so a
-//! busy machine changes little. `MCPCOL` names another binary to measure.
+//! busy machine changes little. `MCPCOL` names another binary to measure; a number as argument divides the
+//! batches, for a quick look.
 
 mod load;
 mod process;
@@ -24,6 +25,7 @@ fn main() -> anyhow::Result<()> {
     if std::env::args().nth(1).is_some_and(|role| role == "sink") {
         return sink::run();
     }
+    let share = std::env::args().find_map(|arg| arg.parse().ok()).unwrap_or(1);
     let floor = Server::sink()?;
     let plain = Server::mcpcol("[]")?;
     let looking = Server::mcpcol("[digest]")?;
@@ -39,6 +41,7 @@ fn main() -> anyhow::Result<()> {
         ("JSON, HTTP", &plain, Way::Json, 1000),
         ("decoded, gRPC", &looking, Way::Grpc, 1000),
     ] {
+        let batches = batches / share;
         let address = server.address(way.is_http());
         let mut load = Load::new(&address, way)?;
         load.send(batches / 10)?;

@@ -53,7 +53,7 @@ fn an_exporter_that_sends_to_our_own_receiver_is_an_error_in_its_place() {
         let output = run(&["validate", "--config", &file]);
         assert_eq!(output.status.success(), !wrong, "{endpoint}: {}", said(&output));
         if wrong {
-            let message = "config.yaml:2:34: error: exporters::otlp_grpc::endpoint: is where the \
+            let message = "config.yaml:2:35: error: exporters::otlp_grpc::endpoint: is where the \
                            receiver `otlp` of this process listens";
             assert!(said(&output).contains(message), "{}", said(&output));
         }
