@@ -22,7 +22,7 @@ use super::watch::{Counters, Watching};
 use super::worker::{self, Plan};
 use crate::pipeline::{BoxFuture, Build, Counter, Ended, Outlet, Receiver, Stop, Vitals};
 use crate::receivers::listening::{Sockets, raise_descriptors};
-use crate::receivers::tap::{Editing, Edits, Observer, PATIENCE};
+use crate::receivers::tap::{EditCounters, Editing, Observer, PATIENCE};
 use crate::telemetry::Clock;
 
 /// Connections on their way to one worker.
@@ -52,7 +52,7 @@ struct Opened {
 impl McpHttp {
     pub(super) fn new(config: Config, cx: &Build<'_>) -> anyhow::Result<Self> {
         let editing = Editing::new(&config.observing());
-        let edits = Edits::new(cx).follow(editing.clone());
+        let edits = EditCounters::new(cx).follow(editing.clone());
         Ok(McpHttp {
             id: cx.id.to_string(),
             base: cx.base.to_owned(),

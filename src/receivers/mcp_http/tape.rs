@@ -390,6 +390,19 @@ mod tests {
     }
 
     #[test]
+    fn what_was_done_to_a_message_is_told_right_before_it_or_before_its_loss() {
+        let edited = Edited { hop: None, asked: true };
+        let room = recorder(1 << 20, 4);
+        let mut asked = Tape::start(&room, &head()).request(Coding::Identity);
+        asked.whole(Some(&edited), b"12345");
+        assert_eq!(told(&room), r#"request edited >"1234" >"5" >end"#);
+        let full = recorder(600, 1000);
+        let mut asked = Tape::start(&full, &head()).request(Coding::Identity);
+        asked.whole(Some(&edited), &[b'x'; 600]);
+        assert_eq!(told(&full), "request edited >lost >end gap:0+600");
+    }
+
+    #[test]
     fn a_response_before_the_body_comes_after_the_head() {
         let recorder = recorder(1 << 20, 100);
         let tape = Tape::start(&recorder, &head());

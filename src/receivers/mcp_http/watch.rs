@@ -12,7 +12,7 @@ use crate::mcp::{
 };
 use crate::pipeline::{Build, Counter};
 use crate::privacy::digest::Key;
-use crate::receivers::tap::{self, Books, Edits, Followed, Unseen, Watch, ambient, edited};
+use crate::receivers::tap::{self, Books, EditCounters, Followed, Unseen, Watch, ambient, edited};
 use crate::telemetry::{Content, Nanos, Telemetry};
 
 /// What decoders may take at once, in bytes: some codings want 8 MiB each.
@@ -24,7 +24,7 @@ const SESSION_DIGITS: usize = 32;
 pub(super) struct Watching {
     http: Http,
     followed: Followed,
-    edits: Edits,
+    edits: EditCounters,
     counters: Counters,
     /// Bodies in progress that are packed; nothing where one cannot be read.
     packed: HashMap<(u64, Direction), Packed>,
@@ -109,7 +109,11 @@ impl Books<Note> for Counters {
 
 impl Watching {
     /// The observer of the receiver that is built.
-    pub(super) fn new(config: &Config, edits: Edits, cx: &Build<'_>) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        config: &Config,
+        edits: EditCounters,
+        cx: &Build<'_>,
+    ) -> anyhow::Result<Self> {
         let servers = config.routes.iter().map(|route| {
             let uri = route.uri().map_err(anyhow::Error::msg)?;
             let port = uri.port_u16().or(match uri.scheme_str() {

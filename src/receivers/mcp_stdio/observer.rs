@@ -43,7 +43,7 @@ pub trait Observe: Send + 'static {
 pub(super) struct Looking {
     pub(super) watch: Box<dyn Observe>,
     pub(super) counters: Counters,
-    pub(super) edits: tap::Edits,
+    pub(super) edits: tap::EditCounters,
 }
 
 /// What the tap counts, by direction. Clones count together.

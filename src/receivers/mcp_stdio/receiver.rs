@@ -12,7 +12,7 @@ use super::tap::{self, Tap};
 use super::watch::Watch;
 use super::{Config, ProcessGroup};
 use crate::pipeline::{BoxFuture, Build, Ended, Outlet, PlannedReceiver, Receiver, Stop};
-use crate::receivers::tap::{Editing, Edits, PATIENCE, Running as Observed};
+use crate::receivers::tap::{EditCounters, Editing, PATIENCE, Running as Observed};
 use crate::telemetry::Clock;
 
 /// Starts `command` as `config` says and puts a tap between it and our stdin and stdout, at once:
@@ -72,13 +72,13 @@ struct Observing {
     watch: Box<dyn Observe>,
     clock: Clock,
     counters: Counters,
-    edits: Edits,
+    edits: EditCounters,
     patience: Duration,
 }
 
 impl Observing {
     fn new(cx: &Build<'_>, watch: Box<dyn Observe>) -> Self {
-        let (counters, edits) = (Counters::new(cx), Edits::new(cx));
+        let (counters, edits) = (Counters::new(cx), EditCounters::new(cx));
         Observing { watch, clock: cx.clock, counters, edits, patience: PATIENCE }
     }
 }

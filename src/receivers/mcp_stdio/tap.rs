@@ -38,6 +38,7 @@ pub(super) struct Limits {
 }
 
 /// A child with its traffic running through us.
+#[derive(Debug)]
 pub struct Tap {
     pub(super) queue: Arc<Queue>,
     /// What is changed on the way, if anything is.

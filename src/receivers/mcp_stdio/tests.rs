@@ -18,7 +18,7 @@ use super::relay::{End, Progress, relay};
 use super::{Direction, Observe};
 use crate::mcp::Edited;
 use crate::pipeline::{Build, Id, Outlet, Shared, Target, Transport, Vitals};
-use crate::receivers::tap::{Edits, observe};
+use crate::receivers::tap::{EditCounters, observe};
 use crate::telemetry::{Batch, Clock, Content, Model, Nanos, Telemetry};
 
 const TAIL: usize = 4096;
@@ -441,7 +441,7 @@ fn observed_in(trouble: Option<SyncSender<()>>, hurry: bool) -> Observed {
     let watch = Box::new(Recorder { notes: Arc::clone(&notes), ready: 0, trouble });
     let observer = Observer {
         queue: Arc::clone(&queue),
-        watch: Looking { watch, counters: books.clone(), edits: Edits::new(&cx) },
+        watch: Looking { watch, counters: books.clone(), edits: EditCounters::new(&cx) },
         out: Outlet::to(Batches(tx)),
         clock: cx.clock,
         books,

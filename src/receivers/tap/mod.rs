@@ -16,7 +16,7 @@ mod words;
 
 pub(super) use beyond::Beyond;
 pub(super) use books::Followed;
-pub(super) use editing::{Around, Change, Editing, Edits, HOLD, Room, why};
+pub(super) use editing::{Around, Change, EditCounters, Editing, HOLD, Room, why};
 #[cfg(test)]
 pub(super) use observer::observe;
 pub(super) use observer::{Books, Observer, PATIENCE, Running, Unseen, Watch, drops};

@@ -12,7 +12,7 @@ use crate::receivers::mcp_stdio::Config;
 use crate::receivers::mcp_stdio::intake::Intake;
 use crate::receivers::mcp_stdio::queue::{Held, Kind, Queue};
 use crate::receivers::mcp_stdio::relay::{End, Progress, relay};
-use crate::receivers::tap::{Edits as Counters, edited};
+use crate::receivers::tap::{EditCounters, edited};
 use crate::settings::testing;
 use crate::telemetry::Clock;
 use Direction::{ClientToServer, ServerToClient};
@@ -98,7 +98,7 @@ fn counted(editing: &Arc<Editing>) -> BTreeMap<String, i128> {
         emit: Outlet::default(),
         shared: &Shared::default(),
     };
-    let mut counters = Counters::new(&cx).follow(Some(Arc::clone(editing)));
+    let mut counters = EditCounters::new(&cx).follow(Some(Arc::clone(editing)));
     counters.tell();
     counters.tell();
     let samples = vitals.samples().into_iter();

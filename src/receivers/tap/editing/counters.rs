@@ -6,17 +6,17 @@ use super::{Counts, Editing};
 use crate::pipeline::{Build, Vitals};
 
 /// Counters that follow what one tap edits.
-pub(in crate::receivers) struct Edits {
+pub(in crate::receivers) struct EditCounters {
     vitals: Vitals,
     receiver: String,
     of: Option<Arc<Editing>>,
     told: Counts,
 }
 
-impl Edits {
+impl EditCounters {
     /// Those of the component that is built; nothing to follow yet.
     pub(in crate::receivers) fn new(cx: &Build<'_>) -> Self {
-        Edits {
+        EditCounters {
             vitals: cx.vitals.clone(),
             receiver: cx.id.to_string(),
             of: None,

@@ -9,12 +9,13 @@ mod counters;
 mod room;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub(in crate::receivers) use self::counters::Edits;
+pub(in crate::receivers) use self::counters::EditCounters;
 pub(in crate::receivers) use self::room::Room;
 use super::words::{Observing, ambient};
 use super::{Passback, Propagate};
@@ -358,6 +359,13 @@ impl State {
         if n > 0 {
             *self.counts.entry((what, why)).or_default() += n;
         }
+    }
+}
+
+// What is remembered of the traffic never prints.
+impl fmt::Debug for Editing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Editing")
     }
 }
 
