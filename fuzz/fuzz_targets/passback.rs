@@ -23,7 +23,8 @@ fuzz_target!(|data: &[u8]| {
         "\n"
     );
     session.bytes(Direction::ClientToServer, ask.as_bytes(), 1_000_000_000);
-    for part in [br#"{"id":1,"result":{"_meta":{"otel":{"traces":"#, data, b"}}}}\n"] {
+    let (before, after) = (br#"{"id":1,"result":{"_meta":{"otel":{"traces":"#, b"}}}}\n");
+    for part in [&before[..], data, &after[..]] {
         session.bytes(Direction::ServerToClient, part, 2_000_000_000);
     }
     session.end(3_000_000_000);
