@@ -208,7 +208,8 @@ fn handed_back(over: Over, settings: &str) -> (Vec<Call>, Vec<Span>) {
     let sink = Collector::sink(dir.path());
     let calls = match over {
         Over::Stdio => {
-            let config = tap_config(&dir, &format!("mcp_stdio: {{ {settings} }}"), sink.grpc);
+            let config =
+                tap_config(&dir, &format!("mcp_stdio: {{ name: desk, {settings} }}"), sink.grpc);
             let mut command = passback();
             command.args(["--", env!("CARGO_BIN_EXE_mcpcol"), "stdio", "--config"]).arg(config);
             command.arg("--").arg(desk()).arg(driver("desk_server.py"));
@@ -350,7 +351,7 @@ fn names(spans: &[&Span]) -> Vec<String> {
 
 /// Bytes verbatim: the server's spans are siblings of the tap's, under the client's span.
 fn hang_where_the_client_said(over: Over) {
-    let (calls, spans) = handed_back(over, "name: desk");
+    let (calls, spans) = handed_back(over, "span_kind: client");
     let traces = traces(spans);
     assert_eq!(calls.len(), 15);
     for call in &calls {
@@ -391,7 +392,7 @@ fn handed_back_over_http_they_hang_where_the_client_said() {
 /// The tap is a hop and asks for itself: the server's spans nest under its own pair, also where the
 /// client did not ask; and that client sees nothing of them.
 fn nest_under_the_tap(over: Over) {
-    let settings = "name: desk, propagate: inject, passback: { request: true, detailed: true }";
+    let settings = "propagate: inject, passback: { request: true, detailed: true }";
     let (calls, spans) = handed_back(over, settings);
     let traces = traces(spans);
     for call in &calls {
