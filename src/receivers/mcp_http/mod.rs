@@ -27,7 +27,6 @@ mod headers;
 mod listener;
 mod local;
 mod note;
-mod outbox;
 mod receiver;
 mod routes;
 mod slots;

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use memchr::{memchr2, memrchr2};
+use tokio::sync::Notify;
 
 use super::note::{By, Coding, Event, Kind, Note, Queue, Request, Response};
 use crate::mcp::{Direction, Edited};
@@ -27,7 +28,7 @@ pub(super) struct Recorder {
     /// Messages are observed up to this many bytes.
     pub(super) max_message: usize,
     /// Rung when the observer is to be woken, once what is being handed over has been written.
-    pub(super) bell: Cell<bool>,
+    pub(super) bell: Notify,
     /// Bytes of bodies whose exchange is not observed.
     pub(super) unseen: Counter,
 }
@@ -72,15 +73,6 @@ enum Unit {
     Packed,
     /// Nothing: a packed stream, which has no end.
     PackedLines,
-}
-
-impl Recorder {
-    /// Wakes the observer if the bell was rung.
-    pub(super) fn wake(&self) {
-        if self.bell.take() {
-            self.queue.wake();
-        }
-    }
 }
 
 impl Tape {
@@ -147,7 +139,7 @@ impl Tape {
                 what(&mut to, at);
             }
             if to.done() {
-                self.recorder.bell.set(true);
+                self.recorder.bell.notify_one();
             }
         }));
         if handed.is_err() {
@@ -323,7 +315,7 @@ mod tests {
             queue: Arc::new(Queue::new(limit)),
             numbers: Arc::new(AtomicU64::new(1)),
             max_message,
-            bell: Cell::new(false),
+            bell: Notify::new(),
             unseen: Counter::default(),
         })
     }

@@ -5,7 +5,6 @@
 //! `drain_timeout` lets them.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream as StdStream};
 use std::rc::Rc;
@@ -26,7 +25,6 @@ use tokio_rustls::TlsAcceptor;
 use super::config::Config;
 use super::exchange::{Client, Desk, Rules};
 use super::local::Local;
-use super::outbox::{Outbox, Socket};
 use super::slots::Slot;
 use super::tape::Recorder;
 use super::turn::Turns;
@@ -79,14 +77,6 @@ struct Worker {
     http1: http1::Builder,
     http2: http2::Builder<Local>,
     stop: Stop,
-    outbox: Rc<Outbox>,
-}
-
-/// What its tasks leave behind for the end of each round.
-#[derive(Clone)]
-struct Shared {
-    outbox: Rc<Outbox>,
-    recorder: Rc<Recorder>,
 }
 
 /// Serves what arrives until `stop`, then what has begun, within the drain timeout. Blocks.
@@ -96,28 +86,23 @@ pub(super) fn run(
     stop: Stop,
 ) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (local, shared) = (LocalSet::new(), Shared::of(&plan));
-    let mut serving = Box::pin(local.run_until(serve(plan, shared.clone(), arrivals, stop)));
-    runtime.block_on(poll_fn(|cx| {
-        let served = serving.as_mut().poll(cx);
-        // Once all that was ready has run: first the traffic, then whoever looks on.
-        shared.outbox.send(cx);
-        shared.recorder.wake();
-        served
-    }));
-    drop(serving);
+    let local = LocalSet::new();
+    local.block_on(&runtime, serve(plan, arrivals, stop));
     drop(local);
     // A name that is being looked up must not hold the end up.
     runtime.shutdown_background();
     Ok(())
 }
 
-async fn serve(plan: Plan, shared: Shared, mut arrivals: mpsc::Receiver<Arrival>, mut stop: Stop) {
+async fn serve(plan: Plan, mut arrivals: mpsc::Receiver<Arrival>, mut stop: Stop) {
     let drain_timeout = plan.config.drain_timeout.0;
-    let worker = Rc::new(Worker::new(plan, shared, stop.clone()));
+    let worker = Rc::new(Worker::new(plan, stop.clone()));
     let mut connections = JoinSet::new();
-    let tidier = Rc::clone(&worker);
-    let tidier = spawn_local(async move { tidier.tidy().await });
+    let (bell, tidier) = (Rc::clone(&worker), Rc::clone(&worker));
+    let helpers = [
+        spawn_local(async move { bell.ring().await }),
+        spawn_local(async move { tidier.tidy().await }),
+    ];
     loop {
         tokio::select! {
             arrival = arrivals.recv() => match arrival {
@@ -140,26 +125,22 @@ async fn serve(plan: Plan, shared: Shared, mut arrivals: mpsc::Receiver<Arrival>
     while let Ok(Some(_)) = timeout_at(deadline, connections.join_next()).await {}
     // What is still open ends here, and its exchanges say so to the observer.
     connections.shutdown().await;
-    tidier.abort();
+    for helper in helpers {
+        helper.abort();
+    }
     worker.desk.recorder.queue.wake();
 }
 
-impl Shared {
-    fn of(plan: &Plan) -> Shared {
-        let recorder = Recorder {
-            queue: Arc::clone(&plan.queue),
-            numbers: Arc::clone(&plan.numbers),
-            max_message: plan.config.max_message_bytes,
-            bell: Cell::new(false),
-            unseen: plan.unseen.clone(),
-        };
-        Shared { outbox: Rc::default(), recorder: Rc::new(recorder) }
-    }
-}
-
 impl Worker {
-    fn new(plan: Plan, shared: Shared, stop: Stop) -> Self {
-        let Plan { config, rules, servers, tls, .. } = plan;
+    fn new(plan: Plan, stop: Stop) -> Self {
+        let Plan { config, rules, servers, tls, queue, numbers, unseen } = plan;
+        let recorder = Rc::new(Recorder {
+            queue,
+            numbers,
+            max_message: config.max_message_bytes,
+            bell: tokio::sync::Notify::new(),
+            unseen,
+        });
         let mut http1 = http1::Builder::new();
         http1
             .timer(TokioTimer::new())
@@ -181,10 +162,17 @@ impl Worker {
             .keep_alive_interval(PING)
             .keep_alive_timeout(PONG)
             .auto_date_header(false);
-        let Shared { outbox, recorder } = shared;
-        let upstreams = servers.into_iter().map(|server| Upstream::new(server, &outbox)).collect();
+        let upstreams = servers.into_iter().map(Upstream::new).collect();
         let desk = Desk { rules, recorder, upstreams };
-        Worker { config, desk, tls, http1, http2, stop, outbox }
+        Worker { config, desk, tls, http1, http2, stop }
+    }
+
+    /// Wakes the observer once what was handed over has been written.
+    async fn ring(&self) {
+        loop {
+            self.desk.recorder.bell.notified().await;
+            self.desk.recorder.queue.wake();
+        }
     }
 
     async fn tidy(&self) {
@@ -207,12 +195,10 @@ impl Worker {
         match &self.tls {
             None => {
                 if let Ok(Some(two)) = timeout(limit, is_http2(&stream)).await {
-                    let stream = Socket::new(stream, &self.outbox);
                     self.exchanges(stream, two, Client { ip, tls: false }).await;
                 }
             }
             Some(tls) => {
-                let stream = Socket::new(stream, &self.outbox);
                 if let Ok(Ok(stream)) = timeout(limit, tls.accept(stream)).await {
                     let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                     self.exchanges(stream, two, Client { ip, tls: true }).await;

@@ -28,7 +28,6 @@ use self::server::New;
 use self::shared::{Place, Shared};
 use super::body::Passing;
 use super::config::Protocol;
-use super::outbox::Outbox;
 
 pub(super) use self::server::{Server, keep_alive};
 
@@ -41,8 +40,6 @@ const MAX_TRIES: usize = 3;
 /// See the module.
 pub(super) struct Upstream {
     pub(super) server: Arc<Server>,
-    /// What its connections write by.
-    outbox: Rc<Outbox>,
     idle: RefCell<Vec<Idle>>,
     shared: RefCell<Vec<Shared>>,
     /// It was found to speak HTTP/2.
@@ -89,10 +86,9 @@ type Sent = Result<(Response<Incoming>, Lease), TrySendError<Request<Passing>>>;
 
 impl Upstream {
     /// No connections yet.
-    pub(super) fn new(server: Arc<Server>, outbox: &Rc<Outbox>) -> Rc<Self> {
+    pub(super) fn new(server: Arc<Server>) -> Rc<Self> {
         Rc::new(Upstream {
             server,
-            outbox: Rc::clone(outbox),
             idle: RefCell::default(),
             shared: RefCell::default(),
             speaks_http2: Cell::new(false),
@@ -204,7 +200,7 @@ impl Upstream {
             }
         }
         // Boxed: with the handshake's state in them, every request's future would be moved about.
-        match Box::pin(self.server.connect(&self.outbox)).await {
+        match Box::pin(self.server.connect()).await {
             Ok(New::Own(line)) => {
                 self.speaks_http2.set(false);
                 Ok((Way::Own(line), true))

@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,6 @@ use tokio_rustls::TlsConnector;
 use super::line::Line;
 use super::shared::Shared;
 use crate::receivers::mcp_http::config::{Protocol, Route};
-use crate::receivers::mcp_http::outbox::{Outbox, Socket};
 
 /// See the module.
 pub(in crate::receivers::mcp_http) struct Server {
@@ -80,20 +78,19 @@ impl Server {
     }
 
     /// Connects within the connect timeout.
-    pub(super) async fn connect(&self, outbox: &Rc<Outbox>) -> Result<New, String> {
+    pub(super) async fn connect(&self) -> Result<New, String> {
         let limit = self.connect_timeout;
-        match timeout(limit, self.try_connect(outbox)).await {
+        match timeout(limit, self.try_connect()).await {
             Ok(Ok(new)) => Ok(new),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("no connection within {limit:?}")),
         }
     }
 
-    async fn try_connect(&self, outbox: &Rc<Outbox>) -> io::Result<New> {
+    async fn try_connect(&self) -> io::Result<New> {
         let stream = self.reach().await?;
         stream.set_nodelay(true)?;
         keep_alive(&stream);
-        let stream = Socket::new(stream, outbox);
         let Some((config, name)) = &self.tls else {
             return if self.protocol == Protocol::Http2 {
                 Shared::over(stream).await.map(New::Shared)
