@@ -4,19 +4,21 @@
 //! The floor is a bare tonic server that takes messages as bytes and forgets them, a process of its own
 //! (this program again). Ours is the real binary with `nop` behind it: undecoded, with a processor that
 //! looks inside, and by every way in. A batch is 100 spans of about 490 B. It would worry us below 500,000
-//! spans a CPU second undecoded, or below 80 % of the floor. CPU time is the process's own from /proc, so a
-//! busy machine changes little. `MCPCOL` names another binary to measure; a number as argument divides the
-//! batches, for a quick look.
+//! spans a CPU second undecoded, or below 80 % of the floor. Then from OTLP in to OTLP out, beside the
+//! collectors that `scripts/peers otlp` installs, where it did. CPU time is the process's own from /proc, so
+//! a busy machine changes little. `MCPCOL` names another binary to measure; a number as argument divides
+//! the batches, for a quick look.
 
 mod load;
 mod process;
 mod sink;
+mod through;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 
 use load::{Load, Way};
-use process::{Server, spent};
+use process::{Server, peak, spent};
 
 /// Each figure is the middle of so many rounds.
 const ROUNDS: usize = 5;
@@ -26,12 +28,20 @@ fn main() -> anyhow::Result<()> {
         return sink::run();
     }
     let share = std::env::args().find_map(|arg| arg.parse().ok()).unwrap_or(1);
+    let mut report = String::new();
+    coming_in(&mut report, share)?;
+    through::run(&mut report, 4000 / share)?;
+    Ok(std::io::stdout().write_all(report.as_bytes())?)
+}
+
+/// Adds a line for each way in.
+fn coming_in(report: &mut String, share: usize) -> anyhow::Result<()> {
     let floor = Server::sink()?;
     let plain = Server::mcpcol("[]")?;
     let looking = Server::mcpcol("[digest]")?;
-    let mut report = String::new();
+    let rotel = Server::rotel_with(&["--exporter", "blackhole"])?;
     let mut floors = Vec::new();
-    for (name, server, way, batches) in [
+    let ways = [
         ("tonic sink, gRPC", &floor, Way::Grpc, 4000),
         ("tonic sink, gRPC gzip", &floor, Way::GrpcGzip, 1000),
         ("undecoded, gRPC", &plain, Way::Grpc, 4000),
@@ -40,7 +50,9 @@ fn main() -> anyhow::Result<()> {
         ("undecoded, HTTP gzip", &plain, Way::HttpGzip, 1000),
         ("JSON, HTTP", &plain, Way::Json, 1000),
         ("decoded, gRPC", &looking, Way::Grpc, 1000),
-    ] {
+    ];
+    let others = rotel.iter().map(|rotel| ("rotel, blackhole, gRPC", rotel, Way::Grpc, 1000));
+    for (name, server, way, batches) in ways.into_iter().chain(others) {
         let batches = batches / share;
         let address = server.address(way.is_http());
         let mut load = Load::new(&address, way)?;
@@ -62,5 +74,7 @@ fn main() -> anyhow::Result<()> {
         }
         report.push('\n');
     }
-    Ok(std::io::stdout().write_all(report.as_bytes())?)
+    writeln!(report, "undecoded, at most {:.0} MiB", peak(plain.pid()))?;
+    writeln!(report, "decoded, at most {:.0} MiB", peak(looking.pid()))?;
+    Ok(())
 }

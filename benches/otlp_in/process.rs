@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
@@ -29,14 +32,94 @@ impl Server {
 
     /// The real thing, with these processors.
     pub(crate) fn mcpcol(processors: &str) -> anyhow::Result<Server> {
+        Server::running(processors, "nop: {}")
+    }
+
+    /// The real thing before a sink.
+    pub(crate) fn through(
+        sink: &str,
+        joined: bool,
+    ) -> anyhow::Result<Option<(&'static str, Server)>> {
+        let exporter = format!(
+            "otlp_grpc: {{ endpoint: '{sink}', compression: none, tls: {{ insecure: true }}, \
+             sending_queue: {{ queue_size: 256, block_on_overflow: true, {} }} }}",
+            batch(joined)
+        );
+        Ok(Some(("mcpcol", Server::running("[]", &exporter)?)))
+    }
+
+    /// rotel before a sink.
+    pub(crate) fn rotel(
+        sink: &str,
+        joined: bool,
+    ) -> anyhow::Result<Option<(&'static str, Server)>> {
+        let to = format!("http://{sink}");
+        let mut arguments = vec!["--exporter", "otlp", "--otlp-exporter-protocol", "grpc"];
+        arguments.extend(["--otlp-exporter-compression", "none", "--otlp-exporter-endpoint", &to]);
+        if !joined {
+            arguments.push("--disable-batching");
+        }
+        Ok(Server::rotel_with(&arguments)?.map(|server| ("rotel", server)))
+    }
+
+    /// rotel with these arguments.
+    pub(crate) fn rotel_with(arguments: &[&str]) -> anyhow::Result<Option<Server>> {
+        let Some(agent) = rotel_agent() else { return Ok(None) };
+        let (grpc, http) = (free_address()?, free_address()?);
+        let mut command = Command::new(agent);
+        command.args(["start", "--otlp-grpc-endpoint", &grpc, "--otlp-http-endpoint", &http]);
+        command.args(arguments);
+        Ok(Some(Server::other(command, grpc, None)?))
+    }
+
+    /// The OpenTelemetry Collector before a sink.
+    pub(crate) fn otelcol(
+        sink: &str,
+        joined: bool,
+    ) -> anyhow::Result<Option<(&'static str, Server)>> {
+        let Some(collector) = installed("otelcol") else { return Ok(None) };
+        let grpc = free_address()?;
         let mut config = tempfile::Builder::new().suffix(".yaml").tempfile()?;
+        write!(
+            config,
+            "receivers: {{ otlp: {{ protocols: {{ grpc: {{ endpoint: '{grpc}' }} }} }} }}\n\
+             exporters: {{ otlp_grpc: {{ endpoint: '{sink}', compression: none, tls: {{ insecure: true }}, \
+             sending_queue: {{ queue_size: 256, block_on_overflow: true, {} }} }} }}\n\
+             service:\n  telemetry: {{ metrics: {{ level: none }}, logs: {{ level: error }} }}\n  \
+             pipelines: {{ traces: {{ receivers: [otlp], exporters: [otlp_grpc] }} }}\n",
+            batch(joined)
+        )?;
+        let mut command = Command::new(collector);
+        command.arg("--config").arg(config.path());
+        Ok(Some(("otelcol", Server::other(command, grpc, Some(config))?)))
+    }
+
+    /// Somebody else's, which listens at `grpc` once it is ready.
+    fn other(
+        mut command: Command,
+        grpc: String,
+        config: Option<tempfile::NamedTempFile>,
+    ) -> anyhow::Result<Server> {
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let server = Server { child, grpc, http: String::new(), floor: false, _config: config };
+        let limit = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(&server.grpc).is_err() {
+            anyhow::ensure!(Instant::now() < limit, "{command:?} does not listen");
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(server)
+    }
+
+    fn running(processors: &str, exporter: &str) -> anyhow::Result<Server> {
+        let mut config = tempfile::Builder::new().suffix(".yaml").tempfile()?;
+        let name = exporter.split(':').next().unwrap_or_default();
         write!(
             config,
             "receivers: {{ otlp: {{ protocols: {{ grpc: {{ endpoint: '127.0.0.1:0' }}, \
              http: {{ endpoint: '127.0.0.1:0' }} }} }} }}\n\
-             processors: {{ digest: {{ mode: ephemeral }} }}\nexporters: {{ nop: {{}} }}\n\
-             service: {{ pipelines: {{ traces: {{ receivers: [otlp], processors: {processors}, \
-             exporters: [nop] }} }} }}\n"
+             processors: {{ digest: {{ mode: ephemeral }} }}\nexporters: {{ {exporter} }}\n\
+             service:\n  telemetry: {{ metrics: {{ level: none }} }}\n  pipelines: {{ traces: \
+             {{ receivers: [otlp], processors: {processors}, exporters: [{name}] }} }}\n"
         )?;
         let given = std::env::var("MCPCOL");
         let binary = given.unwrap_or_else(|_| env!("CARGO_BIN_EXE_mcpcol").to_owned());
@@ -107,4 +190,35 @@ pub(crate) fn spent(pid: u32) -> f64 {
     let rest = stat.rsplit(')').next().unwrap_or_default();
     let ticks = rest.split_whitespace().skip(11).take(2);
     ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+/// The most memory that a process had resident, in MiB.
+pub(crate) fn peak(pid: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().split(' ').next()?.parse::<f64>().ok());
+    kib.unwrap_or_default() / 1024.0
+}
+
+/// What of `sending_queue` joins batches: 8,192 spans, as the Collector has it.
+fn batch(joined: bool) -> &'static str {
+    if joined { "batch: { min_size: 8192, flush_timeout: 200ms, sizer: items }" } else { "" }
+}
+
+/// A program of `scripts/peers`, if it is there.
+fn installed(path: &str) -> Option<PathBuf> {
+    let peers = std::env::var_os("MCPCOL_PEERS").map(PathBuf::from);
+    let peers = peers.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".peers"));
+    Some(peers.join(path)).filter(|path| path.exists())
+}
+
+/// rotel's program, in whichever version of Python it was installed for.
+fn rotel_agent() -> Option<PathBuf> {
+    let versions = fs::read_dir(installed("python-otel/lib")?).ok()?.flatten();
+    let agent = |version: fs::DirEntry| version.path().join("site-packages/rotel/rotel-agent");
+    versions.map(agent).find(|agent| agent.exists())
+}
+
+fn free_address() -> anyhow::Result<String> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }

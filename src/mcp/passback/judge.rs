@@ -210,8 +210,22 @@ pub(super) fn looks_secret(text: &str) -> bool {
         return false;
     }
     let pieces = || text.split([' ', '=', ':', ',', ';', '"', '\'', '/', '?', '&', '@']);
-    pieces().filter(|piece| piece.len() >= SHORTEST).any(is_credential)
-        || ANNOUNCED.iter().any(|word| contains_ignoring_case(text, word))
+    pieces().filter(|piece| piece.len() >= SHORTEST).any(is_credential) || announces(text)
+}
+
+/// Whether words stand in a text that stand before credentials.
+fn announces(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let begins = |(at, byte): (usize, &u8)| {
+        // One look at most characters: few words begin with this one.
+        let first = byte.to_ascii_lowercase();
+        ANNOUNCED.iter().filter(|word| word.as_bytes()[0] == first).any(|word| {
+            let part = bytes.get(at..at + word.len());
+            part.is_some_and(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+        })
+    };
+    let may_begin = |byte: &u8| matches!(byte | 0x20, b'a' | b'b' | b'p' | b't' | b'-');
+    bytes.iter().enumerate().filter(|(_, byte)| may_begin(byte)).any(begins)
 }
 
 fn is_credential(piece: &str) -> bool {
@@ -232,10 +246,6 @@ fn is_credential(piece: &str) -> bool {
 /// Whether a text is a JSON document and not a label.
 fn is_document(text: &str) -> bool {
     matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'[')) && text.contains('"')
-}
-
-fn contains_ignoring_case(text: &str, word: &str) -> bool {
-    text.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 /// A name in lower case, with a point where a new word begins in the middle: `toolArgs`, `tool_args` and
@@ -259,6 +269,18 @@ fn in_lower_case(name: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_before_credentials_are_found_anywhere_in_any_case() {
+        for word in ANNOUNCED {
+            for text in [format!("{word}x"), format!("of {}", word.to_uppercase()), word.to_owned()]
+            {
+                assert!(announces(&text), "{text}");
+            }
+            assert!(!announces(&word[..word.len() - 1]), "{word}");
+        }
+        assert!(!announces("a table of parts, bears and tokens"));
+    }
 
     #[test]
     fn the_lists_that_are_searched_are_sorted() {
