@@ -105,7 +105,7 @@ impl Server {
         let limit = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(&server.grpc).is_err() {
             anyhow::ensure!(Instant::now() < limit, "{command:?} does not listen");
-            thread::sleep(Duration::from_millis(20));
+            thread::yield_now();
         }
         Ok(server)
     }

@@ -51,6 +51,7 @@ pub(crate) fn run(report: &mut String, batches: usize) -> anyhow::Result<()> {
 }
 
 /// Waits until a server has nothing to do any more.
+#[expect(clippy::disallowed_methods, reason = "looks now and then, and must not take its time")]
 fn settled(server: &Server) {
     let mut last = (spent(server.pid()), Instant::now());
     while last.1.elapsed() < QUIET {

@@ -168,7 +168,7 @@ pub(crate) fn listening(port: u16, who: &str) {
     let limit = Instant::now() + Duration::from_secs(60);
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(Instant::now() < limit, "{who} does not listen");
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::yield_now();
     }
 }
 
