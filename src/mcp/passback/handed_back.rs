@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 
-use crate::telemetry::{Model, Nanos, SpanId, Telemetry};
+use crate::telemetry::{Model, Nanos, Signal, SpanId, Telemetry};
 
 /// How many spans of either kind are remembered at least; twice as many at most.
 const REMEMBERED: usize = 16_384;
@@ -54,10 +54,10 @@ impl HandedBack {
     }
 
     /// Drops spans of `telemetry` that were handed back before; says how many. The others are remembered,
-    /// so that they are not taken when they are handed back later. Decodes it unless the table
+    /// so that they are not taken when they are handed back later. Decodes traces unless the table
     /// [is empty](Self::is_empty), and copies or encodes nothing unless something is dropped.
     pub fn drop_known(&self, telemetry: &mut Telemetry) -> u64 {
-        if self.is_empty() {
+        if self.is_empty() || telemetry.signal() != Signal::Traces {
             return 0;
         }
         let Model::Traces(all) = telemetry.model() else { return 0 };

@@ -1,0 +1,213 @@
+//! What the observer is told of an exchange, record by record.
+
+use super::*;
+use crate::receivers::tap::Held;
+use proptest::prelude::*;
+use std::fmt::Write as _;
+
+fn recorder(limit: usize, max_message: usize) -> Rc<Recorder> {
+    Rc::new(Recorder {
+        queue: Arc::new(Queue::new(limit)),
+        numbers: Arc::new(AtomicU64::new(1)),
+        max_message,
+        bell: Notify::new(),
+        unseen: Counter::default(),
+    })
+}
+
+fn head() -> Request<'static> {
+    Request {
+        route: 0,
+        verb: super::super::note::Verb::Post,
+        version: 11,
+        coding: Coding::Identity,
+        resumes: false,
+        target: b"/mcp",
+        session: None,
+        protocol: None,
+        traceparent: None,
+        tracestate: None,
+    }
+}
+
+const JSON: Response<'static> =
+    Response { status: 200, events: false, coding: Coding::Identity, session: None };
+const EVENTS: Response<'static> = Response { events: true, ..JSON };
+
+/// What the observer finds, a word a record.
+fn told(recorder: &Recorder) -> String {
+    let mut held = Held::default();
+    recorder.queue.drain(&mut held);
+    let mut out = String::new();
+    for event in held.events() {
+        let text = String::from_utf8_lossy(event.bytes);
+        match event.note.kind {
+            Kind::Request { .. } => write!(out, "request "),
+            Kind::Response => write!(out, "response "),
+            Kind::Edited => write!(out, "edited "),
+            Kind::Bytes(way) => write!(out, "{}{text:?} ", sign(way)),
+            Kind::Skip(way, n) => write!(out, "{}skip{n} ", sign(way)),
+            Kind::Ended(way) => write!(out, "{}end ", sign(way)),
+            Kind::Lost(way) => write!(out, "{}lost ", sign(way)),
+            Kind::Broken(by) => write!(out, "broken:{by:?} "),
+            Kind::Gap(gap) => write!(out, "gap:{}+{} ", gap.posts, gap.bytes),
+        }
+        .unwrap();
+    }
+    out.trim_end().to_owned()
+}
+
+fn sign(way: Direction) -> char {
+    if way == Direction::ClientToServer { '>' } else { '<' }
+}
+
+#[test]
+fn head_body_and_end_of_a_request_go_together_and_before_the_response() {
+    let recorder = recorder(1 << 20, 100);
+    let tape = Tape::start(&recorder, &head());
+    assert_eq!(told(&recorder), "", "nothing is told before there is something to tell");
+    let mut asked = tape.request(Coding::Identity);
+    asked.bytes(b"{}", true);
+    let mut answer = tape.response(&JSON);
+    answer.bytes(b"[", false);
+    answer.bytes(b"]", true);
+    answer.end();
+    drop((asked, answer));
+    assert_eq!(told(&recorder), r#"request >"{}" >end response <"[" <"]" <end"#);
+}
+
+#[test]
+fn what_was_done_to_a_message_is_told_right_before_it_or_before_its_loss() {
+    let edited = Edited { hop: None, asked: true };
+    let room = recorder(1 << 20, 4);
+    let mut asked = Tape::start(&room, &head()).request(Coding::Identity);
+    asked.whole(Some(&edited), b"12345");
+    assert_eq!(told(&room), r#"request edited >"1234" >"5" >end"#);
+    let full = recorder(600, 1000);
+    let mut asked = Tape::start(&full, &head()).request(Coding::Identity);
+    asked.whole(Some(&edited), &[b'x'; 600]);
+    assert_eq!(told(&full), "request edited >lost >end gap:0+600");
+}
+
+#[test]
+fn a_response_before_the_body_comes_after_the_head() {
+    let recorder = recorder(1 << 20, 100);
+    let tape = Tape::start(&recorder, &head());
+    let mut asked = tape.request(Coding::Identity);
+    tape.response(&JSON).end();
+    asked.bytes(b"late", true);
+    assert_eq!(told(&recorder), r#"request response <end >"late" >end"#);
+}
+
+#[test]
+fn a_long_body_is_cut_to_head_and_tail_and_a_long_line_too() {
+    let recorder = recorder(1 << 20, 4);
+    let tape = Tape::start(&recorder, &head());
+    tape.request(Coding::Identity).bytes(b"123456", true);
+    assert_eq!(told(&recorder), r#"request >"1234" >"56" >end"#);
+    let long = [b'x'; 5000];
+    let mut asked = Tape::start(&recorder, &head()).request(Coding::Identity);
+    asked.bytes(b"abc", false);
+    asked.bytes(&long, false);
+    asked.end();
+    let told_of = told(&recorder);
+    assert!(told_of.starts_with(r#"request >"abc" >"x" >skip903 >"xxx"#), "{told_of}");
+    let mut answer = tape.response(&EVENTS);
+    answer.bytes(b"d\r\n123456\n", false);
+    answer.bytes(b"12345", true);
+    assert_eq!(
+        told(&recorder),
+        r#"response <"d" <"\r" <"\n" <"1234" <"56" <"\n" <"1234" <"5" <end"#
+    );
+}
+
+#[test]
+fn short_lines_are_not_cut_however_many_come_in_a_read() {
+    let recorder = recorder(1 << 20, 8);
+    let mut answer = Tape::start(&recorder, &head()).response(&EVENTS);
+    answer.bytes(b"a\nb\nc\n", false);
+    answer.bytes(b"d\n", false);
+    answer.bytes(b"1234567", false);
+    answer.bytes(b"8\n", true);
+    assert_eq!(
+        told(&recorder),
+        r#"request response <"a\nb\nc\n" <"d\n" <"1234567" <"8" <"\n" <end"#
+    );
+}
+
+#[test]
+fn what_has_no_room_is_lost_once_and_the_end_still_told() {
+    let recorder = recorder(600, 10_000);
+    let tape = Tape::start(&recorder, &head());
+    let mut asked = tape.request(Coding::Identity);
+    asked.bytes(&[b'a'; 100], false);
+    asked.bytes(&[b'b'; 600], false);
+    asked.bytes(b"c", true);
+    let other = Tape::start(&recorder, &head());
+    other.request(Coding::Identity).bytes(b"unheard", true);
+    other.broken(By::Client);
+    let told = told(&recorder);
+    assert!(told.ends_with(">lost >end gap:1+600"), "{told}");
+    assert_eq!(recorder.unseen.get(), 7);
+}
+
+#[test]
+fn a_packed_body_past_the_limit_is_given_up_and_a_packed_stream_is_not() {
+    let recorder = recorder(1 << 20, 4);
+    let tape = Tape::start(&recorder, &head());
+    let mut answer = tape.response(&Response { coding: Coding::Gzip, ..JSON });
+    answer.bytes(b"123", false);
+    answer.bytes(b"456", false);
+    answer.bytes(b"789", true);
+    assert_eq!(told(&recorder), r#"request response <"123" <lost <end"#);
+    let mut stream = tape.response(&Response { coding: Coding::Gzip, ..EVENTS });
+    stream.bytes(b"123456", true);
+    assert_eq!(told(&recorder), r#"response <"123456" <end"#);
+}
+
+#[test]
+fn only_the_first_end_is_told() {
+    let recorder = recorder(1 << 20, 100);
+    let tape = Tape::start(&recorder, &head());
+    let mut answer = tape.response(&JSON);
+    answer.bytes(b"1", true);
+    answer.broken(By::Client);
+    let other = Tape::start(&recorder, &head());
+    other.broken(By::Server);
+    other.broken(By::Client);
+    assert_eq!(told(&recorder), r#"request response <"1" <end request broken:Server"#);
+}
+
+proptest! {
+    /// Read boundaries decide nothing, and what is told is what came.
+    #[test]
+    fn whatever_the_boundaries_the_same_is_told(
+        bytes in prop::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()], 0..400),
+        size in 1usize..50,
+        max in 1usize..60,
+        events in any::<bool>(),
+    ) {
+        let tell = |size: usize| {
+            let recorder = recorder(1 << 22, max);
+            let tape = Tape::start(&recorder, &head());
+            let response = if events { EVENTS } else { JSON };
+            let mut reel = tape.response(&response);
+            bytes.chunks(size).for_each(|chunk| reel.bytes(chunk, false));
+            reel.end();
+            let mut held = Held::default();
+            recorder.queue.drain(&mut held);
+            let (mut out, mut skipped) = (Vec::new(), 0);
+            for event in held.events() {
+                match event.note.kind {
+                    Kind::Bytes(_) => out.extend_from_slice(event.bytes),
+                    Kind::Skip(_, n) => skipped += n,
+                    _ => {}
+                }
+            }
+            (out, skipped)
+        };
+        let (out, skipped) = tell(bytes.len().max(1));
+        prop_assert_eq!(out.len() as u64 + skipped, bytes.len() as u64);
+        prop_assert_eq!(tell(size), (out, skipped));
+    }
+}
