@@ -107,8 +107,7 @@ fn otlp(c: &mut Criterion) {
         let mut out = Vec::new();
         b.iter(|| {
             out.clear();
-            json::write_traces(&mut out, black_box(&request.resource_spans));
-            out.len()
+            json::write(&mut out, wire::Request::Traces, black_box(&wire)).is_ok()
         });
     });
     group.finish();

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use mcpcol::otlp::json;
+use mcpcol::telemetry::{Model, Telemetry};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{
     AnyValue, InstrumentationScope, KeyValue, any_value::Value,
@@ -53,7 +53,7 @@ impl Way {
             Way::HttpGzip => gzip(&plain).into(),
             Way::Json => {
                 let mut text = Vec::new();
-                json::write_traces(&mut text, &batch.resource_spans);
+                Telemetry::from(Model::Traces(batch.resource_spans)).write_json(&mut text);
                 text.into()
             }
             Way::Grpc => framed(0, &plain),

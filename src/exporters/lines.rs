@@ -9,10 +9,9 @@ use std::thread;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::otlp::json;
 use crate::pipeline::lower_priority;
 use crate::pipeline::{BoxFuture, ExportError, Exported, Exporter};
-use crate::telemetry::{Model, Telemetry};
+use crate::telemetry::Telemetry;
 
 /// Where the lines end up. Called from one thread only.
 pub(super) trait Sink: Send + 'static {
@@ -83,11 +82,7 @@ const MOST: usize = 8 << 20;
 /// A batch as one line (OpenTelemetry Protocol File Exporter, "JSON Lines file").
 fn json_line(telemetry: &Telemetry) -> Vec<u8> {
     let mut line = Vec::with_capacity(telemetry.items().saturating_mul(USUAL).min(MOST));
-    match telemetry.model() {
-        Model::Traces(all) => json::write_traces(&mut line, all),
-        Model::Metrics(all) => json::write_metrics(&mut line, all),
-        Model::Logs(all) => json::write_logs(&mut line, all),
-    }
+    telemetry.write_json(&mut line);
     line.push(b'\n');
     line
 }
@@ -101,6 +96,7 @@ pub(super) mod tests {
     use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 
     use super::*;
+    use crate::telemetry::Model;
 
     /// One span of that name.
     pub(in crate::exporters) fn span_named(name: &str) -> Telemetry {

@@ -13,7 +13,7 @@ mod write;
 
 pub use reader::{Kind, Reader};
 pub use text::Text;
-pub use write::{write_string, write_string_lossy};
+pub use write::{write_string, write_string_lossy, write_utf8};
 
 /// The deepest nesting any caller may ask for: one bit a level says array or object.
 pub const MAX_DEPTH: usize = 128;

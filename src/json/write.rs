@@ -3,14 +3,19 @@
 /// Appends `s` as a quoted JSON string, escaped as RFC 8785 section 3.2.2.2 asks: only `"`, `\` and
 /// U+0000..U+001F, with the short forms where JSON has them and lower-case hex elsewhere.
 pub fn write_string(out: &mut Vec<u8>, s: &str) {
+    write_utf8(out, s.as_bytes());
+}
+
+/// [`write_string`] for bytes that were found to be UTF-8 before; others pass as they are.
+pub fn write_utf8(out: &mut Vec<u8>, s: &[u8]) {
     out.push(b'"');
     let mut rest = s;
-    while let Some(i) = first_special(rest.as_bytes()) {
-        write_plain(out, &rest[..i]);
-        write_char(out, char::from(rest.as_bytes()[i]));
+    while let Some(i) = first_special(rest) {
+        out.extend_from_slice(&rest[..i]);
+        write_char(out, char::from(rest[i]));
         rest = &rest[i + 1..];
     }
-    write_plain(out, rest);
+    out.extend_from_slice(rest);
     out.push(b'"');
 }
 

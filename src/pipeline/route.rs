@@ -91,7 +91,8 @@ impl Branch {
         };
         let (batch, items) = passed.into_parts();
         counts.push((&*self.chain, items));
-        let Some(batch) = batch else { return };
+        let Some(mut batch) = batch else { return };
+        batch.telemetry = batch.telemetry.into_wire();
         let alone = self.exits.len() == 1;
         let mut exits: Vec<&Delivery> = self.exits.iter().map(|delivery| &**delivery).collect();
         let last = exits.pop();

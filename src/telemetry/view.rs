@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, metric};
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use prost::Message;
 
-use crate::otlp::wire;
+use crate::otlp::{json, wire};
 
 /// The three signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,6 +35,15 @@ impl Signal {
             Signal::Traces => "traces",
             Signal::Metrics => "metrics",
             Signal::Logs => "logs",
+        }
+    }
+
+    /// The export request of this signal.
+    fn request(self) -> wire::Request {
+        match self {
+            Signal::Traces => wire::Request::Traces,
+            Signal::Metrics => wire::Request::Metrics,
+            Signal::Logs => wire::Request::Logs,
         }
     }
 
@@ -99,11 +108,29 @@ impl Telemetry {
         })
     }
 
+    /// The same as bytes alone: for whoever is about to hand it to another thread. Messages are many small
+    /// allocations, and freeing those of another thread is what makes them dear; so they go here.
+    pub fn into_wire(self) -> Telemetry {
+        if self.0.model.get().is_none() {
+            return self;
+        }
+        Telemetry::of(self.0.signal, self.0.items, Some(self.wire().clone()), None)
+    }
+
     /// The length of [`wire`](Self::wire) in bytes, without making it.
     pub fn wire_len(&self) -> usize {
         match self.0.wire.get() {
             Some(wire) => wire.len(),
             None => encoded_len(self.model()),
+        }
+    }
+
+    /// Appends one OTLP/JSON document, without a newline.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        let request = self.0.signal.request();
+        if json::write(out, request, self.wire()).is_err() {
+            let regular = encode(self.model());
+            json::write(out, request, &regular).expect("what is encoded here is regular");
         }
     }
 
@@ -245,6 +272,45 @@ mod tests {
     use super::*;
     use opentelemetry_proto::tonic::trace::v1::{ScopeSpans, Span};
 
+    use crate::otlp::arbitrary;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever passes the check is written, and is read as what a decoder makes of it.
+        #[test]
+        fn json_says_what_a_decoder_reads(
+            one in arbitrary::traces(),
+            other in arbitrary::traces(),
+            hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+        ) {
+            let mut wire = [one.encode_to_vec(), other.encode_to_vec()].concat();
+            prop_assume!(!wire.is_empty());
+            for (at, with) in hits {
+                let at = at.index(wire.len());
+                wire[at] = with;
+            }
+            let checked = wire::check(wire::Request::Traces, wire.into());
+            prop_assume!(checked.is_ok());
+            let telemetry = Telemetry::from(checked.unwrap());
+            let mut text = Vec::new();
+            telemetry.write_json(&mut text);
+            // As bytes: NaN is not equal to itself.
+            let read = Model::Traces(json::read_traces(&text).unwrap());
+            prop_assert_eq!(encode(&read), encode(telemetry.model()));
+        }
+    }
+
+    #[test]
+    fn what_is_irregular_is_written_all_the_same() {
+        // The name of a span twice: the last counts.
+        let wire = [1 << 3 | 2, 10, 2 << 3 | 2, 8, 2 << 3 | 2, 6, 0x2a, 1, b'a', 0x2a, 1, b'b'];
+        let checked = wire::check(wire::Request::Traces, wire.to_vec().into()).unwrap();
+        let mut text = Vec::new();
+        Telemetry::from(checked).write_json(&mut text);
+        let expected = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"b"}]}]}]}"#;
+        assert_eq!(String::from_utf8(text).unwrap(), expected);
+    }
+
     fn spans(names: &[&str]) -> Telemetry {
         let spans = names.iter().map(|n| Span { name: (*n).into(), ..Span::default() }).collect();
         let scope = ScopeSpans { spans, ..ScopeSpans::default() };
@@ -269,6 +335,16 @@ mod tests {
         rename(&mut copy, "b");
         assert_ne!(original.model(), copy.model());
         assert_ne!(original.wire(), copy.wire());
+    }
+
+    #[test]
+    fn as_bytes_it_is_the_same_without_its_messages() {
+        let telemetry = spans(&["a", "b"]);
+        let expected = telemetry.model().clone();
+        let bytes = telemetry.clone().into_wire();
+        assert!(bytes.0.model.get().is_none() && telemetry.0.model.get().is_some());
+        assert_eq!((bytes.items(), bytes.signal()), (2, Signal::Traces));
+        assert_eq!(bytes.model(), &expected);
     }
 
     #[test]

@@ -24,10 +24,9 @@ use serde::Deserialize;
 
 use super::http::{Client, http_exporter_config, refused};
 use super::peer::MAX_REQUEST;
-use crate::otlp::json;
 use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
 use crate::settings::{Compression, Delivery, Duration, Report, parse_url, url_target};
-use crate::telemetry::{Model, Signal, Telemetry};
+use crate::telemetry::{Signal, Telemetry};
 
 http_exporter_config! {
     /// Settings: the Collector's names.
@@ -169,11 +168,7 @@ impl OtlpHttp {
             return telemetry.wire().clone();
         }
         let mut out = Vec::with_capacity(telemetry.wire_len() * 2);
-        match telemetry.model() {
-            Model::Traces(all) => json::write_traces(&mut out, all),
-            Model::Metrics(all) => json::write_metrics(&mut out, all),
-            Model::Logs(all) => json::write_logs(&mut out, all),
-        }
+        telemetry.write_json(&mut out);
         out.into()
     }
 }

@@ -3,13 +3,14 @@
 //!
 //! The specification's rules: ids are lower-case hex, other bytes base64, 64-bit integers are strings,
 //! enums numbers, keys lowerCamelCase. Members that hold their default are left out; a oneof keeps its
-//! chosen member. Written straight into bytes, with no tree and no serde between.
+//! chosen member. Written straight from protobuf's bytes and read straight into messages, with no tree and no
+//! serde between.
 
 mod input;
 mod members;
-mod object;
 mod plain;
 mod read;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -18,7 +19,7 @@ pub use plain::write_plain;
 pub use read::{
     is_strange, read_logs, read_metrics, read_resource, read_scope, read_span, read_traces,
 };
-pub use write::{write_logs, write_metrics, write_traces};
+pub use write::{Irregular, write};
 
 use crate::json;
 

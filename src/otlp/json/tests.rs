@@ -19,16 +19,16 @@ use prost::Message;
 use super::*;
 use crate::otlp::{arbitrary, wire};
 
-fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+fn written(request: wire::Request, message: &impl Message) -> String {
     let mut out = Vec::new();
-    write(&mut out);
+    write(&mut out, request, &message.encode_to_vec()).unwrap();
     String::from_utf8(out).unwrap()
 }
 
 proptest! {
     #[test]
     fn traces_are_read_back_as_they_were(request in arbitrary::traces()) {
-        let text = written(|out| write_traces(out, &request.resource_spans));
+        let text = written(wire::Request::Traces, &request);
         // Without any resource, all members are defaults and the document is empty.
         prop_assume!(!request.resource_spans.is_empty());
         let read: TracesData = serde_json::from_str(&text).expect(&text);
@@ -39,7 +39,7 @@ proptest! {
 
     #[test]
     fn metrics_are_read_back_as_they_were(request in arbitrary::metrics()) {
-        let text = written(|out| write_metrics(out, &request.resource_metrics));
+        let text = written(wire::Request::Metrics, &request);
         prop_assume!(!request.resource_metrics.is_empty());
         let read: MetricsData = serde_json::from_str(&text).expect(&text);
         prop_assert_eq!(read.resource_metrics, &request.resource_metrics[..]);
@@ -48,7 +48,7 @@ proptest! {
 
     #[test]
     fn logs_are_read_back_as_they_were(request in arbitrary::logs()) {
-        let text = written(|out| write_logs(out, &request.resource_logs));
+        let text = written(wire::Request::Logs, &request);
         prop_assume!(!request.resource_logs.is_empty());
         let read: LogsData = serde_json::from_str(&text).expect(&text);
         prop_assert_eq!(read.resource_logs, &request.resource_logs[..]);
@@ -68,8 +68,7 @@ proptest! {
         request in arbitrary::traces(),
         hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
-        let mut text = Vec::new();
-        write_traces(&mut text, &request.resource_spans);
+        let mut text = written(wire::Request::Traces, &request).into_bytes();
         for (at, with) in hits {
             let at = at.index(text.len());
             text[at] = with;
@@ -97,14 +96,12 @@ proptest! {
             }
             text
         };
-        let mut text = Vec::new();
-        write_metrics(&mut text, &metrics.resource_metrics);
+        let text = written(wire::Request::Metrics, &metrics).into_bytes();
         if let Ok(resource_metrics) = read_metrics(&damaged(text)) {
             let wire = ExportMetricsServiceRequest { resource_metrics }.encode_to_vec();
             prop_assert!(wire::check(wire::Request::Metrics, wire.into()).is_ok());
         }
-        let mut text = Vec::new();
-        write_logs(&mut text, &logs.resource_logs);
+        let text = written(wire::Request::Logs, &logs).into_bytes();
         if let Ok(resource_logs) = read_logs(&damaged(text)) {
             let wire = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
             prop_assert!(wire::check(wire::Request::Logs, wire.into()).is_ok());
@@ -145,7 +142,7 @@ fn only_a_document_of_other_things_is_strange() {
 fn document_of(span: Span) -> String {
     let scope = ScopeSpans { spans: vec![span], ..ScopeSpans::default() };
     let all = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
-    written(|out| write_traces(out, &[all]))
+    written(wire::Request::Traces, &ExportTraceServiceRequest { resource_spans: vec![all] })
 }
 
 fn value_of(value: Value) -> String {
@@ -196,9 +193,35 @@ fn values_keep_their_kind_even_when_they_are_empty() {
     }
 }
 
+/// What decoders understand and encoders do not write.
+#[test]
+fn what_is_irregular_is_not_written() {
+    let spans = |span: &[u8]| {
+        let nested =
+            |field: u8, inner: &[u8]| [&[field << 3 | 2, inner.len() as u8], inner].concat();
+        nested(1, &nested(2, &nested(2, span)))
+    };
+    let name = |text: &str| [&[0x2a, text.len() as u8], text.as_bytes()].concat();
+    let attribute = [0x4a, 3, 0x0a, 1, b'k'];
+    for (span, regular) in [
+        (name("a"), true),
+        ([name("a"), vec![0x98, 0x06, 1]].concat(), true), // field 99, nobody's
+        ([name("a"), name("b")].concat(), false),          // twice: the last counts
+        ([&attribute[..], &name("a"), &attribute].concat(), false), // a list in two parts
+        (vec![0x4a, 6, 0x12, 4, 0x10, 1, 0x18, 1], false), // two choices
+        ([name("a"), vec![0x9b, 0x06, 0x9c, 0x06]].concat(), false), // a group
+        (vec![0x7a, 2, 0x18, 0x80], false),                // cut off
+    ] {
+        let mut out = b"before".to_vec();
+        let written = write(&mut out, wire::Request::Traces, &spans(&span));
+        assert_eq!(written.is_ok(), regular, "{span:?}");
+        assert_eq!(out == b"before", !regular, "{}", String::from_utf8_lossy(&out));
+    }
+}
+
 #[test]
 fn nothing_is_an_empty_document() {
-    assert_eq!(written(|out| write_traces(out, &[])), "{}");
+    assert_eq!(written(wire::Request::Traces, &ExportTraceServiceRequest::default()), "{}");
 }
 
 fn read_span(span: &str) -> Result<Span, Error> {

@@ -1,273 +1,284 @@
-//! The messages of OTLP as JSON objects, in the order of the .proto files.
+//! From protobuf to OTLP/JSON without anything in between: fields become members as they are met.
+//!
+//! That works for what encoders write: every field once, the values of a repeated one in a row.
+//! Protobuf allows more (a field twice, of which the last counts; messages in parts; groups), and that
+//! is for a decoder to make sense of: here it is [`Irregular`]. Members come in the order of the bytes.
 
-use opentelemetry_proto::tonic::common::v1::{
-    AnyValue, EntityRef, InstrumentationScope, KeyValue, any_value::Value,
-};
-use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
-use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
-use opentelemetry_proto::tonic::metrics::v1::summary_data_point::ValueAtQuantile;
-use opentelemetry_proto::tonic::metrics::v1::{
-    Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint, Metric, NumberDataPoint,
-    ResourceMetrics, ScopeMetrics, SummaryDataPoint, exemplar, metric::Data, number_data_point,
-};
-use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
-use super::object::{Object, object};
+use super::shape::{Form, Member, Presence, Shape};
+use crate::json::write_utf8;
+use crate::otlp::wire::Request;
 
-/// Appends a `TracesData` document, without a newline.
-pub fn write_traces(out: &mut Vec<u8>, all: &[ResourceSpans]) {
-    object(out, |o| o.messages("resourceSpans", all, resource_spans));
-}
+/// Bytes that a decoder understands, perhaps, and this does not: decoded and encoded again they would
+/// be regular.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Irregular;
 
-/// Appends a `MetricsData` document, without a newline.
-pub fn write_metrics(out: &mut Vec<u8>, all: &[ResourceMetrics]) {
-    object(out, |o| o.messages("resourceMetrics", all, resource_metrics));
-}
+/// How deep messages may nest: what decodes nests no deeper.
+const MAX_DEPTH: u32 = 100;
 
-/// Appends a `LogsData` document, without a newline.
-pub fn write_logs(out: &mut Vec<u8>, all: &[ResourceLogs]) {
-    object(out, |o| o.messages("resourceLogs", all, resource_logs));
-}
+/// Wire types, as the low three bits of a key give them.
+const VARINT: u64 = 0;
+const FIXED64: u64 = 1;
+const LENGTH: u64 = 2;
+const FIXED32: u64 = 5;
 
-fn resource_spans(o: &mut Object<'_>, m: &ResourceSpans) {
-    o.message("resource", m.resource.as_ref(), resource);
-    o.messages("scopeSpans", &m.scope_spans, scope_spans);
-    o.text("schemaUrl", &m.schema_url);
-}
+/// The choice of a oneof takes the place of field 0, which there is not.
+const CHOICE: u32 = 1;
 
-fn scope_spans(o: &mut Object<'_>, m: &ScopeSpans) {
-    o.message("scope", m.scope.as_ref(), scope);
-    o.messages("spans", &m.spans, span);
-    o.text("schemaUrl", &m.schema_url);
-}
-
-fn span(o: &mut Object<'_>, m: &Span) {
-    o.hex("traceId", &m.trace_id);
-    o.hex("spanId", &m.span_id);
-    o.text("traceState", &m.trace_state);
-    o.hex("parentSpanId", &m.parent_span_id);
-    o.u32("flags", m.flags);
-    o.text("name", &m.name);
-    o.i32("kind", m.kind);
-    o.u64("startTimeUnixNano", m.start_time_unix_nano);
-    o.u64("endTimeUnixNano", m.end_time_unix_nano);
-    o.messages("attributes", &m.attributes, key_value);
-    o.u32("droppedAttributesCount", m.dropped_attributes_count);
-    o.messages("events", &m.events, event);
-    o.u32("droppedEventsCount", m.dropped_events_count);
-    o.messages("links", &m.links, link);
-    o.u32("droppedLinksCount", m.dropped_links_count);
-    o.message("status", m.status.as_ref(), status);
-}
-
-fn event(o: &mut Object<'_>, m: &Event) {
-    o.u64("timeUnixNano", m.time_unix_nano);
-    o.text("name", &m.name);
-    o.messages("attributes", &m.attributes, key_value);
-    o.u32("droppedAttributesCount", m.dropped_attributes_count);
-}
-
-fn link(o: &mut Object<'_>, m: &Link) {
-    o.hex("traceId", &m.trace_id);
-    o.hex("spanId", &m.span_id);
-    o.text("traceState", &m.trace_state);
-    o.messages("attributes", &m.attributes, key_value);
-    o.u32("droppedAttributesCount", m.dropped_attributes_count);
-    o.u32("flags", m.flags);
-}
-
-fn status(o: &mut Object<'_>, m: &Status) {
-    o.text("message", &m.message);
-    o.i32("code", m.code);
-}
-
-fn resource_metrics(o: &mut Object<'_>, m: &ResourceMetrics) {
-    o.message("resource", m.resource.as_ref(), resource);
-    o.messages("scopeMetrics", &m.scope_metrics, scope_metrics);
-    o.text("schemaUrl", &m.schema_url);
-}
-
-fn scope_metrics(o: &mut Object<'_>, m: &ScopeMetrics) {
-    o.message("scope", m.scope.as_ref(), scope);
-    o.messages("metrics", &m.metrics, metric);
-    o.text("schemaUrl", &m.schema_url);
-}
-
-fn metric(o: &mut Object<'_>, m: &Metric) {
-    o.text("name", &m.name);
-    o.text("description", &m.description);
-    o.text("unit", &m.unit);
-    match &m.data {
-        None => {}
-        Some(Data::Gauge(d)) => o.always_message("gauge", |o| {
-            o.messages("dataPoints", &d.data_points, number_point);
-        }),
-        Some(Data::Sum(d)) => o.always_message("sum", |o| {
-            o.messages("dataPoints", &d.data_points, number_point);
-            o.i32("aggregationTemporality", d.aggregation_temporality);
-            o.bool("isMonotonic", d.is_monotonic);
-        }),
-        Some(Data::Histogram(d)) => o.always_message("histogram", |o| {
-            o.messages("dataPoints", &d.data_points, histogram_point);
-            o.i32("aggregationTemporality", d.aggregation_temporality);
-        }),
-        Some(Data::ExponentialHistogram(d)) => o.always_message("exponentialHistogram", |o| {
-            o.messages("dataPoints", &d.data_points, exponential_point);
-            o.i32("aggregationTemporality", d.aggregation_temporality);
-        }),
-        Some(Data::Summary(d)) => o.always_message("summary", |o| {
-            o.messages("dataPoints", &d.data_points, summary_point);
-        }),
+/// Appends an export request as one JSON document, without a newline. The bytes are such as
+/// [`check`](crate::otlp::wire::check) lets pass: it does not look again whether texts are UTF-8.
+/// Appends nothing where they are [`Irregular`].
+pub fn write(out: &mut Vec<u8>, request: Request, wire: &[u8]) -> Result<(), Irregular> {
+    let before = out.len();
+    let written = message(out, Shape::of(request), wire, MAX_DEPTH);
+    if written.is_err() {
+        out.truncate(before);
     }
-    o.messages("metadata", &m.metadata, key_value);
+    written
 }
 
-fn number_point(o: &mut Object<'_>, m: &NumberDataPoint) {
-    o.messages("attributes", &m.attributes, key_value);
-    o.u64("startTimeUnixNano", m.start_time_unix_nano);
-    o.u64("timeUnixNano", m.time_unix_nano);
-    match m.value {
-        None => {}
-        Some(number_data_point::Value::AsDouble(v)) => o.always_f64("asDouble", v),
-        Some(number_data_point::Value::AsInt(v)) => o.always_i64("asInt", v),
+/// One message as an object, with `depth` more levels allowed below it.
+fn message(out: &mut Vec<u8>, shape: &Shape, wire: &[u8], depth: u32) -> Result<(), Irregular> {
+    let mut rest = Rest(wire);
+    // One bit for each field that was there, and the number of the list that is being written.
+    let mut seen = 0_u32;
+    let mut list = 0;
+    out.push(b'{');
+    let start = out.len();
+    while !rest.0.is_empty() {
+        let (number, value) = rest.field()?;
+        let Member { key, form, presence } = shape.member(number);
+        if let Form::Unknown = form {
+            continue;
+        }
+        if number == list {
+            out.push(b',');
+            element(out, form, value, depth)?;
+            continue;
+        }
+        if list != 0 {
+            out.push(b']');
+            list = 0;
+        }
+        let bit = if presence == Presence::Choice { CHOICE } else { 1 << number };
+        if seen & bit != 0 {
+            return Err(Irregular);
+        }
+        seen |= bit;
+        if presence == Presence::Implicit && value.is_default(form) {
+            continue;
+        }
+        // Without its comma for the first.
+        out.extend_from_slice(&key.as_bytes()[usize::from(out.len() == start)..]);
+        if form.is_list() {
+            list = number;
+            out.push(b'[');
+        }
+        element(out, form, value, depth)?;
     }
-    o.messages("exemplars", &m.exemplars, exemplar);
-    o.u32("flags", m.flags);
-}
-
-fn histogram_point(o: &mut Object<'_>, m: &HistogramDataPoint) {
-    o.messages("attributes", &m.attributes, key_value);
-    o.u64("startTimeUnixNano", m.start_time_unix_nano);
-    o.u64("timeUnixNano", m.time_unix_nano);
-    o.u64("count", m.count);
-    o.optional_f64("sum", m.sum);
-    o.u64s("bucketCounts", &m.bucket_counts);
-    o.f64s("explicitBounds", &m.explicit_bounds);
-    o.messages("exemplars", &m.exemplars, exemplar);
-    o.u32("flags", m.flags);
-    o.optional_f64("min", m.min);
-    o.optional_f64("max", m.max);
-}
-
-fn exponential_point(o: &mut Object<'_>, m: &ExponentialHistogramDataPoint) {
-    o.messages("attributes", &m.attributes, key_value);
-    o.u64("startTimeUnixNano", m.start_time_unix_nano);
-    o.u64("timeUnixNano", m.time_unix_nano);
-    o.u64("count", m.count);
-    o.optional_f64("sum", m.sum);
-    o.i32("scale", m.scale);
-    o.u64("zeroCount", m.zero_count);
-    o.message("positive", m.positive.as_ref(), buckets);
-    o.message("negative", m.negative.as_ref(), buckets);
-    o.u32("flags", m.flags);
-    o.messages("exemplars", &m.exemplars, exemplar);
-    o.optional_f64("min", m.min);
-    o.optional_f64("max", m.max);
-    o.f64("zeroThreshold", m.zero_threshold);
-}
-
-fn buckets(o: &mut Object<'_>, m: &Buckets) {
-    o.i32("offset", m.offset);
-    o.u64s("bucketCounts", &m.bucket_counts);
-}
-
-fn summary_point(o: &mut Object<'_>, m: &SummaryDataPoint) {
-    o.messages("attributes", &m.attributes, key_value);
-    o.u64("startTimeUnixNano", m.start_time_unix_nano);
-    o.u64("timeUnixNano", m.time_unix_nano);
-    o.u64("count", m.count);
-    o.f64("sum", m.sum);
-    o.messages("quantileValues", &m.quantile_values, value_at_quantile);
-    o.u32("flags", m.flags);
-}
-
-fn value_at_quantile(o: &mut Object<'_>, m: &ValueAtQuantile) {
-    o.f64("quantile", m.quantile);
-    o.f64("value", m.value);
-}
-
-fn exemplar(o: &mut Object<'_>, m: &Exemplar) {
-    o.messages("filteredAttributes", &m.filtered_attributes, key_value);
-    o.u64("timeUnixNano", m.time_unix_nano);
-    match m.value {
-        None => {}
-        Some(exemplar::Value::AsDouble(v)) => o.always_f64("asDouble", v),
-        Some(exemplar::Value::AsInt(v)) => o.always_i64("asInt", v),
+    if list != 0 {
+        out.push(b']');
     }
-    o.hex("spanId", &m.span_id);
-    o.hex("traceId", &m.trace_id);
+    if let Some(wanted) = shape.wanted.filter(|_| seen & 1 << 1 == 0) {
+        out.extend_from_slice(&wanted.as_bytes()[usize::from(out.len() == start)..]);
+    }
+    out.push(b'}');
+    Ok(())
 }
 
-fn resource_logs(o: &mut Object<'_>, m: &ResourceLogs) {
-    o.message("resource", m.resource.as_ref(), resource);
-    o.messages("scopeLogs", &m.scope_logs, scope_logs);
-    o.text("schemaUrl", &m.schema_url);
+/// A value, or one of the values of a list.
+fn element(out: &mut Vec<u8>, form: Form, value: Value<'_>, depth: u32) -> Result<(), Irregular> {
+    match (form, value) {
+        (Form::Text | Form::Texts, Value::Slice(text)) => write_utf8(out, text),
+        (Form::Message(shape) | Form::Messages(shape), Value::Slice(inner)) => {
+            message(out, shape, inner, depth.checked_sub(1).ok_or(Irregular)?)?;
+        }
+        (Form::Id, Value::Slice(id)) => hex(out, id),
+        (Form::Fixed64, Value::Fixed64(value)) => quoted(out, value),
+        (Form::Fixed32, Value::Fixed32(value)) => decimal(out, value.into()),
+        // What is too large for its type is cut off, as decoders do.
+        (Form::I32, Value::Varint(value)) => signed(out, i64::from(value as i32)),
+        (Form::U32, Value::Varint(value)) => decimal(out, u64::from(value as u32)),
+        (Form::S32, Value::Varint(value)) => signed(out, i64::from(zigzag(value as u32))),
+        (Form::I64, Value::Varint(value)) => quoted_signed(out, value as i64),
+        (Form::Sfixed64, Value::Fixed64(value)) => quoted_signed(out, value as i64),
+        (Form::Double, Value::Fixed64(bits)) => double(out, f64::from_bits(bits)),
+        (Form::Bool, Value::Varint(value)) => {
+            out.extend_from_slice(if value == 0 { b"false" } else { b"true" });
+        }
+        (Form::Bytes, Value::Slice(bytes)) => write_utf8(out, STANDARD.encode(bytes).as_bytes()),
+        (Form::Varints, Value::Slice(packed)) => numbers(out, packed, Rest::varint, quoted)?,
+        (Form::Fixed64s, Value::Slice(packed)) => numbers(out, packed, Rest::fixed64, quoted)?,
+        (Form::Doubles, Value::Slice(packed)) => {
+            numbers(out, packed, Rest::fixed64, |out, bits| double(out, f64::from_bits(bits)))?;
+        }
+        _ => return Err(Irregular),
+    }
+    Ok(())
 }
 
-fn scope_logs(o: &mut Object<'_>, m: &ScopeLogs) {
-    o.message("scope", m.scope.as_ref(), scope);
-    o.messages("logRecords", &m.log_records, log_record);
-    o.text("schemaUrl", &m.schema_url);
+/// The numbers of a packed field, which is not empty, as an array.
+fn numbers<'a>(
+    out: &mut Vec<u8>,
+    packed: &'a [u8],
+    read: impl Fn(&mut Rest<'a>) -> Result<u64, Irregular>,
+    write: impl Fn(&mut Vec<u8>, u64),
+) -> Result<(), Irregular> {
+    let mut rest = Rest(packed);
+    let mut before = b'[';
+    while !rest.0.is_empty() {
+        out.push(before);
+        before = b',';
+        write(out, read(&mut rest)?);
+    }
+    out.push(b']');
+    Ok(())
 }
 
-fn log_record(o: &mut Object<'_>, m: &LogRecord) {
-    o.u64("timeUnixNano", m.time_unix_nano);
-    o.u64("observedTimeUnixNano", m.observed_time_unix_nano);
-    o.i32("severityNumber", m.severity_number);
-    o.text("severityText", &m.severity_text);
-    o.message("body", m.body.as_ref(), any_value);
-    o.messages("attributes", &m.attributes, key_value);
-    o.u32("droppedAttributesCount", m.dropped_attributes_count);
-    o.u32("flags", m.flags);
-    o.hex("traceId", &m.trace_id);
-    o.hex("spanId", &m.span_id);
-    o.text("eventName", &m.event_name);
+/// What is left of a message.
+struct Rest<'a>(&'a [u8]);
+
+/// A field's value as its wire type gives it.
+#[derive(Clone, Copy)]
+enum Value<'a> {
+    Varint(u64),
+    Fixed64(u64),
+    Slice(&'a [u8]),
+    Fixed32(u32),
 }
 
-fn resource(o: &mut Object<'_>, m: &Resource) {
-    o.messages("attributes", &m.attributes, key_value);
-    o.u32("droppedAttributesCount", m.dropped_attributes_count);
-    o.messages("entityRefs", &m.entity_refs, entity_ref);
+impl<'a> Rest<'a> {
+    #[inline]
+    fn field(&mut self) -> Result<(u32, Value<'a>), Irregular> {
+        let key = self.varint()?;
+        let number = u32::try_from(key >> 3).map_err(|_| Irregular)?;
+        let value = match key & 7 {
+            LENGTH => {
+                let len = usize::try_from(self.varint()?).map_err(|_| Irregular)?;
+                Value::Slice(self.take(len)?)
+            }
+            VARINT => Value::Varint(self.varint()?),
+            FIXED64 => Value::Fixed64(self.fixed64()?),
+            FIXED32 => Value::Fixed32(u32::from_le_bytes(self.array()?)),
+            _ => return Err(Irregular),
+        };
+        Ok((number, value))
+    }
+
+    #[inline]
+    fn varint(&mut self) -> Result<u64, Irregular> {
+        match self.0 {
+            [b, rest @ ..] if *b < 0x80 => {
+                self.0 = rest;
+                Ok(u64::from(*b))
+            }
+            _ => prost::encoding::decode_varint(&mut self.0).map_err(|_| Irregular),
+        }
+    }
+
+    fn fixed64(&mut self) -> Result<u64, Irregular> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Irregular> {
+        let (array, rest) = self.0.split_first_chunk().ok_or(Irregular)?;
+        self.0 = rest;
+        Ok(*array)
+    }
+
+    fn take(&mut self, len: usize) -> Result<&'a [u8], Irregular> {
+        let (taken, rest) = self.0.split_at_checked(len).ok_or(Irregular)?;
+        self.0 = rest;
+        Ok(taken)
+    }
 }
 
-fn entity_ref(o: &mut Object<'_>, m: &EntityRef) {
-    o.text("schemaUrl", &m.schema_url);
-    o.text("type", &m.r#type);
-    o.texts("idKeys", &m.id_keys);
-    o.texts("descriptionKeys", &m.description_keys);
+impl Value<'_> {
+    /// Whether a field of this form holds its default. A message that is there never does. Nor does
+    /// negative zero: its bits differ (protobuf, "Default values").
+    fn is_default(self, form: Form) -> bool {
+        match (form, self) {
+            (Form::Message(_) | Form::Messages(_) | Form::Texts, _) => false,
+            (Form::U32 | Form::I32 | Form::S32, Value::Varint(value)) => value as u32 == 0,
+            (_, Value::Varint(value) | Value::Fixed64(value)) => value == 0,
+            (_, Value::Fixed32(value)) => value == 0,
+            (_, Value::Slice(slice)) => slice.is_empty(),
+        }
+    }
 }
 
-fn scope(o: &mut Object<'_>, m: &InstrumentationScope) {
-    o.text("name", &m.name);
-    o.text("version", &m.version);
-    o.messages("attributes", &m.attributes, key_value);
-    o.u32("droppedAttributesCount", m.dropped_attributes_count);
+impl Form {
+    /// Whether its values come one by one, a field each.
+    fn is_list(self) -> bool {
+        matches!(self, Form::Messages(_) | Form::Texts)
+    }
 }
 
-/// The key is written even when it is empty: readers exist that refuse a pair without one.
-fn key_value(o: &mut Object<'_>, m: &KeyValue) {
-    o.always_text("key", &m.key);
-    o.message("value", m.value.as_ref(), any_value);
-    o.i32("keyStrindex", m.key_strindex);
+fn hex(out: &mut Vec<u8>, id: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.push(b'"');
+    for part in id.chunks(16) {
+        let mut text = [[0; 2]; 16];
+        for (pair, b) in text.iter_mut().zip(part) {
+            *pair = [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]];
+        }
+        out.extend_from_slice(&text.as_flattened()[..2 * part.len()]);
+    }
+    out.push(b'"');
 }
 
-/// Empty lists are written out, for the readers that take `{"arrayValue":{}}` for a mistake.
-fn any_value(o: &mut Object<'_>, m: &AnyValue) {
-    match &m.value {
-        None => {}
-        Some(Value::StringValue(v)) => o.always_text("stringValue", v),
-        Some(Value::BoolValue(v)) => o.always_bool("boolValue", *v),
-        Some(Value::IntValue(v)) => o.always_i64("intValue", *v),
-        Some(Value::DoubleValue(v)) => o.always_f64("doubleValue", *v),
-        Some(Value::ArrayValue(v)) => o.always_message("arrayValue", |o| {
-            o.always_messages("values", &v.values, any_value);
-        }),
-        Some(Value::KvlistValue(v)) => o.always_message("kvlistValue", |o| {
-            o.always_messages("values", &v.values, key_value);
-        }),
-        Some(Value::BytesValue(v)) => o.always_base64("bytesValue", v),
-        Some(Value::StringValueStrindex(v)) => o.always_i32("stringValueStrindex", *v),
+fn quoted(out: &mut Vec<u8>, value: u64) {
+    out.push(b'"');
+    decimal(out, value);
+    out.push(b'"');
+}
+
+fn quoted_signed(out: &mut Vec<u8>, value: i64) {
+    out.push(b'"');
+    signed(out, value);
+    out.push(b'"');
+}
+
+fn signed(out: &mut Vec<u8>, value: i64) {
+    if value < 0 {
+        out.push(b'-');
+    }
+    decimal(out, value.unsigned_abs());
+}
+
+fn zigzag(value: u32) -> i32 {
+    (value >> 1) as i32 ^ -((value & 1) as i32)
+}
+
+fn decimal(out: &mut Vec<u8>, mut value: u64) {
+    // 20 digits hold u64::MAX.
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// The shortest text that reads back as the same double; proto3 JSON has words for what is no number.
+fn double(out: &mut Vec<u8>, value: f64) {
+    if value.is_nan() {
+        out.extend_from_slice(b"\"NaN\"");
+    } else if value.is_infinite() {
+        let word: &[u8] = if value > 0.0 { b"\"Infinity\"" } else { b"\"-Infinity\"" };
+        out.extend_from_slice(word);
+    } else if value == 0.0 && value.is_sign_negative() {
+        // ECMAScript writes it without its sign.
+        out.extend_from_slice(b"-0.0");
+    } else {
+        out.extend_from_slice(ryu_js::Buffer::new().format_finite(value).as_bytes());
     }
 }
