@@ -6,14 +6,13 @@
 //! `mcpcol.hop`, so that whoever counts calls counts each once. Both have the same times, sizes and
 //! outcome; `error.type` and status follow the conventions for their kind.
 
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
-use opentelemetry_proto::tonic::trace::v1::{Span, Status, status::StatusCode};
 
 use super::call::{Call, Place};
-use super::span::{Ending, Frame, carrier};
+use super::span::{Attributes, Ending, Frame, Server, carrier, status};
 use super::trace::span_flags;
 use super::{Edited, Hop, Perspective, SpanRef};
+use crate::otlp::wire::compose::Span;
 use crate::telemetry::{SpanId, names};
 
 /// The SERVER span above the call of a hop.
@@ -45,33 +44,30 @@ impl Place {
 }
 
 impl Frame<'_> {
-    /// The SERVER span of a call that went through a hop.
-    pub(super) fn incoming(&self, call: &mut Call, ending: &Ending<'_>) -> Option<Span> {
-        let hop = call.hop.as_ref()?;
-        let links = call.carrier.take().as_deref().map(carrier).into_iter().collect();
-        let frame = Frame { kind: Perspective::Server, ..*self };
+    /// Writes the SERVER span of a call that went through the hop `incoming`.
+    pub(super) fn incoming(
+        &self,
+        call: &Call,
+        incoming: &Incoming,
+        ending: &Ending<'_>,
+        span: &mut Span<'_>,
+    ) {
+        // Its address is of whom we called, not of whom the client did.
+        let server = Server { address: String::new(), port: None, ..self.server.clone() };
+        let frame = Frame { kind: Perspective::Server, server: &server, ..*self };
+        let place = &call.place;
         let error = frame.error_type(call, ending);
-        let code = if error.is_some() { StatusCode::Error } else { StatusCode::Unset };
-        let mut attributes = frame.attributes(call, ending, error);
-        // Of whom the client called, not of whom we did.
-        let beyond = [names::SERVER_ADDRESS, names::SERVER_PORT];
-        attributes.retain(|attribute| !beyond.contains(&&*attribute.key));
-        let value = Some(AnyValue { value: Some(Value::BoolValue(true)) });
-        attributes.push(KeyValue { key: names::HOP.to_owned(), value, ..KeyValue::default() });
-        Some(Span {
-            trace_id: call.place.own.trace.to_vec(),
-            span_id: hop.span.to_vec(),
-            trace_state: call.place.state.clone(),
-            parent_span_id: hop.parent.map(|id| id.to_vec()).unwrap_or_default(),
-            flags: span_flags(call.place.flags, hop.parent.is_some()),
-            name: frame.name(call, ending),
-            kind: SpanKind::Server as i32,
-            start_time_unix_nano: call.start,
-            end_time_unix_nano: ending.end.max(call.start),
-            attributes,
-            links,
-            status: Some(Status { code: code as i32, message: String::new() }),
-            ..Span::default()
-        })
+        span.ids(&place.own.trace, &incoming.span);
+        span.trace_state(&place.state);
+        incoming.parent.iter().for_each(|parent| span.parent(parent));
+        span.name(&frame.name(call, ending));
+        span.kind(SpanKind::Server);
+        span.times(call.start, ending.end.max(call.start));
+        let mut attributes = Attributes(span);
+        frame.attributes(call, ending, error.as_deref(), &mut attributes);
+        attributes.flag(names::HOP);
+        call.carrier.iter().for_each(|context| span.link(&carrier(context)));
+        span.status(status(error.as_deref()));
+        span.flags(span_flags(place.flags, incoming.parent.is_some()));
     }
 }

@@ -5,10 +5,11 @@
 
 use std::borrow::Cow;
 
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
-use opentelemetry_proto::tonic::trace::v1::{Span, Status, status::StatusCode};
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 
 use super::call::{Call, Named, Progress, Speaker, Subject, is_known, word};
 use super::outcome::caller_fault;
@@ -18,6 +19,7 @@ use super::{
     Direction, Id, Message, Outcome, Perspective, ServiceName, SessionName, Settings, SpanRef,
     TraceContext, Transport,
 };
+use crate::otlp::wire::compose::{self, Span};
 use crate::telemetry::{Nanos, names};
 
 /// How a call ended.
@@ -40,7 +42,7 @@ impl Ending<'_> {
 }
 
 /// A tapped server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Server {
     /// Its place among those of one tap.
     pub(super) index: usize,
@@ -67,33 +69,26 @@ pub(super) struct Frame<'a> {
 }
 
 impl Frame<'_> {
-    /// The span of `call`.
-    pub(super) fn span(&self, call: Call, ending: &Ending<'_>) -> Span {
-        let error = self.error_type(&call, ending);
-        let name = self.name(&call, ending);
-        let code = if error.is_some() { StatusCode::Error } else { StatusCode::Unset };
-        let flags = call.place.flags;
-        let remote = call.place.parent.is_some() && call.hop.is_none();
-        let attributes = self.attributes(&call, ending, error);
-        let earlier = call.earlier.map(|(to, why)| link(to, span_flags(flags, false), "", why));
-        let links = earlier.into_iter().chain(call.carrier.as_deref().map(carrier)).collect();
-        Span {
-            trace_id: call.place.own.trace.to_vec(),
-            span_id: call.place.own.span.to_vec(),
-            trace_state: call.place.state,
-            parent_span_id: call.place.parent.map(|id| id.to_vec()).unwrap_or_default(),
-            flags: span_flags(flags, remote),
-            name,
-            kind: self.kind() as i32,
-            start_time_unix_nano: call.start,
-            end_time_unix_nano: ending.end.max(call.start),
-            attributes,
-            events: call.events.iter().map(event).collect(),
-            dropped_events_count: call.events_dropped,
-            links,
-            status: Some(Status { code: code as i32, message: String::new() }),
-            ..Span::default()
+    /// Writes the span of `call`.
+    pub(super) fn span(&self, call: &Call, ending: &Ending<'_>, span: &mut Span<'_>) {
+        let place = &call.place;
+        let error = self.error_type(call, ending);
+        span.ids(&place.own.trace, &place.own.span);
+        span.trace_state(&place.state);
+        place.parent.iter().for_each(|parent| span.parent(parent));
+        span.name(&self.name(call, ending));
+        span.kind(self.kind());
+        span.times(call.start, ending.end.max(call.start));
+        self.attributes(call, ending, error.as_deref(), &mut Attributes(span));
+        call.events.iter().for_each(|progress| span.event(&event(progress)));
+        span.dropped_events(call.events_dropped);
+        if let Some((to, why)) = call.earlier {
+            span.link(&link(to, span_flags(place.flags, false), "", why));
         }
+        call.carrier.iter().for_each(|context| span.link(&carrier(context)));
+        span.status(status(error.as_deref()));
+        let remote = place.parent.is_some() && call.hop.is_none();
+        span.flags(span_flags(place.flags, remote));
     }
 
     fn kind(&self) -> SpanKind {
@@ -150,15 +145,12 @@ impl Frame<'_> {
         &self,
         call: &Call,
         ending: &Ending<'_>,
-        error: Option<Cow<'static, str>>,
-    ) -> Vec<KeyValue> {
-        /// What most spans come to, by stdio and by HTTP.
-        const USUAL: [usize; 2] = [18, 24];
-        let http = self.server.transport == Transport::Http;
-        let mut out = Attributes(Vec::with_capacity(USUAL[usize::from(http)]));
-        self.request(call, &mut out);
-        self.network(call, ending, &mut out);
-        self.parties(call, &mut out);
+        error: Option<&str>,
+        out: &mut Attributes<'_, '_>,
+    ) {
+        self.request(call, out);
+        self.network(call, ending, out);
+        self.parties(call, out);
         out.int(names::REQUEST_SIZE, call.size);
         if let Some((_, size)) = ending.answer {
             out.int(names::RESPONSE_SIZE, size);
@@ -167,18 +159,17 @@ impl Frame<'_> {
         if let Some(error) = error {
             out.text(names::ERROR_TYPE, error);
         }
-        self.answer(call, ending, &mut out);
+        self.answer(call, ending, out);
         if call.cut || ending.cut {
             out.text(names::OBSERVED, "cut");
         }
         if call.doubtful {
             out.flag(names::DOUBTFUL);
         }
-        out.0
     }
 
-    fn request(&self, call: &Call, out: &mut Attributes) {
-        out.text(names::METHOD, &*call.method);
+    fn request(&self, call: &Call, out: &mut Attributes<'_, '_>) {
+        out.text(names::METHOD, &call.method);
         if call.method == "tools/call" {
             out.text(names::OPERATION, "execute_tool");
         }
@@ -186,12 +177,12 @@ impl Frame<'_> {
             Subject::Nothing => {}
             Subject::Tool(name) => out.text(names::TOOL, name),
             Subject::Prompt(name) => out.text(names::PROMPT, name),
-            Subject::Resource(uri) => out.text(names::RESOURCE_URI, uri::shown(uri)),
+            Subject::Resource(uri) => out.text(names::RESOURCE_URI, &uri::shown(uri)),
         }
         if let Some(id) = &call.id {
             // A number's own way to text is shorter than a formatter's.
             let id = if let Id::Int(number) = id { number.to_string() } else { id.to_string() };
-            out.text(names::REQUEST_ID, id);
+            out.text(names::REQUEST_ID, &id);
         }
         if let Some(version) = &call.jsonrpc {
             out.text(names::JSONRPC_VERSION, version);
@@ -202,7 +193,7 @@ impl Frame<'_> {
         }
     }
 
-    fn network(&self, call: &Call, ending: &Ending<'_>, out: &mut Attributes) {
+    fn network(&self, call: &Call, ending: &Ending<'_>, out: &mut Attributes<'_, '_>) {
         match self.server.transport {
             Transport::Pipe => out.text(names::TRANSPORT, "pipe"),
             Transport::Http => {
@@ -215,7 +206,9 @@ impl Frame<'_> {
             10 => out.text(names::NETWORK_VERSION, "1.0"),
             11 => out.text(names::NETWORK_VERSION, "1.1"),
             20 => out.text(names::NETWORK_VERSION, "2"),
-            tenths => out.text(names::NETWORK_VERSION, format!("{}.{}", tenths / 10, tenths % 10)),
+            tenths => {
+                out.text(names::NETWORK_VERSION, &format!("{}.{}", tenths / 10, tenths % 10));
+            }
         }
         out.word(names::SERVER_ADDRESS, &self.server.address);
         if let Some(port) = self.server.port {
@@ -226,7 +219,7 @@ impl Frame<'_> {
         }
     }
 
-    fn parties(&self, call: &Call, out: &mut Attributes) {
+    fn parties(&self, call: &Call, out: &mut Attributes<'_, '_>) {
         let by_server = call.direction == Direction::ServerToClient;
         // The other side of the one whose view the span takes.
         let peer =
@@ -245,10 +238,10 @@ impl Frame<'_> {
         out.word(names::SERVER_INFO_VERSION, &self.info.version);
     }
 
-    fn answer(&self, call: &Call, ending: &Ending<'_>, out: &mut Attributes) {
+    fn answer(&self, call: &Call, ending: &Ending<'_>, out: &mut Attributes<'_, '_>) {
         let message = ending.answer.map(|(message, _)| message);
         if let Some(code) = message.and_then(|m| call.failure(m)).and_then(|e| e.code) {
-            out.text(names::STATUS_CODE, code.to_string());
+            out.text(names::STATUS_CODE, &code.to_string());
         }
         let result = message.and_then(|m| m.result.as_ref());
         if let Some(kind) = result.and_then(|r| r.result_type).filter(|kind| !kind.is("complete")) {
@@ -263,6 +256,11 @@ impl Frame<'_> {
     }
 }
 
+/// The status of a span: the message stays empty.
+pub(super) fn status(error: Option<&str>) -> StatusCode {
+    if error.is_some() { StatusCode::Error } else { StatusCode::Unset }
+}
+
 /// The resource of a tap's spans.
 pub(super) fn resource(settings: &Settings, server: &Server, client: &str) -> Resource {
     let service = match &settings.service_name {
@@ -271,11 +269,23 @@ pub(super) fn resource(settings: &Settings, server: &Server, client: &str) -> Re
         ServiceName::Client => client,
     };
     let service = if service.is_empty() { names::SCOPE } else { service };
-    let mut attributes = Attributes(Vec::new());
-    attributes.text(names::SERVICE_NAME, service);
-    attributes.text(names::SERVICE_VERSION, env!("CARGO_PKG_VERSION"));
-    attributes.word(names::SERVER_NAME, &server.name);
-    Resource { attributes: attributes.0, ..Resource::default() }
+    let told = [
+        (names::SERVICE_NAME, service),
+        (names::SERVICE_VERSION, env!("CARGO_PKG_VERSION")),
+        (names::SERVER_NAME, &server.name),
+    ];
+    let told = told.into_iter().filter(|(_, value)| !value.is_empty());
+    let text = |(name, text): (_, &str)| attribute(name, Value::StringValue(text.to_owned()));
+    Resource { attributes: told.map(text).collect(), ..Resource::default() }
+}
+
+/// The scope of a tap's spans.
+pub(super) fn scope() -> InstrumentationScope {
+    InstrumentationScope {
+        name: names::SCOPE.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..InstrumentationScope::default()
+    }
 }
 
 /// A progress notification as an event of its call.
@@ -306,11 +316,12 @@ fn link(to: SpanRef, flags: u32, state: &str, why: &'static str) -> Link {
     }
 }
 
-struct Attributes(Vec<KeyValue>);
+/// The attributes of a span in the making.
+pub(super) struct Attributes<'a, 's>(pub(super) &'a mut Span<'s>);
 
-impl Attributes {
-    fn text(&mut self, key: &'static str, value: impl Into<String>) {
-        self.0.push(attribute(key, Value::StringValue(value.into())));
+impl Attributes<'_, '_> {
+    fn text(&mut self, key: &'static str, value: &str) {
+        self.0.attribute(key, compose::Value::Text(value));
     }
 
     /// Nothing for an empty text: it is not known.
@@ -322,11 +333,11 @@ impl Attributes {
 
     fn int(&mut self, key: &'static str, value: u64) {
         let value = i64::try_from(value).unwrap_or(i64::MAX);
-        self.0.push(attribute(key, Value::IntValue(value)));
+        self.0.attribute(key, compose::Value::Int(value));
     }
 
-    fn flag(&mut self, key: &'static str) {
-        self.0.push(attribute(key, Value::BoolValue(true)));
+    pub(super) fn flag(&mut self, key: &'static str) {
+        self.0.attribute(key, compose::Value::Bool(true));
     }
 }
 

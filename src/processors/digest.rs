@@ -26,6 +26,8 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::{ScopeSpans, Span};
 
+use crate::otlp::wire::append::SpanView;
+use crate::otlp::wire::fields::Irregular;
 use crate::pipeline::{Counter, Processor, Vitals};
 use crate::privacy::canonical::Canonicalizer;
 use crate::privacy::digest::{Digester, Key, is_digest};
@@ -33,7 +35,7 @@ use crate::privacy::{Paths, Reason, Rejected};
 use crate::telemetry::names::{
     ARGUMENTS_DIGEST, METHOD, PASSBACK, RESULT_DIGEST, SCOPE, TOOL, TOOL_ARGUMENTS,
 };
-use crate::telemetry::{Batch, Content, Model, Nanos, Raw, Seen};
+use crate::telemetry::{Batch, Content, Model, Nanos, Raw, Seen, Signal, Telemetry};
 
 pub use settings::Config;
 
@@ -108,9 +110,12 @@ struct Plan {
 impl Processor for Digest {
     fn process(&self, mut batch: Batch, _now: Nanos) -> Option<Batch> {
         let Batch { telemetry, content, .. } = &mut batch;
-        let replaces = self.replaces_any(telemetry.model());
-        if replaces || self.describes_any(telemetry.model(), content) {
-            telemetry.edit(|model| Pass::new(self).rewrite(model, content, replaces));
+        // Most batches have nothing to replace, and what a tap saw of its calls is added: their bytes are
+        // enough. The messages are the way for everything else.
+        let in_bytes = !telemetry.any_attribute(&|name| self.may_replace(name))
+            && (content.is_empty() || self.describe_in_bytes(telemetry, content).is_ok());
+        if !in_bytes {
+            self.rewrite(telemetry, content);
         }
         Some(batch)
     }
@@ -123,7 +128,43 @@ impl Processor for Digest {
 }
 
 impl Digest {
-    // Both are asked first: an edit gives up the wire view, and copies what is shared.
+    /// Describes the calls behind spans by adding to their bytes.
+    fn describe_in_bytes(
+        &self,
+        telemetry: &mut Telemetry,
+        content: &Content,
+    ) -> Result<(), Irregular> {
+        if telemetry.signal() != Signal::Traces {
+            return Ok(());
+        }
+        let mut pass = Pass::new(self);
+        telemetry.append_attributes(|scope, span, added| {
+            let Some(seen) = content.of(span.trace_id, span.span_id) else { return Ok(()) };
+            let whose = Whose::of(scope);
+            let about = About::in_bytes(span)?;
+            if !whose.concerns(&about) {
+                return Ok(());
+            }
+            pass.describe(added, seen, whose, about.tool);
+            // One that is there already is for the messages' way to replace.
+            let mut there = false;
+            span.attributes(|name, _| there |= added.iter().any(|a| a.key.as_bytes() == name))?;
+            if there { Err(Irregular) } else { Ok(()) }
+        })?;
+        pass.count();
+        Ok(())
+    }
+
+    /// The same and the rest, on the messages.
+    fn rewrite(&self, telemetry: &mut Telemetry, content: &Content) {
+        // Both are asked first: an edit gives up the wire view, and copies what is shared.
+        let replaces = self.replaces_any(telemetry.model());
+        if replaces || self.describes_any(telemetry.model(), content) {
+            let mut pass = Pass::new(self);
+            telemetry.edit(|model| pass.rewrite(model, content, replaces));
+            pass.count();
+        }
+    }
 
     /// Whether there is content to replace.
     fn replaces_any(&self, model: &Model) -> bool {
@@ -140,16 +181,21 @@ impl Digest {
         let mut scopes = resources.iter().flat_map(|r| &r.scope_spans);
         !content.is_empty()
             && scopes.any(|scope| {
-                let whose = Whose::of(scope);
+                let whose = Whose::of(name_of(scope));
                 scope.spans.iter().any(|span| whose.seen(span, content).is_some())
             })
+    }
+
+    /// Whether an attribute of this name may be content: its length is looked at first.
+    fn may_replace(&self, name: &[u8]) -> bool {
+        self.lengths & length(name.len()) != 0
+            && self.replaced.iter().any(|replaced| replaced.as_bytes() == name)
     }
 
     /// Whether this attribute carries content that is to go. A digest is left as it is, so that a
     /// second pass changes nothing.
     fn replaces(&self, attribute: &KeyValue) -> bool {
-        self.lengths & length(&attribute.key) != 0
-            && self.replaced.contains(&attribute.key)
+        self.may_replace(attribute.key.as_bytes())
             && attribute.value.as_ref().is_some_and(|value| value.value.is_some())
             && attributes::text(attribute).is_none_or(|text| !is_made_here(text))
     }
@@ -167,12 +213,14 @@ struct Pass<'a> {
     text: Vec<u8>,
     /// The JSON form of an attribute.
     json: Vec<u8>,
+    /// Why there was no digest.
+    rejected: Vec<Reason>,
 }
 
 impl<'a> Pass<'a> {
     fn new(digest: &'a Digest) -> Self {
         let canonicalizer = Canonicalizer::new(digest.max_bytes);
-        Pass { digest, canonicalizer, text: Vec::new(), json: Vec::new() }
+        Pass { digest, canonicalizer, text: Vec::new(), json: Vec::new(), rejected: Vec::new() }
     }
 
     fn rewrite(&mut self, model: &mut Model, content: &Content, replaces: bool) {
@@ -180,20 +228,29 @@ impl<'a> Pass<'a> {
             attributes::visit_mut(model, &mut |list| self.replace(list));
         }
         let Model::Traces(resources) = model else { return };
+        let mut said = Vec::new();
         for scope in resources.iter_mut().flat_map(|r| &mut r.scope_spans) {
-            let whose = Whose::of(scope);
+            let whose = Whose::of(name_of(scope));
             for span in &mut scope.spans {
                 if let Some(seen) = whose.seen(span, content) {
-                    self.describe(&mut span.attributes, seen, whose);
+                    let tool = About::in_messages(span).tool;
+                    self.describe(&mut said, seen, whose, tool);
+                    said.drain(..).for_each(|said| attributes::set(&mut span.attributes, said));
                 }
             }
         }
     }
 
     /// Says what a call was made with, and what it returned if that is wanted.
-    fn describe(&mut self, span: &mut Vec<KeyValue>, seen: &Seen, whose: Whose) {
+    fn describe(
+        &mut self,
+        span: &mut Vec<KeyValue>,
+        seen: &Seen,
+        whose: Whose,
+        tool: Option<&str>,
+    ) {
         let digest = self.digest;
-        let plan = digest.plan(attributes::find(span, TOOL).and_then(attributes::text));
+        let plan = digest.plan(tool);
         match &seen.arguments {
             // What was handed back does not say.
             Raw::Absent if whose == Whose::Servers => {}
@@ -222,6 +279,7 @@ impl<'a> Pass<'a> {
     ) {
         let Digest { digester, also, .. } = self.digest;
         let Some(digester) = digester else { return self.refuse(span, names, Reason::NoKey) };
+
         let mut fields = Vec::new();
         self.text.clear();
         let written = raw.and_then(|raw| {
@@ -235,24 +293,29 @@ impl<'a> Pass<'a> {
             Ok(written) => written,
             Err(reason) => return self.refuse(span, names, reason),
         };
-        let text = digester.digest(&self.text);
-        attributes::set(span, names.digest, Value::StringValue(text));
+        let mut say = |name: &str, value| span.push(attributes::attribute(name, value));
+        say(names.digest, Value::StringValue(digester.digest(&self.text)));
         // The canonical text is at most a few times `max_bytes`.
-        attributes::set(span, names.size, Value::IntValue(self.text.len() as i64));
+        say(names.size, Value::IntValue(self.text.len() as i64));
         if written.lossy {
-            attributes::set(span, names.lossy, Value::BoolValue(true));
+            say(names.lossy, Value::BoolValue(true));
         }
         if *also {
-            attributes::set(span, names.also, attributes::strings(digester.others(&self.text)));
+            say(names.also, attributes::strings(digester.others(&self.text)));
         }
         for (field, digest) in fields {
-            attributes::set(span, &plan.fields[field], Value::StringValue(digest));
+            say(&plan.fields[field], Value::StringValue(digest));
         }
     }
 
-    fn refuse(&self, span: &mut Vec<KeyValue>, names: &Names, reason: Reason) {
-        self.digest.rejected.count(reason);
-        attributes::set(span, names.error, Value::StringValue(reason.name().into()));
+    fn refuse(&mut self, span: &mut Vec<KeyValue>, names: &Names, reason: Reason) {
+        self.rejected.push(reason);
+        span.push(attributes::attribute(names.error, Value::StringValue(reason.name().into())));
+    }
+
+    /// Enters what had no digest into the books: not before the pass has got to its end.
+    fn count(self) {
+        self.rejected.into_iter().for_each(|reason| self.digest.rejected.count(reason));
     }
 
     /// Puts digests in place of content.
@@ -283,7 +346,7 @@ impl<'a> Pass<'a> {
         match digester.and_then(|digester| self.canonical(value, paths).map(|()| digester)) {
             Ok(digester) => digester.digest(&self.text),
             Err(reason) => {
-                self.digest.rejected.count(reason);
+                self.rejected.push(reason);
                 format!("{WITHHELD}{reason}")
             }
         }
@@ -310,8 +373,8 @@ impl<'a> Pass<'a> {
 }
 
 /// The bit of a name's length; all long ones share one.
-fn length(name: &str) -> u64 {
-    1 << name.len().min(63)
+fn length(name: usize) -> u64 {
+    1 << name.min(63)
 }
 
 /// Who made a span of which a tap saw more than stands on it.
@@ -324,24 +387,62 @@ enum Whose {
 }
 
 impl Whose {
-    fn of(scope: &ScopeSpans) -> Self {
-        let ours = scope.scope.as_ref().is_some_and(|scope| scope.name == SCOPE);
-        if ours { Whose::Taps } else { Whose::Servers }
+    /// By the name of the span's scope.
+    fn of(scope: &[u8]) -> Self {
+        if scope == SCOPE.as_bytes() { Whose::Taps } else { Whose::Servers }
+    }
+
+    /// Whether it is of a tool's call.
+    fn concerns(self, about: &About<'_>) -> bool {
+        match self {
+            Whose::Taps => about.method == Some(TOOLS_CALL),
+            // Not every server names the method.
+            Whose::Servers => about.passback && about.method.is_none_or(|m| m == TOOLS_CALL),
+        }
     }
 
     /// What was seen of the call behind `span`, if it is a tool's.
     fn seen<'c>(self, span: &Span, content: &'c Content) -> Option<&'c Seen> {
         let seen = content.of(&span.trace_id, &span.span_id)?;
+        self.concerns(&About::in_messages(span)).then_some(seen)
+    }
+}
+
+fn name_of(scope: &ScopeSpans) -> &[u8] {
+    scope.scope.as_ref().map_or(b"", |scope| scope.name.as_bytes())
+}
+
+/// What a span says that matters here.
+#[derive(Default)]
+struct About<'a> {
+    method: Option<&'a str>,
+    tool: Option<&'a str>,
+    passback: bool,
+}
+
+impl<'a> About<'a> {
+    fn in_messages(span: &'a Span) -> Self {
         let attribute = |name| attributes::find(&span.attributes, name);
-        let method = attribute(METHOD).and_then(attributes::text);
-        let concerns = match self {
-            Whose::Taps => method == Some(TOOLS_CALL),
-            // Not every server names the method.
-            Whose::Servers => {
-                attribute(PASSBACK).is_some() && method.is_none_or(|method| method == TOOLS_CALL)
+        About {
+            method: attribute(METHOD).and_then(attributes::text),
+            tool: attribute(TOOL).and_then(attributes::text),
+            passback: attribute(PASSBACK).is_some(),
+        }
+    }
+
+    fn in_bytes(span: &SpanView<'a>) -> Result<Self, Irregular> {
+        let mut about = About::default();
+        span.attributes(|name, value| {
+            let text = || value.and_then(|value| std::str::from_utf8(value).ok());
+            if name == METHOD.as_bytes() {
+                about.method = about.method.or_else(text);
+            } else if name == TOOL.as_bytes() {
+                about.tool = about.tool.or_else(text);
+            } else {
+                about.passback |= name == PASSBACK.as_bytes();
             }
-        };
-        concerns.then_some(seen)
+        })?;
+        Ok(about)
     }
 }
 

@@ -7,11 +7,14 @@ use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::logs::v1::ResourceLogs;
 use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, metric};
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use prost::Message;
 
+use crate::otlp::wire::append;
+use crate::otlp::wire::fields::Irregular;
 use crate::otlp::{json, wire};
 
 /// The three signals.
@@ -134,6 +137,28 @@ impl Telemetry {
         }
     }
 
+    /// Whether there is an attribute whose name `wanted` says yes to, wherever attributes may stand.
+    /// Decodes nothing; says yes where only a decoder could tell.
+    pub fn any_attribute(&self, wanted: &impl Fn(&[u8]) -> bool) -> bool {
+        append::any_attribute(self.0.signal.request(), self.wire(), wanted).unwrap_or(true)
+    }
+
+    /// Adds what `more` gives to attributes of spans, without decoding. See
+    /// [`append_attributes`](append::append_attributes). Changes nothing where that gives up; then
+    /// [`edit`](Self::edit) is the way.
+    pub fn append_attributes(
+        &mut self,
+        more: impl FnMut(&[u8], &append::SpanView<'_>, &mut Vec<KeyValue>) -> Result<(), Irregular>,
+    ) -> Result<(), Irregular> {
+        debug_assert_eq!(self.0.signal, Signal::Traces);
+        if let Some(bytes) = append::append_attributes(self.wire(), more)? {
+            let bytes = Bytes::from(bytes);
+            debug_assert!(wire::check(wire::Request::Traces, bytes.clone()).is_ok());
+            *self = Telemetry::of(Signal::Traces, self.0.items, Some(bytes), None);
+        }
+        Ok(())
+    }
+
     /// Changes the messages. Copies them only if another holder shares them; the bytes are made anew
     /// and the items counted again. The signal cannot change.
     pub fn edit(&mut self, change: impl FnOnce(&mut Model)) {
@@ -190,6 +215,16 @@ impl From<wire::Checked> for Telemetry {
             wire::Request::Logs => Signal::Logs,
         };
         Telemetry::of(signal, checked.items(), Some(checked.into_bytes()), None)
+    }
+}
+
+/// What was composed decodes by construction.
+impl From<wire::compose::Traces> for Telemetry {
+    fn from(traces: wire::compose::Traces) -> Self {
+        let (bytes, spans) = traces.into_parts();
+        let bytes = Bytes::from(bytes);
+        debug_assert!(wire::check(wire::Request::Traces, bytes.clone()).is_ok());
+        Telemetry::of(Signal::Traces, spans, Some(bytes), None)
     }
 }
 

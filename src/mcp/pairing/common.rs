@@ -10,8 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -20,14 +19,18 @@ use super::{Key, Known};
 use crate::json::Text;
 use crate::mcp::call::{Call, Subject, name};
 use crate::mcp::peek::names_in;
-use crate::mcp::span::{Server, resource};
+use crate::mcp::span::{Server, resource, scope};
 use crate::mcp::{
     Counts, Direction, HandedBack, Part, ServiceName, Settings, SpanRef, TraceContext, Ways,
 };
-use crate::telemetry::{Content, Model, Nanos, Raw, Seen, SpanId, SpanKey, Telemetry, names};
+use crate::otlp::wire::compose::{Span, Spans, Traces};
+use crate::telemetry::{Content, Nanos, Raw, Seen, SpanId, SpanKey, Telemetry};
 
 /// How many tool and prompt names a server may list before the rest is not remembered, each.
 const MAX_LISTED: usize = 1024;
+
+/// What resource and scope of a batch take, in bytes: room for it is made at once.
+const ABOUT: usize = 256;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -76,7 +79,7 @@ struct Group {
     server: Arc<Server>,
     /// The client, where the resource is named after it.
     client: String,
-    spans: Vec<Span>,
+    spans: Spans,
 }
 
 impl Common {
@@ -123,41 +126,40 @@ impl Common {
             return None;
         }
         let groups = std::mem::take(&mut self.finished);
-        let mut model: Vec<_> =
-            groups.into_iter().map(|group| self.resource_spans(group)).collect();
-        model.append(&mut self.handed);
+        let size = groups.iter().map(|group| group.spans.size() + ABOUT).sum();
+        let (mut all, scope) = (Traces::with_capacity(size), scope());
+        for Group { server, client, spans } in groups {
+            all.add(&resource(&self.settings, &server, &client), &scope, &spans);
+        }
+        self.handed.drain(..).for_each(|handed| all.add_messages(&handed));
         (self.spans, self.untaken) = (0, 0);
         // The last stays: what was seen of a call stands before what a server says of it.
         let content = self.handed_seen.drain(..).chain(self.seen.drain(..)).collect();
-        Some((Telemetry::from(Model::Traces(model)), content))
+        Some((Telemetry::from(all), content))
     }
 
-    fn resource_spans(&self, group: Group) -> ResourceSpans {
-        let scope = InstrumentationScope {
-            name: names::SCOPE.to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            ..InstrumentationScope::default()
-        };
-        let spans = group.spans;
-        ResourceSpans {
-            resource: Some(resource(&self.settings, &group.server, &group.client)),
-            scope_spans: vec![ScopeSpans { scope: Some(scope), spans, ..ScopeSpans::default() }],
-            ..ResourceSpans::default()
-        }
-    }
-
-    /// Keeps a finished span until it is taken. `client` is the one it is about.
-    pub(super) fn put_out(&mut self, server: &Arc<Server>, client: &str, span: Span) {
+    /// Keeps the finished span that `write` writes until it is taken. `client` is the one it is about.
+    pub(super) fn put_out(
+        &mut self,
+        server: &Arc<Server>,
+        client: &str,
+        write: impl FnOnce(&mut Span<'_>),
+    ) {
         /// How many resources are compared; one beyond may come twice in a batch, which is no harm.
         const LOOK: usize = 64;
         let client = if self.settings.service_name == ServiceName::Client { client } else { "" };
         let same =
             |group: &&mut Group| group.server.index == server.index && group.client == client;
         match self.finished.iter_mut().rev().take(LOOK).find(same) {
-            Some(group) => group.spans.push(span),
+            Some(group) => group.spans.add(write),
             None => {
-                let (server, client) = (server.clone(), client.to_owned());
-                self.finished.push(Group { server, client, spans: vec![span] });
+                let mut spans = Spans::default();
+                spans.add(write);
+                self.finished.push(Group {
+                    server: server.clone(),
+                    client: client.to_owned(),
+                    spans,
+                });
             }
         }
         self.spans += 1;

@@ -228,8 +228,9 @@ impl Pairing<'_> {
         }
         seen.arguments = std::mem::take(&mut call.arguments);
         let speaker = call.speaker.take();
+        let settings = Arc::clone(&common.settings);
         let frame = Frame {
-            settings: &common.settings,
+            settings: &settings,
             kind: if call.hop.is_some() { Perspective::Client } else { common.settings.span_kind },
             server: &self.state.server,
             session: self.state.name.as_deref(),
@@ -237,18 +238,17 @@ impl Pairing<'_> {
             info: &self.state.info,
             listed: common.lists(&self.state.server, &call.subject),
         };
-        let id = call.place.own;
-        let incoming = frame.incoming(&mut call, ending);
         // A call of a tool without arguments is one with none, which is something to tell.
         let tells = seen != Seen::default() || matches!(call.subject, Subject::Tool(_));
-        let span = frame.span(call, ending);
-        let client = speaker.as_ref().unwrap_or(&self.state.client);
-        if let Some(incoming) = incoming {
-            common.put_out(&self.state.server, &client.who.name, incoming);
+        let (server, client) = (&self.state.server, &frame.speaker.who.name);
+        if let Some(hop) = call.hop.take() {
+            common.put_out(server, client, |span| frame.incoming(&call, &hop, ending, span));
+            call.carrier = None;
+            call.hop = Some(hop);
         }
-        common.put_out(&self.state.server, &client.who.name, span);
+        common.put_out(server, client, |span| frame.span(&call, ending, span));
         if tells {
-            common.keep_seen(id, seen);
+            common.keep_seen(call.place.own, seen);
         }
     }
 

@@ -19,7 +19,7 @@ pub use plain::write_plain;
 pub use read::{
     is_strange, read_logs, read_metrics, read_resource, read_scope, read_span, read_traces,
 };
-pub use write::{Irregular, write};
+pub use write::write;
 
 use crate::json;
 

@@ -10,20 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use super::shape::{Form, Member, Presence, Shape};
 use crate::json::write_utf8;
 use crate::otlp::wire::Request;
-
-/// Bytes that a decoder understands, perhaps, and this does not: decoded and encoded again they would
-/// be regular.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Irregular;
+use crate::otlp::wire::fields::{Fields, Irregular, Value};
 
 /// How deep messages may nest: what decodes nests no deeper.
 const MAX_DEPTH: u32 = 100;
-
-/// Wire types, as the low three bits of a key give them.
-const VARINT: u64 = 0;
-const FIXED64: u64 = 1;
-const LENGTH: u64 = 2;
-const FIXED32: u64 = 5;
 
 /// The choice of a oneof takes the place of field 0, which there is not.
 const CHOICE: u32 = 1;
@@ -42,14 +32,13 @@ pub fn write(out: &mut Vec<u8>, request: Request, wire: &[u8]) -> Result<(), Irr
 
 /// One message as an object, with `depth` more levels allowed below it.
 fn message(out: &mut Vec<u8>, shape: &Shape, wire: &[u8], depth: u32) -> Result<(), Irregular> {
-    let mut rest = Rest(wire);
+    let mut fields = Fields(wire);
     // One bit for each field that was there, and the number of the list that is being written.
     let mut seen = 0_u32;
     let mut list = 0;
     out.push(b'{');
     let start = out.len();
-    while !rest.0.is_empty() {
-        let (number, value) = rest.field()?;
+    while let Some((number, value)) = fields.field()? {
         let Member { key, form, presence } = shape.member(number);
         if let Form::Unknown = form {
             continue;
@@ -68,7 +57,7 @@ fn message(out: &mut Vec<u8>, shape: &Shape, wire: &[u8], depth: u32) -> Result<
             return Err(Irregular);
         }
         seen |= bit;
-        if presence == Presence::Implicit && value.is_default(form) {
+        if presence == Presence::Implicit && form.is_default(value) {
             continue;
         }
         // Without its comma for the first.
@@ -110,10 +99,10 @@ fn element(out: &mut Vec<u8>, form: Form, value: Value<'_>, depth: u32) -> Resul
             out.extend_from_slice(if value == 0 { b"false" } else { b"true" });
         }
         (Form::Bytes, Value::Slice(bytes)) => write_utf8(out, STANDARD.encode(bytes).as_bytes()),
-        (Form::Varints, Value::Slice(packed)) => numbers(out, packed, Rest::varint, quoted)?,
-        (Form::Fixed64s, Value::Slice(packed)) => numbers(out, packed, Rest::fixed64, quoted)?,
+        (Form::Varints, Value::Slice(packed)) => numbers(out, packed, Fields::varint, quoted)?,
+        (Form::Fixed64s, Value::Slice(packed)) => numbers(out, packed, Fields::fixed64, quoted)?,
         (Form::Doubles, Value::Slice(packed)) => {
-            numbers(out, packed, Rest::fixed64, |out, bits| double(out, f64::from_bits(bits)))?;
+            numbers(out, packed, Fields::fixed64, |out, bits| double(out, f64::from_bits(bits)))?;
         }
         _ => return Err(Irregular),
     }
@@ -124,10 +113,10 @@ fn element(out: &mut Vec<u8>, form: Form, value: Value<'_>, depth: u32) -> Resul
 fn numbers<'a>(
     out: &mut Vec<u8>,
     packed: &'a [u8],
-    read: impl Fn(&mut Rest<'a>) -> Result<u64, Irregular>,
+    read: impl Fn(&mut Fields<'a>) -> Result<u64, Irregular>,
     write: impl Fn(&mut Vec<u8>, u64),
 ) -> Result<(), Irregular> {
-    let mut rest = Rest(packed);
+    let mut rest = Fields(packed);
     let mut before = b'[';
     while !rest.0.is_empty() {
         out.push(before);
@@ -138,69 +127,11 @@ fn numbers<'a>(
     Ok(())
 }
 
-/// What is left of a message.
-struct Rest<'a>(&'a [u8]);
-
-/// A field's value as its wire type gives it.
-#[derive(Clone, Copy)]
-enum Value<'a> {
-    Varint(u64),
-    Fixed64(u64),
-    Slice(&'a [u8]),
-    Fixed32(u32),
-}
-
-impl<'a> Rest<'a> {
-    #[inline]
-    fn field(&mut self) -> Result<(u32, Value<'a>), Irregular> {
-        let key = self.varint()?;
-        let number = u32::try_from(key >> 3).map_err(|_| Irregular)?;
-        let value = match key & 7 {
-            LENGTH => {
-                let len = usize::try_from(self.varint()?).map_err(|_| Irregular)?;
-                Value::Slice(self.take(len)?)
-            }
-            VARINT => Value::Varint(self.varint()?),
-            FIXED64 => Value::Fixed64(self.fixed64()?),
-            FIXED32 => Value::Fixed32(u32::from_le_bytes(self.array()?)),
-            _ => return Err(Irregular),
-        };
-        Ok((number, value))
-    }
-
-    #[inline]
-    fn varint(&mut self) -> Result<u64, Irregular> {
-        match self.0 {
-            [b, rest @ ..] if *b < 0x80 => {
-                self.0 = rest;
-                Ok(u64::from(*b))
-            }
-            _ => prost::encoding::decode_varint(&mut self.0).map_err(|_| Irregular),
-        }
-    }
-
-    fn fixed64(&mut self) -> Result<u64, Irregular> {
-        Ok(u64::from_le_bytes(self.array()?))
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Irregular> {
-        let (array, rest) = self.0.split_first_chunk().ok_or(Irregular)?;
-        self.0 = rest;
-        Ok(*array)
-    }
-
-    fn take(&mut self, len: usize) -> Result<&'a [u8], Irregular> {
-        let (taken, rest) = self.0.split_at_checked(len).ok_or(Irregular)?;
-        self.0 = rest;
-        Ok(taken)
-    }
-}
-
-impl Value<'_> {
-    /// Whether a field of this form holds its default. A message that is there never does. Nor does
+impl Form {
+    /// Whether `value` is the default of a field of this form. A message that is there never is. Nor is
     /// negative zero: its bits differ (protobuf, "Default values").
-    fn is_default(self, form: Form) -> bool {
-        match (form, self) {
+    fn is_default(self, value: Value<'_>) -> bool {
+        match (self, value) {
             (Form::Message(_) | Form::Messages(_) | Form::Texts, _) => false,
             (Form::U32 | Form::I32 | Form::S32, Value::Varint(value)) => value as u32 == 0,
             (_, Value::Varint(value) | Value::Fixed64(value)) => value == 0,
@@ -208,9 +139,7 @@ impl Value<'_> {
             (_, Value::Slice(slice)) => slice.is_empty(),
         }
     }
-}
 
-impl Form {
     /// Whether its values come one by one, a field each.
     fn is_list(self) -> bool {
         matches!(self, Form::Messages(_) | Form::Texts)

@@ -5,6 +5,9 @@
 //! are, and one sender's garbage never costs another sender's spans. It allocates nothing. It does not
 //! look at what values mean, except that it counts items and those whose ids no backend would take.
 
+pub mod append;
+pub mod compose;
+pub mod fields;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -104,11 +107,7 @@ impl Checked {
 
 /// Checks that `bytes` decode as `request`.
 pub fn check(request: Request, bytes: Bytes) -> Result<Checked, Malformed> {
-    let schema = match request {
-        Request::Traces => &schema::TRACES,
-        Request::Metrics => &schema::METRICS,
-        Request::Logs => &schema::LOGS,
-    };
+    let schema = schema_of(request);
     let mut walk =
         Walk { buf: &bytes, items: 0, bad: 0, decoded: 0, item: Item::default(), malformed: None };
     let end = walk.message(schema, 0, bytes.len(), MAX_DEPTH);
@@ -116,6 +115,14 @@ pub fn check(request: Request, bytes: Bytes) -> Result<Checked, Malformed> {
     match (end, malformed) {
         (Ok(_), None) => Ok(Checked { request, bytes, items, bad, decoded }),
         (_, malformed) => Err(malformed.unwrap_or(Malformed { why: Why::Truncated, at: 0 })),
+    }
+}
+
+fn schema_of(request: Request) -> &'static Schema {
+    match request {
+        Request::Traces => &schema::TRACES,
+        Request::Metrics => &schema::METRICS,
+        Request::Logs => &schema::LOGS,
     }
 }
 

@@ -115,7 +115,7 @@ pub(super) static LOGS: Schema =
     schema::<ExportLogsServiceRequest>(&[(1, Message(&RESOURCE_LOGS))]);
 
 // common/v1 and resource/v1
-static ANY_VALUE: Schema = schema::<AnyValue>(&[
+pub(super) static ANY_VALUE: Schema = schema::<AnyValue>(&[
     (1, Text),
     (2, Varint),
     (3, Varint),
@@ -127,7 +127,8 @@ static ANY_VALUE: Schema = schema::<AnyValue>(&[
 ]);
 static ARRAY_VALUE: Schema = schema::<ArrayValue>(&[(1, Message(&ANY_VALUE))]);
 static KEY_VALUE_LIST: Schema = schema::<KeyValueList>(&[(1, Message(&KEY_VALUE))]);
-static KEY_VALUE: Schema = schema::<KeyValue>(&[(1, Text), (2, Message(&ANY_VALUE)), (3, Varint)]);
+pub(super) static KEY_VALUE: Schema =
+    schema::<KeyValue>(&[(1, Text), (2, Message(&ANY_VALUE)), (3, Varint)]);
 static SCOPE: Schema =
     schema::<InstrumentationScope>(&[(1, Text), (2, Text), (3, Message(&KEY_VALUE)), (4, Varint)]);
 static ENTITY_REF: Schema = schema::<EntityRef>(&[(1, Text), (2, Text), (3, Text), (4, Text)]);

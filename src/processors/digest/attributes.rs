@@ -106,12 +106,17 @@ pub(super) fn string(value: &AnyValue) -> Option<&str> {
     }
 }
 
-/// Writes an attribute, in place of an older one of that name.
-pub(super) fn set(list: &mut Vec<KeyValue>, name: &str, value: Value) {
+/// An attribute.
+pub(super) fn attribute(name: &str, value: Value) -> KeyValue {
     let value = Some(AnyValue { value: Some(value) });
-    match list.iter_mut().find(|attribute| attribute.key == name) {
-        Some(attribute) => attribute.value = value,
-        None => list.push(KeyValue { key: name.to_owned(), value, ..KeyValue::default() }),
+    KeyValue { key: name.to_owned(), value, ..KeyValue::default() }
+}
+
+/// Puts an attribute into a list, in place of an older one of its name.
+pub(super) fn set(list: &mut Vec<KeyValue>, new: KeyValue) {
+    match list.iter_mut().find(|attribute| attribute.key == new.key) {
+        Some(attribute) => attribute.value = new.value,
+        None => list.push(new),
     }
 }
 

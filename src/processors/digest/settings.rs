@@ -135,7 +135,7 @@ impl ProcessorConfig for Config {
             result: self.result,
             max_bytes: self.max_bytes,
             replaced: self.attributes.clone(),
-            lengths: self.attributes.iter().fold(0, |lengths, name| lengths | length(name)),
+            lengths: self.attributes.iter().fold(0, |lengths, name| lengths | length(name.len())),
             rejected: Rejections::new(cx.vitals, &cx.id.to_string()),
         }))
     }

@@ -16,6 +16,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span, span};
 use sha2::{Digest as _, Sha256};
 
 use super::*;
+use crate::otlp::wire;
 use crate::pipeline::{Build, Id, Outlet, ProcessorConfig, Shared};
 use crate::settings::{Severity, testing};
 use crate::telemetry::names::{INPUT_MESSAGES, TOOL_RESULT};
@@ -269,6 +270,45 @@ fn spans_that_servers_handed_back_get_one_if_they_had_arguments() {
     }
     assert_eq!(digests(handed_back(Some("resources/read")), both()), [""; 0]);
     assert_eq!(digests(handed_back(None), seen(Raw::Absent, whole("1"))), [RESULT_DIGEST]);
+}
+
+/// The same, in bytes that only a decoder makes sense of: a group of no meaning stands at the end.
+fn irregular(telemetry: &Telemetry) -> Telemetry {
+    let bytes = [telemetry.wire(), &[0x9b, 0x06, 0x9c, 0x06][..]].concat();
+    Telemetry::from(wire::check(wire::Request::Traces, bytes.into()).unwrap())
+}
+
+#[test]
+fn bytes_and_messages_come_to_the_same() {
+    let settings = "{ emit: all, keys: [{ key: K1, key_id: a }, { key: K2, key_id: b }],
+        result: true, tools: { search: { exclude: [/nonce], fields: [/query] } } }";
+    let settings = settings.replace("K1", &hex_key(1)).replace("K2", &hex_key(2));
+    let (processor, vitals) = processor(&settings);
+    let other = Span { span_id: b"anything".to_vec(), ..call("search") };
+    let before = [attribute(METHOD, TOOLS_CALL), attribute(ARGUMENTS_DIGEST, "of before")];
+    let described = Span { attributes: before.to_vec(), ..call("") };
+    for (arguments, result, refused) in [
+        (whole(r#"{"query":"q","nonce":7,"n":1e400}"#), Raw::Absent, 0),
+        (whole(r#"{"query":"q","nonce":7}"#), whole("[1.0]"), 0),
+        (Raw::Absent, Raw::Deep, 1),
+        (Raw::Cut, Raw::Cut, 2),
+    ] {
+        for spans in [vec![call("search")], vec![other.clone(), call("x")], vec![described.clone()]]
+        {
+            let content = seen(arguments.clone(), result.clone());
+            let telemetry = traces(SCOPE, spans);
+            let odd = irregular(&telemetry);
+            let counted = || Reason::ALL.iter().map(|r| rejected(&vitals, r.name())).sum::<u64>();
+            let before = counted();
+            let one = processor.process(batch(telemetry, content.clone()), 0).unwrap();
+            let between = counted();
+            let other = processor.process(batch(odd, content), 0).unwrap();
+            assert_eq!(one.telemetry.model(), other.telemetry.model());
+            // Once, though the bytes of some are given up after something was refused.
+            assert_eq!(between - before, counted() - between);
+            assert!(counted() - between >= refused, "{refused}");
+        }
+    }
 }
 
 #[test]

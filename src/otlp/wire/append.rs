@@ -1,0 +1,287 @@
+//! Looking for attributes, and adding some to spans, without decoding.
+//!
+//! Both read what encoders write and give up on what only a decoder makes sense of ([`Irregular`]).
+//! Attributes inside of values (key-value lists) are values, not attributes.
+
+use std::ptr;
+
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+
+use super::compose::{close, open};
+use super::fields::{Fields, Irregular, Value};
+use super::schema::{self, Kind, Schema};
+use super::{Request, schema_of};
+
+/// Field numbers of `ResourceSpans`, `ScopeSpans` and `Span`.
+const RESOURCE_SPANS: u32 = 1;
+const SCOPE_SPANS: u32 = 2;
+const SCOPE: u32 = 1;
+const SPANS: u32 = 2;
+const TRACE_ID: u32 = 1;
+const SPAN_ID: u32 = 2;
+const ATTRIBUTES: u32 = 9;
+
+/// A span as its bytes stand in a request.
+#[derive(Clone, Copy, Debug)]
+pub struct SpanView<'a> {
+    /// `trace_id`
+    pub trace_id: &'a [u8],
+    /// `span_id`
+    pub span_id: &'a [u8],
+    bytes: &'a [u8],
+    /// Where more attributes belong: behind the last, so that they are one list.
+    end: usize,
+}
+
+impl<'a> SpanView<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, Irregular> {
+        let (mut trace, mut span) = (None, None);
+        let (mut end, mut listed) = (0, false);
+        let mut fields = Fields(bytes);
+        while let Some((number, value)) = fields.field()? {
+            match number {
+                TRACE_ID => once(&mut trace, value)?,
+                SPAN_ID => once(&mut span, value)?,
+                ATTRIBUTES => listed = true,
+                _ => {}
+            }
+            if number == ATTRIBUTES || number < ATTRIBUTES && !listed {
+                end = bytes.len() - fields.0.len();
+            }
+        }
+        let (trace_id, span_id) = (trace.unwrap_or_default(), span.unwrap_or_default());
+        Ok(SpanView { trace_id, span_id, bytes, end })
+    }
+
+    /// Shows its attributes: the name, and the value if that is a string.
+    pub fn attributes(
+        &self,
+        mut each: impl FnMut(&'a [u8], Option<&'a [u8]>),
+    ) -> Result<(), Irregular> {
+        let mut fields = Fields(self.bytes);
+        while let Some((number, value)) = fields.field()? {
+            if let (ATTRIBUTES, Value::Slice(attribute)) = (number, value) {
+                let (name, value) = attribute_of(attribute)?;
+                each(name, value);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether there is an attribute whose name `wanted` says yes to, wherever attributes may stand.
+pub fn any_attribute(
+    request: Request,
+    bytes: &[u8],
+    wanted: &impl Fn(&[u8]) -> bool,
+) -> Result<bool, Irregular> {
+    any_below(schema_of(request), bytes, wanted)
+}
+
+fn any_below(
+    schema: &Schema,
+    bytes: &[u8],
+    wanted: &impl Fn(&[u8]) -> bool,
+) -> Result<bool, Irregular> {
+    let mut fields = Fields(bytes);
+    while let Some((number, value)) = fields.field()? {
+        let (Kind::Message(inner) | Kind::Item(inner) | Kind::Data(inner)) = schema.field(number)
+        else {
+            continue;
+        };
+        let Value::Slice(bytes) = value else { return Err(Irregular) };
+        let found = if ptr::eq(inner, &schema::KEY_VALUE) {
+            wanted(name_of(bytes)?)
+        } else {
+            !ptr::eq(inner, &schema::ANY_VALUE) && any_below(inner, bytes, wanted)?
+        };
+        if found {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A trace request with what `more` adds to its spans' attributes. It is shown each span with the name of
+/// its scope; the list is empty each time. The names it adds must be new to the span. `None` if it adds
+/// nothing.
+pub fn append_attributes(
+    traces: &[u8],
+    mut more: impl FnMut(&[u8], &SpanView<'_>, &mut Vec<KeyValue>) -> Result<(), Irregular>,
+) -> Result<Option<Vec<u8>>, Irregular> {
+    /// About what a digest takes.
+    const EIGHTH: usize = 8;
+    let mut out = Vec::with_capacity(traces.len() + traces.len() / EIGHTH);
+    let mut added = Vec::new();
+    let mut any = false;
+    each(traces, RESOURCE_SPANS, &mut out, |resource, out| {
+        each(resource, SCOPE_SPANS, out, |scope, out| {
+            let name = scope_name(scope)?;
+            each(scope, SPANS, out, |span, out| {
+                let view = SpanView::read(span)?;
+                more(name, &view, &mut added)?;
+                any |= !added.is_empty();
+                let (before, after) = span.split_at(view.end);
+                out.extend_from_slice(before);
+                for attribute in added.drain(..) {
+                    prost::encoding::message::encode(ATTRIBUTES, &attribute, out);
+                }
+                out.extend_from_slice(after);
+                Ok(())
+            })
+        })
+    })?;
+    Ok(any.then_some(out))
+}
+
+/// Copies a message; of the fields `number`, which are messages, `change` writes the copy.
+fn each(
+    bytes: &[u8],
+    number: u32,
+    out: &mut Vec<u8>,
+    mut change: impl FnMut(&[u8], &mut Vec<u8>) -> Result<(), Irregular>,
+) -> Result<(), Irregular> {
+    let mut fields = Fields(bytes);
+    loop {
+        let before = fields.0;
+        match fields.field()? {
+            None => return Ok(()),
+            Some((found, Value::Slice(inner))) if found == number => {
+                let at = open(out, number);
+                change(inner, out)?;
+                close(out, at);
+            }
+            Some(_) => out.extend_from_slice(&before[..before.len() - fields.0.len()]),
+        }
+    }
+}
+
+fn scope_name(scope_spans: &[u8]) -> Result<&[u8], Irregular> {
+    let mut scope = None;
+    let mut fields = Fields(scope_spans);
+    while let Some((number, value)) = fields.field()? {
+        if number == SCOPE {
+            once(&mut scope, value)?;
+        }
+    }
+    scope.map_or(Ok(&[]), name_of)
+}
+
+/// Field 1 of a `KeyValue` or an `InstrumentationScope`.
+fn name_of(bytes: &[u8]) -> Result<&[u8], Irregular> {
+    let mut name = None;
+    let mut fields = Fields(bytes);
+    while let Some((number, value)) = fields.field()? {
+        if number == 1 {
+            once(&mut name, value)?;
+        }
+    }
+    Ok(name.unwrap_or_default())
+}
+
+fn attribute_of(bytes: &[u8]) -> Result<(&[u8], Option<&[u8]>), Irregular> {
+    let (mut name, mut any_value, mut text) = (None, None, None);
+    let mut fields = Fields(bytes);
+    while let Some((number, value)) = fields.field()? {
+        match number {
+            1 => once(&mut name, value)?,
+            2 => once(&mut any_value, value)?,
+            _ => {}
+        }
+    }
+    let mut fields = Fields(any_value.unwrap_or_default());
+    let mut choices = 0;
+    while let Some((number, value)) = fields.field()? {
+        choices += 1;
+        if number == 1 {
+            once(&mut text, value)?;
+        }
+    }
+    if choices > 1 {
+        return Err(Irregular);
+    }
+    Ok((name.unwrap_or_default(), text))
+}
+
+/// A field that is a slice and may be there once.
+fn once<'a>(place: &mut Option<&'a [u8]>, value: Value<'a>) -> Result<(), Irregular> {
+    match (&place, value) {
+        (None, Value::Slice(slice)) => *place = Some(slice),
+        _ => return Err(Irregular),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use opentelemetry_proto::tonic::trace::v1::Span;
+    use proptest::prelude::*;
+    use prost::Message;
+
+    use super::*;
+    use crate::otlp::arbitrary;
+
+    fn spans(request: &mut ExportTraceServiceRequest) -> impl Iterator<Item = (String, &mut Span)> {
+        let scopes = request.resource_spans.iter_mut().flat_map(|r| &mut r.scope_spans);
+        scopes.flat_map(|s| {
+            let name = s.scope.as_ref().map(|scope| scope.name.clone()).unwrap_or_default();
+            s.spans.iter_mut().map(move |span| (name.clone(), span))
+        })
+    }
+
+    /// What is added to a span: nothing to every third, something long to some.
+    fn more(scope: &[u8], trace: &[u8], attributes: usize) -> Vec<KeyValue> {
+        let key = format!("{scope:?} {trace:?}").repeat(attributes % 7);
+        let added = KeyValue { key, ..KeyValue::default() };
+        vec![added; attributes % 3]
+    }
+
+    proptest! {
+        #[test]
+        fn spans_get_what_is_added_and_all_else_stays(mut request in arbitrary::traces()) {
+            let before = request.encode_to_vec();
+            let after = append_attributes(&before, |scope, span, added| {
+                let mut count = 0;
+                span.attributes(|_, _| count += 1)?;
+                added.extend(more(scope, span.trace_id, count));
+                Ok(())
+            });
+            let mut any = false;
+            for (scope, span) in spans(&mut request) {
+                let added = more(scope.as_bytes(), &span.trace_id, span.attributes.len());
+                any |= !added.is_empty();
+                span.attributes.extend(added);
+            }
+            prop_assert_eq!(after.unwrap(), any.then(|| request.encode_to_vec()));
+        }
+
+        #[test]
+        fn attributes_are_read_as_a_decoder_does(mut request in arbitrary::traces()) {
+            let bytes = request.encode_to_vec();
+            let mut read = Vec::new();
+            append_attributes(&bytes, |_, span, _| {
+                span.attributes(|name, value| read.push((name.to_vec(), value.map(<[u8]>::to_vec))))
+            }).unwrap();
+            let mut expected = Vec::new();
+            for (_, span) in spans(&mut request) {
+                for attribute in &span.attributes {
+                    use opentelemetry_proto::tonic::common::v1::any_value::Value::StringValue;
+                    let text = match attribute.value.as_ref().and_then(|v| v.value.as_ref()) {
+                        Some(StringValue(text)) => Some(text.clone().into_bytes()),
+                        _ => None,
+                    };
+                    expected.push((attribute.key.clone().into_bytes(), text));
+                }
+            }
+            prop_assert_eq!(read, expected);
+        }
+
+        /// Anything at all: no panic, and no answer where there is none.
+        #[test]
+        fn garbage_is_given_up(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            any_attribute(Request::Metrics, &bytes, &|_| false).ok();
+            append_attributes(&bytes, |_, span, _| span.attributes(|_, _| ())).ok();
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The fields of one message, in the order of its bytes, for whoever reads single ones without a decoder.
+
+/// Not what an encoder writes: a field twice that may be there once, a group, an end inside of a value.
+/// A decoder may make sense of it; decoded and encoded again it would be regular.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Irregular;
+
+/// Wire types, as the low three bits of a key give them.
+const VARINT: u64 = 0;
+const FIXED64: u64 = 1;
+const LENGTH: u64 = 2;
+const FIXED32: u64 = 5;
+
+/// What is left of a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'a>(pub &'a [u8]);
+
+/// A field's value as its wire type gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// Integers that are not fixed, bools, enums.
+    Varint(u64),
+    /// Eight bytes.
+    Fixed64(u64),
+    /// Texts, bytes, messages, packed numbers.
+    Slice(&'a [u8]),
+    /// Four bytes.
+    Fixed32(u32),
+}
+
+impl<'a> Fields<'a> {
+    /// The next field's number and value; `None` at the end.
+    #[inline]
+    pub fn field(&mut self) -> Result<Option<(u32, Value<'a>)>, Irregular> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let key = self.varint()?;
+        let number = u32::try_from(key >> 3).map_err(|_| Irregular)?;
+        let value = match key & 7 {
+            LENGTH => {
+                let len = usize::try_from(self.varint()?).map_err(|_| Irregular)?;
+                let (slice, rest) = self.0.split_at_checked(len).ok_or(Irregular)?;
+                self.0 = rest;
+                Value::Slice(slice)
+            }
+            VARINT => Value::Varint(self.varint()?),
+            FIXED64 => Value::Fixed64(self.fixed64()?),
+            FIXED32 => Value::Fixed32(u32::from_le_bytes(self.array()?)),
+            _ => return Err(Irregular),
+        };
+        Ok(Some((number, value)))
+    }
+
+    /// A varint, of a packed field for example.
+    #[inline]
+    pub fn varint(&mut self) -> Result<u64, Irregular> {
+        match self.0 {
+            [b, rest @ ..] if *b < 0x80 => {
+                self.0 = rest;
+                Ok(u64::from(*b))
+            }
+            _ => prost::encoding::decode_varint(&mut self.0).map_err(|_| Irregular),
+        }
+    }
+
+    /// Eight bytes, likewise.
+    #[inline]
+    pub fn fixed64(&mut self) -> Result<u64, Irregular> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Irregular> {
+        let (array, rest) = self.0.split_first_chunk().ok_or(Irregular)?;
+        self.0 = rest;
+        Ok(*array)
+    }
+}
