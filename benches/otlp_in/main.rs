@@ -2,8 +2,9 @@
 //! can do.
 //!
 //! The floor is a bare tonic server that takes messages as bytes and forgets them, a process of its own
-//! (this program again). Ours is the real binary with `nop` behind it: undecoded, with a processor that
-//! looks inside, and by every way in. A batch is 100 spans of about 490 B. It would worry us below 500,000
+//! (this program again). Ours is the real binary with `nop` behind it: undecoded, by every way in; with a
+//! processor that looks for content and finds none; and with one that finds an attribute to replace in
+//! every span, so that all is decoded, changed and encoded. A batch is 100 spans of about 490 B. It would worry us below 500,000
 //! spans a CPU second undecoded, or below 80 % of the floor. Then from OTLP in to OTLP out, beside the
 //! collectors that `scripts/peers otlp` installs, where it did. CPU time is the process's own from /proc, so
 //! a busy machine changes little. `MCPCOL` names another binary to measure; a number as argument divides
@@ -39,6 +40,7 @@ fn coming_in(report: &mut String, share: usize) -> anyhow::Result<()> {
     let floor = Server::sink()?;
     let plain = Server::mcpcol("[]")?;
     let looking = Server::mcpcol("[digest]")?;
+    let changing = Server::mcpcol("[digest/changing]")?;
     let rotel = Server::rotel_with(&["--exporter", "blackhole"])?;
     let mut floors = Vec::new();
     let ways = [
@@ -49,7 +51,8 @@ fn coming_in(report: &mut String, share: usize) -> anyhow::Result<()> {
         ("undecoded, HTTP", &plain, Way::Http, 4000),
         ("undecoded, HTTP gzip", &plain, Way::HttpGzip, 1000),
         ("JSON, HTTP", &plain, Way::Json, 1000),
-        ("decoded, gRPC", &looking, Way::Grpc, 1000),
+        ("looked at, gRPC", &looking, Way::Grpc, 4000),
+        ("decoded and changed, gRPC", &changing, Way::Grpc, 1000),
     ];
     let others = rotel.iter().map(|rotel| ("rotel, blackhole, gRPC", rotel, Way::Grpc, 1000));
     for (name, server, way, batches) in ways.into_iter().chain(others) {
@@ -75,6 +78,6 @@ fn coming_in(report: &mut String, share: usize) -> anyhow::Result<()> {
         report.push('\n');
     }
     writeln!(report, "undecoded, at most {:.0} MiB", peak(plain.pid()))?;
-    writeln!(report, "decoded, at most {:.0} MiB", peak(looking.pid()))?;
+    writeln!(report, "decoded and changed, at most {:.0} MiB", peak(changing.pid()))?;
     Ok(())
 }

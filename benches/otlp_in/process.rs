@@ -117,7 +117,8 @@ impl Server {
             config,
             "receivers: {{ otlp: {{ protocols: {{ grpc: {{ endpoint: '127.0.0.1:0' }}, \
              http: {{ endpoint: '127.0.0.1:0' }} }} }} }}\n\
-             processors: {{ digest: {{ mode: ephemeral }} }}\nexporters: {{ {exporter} }}\n\
+             processors: {{ digest: {{ mode: ephemeral }}, digest/changing: {{ mode: ephemeral, \
+             attributes: [http.route] }} }}\nexporters: {{ {exporter} }}\n\
              service:\n  telemetry: {{ metrics: {{ level: none }} }}\n  pipelines: {{ traces: \
              {{ receivers: [otlp], processors: {processors}, exporters: [{name}] }} }}\n"
         )?;

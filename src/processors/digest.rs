@@ -26,7 +26,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::{ScopeSpans, Span};
 
-use crate::otlp::wire::append::SpanView;
+use crate::otlp::wire::append::{Attribute, SpanView};
 use crate::otlp::wire::fields::Irregular;
 use crate::pipeline::{Counter, Processor, Vitals};
 use crate::privacy::canonical::Canonicalizer;
@@ -141,15 +141,15 @@ impl Digest {
         telemetry.append_attributes(|scope, span, added| {
             let Some(seen) = content.of(span.trace_id, span.span_id) else { return Ok(()) };
             let whose = Whose::of(scope);
-            let about = About::in_bytes(span)?;
+            let about = About::in_bytes(span);
             if !whose.concerns(&about) {
                 return Ok(());
             }
             pass.describe(added, seen, whose, about.tool);
             // One that is there already is for the messages' way to replace.
-            let mut there = false;
-            span.attributes(|name, _| there |= added.iter().any(|a| a.key.as_bytes() == name))?;
-            if there { Err(Irregular) } else { Ok(()) }
+            let is_there =
+                |(name, _): &Attribute<'_>| added.iter().any(|a| a.key.as_bytes() == *name);
+            if span.attributes.iter().any(is_there) { Err(Irregular) } else { Ok(()) }
         })?;
         pass.count();
         Ok(())
@@ -430,19 +430,19 @@ impl<'a> About<'a> {
         }
     }
 
-    fn in_bytes(span: &SpanView<'a>) -> Result<Self, Irregular> {
+    fn in_bytes(span: &SpanView<'a>) -> Self {
         let mut about = About::default();
-        span.attributes(|name, value| {
+        for (name, value) in span.attributes {
             let text = || value.and_then(|value| std::str::from_utf8(value).ok());
-            if name == METHOD.as_bytes() {
+            if *name == METHOD.as_bytes() {
                 about.method = about.method.or_else(text);
-            } else if name == TOOL.as_bytes() {
+            } else if *name == TOOL.as_bytes() {
                 about.tool = about.tool.or_else(text);
             } else {
-                about.passback |= name == PASSBACK.as_bytes();
+                about.passback |= *name == PASSBACK.as_bytes();
             }
-        })?;
-        Ok(about)
+        }
+        about
     }
 }
 

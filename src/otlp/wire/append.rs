@@ -7,7 +7,7 @@ use std::ptr;
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 
-use super::compose::{close, open};
+use super::compose::Open;
 use super::fields::{Fields, Irregular, Value};
 use super::schema::{self, Kind, Schema};
 use super::{Request, schema_of};
@@ -21,6 +21,12 @@ const TRACE_ID: u32 = 1;
 const SPAN_ID: u32 = 2;
 const ATTRIBUTES: u32 = 9;
 
+/// The name of an attribute, and its value if that is a string.
+pub type Attribute<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// What is added is about that part of what there is.
+const EIGHTH: usize = 8;
+
 /// A span as its bytes stand in a request.
 #[derive(Clone, Copy, Debug)]
 pub struct SpanView<'a> {
@@ -28,45 +34,8 @@ pub struct SpanView<'a> {
     pub trace_id: &'a [u8],
     /// `span_id`
     pub span_id: &'a [u8],
-    bytes: &'a [u8],
-    /// Where more attributes belong: behind the last, so that they are one list.
-    end: usize,
-}
-
-impl<'a> SpanView<'a> {
-    fn read(bytes: &'a [u8]) -> Result<Self, Irregular> {
-        let (mut trace, mut span) = (None, None);
-        let (mut end, mut listed) = (0, false);
-        let mut fields = Fields(bytes);
-        while let Some((number, value)) = fields.field()? {
-            match number {
-                TRACE_ID => once(&mut trace, value)?,
-                SPAN_ID => once(&mut span, value)?,
-                ATTRIBUTES => listed = true,
-                _ => {}
-            }
-            if number == ATTRIBUTES || number < ATTRIBUTES && !listed {
-                end = bytes.len() - fields.0.len();
-            }
-        }
-        let (trace_id, span_id) = (trace.unwrap_or_default(), span.unwrap_or_default());
-        Ok(SpanView { trace_id, span_id, bytes, end })
-    }
-
-    /// Shows its attributes: the name, and the value if that is a string.
-    pub fn attributes(
-        &self,
-        mut each: impl FnMut(&'a [u8], Option<&'a [u8]>),
-    ) -> Result<(), Irregular> {
-        let mut fields = Fields(self.bytes);
-        while let Some((number, value)) = fields.field()? {
-            if let (ATTRIBUTES, Value::Slice(attribute)) = (number, value) {
-                let (name, value) = attribute_of(attribute)?;
-                each(name, value);
-            }
-        }
-        Ok(())
-    }
+    /// `attributes`
+    pub attributes: &'a [Attribute<'a>],
 }
 
 /// Whether there is an attribute whose name `wanted` says yes to, wherever attributes may stand.
@@ -109,19 +78,19 @@ pub fn append_attributes(
     traces: &[u8],
     mut more: impl FnMut(&[u8], &SpanView<'_>, &mut Vec<KeyValue>) -> Result<(), Irregular>,
 ) -> Result<Option<Vec<u8>>, Irregular> {
-    /// About what a digest takes.
-    const EIGHTH: usize = 8;
     let mut out = Vec::with_capacity(traces.len() + traces.len() / EIGHTH);
-    let mut added = Vec::new();
+    let (mut attributes, mut added) = (Vec::new(), Vec::new());
     let mut any = false;
     each(traces, RESOURCE_SPANS, &mut out, |resource, out| {
         each(resource, SCOPE_SPANS, out, |scope, out| {
             let name = scope_name(scope)?;
             each(scope, SPANS, out, |span, out| {
-                let view = SpanView::read(span)?;
+                attributes.clear();
+                let (trace_id, span_id, end) = read_span(span, &mut attributes)?;
+                let view = SpanView { trace_id, span_id, attributes: &attributes };
                 more(name, &view, &mut added)?;
                 any |= !added.is_empty();
-                let (before, after) = span.split_at(view.end);
+                let (before, after) = span.split_at(end);
                 out.extend_from_slice(before);
                 for attribute in added.drain(..) {
                     prost::encoding::message::encode(ATTRIBUTES, &attribute, out);
@@ -134,12 +103,33 @@ pub fn append_attributes(
     Ok(any.then_some(out))
 }
 
+/// The ids of a span, and where more attributes belong: behind the last, so that they are one list.
+fn read_span<'a>(
+    span: &'a [u8],
+    attributes: &mut Vec<Attribute<'a>>,
+) -> Result<(&'a [u8], &'a [u8], usize), Irregular> {
+    let (mut trace_id, mut span_id, mut end) = (None, None, 0);
+    let mut fields = Fields(span);
+    while let Some((number, value)) = fields.field()? {
+        match (number, value) {
+            (TRACE_ID, value) => once(&mut trace_id, value)?,
+            (SPAN_ID, value) => once(&mut span_id, value)?,
+            (ATTRIBUTES, Value::Slice(attribute)) => attributes.push(attribute_of(attribute)?),
+            _ => {}
+        }
+        if number == ATTRIBUTES || number < ATTRIBUTES && attributes.is_empty() {
+            end = span.len() - fields.0.len();
+        }
+    }
+    Ok((trace_id.unwrap_or_default(), span_id.unwrap_or_default(), end))
+}
+
 /// Copies a message; of the fields `number`, which are messages, `change` writes the copy.
-fn each(
-    bytes: &[u8],
+fn each<'a>(
+    bytes: &'a [u8],
     number: u32,
     out: &mut Vec<u8>,
-    mut change: impl FnMut(&[u8], &mut Vec<u8>) -> Result<(), Irregular>,
+    mut change: impl FnMut(&'a [u8], &mut Vec<u8>) -> Result<(), Irregular>,
 ) -> Result<(), Irregular> {
     let mut fields = Fields(bytes);
     loop {
@@ -147,9 +137,9 @@ fn each(
         match fields.field()? {
             None => return Ok(()),
             Some((found, Value::Slice(inner))) if found == number => {
-                let at = open(out, number);
+                let open = Open::guess(out, number, inner.len() + inner.len() / EIGHTH);
                 change(inner, out)?;
-                close(out, at);
+                open.close(out);
             }
             Some(_) => out.extend_from_slice(&before[..before.len() - fields.0.len()]),
         }
@@ -242,9 +232,7 @@ mod tests {
         fn spans_get_what_is_added_and_all_else_stays(mut request in arbitrary::traces()) {
             let before = request.encode_to_vec();
             let after = append_attributes(&before, |scope, span, added| {
-                let mut count = 0;
-                span.attributes(|_, _| count += 1)?;
-                added.extend(more(scope, span.trace_id, count));
+                added.extend(more(scope, span.trace_id, span.attributes.len()));
                 Ok(())
             });
             let mut any = false;
@@ -261,7 +249,9 @@ mod tests {
             let bytes = request.encode_to_vec();
             let mut read = Vec::new();
             append_attributes(&bytes, |_, span, _| {
-                span.attributes(|name, value| read.push((name.to_vec(), value.map(<[u8]>::to_vec))))
+                let owned = |(name, value): &Attribute<'_>| (name.to_vec(), value.map(<[u8]>::to_vec));
+                read.extend(span.attributes.iter().map(owned));
+                Ok(())
             }).unwrap();
             let mut expected = Vec::new();
             for (_, span) in spans(&mut request) {
@@ -281,7 +271,7 @@ mod tests {
         #[test]
         fn garbage_is_given_up(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             any_attribute(Request::Metrics, &bytes, &|_| false).ok();
-            append_attributes(&bytes, |_, span, _| span.attributes(|_, _| ())).ok();
+            append_attributes(&bytes, |_, _, _| Ok(())).ok();
         }
     }
 }

@@ -1,8 +1,7 @@
 //! Spans written as protobuf from the start, for who makes many of them: a span is some fifty strings as
 //! messages, and one piece of memory here.
 //!
-//! What is written decodes by construction: texts are `str`, ids arrays, lengths are set when their
-//! message is complete. Fields that hold their default are left out, as proto3 has it. It does not watch
+//! What is written decodes by construction: texts are `str`, ids arrays, lengths are those of what is there. Fields that hold their default are left out, as proto3 has it. It does not watch
 //! over order or uniqueness; who calls each method once, in the order in which they stand here, writes
 //! what an encoder of the messages would.
 
@@ -10,7 +9,10 @@ use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, status::StatusCode};
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, message};
+
+/// About what a span takes, in bytes.
+const USUAL: usize = 1000;
 
 /// An `ExportTraceServiceRequest` in the making.
 #[derive(Debug, Default)]
@@ -51,19 +53,20 @@ impl Traces {
     /// Adds spans of one resource and one scope.
     pub fn add(&mut self, resource: &Resource, scope: &InstrumentationScope, spans: &Spans) {
         self.spans += spans.count;
-        nested(&mut self.bytes, 1, |out| {
-            prost::encoding::message::encode(1, resource, out);
-            nested(out, 2, |out| {
-                prost::encoding::message::encode(1, scope, out);
-                out.extend_from_slice(&spans.bytes);
-            });
-        });
+        let scope_spans = message::encoded_len(1, scope) + spans.bytes.len();
+        let out = &mut self.bytes;
+        // Lengths first, for there is much to move.
+        header(out, 1, message::encoded_len(1, resource) + header_len(scope_spans) + scope_spans);
+        message::encode(1, resource, out);
+        header(out, 2, scope_spans);
+        message::encode(1, scope, out);
+        out.extend_from_slice(&spans.bytes);
     }
 
     /// Adds spans that exist as messages.
     pub fn add_messages(&mut self, all: &ResourceSpans) {
         self.spans += all.scope_spans.iter().map(|scope| scope.spans.len()).sum::<usize>();
-        prost::encoding::message::encode(1, all, &mut self.bytes);
+        message::encode(1, all, &mut self.bytes);
     }
 
     /// The bytes, and how many spans are in them.
@@ -76,7 +79,10 @@ impl Spans {
     /// Adds the span that `write` writes.
     pub fn add(&mut self, write: impl FnOnce(&mut Span<'_>)) {
         self.count += 1;
-        nested(&mut self.bytes, 2, |out| write(&mut Span(out)));
+        let out = &mut self.bytes;
+        let open = Open::guess(out, 2, USUAL);
+        write(&mut Span(out));
+        open.close(out);
     }
 
     /// How many bytes they take.
@@ -120,12 +126,12 @@ impl Span<'_> {
 
     /// One of `attributes`. Names must differ.
     pub fn attribute(&mut self, name: &str, value: Value<'_>) {
-        nested(self.0, 9, |out| key_value(out, name, value));
+        key_value(self.0, name, value);
     }
 
     /// One of `events`.
     pub fn event(&mut self, event: &Event) {
-        prost::encoding::message::encode(11, event, self.0);
+        message::encode(11, event, self.0);
     }
 
     /// `dropped_events_count`
@@ -135,12 +141,14 @@ impl Span<'_> {
 
     /// One of `links`.
     pub fn link(&mut self, link: &Link) {
-        prost::encoding::message::encode(13, link, self.0);
+        message::encode(13, link, self.0);
     }
 
     /// `status`, without a message.
     pub fn status(&mut self, code: StatusCode) {
-        nested(self.0, 15, |out| varint(out, 3, code as u64));
+        let open = Open::guess(self.0, 15, 0);
+        varint(self.0, 3, code as u64);
+        open.close(self.0);
     }
 
     /// `flags`
@@ -152,50 +160,84 @@ impl Span<'_> {
     }
 }
 
-/// A `KeyValue`. A oneof keeps its choice, default or not.
+/// One of `attributes`. A oneof keeps its choice, default or not.
 fn key_value(out: &mut Vec<u8>, name: &str, value: Value<'_>) {
-    text(out, 1, name);
-    nested(out, 2, |out| match value {
-        Value::Text(text) => {
-            encode_key(1, WireType::LengthDelimited, out);
-            encode_varint(text.len() as u64, out);
-            out.extend_from_slice(text.as_bytes());
-        }
-        Value::Bool(value) => {
-            encode_key(2, WireType::Varint, out);
-            encode_varint(value.into(), out);
-        }
-        Value::Int(value) => {
-            encode_key(3, WireType::Varint, out);
-            encode_varint(value.cast_unsigned(), out);
-        }
-    });
-}
-
-fn nested(out: &mut Vec<u8>, number: u32, write: impl FnOnce(&mut Vec<u8>)) {
-    let at = open(out, number);
-    write(out);
-    close(out, at);
-}
-
-/// Begins a message whose length shows when it is written; where it begins, for [`close`].
-pub(super) fn open(out: &mut Vec<u8>, number: u32) -> usize {
-    encode_key(number, WireType::LengthDelimited, out);
-    // Most are shorter than 128 bytes, whose length takes one; others are moved.
-    out.push(0);
-    out.len()
-}
-
-/// Ends a message.
-pub(super) fn close(out: &mut Vec<u8>, at: usize) {
-    let len = out.len() - at;
-    let more = encoded_len_varint(len as u64) - 1;
-    if more > 0 {
-        out.resize(out.len() + more, 0);
-        out.copy_within(at..at + len, at + more);
+    let mut number = [0; MAX_VARINT];
+    // The key of the choice, and the number behind it: a text's length.
+    let (field, number) = match value {
+        Value::Text(text) => (1 << 3 | 2, encoded(text.len() as u64, &mut number)),
+        Value::Bool(value) => (2 << 3, encoded(value.into(), &mut number)),
+        Value::Int(value) => (3 << 3, encoded(value.cast_unsigned(), &mut number)),
+    };
+    let text = if let Value::Text(text) = value { text } else { "" };
+    let inner = 1 + number.len() + text.len();
+    let key = if name.is_empty() { 0 } else { header_len(name.len()) + name.len() };
+    header(out, 9, key + header_len(inner) + inner);
+    if key > 0 {
+        slice(out, 1, name.as_bytes());
     }
-    let mut place = &mut out[at - 1..at + more];
-    encode_varint(len as u64, &mut place);
+    header(out, 2, inner);
+    out.push(field);
+    out.extend_from_slice(number);
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// A message that is written before its length is known.
+pub(super) struct Open {
+    /// Where it begins, and how much room was left for its length.
+    at: usize,
+    room: usize,
+}
+
+impl Open {
+    /// Begins one of about `len` bytes. If its length takes another number of bytes than that one would,
+    /// it is moved in the end.
+    pub(super) fn guess(out: &mut Vec<u8>, number: u32, len: usize) -> Self {
+        header(out, number, len);
+        Open { at: out.len(), room: encoded_len_varint(len as u64) }
+    }
+
+    /// Ends it.
+    pub(super) fn close(self, out: &mut Vec<u8>) {
+        let Open { at, room } = self;
+        let len = out.len() - at;
+        let takes = encoded_len_varint(len as u64);
+        if takes != room {
+            let begin = at - room + takes;
+            out.resize(out.len().max(begin + len), 0);
+            out.copy_within(at..at + len, begin);
+            out.truncate(begin + len);
+        }
+        let mut place = &mut out[at - room..at - room + takes];
+        encode_varint(len as u64, &mut place);
+    }
+}
+
+/// Key and length of a field that has one. Fields up to 15 have a key of one byte.
+fn header(out: &mut Vec<u8>, number: u32, len: usize) {
+    debug_assert!(number < 16);
+    let key = (number << 3) as u8 | WireType::LengthDelimited as u8;
+    match u8::try_from(len) {
+        Ok(short @ ..0x80) => out.extend_from_slice(&[key, short]),
+        _ => {
+            out.push(key);
+            encode_varint(len as u64, out);
+        }
+    }
+}
+
+fn header_len(len: usize) -> usize {
+    1 + encoded_len_varint(len as u64)
+}
+
+/// A varint takes no more.
+const MAX_VARINT: usize = 10;
+
+fn encoded(value: u64, place: &mut [u8; MAX_VARINT]) -> &[u8] {
+    let mut rest = &mut place[..];
+    encode_varint(value, &mut rest);
+    let left = rest.len();
+    &place[..MAX_VARINT - left]
 }
 
 fn text(out: &mut Vec<u8>, number: u32, text: &str) {
@@ -205,8 +247,7 @@ fn text(out: &mut Vec<u8>, number: u32, text: &str) {
 }
 
 fn slice(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
-    encode_key(number, WireType::LengthDelimited, out);
-    encode_varint(bytes.len() as u64, out);
+    header(out, number, bytes.len());
     out.extend_from_slice(bytes);
 }
 
@@ -235,6 +276,14 @@ mod tests {
     fn attribute(key: &str, value: any_value::Value) -> KeyValue {
         let value = Some(AnyValue { value: Some(value) });
         KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
+    }
+
+    #[test]
+    fn a_span_of_nothing_is_one() {
+        let mut spans = Spans::default();
+        spans.add(|_| ());
+        spans.add(|span| span.name("n"));
+        assert_eq!(spans.bytes, [0x12, 0, 0x12, 3, 0x2a, 1, b'n']);
     }
 
     /// Where lengths grow by a byte, and where numbers do.

@@ -30,7 +30,7 @@ pub enum Value<'a> {
 
 impl<'a> Fields<'a> {
     /// The next field's number and value; `None` at the end.
-    #[inline]
+    #[inline(always)]
     pub fn field(&mut self) -> Result<Option<(u32, Value<'a>)>, Irregular> {
         if self.0.is_empty() {
             return Ok(None);
