@@ -13,6 +13,7 @@ use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, metric};
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use prost::Message;
 
+use super::{Nanos, SpanKey};
 use crate::otlp::wire::append;
 use crate::otlp::wire::fields::Irregular;
 use crate::otlp::{json, wire};
@@ -141,6 +142,23 @@ impl Telemetry {
     /// Decodes nothing; says yes where only a decoder could tell.
     pub fn any_attribute(&self, wanted: &impl Fn(&[u8]) -> bool) -> bool {
         append::any_attribute(self.0.signal.request(), self.wire(), wanted).unwrap_or(true)
+    }
+
+    /// The key and the start of each span, in order; no key where an id is not one. Nothing for other
+    /// signals. Decodes only what cannot be read otherwise.
+    pub fn spans(&self) -> Vec<(Option<SpanKey>, Nanos)> {
+        if self.0.signal != Signal::Traces {
+            return Vec::new();
+        }
+        let key = |trace: &[u8], span: &[u8]| Some((trace.try_into().ok()?, span.try_into().ok()?));
+        let mut all = Vec::with_capacity(self.0.items);
+        let each = |trace: &[u8], span: &[u8], start| all.push((key(trace, span), start));
+        if append::each_span(self.wire(), each).is_ok() {
+            return all;
+        }
+        let Model::Traces(resources) = self.model() else { return Vec::new() };
+        let spans = resources.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
+        spans.map(|s| (key(&s.trace_id, &s.span_id), s.start_time_unix_nano)).collect()
     }
 
     /// Adds what `more` gives to attributes of spans, without decoding. See
@@ -344,6 +362,24 @@ mod tests {
         Telemetry::from(checked).write_json(&mut text);
         let expected = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"b"}]}]}]}"#;
         assert_eq!(String::from_utf8(text).unwrap(), expected);
+    }
+
+    #[test]
+    fn spans_are_listed_from_bytes_or_messages() {
+        let ids = [[0x0a, 16].as_slice(), &[1; 16], &[0x12, 8], &[2; 8]].concat();
+        let span =
+            |more: &[u8]| [&[2 << 3 | 2, (ids.len() + more.len()) as u8], &ids[..], more].concat();
+        let keys = |spans: &[u8]| {
+            let inner = spans.len() as u8;
+            let wire = [&[1 << 3 | 2, inner + 2, 2 << 3 | 2, inner], spans].concat();
+            Telemetry::from(wire::check(wire::Request::Traces, wire.into()).unwrap()).spans()
+        };
+        let key = Some(([1; 16], [2; 8]));
+        let start = [0x39, 5, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(keys(&span(&start)), [(key, 5)]);
+        assert_eq!(keys(&[span(&[]), vec![0x12, 0]].concat()), [(key, 0), (None, 0)]);
+        // An id twice: only a decoder knows.
+        assert_eq!(keys(&span(&[0x12, 8, 3, 3, 3, 3, 3, 3, 3, 3])), [(Some(([1; 16], [3; 8])), 0)]);
     }
 
     fn spans(names: &[&str]) -> Telemetry {

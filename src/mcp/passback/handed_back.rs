@@ -54,14 +54,13 @@ impl HandedBack {
     }
 
     /// Drops spans of `telemetry` that were handed back before; says how many. The others are remembered,
-    /// so that they are not taken when they are handed back later. Decodes traces unless the table
-    /// [is empty](Self::is_empty), and copies or encodes nothing unless something is dropped.
+    /// so that they are not taken when they are handed back later. Decodes, copies and encodes nothing
+    /// unless something is dropped.
     pub fn drop_known(&self, telemetry: &mut Telemetry) -> u64 {
         if self.is_empty() || telemetry.signal() != Signal::Traces {
             return 0;
         }
-        let Model::Traces(all) = telemetry.model() else { return 0 };
-        let known = self.known(all);
+        let known = self.known(telemetry);
         let count = known.iter().filter(|known| **known).count();
         if count > 0 {
             telemetry.edit(|model| {
@@ -75,14 +74,9 @@ impl HandedBack {
 
     /// Spans that were handed back did not get anywhere: they may come again.
     pub fn forget(&self, telemetry: &Telemetry) {
-        let Model::Traces(all) = telemetry.model() else { return };
         let mut tables = self.tables();
-        for span in all.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans) {
-            if let (Ok(trace), Ok(id)) =
-                (span.trace_id.as_slice().try_into(), span.span_id.as_slice().try_into())
-            {
-                tables.handed.remove(self.key(trace, id));
-            }
+        for (trace, id) in telemetry.spans().into_iter().filter_map(|(key, _)| key) {
+            tables.handed.remove(self.key(&trace, &id));
         }
     }
 
@@ -114,18 +108,13 @@ impl HandedBack {
     }
 
     /// Whether each exported span was handed back before; what was not is remembered.
-    fn known(&self, all: &[ResourceSpans]) -> Vec<bool> {
+    fn known(&self, telemetry: &Telemetry) -> Vec<bool> {
+        let spans = telemetry.spans();
         let mut tables = self.tables();
-        let spans = all.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
-        let known = spans.map(|span| {
-            let Span { trace_id, span_id, start_time_unix_nano, .. } = span;
-            let (Ok(trace), Ok(id)) =
-                (trace_id.as_slice().try_into(), span_id.as_slice().try_into())
-            else {
-                return false;
-            };
-            let key = self.key(trace, id);
-            let began = self.keys.hash_one((key, *start_time_unix_nano));
+        let known = spans.into_iter().map(|(key, start)| {
+            let Some((trace, id)) = key else { return false };
+            let key = self.key(&trace, &id);
+            let began = self.keys.hash_one((key, start));
             let known = tables.handed.get(key) == Some(&began);
             if !known {
                 tables.exported.insert(key, ());

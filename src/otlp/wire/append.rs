@@ -1,6 +1,6 @@
-//! Looking for attributes, and adding some to spans, without decoding.
+//! Looking for attributes and spans, and adding attributes to spans, without decoding.
 //!
-//! Both read what encoders write and give up on what only a decoder makes sense of ([`Irregular`]).
+//! All read what encoders write and give up on what only a decoder makes sense of ([`Irregular`]).
 //! Attributes inside of values (key-value lists) are values, not attributes.
 
 use std::ptr;
@@ -19,6 +19,7 @@ const SCOPE: u32 = 1;
 const SPANS: u32 = 2;
 const TRACE_ID: u32 = 1;
 const SPAN_ID: u32 = 2;
+const START: u32 = 7;
 const ATTRIBUTES: u32 = 9;
 
 /// The name of an attribute, and its value if that is a string.
@@ -122,6 +123,50 @@ fn read_span<'a>(
         }
     }
     Ok((trace_id.unwrap_or_default(), span_id.unwrap_or_default(), end))
+}
+
+/// Shows the `trace_id`, `span_id` and `start_time_unix_nano` of each span, in order.
+pub fn each_span(traces: &[u8], mut show: impl FnMut(&[u8], &[u8], u64)) -> Result<(), Irregular> {
+    fields_of(traces, RESOURCE_SPANS, |resource| {
+        fields_of(resource, SCOPE_SPANS, |scope| {
+            fields_of(scope, SPANS, |span| {
+                let (mut trace_id, mut span_id, mut start) = (None, None, None);
+                let mut fields = Fields(span);
+                while let Some((number, value)) = fields.field()? {
+                    match (number, value) {
+                        (TRACE_ID, value) => once(&mut trace_id, value)?,
+                        (SPAN_ID, value) => once(&mut span_id, value)?,
+                        (START, Value::Fixed64(at)) if start.is_none() => start = Some(at),
+                        (START, _) => return Err(Irregular),
+                        _ => {}
+                    }
+                }
+                show(
+                    trace_id.unwrap_or_default(),
+                    span_id.unwrap_or_default(),
+                    start.unwrap_or_default(),
+                );
+                Ok(())
+            })
+        })
+    })
+}
+
+/// Shows the fields `number` of a message, which are messages.
+fn fields_of<'a>(
+    bytes: &'a [u8],
+    number: u32,
+    mut show: impl FnMut(&'a [u8]) -> Result<(), Irregular>,
+) -> Result<(), Irregular> {
+    let mut fields = Fields(bytes);
+    while let Some((found, value)) = fields.field()? {
+        if let Value::Slice(inner) = value
+            && found == number
+        {
+            show(inner)?;
+        }
+    }
+    Ok(())
 }
 
 /// Copies a message; of the fields `number`, which are messages, `change` writes the copy.
@@ -267,11 +312,25 @@ mod tests {
             prop_assert_eq!(read, expected);
         }
 
+        #[test]
+        fn spans_are_told_apart_as_a_decoder_does(mut request in arbitrary::traces()) {
+            let mut read = Vec::new();
+            each_span(&request.encode_to_vec(), |trace, span, start| {
+                read.push((trace.to_vec(), span.to_vec(), start));
+            }).unwrap();
+            let key = |span: &mut Span| {
+                (span.trace_id.clone(), span.span_id.clone(), span.start_time_unix_nano)
+            };
+            let expected: Vec<_> = spans(&mut request).map(|(_, span)| key(span)).collect();
+            prop_assert_eq!(read, expected);
+        }
+
         /// Anything at all: no panic, and no answer where there is none.
         #[test]
         fn garbage_is_given_up(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             any_attribute(Request::Metrics, &bytes, &|_| false).ok();
             append_attributes(&bytes, |_, _, _| Ok(())).ok();
+            each_span(&bytes, |_, _, _| ()).ok();
         }
     }
 }
