@@ -62,6 +62,11 @@ impl<'a> Reader<'a> {
         self.pos
     }
 
+    /// How many bytes are unread.
+    pub fn left(&self) -> usize {
+        self.buf.len() - self.pos
+    }
+
     /// How many containers are open.
     pub fn depth(&self) -> usize {
         self.depth

@@ -37,15 +37,20 @@ struct Good {
 }
 
 impl Answer<'_, '_> {
-    /// Takes it in.
-    pub(super) fn accept(&self, known: &HandedBack, tally: &mut Tally) -> Accepted {
+    /// Takes it in. `read` are the first of its spans, where they could be read.
+    pub(super) fn accept(
+        &self,
+        read: Vec<Option<Span>>,
+        known: &HandedBack,
+        tally: &mut Tally,
+    ) -> Accepted {
         let entries = &self.outline.entries;
         let ours = [self.expected.own.map(|own| own.span), self.expected.hop];
         let ours: Vec<_> = ours.into_iter().flatten().collect();
         let refused = &mut tally.refused;
         let mut lineage = Lineage::check(entries, self.trace, self.told, &ours, refused);
         refused.excess += lineage.prune(self.rules.max_spans);
-        let mut spans = read(entries, &mut lineage, refused);
+        let mut spans = good(entries, read, &mut lineage, refused);
         let tree = lineage.tree();
         let starts: Vec<_> = spans.iter().map(|good| good.span.start_time_unix_nano).collect();
         tally.circles += tree.circles;
@@ -80,7 +85,7 @@ impl Answer<'_, '_> {
         let mut accepted = Accepted { count: spans.len(), ..Accepted::default() };
         let mut by_scope: Vec<Vec<Span>> = Vec::new();
         by_scope.resize_with(self.outline.scopes.len(), Vec::new);
-        let mut screen = Screen { rules: self.rules, tally };
+        let mut screen = Screen::new(self.rules, tally);
         for mut good in spans {
             let texts = screen.span(&mut good.span);
             let scope = self.outline.entries[good.place].scope;
@@ -184,14 +189,21 @@ impl Screen<'_> {
     }
 }
 
-/// Reads the spans that are good so far; those that cannot be read are not.
-fn read(entries: &[Entry<'_>], lineage: &mut Lineage<'_, '_>, refused: &mut Refused) -> Vec<Good> {
+/// The spans that are good so far; those that cannot be read are not.
+fn good(
+    entries: &[Entry<'_>],
+    read: Vec<Option<Span>>,
+    lineage: &mut Lineage<'_, '_>,
+    refused: &mut Refused,
+) -> Vec<Good> {
     let mut spans = Vec::new();
+    let mut read = read.into_iter();
     for (place, entry) in entries.iter().enumerate() {
+        let read = read.next().flatten();
         if !lineage.is_good(place) {
             continue;
         }
-        match read_span(entry.json) {
+        match read.map_or_else(|| read_span(entry.json), Ok) {
             Ok(span) => spans.push(Good { place, span, moved: None }),
             Err(_) => {
                 lineage.refuse(place);

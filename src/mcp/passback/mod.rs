@@ -2,8 +2,9 @@
 //! out.
 //!
 //! Nothing of them is believed. An answer is looked into only if its request asked for spans; size and
-//! depth are known before anything is read. Then, in this order: where each span stands and which ids
-//! it has (`outline`), whose child it is (`lineage`), the spans themselves (`answer`), their times
+//! depth are known before anything is read. Then, in this order: where each span stands, which ids
+//! it has and, of as many as may be taken, the span itself (`outline`), whose child it is (`lineage`), the
+//! other spans (`answer`), their times
 //! (`times`), which of them came before (`handed_back`), and what of each may leave (`screen`, `judge`, `dialect`). What is
 //! refused is counted by reason (`tally`). It touches neither the answer nor its call.
 
@@ -93,7 +94,7 @@ pub(in crate::mcp) fn take_in(
         tally.too_large += 1;
         return Accepted::default();
     }
-    let (outline, whole) = Outline::read(json, rules.max_spans);
+    let (mut outline, whole) = Outline::read(json, rules.max_spans);
     let all = outline.entries.len() as u64;
     tally.answers += 1;
     tally.malformed += u64::from(!whole);
@@ -120,6 +121,7 @@ pub(in crate::mcp) fn take_in(
         None => expected.own.map_or((trace, None), |own| (own.trace, Some(own.span))),
         Some(parent) => (trace, Some(parent.span)),
     };
+    let read = std::mem::take(&mut outline.spans);
     let answer = Answer { outline: &outline, expected, rules, orphans, told, trace, place };
-    answer.accept(known, tally)
+    answer.accept(read, known, tally)
 }

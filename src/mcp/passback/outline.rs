@@ -1,11 +1,15 @@
-//! A first, light look at what a server handed back: where each span stands in the text, and its ids.
+//! A first look at what a server handed back: where each span stands in the text, and its ids.
 //!
-//! It reads no attribute and copies nothing. What it gathers is bounded whatever the text is; spans
-//! beyond that are counted.
+//! As many spans as may be taken are read whole on the way, if they can be. Of those that follow, among
+//! which may be better ones, it reads the ids only, and copies nothing. What it gathers is bounded
+//! whatever the text is; spans beyond that are counted.
+
+use opentelemetry_proto::tonic::trace::v1::Span;
 
 use super::words;
 use crate::json::{Kind, MAX_DEPTH, Reader, Result, Text};
 use crate::mcp::peek::{members, skip};
+use crate::otlp::json::read_next_span;
 
 /// How many resources and scopes are told apart; spans of one beyond count as beyond.
 const MAX_RESOURCES: usize = 64;
@@ -19,6 +23,8 @@ pub(super) struct Outline<'a> {
     pub(super) resources: Vec<Part<'a>>,
     pub(super) scopes: Vec<(usize, Part<'a>)>,
     pub(super) entries: Vec<Entry<'a>>,
+    /// The first of them, where they could be read.
+    pub(super) spans: Vec<Option<Span>>,
     /// Spans that are not looked at.
     pub(super) beyond: u64,
     /// The server says that it left spans out.
@@ -26,6 +32,7 @@ pub(super) struct Outline<'a> {
     /// And how many.
     pub(super) left_out: u64,
     look: usize,
+    read: usize,
 }
 
 /// A resource or scope.
@@ -63,7 +70,7 @@ impl<'a> Outline<'a> {
     /// to its end.
     pub(super) fn read(json: &'a [u8], max_spans: usize) -> (Self, bool) {
         let look = max_spans.saturating_mul(LOOK);
-        let mut outline = Outline { look, ..Outline::default() };
+        let mut outline = Outline { look, read: max_spans, ..Outline::default() };
         let mut reader = Reader::new(json, MAX_DEPTH);
         let whole = outline.document(json, &mut reader).and_then(|()| reader.end()).is_ok();
         (outline, whole)
@@ -108,17 +115,35 @@ impl<'a> Outline<'a> {
     }
 
     fn span(&mut self, scope: usize, json: &'a [u8], reader: &mut Reader<'a>) -> Result<()> {
-        let json = &json[reader.skip()?];
-        if scope < self.scopes.len() && self.entries.len() < self.look {
-            self.entries.push(Entry::read(json, scope));
-        } else {
+        if scope >= self.scopes.len() || self.entries.len() >= self.look {
             self.beyond += 1;
+            return skip(reader);
         }
+        let (_, start) = reader.peek()?;
+        if self.entries.len() < self.read {
+            if let Ok(span) = read_next_span(reader) {
+                self.entries.push(Entry::of(&span, &json[start..reader.offset()], scope));
+                self.spans.push(Some(span));
+                return Ok(());
+            }
+            self.spans.push(None);
+        }
+        self.entries.push(Entry::read(&json[reader.skip()?], scope));
         Ok(())
     }
 }
 
 impl<'a> Entry<'a> {
+    fn of(span: &Span, json: &'a [u8], scope: usize) -> Self {
+        Entry {
+            json,
+            scope,
+            trace: Given::of(&span.trace_id),
+            span: Given::of(&span.span_id),
+            parent: Given::of(&span.parent_span_id),
+        }
+    }
+
     fn read(json: &'a [u8], scope: usize) -> Self {
         let (trace, span, parent) = (Given::Absent, Given::Absent, Given::Absent);
         let mut entry = Entry { json, scope, trace, span, parent };
@@ -139,6 +164,15 @@ impl<'a> Entry<'a> {
 }
 
 impl<const N: usize> Given<N> {
+    fn of(id: &[u8]) -> Self {
+        match <[u8; N]>::try_from(id) {
+            Ok(id) if id != [0; N] => Given::Id(id),
+            Ok(_) => Given::Absent,
+            Err(_) if id.is_empty() => Given::Absent,
+            Err(_) => Given::Bad,
+        }
+    }
+
     /// The next value: hexadecimal in either case.
     fn read(reader: &mut Reader<'_>) -> Result<Self> {
         match reader.peek()?.0 {
@@ -217,5 +251,44 @@ fn count(reader: &mut Reader<'_>) -> Result<u64> {
                 .unwrap_or_default())
         }
         _ => skip(reader).map(|()| 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::otlp::arbitrary;
+    use crate::telemetry::{Model, Telemetry};
+
+    proptest! {
+        /// A span that is read on the way is what it is when it is read alone, and so are its ids.
+        #[test]
+        fn what_is_read_on_the_way_is_what_stands_there(
+            ExportTraceServiceRequest { resource_spans } in arbitrary::traces(),
+            damage in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
+        ) {
+            let mut json = Vec::new();
+            Telemetry::from(Model::Traces(resource_spans)).write_json(&mut json);
+            if let Some((at, with)) = damage {
+                let at = at.index(json.len());
+                json[at] = with;
+            }
+            let (outline, _) = Outline::read(&json, 2);
+            prop_assert!(outline.spans.len() <= 2);
+            for (place, entry) in outline.entries.iter().enumerate() {
+                let alone = Entry::read(entry.json, entry.scope);
+                prop_assert_eq!(
+                    (alone.trace, alone.span, alone.parent),
+                    (entry.trace, entry.span, entry.parent)
+                );
+                if let Some(read) = outline.spans.get(place) {
+                    let alone = crate::otlp::json::read_span(entry.json).ok();
+                    prop_assert_eq!(format!("{read:?}"), format!("{alone:?}"));
+                }
+            }
+        }
     }
 }

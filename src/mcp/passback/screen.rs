@@ -33,6 +33,32 @@ const CLAIMED: &str = "claimed:mcpcol";
 pub(super) struct Screen<'a> {
     pub(super) rules: &'a Passback,
     pub(super) tally: &'a mut Tally,
+    judged: Judged,
+}
+
+/// What names were judged to say: the spans of an answer have the same few.
+#[derive(Default)]
+struct Judged(Vec<(String, Speaks)>);
+
+impl Judged {
+    fn name(&mut self, name: &str) -> Speaks {
+        /// Looked through one by one, so they must be few.
+        const REMEMBERED: usize = 32;
+        if let Some((_, speaks)) = self.0.iter().find(|(known, _)| known == name) {
+            return *speaks;
+        }
+        let speaks = judge::name(name);
+        if self.0.len() < REMEMBERED && name.len() <= MAX_NAME {
+            self.0.push((name.to_owned(), speaks));
+        }
+        speaks
+    }
+}
+
+impl<'a> Screen<'a> {
+    pub(super) fn new(rules: &'a Passback, tally: &'a mut Tally) -> Self {
+        Screen { rules, tally, judged: Judged::default() }
+    }
 }
 
 impl Screen<'_> {
@@ -122,6 +148,9 @@ impl Screen<'_> {
             return String::new();
         }
         let cut = &text[..text.floor_char_boundary(max)];
+        if !cut.bytes().any(|b| b < 0x20 || b >= 0x7f) {
+            return cut.to_owned();
+        }
         cut.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
     }
 
@@ -132,7 +161,7 @@ impl Screen<'_> {
         list.retain_mut(|attribute| {
             let key = &*attribute.key;
             let ours = key.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS));
-            let speaks = judge::name(key);
+            let speaks = self.judged.name(key);
             let reason = if ours {
                 &mut self.tally.claimed
             } else if key.is_empty() || key.len() > MAX_NAME || kept >= self.rules.max_attributes {

@@ -18,6 +18,17 @@ impl<'a> Reader<'a> {
         Reader { text: json::Reader::new(text, MAX_DEPTH), room: MAX_GROWTH.of(text.len()) }
     }
 
+    /// Goes on where another reader stands.
+    pub(super) fn going_on(text: json::Reader<'a>) -> Self {
+        let room = MAX_GROWTH.of(text.left());
+        Reader { text, room }
+    }
+
+    /// Where it stands now.
+    pub(super) fn into_text(self) -> json::Reader<'a> {
+        self.text
+    }
+
     /// Takes note of one more `T` in memory.
     pub(super) fn spend<T>(&mut self) -> Result<(), Error> {
         let room = self.room.checked_sub(size_of::<T>());

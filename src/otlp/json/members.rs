@@ -86,11 +86,33 @@ pub(super) fn bool(r: &mut Reader<'_>) -> Result<bool> {
 pub(super) fn hex(r: &mut Reader<'_>) -> Result<Vec<u8>> {
     let text = r.text()?;
     let digits = text.decode()?;
-    let nibble = |b: u8| (b as char).to_digit(16).map(|d| d as u8);
-    let byte = |pair: &[u8]| Some(nibble(pair[0])? << 4 | nibble(*pair.get(1)?)?);
-    let bytes: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(byte).collect();
-    bytes.ok_or_else(|| wrong(Why::Hex, &text))
+    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+    let mut bytes = Vec::with_capacity(pairs.len());
+    // What is no digit shows in the upper half of the byte; looked at once, in the end.
+    let mut seen = 0;
+    for [high, low] in pairs {
+        let (high, low) = (NIBBLES[usize::from(*high)], NIBBLES[usize::from(*low)]);
+        seen |= high | low;
+        bytes.push(high << 4 | low);
+    }
+    if seen > 0xf || !rest.is_empty() {
+        return Err(wrong(Why::Hex, &text));
+    }
+    Ok(bytes)
 }
+
+/// The value of each hexadecimal digit; 0xff for what is none.
+const NIBBLES: [u8; 256] = {
+    let mut nibbles = [0xff; 256];
+    let mut b = 0;
+    while b < 256 {
+        if let Some(value) = (b as u8 as char).to_digit(16) {
+            nibbles[b] = value as u8;
+        }
+        b += 1;
+    }
+    nibbles
+};
 
 pub(super) fn base64(r: &mut Reader<'_>) -> Result<Vec<u8>> {
     let text = r.text()?;
@@ -118,7 +140,8 @@ pub(super) fn i64(r: &mut Reader<'_>) -> Result<i64> {
 /// A whole number, as a number or as a string; `1e3` and `5.0` are whole too.
 fn integer<T: TryFrom<i128>>(r: &mut Reader<'_>) -> Result<T> {
     let (digits, at) = numeric(r)?;
-    let whole = match digits.parse::<i128>() {
+    // Most are small, and small ones are read much faster.
+    let whole = match digits.parse::<i64>().map(i128::from).or_else(|_| digits.parse::<i128>()) {
         Ok(whole) => Some(whole),
         Err(_) => digits.parse().ok().filter(|f: &f64| f.fract() == 0.0).map(|f| f as i128),
     };

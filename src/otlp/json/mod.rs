@@ -17,7 +17,8 @@ mod write;
 
 pub use plain::write_plain;
 pub use read::{
-    is_strange, read_logs, read_metrics, read_resource, read_scope, read_span, read_traces,
+    is_strange, read_logs, read_metrics, read_next_span, read_resource, read_scope, read_span,
+    read_traces,
 };
 pub use write::write;
 

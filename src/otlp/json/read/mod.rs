@@ -52,6 +52,14 @@ pub fn read_span(json: &[u8]) -> std::result::Result<Span, Error> {
     alone(json, traces::span)
 }
 
+/// Reads the `Span` that stands next in a text. Where that fails nothing of it was read.
+pub fn read_next_span(text: &mut crate::json::Reader<'_>) -> std::result::Result<Span, Error> {
+    let mut r = Reader::going_on(text.clone());
+    let span = traces::span(&mut r)?;
+    *text = r.into_text();
+    Ok(span)
+}
+
 /// Reads one `Resource`.
 pub fn read_resource(json: &[u8]) -> std::result::Result<Resource, Error> {
     alone(json, common::resource)
