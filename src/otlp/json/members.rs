@@ -26,14 +26,20 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LAX);
 /// whether it knew the key.
 pub(super) fn members<'a>(
     r: &mut Reader<'a>,
-    mut member: impl FnMut(&mut Reader<'a>, &str) -> Result<bool>,
+    mut member: impl FnMut(&mut Reader<'a>, &[u8]) -> Result<bool>,
 ) -> Result<()> {
     r.object()?;
     while let Some(key) = r.key()? {
-        let key = key.decode()?;
+        let decoded;
+        let key = if key.is_plain() {
+            key.raw()
+        } else {
+            decoded = key.decode()?;
+            decoded.as_bytes()
+        };
         if r.peek()?.0 == Kind::Null {
             r.null()?;
-        } else if !member(r, &camel(&key))? {
+        } else if !member(r, &camel(key))? {
             r.skip()?;
         }
     }
@@ -41,20 +47,20 @@ pub(super) fn members<'a>(
 }
 
 /// A key as the specification spells it.
-fn camel(key: &str) -> Cow<'_, str> {
-    if !key.contains('_') {
+fn camel(key: &[u8]) -> Cow<'_, [u8]> {
+    if !key.contains(&b'_') {
         return Cow::Borrowed(key);
     }
-    let mut out = String::with_capacity(key.len());
+    let mut out = Vec::with_capacity(key.len());
     let mut upper = false;
-    for c in key.chars() {
-        match c {
-            '_' => upper = true,
-            c if upper => {
-                out.push(c.to_ascii_uppercase());
+    for b in key {
+        match b {
+            b'_' => upper = true,
+            b if upper => {
+                out.push(b.to_ascii_uppercase());
                 upper = false;
             }
-            c => out.push(c),
+            b => out.push(*b),
         }
     }
     Cow::Owned(out)

@@ -12,9 +12,9 @@ pub(super) fn resource(r: &mut Reader<'_>) -> Result<Resource> {
     let mut m = Resource::default();
     members(r, |r, key| {
         match key {
-            "attributes" => m.attributes = list(r, key_value)?,
-            "droppedAttributesCount" => m.dropped_attributes_count = u32(r)?,
-            "entityRefs" => m.entity_refs = list(r, entity_ref)?,
+            b"attributes" => m.attributes = list(r, key_value)?,
+            b"droppedAttributesCount" => m.dropped_attributes_count = u32(r)?,
+            b"entityRefs" => m.entity_refs = list(r, entity_ref)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -26,10 +26,10 @@ fn entity_ref(r: &mut Reader<'_>) -> Result<EntityRef> {
     let mut m = EntityRef::default();
     members(r, |r, key| {
         match key {
-            "schemaUrl" => m.schema_url = text(r)?,
-            "type" => m.r#type = text(r)?,
-            "idKeys" => m.id_keys = list(r, text)?,
-            "descriptionKeys" => m.description_keys = list(r, text)?,
+            b"schemaUrl" => m.schema_url = text(r)?,
+            b"type" => m.r#type = text(r)?,
+            b"idKeys" => m.id_keys = list(r, text)?,
+            b"descriptionKeys" => m.description_keys = list(r, text)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -41,10 +41,10 @@ pub(super) fn scope(r: &mut Reader<'_>) -> Result<InstrumentationScope> {
     let mut m = InstrumentationScope::default();
     members(r, |r, key| {
         match key {
-            "name" => m.name = text(r)?,
-            "version" => m.version = text(r)?,
-            "attributes" => m.attributes = list(r, key_value)?,
-            "droppedAttributesCount" => m.dropped_attributes_count = u32(r)?,
+            b"name" => m.name = text(r)?,
+            b"version" => m.version = text(r)?,
+            b"attributes" => m.attributes = list(r, key_value)?,
+            b"droppedAttributesCount" => m.dropped_attributes_count = u32(r)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -56,9 +56,9 @@ pub(super) fn key_value(r: &mut Reader<'_>) -> Result<KeyValue> {
     let mut m = KeyValue::default();
     members(r, |r, key| {
         match key {
-            "key" => m.key = text(r)?,
-            "value" => m.value = Some(any_value(r)?),
-            "keyStrindex" => m.key_strindex = i32(r)?,
+            b"key" => m.key = text(r)?,
+            b"value" => m.value = Some(any_value(r)?),
+            b"keyStrindex" => m.key_strindex = i32(r)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -70,14 +70,14 @@ pub(super) fn any_value(r: &mut Reader<'_>) -> Result<AnyValue> {
     let mut m = AnyValue::default();
     members(r, |r, key| {
         match key {
-            "stringValue" => m.value = Some(Value::StringValue(text(r)?)),
-            "boolValue" => m.value = Some(Value::BoolValue(bool(r)?)),
-            "intValue" => m.value = Some(Value::IntValue(i64(r)?)),
-            "doubleValue" => m.value = Some(Value::DoubleValue(f64(r)?)),
-            "arrayValue" => m.value = Some(Value::ArrayValue(array_value(r)?)),
-            "kvlistValue" => m.value = Some(Value::KvlistValue(key_value_list(r)?)),
-            "bytesValue" => m.value = Some(Value::BytesValue(base64(r)?)),
-            "stringValueStrindex" => m.value = Some(Value::StringValueStrindex(i32(r)?)),
+            b"stringValue" => m.value = Some(Value::StringValue(text(r)?)),
+            b"boolValue" => m.value = Some(Value::BoolValue(bool(r)?)),
+            b"intValue" => m.value = Some(Value::IntValue(i64(r)?)),
+            b"doubleValue" => m.value = Some(Value::DoubleValue(f64(r)?)),
+            b"arrayValue" => m.value = Some(Value::ArrayValue(array_value(r)?)),
+            b"kvlistValue" => m.value = Some(Value::KvlistValue(key_value_list(r)?)),
+            b"bytesValue" => m.value = Some(Value::BytesValue(base64(r)?)),
+            b"stringValueStrindex" => m.value = Some(Value::StringValueStrindex(i32(r)?)),
             _ => return Ok(false),
         }
         Ok(true)
@@ -89,7 +89,7 @@ fn array_value(r: &mut Reader<'_>) -> Result<ArrayValue> {
     let mut m = ArrayValue::default();
     members(r, |r, key| {
         match key {
-            "values" => m.values = list(r, any_value)?,
+            b"values" => m.values = list(r, any_value)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -101,7 +101,7 @@ fn key_value_list(r: &mut Reader<'_>) -> Result<KeyValueList> {
     let mut m = KeyValueList::default();
     members(r, |r, key| {
         match key {
-            "values" => m.values = list(r, key_value)?,
+            b"values" => m.values = list(r, key_value)?,
             _ => return Ok(false),
         }
         Ok(true)

@@ -10,9 +10,9 @@ pub(super) fn resource_logs(r: &mut Reader<'_>) -> Result<ResourceLogs> {
     let mut m = ResourceLogs::default();
     members(r, |r, key| {
         match key {
-            "resource" => m.resource = Some(resource(r)?),
-            "scopeLogs" => m.scope_logs = list(r, scope_logs)?,
-            "schemaUrl" => m.schema_url = text(r)?,
+            b"resource" => m.resource = Some(resource(r)?),
+            b"scopeLogs" => m.scope_logs = list(r, scope_logs)?,
+            b"schemaUrl" => m.schema_url = text(r)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -24,9 +24,9 @@ fn scope_logs(r: &mut Reader<'_>) -> Result<ScopeLogs> {
     let mut m = ScopeLogs::default();
     members(r, |r, key| {
         match key {
-            "scope" => m.scope = Some(scope(r)?),
-            "logRecords" => m.log_records = list(r, log_record)?,
-            "schemaUrl" => m.schema_url = text(r)?,
+            b"scope" => m.scope = Some(scope(r)?),
+            b"logRecords" => m.log_records = list(r, log_record)?,
+            b"schemaUrl" => m.schema_url = text(r)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -38,17 +38,17 @@ fn log_record(r: &mut Reader<'_>) -> Result<LogRecord> {
     let mut m = LogRecord::default();
     members(r, |r, key| {
         match key {
-            "timeUnixNano" => m.time_unix_nano = u64(r)?,
-            "observedTimeUnixNano" => m.observed_time_unix_nano = u64(r)?,
-            "severityNumber" => m.severity_number = named(r, severity)?,
-            "severityText" => m.severity_text = text(r)?,
-            "body" => m.body = Some(any_value(r)?),
-            "attributes" => m.attributes = list(r, key_value)?,
-            "droppedAttributesCount" => m.dropped_attributes_count = u32(r)?,
-            "flags" => m.flags = u32(r)?,
-            "traceId" => m.trace_id = hex(r)?,
-            "spanId" => m.span_id = hex(r)?,
-            "eventName" => m.event_name = text(r)?,
+            b"timeUnixNano" => m.time_unix_nano = u64(r)?,
+            b"observedTimeUnixNano" => m.observed_time_unix_nano = u64(r)?,
+            b"severityNumber" => m.severity_number = named(r, severity)?,
+            b"severityText" => m.severity_text = text(r)?,
+            b"body" => m.body = Some(any_value(r)?),
+            b"attributes" => m.attributes = list(r, key_value)?,
+            b"droppedAttributesCount" => m.dropped_attributes_count = u32(r)?,
+            b"flags" => m.flags = u32(r)?,
+            b"traceId" => m.trace_id = hex(r)?,
+            b"spanId" => m.span_id = hex(r)?,
+            b"eventName" => m.event_name = text(r)?,
             _ => return Ok(false),
         }
         Ok(true)

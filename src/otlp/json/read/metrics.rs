@@ -18,9 +18,9 @@ pub(super) fn resource_metrics(r: &mut Reader<'_>) -> Result<ResourceMetrics> {
     let mut m = ResourceMetrics::default();
     members(r, |r, key| {
         match key {
-            "resource" => m.resource = Some(resource(r)?),
-            "scopeMetrics" => m.scope_metrics = list(r, scope_metrics)?,
-            "schemaUrl" => m.schema_url = text(r)?,
+            b"resource" => m.resource = Some(resource(r)?),
+            b"scopeMetrics" => m.scope_metrics = list(r, scope_metrics)?,
+            b"schemaUrl" => m.schema_url = text(r)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -32,9 +32,9 @@ fn scope_metrics(r: &mut Reader<'_>) -> Result<ScopeMetrics> {
     let mut m = ScopeMetrics::default();
     members(r, |r, key| {
         match key {
-            "scope" => m.scope = Some(scope(r)?),
-            "metrics" => m.metrics = list(r, metric)?,
-            "schemaUrl" => m.schema_url = text(r)?,
+            b"scope" => m.scope = Some(scope(r)?),
+            b"metrics" => m.metrics = list(r, metric)?,
+            b"schemaUrl" => m.schema_url = text(r)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -46,17 +46,17 @@ fn metric(r: &mut Reader<'_>) -> Result<Metric> {
     let mut m = Metric::default();
     members(r, |r, key| {
         match key {
-            "name" => m.name = text(r)?,
-            "description" => m.description = text(r)?,
-            "unit" => m.unit = text(r)?,
-            "gauge" => m.data = Some(Data::Gauge(gauge(r)?)),
-            "sum" => m.data = Some(Data::Sum(sum(r)?)),
-            "histogram" => m.data = Some(Data::Histogram(histogram(r)?)),
-            "exponentialHistogram" => {
+            b"name" => m.name = text(r)?,
+            b"description" => m.description = text(r)?,
+            b"unit" => m.unit = text(r)?,
+            b"gauge" => m.data = Some(Data::Gauge(gauge(r)?)),
+            b"sum" => m.data = Some(Data::Sum(sum(r)?)),
+            b"histogram" => m.data = Some(Data::Histogram(histogram(r)?)),
+            b"exponentialHistogram" => {
                 m.data = Some(Data::ExponentialHistogram(exponential_histogram(r)?))
             }
-            "summary" => m.data = Some(Data::Summary(summary(r)?)),
-            "metadata" => m.metadata = list(r, key_value)?,
+            b"summary" => m.data = Some(Data::Summary(summary(r)?)),
+            b"metadata" => m.metadata = list(r, key_value)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -68,7 +68,7 @@ fn gauge(r: &mut Reader<'_>) -> Result<Gauge> {
     let mut m = Gauge::default();
     members(r, |r, key| {
         match key {
-            "dataPoints" => m.data_points = list(r, number_point)?,
+            b"dataPoints" => m.data_points = list(r, number_point)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -80,9 +80,9 @@ fn sum(r: &mut Reader<'_>) -> Result<Sum> {
     let mut m = Sum::default();
     members(r, |r, key| {
         match key {
-            "dataPoints" => m.data_points = list(r, number_point)?,
-            "aggregationTemporality" => m.aggregation_temporality = named(r, temporality)?,
-            "isMonotonic" => m.is_monotonic = bool(r)?,
+            b"dataPoints" => m.data_points = list(r, number_point)?,
+            b"aggregationTemporality" => m.aggregation_temporality = named(r, temporality)?,
+            b"isMonotonic" => m.is_monotonic = bool(r)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -94,8 +94,8 @@ fn histogram(r: &mut Reader<'_>) -> Result<Histogram> {
     let mut m = Histogram::default();
     members(r, |r, key| {
         match key {
-            "dataPoints" => m.data_points = list(r, histogram_point)?,
-            "aggregationTemporality" => m.aggregation_temporality = named(r, temporality)?,
+            b"dataPoints" => m.data_points = list(r, histogram_point)?,
+            b"aggregationTemporality" => m.aggregation_temporality = named(r, temporality)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -107,8 +107,8 @@ fn exponential_histogram(r: &mut Reader<'_>) -> Result<ExponentialHistogram> {
     let mut m = ExponentialHistogram::default();
     members(r, |r, key| {
         match key {
-            "dataPoints" => m.data_points = list(r, exponential_point)?,
-            "aggregationTemporality" => m.aggregation_temporality = named(r, temporality)?,
+            b"dataPoints" => m.data_points = list(r, exponential_point)?,
+            b"aggregationTemporality" => m.aggregation_temporality = named(r, temporality)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -120,7 +120,7 @@ fn summary(r: &mut Reader<'_>) -> Result<Summary> {
     let mut m = Summary::default();
     members(r, |r, key| {
         match key {
-            "dataPoints" => m.data_points = list(r, summary_point)?,
+            b"dataPoints" => m.data_points = list(r, summary_point)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -132,13 +132,13 @@ fn number_point(r: &mut Reader<'_>) -> Result<NumberDataPoint> {
     let mut m = NumberDataPoint::default();
     members(r, |r, key| {
         match key {
-            "attributes" => m.attributes = list(r, key_value)?,
-            "startTimeUnixNano" => m.start_time_unix_nano = u64(r)?,
-            "timeUnixNano" => m.time_unix_nano = u64(r)?,
-            "asDouble" => m.value = Some(number_data_point::Value::AsDouble(f64(r)?)),
-            "asInt" => m.value = Some(number_data_point::Value::AsInt(i64(r)?)),
-            "exemplars" => m.exemplars = list(r, exemplar)?,
-            "flags" => m.flags = u32(r)?,
+            b"attributes" => m.attributes = list(r, key_value)?,
+            b"startTimeUnixNano" => m.start_time_unix_nano = u64(r)?,
+            b"timeUnixNano" => m.time_unix_nano = u64(r)?,
+            b"asDouble" => m.value = Some(number_data_point::Value::AsDouble(f64(r)?)),
+            b"asInt" => m.value = Some(number_data_point::Value::AsInt(i64(r)?)),
+            b"exemplars" => m.exemplars = list(r, exemplar)?,
+            b"flags" => m.flags = u32(r)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -150,17 +150,17 @@ fn histogram_point(r: &mut Reader<'_>) -> Result<HistogramDataPoint> {
     let mut m = HistogramDataPoint::default();
     members(r, |r, key| {
         match key {
-            "attributes" => m.attributes = list(r, key_value)?,
-            "startTimeUnixNano" => m.start_time_unix_nano = u64(r)?,
-            "timeUnixNano" => m.time_unix_nano = u64(r)?,
-            "count" => m.count = u64(r)?,
-            "sum" => m.sum = Some(f64(r)?),
-            "bucketCounts" => m.bucket_counts = list(r, u64)?,
-            "explicitBounds" => m.explicit_bounds = list(r, f64)?,
-            "exemplars" => m.exemplars = list(r, exemplar)?,
-            "flags" => m.flags = u32(r)?,
-            "min" => m.min = Some(f64(r)?),
-            "max" => m.max = Some(f64(r)?),
+            b"attributes" => m.attributes = list(r, key_value)?,
+            b"startTimeUnixNano" => m.start_time_unix_nano = u64(r)?,
+            b"timeUnixNano" => m.time_unix_nano = u64(r)?,
+            b"count" => m.count = u64(r)?,
+            b"sum" => m.sum = Some(f64(r)?),
+            b"bucketCounts" => m.bucket_counts = list(r, u64)?,
+            b"explicitBounds" => m.explicit_bounds = list(r, f64)?,
+            b"exemplars" => m.exemplars = list(r, exemplar)?,
+            b"flags" => m.flags = u32(r)?,
+            b"min" => m.min = Some(f64(r)?),
+            b"max" => m.max = Some(f64(r)?),
             _ => return Ok(false),
         }
         Ok(true)
@@ -172,20 +172,20 @@ fn exponential_point(r: &mut Reader<'_>) -> Result<ExponentialHistogramDataPoint
     let mut m = ExponentialHistogramDataPoint::default();
     members(r, |r, key| {
         match key {
-            "attributes" => m.attributes = list(r, key_value)?,
-            "startTimeUnixNano" => m.start_time_unix_nano = u64(r)?,
-            "timeUnixNano" => m.time_unix_nano = u64(r)?,
-            "count" => m.count = u64(r)?,
-            "sum" => m.sum = Some(f64(r)?),
-            "scale" => m.scale = i32(r)?,
-            "zeroCount" => m.zero_count = u64(r)?,
-            "positive" => m.positive = Some(buckets(r)?),
-            "negative" => m.negative = Some(buckets(r)?),
-            "flags" => m.flags = u32(r)?,
-            "exemplars" => m.exemplars = list(r, exemplar)?,
-            "min" => m.min = Some(f64(r)?),
-            "max" => m.max = Some(f64(r)?),
-            "zeroThreshold" => m.zero_threshold = f64(r)?,
+            b"attributes" => m.attributes = list(r, key_value)?,
+            b"startTimeUnixNano" => m.start_time_unix_nano = u64(r)?,
+            b"timeUnixNano" => m.time_unix_nano = u64(r)?,
+            b"count" => m.count = u64(r)?,
+            b"sum" => m.sum = Some(f64(r)?),
+            b"scale" => m.scale = i32(r)?,
+            b"zeroCount" => m.zero_count = u64(r)?,
+            b"positive" => m.positive = Some(buckets(r)?),
+            b"negative" => m.negative = Some(buckets(r)?),
+            b"flags" => m.flags = u32(r)?,
+            b"exemplars" => m.exemplars = list(r, exemplar)?,
+            b"min" => m.min = Some(f64(r)?),
+            b"max" => m.max = Some(f64(r)?),
+            b"zeroThreshold" => m.zero_threshold = f64(r)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -197,8 +197,8 @@ fn buckets(r: &mut Reader<'_>) -> Result<Buckets> {
     let mut m = Buckets::default();
     members(r, |r, key| {
         match key {
-            "offset" => m.offset = i32(r)?,
-            "bucketCounts" => m.bucket_counts = list(r, u64)?,
+            b"offset" => m.offset = i32(r)?,
+            b"bucketCounts" => m.bucket_counts = list(r, u64)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -210,13 +210,13 @@ fn summary_point(r: &mut Reader<'_>) -> Result<SummaryDataPoint> {
     let mut m = SummaryDataPoint::default();
     members(r, |r, key| {
         match key {
-            "attributes" => m.attributes = list(r, key_value)?,
-            "startTimeUnixNano" => m.start_time_unix_nano = u64(r)?,
-            "timeUnixNano" => m.time_unix_nano = u64(r)?,
-            "count" => m.count = u64(r)?,
-            "sum" => m.sum = f64(r)?,
-            "quantileValues" => m.quantile_values = list(r, value_at_quantile)?,
-            "flags" => m.flags = u32(r)?,
+            b"attributes" => m.attributes = list(r, key_value)?,
+            b"startTimeUnixNano" => m.start_time_unix_nano = u64(r)?,
+            b"timeUnixNano" => m.time_unix_nano = u64(r)?,
+            b"count" => m.count = u64(r)?,
+            b"sum" => m.sum = f64(r)?,
+            b"quantileValues" => m.quantile_values = list(r, value_at_quantile)?,
+            b"flags" => m.flags = u32(r)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -228,8 +228,8 @@ fn value_at_quantile(r: &mut Reader<'_>) -> Result<ValueAtQuantile> {
     let mut m = ValueAtQuantile::default();
     members(r, |r, key| {
         match key {
-            "quantile" => m.quantile = f64(r)?,
-            "value" => m.value = f64(r)?,
+            b"quantile" => m.quantile = f64(r)?,
+            b"value" => m.value = f64(r)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -241,12 +241,12 @@ fn exemplar(r: &mut Reader<'_>) -> Result<Exemplar> {
     let mut m = Exemplar::default();
     members(r, |r, key| {
         match key {
-            "filteredAttributes" => m.filtered_attributes = list(r, key_value)?,
-            "timeUnixNano" => m.time_unix_nano = u64(r)?,
-            "asDouble" => m.value = Some(exemplar::Value::AsDouble(f64(r)?)),
-            "asInt" => m.value = Some(exemplar::Value::AsInt(i64(r)?)),
-            "spanId" => m.span_id = hex(r)?,
-            "traceId" => m.trace_id = hex(r)?,
+            b"filteredAttributes" => m.filtered_attributes = list(r, key_value)?,
+            b"timeUnixNano" => m.time_unix_nano = u64(r)?,
+            b"asDouble" => m.value = Some(exemplar::Value::AsDouble(f64(r)?)),
+            b"asInt" => m.value = Some(exemplar::Value::AsInt(i64(r)?)),
+            b"spanId" => m.span_id = hex(r)?,
+            b"traceId" => m.trace_id = hex(r)?,
             _ => return Ok(false),
         }
         Ok(true)

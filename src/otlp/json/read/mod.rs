@@ -40,8 +40,8 @@ pub fn is_strange(json: &[u8], known: &str) -> bool {
     let mut r = Reader::new(json);
     let (mut named, mut others) = (false, false);
     let read = members(&mut r, |_, key| {
-        named |= key == known;
-        others |= key != known;
+        named |= key == known.as_bytes();
+        others |= key != known.as_bytes();
         Ok(false)
     });
     read.is_ok() && others && !named
@@ -87,7 +87,7 @@ fn document<'a, T>(
     let mut r = Reader::new(json);
     let mut all = Vec::new();
     members(&mut r, |r, key| {
-        let known = key == name;
+        let known = key == name.as_bytes();
         if known {
             all = list(r, &item)?;
         }

@@ -13,9 +13,9 @@ pub(super) fn resource_spans(r: &mut Reader<'_>) -> Result<ResourceSpans> {
     let mut m = ResourceSpans::default();
     members(r, |r, key| {
         match key {
-            "resource" => m.resource = Some(resource(r)?),
-            "scopeSpans" => m.scope_spans = list(r, scope_spans)?,
-            "schemaUrl" => m.schema_url = text(r)?,
+            b"resource" => m.resource = Some(resource(r)?),
+            b"scopeSpans" => m.scope_spans = list(r, scope_spans)?,
+            b"schemaUrl" => m.schema_url = text(r)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -27,9 +27,9 @@ fn scope_spans(r: &mut Reader<'_>) -> Result<ScopeSpans> {
     let mut m = ScopeSpans::default();
     members(r, |r, key| {
         match key {
-            "scope" => m.scope = Some(scope(r)?),
-            "spans" => m.spans = list(r, span)?,
-            "schemaUrl" => m.schema_url = text(r)?,
+            b"scope" => m.scope = Some(scope(r)?),
+            b"spans" => m.spans = list(r, span)?,
+            b"schemaUrl" => m.schema_url = text(r)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -41,22 +41,22 @@ pub(super) fn span(r: &mut Reader<'_>) -> Result<Span> {
     let mut m = Span::default();
     members(r, |r, key| {
         match key {
-            "traceId" => m.trace_id = hex(r)?,
-            "spanId" => m.span_id = hex(r)?,
-            "traceState" => m.trace_state = text(r)?,
-            "parentSpanId" => m.parent_span_id = hex(r)?,
-            "flags" => m.flags = u32(r)?,
-            "name" => m.name = text(r)?,
-            "kind" => m.kind = named(r, span_kind)?,
-            "startTimeUnixNano" => m.start_time_unix_nano = u64(r)?,
-            "endTimeUnixNano" => m.end_time_unix_nano = u64(r)?,
-            "attributes" => m.attributes = list(r, key_value)?,
-            "droppedAttributesCount" => m.dropped_attributes_count = u32(r)?,
-            "events" => m.events = list(r, event)?,
-            "droppedEventsCount" => m.dropped_events_count = u32(r)?,
-            "links" => m.links = list(r, link)?,
-            "droppedLinksCount" => m.dropped_links_count = u32(r)?,
-            "status" => m.status = Some(status(r)?),
+            b"traceId" => m.trace_id = hex(r)?,
+            b"spanId" => m.span_id = hex(r)?,
+            b"traceState" => m.trace_state = text(r)?,
+            b"parentSpanId" => m.parent_span_id = hex(r)?,
+            b"flags" => m.flags = u32(r)?,
+            b"name" => m.name = text(r)?,
+            b"kind" => m.kind = named(r, span_kind)?,
+            b"startTimeUnixNano" => m.start_time_unix_nano = u64(r)?,
+            b"endTimeUnixNano" => m.end_time_unix_nano = u64(r)?,
+            b"attributes" => m.attributes = list(r, key_value)?,
+            b"droppedAttributesCount" => m.dropped_attributes_count = u32(r)?,
+            b"events" => m.events = list(r, event)?,
+            b"droppedEventsCount" => m.dropped_events_count = u32(r)?,
+            b"links" => m.links = list(r, link)?,
+            b"droppedLinksCount" => m.dropped_links_count = u32(r)?,
+            b"status" => m.status = Some(status(r)?),
             _ => return Ok(false),
         }
         Ok(true)
@@ -68,10 +68,10 @@ fn event(r: &mut Reader<'_>) -> Result<Event> {
     let mut m = Event::default();
     members(r, |r, key| {
         match key {
-            "timeUnixNano" => m.time_unix_nano = u64(r)?,
-            "name" => m.name = text(r)?,
-            "attributes" => m.attributes = list(r, key_value)?,
-            "droppedAttributesCount" => m.dropped_attributes_count = u32(r)?,
+            b"timeUnixNano" => m.time_unix_nano = u64(r)?,
+            b"name" => m.name = text(r)?,
+            b"attributes" => m.attributes = list(r, key_value)?,
+            b"droppedAttributesCount" => m.dropped_attributes_count = u32(r)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -83,12 +83,12 @@ fn link(r: &mut Reader<'_>) -> Result<Link> {
     let mut m = Link::default();
     members(r, |r, key| {
         match key {
-            "traceId" => m.trace_id = hex(r)?,
-            "spanId" => m.span_id = hex(r)?,
-            "traceState" => m.trace_state = text(r)?,
-            "attributes" => m.attributes = list(r, key_value)?,
-            "droppedAttributesCount" => m.dropped_attributes_count = u32(r)?,
-            "flags" => m.flags = u32(r)?,
+            b"traceId" => m.trace_id = hex(r)?,
+            b"spanId" => m.span_id = hex(r)?,
+            b"traceState" => m.trace_state = text(r)?,
+            b"attributes" => m.attributes = list(r, key_value)?,
+            b"droppedAttributesCount" => m.dropped_attributes_count = u32(r)?,
+            b"flags" => m.flags = u32(r)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -100,8 +100,8 @@ fn status(r: &mut Reader<'_>) -> Result<Status> {
     let mut m = Status::default();
     members(r, |r, key| {
         match key {
-            "message" => m.message = text(r)?,
-            "code" => m.code = named(r, status_code)?,
+            b"message" => m.message = text(r)?,
+            b"code" => m.code = named(r, status_code)?,
             _ => return Ok(false),
         }
         Ok(true)
