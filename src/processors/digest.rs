@@ -26,7 +26,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::{ScopeSpans, Span};
 
-use crate::otlp::wire::append::{Attribute, SpanView};
+use crate::otlp::wire::append::{AttributeView, Place, SpanView};
 use crate::otlp::wire::fields::Irregular;
 use crate::pipeline::{Counter, Processor, Vitals};
 use crate::privacy::canonical::Canonicalizer;
@@ -112,8 +112,10 @@ impl Processor for Digest {
         let Batch { telemetry, content, .. } = &mut batch;
         // Most batches have nothing to replace, and what a tap saw of its calls is added: their bytes are
         // enough. The messages are the way for everything else.
-        let in_bytes = !telemetry.any_attribute(&|name| self.may_replace(name))
-            && (content.is_empty() || self.describe_in_bytes(telemetry, content).is_ok());
+        let adds = !content.is_empty() && telemetry.signal() == Signal::Traces;
+        let place = if adds { Place::BesideSpans } else { Place::Anywhere };
+        let in_bytes = !telemetry.any_attribute(place, &|name| self.may_replace(name))
+            && (!adds || self.describe_in_bytes(telemetry, content).is_ok());
         if !in_bytes {
             self.rewrite(telemetry, content);
         }
@@ -134,21 +136,21 @@ impl Digest {
         telemetry: &mut Telemetry,
         content: &Content,
     ) -> Result<(), Irregular> {
-        if telemetry.signal() != Signal::Traces {
-            return Ok(());
-        }
         let mut pass = Pass::new(self);
         telemetry.append_attributes(|scope, span, added| {
+            if span.attributes.iter().any(|attribute| self.may_replace(attribute.name)) {
+                return Err(Irregular);
+            }
             let Some(seen) = content.of(span.trace_id, span.span_id) else { return Ok(()) };
             let whose = Whose::of(scope);
-            let about = About::in_bytes(span);
+            let about = About::in_bytes(span)?;
             if !whose.concerns(&about) {
                 return Ok(());
             }
             pass.describe(added, seen, whose, about.tool);
             // One that is there already is for the messages' way to replace.
             let is_there =
-                |(name, _): &Attribute<'_>| added.iter().any(|a| a.key.as_bytes() == *name);
+                |there: &AttributeView<'_>| added.iter().any(|a| a.key.as_bytes() == there.name);
             if span.attributes.iter().any(is_there) { Err(Irregular) } else { Ok(()) }
         })?;
         pass.count();
@@ -413,7 +415,6 @@ fn name_of(scope: &ScopeSpans) -> &[u8] {
 }
 
 /// What a span says that matters here.
-#[derive(Default)]
 struct About<'a> {
     method: Option<&'a str>,
     tool: Option<&'a str>,
@@ -430,19 +431,14 @@ impl<'a> About<'a> {
         }
     }
 
-    fn in_bytes(span: &SpanView<'a>) -> Self {
-        let mut about = About::default();
-        for (name, value) in span.attributes {
-            let text = || value.and_then(|value| std::str::from_utf8(value).ok());
-            if *name == METHOD.as_bytes() {
-                about.method = about.method.or_else(text);
-            } else if *name == TOOL.as_bytes() {
-                about.tool = about.tool.or_else(text);
-            } else {
-                about.passback |= *name == PASSBACK.as_bytes();
-            }
-        }
-        about
+    fn in_bytes(span: &SpanView<'a>) -> Result<Self, Irregular> {
+        let attribute = |name: &str| span.attributes.iter().find(|a| a.name == name.as_bytes());
+        let text = |name| -> Result<Option<&'a str>, Irregular> {
+            let text = attribute(name).map_or(Ok(None), AttributeView::text)?;
+            Ok(text.and_then(|text| std::str::from_utf8(text).ok()))
+        };
+        let passback = attribute(PASSBACK).is_some();
+        Ok(About { method: text(METHOD)?, tool: text(TOOL)?, passback })
     }
 }
 

@@ -14,7 +14,7 @@ use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use prost::Message;
 
 use super::{Nanos, SpanKey};
-use crate::otlp::wire::append;
+use crate::otlp::wire::append::{self, Place};
 use crate::otlp::wire::fields::Irregular;
 use crate::otlp::{json, wire};
 
@@ -138,10 +138,11 @@ impl Telemetry {
         }
     }
 
-    /// Whether there is an attribute whose name `wanted` says yes to, wherever attributes may stand.
-    /// Decodes nothing; says yes where only a decoder could tell.
-    pub fn any_attribute(&self, wanted: &impl Fn(&[u8]) -> bool) -> bool {
-        append::any_attribute(self.0.signal.request(), self.wire(), wanted).unwrap_or(true)
+    /// Whether there is an attribute at that place whose name `wanted` says yes to. Decodes nothing; says
+    /// yes where only a decoder could tell.
+    pub fn any_attribute(&self, place: Place, wanted: &impl Fn(&[u8]) -> bool) -> bool {
+        let request = self.0.signal.request();
+        append::any_attribute(request, self.wire(), place, wanted).unwrap_or(true)
     }
 
     /// The key and the start of each span, in order; no key where an id is not one. Nothing for other

@@ -22,8 +22,50 @@ const SPAN_ID: u32 = 2;
 const START: u32 = 7;
 const ATTRIBUTES: u32 = 9;
 
-/// The name of an attribute, and its value if that is a string.
-pub type Attribute<'a> = (&'a [u8], Option<&'a [u8]>);
+/// An attribute as its bytes stand in a request.
+#[derive(Clone, Copy, Debug)]
+pub struct AttributeView<'a> {
+    /// `key`
+    pub name: &'a [u8],
+    value: &'a [u8],
+}
+
+impl<'a> AttributeView<'a> {
+    fn read(key_value: &'a [u8]) -> Result<Self, Irregular> {
+        let (mut name, mut any_value) = (None, None);
+        let mut fields = Fields(key_value);
+        while let Some((number, value)) = fields.field()? {
+            match number {
+                1 => once(&mut name, value)?,
+                2 => once(&mut any_value, value)?,
+                _ => {}
+            }
+        }
+        Ok(AttributeView { name: name.unwrap_or_default(), value: any_value.unwrap_or_default() })
+    }
+
+    /// Its value, if that is a string.
+    pub fn text(&self) -> Result<Option<&'a [u8]>, Irregular> {
+        let mut fields = Fields(self.value);
+        let Some((number, value)) = fields.field()? else { return Ok(None) };
+        if !fields.0.is_empty() {
+            return Err(Irregular);
+        }
+        match value {
+            Value::Slice(text) if number == 1 => Ok(Some(text)),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Where attributes are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Wherever they may stand.
+    Anywhere,
+    /// The same, but for those of spans.
+    BesideSpans,
+}
 
 /// What is added is about that part of what there is.
 const EIGHTH: usize = 8;
@@ -36,23 +78,26 @@ pub struct SpanView<'a> {
     /// `span_id`
     pub span_id: &'a [u8],
     /// `attributes`
-    pub attributes: &'a [Attribute<'a>],
+    pub attributes: &'a [AttributeView<'a>],
 }
 
-/// Whether there is an attribute whose name `wanted` says yes to, wherever attributes may stand.
+/// Whether there is an attribute whose name `wanted` says yes to.
 pub fn any_attribute(
     request: Request,
     bytes: &[u8],
+    place: Place,
     wanted: &impl Fn(&[u8]) -> bool,
 ) -> Result<bool, Irregular> {
-    any_below(schema_of(request), bytes, wanted)
+    any_below(schema_of(request), bytes, place, wanted)
 }
 
 fn any_below(
     schema: &Schema,
     bytes: &[u8],
+    place: Place,
     wanted: &impl Fn(&[u8]) -> bool,
 ) -> Result<bool, Irregular> {
+    let looks = place == Place::Anywhere || !ptr::eq(schema, &schema::SPAN);
     let mut fields = Fields(bytes);
     while let Some((number, value)) = fields.field()? {
         let (Kind::Message(inner) | Kind::Item(inner) | Kind::Data(inner)) = schema.field(number)
@@ -61,9 +106,9 @@ fn any_below(
         };
         let Value::Slice(bytes) = value else { return Err(Irregular) };
         let found = if ptr::eq(inner, &schema::KEY_VALUE) {
-            wanted(name_of(bytes)?)
+            looks && wanted(name_of(bytes)?)
         } else {
-            !ptr::eq(inner, &schema::ANY_VALUE) && any_below(inner, bytes, wanted)?
+            !ptr::eq(inner, &schema::ANY_VALUE) && any_below(inner, bytes, place, wanted)?
         };
         if found {
             return Ok(true);
@@ -107,7 +152,7 @@ pub fn append_attributes(
 /// The ids of a span, and where more attributes belong: behind the last, so that they are one list.
 fn read_span<'a>(
     span: &'a [u8],
-    attributes: &mut Vec<Attribute<'a>>,
+    attributes: &mut Vec<AttributeView<'a>>,
 ) -> Result<(&'a [u8], &'a [u8], usize), Irregular> {
     let (mut trace_id, mut span_id, mut end) = (None, None, 0);
     let mut fields = Fields(span);
@@ -115,7 +160,9 @@ fn read_span<'a>(
         match (number, value) {
             (TRACE_ID, value) => once(&mut trace_id, value)?,
             (SPAN_ID, value) => once(&mut span_id, value)?,
-            (ATTRIBUTES, Value::Slice(attribute)) => attributes.push(attribute_of(attribute)?),
+            (ATTRIBUTES, Value::Slice(attribute)) => {
+                attributes.push(AttributeView::read(attribute)?)
+            }
             _ => {}
         }
         if number == ATTRIBUTES || number < ATTRIBUTES && attributes.is_empty() {
@@ -214,30 +261,6 @@ fn name_of(bytes: &[u8]) -> Result<&[u8], Irregular> {
     Ok(name.unwrap_or_default())
 }
 
-fn attribute_of(bytes: &[u8]) -> Result<(&[u8], Option<&[u8]>), Irregular> {
-    let (mut name, mut any_value, mut text) = (None, None, None);
-    let mut fields = Fields(bytes);
-    while let Some((number, value)) = fields.field()? {
-        match number {
-            1 => once(&mut name, value)?,
-            2 => once(&mut any_value, value)?,
-            _ => {}
-        }
-    }
-    let mut fields = Fields(any_value.unwrap_or_default());
-    let mut choices = 0;
-    while let Some((number, value)) = fields.field()? {
-        choices += 1;
-        if number == 1 {
-            once(&mut text, value)?;
-        }
-    }
-    if choices > 1 {
-        return Err(Irregular);
-    }
-    Ok((name.unwrap_or_default(), text))
-}
-
 /// A field that is a slice and may be there once.
 fn once<'a>(place: &mut Option<&'a [u8]>, value: Value<'a>) -> Result<(), Irregular> {
     match (&place, value) {
@@ -294,8 +317,9 @@ mod tests {
             let bytes = request.encode_to_vec();
             let mut read = Vec::new();
             append_attributes(&bytes, |_, span, _| {
-                let owned = |(name, value): &Attribute<'_>| (name.to_vec(), value.map(<[u8]>::to_vec));
-                read.extend(span.attributes.iter().map(owned));
+                for attribute in span.attributes {
+                    read.push((attribute.name.to_vec(), attribute.text()?.map(<[u8]>::to_vec)));
+                }
                 Ok(())
             }).unwrap();
             let mut expected = Vec::new();
@@ -310,6 +334,39 @@ mod tests {
                 }
             }
             prop_assert_eq!(read, expected);
+        }
+
+        #[test]
+        fn attributes_are_found_wherever_they_stand(request in arbitrary::traces()) {
+            let names = |place| {
+                let names = std::cell::RefCell::new(Vec::new());
+                let wanted = |name: &[u8]| {
+                    names.borrow_mut().push(String::from_utf8(name.to_vec()).unwrap());
+                    false
+                };
+                any_attribute(Request::Traces, &request.encode_to_vec(), place, &wanted).unwrap();
+                let mut names = names.into_inner();
+                names.sort();
+                names
+            };
+            let (mut own, mut beside) = (Vec::new(), Vec::new());
+            let keys = |list: &[KeyValue]| list.iter().map(|a| a.key.clone()).collect::<Vec<_>>();
+            for resource in &request.resource_spans {
+                resource.resource.iter().for_each(|r| beside.extend(keys(&r.attributes)));
+                for scope in &resource.scope_spans {
+                    scope.scope.iter().for_each(|s| beside.extend(keys(&s.attributes)));
+                    for span in &scope.spans {
+                        own.extend(keys(&span.attributes));
+                        span.events.iter().for_each(|e| beside.extend(keys(&e.attributes)));
+                        span.links.iter().for_each(|l| beside.extend(keys(&l.attributes)));
+                    }
+                }
+            }
+            beside.sort();
+            prop_assert_eq!(&names(Place::BesideSpans), &beside);
+            own.extend(beside);
+            own.sort();
+            prop_assert_eq!(names(Place::Anywhere), own);
         }
 
         #[test]
@@ -328,7 +385,7 @@ mod tests {
         /// Anything at all: no panic, and no answer where there is none.
         #[test]
         fn garbage_is_given_up(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-            any_attribute(Request::Metrics, &bytes, &|_| false).ok();
+            any_attribute(Request::Metrics, &bytes, Place::Anywhere, &|_| false).ok();
             append_attributes(&bytes, |_, _, _| Ok(())).ok();
             each_span(&bytes, |_, _, _| ()).ok();
         }

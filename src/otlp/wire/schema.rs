@@ -140,7 +140,7 @@ static RESOURCE_SPANS: Schema =
     schema::<ResourceSpans>(&[(1, Message(&RESOURCE)), (2, Message(&SCOPE_SPANS)), (3, Text)]);
 static SCOPE_SPANS: Schema =
     schema::<ScopeSpans>(&[(1, Message(&SCOPE)), (2, Item(&SPAN)), (3, Text)]);
-static SPAN: Schema = schema::<Span>(&[
+pub(super) static SPAN: Schema = schema::<Span>(&[
     (1, trace_id(Duty::OwnTrace)),
     (2, span_id(Duty::OwnSpan)),
     (3, Text),
