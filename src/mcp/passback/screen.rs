@@ -148,7 +148,7 @@ impl Screen<'_> {
             return String::new();
         }
         let cut = &text[..text.floor_char_boundary(max)];
-        if !cut.bytes().any(|b| b < 0x20 || b >= 0x7f) {
+        if cut.bytes().all(|b| (0x20..0x7f).contains(&b)) {
             return cut.to_owned();
         }
         cut.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
