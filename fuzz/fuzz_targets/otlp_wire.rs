@@ -4,12 +4,15 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
+use mcpcol::json::ErrorKind;
+use mcpcol::otlp::wire::append::Place;
 use mcpcol::otlp::wire::{self, Request};
-use mcpcol::otlp::{MAX_GROWTH, sieve};
+use mcpcol::otlp::{MAX_GROWTH, json, sieve};
 use mcpcol::telemetry::{Model, Telemetry};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
 use prost::Message;
 
 fuzz_target!(|input: &[u8]| {
@@ -35,7 +38,9 @@ fuzz_target!(|input: &[u8]| {
     let (items, bad) = (checked.items(), checked.bad());
     if checked.decoded_size() <= MAX_GROWTH.of(bytes.len()) {
         // NaN is not equal to itself, its bytes are.
-        let decoded = Telemetry::from(Telemetry::from(checked).model().clone());
+        let telemetry = Telemetry::from(checked);
+        in_bytes(&telemetry, &model);
+        let decoded = Telemetry::from(telemetry.model().clone());
         assert_eq!(decoded.wire(), Telemetry::from(model.clone()).wire());
     }
     let removed = match &mut model {
@@ -50,3 +55,44 @@ fuzz_target!(|input: &[u8]| {
     let again = wire::check(request, left.wire().clone()).expect("what is left is well-formed");
     assert_eq!((again.items(), again.bad()), (left.items(), 0));
 });
+
+/// What is done on bytes comes to what a decoder would make of them.
+fn in_bytes(telemetry: &Telemetry, model: &Model) {
+    let mut text = Vec::new();
+    telemetry.write_json(&mut text);
+    let read = match model {
+        Model::Traces(_) => json::read_traces(&text).map(Model::Traces),
+        Model::Metrics(_) => json::read_metrics(&text).map(Model::Metrics),
+        Model::Logs(_) => json::read_logs(&text).map(Model::Logs),
+    };
+    match read {
+        Ok(read) => assert_eq!(Telemetry::from(read).wire(), Telemetry::from(model.clone()).wire()),
+        // Protobuf may nest deeper, and grow further, than what is read here.
+        Err(error) => assert!(
+            matches!(error.why, json::Why::Growth | json::Why::Json(ErrorKind::Depth)),
+            "{error}: {}",
+            String::from_utf8_lossy(&text)
+        ),
+    }
+    telemetry.any_attribute(Place::Anywhere, &|_| false);
+    let Model::Traces(all) = model else { return };
+    let spans: Vec<_> = all.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans).collect();
+    let starts: Vec<_> = spans.iter().map(|span| span.start_time_unix_nano).collect();
+    assert_eq!(telemetry.spans().into_iter().map(|(_, at)| at).collect::<Vec<_>>(), starts);
+    let (mut changed, mut expected) = (telemetry.clone(), telemetry.clone());
+    let one = KeyValue { key: "added".to_owned(), ..KeyValue::default() };
+    let added = changed.append_attributes(|_, _, added| {
+        added.push(one.clone());
+        Ok(())
+    });
+    if added.is_ok() {
+        expected.edit(|model| {
+            if let Model::Traces(all) = model {
+                let scopes = all.iter_mut().flat_map(|r| &mut r.scope_spans);
+                scopes.flat_map(|s| &mut s.spans).for_each(|s| s.attributes.push(one.clone()));
+            }
+        });
+        let changed = Telemetry::from(changed.model().clone());
+        assert_eq!(changed.wire(), expected.wire());
+    }
+}

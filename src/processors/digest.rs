@@ -14,6 +14,7 @@
 //! the same digest wherever they were recorded. It does not look into log bodies or for secrets in
 //! other attributes: that is redaction's work.
 
+mod about;
 mod attributes;
 mod complaints;
 mod keys;
@@ -24,23 +25,18 @@ use std::sync::LazyLock;
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use opentelemetry_proto::tonic::trace::v1::{ScopeSpans, Span};
 
-use crate::otlp::wire::append::{AttributeView, Place, SpanView};
+use self::about::{About, Whose, name_of};
+use crate::otlp::wire::append::{AttributeView, Place};
 use crate::otlp::wire::fields::Irregular;
 use crate::pipeline::{Counter, Processor, Vitals};
 use crate::privacy::canonical::Canonicalizer;
 use crate::privacy::digest::{Digester, Key, is_digest};
 use crate::privacy::{Paths, Reason, Rejected};
-use crate::telemetry::names::{
-    ARGUMENTS_DIGEST, METHOD, PASSBACK, RESULT_DIGEST, SCOPE, TOOL, TOOL_ARGUMENTS,
-};
+use crate::telemetry::names::{ARGUMENTS_DIGEST, RESULT_DIGEST, TOOL, TOOL_ARGUMENTS};
 use crate::telemetry::{Batch, Content, Model, Nanos, Raw, Seen, Signal, Telemetry};
 
 pub use settings::Config;
-
-/// The method whose arguments and results are digested.
-const TOOLS_CALL: &str = "tools/call";
 
 /// The attributes of one digest.
 struct Names {
@@ -139,6 +135,7 @@ impl Digest {
         let mut pass = Pass::new(self);
         telemetry.append_attributes(|scope, span, added| {
             if span.attributes.iter().any(|attribute| self.may_replace(attribute.name)) {
+                // For the messages' way, as whatever cannot be done by adding.
                 return Err(Irregular);
             }
             let Some(seen) = content.of(span.trace_id, span.span_id) else { return Ok(()) };
@@ -148,7 +145,7 @@ impl Digest {
                 return Ok(());
             }
             pass.describe(added, seen, whose, about.tool);
-            // One that is there already is for the messages' way to replace.
+            // Likewise one that is there already.
             let is_there =
                 |there: &AttributeView<'_>| added.iter().any(|a| a.key.as_bytes() == there.name);
             if span.attributes.iter().any(is_there) { Err(Irregular) } else { Ok(()) }
@@ -377,69 +374,6 @@ impl<'a> Pass<'a> {
 /// The bit of a name's length; all long ones share one.
 fn length(name: usize) -> u64 {
     1 << name.min(63)
-}
-
-/// Who made a span of which a tap saw more than stands on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Whose {
-    /// The tap, of a call.
-    Taps,
-    /// The server, which handed it back.
-    Servers,
-}
-
-impl Whose {
-    /// By the name of the span's scope.
-    fn of(scope: &[u8]) -> Self {
-        if scope == SCOPE.as_bytes() { Whose::Taps } else { Whose::Servers }
-    }
-
-    /// Whether it is of a tool's call.
-    fn concerns(self, about: &About<'_>) -> bool {
-        match self {
-            Whose::Taps => about.method == Some(TOOLS_CALL),
-            // Not every server names the method.
-            Whose::Servers => about.passback && about.method.is_none_or(|m| m == TOOLS_CALL),
-        }
-    }
-
-    /// What was seen of the call behind `span`, if it is a tool's.
-    fn seen<'c>(self, span: &Span, content: &'c Content) -> Option<&'c Seen> {
-        let seen = content.of(&span.trace_id, &span.span_id)?;
-        self.concerns(&About::in_messages(span)).then_some(seen)
-    }
-}
-
-fn name_of(scope: &ScopeSpans) -> &[u8] {
-    scope.scope.as_ref().map_or(b"", |scope| scope.name.as_bytes())
-}
-
-/// What a span says that matters here.
-struct About<'a> {
-    method: Option<&'a str>,
-    tool: Option<&'a str>,
-    passback: bool,
-}
-
-impl<'a> About<'a> {
-    fn in_messages(span: &'a Span) -> Self {
-        let attribute = |name| attributes::find(&span.attributes, name);
-        About {
-            method: attribute(METHOD).and_then(attributes::text),
-            tool: attribute(TOOL).and_then(attributes::text),
-            passback: attribute(PASSBACK).is_some(),
-        }
-    }
-
-    fn in_bytes(span: &SpanView<'a>) -> Result<Self, Irregular> {
-        let attribute = |name: &str| span.attributes.iter().find(|a| a.name == name.as_bytes());
-        let text = |name| -> Result<Option<&'a str>, Irregular> {
-            let text = attribute(name).map_or(Ok(None), AttributeView::text)?;
-            Ok(text.and_then(|text| std::str::from_utf8(text).ok()))
-        };
-        let passback = attribute(PASSBACK).is_some();
-        Ok(About { method: text(METHOD)?, tool: text(TOOL)?, passback })
-    }
 }
 
 /// Whether `text` is what this processor puts in place of content.

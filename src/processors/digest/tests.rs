@@ -12,14 +12,15 @@ use opentelemetry_proto::tonic::metrics::v1::{
     ScopeMetrics, Summary, SummaryDataPoint,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span, span};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, span};
 use sha2::{Digest as _, Sha256};
 
+use super::about::TOOLS_CALL;
 use super::*;
 use crate::otlp::wire;
 use crate::pipeline::{Build, Id, Outlet, ProcessorConfig, Shared};
 use crate::settings::{Severity, testing};
-use crate::telemetry::names::{INPUT_MESSAGES, TOOL_RESULT};
+use crate::telemetry::names::{INPUT_MESSAGES, METHOD, PASSBACK, SCOPE, TOOL_RESULT};
 use crate::telemetry::{Clock, Receipt, SpanId, Telemetry};
 
 const SPAN: SpanId = *b"spanspan";

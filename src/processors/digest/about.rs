@@ -1,0 +1,76 @@
+//! What a span says of its call, read from its messages or from its bytes: whether a digest is due.
+
+use opentelemetry_proto::tonic::trace::v1::{ScopeSpans, Span};
+
+use super::attributes;
+use crate::otlp::wire::append::{AttributeView, SpanView};
+use crate::otlp::wire::fields::Irregular;
+use crate::telemetry::names::{METHOD, PASSBACK, SCOPE, TOOL};
+use crate::telemetry::{Content, Seen};
+
+/// The method whose arguments and results are digested.
+pub(super) const TOOLS_CALL: &str = "tools/call";
+
+/// Who made a span of which a tap saw more than stands on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The tap, of a call.
+    Taps,
+    /// The server, which handed it back.
+    Servers,
+}
+
+impl Whose {
+    /// By the name of the span's scope.
+    pub(super) fn of(scope: &[u8]) -> Self {
+        if scope == SCOPE.as_bytes() { Whose::Taps } else { Whose::Servers }
+    }
+
+    /// Whether it is of a tool's call.
+    pub(super) fn concerns(self, about: &About<'_>) -> bool {
+        match self {
+            Whose::Taps => about.method == Some(TOOLS_CALL),
+            // Not every server names the method.
+            Whose::Servers => about.passback && about.method.is_none_or(|m| m == TOOLS_CALL),
+        }
+    }
+
+    /// What was seen of the call behind `span`, if it is a tool's.
+    pub(super) fn seen<'c>(self, span: &Span, content: &'c Content) -> Option<&'c Seen> {
+        let seen = content.of(&span.trace_id, &span.span_id)?;
+        self.concerns(&About::in_messages(span)).then_some(seen)
+    }
+}
+
+/// The name of a scope.
+pub(super) fn name_of(scope: &ScopeSpans) -> &[u8] {
+    scope.scope.as_ref().map_or(b"", |scope| scope.name.as_bytes())
+}
+
+/// What a span says that matters here.
+pub(super) struct About<'a> {
+    pub(super) method: Option<&'a str>,
+    pub(super) tool: Option<&'a str>,
+    passback: bool,
+}
+
+impl<'a> About<'a> {
+    pub(super) fn in_messages(span: &'a Span) -> Self {
+        let attribute = |name| attributes::find(&span.attributes, name);
+        About {
+            method: attribute(METHOD).and_then(attributes::text),
+            tool: attribute(TOOL).and_then(attributes::text),
+            passback: attribute(PASSBACK).is_some(),
+        }
+    }
+
+    pub(super) fn in_bytes(span: &SpanView<'a>) -> Result<Self, Irregular> {
+        let attribute = |name: &str| span.attributes.iter().find(|a| a.name == name.as_bytes());
+        let text = |name| -> Result<Option<&'a str>, Irregular> {
+            let text = attribute(name).map_or(Ok(None), AttributeView::text)?;
+            Ok(text.and_then(|text| std::str::from_utf8(text).ok()))
+        };
+        let passback = attribute(PASSBACK).is_some();
+        Ok(About { method: text(METHOD)?, tool: text(TOOL)?, passback })
+    }
+}
