@@ -4,9 +4,9 @@
 //! The floor is a bare tonic server that takes messages as bytes and forgets them, a process of its own
 //! (this program again). Ours is the real binary with `nop` behind it: undecoded, by every way in; with a
 //! processor that looks for content and finds none; and with one that finds an attribute to replace in
-//! every span, so that all is decoded, changed and encoded. A batch is 100 spans of about 490 B. It would worry us below 500,000
-//! spans a CPU second undecoded, or below 80 % of the floor. Then from OTLP in to OTLP out, beside the
-//! collectors that `scripts/peers otlp` installs, where it did. CPU time is the process's own from /proc, so
+//! every span, so that all is decoded, changed and encoded. A batch is 100 spans of about 490 B. It would
+//! worry us below 500,000 spans a CPU second undecoded, or below 80 % of the floor. Then from OTLP in to
+//! OTLP out, beside the collectors that `scripts/peers otlp` installs, where it did. CPU time is the process's own from /proc, so
 //! a busy machine changes little. `MCPCOL` names another binary to measure; a number as argument divides
 //! the batches, for a quick look.
 

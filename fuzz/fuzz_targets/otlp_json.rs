@@ -8,7 +8,9 @@ use mcpcol::telemetry::{Model, Telemetry};
 
 fuzz_target!(|text: &[u8]| {
     if let Ok(all) = json::read_traces(text) {
-        encodes(Request::Traces, Model::Traces(all), |again| json::read_traces(again).map(Model::Traces));
+        encodes(Request::Traces, Model::Traces(all), |again| {
+            json::read_traces(again).map(Model::Traces)
+        });
     }
     if let Ok(all) = json::read_metrics(text) {
         encodes(Request::Metrics, Model::Metrics(all), |again| {
@@ -22,11 +24,7 @@ fuzz_target!(|text: &[u8]| {
 });
 
 /// Compared as bytes: NaN is not equal to itself.
-fn encodes(
-    request: Request,
-    model: Model,
-    read: impl Fn(&[u8]) -> Result<Model, json::Error>,
-) {
+fn encodes(request: Request, model: Model, read: impl Fn(&[u8]) -> Result<Model, json::Error>) {
     let (one, mut again) = (Telemetry::from(model), Vec::new());
     one.write_json(&mut again);
     let other = Telemetry::from(read(&again).expect("what is written is read"));

@@ -9,11 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::shape::{Form, Member, Presence, Shape};
 use crate::json::write_utf8;
-use crate::otlp::wire::Request;
 use crate::otlp::wire::fields::{Fields, Irregular, Value};
-
-/// How deep messages may nest: what decodes nests no deeper.
-const MAX_DEPTH: u32 = 100;
+use crate::otlp::wire::{MAX_DEPTH, Request};
 
 /// The choice of a oneof takes the place of field 0, which there is not.
 const CHOICE: u32 = 1;

@@ -1,15 +1,11 @@
 //! The fields of one message, in the order of its bytes, for whoever reads single ones without a decoder.
 
+use super::wire_type;
+
 /// Not what an encoder writes: a field twice that may be there once, a group, an end inside of a value.
 /// A decoder may make sense of it; decoded and encoded again it would be regular.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Irregular;
-
-/// Wire types, as the low three bits of a key give them.
-const VARINT: u64 = 0;
-const FIXED64: u64 = 1;
-const LENGTH: u64 = 2;
-const FIXED32: u64 = 5;
 
 /// What is left of a message.
 #[derive(Clone, Copy, Debug)]
@@ -37,16 +33,16 @@ impl<'a> Fields<'a> {
         }
         let key = self.varint()?;
         let number = u32::try_from(key >> 3).map_err(|_| Irregular)?;
-        let value = match key & 7 {
-            LENGTH => {
+        let value = match (key & 7) as u32 {
+            wire_type::LENGTH => {
                 let len = usize::try_from(self.varint()?).map_err(|_| Irregular)?;
                 let (slice, rest) = self.0.split_at_checked(len).ok_or(Irregular)?;
                 self.0 = rest;
                 Value::Slice(slice)
             }
-            VARINT => Value::Varint(self.varint()?),
-            FIXED64 => Value::Fixed64(self.fixed64()?),
-            FIXED32 => Value::Fixed32(u32::from_le_bytes(self.array()?)),
+            wire_type::VARINT => Value::Varint(self.varint()?),
+            wire_type::FIXED64 => Value::Fixed64(self.fixed64()?),
+            wire_type::FIXED32 => Value::Fixed32(u32::from_le_bytes(self.array()?)),
             _ => return Err(Irregular),
         };
         Ok(Some((number, value)))

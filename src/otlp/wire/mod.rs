@@ -4,6 +4,9 @@
 //! `opentelemetry-proto` would refuse: bytes that pass it can be joined, stored and forwarded as they
 //! are, and one sender's garbage never costs another sender's spans. It allocates nothing. It does not
 //! look at what values mean, except that it counts items and those whose ids no backend would take.
+//!
+//! Beside it: [`fields`] reads single fields, [`append`] looks for attributes and adds some, [`compose`]
+//! writes spans.
 
 pub mod append;
 pub mod compose;
@@ -18,7 +21,7 @@ use self::schema::{Duty, Kind, Schema};
 use super::ids;
 
 /// How deep messages may nest below the request: prost's limit, which cannot be changed there.
-const MAX_DEPTH: u32 = 100;
+pub(in crate::otlp) const MAX_DEPTH: u32 = 100;
 
 /// Which export request some bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
