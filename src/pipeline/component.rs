@@ -19,6 +19,10 @@ pub trait Receiver: Send {
 
     /// Admits telemetry into `out` until `stop`, then stops admitting, settles what it admitted and
     /// returns. Keeps no clone of `out` alive past that. Returning before `stop` ends the process.
+    ///
+    /// Called on the thread that runs the service, at the process's own priority; the future runs on
+    /// telemetry threads, at a lower one. Threads inherit it: those that forward traffic are started
+    /// by the call, or in `open`.
     fn run(self: Box<Self>, out: Outlet, stop: Stop) -> BoxFuture<'static, anyhow::Result<Ended>>;
 }
 

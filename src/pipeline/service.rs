@@ -264,6 +264,7 @@ impl Service {
         }
         for (id, node, receiver) in parts.receivers {
             let outlet = Outlet::default();
+            outlet.point(received(&id));
             let (switch, stop) = Stop::switch();
             let run = receiver.run(outlet.clone(), stop.clone());
             if let Some(old) =
@@ -271,7 +272,6 @@ impl Service {
             {
                 old.stop.send_replace(true);
             }
-            self.receivers[&id].outlet.point(received(&id));
             let ended = async move {
                 let result = run.await;
                 (id, stop.is_given(), result)

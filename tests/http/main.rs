@@ -10,6 +10,8 @@ mod guard;
 mod hostile;
 mod origin;
 mod passing;
+#[cfg(target_os = "linux")]
+mod priority;
 mod spans;
 mod streams;
 mod tap;

@@ -14,7 +14,7 @@ use super::config::Config;
 use super::exchange::Rules;
 use super::guard::Guard;
 use super::listener::Acceptor;
-use super::note::Queue;
+use super::note::{Note, Queue};
 use super::routes::Routes;
 use super::slots::Slots;
 use super::upstream::Server;
@@ -22,7 +22,7 @@ use super::watch::{Counters, Watching};
 use super::worker::{self, Plan};
 use crate::pipeline::{BoxFuture, Build, Counter, Ended, Outlet, Receiver, Stop, Vitals};
 use crate::receivers::listening::{Sockets, raise_descriptors};
-use crate::receivers::tap::{EditCounters, Editing, Observer, PATIENCE};
+use crate::receivers::tap::{EditCounters, Editing, Observer, PATIENCE, Running};
 use crate::telemetry::Clock;
 
 /// Connections on their way to one worker.
@@ -106,26 +106,11 @@ impl Receiver for McpHttp {
         })
     }
 
-    fn run(
-        mut self: Box<Self>,
-        out: Outlet,
-        stop: Stop,
-    ) -> BoxFuture<'static, anyhow::Result<Ended>> {
+    fn run(self: Box<Self>, out: Outlet, stop: Stop) -> BoxFuture<'static, anyhow::Result<Ended>> {
+        // Here and not in the future: a thread begins with the niceness of the one that starts it.
+        let started = self.start(out, &stop);
         Box::pin(async move {
-            let Some(opened) = self.opened.take() else { anyhow::bail!("mcp_http was not opened") };
-            let queue = Arc::new(Queue::new(self.config.queue_size));
-            announce(&self.config, &opened)?;
-            let forwarding = self.forward(&opened, &queue, &stop)?;
-            drop(opened);
-            let observed = Observer {
-                queue: Arc::clone(&queue),
-                watch: self.watching,
-                out,
-                clock: self.clock,
-                books: self.counters,
-                hurry: Arc::default(),
-            };
-            let observed = observed.start()?;
+            let Started { queue, forwarding, observed } = started?;
             let failure = ended(forwarding).await;
             queue.close();
             observed.end(PATIENCE).await;
@@ -135,9 +120,32 @@ impl Receiver for McpHttp {
     }
 }
 
+/// What runs.
+struct Started {
+    queue: Arc<Queue>,
+    forwarding: JoinSet<ThreadEnd>,
+    observed: Running<Note, Counters>,
+}
+
 type ThreadEnd = io::Result<()>;
 
 impl McpHttp {
+    fn start(mut self: Box<Self>, out: Outlet, stop: &Stop) -> anyhow::Result<Started> {
+        let Some(opened) = self.opened.take() else { anyhow::bail!("mcp_http was not opened") };
+        let queue = Arc::new(Queue::new(self.config.queue_size));
+        announce(&self.config, &opened)?;
+        let forwarding = self.forward(&opened, &queue, stop)?;
+        let observer = Observer {
+            queue: Arc::clone(&queue),
+            watch: self.watching,
+            out,
+            clock: self.clock,
+            books: self.counters,
+            hurry: Arc::default(),
+        };
+        Ok(Started { queue, forwarding, observed: observer.start()? })
+    }
+
     /// Starts the threads that forward and the one that accepts.
     fn forward(
         &self,
