@@ -73,9 +73,11 @@ pub(super) fn host_port(endpoint: &str) -> Option<(&str, u16)> {
 
 /// Whether a name always means this machine (RFC 6761 section 6.3 for `localhost`).
 pub(super) fn is_loopback(host: &str) -> bool {
+    const BELOW: &[u8] = b".localhost";
     let inner = host.trim_start_matches('[').trim_end_matches(']');
+    let end = inner.len().checked_sub(BELOW.len()).map(|at| &inner.as_bytes()[at..]);
     inner.eq_ignore_ascii_case("localhost")
-        || inner.to_ascii_lowercase().ends_with(".localhost")
+        || end.is_some_and(|end| end.eq_ignore_ascii_case(BELOW))
         || inner.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 

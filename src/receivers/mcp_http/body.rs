@@ -14,7 +14,9 @@ use hyper::body::Incoming;
 
 pub(super) use self::held::Gathered;
 use self::held::Held;
+use super::clients::Asked;
 use super::detours::Lookout;
+use super::exchange::Admitted;
 use super::note::By;
 use super::tape::Reel;
 use super::turn::Mark;
@@ -30,6 +32,11 @@ pub(super) enum Passing {
     Own(Option<Bytes>),
 }
 
+/// What lasts as long as a response does.
+#[derive(Debug)]
+#[expect(dead_code, reason = "held until the response is over")]
+pub(super) struct Kept(pub(super) Admitted, pub(super) Rc<Upload>);
+
 /// Somebody else's body.
 #[derive(Debug)]
 pub(super) struct Through {
@@ -41,8 +48,8 @@ pub(super) struct Through {
     sender: By,
     /// It came to its end, whichever.
     over: bool,
-    /// Whatever lasts as long as it.
-    kept: Vec<Box<dyn std::any::Any>>,
+    /// What lasts as long as it.
+    kept: Option<Kept>,
     /// How it broke off; told once what came before has been written on.
     failed: Option<hyper::Error>,
     /// What is told of a request on its way up.
@@ -54,8 +61,11 @@ pub(super) struct Through {
 }
 
 /// A request's body as the one knows who waits for its response.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Upload {
+    /// The request counts as being answered while its body or its response is under way.
+    #[expect(dead_code, reason = "held as long as this")]
+    asked: Asked,
     /// It has been read to its end.
     pub(super) over: Cell<bool>,
     /// What is remembered for an answer of our own; nothing for what needs none.
@@ -67,6 +77,13 @@ pub(super) struct Upload {
 pub(super) struct Glimpse {
     pub(super) head: Vec<u8>,
     pub(super) beyond: Beyond,
+}
+
+impl Upload {
+    /// Of a request of which something has to be remembered, or not.
+    pub(super) fn of(asked: Asked, glimpse: Option<Glimpse>) -> Rc<Self> {
+        Rc::new(Upload { asked, over: Cell::new(false), glimpse: RefCell::new(glimpse) })
+    }
 }
 
 impl Passing {
@@ -94,10 +111,10 @@ impl Passing {
         Passing::Through(Box::new(through))
     }
 
-    /// Keeps something until the body is gone.
-    pub(super) fn keep(&mut self, thing: Box<dyn std::any::Any>) {
+    /// Keeps that until the body is gone; of our own bodies nobody waits for the end.
+    pub(super) fn keep(&mut self, kept: Kept) {
         if let Passing::Through(through) = self {
-            through.kept.push(thing);
+            through.kept = Some(kept);
         }
     }
 
@@ -128,7 +145,7 @@ impl Through {
             lease: None,
             sender,
             over: false,
-            kept: Vec::new(),
+            kept: None,
             failed: None,
             upload,
             lookout: None,

@@ -18,10 +18,12 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use tokio::time::timeout;
 
-use super::body::{Glimpse, Passing, Upload};
+use super::body::{Glimpse, Kept, Passing, Upload};
+use super::clients::Asked;
 use super::detours::{Detours, Lookout};
 use super::edits::Edits;
 use super::guard::Guard;
+use super::headers::Present;
 use super::note::{self, By, Coding, Verb};
 use super::routes::{Found, Routes};
 use super::tape::{Recorder, Reel, Tape};
@@ -32,7 +34,6 @@ use crate::receivers::tap::Editing;
 
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL: HeaderName = HeaderName::from_static("mcp-protocol-version");
-const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -87,7 +88,8 @@ impl Drop for Waiting {
 }
 
 /// One request's place among all that are in flight.
-struct Admitted(Arc<AtomicUsize>);
+#[derive(Debug)]
+pub(super) struct Admitted(Arc<AtomicUsize>);
 
 impl Drop for Admitted {
     fn drop(&mut self) {
@@ -119,10 +121,12 @@ impl Desk {
     pub(super) async fn answer(
         &self,
         client: Client,
+        asked: Asked,
         request: Request<Incoming>,
     ) -> Response<Passing> {
         let (head, body) = request.into_parts();
-        if let Err(denied) = self.rules.guard.check(&head) {
+        let present = Present::among(&head.headers);
+        if let Err(denied) = self.rules.guard.check(&head, present) {
             self.rules.count_refused(denied.name());
             return answer::denied(denied);
         }
@@ -136,7 +140,7 @@ impl Desk {
             self.rules.count_refused("no_route");
             return answer::text(StatusCode::NOT_FOUND, "no route leads there");
         };
-        if !headers::only_chunked(&head.headers) {
+        if present.has(Present::TRANSFER_ENCODING) && !headers::only_chunked(&head.headers) {
             self.rules.count_refused("transfer_coding");
             let words = "a Transfer-Encoding other than chunked is not served";
             return answer::text(StatusCode::NOT_IMPLEMENTED, words);
@@ -145,8 +149,10 @@ impl Desk {
             self.rules.count_refused("busy");
             return answer::busy();
         };
-        let mut response = self.forward(client, found, head, body).await;
-        response.body_mut().keep(Box::new(admitted));
+        let glimpse = (head.method == Method::POST).then(Glimpse::default);
+        let upload = Upload::of(asked, glimpse);
+        let mut response = self.forward(client, found, (head, present), body, &upload).await;
+        response.body_mut().keep(Kept(admitted, upload));
         response
     }
 
@@ -154,24 +160,28 @@ impl Desk {
         &self,
         client: Client,
         found: Found,
-        head: Parts,
+        (head, present): (Parts, Present),
         body: Incoming,
+        upload: &Rc<Upload>,
     ) -> Response<Passing> {
         let upstream = &self.upstreams[found.route];
         let version = head.version;
         // A stream in which the server may name a path of its own.
         let named = (head.method == Method::GET && self.rules.routes.swaps(found.route))
             .then(|| head.uri.clone());
-        let tape = self.observe(&found, &head);
+        let coding = if present.has(Present::CONTENT_ENCODING) {
+            coding(&head.headers)
+        } else {
+            Coding::Identity
+        };
+        let tape = self.observe(&found, &head, present, coding);
         let mut waiting = Waiting(tape.clone());
-        let glimpse = (head.method == Method::POST).then(Glimpse::default);
-        let upload = Rc::new(Upload { glimpse: glimpse.into(), ..Upload::default() });
         let editing = self.rules.editing.as_ref();
         let edits = editing.and_then(|editing| Edits::of(editing, found.route, &head));
         let reel = tape.as_ref();
-        let reel = reel.map_or_else(Reel::none, |tape| tape.request(coding(&head.headers)));
-        let body = Passing::request(body, reel, Rc::clone(&upload));
-        let mut request = self.rewrite(client, &found, head, body);
+        let reel = reel.map_or_else(Reel::none, |tape| tape.request(coding));
+        let body = Passing::request(body, reel, Rc::clone(upload));
+        let mut request = self.rewrite(client, &found, (head, present), body);
         if let Some(edits) = &edits {
             match Box::pin(edits.request(request)).await {
                 Ok(edited) => request = edited,
@@ -183,7 +193,7 @@ impl Desk {
             Ok((response, _)) if !is_ours_to_pass(&response) => {
                 let why = "the upstream's response is none that can be passed on".to_owned();
                 let failed = Failed { why, unsent: None };
-                Box::pin(self.failed(found.route, failed, tape, &upload)).await
+                Box::pin(self.failed(found.route, failed, tape, upload)).await
             }
             Ok((response, mut lease)) => {
                 waiting.0 = None;
@@ -201,7 +211,7 @@ impl Desk {
                 *response.version_mut() = version;
                 response
             }
-            Err(failed) => Box::pin(self.failed(found.route, failed, tape, &upload)).await,
+            Err(failed) => Box::pin(self.failed(found.route, failed, tape, upload)).await,
         }
     }
 
@@ -215,15 +225,24 @@ impl Desk {
     ) -> Response<Passing> {
         let (mut head, body) = response.into_parts();
         self.hint(&head.headers, head.status);
-        let seen = observed(head.status, &head.headers);
+        let present = Present::among(&head.headers);
+        let seen = observed(head.status, &head.headers, present);
         let reel = tape.map_or_else(Reel::none, |tape| tape.response(&seen));
         let lookout = lookout.filter(|_| seen.events && seen.coding == Coding::Identity);
-        headers::strip_hop_by_hop(&mut head.headers);
+        if present.has(Present::HOP_BY_HOP) {
+            headers::strip_hop_by_hop(&mut head.headers);
+        }
         Response::from_parts(head, Passing::response(body, reel, lease, lookout))
     }
 
     /// Begins to tell of an exchange that may be MCP.
-    fn observe(&self, found: &Found, head: &Parts) -> Option<Rc<Tape>> {
+    fn observe(
+        &self,
+        found: &Found,
+        head: &Parts,
+        present: Present,
+        coding: Coding,
+    ) -> Option<Rc<Tape>> {
         let verb = match head.method {
             Method::POST => Verb::Post,
             Method::GET => Verb::Get,
@@ -234,6 +253,7 @@ impl Desk {
             return None;
         }
         let value = |name| head.headers.get(name).map(hyper::header::HeaderValue::as_bytes);
+        let traced = present.has(Present::TRACE);
         let request = note::Request {
             route: u16::try_from(found.route).ok()?,
             verb,
@@ -242,13 +262,13 @@ impl Desk {
                 Version::HTTP_10 => 10,
                 _ => 11,
             },
-            coding: coding(&head.headers),
-            resumes: head.headers.contains_key(LAST_EVENT),
+            coding,
+            resumes: present.has(Present::LAST_EVENT),
             target: head.uri.path_and_query().map_or(&b"/"[..], |t| t.as_str().as_bytes()),
-            session: value(SESSION),
+            session: present.has(Present::SESSION).then(|| value(SESSION)).flatten(),
             protocol: value(PROTOCOL),
-            traceparent: value(TRACEPARENT),
-            tracestate: value(TRACESTATE),
+            traceparent: traced.then(|| value(TRACEPARENT)).flatten(),
+            tracestate: traced.then(|| value(TRACESTATE)).flatten(),
         };
         Some(Tape::start(&self.recorder, &request))
     }
@@ -258,13 +278,17 @@ impl Desk {
         &self,
         client: Client,
         found: &Found,
-        mut head: Parts,
+        (mut head, present): (Parts, Present),
         body: Passing,
     ) -> Request<Passing> {
         let server = &self.upstreams[found.route].server;
         let authority = head.uri.authority().map(|authority| authority.as_str().to_owned());
-        headers::strip_hop_by_hop(&mut head.headers);
-        headers::strip_expectation(&mut head.headers);
+        if present.has(Present::HOP_BY_HOP) {
+            headers::strip_hop_by_hop(&mut head.headers);
+        }
+        if present.has(Present::EXPECT) {
+            headers::strip_expectation(&mut head.headers);
+        }
         if let Some(token) = self.rules.guard.token_header() {
             head.headers.remove(token);
         }
@@ -339,14 +363,16 @@ async fn read_on(mut body: Passing) {
     }
 }
 
-fn observed(status: StatusCode, headers: &HeaderMap) -> note::Response<'_> {
+fn observed(status: StatusCode, headers: &HeaderMap, present: Present) -> note::Response<'_> {
+    let packed = present.has(Present::CONTENT_ENCODING);
+    let session = present.has(Present::SESSION).then(|| headers.get(SESSION)).flatten();
     let kind = headers.get(CONTENT_TYPE).map(hyper::header::HeaderValue::as_bytes);
     let kind = kind.unwrap_or_default().split(|b| *b == b';').next().unwrap_or_default();
     note::Response {
         status: status.as_u16(),
         events: kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"),
-        coding: coding(headers),
-        session: headers.get(SESSION).map(hyper::header::HeaderValue::as_bytes),
+        coding: if packed { coding(headers) } else { Coding::Identity },
+        session: session.map(hyper::header::HeaderValue::as_bytes),
     }
 }
 

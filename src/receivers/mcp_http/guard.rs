@@ -10,6 +10,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Version};
 
 use super::config::Config;
+use super::headers::Present;
 use crate::receivers::listening::{Bearer, is_loopback};
 
 /// Host and port as they stand in `Host`, an authority or an origin.
@@ -69,9 +70,15 @@ struct Pattern {
     authority: Authority,
 }
 
-impl Authority {
-    /// Reads `host`, `host:port`, `[v6]` or `[v6]:port`.
-    pub(super) fn parse(text: &str) -> Option<Authority> {
+/// The same as it stands there, the case of its letters included.
+#[derive(Clone, Copy, Debug)]
+struct Written<'a> {
+    host: &'a str,
+    port: Option<u16>,
+}
+
+impl<'a> Written<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (host, port) = rest.split_once(']')?;
@@ -92,7 +99,19 @@ impl Authority {
             None => None,
             Some(port) => Some(port.parse().ok()?),
         };
-        Some(Authority { host: host.trim_end_matches('.').to_ascii_lowercase(), port })
+        Some(Written { host: host.trim_end_matches('.'), port })
+    }
+}
+
+impl Authority {
+    /// Reads `host`, `host:port`, `[v6]` or `[v6]:port`.
+    pub(super) fn parse(text: &str) -> Option<Authority> {
+        let Written { host, port } = Written::parse(text)?;
+        Some(Authority { host: host.to_ascii_lowercase(), port })
+    }
+
+    fn written(&self) -> Written<'_> {
+        Written { host: &self.host, port: self.port }
     }
 }
 
@@ -110,22 +129,24 @@ impl Origin {
 }
 
 impl Pattern {
-    fn matches(&self, asked: &Authority) -> bool {
+    fn matches(&self, asked: Written<'_>) -> bool {
+        let (host, ours) = (asked.host, self.authority.host.as_str());
         let name = if self.below {
-            let below = asked.host.strip_suffix(&self.authority.host);
-            below.is_some_and(|rest| rest.ends_with('.'))
+            let at = host.len().checked_sub(ours.len());
+            at.and_then(|at| host.split_at_checked(at))
+                .is_some_and(|(rest, end)| rest.ends_with('.') && end.eq_ignore_ascii_case(ours))
         } else {
-            asked.host == self.authority.host
+            host.eq_ignore_ascii_case(ours)
         };
         name && (self.authority.port.is_none() || self.authority.port == asked.port)
     }
 }
 
 impl Hosts {
-    fn allow(&self, asked: &Authority) -> bool {
+    fn allow(&self, asked: Written<'_>) -> bool {
         match self {
             Hosts::Any => true,
-            Hosts::Loopback => is_loopback(&asked.host),
+            Hosts::Loopback => is_loopback(asked.host),
             Hosts::These(patterns) => patterns.iter().any(|pattern| pattern.matches(asked)),
         }
     }
@@ -165,14 +186,16 @@ impl Guard {
     }
 
     /// Whether a request may pass.
-    pub(super) fn check(&self, head: &Parts) -> Result<(), Denied> {
+    pub(super) fn check(&self, head: &Parts, present: Present) -> Result<(), Denied> {
         if head.method == Method::CONNECT {
             return Err(Denied::Method);
         }
         self.check_host(head)?;
-        self.check_origin(head)?;
+        if present.has(Present::ORIGIN) {
+            self.check_origin(head)?;
+        }
         self.check_token(head)?;
-        if wants_upgrade(head) {
+        if present.has(Present::UPGRADE) && wants_upgrade(head) {
             return Err(Denied::Upgrade);
         }
         Ok(())
@@ -201,8 +224,8 @@ impl Guard {
         if matches!(self.hosts, Hosts::Any) {
             return Ok(());
         }
-        let name = Authority::parse(name).ok_or(Denied::Host)?;
-        if self.hosts.allow(&name) { Ok(()) } else { Err(Denied::Host) }
+        let name = Written::parse(name).ok_or(Denied::Host)?;
+        if self.hosts.allow(name) { Ok(()) } else { Err(Denied::Host) }
     }
 
     fn check_origin(&self, head: &Parts) -> Result<(), Denied> {
@@ -227,8 +250,9 @@ impl Guard {
     fn is_our_own(&self, origin: &Origin, head: &Parts) -> bool {
         if !matches!(self.hosts, Hosts::Any) {
             // A page on another port of the same host: the inspectors that people run beside it.
-            let name = Authority { port: None, ..origin.authority.clone() };
-            return self.hosts.allow(&origin.authority) || self.hosts.allow(&name);
+            let written = origin.authority.written();
+            let name = Written { port: None, ..written };
+            return self.hosts.allow(written) || self.hosts.allow(name);
         }
         let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
         let host = host.or(head.uri.authority().map(|authority| authority.as_str()));

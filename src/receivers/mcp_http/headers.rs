@@ -16,6 +16,62 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
+/// Which of the fields that a proxy has to look at are there: one look over the names, because asking the
+/// map for each of them, mostly to hear that it is not there, costs more than all that is done to them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Present(u32);
+
+impl Present {
+    /// Fields that end at this hop, `TE` among them.
+    pub(super) const HOP_BY_HOP: Present = Present(1);
+    pub(super) const TRANSFER_ENCODING: Present = Present(1 << 1);
+    pub(super) const UPGRADE: Present = Present(1 << 2);
+    pub(super) const EXPECT: Present = Present(1 << 3);
+    pub(super) const ORIGIN: Present = Present(1 << 4);
+    pub(super) const HOST: Present = Present(1 << 5);
+    pub(super) const CONTENT_ENCODING: Present = Present(1 << 6);
+    pub(super) const CONTENT_LENGTH: Present = Present(1 << 7);
+    pub(super) const COOKIE: Present = Present(1 << 8);
+    pub(super) const TE: Present = Present(1 << 9);
+    /// Fields that are observed, beside what every request of MCP has.
+    pub(super) const SESSION: Present = Present(1 << 10);
+    pub(super) const LAST_EVENT: Present = Present(1 << 11);
+    pub(super) const TRACE: Present = Present(1 << 12);
+
+    /// Looks.
+    pub(super) fn among(headers: &HeaderMap) -> Present {
+        headers.keys().fold(Present(0), |found, name| found.and(Present::of(name.as_str())))
+    }
+
+    /// Whether one of those is there.
+    pub(super) fn has(self, one: Present) -> bool {
+        self.0 & one.0 != 0
+    }
+
+    const fn and(self, other: Present) -> Present {
+        Present(self.0 | other.0)
+    }
+
+    fn of(name: &str) -> Present {
+        match name {
+            "host" => Present::HOST,
+            "content-length" => Present::CONTENT_LENGTH,
+            "connection" | "keep-alive" | "proxy-connection" => Present::HOP_BY_HOP,
+            "transfer-encoding" => Present::HOP_BY_HOP.and(Present::TRANSFER_ENCODING),
+            "upgrade" => Present::HOP_BY_HOP.and(Present::UPGRADE),
+            "te" => Present::HOP_BY_HOP.and(Present::TE),
+            "expect" => Present::EXPECT,
+            "origin" => Present::ORIGIN,
+            "content-encoding" => Present::CONTENT_ENCODING,
+            "cookie" => Present::COOKIE,
+            "mcp-session-id" => Present::SESSION,
+            "last-event-id" => Present::LAST_EVENT,
+            "traceparent" | "tracestate" => Present::TRACE,
+            _ => Present(0),
+        }
+    }
+}
+
 /// Takes out what is about this connection only (RFC 9110 section 7.6.1). `TE: trailers` stays: we
 /// pass trailers on.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
@@ -141,6 +197,38 @@ mod tests {
         let mut headers = map(&[("te", "gzip")]);
         strip_hop_by_hop(&mut headers);
         assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn one_look_finds_what_asking_for_each_would_find() {
+        let all = [
+            ("connection", Present::HOP_BY_HOP),
+            ("keep-alive", Present::HOP_BY_HOP),
+            ("proxy-connection", Present::HOP_BY_HOP),
+            ("transfer-encoding", Present::HOP_BY_HOP.and(Present::TRANSFER_ENCODING)),
+            ("upgrade", Present::HOP_BY_HOP.and(Present::UPGRADE)),
+            ("te", Present::HOP_BY_HOP.and(Present::TE)),
+            ("expect", Present::EXPECT),
+            ("origin", Present::ORIGIN),
+            ("host", Present::HOST),
+            ("content-encoding", Present::CONTENT_ENCODING),
+            ("content-length", Present::CONTENT_LENGTH),
+            ("cookie", Present::COOKIE),
+            ("mcp-session-id", Present::SESSION),
+            ("last-event-id", Present::LAST_EVENT),
+            ("traceparent", Present::TRACE),
+            ("tracestate", Present::TRACE),
+            ("accept", Present(0)),
+        ];
+        for (name, found) in all {
+            assert_eq!(
+                Present::among(&map(&[("x", "1"), (name, ""), (name, "2")])),
+                found,
+                "{name}"
+            );
+        }
+        let every: Vec<_> = all.iter().map(|(name, _)| (*name, "1")).collect();
+        assert_eq!(Present::among(&map(&every)), Present((1 << 13) - 1));
     }
 
     #[test]

@@ -16,6 +16,7 @@
 
 mod answer;
 mod body;
+mod clients;
 mod config;
 mod decode;
 mod detours;

@@ -4,7 +4,6 @@
 //! and nobody is woken across cores. At the end connections finish what they are doing, as long as
 //! `drain_timeout` lets them.
 
-use std::cell::Cell;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream as StdStream};
 use std::rc::Rc;
@@ -22,6 +21,7 @@ use tokio::task::{JoinSet, LocalSet, spawn_local};
 use tokio::time::{Instant, interval, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
+use super::clients::{Clients, Told};
 use super::config::Config;
 use super::exchange::{Client, Desk, Rules};
 use super::local::Local;
@@ -36,6 +36,9 @@ use crate::pipeline::Stop;
 const PREFACE: &[u8; 4] = b"PRI ";
 /// How often idle upstream connections are looked at.
 const TIDY: Duration = Duration::from_secs(1);
+/// How often clients are looked at that ask nothing: as often in their limit, and within these bounds.
+const LOOKS: u32 = 8;
+const LOOK: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=TIDY;
 /// Between two looks at a connection that has sent less than four bytes.
 const SNIFF: Duration = Duration::from_millis(50);
 /// At the stop, how long a new connection may take with its first request.
@@ -76,7 +79,7 @@ struct Worker {
     tls: Option<TlsAcceptor>,
     http1: http1::Builder,
     http2: http2::Builder<Local>,
-    stop: Stop,
+    clients: Rc<Clients>,
 }
 
 /// Serves what arrives until `stop`, then what has begun, within the drain timeout. Blocks.
@@ -96,12 +99,13 @@ pub(super) fn run(
 
 async fn serve(plan: Plan, mut arrivals: mpsc::Receiver<Arrival>, mut stop: Stop) {
     let drain_timeout = plan.config.drain_timeout.0;
-    let worker = Rc::new(Worker::new(plan, stop.clone()));
+    let worker = Rc::new(Worker::new(plan));
     let mut connections = JoinSet::new();
-    let (bell, tidier) = (Rc::clone(&worker), Rc::clone(&worker));
+    let (bell, tidier, looker) = (Rc::clone(&worker), Rc::clone(&worker), Rc::clone(&worker));
     let helpers = [
         spawn_local(async move { bell.ring().await }),
         spawn_local(async move { tidier.tidy().await }),
+        spawn_local(async move { looker.look_at_clients().await }),
     ];
     loop {
         tokio::select! {
@@ -116,6 +120,7 @@ async fn serve(plan: Plan, mut arrivals: mpsc::Receiver<Arrival>, mut stop: Stop
             () = stop.given() => break,
         }
     }
+    worker.clients.stop();
     let deadline = Instant::now() + drain_timeout;
     // Who was accepted is served; whoever accepts stops by the same signal and lets go of its end.
     while let Ok(Some(arrival)) = timeout_at(deadline, arrivals.recv()).await {
@@ -132,7 +137,7 @@ async fn serve(plan: Plan, mut arrivals: mpsc::Receiver<Arrival>, mut stop: Stop
 }
 
 impl Worker {
-    fn new(plan: Plan, stop: Stop) -> Self {
+    fn new(plan: Plan) -> Self {
         let Plan { config, rules, servers, tls, queue, numbers, unseen } = plan;
         let recorder = Rc::new(Recorder {
             queue,
@@ -142,9 +147,9 @@ impl Worker {
             unseen,
         });
         let mut http1 = http1::Builder::new();
+        // Whoever takes too long with a head is noticed by `clients`.
         http1
-            .timer(TokioTimer::new())
-            .header_read_timeout(config.read_header_timeout.0)
+            .header_read_timeout(None)
             .max_header_size(config.max_header_bytes)
             .auto_date_header(false);
         // hyper has room for its own default on the stack, and fills any other with care each time.
@@ -164,7 +169,7 @@ impl Worker {
             .auto_date_header(false);
         let upstreams = servers.into_iter().map(Upstream::new).collect();
         let desk = Desk { rules, recorder, upstreams };
-        Worker { config, desk, tls, http1, http2, stop }
+        Worker { config, desk, tls, http1, http2, clients: Rc::default() }
     }
 
     /// Wakes the observer once what was handed over has been written.
@@ -180,6 +185,17 @@ impl Worker {
         loop {
             ticks.tick().await;
             self.desk.upstreams.iter().for_each(|upstream| upstream.tidy());
+        }
+    }
+
+    async fn look_at_clients(&self) {
+        let limit = self.config.read_header_timeout.0;
+        let mut ticks = interval((limit / LOOKS).clamp(*LOOK.start(), *LOOK.end()));
+        loop {
+            ticks.tick().await;
+            if let Some(limit) = std::time::Instant::now().checked_sub(limit) {
+                self.clients.look(limit);
+            }
         }
     }
 
@@ -212,80 +228,45 @@ impl Worker {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let (worker, usage) = (Rc::clone(self), Rc::new(Usage::default()));
-        let used = Rc::clone(&usage);
+        let visit = Rc::new(self.clients.enter(std::time::Instant::now()));
+        let (worker, visited) = (Rc::clone(self), Rc::clone(&visit));
+        // Boxed: hyper moves what it is given, and the state of an exchange is large.
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let (worker, using) = (Rc::clone(&worker), Using::of(&used));
-            async move {
-                let mut response = worker.desk.answer(client, request).await;
-                response.body_mut().keep(Box::new(using));
+            let (worker, asked) = (Rc::clone(&worker), visited.asked());
+            Box::pin(async move {
+                let response = worker.desk.answer(client, asked, request).await;
                 Ok::<_, std::convert::Infallible>(response)
-            }
+            })
         });
         let io = TokioIo::new(stream);
-        let mut stop = self.stop.clone();
         // A connection that ends in an error has said so to its exchanges.
         if two {
-            let idle = usage.idle(self.config.read_header_timeout.0);
             let mut connection = std::pin::pin!(self.http2.serve_connection(io, service));
             tokio::select! {
+                biased;
                 _ = connection.as_mut() => return,
-                () = stop.given() => {}
-                () = idle => {}
+                _ = visit.told() => {}
             }
             connection.as_mut().graceful_shutdown();
             connection.await.ok();
         } else {
             let mut connection =
                 std::pin::pin!(Turns::of(self.http1.serve_connection(io, service)));
-            tokio::select! {
+            let told = tokio::select! {
+                biased;
                 _ = connection.as_mut() => return,
-                () = stop.given() => {}
+                told = visit.told() => told,
+            };
+            if told == Told::TooLong {
+                return;
             }
             // hyper would close one without requests at once, its first perhaps on the way.
-            let fresh = usage.ever.get() == 0;
+            let fresh = !visit.has_asked();
             if fresh && timeout(FIRST_REQUEST, connection.as_mut()).await.is_ok() {
                 return;
             }
             connection.as_mut().inner().graceful_shutdown();
             connection.await.ok();
-        }
-    }
-}
-
-/// The requests of one connection, for closing it when it is of no use; hyper does so itself for HTTP/1.1.
-#[derive(Default)]
-struct Usage {
-    now: Cell<usize>,
-    ever: Cell<u64>,
-}
-
-/// One of them.
-struct Using(Rc<Usage>);
-
-impl Using {
-    fn of(usage: &Rc<Usage>) -> Using {
-        usage.now.set(usage.now.get() + 1);
-        usage.ever.set(usage.ever.get() + 1);
-        Using(Rc::clone(usage))
-    }
-}
-
-impl Drop for Using {
-    fn drop(&mut self) {
-        self.0.now.set(self.0.now.get() - 1);
-    }
-}
-
-impl Usage {
-    /// Returns when there was no request for that long; looks only so often.
-    async fn idle(&self, limit: Duration) {
-        loop {
-            let before = self.ever.get();
-            tokio::time::sleep(limit).await;
-            if self.now.get() == 0 && self.ever.get() == before {
-                return;
-            }
         }
     }
 }

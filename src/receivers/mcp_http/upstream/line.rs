@@ -3,7 +3,9 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
-use std::task::{Context, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake, Waker};
 
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
@@ -22,6 +24,18 @@ pub(super) struct Line {
     sender: http1::SendRequest<Passing>,
     /// Nothing once it is closed, or has a task of its own.
     connection: Option<Connection>,
+    /// What has happened to it while it waits for work.
+    stirred: Arc<Stirred>,
+}
+
+/// Whether there is something to do for a connection that nobody drives.
+#[derive(Default)]
+struct Stirred(AtomicBool);
+
+impl Wake for Stirred {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Line {
@@ -32,7 +46,7 @@ impl Line {
     {
         let (sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        Ok(Line { sender, connection: Some(Box::pin(connection)) })
+        Ok(Line { sender, connection: Some(Box::pin(connection)), stirred: Arc::default() })
     }
 
     /// Sends a request and drives the connection until its response has begun.
@@ -55,9 +69,16 @@ impl Line {
         self.connection.is_some()
     }
 
-    /// Whether another request can go out by it.
+    /// Leaves it to wait for the next request. Whether there can be one.
+    pub(super) fn rest(&mut self) -> bool {
+        self.stirred.0.store(false, Ordering::Relaxed);
+        let waker = Waker::from(Arc::clone(&self.stirred));
+        self.drive(&mut Context::from_waker(&waker)) && self.sender.is_ready()
+    }
+
+    /// Whether one that waits is still good for a request.
     pub(super) fn is_open(&mut self) -> bool {
-        self.drive(&mut Context::from_waker(Waker::noop())) && self.sender.is_ready()
+        if self.stirred.0.load(Ordering::Relaxed) { self.rest() } else { self.sender.is_ready() }
     }
 
     /// From here on it goes on by itself.

@@ -19,7 +19,7 @@ use std::time::Instant;
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http2};
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TE, TRANSFER_ENCODING};
+use hyper::header::{CONNECTION, HOST, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::uri::Authority;
 use hyper::{Request, Response, Uri, Version};
 
@@ -28,6 +28,7 @@ use self::server::New;
 use self::shared::{Place, Shared};
 use super::body::Passing;
 use super::config::Protocol;
+use super::headers::Present;
 
 pub(super) use self::server::{Server, keep_alive};
 
@@ -146,17 +147,22 @@ impl Upstream {
         *request.version_mut() = Version::HTTP_11;
         let target = request.uri().path_and_query().cloned();
         *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
-        let unmeasured = !request.body().is_end_stream()
-            && request.body().size_hint().exact().is_none()
-            && !request.headers().contains_key(CONTENT_LENGTH);
+        let present = Present::among(request.headers());
+        let unmeasured = !present.has(Present::CONTENT_LENGTH)
+            && !request.body().is_end_stream()
+            && request.body().size_hint().exact().is_none();
         let headers = request.headers_mut();
-        headers.entry(HOST).or_insert_with(|| self.server.host_header.clone());
-        super::headers::join_cookies(headers);
+        if !present.has(Present::HOST) {
+            headers.insert(HOST, self.server.host_header.clone());
+        }
+        if present.has(Present::COOKIE) {
+            super::headers::join_cookies(headers);
+        }
         if unmeasured {
             // hyper would send none with a GET whose body has no length.
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        if headers.contains_key(TE) {
+        if present.has(Present::TE) {
             // RFC 9110 section 10.1.4
             headers.insert(CONNECTION, HeaderValue::from_static("te"));
         }
@@ -253,7 +259,7 @@ impl Lease {
     pub(super) fn give_back(self) {
         let Held::Own(mut line, upstream) = self.0 else { return };
         let mut idle = upstream.idle.borrow_mut();
-        if idle.len() < MAX_IDLE && line.is_open() {
+        if idle.len() < MAX_IDLE && line.rest() {
             idle.push(Idle { line, since: Instant::now() });
         }
     }

@@ -1,0 +1,201 @@
+//! The connections of one worker's clients, and how each is told to end: at the stop, or because nothing
+//! was asked by it for too long.
+//!
+//! One look at all of them every now and then stands in for a timer and a listener each, which every
+//! request would have to set and to take back.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Instant;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Clients {
+    all: RefCell<HashMap<u64, Rc<Visit>>>,
+    last: Cell<u64>,
+    stopping: Cell<bool>,
+}
+
+/// Why a connection is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// The receiver stops.
+    Stop,
+    /// Its next request takes too long to come.
+    TooLong,
+}
+
+/// One connection among all, as long as it is kept.
+#[derive(Debug)]
+pub(super) struct Entered {
+    clients: Rc<Clients>,
+    number: u64,
+    visit: Rc<Visit>,
+}
+
+/// A request and its response, while they last.
+#[derive(Debug)]
+pub(super) struct Asked(Rc<Visit>);
+
+#[derive(Debug)]
+struct Visit {
+    /// Requests that are being answered.
+    now: Cell<usize>,
+    /// There was a request at all.
+    ever: Cell<bool>,
+    /// When the last one was over.
+    quiet_since: Cell<Instant>,
+    told: Cell<Option<Told>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Clients {
+    /// A connection is served from now on.
+    pub(super) fn enter(self: &Rc<Self>, now: Instant) -> Entered {
+        let visit = Rc::new(Visit {
+            now: Cell::new(0),
+            ever: Cell::new(false),
+            quiet_since: Cell::new(now),
+            told: Cell::new(self.stopping.get().then_some(Told::Stop)),
+            waker: RefCell::default(),
+        });
+        let number = self.last.get() + 1;
+        self.last.set(number);
+        self.all.borrow_mut().insert(number, Rc::clone(&visit));
+        Entered { clients: Rc::clone(self), number, visit }
+    }
+
+    /// Tells all of them that the receiver stops.
+    pub(super) fn stop(&self) {
+        self.stopping.set(true);
+        self.all.borrow().values().for_each(|visit| visit.tell(Told::Stop));
+    }
+
+    /// Tells those that have asked nothing since `limit`.
+    pub(super) fn look(&self, limit: Instant) {
+        let all = self.all.borrow();
+        let quiet = |visit: &&Rc<Visit>| visit.now.get() == 0 && visit.quiet_since.get() < limit;
+        all.values().filter(quiet).for_each(|visit| visit.tell(Told::TooLong));
+    }
+}
+
+impl Entered {
+    /// A request came by it.
+    pub(super) fn asked(&self) -> Asked {
+        self.visit.now.set(self.visit.now.get() + 1);
+        self.visit.ever.set(true);
+        Asked(Rc::clone(&self.visit))
+    }
+
+    /// Whether a request ever came.
+    pub(super) fn has_asked(&self) -> bool {
+        self.visit.ever.get()
+    }
+
+    /// Returns when it is to end.
+    pub(super) async fn told(&self) -> Told {
+        poll_fn(|cx| {
+            if let Some(told) = self.visit.told.get() {
+                return Poll::Ready(told);
+            }
+            let mut waker = self.visit.waker.borrow_mut();
+            if waker.as_ref().is_none_or(|known| !known.will_wake(cx.waker())) {
+                *waker = Some(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+impl Visit {
+    fn tell(&self, told: Told) {
+        if self.told.get().is_none() {
+            self.told.set(Some(told));
+            if let Some(waker) = self.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.0.now.set(self.0.now.get() - 1);
+        self.0.quiet_since.set(Instant::now());
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.clients.all.borrow_mut().remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::Context;
+    use std::time::Duration;
+
+    fn told(entered: &Entered) -> Option<Told> {
+        match pin!(entered.told()).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(told) => Some(told),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn who_asks_nothing_for_too_long_is_told_and_nobody_else() {
+        let clients = Rc::new(Clients::default());
+        let start = Instant::now();
+        let (quiet, busy, late) =
+            (clients.enter(start), clients.enter(start), clients.enter(start));
+        let request = busy.asked();
+        drop(late.asked());
+        clients.look(start);
+        assert_eq!(told(&quiet), None, "not longer than the limit");
+        clients.look(start + Duration::from_nanos(1));
+        assert_eq!([&quiet, &busy, &late].map(told), [Some(Told::TooLong), None, None]);
+        drop(request);
+        clients.look(Instant::now() + Duration::from_secs(1));
+        assert_eq!(told(&busy), Some(Told::TooLong));
+        assert!(busy.has_asked() && !quiet.has_asked());
+    }
+
+    #[test]
+    fn at_the_stop_all_are_told_and_who_comes_later_too() {
+        let clients = Rc::new(Clients::default());
+        let now = Instant::now();
+        let busy = clients.enter(now);
+        let _request = busy.asked();
+        clients.stop();
+        assert_eq!(told(&busy), Some(Told::Stop));
+        assert_eq!(told(&clients.enter(now)), Some(Told::Stop));
+        drop(busy);
+        assert!(clients.all.borrow().is_empty());
+    }
+
+    #[test]
+    fn being_told_wakes() {
+        #[derive(Default)]
+        struct Woken(std::sync::atomic::AtomicBool);
+        impl std::task::Wake for Woken {
+            fn wake(self: std::sync::Arc<Self>) {
+                self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+        let clients = Rc::new(Clients::default());
+        let entered = clients.enter(Instant::now());
+        let woken = std::sync::Arc::new(Woken::default());
+        let waker = Waker::from(std::sync::Arc::clone(&woken));
+        assert!(pin!(entered.told()).poll(&mut Context::from_waker(&waker)).is_pending());
+        clients.stop();
+        assert!(woken.0.load(std::sync::atomic::Ordering::Relaxed));
+    }
+}
