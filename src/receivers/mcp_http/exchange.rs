@@ -15,7 +15,7 @@ use hyper::header::{
     CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, WWW_AUTHENTICATE,
 };
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Response, StatusCode, Version};
+use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use tokio::time::timeout;
 
 use super::body::{Glimpse, Kept, Passing, Upload};
@@ -27,7 +27,7 @@ use super::headers::Present;
 use super::note::{self, By, Coding, Verb};
 use super::routes::{Found, Routes};
 use super::tape::{Recorder, Reel, Tape};
-use super::upstream::{Failed, Lease, Upstream};
+use super::upstream::{Lease, Upstream};
 use super::{answer, headers};
 use crate::pipeline::{Counter, Vitals};
 use crate::receivers::tap::Editing;
@@ -76,6 +76,28 @@ pub(super) struct Client {
     pub(super) tls: bool,
 }
 
+/// A request that was let through, until its response goes out.
+pub(super) struct Exchange {
+    route: usize,
+    version: Version,
+    /// Gone once something of it is written.
+    request: Option<Request<Passing>>,
+    /// What the client asked for, where a path that the server names has to be remembered.
+    named: Option<Box<Uri>>,
+    edits: Option<Rc<Edits>>,
+    waiting: Waiting,
+    tape: Option<Rc<Tape>>,
+    upload: Rc<Upload>,
+    admitted: Admitted,
+}
+
+impl Exchange {
+    /// What lasts as long as the response's body.
+    pub(super) fn kept(self) -> Kept {
+        Kept(self.admitted, self.upload)
+    }
+}
+
 /// Says that the client is gone if the response's head never goes out.
 struct Waiting(Option<Rc<Tape>>);
 
@@ -117,18 +139,19 @@ impl Rules {
 }
 
 impl Desk {
-    /// Answers one request.
-    pub(super) async fn answer(
+    /// Lets a request through, or answers it. What is not waited for is done here: the future of an
+    /// exchange is moved about by hyper, so it holds no more than it needs.
+    pub(super) fn begin(
         &self,
         client: Client,
         asked: Asked,
         request: Request<Incoming>,
-    ) -> Response<Passing> {
+    ) -> Result<Exchange, Response<Passing>> {
         let (head, body) = request.into_parts();
         let present = Present::among(&head.headers);
         if let Err(denied) = self.rules.guard.check(&head, present) {
             self.rules.count_refused(denied.name());
-            return answer::denied(denied);
+            return Err(answer::denied(denied));
         }
         let found = self.rules.routes.find(&head.uri);
         // A place that a server named goes before what is there only because a whole origin is proxied.
@@ -138,80 +161,73 @@ impl Desk {
         };
         let Some(found) = found else {
             self.rules.count_refused("no_route");
-            return answer::text(StatusCode::NOT_FOUND, "no route leads there");
+            return Err(answer::text(StatusCode::NOT_FOUND, "no route leads there"));
         };
         if present.has(Present::TRANSFER_ENCODING) && !headers::only_chunked(&head.headers) {
             self.rules.count_refused("transfer_coding");
             let words = "a Transfer-Encoding other than chunked is not served";
-            return answer::text(StatusCode::NOT_IMPLEMENTED, words);
+            return Err(answer::text(StatusCode::NOT_IMPLEMENTED, words));
         }
         let Some(admitted) = self.rules.admit() else {
             self.rules.count_refused("busy");
-            return answer::busy();
+            return Err(answer::busy());
         };
+
         let glimpse = (head.method == Method::POST).then(Glimpse::default);
         let upload = Upload::of(asked, glimpse);
-        let mut response = self.forward(client, found, (head, present), body, &upload).await;
-        response.body_mut().keep(Kept(admitted, upload));
-        response
-    }
-
-    async fn forward(
-        &self,
-        client: Client,
-        found: Found,
-        (head, present): (Parts, Present),
-        body: Incoming,
-        upload: &Rc<Upload>,
-    ) -> Response<Passing> {
-        let upstream = &self.upstreams[found.route];
-        let version = head.version;
-        // A stream in which the server may name a path of its own.
-        let named = (head.method == Method::GET && self.rules.routes.swaps(found.route))
-            .then(|| head.uri.clone());
         let coding = if present.has(Present::CONTENT_ENCODING) {
             coding(&head.headers)
         } else {
             Coding::Identity
         };
         let tape = self.observe(&found, &head, present, coding);
-        let mut waiting = Waiting(tape.clone());
+        let reel = tape.as_ref().map_or_else(Reel::none, |tape| tape.request(coding));
+        let body = Passing::request(body, reel, Rc::clone(&upload));
         let editing = self.rules.editing.as_ref();
-        let edits = editing.and_then(|editing| Edits::of(editing, found.route, &head));
-        let reel = tape.as_ref();
-        let reel = reel.map_or_else(Reel::none, |tape| tape.request(coding));
-        let body = Passing::request(body, reel, Rc::clone(upload));
-        let mut request = self.rewrite(client, &found, (head, present), body);
-        if let Some(edits) = &edits {
+        // A stream in which the server may name a path of its own.
+        let named = head.method == Method::GET && self.rules.routes.swaps(found.route);
+        Ok(Exchange {
+            route: found.route,
+            version: head.version,
+            named: named.then(|| Box::new(head.uri.clone())),
+            edits: editing.and_then(|editing| Edits::of(editing, found.route, &head)),
+            request: Some(self.rewrite(client, &found, (head, present), body)),
+            waiting: Waiting(tape.clone()),
+            tape,
+            upload,
+            admitted,
+        })
+    }
+
+    /// Brings it to its upstream, and the response back.
+    pub(super) async fn carry(&self, exchange: &mut Exchange) -> Response<Passing> {
+        if let Some(edits) = &exchange.edits
+            && let Some(request) = exchange.request.take()
+        {
             match Box::pin(edits.request(request)).await {
-                Ok(edited) => request = edited,
+                Ok(edited) => exchange.request = Some(edited),
                 Err(()) => return answer::text(StatusCode::BAD_REQUEST, "the request broke off"),
             }
         }
         self.rules.forwarded.add(1);
-        match upstream.send(request).await {
+        match self.upstreams[exchange.route].send(&mut exchange.request).await {
             Ok((response, _)) if !is_ours_to_pass(&response) => {
                 let why = "the upstream's response is none that can be passed on".to_owned();
-                let failed = Failed { why, unsent: None };
-                Box::pin(self.failed(found.route, failed, tape, upload)).await
+                Box::pin(self.failed(exchange, why)).await
             }
             Ok((response, mut lease)) => {
-                waiting.0 = None;
-                if !upload.over.get() {
+                exchange.waiting.0 = None;
+                if !exchange.upload.over.get() {
                     lease.let_run();
                 }
-                let lookout = named.map(|target| {
-                    let rules = &self.rules;
-                    Lookout::new(&target, found.route, &rules.detours, &rules.routes)
-                });
-                let mut response = self.pass_on(response, lease, tape.as_ref(), lookout);
-                if let Some(edits) = &edits {
+                let mut response = self.pass_on(response, lease, exchange);
+                if let Some(edits) = &exchange.edits {
                     response = Box::pin(edits.response(response)).await;
                 }
-                *response.version_mut() = version;
+                *response.version_mut() = exchange.version;
                 response
             }
-            Err(failed) => Box::pin(self.failed(found.route, failed, tape, upload)).await,
+            Err(why) => Box::pin(self.failed(exchange, why)).await,
         }
     }
 
@@ -220,15 +236,17 @@ impl Desk {
         &self,
         response: Response<Incoming>,
         lease: Lease,
-        tape: Option<&Rc<Tape>>,
-        lookout: Option<Lookout>,
+        exchange: &Exchange,
     ) -> Response<Passing> {
         let (mut head, body) = response.into_parts();
         self.hint(&head.headers, head.status);
         let present = Present::among(&head.headers);
         let seen = observed(head.status, &head.headers, present);
-        let reel = tape.map_or_else(Reel::none, |tape| tape.response(&seen));
-        let lookout = lookout.filter(|_| seen.events && seen.coding == Coding::Identity);
+        let reel = exchange.tape.as_ref().map_or_else(Reel::none, |tape| tape.response(&seen));
+        let readable = seen.events && seen.coding == Coding::Identity;
+        let lookout = exchange.named.as_deref().filter(|_| readable).map(|target| {
+            Lookout::new(target, exchange.route, &self.rules.detours, &self.rules.routes)
+        });
         if present.has(Present::HOP_BY_HOP) {
             headers::strip_hop_by_hop(&mut head.headers);
         }
@@ -309,24 +327,18 @@ impl Desk {
     }
 
     /// Answers in the upstream's place.
-    async fn failed(
-        &self,
-        route: usize,
-        failed: Failed,
-        tape: Option<Rc<Tape>>,
-        upload: &Upload,
-    ) -> Response<Passing> {
-        let name = &self.rules.names[route];
-        self.rules.count_failed(route);
-        tracing::debug!(server = %name, "no answer from the upstream: {}", failed.why);
-        if let Some(unsent) = failed.unsent {
+    async fn failed(&self, exchange: &mut Exchange, why: String) -> Response<Passing> {
+        let name = &self.rules.names[exchange.route];
+        self.rules.count_failed(exchange.route);
+        tracing::debug!(server = %name, "no answer from the upstream: {why}");
+        if let Some(unsent) = exchange.request.take() {
             // What of the request has not been read yet: its span and its answer need it.
             timeout(LEFTOVER_TIME, read_on(unsent.into_body())).await.ok();
         }
-        if let Some(tape) = tape {
+        if let Some(tape) = &exchange.tape {
             tape.broken(By::Server);
         }
-        answer::unreachable(name, upload.glimpse.borrow_mut().as_mut())
+        answer::unreachable(name, exchange.upload.glimpse.borrow_mut().as_mut())
     }
 
     /// Some OAuth servers hand out tokens for their own URL only.

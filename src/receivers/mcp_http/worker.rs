@@ -4,12 +4,15 @@
 //! and nobody is woken across cores. At the end connections finish what they are doing, as long as
 //! `drain_timeout` lets them.
 
+use std::convert::Infallible;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream as StdStream};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -21,6 +24,7 @@ use tokio::task::{JoinSet, LocalSet, spawn_local};
 use tokio::time::{Instant, interval, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
+use super::body::Passing;
 use super::clients::{Clients, Told};
 use super::config::Config;
 use super::exchange::{Client, Desk, Rules};
@@ -61,6 +65,9 @@ pub(super) struct Arrival {
     pub(super) peer: SocketAddr,
     pub(super) slot: Slot,
 }
+
+/// A response on its way.
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Passing>, Infallible>>>>;
 
 /// What a worker is made of.
 pub(super) struct Plan {
@@ -230,13 +237,17 @@ impl Worker {
     {
         let visit = Rc::new(self.clients.enter(std::time::Instant::now()));
         let (worker, visited) = (Rc::clone(self), Rc::clone(&visit));
-        // Boxed: hyper moves what it is given, and the state of an exchange is large.
-        let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let (worker, asked) = (Rc::clone(&worker), visited.asked());
-            Box::pin(async move {
-                let response = worker.desk.answer(client, asked, request).await;
-                Ok::<_, std::convert::Infallible>(response)
-            })
+        let service = service_fn(move |request: hyper::Request<Incoming>| -> Answering {
+            let begun = worker.desk.begin(client, visited.asked(), request);
+            let worker = Rc::clone(&worker);
+            match begun {
+                Ok(mut exchange) => Box::pin(async move {
+                    let mut response = worker.desk.carry(&mut exchange).await;
+                    response.body_mut().keep(exchange.kept());
+                    Ok(response)
+                }),
+                Err(response) => Box::pin(std::future::ready(Ok(response))),
+            }
         });
         let io = TokioIo::new(stream);
         // A connection that ends in an error has said so to its exchanges.

@@ -19,6 +19,8 @@ use crate::receivers::mcp_http::body::Passing;
 /// What moves bytes while it is polled.
 type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
 
+type Sent = Result<Response<Incoming>, TrySendError<Request<Passing>>>;
+
 /// One connection.
 pub(super) struct Line {
     sender: http1::SendRequest<Passing>,
@@ -50,17 +52,18 @@ impl Line {
     }
 
     /// Sends a request and drives the connection until its response has begun.
-    pub(super) async fn send(
-        &mut self,
-        request: Request<Passing>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<Passing>>> {
-        let mut sent = pin!(self.sender.try_send_request(request));
-        poll_fn(|cx| {
-            drive(&mut self.connection, cx);
-            // Only what was just driven can have answered it, so nobody has to wake us for it.
-            sent.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-        })
-        .await
+    pub(super) fn send(&mut self, request: Request<Passing>) -> impl Future<Output = Sent> {
+        let sent = self.sender.try_send_request(request);
+        let connection = &mut self.connection;
+        async move {
+            let mut sent = pin!(sent);
+            poll_fn(|cx| {
+                drive(connection, cx);
+                // Only what was just driven can have answered it, so nobody has to wake us for it.
+                sent.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+            })
+            .await
+        }
     }
 
     /// Moves it; call this before each look at what comes by it. `true` if nothing else does.

@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http2};
+use hyper::client::conn::http2;
 use hyper::header::{CONNECTION, HOST, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::uri::Authority;
 use hyper::{Request, Response, Uri, Version};
@@ -75,16 +75,6 @@ enum Way {
     Shared(http2::SendRequest<Passing>, Place),
 }
 
-/// Why there is no response. Never quotes what was sent.
-pub(super) struct Failed {
-    /// What happened, for our log.
-    pub(super) why: String,
-    /// The request, if nothing of it was written.
-    pub(super) unsent: Option<Box<Request<Passing>>>,
-}
-
-type Sent = Result<(Response<Incoming>, Lease), TrySendError<Request<Passing>>>;
-
 impl Upstream {
     /// No connections yet.
     pub(super) fn new(server: Arc<Server>) -> Rc<Self> {
@@ -99,47 +89,41 @@ impl Upstream {
     }
 
     /// Sends a request and returns the head of its response, with the connection that the body comes by.
+    /// An error says what happened, for our log, and never quotes what was sent; the request is still
+    /// there if nothing of it was written.
     pub(super) async fn send(
         self: &Rc<Self>,
-        request: Request<Passing>,
-    ) -> Result<(Response<Incoming>, Lease), Failed> {
-        let mut request = request;
+        request: &mut Option<Request<Passing>>,
+    ) -> Result<(Response<Incoming>, Lease), String> {
         for tries in 1..=MAX_TRIES {
             if tries == MAX_TRIES {
                 self.idle.borrow_mut().clear();
             }
-            let (way, fresh) = match self.way().await {
-                Ok(way) => way,
-                Err(why) => return Err(Failed { why, unsent: Some(Box::new(request)) }),
+            let (way, fresh) = self.way().await?;
+            let Some(mut sending) = request.take() else { break };
+            let sent = match way {
+                Way::Own(mut line) => {
+                    self.for_http1(&mut sending);
+                    let sent = line.send(sending).await;
+                    sent.map(|response| (response, Held::Own(line, Rc::clone(self))))
+                }
+                Way::Shared(mut sender, place) => {
+                    self.for_http2(&mut sending);
+                    let sent = sender.try_send_request(sending).await;
+                    sent.map(|response| (response, Held::Shared(place)))
+                }
             };
-            match self.send_by(way, request).await {
-                Ok(answer) => return Ok(answer),
-                Err(mut failed) => match failed.take_message() {
-                    Some(unsent) if !fresh => request = unsent,
-                    unsent => {
-                        let why = failed.into_error().to_string();
-                        return Err(Failed { why, unsent: unsent.map(Box::new) });
+            match sent {
+                Ok((response, held)) => return Ok((response, Lease(held))),
+                Err(mut failed) => {
+                    *request = failed.take_message();
+                    if request.is_none() || fresh {
+                        return Err(failed.into_error().to_string());
                     }
-                },
+                }
             }
         }
-        let why = "every connection was closed before it took the request".to_owned();
-        Err(Failed { why, unsent: Some(Box::new(request)) })
-    }
-
-    async fn send_by(self: &Rc<Self>, way: Way, mut request: Request<Passing>) -> Sent {
-        match way {
-            Way::Own(mut line) => {
-                self.for_http1(&mut request);
-                let response = line.send(request).await?;
-                Ok((response, Lease(Held::Own(line, Rc::clone(self)))))
-            }
-            Way::Shared(mut sender, place) => {
-                self.for_http2(&mut request);
-                let response = sender.try_send_request(request).await?;
-                Ok((response, Lease(Held::Shared(place))))
-            }
-        }
+        Err("every connection was closed before it took the request".to_owned())
     }
 
     /// Origin form and `Host` (RFC 9112 section 3.2.1).
