@@ -53,22 +53,29 @@ impl Present {
     }
 
     fn of(name: &str) -> Present {
-        match name {
-            "host" => Present::HOST,
-            "content-length" => Present::CONTENT_LENGTH,
-            "connection" | "keep-alive" | "proxy-connection" => Present::HOP_BY_HOP,
-            "transfer-encoding" => Present::HOP_BY_HOP.and(Present::TRANSFER_ENCODING),
-            "upgrade" => Present::HOP_BY_HOP.and(Present::UPGRADE),
-            "te" => Present::HOP_BY_HOP.and(Present::TE),
-            "expect" => Present::EXPECT,
-            "origin" => Present::ORIGIN,
-            "content-encoding" => Present::CONTENT_ENCODING,
-            "cookie" => Present::COOKIE,
-            "mcp-session-id" => Present::SESSION,
-            "last-event-id" => Present::LAST_EVENT,
-            "traceparent" | "tracestate" => Present::TRACE,
-            _ => Present(0),
-        }
+        // Length and first letter tell them apart, so that one comparison settles it.
+        let (candidate, found) = match (name.len(), name.as_bytes().first()) {
+            (2, Some(b't')) => ("te", Present::HOP_BY_HOP.and(Present::TE)),
+            (4, Some(b'h')) => ("host", Present::HOST),
+            (6, Some(b'c')) => ("cookie", Present::COOKIE),
+            (6, Some(b'e')) => ("expect", Present::EXPECT),
+            (6, Some(b'o')) => ("origin", Present::ORIGIN),
+            (7, Some(b'u')) => ("upgrade", Present::HOP_BY_HOP.and(Present::UPGRADE)),
+            (10, Some(b'c')) => ("connection", Present::HOP_BY_HOP),
+            (10, Some(b'k')) => ("keep-alive", Present::HOP_BY_HOP),
+            (10, Some(b't')) => ("tracestate", Present::TRACE),
+            (11, Some(b't')) => ("traceparent", Present::TRACE),
+            (13, Some(b'l')) => ("last-event-id", Present::LAST_EVENT),
+            (14, Some(b'c')) => ("content-length", Present::CONTENT_LENGTH),
+            (14, Some(b'm')) => ("mcp-session-id", Present::SESSION),
+            (16, Some(b'c')) => ("content-encoding", Present::CONTENT_ENCODING),
+            (16, Some(b'p')) => ("proxy-connection", Present::HOP_BY_HOP),
+            (17, Some(b't')) => {
+                ("transfer-encoding", Present::HOP_BY_HOP.and(Present::TRANSFER_ENCODING))
+            }
+            _ => return Present(0),
+        };
+        if name == candidate { found } else { Present(0) }
     }
 }
 
@@ -219,6 +226,7 @@ mod tests {
             ("traceparent", Present::TRACE),
             ("tracestate", Present::TRACE),
             ("accept", Present(0)),
+            ("origix", Present(0)),
         ];
         for (name, found) in all {
             assert_eq!(

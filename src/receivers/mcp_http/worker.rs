@@ -7,7 +7,6 @@
 use std::convert::Infallible;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream as StdStream};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,9 +65,6 @@ pub(super) struct Arrival {
     pub(super) slot: Slot,
 }
 
-/// A response on its way.
-type Answering = Pin<Box<dyn Future<Output = Result<Response<Passing>, Infallible>>>>;
-
 /// What a worker is made of.
 pub(super) struct Plan {
     pub(super) config: Arc<Config>,
@@ -97,11 +93,12 @@ pub(super) fn run(
 ) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
-    local.block_on(&runtime, serve(plan, arrivals, stop));
+    // A task of its own: what is waited for here is looked at in every turn of every connection.
+    let served = local.block_on(&runtime, async { spawn_local(serve(plan, arrivals, stop)).await });
     drop(local);
     // A name that is being looked up must not hold the end up.
     runtime.shutdown_background();
-    Ok(())
+    served.map_err(std::io::Error::other)
 }
 
 async fn serve(plan: Plan, mut arrivals: mpsc::Receiver<Arrival>, mut stop: Stop) {
@@ -237,16 +234,18 @@ impl Worker {
     {
         let visit = Rc::new(self.clients.enter(std::time::Instant::now()));
         let (worker, visited) = (Rc::clone(self), Rc::clone(&visit));
-        let service = service_fn(move |request: hyper::Request<Incoming>| -> Answering {
-            let begun = worker.desk.begin(client, visited.asked(), request);
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let mut begun = worker.desk.begin(client, visited.asked(), request);
             let worker = Rc::clone(&worker);
-            match begun {
-                Ok(mut exchange) => Box::pin(async move {
-                    let mut response = worker.desk.carry(&mut exchange).await;
+            async move {
+                let mut response = match &mut begun {
+                    Ok(exchange) => worker.desk.carry(exchange).await,
+                    Err(answer) => std::mem::replace(answer, Response::new(Passing::own(""))),
+                };
+                if let Ok(exchange) = begun {
                     response.body_mut().keep(exchange.kept());
-                    Ok(response)
-                }),
-                Err(response) => Box::pin(std::future::ready(Ok(response))),
+                }
+                Ok::<_, Infallible>(response)
             }
         });
         let io = TokioIo::new(stream);

@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Wake, Waker};
@@ -51,19 +51,22 @@ impl Line {
         Ok(Line { sender, connection: Some(Box::pin(connection)), stirred: Arc::default() })
     }
 
-    /// Sends a request and drives the connection until its response has begun.
-    pub(super) fn send(&mut self, request: Request<Passing>) -> impl Future<Output = Sent> {
-        let sent = self.sender.try_send_request(request);
-        let connection = &mut self.connection;
-        async move {
-            let mut sent = pin!(sent);
-            poll_fn(|cx| {
-                drive(connection, cx);
-                // Only what was just driven can have answered it, so nobody has to wake us for it.
-                sent.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-            })
-            .await
-        }
+    /// Begins to send a request; [`until`](Self::until) goes on with it.
+    pub(super) fn begin(
+        &mut self,
+        request: Request<Passing>,
+    ) -> impl Future<Output = Sent> + use<> {
+        self.sender.try_send_request(request)
+    }
+
+    /// Drives the connection until the response to what was begun has begun.
+    pub(super) async fn until(&mut self, mut sent: Pin<&mut impl Future<Output = Sent>>) -> Sent {
+        poll_fn(|cx| {
+            drive(&mut self.connection, cx);
+            // Only what was just driven can have answered it, so nobody has to wake us for it.
+            sent.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        })
+        .await
     }
 
     /// Moves it; call this before each look at what comes by it. `true` if nothing else does.

@@ -11,6 +11,7 @@ mod server;
 mod shared;
 
 use std::cell::{Cell, RefCell};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Context;
@@ -104,7 +105,8 @@ impl Upstream {
             let sent = match way {
                 Way::Own(mut line) => {
                     self.for_http1(&mut sending);
-                    let sent = line.send(sending).await;
+                    let sent = pin!(line.begin(sending));
+                    let sent = line.until(sent).await;
                     sent.map(|response| (response, Held::Own(line, Rc::clone(self))))
                 }
                 Way::Shared(mut sender, place) => {
