@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
-use std::time::Instant;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -46,19 +45,19 @@ struct Visit {
     now: Cell<usize>,
     /// There was a request at all.
     ever: Cell<bool>,
-    /// When the last one was over.
-    quiet_since: Cell<Instant>,
+    /// Looks since the last one was over.
+    quiet: Cell<u32>,
     told: Cell<Option<Told>>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Clients {
     /// A connection is served from now on.
-    pub(super) fn enter(self: &Rc<Self>, now: Instant) -> Entered {
+    pub(super) fn enter(self: &Rc<Self>) -> Entered {
         let visit = Rc::new(Visit {
             now: Cell::new(0),
             ever: Cell::new(false),
-            quiet_since: Cell::new(now),
+            quiet: Cell::new(0),
             told: Cell::new(self.stopping.get().then_some(Told::Stop)),
             waker: RefCell::default(),
         });
@@ -74,11 +73,15 @@ impl Clients {
         self.all.borrow().values().for_each(|visit| visit.tell(Told::Stop));
     }
 
-    /// Tells those that have asked nothing since `limit`.
-    pub(super) fn look(&self, limit: Instant) {
-        let all = self.all.borrow();
-        let quiet = |visit: &&Rc<Visit>| visit.now.get() == 0 && visit.quiet_since.get() < limit;
-        all.values().filter(quiet).for_each(|visit| visit.tell(Told::TooLong));
+    /// One of the looks at regular intervals. Tells those that have asked nothing for more than so many
+    /// intervals.
+    pub(super) fn look(&self, limit: u32) {
+        for visit in self.all.borrow().values().filter(|visit| visit.now.get() == 0) {
+            visit.quiet.set(visit.quiet.get() + 1);
+            if visit.quiet.get() > limit {
+                visit.tell(Told::TooLong);
+            }
+        }
     }
 }
 
@@ -125,7 +128,7 @@ impl Visit {
 impl Drop for Asked {
     fn drop(&mut self) {
         self.0.now.set(self.0.now.get() - 1);
-        self.0.quiet_since.set(Instant::now());
+        self.0.quiet.set(0);
     }
 }
 
@@ -141,7 +144,6 @@ mod tests {
     use std::future::Future;
     use std::pin::pin;
     use std::task::Context;
-    use std::time::Duration;
 
     fn told(entered: &Entered) -> Option<Told> {
         match pin!(entered.told()).poll(&mut Context::from_waker(Waker::noop())) {
@@ -153,17 +155,16 @@ mod tests {
     #[test]
     fn who_asks_nothing_for_too_long_is_told_and_nobody_else() {
         let clients = Rc::new(Clients::default());
-        let start = Instant::now();
-        let (quiet, busy, late) =
-            (clients.enter(start), clients.enter(start), clients.enter(start));
+        let (quiet, busy, late) = (clients.enter(), clients.enter(), clients.enter());
         let request = busy.asked();
+        clients.look(2);
+        clients.look(2);
         drop(late.asked());
-        clients.look(start);
-        assert_eq!(told(&quiet), None, "not longer than the limit");
-        clients.look(start + Duration::from_nanos(1));
+        assert_eq!(told(&quiet), None, "not yet more than that");
+        clients.look(2);
         assert_eq!([&quiet, &busy, &late].map(told), [Some(Told::TooLong), None, None]);
         drop(request);
-        clients.look(Instant::now() + Duration::from_secs(1));
+        (0..3).for_each(|_| clients.look(2));
         assert_eq!(told(&busy), Some(Told::TooLong));
         assert!(busy.has_asked() && !quiet.has_asked());
     }
@@ -171,12 +172,11 @@ mod tests {
     #[test]
     fn at_the_stop_all_are_told_and_who_comes_later_too() {
         let clients = Rc::new(Clients::default());
-        let now = Instant::now();
-        let busy = clients.enter(now);
+        let busy = clients.enter();
         let _request = busy.asked();
         clients.stop();
         assert_eq!(told(&busy), Some(Told::Stop));
-        assert_eq!(told(&clients.enter(now)), Some(Told::Stop));
+        assert_eq!(told(&clients.enter()), Some(Told::Stop));
         drop(busy);
         assert!(clients.all.borrow().is_empty());
     }
@@ -191,7 +191,7 @@ mod tests {
             }
         }
         let clients = Rc::new(Clients::default());
-        let entered = clients.enter(Instant::now());
+        let entered = clients.enter();
         let woken = std::sync::Arc::new(Woken::default());
         let waker = Waker::from(std::sync::Arc::clone(&woken));
         assert!(pin!(entered.told()).poll(&mut Context::from_waker(&waker)).is_pending());

@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet, spawn_local};
-use tokio::time::{Instant, interval, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 use super::body::Passing;
@@ -39,9 +39,9 @@ use crate::pipeline::Stop;
 const PREFACE: &[u8; 4] = b"PRI ";
 /// How often idle upstream connections are looked at.
 const TIDY: Duration = Duration::from_secs(1);
-/// How often clients are looked at that ask nothing: as often in their limit, and within these bounds.
-const LOOKS: u32 = 8;
-const LOOK: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=TIDY;
+/// How often clients that ask nothing are looked at within the time that they have for it.
+const LOOKS: u32 = 16;
+const SHORTEST: Duration = Duration::from_millis(1);
 /// Between two looks at a connection that has sent less than four bytes.
 const SNIFF: Duration = Duration::from_millis(50);
 /// At the stop, how long a new connection may take with its first request.
@@ -193,13 +193,11 @@ impl Worker {
     }
 
     async fn look_at_clients(&self) {
-        let limit = self.config.read_header_timeout.0;
-        let mut ticks = interval((limit / LOOKS).clamp(*LOOK.start(), *LOOK.end()));
+        let mut ticks = interval((self.config.read_header_timeout.0 / LOOKS).max(SHORTEST));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            if let Some(limit) = std::time::Instant::now().checked_sub(limit) {
-                self.clients.look(limit);
-            }
+            self.clients.look(LOOKS);
         }
     }
 
@@ -232,7 +230,7 @@ impl Worker {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let visit = Rc::new(self.clients.enter(std::time::Instant::now()));
+        let visit = Rc::new(self.clients.enter());
         let (worker, visited) = (Rc::clone(self), Rc::clone(&visit));
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let mut begun = worker.desk.begin(client, visited.asked(), request);
