@@ -5,7 +5,6 @@
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use mcpcol::json::ErrorKind;
-use mcpcol::otlp::wire::append::Place;
 use mcpcol::otlp::wire::{self, Request};
 use mcpcol::otlp::{MAX_GROWTH, json, sieve};
 use mcpcol::telemetry::{Model, Telemetry};
@@ -74,14 +73,14 @@ fn in_bytes(telemetry: &Telemetry, model: &Model) {
             String::from_utf8_lossy(&text)
         ),
     }
-    telemetry.any_attribute(Place::Anywhere, &|_| false);
+    telemetry.any_attribute(&|_| false);
     let Model::Traces(all) = model else { return };
     let spans: Vec<_> = all.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans).collect();
     let starts: Vec<_> = spans.iter().map(|span| span.start_time_unix_nano).collect();
     assert_eq!(telemetry.spans().into_iter().map(|(_, at)| at).collect::<Vec<_>>(), starts);
     let (mut changed, mut expected) = (telemetry.clone(), telemetry.clone());
     let one = KeyValue { key: "added".to_owned(), ..KeyValue::default() };
-    let added = changed.append_attributes(|_, _, added| {
+    let added = changed.append_attributes(&|_| false, |_, _, added| {
         added.push(one.clone());
         Ok(())
     });

@@ -104,7 +104,9 @@ fn without_mark(text: &[u8]) -> &[u8] {
 fn objects(text: &[u8], each: &mut dyn FnMut(Found<'_>)) {
     let mut rest = text;
     while !rest.is_empty() {
-        let Some((message, used, known)) = first(rest) else { return each(Found::Junk) };
+        // It is large, so it is read where it stays.
+        let mut message = Message::default();
+        let Some((used, known)) = first(rest, &mut message) else { return each(Found::Junk) };
         each(Found::Message(&message, used as u64, known));
         rest = rest[used..].trim_ascii_start();
         if !rest.is_empty() {
@@ -125,14 +127,15 @@ fn may_be_message(head: &[u8], tail: &[u8], ended: bool) -> bool {
     ended || tail.trim_ascii_end().last() == Some(&close)
 }
 
-/// The message at the start of `text`, the bytes it takes, and how much of it can be told.
-fn first(text: &[u8]) -> Option<(Message<'_>, usize, Known)> {
-    match Message::peek(text) {
-        Ok((message, used)) => Some((message, used, Known::Whole)),
+/// Reads the message at the start of `text`: the bytes it takes, and how much of it can be told.
+fn first<'a>(text: &'a [u8], message: &mut Message<'a>) -> Option<(usize, Known)> {
+    match message.read_first(text) {
+        Ok(used) => Some((used, Known::Whole)),
         Err(error) if error.kind == ErrorKind::Depth => {
             let used = extent(text)?;
             let tail = &text[used.saturating_sub(TAIL)..used];
-            Some((Message::peek_cut(&text[..used], tail), used, Known::Deep))
+            *message = Message::peek_cut(&text[..used], tail);
+            Some((used, Known::Deep))
         }
         Err(_) => None,
     }

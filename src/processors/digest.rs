@@ -27,7 +27,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 
 use self::about::{About, Whose, name_of};
-use crate::otlp::wire::append::{AttributeView, Place};
+use crate::otlp::wire::append::AttributeView;
 use crate::otlp::wire::fields::Irregular;
 use crate::pipeline::{Counter, Processor, Vitals};
 use crate::privacy::canonical::Canonicalizer;
@@ -109,9 +109,11 @@ impl Processor for Digest {
         // Most batches have nothing to replace, and what a tap saw of its calls is added: their bytes are
         // enough. The messages are the way for everything else.
         let adds = !content.is_empty() && telemetry.signal() == Signal::Traces;
-        let place = if adds { Place::BesideSpans } else { Place::Anywhere };
-        let in_bytes = !telemetry.any_attribute(place, &|name| self.may_replace(name))
-            && (!adds || self.describe_in_bytes(telemetry, content).is_ok());
+        let in_bytes = if adds {
+            self.describe_in_bytes(telemetry, content).is_ok()
+        } else {
+            !telemetry.any_attribute(&|name| self.may_replace(name))
+        };
         if !in_bytes {
             self.rewrite(telemetry, content);
         }
@@ -126,14 +128,14 @@ impl Processor for Digest {
 }
 
 impl Digest {
-    /// Describes the calls behind spans by adding to their bytes.
+    /// Describes the calls behind spans by adding to their bytes. Gives up where there is content to replace.
     fn describe_in_bytes(
         &self,
         telemetry: &mut Telemetry,
         content: &Content,
     ) -> Result<(), Irregular> {
         let mut pass = Pass::new(self);
-        telemetry.append_attributes(|scope, span, added| {
+        telemetry.append_attributes(&|name| self.may_replace(name), |scope, span, added| {
             if span.attributes.iter().any(|attribute| self.may_replace(attribute.name)) {
                 // For the messages' way, as whatever cannot be done by adding.
                 return Err(Irregular);

@@ -14,7 +14,7 @@ use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use prost::Message;
 
 use super::{Nanos, SpanKey};
-use crate::otlp::wire::append::{self, Place};
+use crate::otlp::wire::append;
 use crate::otlp::wire::fields::Irregular;
 use crate::otlp::{json, wire};
 
@@ -138,11 +138,11 @@ impl Telemetry {
         }
     }
 
-    /// Whether there is an attribute at that place whose name `wanted` says yes to. Decodes nothing; says
+    /// Whether there is an attribute whose name `wanted` says yes to. Decodes nothing; says
     /// yes where only a decoder could tell.
-    pub fn any_attribute(&self, place: Place, wanted: &impl Fn(&[u8]) -> bool) -> bool {
+    pub fn any_attribute(&self, wanted: &impl Fn(&[u8]) -> bool) -> bool {
         let request = self.0.signal.request();
-        append::any_attribute(request, self.wire(), place, wanted).unwrap_or(true)
+        append::any_attribute(request, self.wire(), wanted).unwrap_or(true)
     }
 
     /// The key and the start of each span, in order; no key where an id is not one. Nothing for other
@@ -167,10 +167,11 @@ impl Telemetry {
     /// [`edit`](Self::edit) is the way.
     pub fn append_attributes(
         &mut self,
+        barred: &impl Fn(&[u8]) -> bool,
         more: impl FnMut(&[u8], &append::SpanView<'_>, &mut Vec<KeyValue>) -> Result<(), Irregular>,
     ) -> Result<(), Irregular> {
         debug_assert_eq!(self.0.signal, Signal::Traces);
-        if let Some(bytes) = append::append_attributes(self.wire(), more)? {
+        if let Some(bytes) = append::append_attributes(self.wire(), barred, more)? {
             let bytes = Bytes::from(bytes);
             debug_assert!(wire::check(wire::Request::Traces, bytes.clone()).is_ok());
             *self = Telemetry::of(Signal::Traces, self.0.items, Some(bytes), None);

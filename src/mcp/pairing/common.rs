@@ -60,6 +60,8 @@ pub(in crate::mcp) struct Common {
     pub(in crate::mcp) handed_back: Arc<HandedBack>,
     /// How many spans are finished or handed back.
     pub(super) spans: usize,
+    /// What the spans of one resource took when they were taken last, in bytes.
+    usual: usize,
     seen: Vec<(SpanKey, Seen)>,
     /// Content held for calls in flight, and for spans not taken yet, in bytes.
     held: usize,
@@ -103,6 +105,7 @@ impl Common {
             handed_seen: Vec::new(),
             handed_back: Arc::default(),
             spans: 0,
+            usual: 0,
             seen: Vec::new(),
             held: 0,
             untaken: 0,
@@ -127,6 +130,7 @@ impl Common {
         }
         let groups = std::mem::take(&mut self.finished);
         let size = groups.iter().map(|group| group.spans.size() + ABOUT).sum();
+        self.usual = groups.iter().map(|group| group.spans.size()).max().unwrap_or(0);
         let (mut all, scope) = (Traces::with_capacity(size), scope());
         for Group { server, client, spans } in groups {
             all.add(&resource(&self.settings, &server, &client), &scope, &spans);
@@ -153,7 +157,7 @@ impl Common {
         match self.finished.iter_mut().rev().take(LOOK).find(same) {
             Some(group) => group.spans.add(write),
             None => {
-                let mut spans = Spans::default();
+                let mut spans = Spans::with_capacity(self.usual);
                 spans.add(write);
                 self.finished.push(Group {
                     server: server.clone(),

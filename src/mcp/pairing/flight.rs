@@ -87,6 +87,9 @@ impl Flight {
 
     /// Takes out the one to answer if it is doubtful.
     pub(super) fn take_doubtful(&mut self, key: &Key) -> Option<Box<Call>> {
+        if self.certain == self.len {
+            return None;
+        }
         let call = self.calls.get(key).filter(|call| call.doubtful)?;
         let exchange = call.exchange;
         self.take(key, exchange)

@@ -90,13 +90,19 @@ impl<'a> Message<'a> {
     /// The message at the start of `text`, and how many bytes it takes. Fails where `text` does not
     /// start with a JSON object, or with one nested deeper than [`MAX_DEPTH`].
     pub fn peek(text: &'a [u8]) -> Result<(Self, usize)> {
+        let mut message = Message::default();
+        let used = message.read_first(text)?;
+        Ok((message, used))
+    }
+
+    /// The same into an empty one.
+    pub(in crate::mcp) fn read_first(&mut self, text: &'a [u8]) -> Result<usize> {
         let mut reader = Reader::new(text, MAX_DEPTH);
         if reader.peek()?.0 != Kind::Object {
             return Err(Error { kind: ErrorKind::WrongKind, at: reader.offset() });
         }
-        let mut message = Message::default();
-        message.read(text, &mut reader)?;
-        Ok((message, reader.offset()))
+        self.read(text, &mut reader)?;
+        Ok(reader.offset())
     }
 
     /// What can be told of a message of which only the beginning and the end were observed.

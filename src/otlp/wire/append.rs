@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 use super::compose::Open;
 use super::fields::{Fields, Irregular, Value};
 use super::schema::{self, Kind, Schema};
-use super::{Request, schema_of};
+use super::{Request, schema_of, wire_type};
 
 /// Field numbers of `ResourceSpans`, `ScopeSpans` and `Span`.
 const RESOURCE_SPANS: u32 = 1;
@@ -22,6 +22,10 @@ const SPAN_ID: u32 = 2;
 const START: u32 = 7;
 const ATTRIBUTES: u32 = 9;
 
+/// The first bytes of the fields of a `KeyValue`: numbers 1 and 2, with a length.
+const KEY: u8 = (1 << 3) | wire_type::LENGTH as u8;
+const VALUE: u8 = (2 << 3) | wire_type::LENGTH as u8;
+
 /// An attribute as its bytes stand in a request.
 #[derive(Clone, Copy, Debug)]
 pub struct AttributeView<'a> {
@@ -32,6 +36,15 @@ pub struct AttributeView<'a> {
 
 impl<'a> AttributeView<'a> {
     fn read(key_value: &'a [u8]) -> Result<Self, Irregular> {
+        // As all encoders write it: a short name, then the value, and nothing else.
+        if let [KEY, length @ ..0x80, rest @ ..] = key_value
+            && let Some((name, [VALUE, value @ ..])) = rest.split_at_checked(usize::from(*length))
+        {
+            let mut value = Fields(value);
+            if value.varint()? == value.0.len() as u64 {
+                return Ok(AttributeView { name, value: value.0 });
+            }
+        }
         let (mut name, mut any_value) = (None, None);
         let mut fields = Fields(key_value);
         while let Some((number, value)) = fields.field()? {
@@ -58,15 +71,6 @@ impl<'a> AttributeView<'a> {
     }
 }
 
-/// Where attributes are looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// Wherever they may stand.
-    Anywhere,
-    /// The same, but for those of spans.
-    BesideSpans,
-}
-
 /// What is added is about that part of what there is.
 const EIGHTH: usize = 8;
 
@@ -81,58 +85,65 @@ pub struct SpanView<'a> {
     pub attributes: &'a [AttributeView<'a>],
 }
 
-/// Whether there is an attribute whose name `wanted` says yes to.
+/// Whether there is an attribute, wherever, whose name `wanted` says yes to.
 pub fn any_attribute(
     request: Request,
     bytes: &[u8],
-    place: Place,
     wanted: &impl Fn(&[u8]) -> bool,
 ) -> Result<bool, Irregular> {
-    any_below(schema_of(request), bytes, place, wanted)
+    any_below(schema_of(request), bytes, wanted)
 }
 
 fn any_below(
     schema: &Schema,
     bytes: &[u8],
-    place: Place,
     wanted: &impl Fn(&[u8]) -> bool,
 ) -> Result<bool, Irregular> {
-    let looks = place == Place::Anywhere || !ptr::eq(schema, &schema::SPAN);
     let mut fields = Fields(bytes);
     while let Some((number, value)) = fields.field()? {
-        let (Kind::Message(inner) | Kind::Item(inner) | Kind::Data(inner)) = schema.field(number)
-        else {
-            continue;
-        };
-        let Value::Slice(bytes) = value else { return Err(Irregular) };
-        let found = if ptr::eq(inner, &schema::KEY_VALUE) {
-            looks && wanted(name_of(bytes)?)
-        } else {
-            !ptr::eq(inner, &schema::ANY_VALUE) && any_below(inner, bytes, place, wanted)?
-        };
-        if found {
+        if any_in(schema, number, value, wanted)? {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
+/// The same in one field of a message.
+fn any_in(
+    schema: &Schema,
+    number: u32,
+    value: Value<'_>,
+    wanted: &impl Fn(&[u8]) -> bool,
+) -> Result<bool, Irregular> {
+    let (Kind::Message(inner) | Kind::Item(inner) | Kind::Data(inner)) = schema.field(number)
+    else {
+        return Ok(false);
+    };
+    let Value::Slice(bytes) = value else { return Err(Irregular) };
+    if ptr::eq(inner, &schema::KEY_VALUE) {
+        return Ok(wanted(name_of(bytes)?));
+    }
+    Ok(!ptr::eq(inner, &schema::ANY_VALUE) && any_below(inner, bytes, wanted)?)
+}
+
 /// A trace request with what `more` adds to its spans' attributes. It is shown each span with the name of
 /// its scope; the list is empty each time. The names it adds must be new to the span. `None` if it adds
-/// nothing.
+/// nothing. Gives up, too, at an attribute of anything but a span whose name `barred` says yes to: that is
+/// looked for on the same way.
 pub fn append_attributes(
     traces: &[u8],
+    barred: &impl Fn(&[u8]) -> bool,
     mut more: impl FnMut(&[u8], &SpanView<'_>, &mut Vec<KeyValue>) -> Result<(), Irregular>,
 ) -> Result<Option<Vec<u8>>, Irregular> {
     let mut out = Vec::with_capacity(traces.len() + traces.len() / EIGHTH);
     let (mut attributes, mut added) = (Vec::new(), Vec::new());
     let mut any = false;
-    each(traces, RESOURCE_SPANS, &mut out, |resource, out| {
-        each(resource, SCOPE_SPANS, out, |scope, out| {
+    each(traces, RESOURCE_SPANS, &mut out, &schema::TRACES, barred, |resource, out| {
+        each(resource, SCOPE_SPANS, out, &schema::RESOURCE_SPANS, barred, |scope, out| {
             let name = scope_name(scope)?;
-            each(scope, SPANS, out, |span, out| {
+            each(scope, SPANS, out, &schema::SCOPE_SPANS, barred, |span, out| {
                 attributes.clear();
-                let (trace_id, span_id, end) = read_span(span, &mut attributes)?;
+                let (trace_id, span_id, end) = read_span(span, &mut attributes, barred)?;
                 let view = SpanView { trace_id, span_id, attributes: &attributes };
                 more(name, &view, &mut added)?;
                 any |= !added.is_empty();
@@ -153,6 +164,7 @@ pub fn append_attributes(
 fn read_span<'a>(
     span: &'a [u8],
     attributes: &mut Vec<AttributeView<'a>>,
+    barred: &impl Fn(&[u8]) -> bool,
 ) -> Result<(&'a [u8], &'a [u8], usize), Irregular> {
     let (mut trace_id, mut span_id, mut end) = (None, None, 0);
     let mut fields = Fields(span);
@@ -163,6 +175,7 @@ fn read_span<'a>(
             (ATTRIBUTES, Value::Slice(attribute)) => {
                 attributes.push(AttributeView::read(attribute)?)
             }
+            _ if any_in(&schema::SPAN, number, value, barred)? => return Err(Irregular),
             _ => {}
         }
         if number == ATTRIBUTES || number < ATTRIBUTES && attributes.is_empty() {
@@ -216,11 +229,14 @@ fn fields_of<'a>(
     Ok(())
 }
 
-/// Copies a message; of the fields `number`, which are messages, `change` writes the copy.
+/// Copies a message; of the fields `number`, which are messages, `change` writes the copy. The others are
+/// not to have attributes that are `barred`.
 fn each<'a>(
     bytes: &'a [u8],
     number: u32,
     out: &mut Vec<u8>,
+    schema: &Schema,
+    barred: &impl Fn(&[u8]) -> bool,
     mut change: impl FnMut(&'a [u8], &mut Vec<u8>) -> Result<(), Irregular>,
 ) -> Result<(), Irregular> {
     let mut fields = Fields(bytes);
@@ -233,6 +249,7 @@ fn each<'a>(
                 change(inner, out)?;
                 open.close(out);
             }
+            Some((other, value)) if any_in(schema, other, value, barred)? => return Err(Irregular),
             Some(_) => out.extend_from_slice(&before[..before.len() - fields.0.len()]),
         }
     }
@@ -299,7 +316,7 @@ mod tests {
         #[test]
         fn spans_get_what_is_added_and_all_else_stays(mut request in arbitrary::traces()) {
             let before = request.encode_to_vec();
-            let after = append_attributes(&before, |scope, span, added| {
+            let after = append_attributes(&before, &|_| false, |scope, span, added| {
                 added.extend(more(scope, span.trace_id, span.attributes.len()));
                 Ok(())
             });
@@ -316,7 +333,7 @@ mod tests {
         fn attributes_are_read_as_a_decoder_does(mut request in arbitrary::traces()) {
             let bytes = request.encode_to_vec();
             let mut read = Vec::new();
-            append_attributes(&bytes, |_, span, _| {
+            append_attributes(&bytes, &|_| false, |_, span, _| {
                 for attribute in span.attributes {
                     read.push((attribute.name.to_vec(), attribute.text()?.map(<[u8]>::to_vec)));
                 }
@@ -338,17 +355,7 @@ mod tests {
 
         #[test]
         fn attributes_are_found_wherever_they_stand(request in arbitrary::traces()) {
-            let names = |place| {
-                let names = std::cell::RefCell::new(Vec::new());
-                let wanted = |name: &[u8]| {
-                    names.borrow_mut().push(String::from_utf8(name.to_vec()).unwrap());
-                    false
-                };
-                any_attribute(Request::Traces, &request.encode_to_vec(), place, &wanted).unwrap();
-                let mut names = names.into_inner();
-                names.sort();
-                names
-            };
+            let bytes = request.encode_to_vec();
             let (mut own, mut beside) = (Vec::new(), Vec::new());
             let keys = |list: &[KeyValue]| list.iter().map(|a| a.key.clone()).collect::<Vec<_>>();
             for resource in &request.resource_spans {
@@ -362,11 +369,27 @@ mod tests {
                     }
                 }
             }
+            let names = std::cell::RefCell::new(Vec::new());
+            let look = |name: &[u8]| {
+                names.borrow_mut().push(String::from_utf8(name.to_vec()).unwrap());
+                false
+            };
+            let seen = || {
+                let mut names = names.take();
+                names.sort();
+                names
+            };
+            append_attributes(&bytes, &look, |_, _, _| Ok(())).unwrap();
             beside.sort();
-            prop_assert_eq!(&names(Place::BesideSpans), &beside);
+            prop_assert_eq!(&seen(), &beside);
+            for name in &beside {
+                let barred = |other: &[u8]| other == name.as_bytes();
+                prop_assert_eq!(append_attributes(&bytes, &barred, |_, _, _| Ok(())), Err(Irregular));
+            }
+            any_attribute(Request::Traces, &bytes, &look).unwrap();
             own.extend(beside);
             own.sort();
-            prop_assert_eq!(names(Place::Anywhere), own);
+            prop_assert_eq!(seen(), own);
         }
 
         #[test]
@@ -385,8 +408,8 @@ mod tests {
         /// Anything at all: no panic, and no answer where there is none.
         #[test]
         fn garbage_is_given_up(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-            any_attribute(Request::Metrics, &bytes, Place::Anywhere, &|_| false).ok();
-            append_attributes(&bytes, |_, _, _| Ok(())).ok();
+            any_attribute(Request::Metrics, &bytes, &|_| false).ok();
+            append_attributes(&bytes, &|_| false, |_, _, _| Ok(())).ok();
             each_span(&bytes, |_, _, _| ()).ok();
         }
     }

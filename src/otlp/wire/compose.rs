@@ -76,6 +76,11 @@ impl Traces {
 }
 
 impl Spans {
+    /// None yet, in memory for about `bytes` bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Spans { bytes: Vec::with_capacity(bytes), count: 0 }
+    }
+
     /// Adds the span that `write` writes.
     pub fn add(&mut self, write: impl FnOnce(&mut Span<'_>)) {
         self.count += 1;

@@ -136,9 +136,9 @@ static RESOURCE: Schema =
     schema::<Resource>(&[(1, Message(&KEY_VALUE)), (2, Varint), (3, Message(&ENTITY_REF))]);
 
 // trace/v1
-static RESOURCE_SPANS: Schema =
+pub(super) static RESOURCE_SPANS: Schema =
     schema::<ResourceSpans>(&[(1, Message(&RESOURCE)), (2, Message(&SCOPE_SPANS)), (3, Text)]);
-static SCOPE_SPANS: Schema =
+pub(super) static SCOPE_SPANS: Schema =
     schema::<ScopeSpans>(&[(1, Message(&SCOPE)), (2, Item(&SPAN)), (3, Text)]);
 pub(super) static SPAN: Schema = schema::<Span>(&[
     (1, trace_id(Duty::OwnTrace)),
