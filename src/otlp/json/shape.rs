@@ -141,7 +141,7 @@ static ANY_VALUE: Shape = shape! {
 };
 static ARRAY_VALUE: Shape = shape! { 1 "values" Messages(&ANY_VALUE); }.wants(",\"values\":[]");
 static KEY_VALUE_LIST: Shape = shape! { 1 "values" Messages(&KEY_VALUE); }.wants(",\"values\":[]");
-static KEY_VALUE: Shape = shape! {
+pub(super) static KEY_VALUE: Shape = shape! {
     1 "key" Text, Explicit;
     2 "value" Message(&ANY_VALUE);
     3 "keyStrindex" I32;

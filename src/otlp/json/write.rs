@@ -4,12 +4,14 @@
 //! Protobuf allows more (a field twice, of which the last counts; messages in parts; groups), and that
 //! is for a decoder to make sense of: here it is [`Irregular`]. Members come in the order of the bytes.
 
+use std::ptr;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::shape::{Form, Member, Presence, Shape};
+use super::shape::{Form, KEY_VALUE, Member, Presence, Shape};
 use crate::json::write_utf8;
-use crate::otlp::wire::fields::{Fields, Irregular, Value};
+use crate::otlp::wire::fields::{Fields, Irregular, Value, plain_attribute, plain_text};
 use crate::otlp::wire::{MAX_DEPTH, Request};
 
 /// The choice of a oneof takes the place of field 0, which there is not.
@@ -79,6 +81,8 @@ fn message(out: &mut Vec<u8>, shape: &Shape, wire: &[u8], depth: u32) -> Result<
 fn element(out: &mut Vec<u8>, form: Form, value: Value<'_>, depth: u32) -> Result<(), Irregular> {
     match (form, value) {
         (Form::Text | Form::Texts, Value::Slice(text)) => write_utf8(out, text),
+        (Form::Messages(shape), Value::Slice(inner))
+            if ptr::eq(shape, &KEY_VALUE) && depth > 1 && text_attribute(out, inner) => {}
         (Form::Message(shape) | Form::Messages(shape), Value::Slice(inner)) => {
             message(out, shape, inner, depth.checked_sub(1).ok_or(Irregular)?)?;
         }
@@ -104,6 +108,19 @@ fn element(out: &mut Vec<u8>, form: Form, value: Value<'_>, depth: u32) -> Resul
         _ => return Err(Irregular),
     }
     Ok(())
+}
+
+/// Writes an attribute that is a text, which is most of what a span is made of. `false`, and nothing is
+/// written, for any other.
+fn text_attribute(out: &mut Vec<u8>, key_value: &[u8]) -> bool {
+    let Some((name, value)) = plain_attribute(key_value) else { return false };
+    let Some(text) = plain_text(value) else { return false };
+    out.extend_from_slice(br#"{"key":"#);
+    write_utf8(out, name);
+    out.extend_from_slice(br#","value":{"stringValue":"#);
+    write_utf8(out, text);
+    out.extend_from_slice(b"}}");
+    true
 }
 
 /// The numbers of a packed field, which is not empty, as an array.

@@ -8,9 +8,9 @@ use std::ptr;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 
 use super::compose::Open;
-use super::fields::{Fields, Irregular, Value};
+use super::fields::{Fields, Irregular, Value, plain_attribute};
 use super::schema::{self, Kind, Schema};
-use super::{Request, schema_of, wire_type};
+use super::{Request, schema_of};
 
 /// Field numbers of `ResourceSpans`, `ScopeSpans` and `Span`.
 const RESOURCE_SPANS: u32 = 1;
@@ -22,10 +22,6 @@ const SPAN_ID: u32 = 2;
 const START: u32 = 7;
 const ATTRIBUTES: u32 = 9;
 
-/// The first bytes of the fields of a `KeyValue`: numbers 1 and 2, with a length.
-const KEY: u8 = (1 << 3) | wire_type::LENGTH as u8;
-const VALUE: u8 = (2 << 3) | wire_type::LENGTH as u8;
-
 /// An attribute as its bytes stand in a request.
 #[derive(Clone, Copy, Debug)]
 pub struct AttributeView<'a> {
@@ -36,14 +32,8 @@ pub struct AttributeView<'a> {
 
 impl<'a> AttributeView<'a> {
     fn read(key_value: &'a [u8]) -> Result<Self, Irregular> {
-        // As all encoders write it: a short name, then the value, and nothing else.
-        if let [KEY, length @ ..0x80, rest @ ..] = key_value
-            && let Some((name, [VALUE, value @ ..])) = rest.split_at_checked(usize::from(*length))
-        {
-            let mut value = Fields(value);
-            if value.varint()? == value.0.len() as u64 {
-                return Ok(AttributeView { name, value: value.0 });
-            }
+        if let Some((name, value)) = plain_attribute(key_value) {
+            return Ok(AttributeView { name, value });
         }
         let (mut name, mut any_value) = (None, None);
         let mut fields = Fields(key_value);

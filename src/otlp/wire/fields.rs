@@ -73,3 +73,63 @@ impl<'a> Fields<'a> {
         Ok(*array)
     }
 }
+
+/// The keys of the fields 1 and 2 where they have a length.
+const FIRST: u8 = (1 << 3) | wire_type::LENGTH as u8;
+const SECOND: u8 = (2 << 3) | wire_type::LENGTH as u8;
+
+/// Name and value of an attribute (`KeyValue`) as encoders write it: both once, in order, and nothing
+/// else. `None` for any other, which may be good all the same.
+#[inline]
+pub fn plain_attribute(key_value: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [FIRST, length @ 1..0x80, rest @ ..] = key_value else { return None };
+    let (name, [SECOND, value @ ..]) = rest.split_at_checked(usize::from(*length))? else {
+        return None;
+    };
+    Some((name, whole(value)?))
+}
+
+/// The text of a value (`AnyValue`) that is one, likewise.
+#[inline]
+pub fn plain_text(any_value: &[u8]) -> Option<&[u8]> {
+    let [FIRST, text @ ..] = any_value else { return None };
+    whole(text)
+}
+
+/// What stands behind a length, if it is all of the rest.
+#[inline]
+fn whole(bytes: &[u8]) -> Option<&[u8]> {
+    let mut fields = Fields(bytes);
+    (fields.varint() == Ok(fields.0.len() as u64)).then_some(fields.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_written_plainly_is_taken_for_it() {
+        let name: &[u8] = &[0x0a, 1, b'n'];
+        let value: &[u8] = &[0x12, 3, 0x0a, 1, b'v'];
+        let text: &[u8] = &[0x0a, 1, b'v'];
+        assert_eq!(plain_attribute(&[name, value].concat()), Some((&b"n"[..], text)));
+        assert_eq!(plain_text(text), Some(&b"v"[..]));
+        for other in [
+            &[name][..],
+            &[value],
+            &[value, name],
+            &[name, name, value],
+            &[name, value, value],
+            &[name, value, &[0x18, 1]],
+            &[name, &value[..4]],
+            &[&[0x0a, 0], value],
+            &[&[0x0a, 9, b'n'], value],
+            &[],
+        ] {
+            assert_eq!(plain_attribute(&other.concat()), None, "{other:?}");
+        }
+        for other in [&[0x18, 1][..], &[0x0a, 2, b'v'], &[0x0a, 0, 0x18, 1], &[0x0a], &[]] {
+            assert_eq!(plain_text(other), None, "{other:?}");
+        }
+    }
+}
