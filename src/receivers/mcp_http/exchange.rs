@@ -146,12 +146,12 @@ impl Desk {
         client: Client,
         asked: Asked,
         request: Request<Incoming>,
-    ) -> Result<Exchange, Response<Passing>> {
+    ) -> Result<Exchange, Box<Response<Passing>>> {
         let (head, body) = request.into_parts();
         let present = Present::among(&head.headers);
         if let Err(denied) = self.rules.guard.check(&head, present) {
             self.rules.count_refused(denied.name());
-            return Err(answer::denied(denied));
+            return Err(Box::new(answer::denied(denied)));
         }
         let found = self.rules.routes.find(&head.uri);
         // A place that a server named goes before what is there only because a whole origin is proxied.
@@ -161,16 +161,17 @@ impl Desk {
         };
         let Some(found) = found else {
             self.rules.count_refused("no_route");
-            return Err(answer::text(StatusCode::NOT_FOUND, "no route leads there"));
+            let words = "no route leads there";
+            return Err(Box::new(answer::text(StatusCode::NOT_FOUND, words)));
         };
         if present.has(Present::TRANSFER_ENCODING) && !headers::only_chunked(&head.headers) {
             self.rules.count_refused("transfer_coding");
             let words = "a Transfer-Encoding other than chunked is not served";
-            return Err(answer::text(StatusCode::NOT_IMPLEMENTED, words));
+            return Err(Box::new(answer::text(StatusCode::NOT_IMPLEMENTED, words)));
         }
         let Some(admitted) = self.rules.admit() else {
             self.rules.count_refused("busy");
-            return Err(answer::busy());
+            return Err(Box::new(answer::busy()));
         };
 
         let glimpse = (head.method == Method::POST).then(Glimpse::default);

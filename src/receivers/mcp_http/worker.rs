@@ -238,7 +238,9 @@ impl Worker {
             async move {
                 let mut response = match &mut begun {
                     Ok(exchange) => worker.desk.carry(exchange).await,
-                    Err(answer) => std::mem::replace(answer, Response::new(Passing::own(""))),
+                    Err(answer) => {
+                        std::mem::replace(&mut **answer, Response::new(Passing::own("")))
+                    }
                 };
                 if let Ok(exchange) = begun {
                     response.body_mut().keep(exchange.kept());
