@@ -21,7 +21,7 @@ pub(super) fn shown(text: &str) -> Cow<'_, str> {
 
 /// Whether there may be a URI in it, or what follows its authority.
 fn is_uri(text: &str) -> bool {
-    text.contains("://") || (text.contains('/') && text.contains('?'))
+    text.contains('/') && (text.contains('?') || text.contains("://"))
 }
 
 #[cfg(test)]
