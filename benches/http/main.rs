@@ -1,18 +1,21 @@
 //! What would worry us: a tap that costs more than nginx does as a plain reverse proxy.
 //!
 //! One interleaved run of the same traffic straight to a server, through nginx (one worker, kept-alive
-//! connections, no buffering, no log) and through the tap as a process of its own; medians, under 90
-//! seconds, printed as ratios. The server is this program again, and no measure of servers. `TAP`
-//! names another command to measure, to which `--listen` and `--upstream` are added; `TAP_STUCK` one
-//! whose pipeline takes nothing, which must make no difference to calls. `soak CALLS` as arguments
-//! only watches the tap's memory over so many calls. Needs `scripts/peers http` for nginx.
+//! connections, no buffering, no log), through the tap as a process of its own and, calls only, through a
+//! bare proxy of hyper; medians, under 90 seconds, printed as ratios. The server is this program again, and
+//! no measure of servers. `TAP` names another command to measure, to which `--listen` and `--upstream` are
+//! added; `TAP_STUCK` one whose pipeline takes nothing, which must make no difference to calls. `soak CALLS`
+//! as arguments only makes so many calls through nginx and the tap, for the rate that lasts and for memory.
+//! Needs `scripts/peers http` for nginx.
 
+mod bare;
 mod client;
 mod origin;
 mod process;
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use client::{Arrivals, Connection, Crowd};
@@ -43,12 +46,15 @@ fn main() -> anyhow::Result<()> {
     if args.first().is_some_and(|role| role == "origin") {
         return origin::run();
     }
+    if args.first().is_some_and(|role| role == "bare") {
+        return bare::run(&args);
+    }
     process::allow_many_files()?;
     let commands = process::commands()?;
     let mut report = String::new();
     if let Some(at) = args.iter().position(|arg| arg == "soak") {
         let calls = args.get(at + 1).context("soak CALLS")?.parse()?;
-        soak(&commands[1], calls, &mut report)?;
+        soak(&commands[..2], calls, &mut report)?;
     } else {
         calls(&commands, &mut report)?;
         streams(&commands[..2], &mut report)?;
@@ -262,21 +268,43 @@ fn memory(commands: &[process::Named], report: &mut String) -> anyhow::Result<()
 }
 
 /// Memory by itself, for as long as somebody wants to wait.
-fn soak(tap: &process::Named, calls: usize, report: &mut String) -> anyhow::Result<()> {
-    let origin = Origin::start()?;
-    let proxy = Proxy::start(tap, &origin)?;
-    let mut crowd = Crowd::to(&proxy.address, CONNECTIONS)?;
-    over_time(&mut crowd, proxy.pid, calls, report)?;
-    let way = Way { address: proxy.address.clone(), proxy: Some(proxy), origin };
-    books(vec![way], report)
+fn soak(commands: &[process::Named], calls: usize, report: &mut String) -> anyhow::Result<()> {
+    for command in commands {
+        let origin = Origin::start()?;
+        let proxy = Proxy::start(command, &origin)?;
+        let mut crowd = Crowd::to(&proxy.address, CONNECTIONS)?;
+        let before = Cpu::of(proxy.pid);
+        let took = over_time(&mut crowd, proxy.pid, calls, report)?;
+        let cpu = Cpu::of(proxy.pid).since(&before);
+        let made = (calls.div_ceil(SOAK) * SOAK) as f64;
+        writeln!(
+            report,
+            "  {}: {:.1} thousand requests a second; CPU in us a call: forwarding {:.1}, observer and \
+             chain {:.1}, export {:.1}",
+            command.name,
+            made / took.as_secs_f64() / 1e3,
+            cpu.forwarding / made,
+            cpu.observer / made,
+            cpu.export / made
+        )?;
+        let way = Way { address: proxy.address.clone(), proxy: Some(proxy), origin };
+        books(vec![way], report)?;
+    }
+    Ok(())
 }
 
-fn over_time(crowd: &mut Crowd, pid: u32, calls: usize, report: &mut String) -> anyhow::Result<()> {
-    let mut sizes = Vec::new();
+/// How long the calls took, of which it reports the memory.
+fn over_time(
+    crowd: &mut Crowd,
+    pid: u32,
+    calls: usize,
+    report: &mut String,
+) -> anyhow::Result<Duration> {
+    let (mut sizes, mut took) = (Vec::new(), Duration::ZERO);
     for _ in 0..calls.div_ceil(SOAK) {
-        crowd.call(SOAK)?;
+        took += crowd.call(SOAK)?;
         sizes.push(process::resident(pid).to_string());
     }
     writeln!(report, "resident KiB, every {SOAK} calls: {}", sizes.join(", "))?;
-    Ok(())
+    Ok(took)
 }

@@ -21,11 +21,16 @@ pub(crate) struct Named {
     _config: Option<tempfile::NamedTempFile>,
 }
 
-/// nginx, the tap, and the stuck tap if there is one.
+/// nginx, the tap, the bare proxy, and the stuck tap if there is one.
 pub(crate) fn commands() -> anyhow::Result<Vec<Named>> {
     let nginx = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/nginx.py");
     let nginx = vec!["python3".into(), nginx.to_string_lossy().into_owned()];
-    let mut commands = vec![Named { name: "nginx", words: nginx, _config: None }, tap()?];
+    let bare = vec![std::env::current_exe()?.to_string_lossy().into_owned(), "bare".into()];
+    let mut commands = vec![
+        Named { name: "nginx", words: nginx, _config: None },
+        tap()?,
+        Named { name: "hyper alone", words: bare, _config: None },
+    ];
     if let Ok(given) = std::env::var("TAP_STUCK") {
         commands.push(Named { name: "stuck tap", words: split(&given), _config: None });
     }

@@ -17,7 +17,7 @@ use super::runtime::{Asked, Signals, close_the_books, exit_code, runtime};
 use super::{logging, say, state};
 use crate::config::{Options, Sources};
 use crate::pipeline::plan::LogLevel;
-use crate::pipeline::{Context, Outcome, Plan, ReceiverConfig, Service, Vitals};
+use crate::pipeline::{Context, Outcome, Plan, ReceiverConfig, Service, Vitals, yield_more};
 use crate::receivers::mcp_stdio::{self, Config, Remote, Signal};
 use crate::settings::Problems;
 use crate::telemetry::Clock;
@@ -59,6 +59,7 @@ impl Stdio {
         if command.is_empty() {
             bail!("no server to start: write `mcpcol stdio -- CMD ARG...`");
         }
+        yield_more();
         // Before the child: a signal that comes early must reach it, not just end us.
         let runtime = runtime(THREADS)?;
         let signals = runtime.block_on(async { Signals::listen() })?;

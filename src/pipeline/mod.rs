@@ -26,6 +26,6 @@ pub use kind::{
 };
 pub use outlet::{Outlet, Target, Transport};
 pub use plan::{Pipeline, Plan, Planned};
-pub use priority::lower_priority;
+pub use priority::{lower_priority, yield_more};
 pub use service::{Context, Outcome, Service};
 pub use vitals::{Counter, Gauge, Sample, Vitals};

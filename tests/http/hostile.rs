@@ -34,6 +34,33 @@ fn a_head_that_takes_too_long_is_not_waited_for() {
 }
 
 #[test]
+fn a_client_that_asks_nothing_more_is_let_go_and_one_that_waits_is_not() {
+    let (next, go) = std::sync::mpsc::sync_channel::<()>(1);
+    let go = std::sync::Mutex::new(go);
+    let origin = Origin::serve(move |mut conn| {
+        while let Some(asked) = conn.asked() {
+            let body = conn.body(&asked);
+            if memchr::memmem::find(&body, b"slow").is_some() {
+                go.lock().unwrap().recv().unwrap();
+            }
+            conn.json(&super::origin::result_for(&body));
+        }
+    });
+    let tap = tap(&origin.url(), "read_header_timeout: 300ms");
+    let (mut done, mut waits) = (tap.connect(), tap.connect());
+    waits.send(tap.request("POST /mcp", &PING.replace("ping", "slow")));
+    done.send(tap.request("POST /mcp", PING));
+    assert_eq!(done.answer().status, 200);
+    let started = Instant::now();
+    assert!(done.is_closed());
+    // By now the other has waited for longer than a head may take.
+    next.send(()).unwrap();
+    assert_eq!(waits.answer().status, 200);
+    assert!(waits.is_closed());
+    assert!(started.elapsed() < PATIENCE, "closed, and not given up");
+}
+
+#[test]
 fn heads_are_bounded_in_size_and_number() {
     let origin = Origin::echo();
     let tap = tap(&origin.url(), "max_header_bytes: 8192\nmax_headers: 20");

@@ -3,13 +3,27 @@
 
 use std::fs;
 
-use rustix::process::{Signal, getpriority_process};
+use rustix::process::{Signal, getpriority_process, setpriority_process};
 
 use super::origin::Origin;
 use super::tap::{Tap, eventually, tap};
 
 #[test]
 fn forwarding_keeps_the_priority_that_mcpcol_was_started_with() {
+    forwarding_and_telemetry();
+}
+
+#[test]
+fn telemetry_yields_also_where_mcpcol_was_started_at_a_low_priority() {
+    // The niceness of this thread alone, and of what it starts.
+    let begun = std::thread::spawn(|| {
+        setpriority_process(None, getpriority_process(None).unwrap() + 5).unwrap();
+        forwarding_and_telemetry();
+    });
+    begun.join().unwrap();
+}
+
+fn forwarding_and_telemetry() {
     let origin = Origin::echo();
     let mut tap = tap(&origin.url(), "");
     check(&tap);

@@ -10,6 +10,8 @@ use std::borrow::Cow;
 
 use memchr::memchr2;
 
+use super::credentials::looks_secret;
+
 /// The longest text under an unknown name that passes for a label, in bytes, and the most spaces in it.
 const LABEL: (usize, usize) = (128, 3);
 
@@ -130,30 +132,6 @@ const KNOWN: [&str; 22] = [
     "telemetry.",
 ];
 
-/// How credentials begin, those that tell by it.
-const PREFIXES: [&str; 16] = [
-    "AIza",
-    "AKIA",
-    "ASIA",
-    "SG.",
-    "eyJ",
-    "ghp_",
-    "gho_",
-    "ghs_",
-    "github_pat_",
-    "glpat-",
-    "npm_",
-    "pypi-",
-    "rk_live_",
-    "sk-",
-    "sk_live_",
-    "xox",
-];
-
-/// Words that stand before a credential.
-const ANNOUNCED: [&str; 8] =
-    ["bearer ", "basic ", "-----begin", "password", "passwd", "api_key=", "apikey=", "token="];
-
 /// What a name tells of its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Speaks {
@@ -205,88 +183,6 @@ pub(super) fn text(text: &str, speaks: Speaks) -> bool {
     }
 }
 
-/// Whether anything in `text` has the looks of a credential.
-pub(super) fn looks_secret(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    if bytes.len() < SHORTEST {
-        return false;
-    }
-    let mut start = 0;
-    // Once over it, because every text of every span comes by here.
-    for (at, byte) in bytes.iter().enumerate() {
-        match KINDS[usize::from(*byte)] {
-            Kind::Other => {}
-            Kind::First if is_announcement(&bytes[at..]) => return true,
-            Kind::First => {}
-            Kind::Between => {
-                if is_credential(&bytes[start..at]) {
-                    return true;
-                }
-                start = at + 1;
-            }
-        }
-    }
-    is_credential(&bytes[start..])
-}
-
-/// Credentials are long.
-const SHORTEST: usize = 16;
-
-/// What a byte means to who looks for credentials.
-#[derive(Clone, Copy)]
-enum Kind {
-    /// Ends a piece that may be one.
-    Between,
-    /// Begins a word that announces one, perhaps.
-    First,
-    Other,
-}
-
-static KINDS: [Kind; 256] = {
-    let mut kinds = [Kind::Other; 256];
-    let (between, mut i) = (b" =:,;\"'/?&@", 0);
-    while i < between.len() {
-        kinds[between[i] as usize] = Kind::Between;
-        i += 1;
-    }
-    i = 0;
-    while i < ANNOUNCED.len() {
-        let first = ANNOUNCED[i].as_bytes()[0];
-        kinds[first as usize] = Kind::First;
-        kinds[first.to_ascii_uppercase() as usize] = Kind::First;
-        i += 1;
-    }
-    kinds
-};
-
-/// Whether a text begins with a word that stands before credentials.
-fn is_announcement(text: &[u8]) -> bool {
-    ANNOUNCED.iter().map(|word| word.as_bytes()).any(|word| {
-        // The second letter settles it nearly always.
-        text.len() >= word.len()
-            && text[1].eq_ignore_ascii_case(&word[1])
-            && text[..word.len()].eq_ignore_ascii_case(word)
-    })
-}
-
-fn is_credential(piece: &[u8]) -> bool {
-    /// Of each kind of character, so many: random texts of base64 or base62 have them.
-    const MIXED: usize = 3;
-    /// Names are shorter, or have no digits.
-    const LONG: usize = 20;
-    if piece.len() < SHORTEST {
-        return false;
-    }
-    if PREFIXES.iter().any(|prefix| piece.starts_with(prefix.as_bytes())) {
-        return true;
-    }
-    let count = |kind: fn(&u8) -> bool| piece.iter().filter(|byte| kind(byte)).count();
-    piece.len() >= LONG
-        && count(u8::is_ascii_digit) >= MIXED
-        && count(u8::is_ascii_uppercase) >= MIXED
-        && count(u8::is_ascii_lowercase) >= MIXED
-}
-
 /// Whether a text is a JSON document and not a label.
 fn is_document(text: &str) -> bool {
     matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'[')) && text.contains('"')
@@ -312,58 +208,7 @@ fn in_lower_case(name: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    #[test]
-    fn words_before_credentials_are_found_anywhere_in_any_case() {
-        for word in ANNOUNCED {
-            for text in [format!("{word}x"), format!("of {}", word.to_uppercase()), word.to_owned()]
-            {
-                let text = format!("{text}                ");
-                assert!(looks_secret(&text), "{text}");
-            }
-            let cut = format!("{}xxxxxxxxxxxxxxxx", &word[..word.len() - 1]);
-            assert!(!looks_secret(&cut), "{cut}");
-        }
-        assert!(!looks_secret("a table of parts, bears and tokens"));
-    }
-
-    #[test]
-    fn credentials_are_found_between_any_marks() {
-        let random = ["Ab3", "dE6fG", "hI9jKlMnOp0qRs"].concat();
-        for mark in " =:,;\"'/?&@".chars() {
-            for text in [
-                format!("{mark}{random}"),
-                format!("x{mark}{random}{mark}y"),
-                format!("somewhere{mark}{mark}{random}"),
-            ] {
-                assert!(looks_secret(&text), "{text}");
-            }
-            let halves = format!("{}{mark}{}", &random[..11], &random[11..]);
-            assert!(!looks_secret(&halves), "{halves}");
-        }
-        assert!(looks_secret(&format!("\u{e4}\u{f6}\u{fc} {random} \u{df}")));
-    }
-
-    /// The rule as it is said: a piece between marks that is a credential, or a word before one.
-    fn is_said_to_look_secret(text: &str) -> bool {
-        let lower = text.to_ascii_lowercase();
-        let mut pieces = text.split([' ', '=', ':', ',', ';', '"', '\'', '/', '?', '&', '@']);
-        text.len() >= SHORTEST
-            && (pieces.any(|piece| is_credential(piece.as_bytes()))
-                || ANNOUNCED.iter().any(|word| lower.contains(word)))
-    }
-
-    proptest! {
-        #[test]
-        fn one_look_finds_what_the_rule_says(
-            text in r#"([a-cA-C1-3=: ,;"'/?&@äß-]|bearer |BASIC |sk-|AKIA|Password|token=|eyJ){0,24}"#,
-        ) {
-            prop_assert_eq!(looks_secret(&text), is_said_to_look_secret(&text));
-        }
-    }
 
     #[test]
     fn the_lists_that_are_searched_are_sorted() {

@@ -5,10 +5,12 @@
 //! depth are known before anything is read. Then, in this order: where each span stands, which ids
 //! it has and, of as many as may be taken, the span itself (`outline`), whose child it is (`lineage`), the
 //! other spans (`answer`), their times
-//! (`times`), which of them came before (`handed_back`), and what of each may leave (`screen`, `judge`, `dialect`). What is
+//! (`times`), which of them came before (`handed_back`), and what of each may leave (`screen`, `judge`, `credentials`,
+//! `dialect`). What is
 //! refused is counted by reason (`tally`). It touches neither the answer nor its call.
 
 mod answer;
+mod credentials;
 mod dialect;
 mod handed_back;
 mod judge;

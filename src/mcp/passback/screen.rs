@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode};
 
+use super::credentials::looks_secret;
 use super::judge::{self, Speaks};
 use super::tally::Tally;
 use super::{Texts, dialect, uris};
@@ -143,7 +144,7 @@ impl Screen<'_> {
 
     /// A short text without control characters; empty if it looks like a secret.
     fn label(&mut self, text: &str, max: usize) -> String {
-        if judge::looks_secret(text) {
+        if looks_secret(text) {
             self.tally.withheld += 1;
             return String::new();
         }

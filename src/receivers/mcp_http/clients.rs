@@ -90,6 +90,10 @@ impl Entered {
     pub(super) fn asked(&self) -> Asked {
         self.visit.now.set(self.visit.now.get() + 1);
         self.visit.ever.set(true);
+        if self.visit.told.get() == Some(Told::TooLong) {
+            // It came in the last moment.
+            self.visit.told.set(None);
+        }
         Asked(Rc::clone(&self.visit))
     }
 
@@ -116,11 +120,12 @@ impl Entered {
 
 impl Visit {
     fn tell(&self, told: Told) {
-        if self.told.get().is_none() {
+        // A stop stands, whatever else is to be told.
+        if self.told.get() != Some(Told::Stop) {
             self.told.set(Some(told));
-            if let Some(waker) = self.waker.take() {
-                waker.wake();
-            }
+        }
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
         }
     }
 }
@@ -167,6 +172,22 @@ mod tests {
         (0..3).for_each(|_| clients.look(2));
         assert_eq!(told(&busy), Some(Told::TooLong));
         assert!(busy.has_asked() && !quiet.has_asked());
+    }
+
+    #[test]
+    fn a_request_in_the_last_moment_is_in_time() {
+        let clients = Rc::new(Clients::default());
+        let late = clients.enter();
+        clients.look(0);
+        let request = late.asked();
+        assert_eq!(told(&late), None);
+        drop(request);
+        clients.look(0);
+        assert_eq!(told(&late), Some(Told::TooLong), "the next one");
+        clients.stop();
+        clients.look(0);
+        drop(late.asked());
+        assert_eq!(told(&late), Some(Told::Stop), "a stop stands");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use hyper::{Method, Request, Response};
 
 use super::body::{Gathered, Passing, Through};
 use super::events;
-use super::exchange::{SESSION, TRACEPARENT, TRACESTATE, coding};
+use super::headers::{Present, SESSION, TRACEPARENT, TRACESTATE, coding};
 use super::note::{By, Coding};
 use super::tape::Reel;
 use crate::mcp::edit::Scope;
@@ -236,7 +236,7 @@ impl events::Edit for Stripping {
 /// Why a body with this head is not looked into, if it is not.
 fn unreadable(headers: &HeaderMap, length: Option<u64>) -> Option<&'static str> {
     match () {
-        () if coding(headers) != Coding::Identity => Some(why::ENCODED),
+        () if coding(headers, Present::among(headers)) != Coding::Identity => Some(why::ENCODED),
         () if VOUCHERS.iter().any(|name| headers.contains_key(*name)) => Some(why::DIGEST),
         () if length.is_some_and(|length| length > HOLD as u64) => Some(why::TOO_LONG),
         () => None,

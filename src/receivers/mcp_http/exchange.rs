@@ -11,9 +11,7 @@ use std::time::Duration;
 
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper::header::{
-    CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, WWW_AUTHENTICATE,
-};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use tokio::time::timeout;
@@ -23,7 +21,7 @@ use super::clients::Asked;
 use super::detours::{Detours, Lookout};
 use super::edits::Edits;
 use super::guard::Guard;
-use super::headers::Present;
+use super::headers::{Present, SESSION, TRACEPARENT, TRACESTATE};
 use super::note::{self, By, Coding, Verb};
 use super::routes::{Found, Routes};
 use super::tape::{Recorder, Reel, Tape};
@@ -32,10 +30,7 @@ use super::{answer, headers};
 use crate::pipeline::{Counter, Vitals};
 use crate::receivers::tap::Editing;
 
-pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL: HeaderName = HeaderName::from_static("mcp-protocol-version");
-pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// How much of a request whose upstream is not there is read for its span and its answer, and how long
 /// that may take.
@@ -176,11 +171,7 @@ impl Desk {
 
         let glimpse = (head.method == Method::POST).then(Glimpse::default);
         let upload = Upload::of(asked, glimpse);
-        let coding = if present.has(Present::CONTENT_ENCODING) {
-            coding(&head.headers)
-        } else {
-            Coding::Identity
-        };
+        let coding = headers::coding(&head.headers, present);
         let tape = self.observe(&found, &head, present, coding);
         let reel = tape.as_ref().map_or_else(Reel::none, |tape| tape.request(coding));
         let body = Passing::request(body, reel, Rc::clone(&upload));
@@ -376,29 +367,14 @@ async fn read_on(mut body: Passing) {
     }
 }
 
-fn observed(status: StatusCode, headers: &HeaderMap, present: Present) -> note::Response<'_> {
-    let packed = present.has(Present::CONTENT_ENCODING);
-    let session = present.has(Present::SESSION).then(|| headers.get(SESSION)).flatten();
-    let kind = headers.get(CONTENT_TYPE).map(hyper::header::HeaderValue::as_bytes);
+fn observed(status: StatusCode, fields: &HeaderMap, present: Present) -> note::Response<'_> {
+    let session = present.has(Present::SESSION).then(|| fields.get(SESSION)).flatten();
+    let kind = fields.get(CONTENT_TYPE).map(hyper::header::HeaderValue::as_bytes);
     let kind = kind.unwrap_or_default().split(|b| *b == b';').next().unwrap_or_default();
     note::Response {
         status: status.as_u16(),
         events: kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"),
-        coding: if packed { coding(headers) } else { Coding::Identity },
+        coding: headers::coding(fields, present),
         session: session.map(hyper::header::HeaderValue::as_bytes),
-    }
-}
-
-/// How a body is encoded. Several codings on top of each other are nobody's practice.
-pub(super) fn coding(headers: &HeaderMap) -> Coding {
-    let Some(value) = headers.get(CONTENT_ENCODING) else { return Coding::Identity };
-    let is = |name: &str| value.as_bytes().trim_ascii().eq_ignore_ascii_case(name.as_bytes());
-    match () {
-        () if is("identity") || is("") => Coding::Identity,
-        () if is("gzip") || is("x-gzip") => Coding::Gzip,
-        () if is("deflate") => Coding::Deflate,
-        () if is("br") => Coding::Brotli,
-        () if is("zstd") => Coding::Zstd,
-        () => Coding::Unknown,
     }
 }

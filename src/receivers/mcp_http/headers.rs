@@ -10,7 +10,11 @@ use hyper::header::{
     HeaderName, HeaderValue, ORIGIN, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
-use super::exchange::{SESSION, TRACEPARENT, TRACESTATE};
+use super::note::Coding;
+
+pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -80,6 +84,23 @@ static NAMES: [(HeaderName, Present); 16] = [
     (TRACEPARENT, Present::TRACE),
     (TRACESTATE, Present::TRACE),
 ];
+
+/// How a body is encoded. Several codings on top of each other are nobody's practice.
+pub(super) fn coding(headers: &HeaderMap, present: Present) -> Coding {
+    if !present.has(Present::CONTENT_ENCODING) {
+        return Coding::Identity;
+    }
+    let Some(value) = headers.get(CONTENT_ENCODING) else { return Coding::Identity };
+    let is = |name: &str| value.as_bytes().trim_ascii().eq_ignore_ascii_case(name.as_bytes());
+    match () {
+        () if is("identity") || is("") => Coding::Identity,
+        () if is("gzip") || is("x-gzip") => Coding::Gzip,
+        () if is("deflate") => Coding::Deflate,
+        () if is("br") => Coding::Brotli,
+        () if is("zstd") => Coding::Zstd,
+        () => Coding::Unknown,
+    }
+}
 
 /// Takes out what is about this connection only (RFC 9110 section 7.6.1). `TE: trailers` stays: we
 /// pass trailers on.

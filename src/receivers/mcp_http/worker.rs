@@ -11,7 +11,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -23,7 +22,6 @@ use tokio::task::{JoinSet, LocalSet, spawn_local};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
-use super::body::Passing;
 use super::clients::{Clients, Told};
 use super::config::Config;
 use super::exchange::{Client, Desk, Rules};
@@ -41,6 +39,7 @@ const PREFACE: &[u8; 4] = b"PRI ";
 const TIDY: Duration = Duration::from_secs(1);
 /// How often clients that ask nothing are looked at within the time that they have for it.
 const LOOKS: u32 = 16;
+/// Between two such looks at least.
 const SHORTEST: Duration = Duration::from_millis(1);
 /// Between two looks at a connection that has sent less than four bytes.
 const SNIFF: Duration = Duration::from_millis(50);
@@ -233,19 +232,16 @@ impl Worker {
         let visit = Rc::new(self.clients.enter());
         let (worker, visited) = (Rc::clone(self), Rc::clone(&visit));
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let mut begun = worker.desk.begin(client, visited.asked(), request);
+            let begun = worker.desk.begin(client, visited.asked(), request);
             let worker = Rc::clone(&worker);
             async move {
-                let mut response = match &mut begun {
-                    Ok(exchange) => worker.desk.carry(exchange).await,
-                    Err(answer) => {
-                        std::mem::replace(&mut **answer, Response::new(Passing::own("")))
-                    }
+                let mut exchange = match begun {
+                    Ok(exchange) => exchange,
+                    Err(answer) => return Ok::<_, Infallible>(*answer),
                 };
-                if let Ok(exchange) = begun {
-                    response.body_mut().keep(exchange.kept());
-                }
-                Ok::<_, Infallible>(response)
+                let mut response = worker.desk.carry(&mut exchange).await;
+                response.body_mut().keep(exchange.kept());
+                Ok(response)
             }
         });
         let io = TokioIo::new(stream);
