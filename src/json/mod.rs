@@ -8,6 +8,7 @@
 //! reads every value.
 
 mod reader;
+mod scan;
 mod text;
 mod write;
 

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::scan::{self, BLOCK, Block, STEP};
 use super::text::{Shape, Text};
 use super::{Error, ErrorKind, MAX_DEPTH, Result};
 
@@ -73,6 +74,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The kind of the next value, and the offset where it starts.
+    #[inline]
     pub fn peek(&mut self) -> Result<(Kind, usize)> {
         let kind = match self.byte()? {
             b'{' => Kind::Object,
@@ -87,16 +89,19 @@ impl<'a> Reader<'a> {
     }
 
     /// Enters an object; [`key`](Self::key) then walks it.
+    #[inline]
     pub fn object(&mut self) -> Result<()> {
         self.open(b'{')
     }
 
     /// Enters an array; [`item`](Self::item) then walks it.
+    #[inline]
     pub fn array(&mut self) -> Result<()> {
         self.open(b'[')
     }
 
     /// The next key of the object entered last, its value next to read; `None` leaves the object.
+    #[inline]
     pub fn key(&mut self) -> Result<Option<Text<'a>>> {
         if !self.member(b'}')? {
             return Ok(None);
@@ -113,11 +118,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether the array entered last has another item, next to read; `false` leaves the array.
+    #[inline]
     pub fn item(&mut self) -> Result<bool> {
         self.member(b']')
     }
 
     /// The next value, which must be a string.
+    #[inline]
     pub fn text(&mut self) -> Result<Text<'a>> {
         if self.byte()? != b'"' {
             return Err(self.wrong_kind());
@@ -180,6 +187,7 @@ impl<'a> Reader<'a> {
 
     /// Passes over the next value, whatever it is, and tells where it stood. Brackets and string ends
     /// are checked, what is inside strings is not; a number or word must end where a value may end.
+    #[inline]
     pub fn skip(&mut self) -> Result<Range<usize>> {
         let (kind, start) = self.peek()?;
         match kind {
@@ -190,6 +198,21 @@ impl<'a> Reader<'a> {
             Kind::Object | Kind::Array => self.skip_container()?,
         }
         Ok(start..self.pos)
+    }
+
+    /// Whether so many more containers may be open at once.
+    pub fn has_room(&self, levels: usize) -> bool {
+        self.depth + levels <= self.limit
+    }
+
+    /// Passes over `bytes` if they are what stands next, to the letter. For who knows how others write:
+    /// what they open and close goes unnoticed, so before anything else is asked for all that was opened
+    /// must be closed the same way, and there must have been [room](Self::has_room) for it.
+    #[inline]
+    pub fn exactly(&mut self, bytes: &[u8]) -> bool {
+        let found = self.buf[self.pos..].starts_with(bytes);
+        self.pos += if found { bytes.len() } else { 0 };
+        found
     }
 
     /// Checks that nothing but white space follows.
@@ -204,39 +227,48 @@ impl<'a> Reader<'a> {
     /// Passes over a container without looking at commas and colons: only brackets and string ends
     /// decide where it stops, which is what keeps a peek cheap on large results.
     fn skip_container(&mut self) -> Result<()> {
+        let mut strings = Strings::default();
+        // One bit an open container, the innermost lowest: set for an object.
         let mut objects: u128 = 0;
         let mut open = 0;
-        while let Some(b) = self.buf.get(self.pos) {
-            match b {
-                b'"' => {
-                    let (end, _) = self.string_end(self.pos + 1)?;
-                    self.pos = end;
-                }
-                b'{' | b'[' => {
+        let mut padded = [b' '; BLOCK];
+        while self.pos < self.buf.len() {
+            let rest = &self.buf[self.pos..];
+            let bytes = rest.first_chunk().unwrap_or_else(|| {
+                padded[..rest.len()].copy_from_slice(rest);
+                &padded
+            });
+            let block = Block::of(bytes);
+            let mut brackets = block.brackets & !strings.inside(&block);
+            while brackets != 0 {
+                let place = brackets.trailing_zeros() as usize;
+                brackets &= brackets - 1;
+                let bracket = bytes[place];
+                let is_object = matches!(bracket, b'{' | b'}');
+                if matches!(bracket, b'{' | b'[') {
                     if self.depth + open >= self.limit {
-                        return Err(self.error(ErrorKind::Depth));
+                        return Err(Error { kind: ErrorKind::Depth, at: self.pos + place });
                     }
-                    objects = objects << 1 | u128::from(*b == b'{');
+                    objects = objects << 1 | u128::from(is_object);
                     open += 1;
+                    continue;
                 }
-                b'}' | b']' => {
-                    if (objects & 1 == 1) != (*b == b'}') {
-                        return Err(self.error(ErrorKind::Unexpected));
-                    }
-                    objects >>= 1;
-                    open -= 1;
-                    if open == 0 {
-                        self.pos += 1;
-                        return Ok(());
-                    }
+                if (objects & 1 == 1) != is_object {
+                    return Err(Error { kind: ErrorKind::Unexpected, at: self.pos + place });
                 }
-                _ => {}
+                objects >>= 1;
+                open -= 1;
+                if open == 0 {
+                    self.pos += place + 1;
+                    return Ok(());
+                }
             }
-            self.pos += 1;
+            self.pos += rest.len().min(BLOCK);
         }
         Err(self.error(ErrorKind::Eof))
     }
 
+    #[inline]
     fn open(&mut self, bracket: u8) -> Result<()> {
         if self.byte()? != bracket {
             return Err(self.wrong_kind());
@@ -251,6 +283,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Steps to the next member of the innermost container, or out of it at `close`.
+    #[inline]
     fn member(&mut self, close: u8) -> Result<bool> {
         let b = self.byte()?;
         if b == close {
@@ -273,12 +306,35 @@ impl<'a> Reader<'a> {
     }
 
     /// The closing quote of the string whose first byte is at `start`, and what was seen on the way.
+    #[inline]
     fn string_end(&self, start: usize) -> Result<(usize, Shape)> {
-        // Most strings are short and plain: eight bytes at a time is then cheaper than a search.
-        let rest = self.buf.get(start..).unwrap_or_default();
-        let mut at = start + plain_prefix(&rest[..rest.len().min(SHORT)]);
-        if self.buf.get(at) == Some(&b'"') {
-            return Ok((at, Shape::Plain));
+        // Most strings are short and plain: to look at all of their bytes is then cheaper than a search.
+        let mut at = start;
+        while at < start + SHORT {
+            let Some(bytes) = self.buf.get(at..).and_then(|rest| rest.first_chunk()) else { break };
+            let special = scan::special(bytes);
+            if special != 0 {
+                at += special.trailing_zeros() as usize;
+                if self.buf[at] == b'"' {
+                    return Ok((at, Shape::Plain));
+                }
+                break;
+            }
+            at += STEP;
+        }
+        self.other_string_end(at)
+    }
+
+    /// The same for a string that is plain up to `at`, but not short, or not plain, or at the very end.
+    #[inline(never)]
+    fn other_string_end(&self, mut at: usize) -> Result<(usize, Shape)> {
+        let rest = self.buf.get(at..).unwrap_or_default();
+        if rest.len() < STEP {
+            let plain = |b: &&u8| matches!(b, b' '..=0x7f) && !matches!(b, b'"' | b'\\');
+            at += rest.iter().take_while(plain).count();
+            if self.buf.get(at) == Some(&b'"') {
+                return Ok((at, Shape::Plain));
+            }
         }
         let mut shape = Shape::Raw;
         while let Some(i) = memchr::memchr2(b'"', b'\\', &self.buf[at.min(self.buf.len())..]) {
@@ -314,7 +370,17 @@ impl<'a> Reader<'a> {
     }
 
     /// The next byte that is not white space, left unread.
+    #[inline]
     fn byte(&mut self) -> Result<u8> {
+        // Machines write none.
+        match self.buf.get(self.pos) {
+            Some(b) if *b > b' ' => Ok(*b),
+            _ => self.byte_behind_space(),
+        }
+    }
+
+    #[inline(never)]
+    fn byte_behind_space(&mut self) -> Result<u8> {
         self.space();
         self.buf.get(self.pos).copied().ok_or(Error { kind: ErrorKind::Eof, at: self.buf.len() })
     }
@@ -338,40 +404,43 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How many bytes from the start are printable ASCII but quotes and backslashes.
-fn plain_prefix(s: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    // The high bit of each byte that is zero. Borrows can set more, but only above one that is.
-    let zero = |x: u64| x.wrapping_sub(ONES) & !x;
-    let (words, _) = s.as_chunks::<8>();
-    for (i, word) in words.iter().enumerate() {
-        let x = u64::from_le_bytes(*word);
-        let quote = zero(x ^ (ONES * u64::from(b'"')));
-        let backslash = zero(x ^ (ONES * u64::from(b'\\')));
-        let control = x.wrapping_sub(ONES * 0x20);
-        let special = (quote | backslash | control | x) & HIGH;
-        if special != 0 {
-            return i * 8 + special.trailing_zeros() as usize / 8;
-        }
-    }
-    let plain = |b: &&u8| matches!(b, b' '..=0x7f) && !matches!(b, b'"' | b'\\');
-    words.len() * 8 + s[words.len() * 8..].iter().take_while(plain).count()
+/// Where a text that is looked at in blocks is inside of strings.
+#[derive(Clone, Copy, Debug, Default)]
+struct Strings {
+    /// The next block begins inside of one.
+    inside: bool,
+    /// And with a byte that is escaped.
+    escaped: bool,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn a_plain_prefix_ends_at_the_first_byte_that_is_not(
-            s in proptest::collection::vec(
-                prop_oneof![8 => b' '..=0x7f, 1 => any::<u8>()], 0..40),
-        ) {
-            let special = |b: &u8| !b.is_ascii() || *b < 0x20 || *b == b'"' || *b == b'\\';
-            prop_assert_eq!(plain_prefix(&s), s.iter().position(special).unwrap_or(s.len()));
+impl Strings {
+    /// Which bytes of the next block are inside of strings, opening quotes included.
+    #[inline]
+    fn inside(&mut self, block: &Block) -> u64 {
+        let quotes = block.quotes & !self.escaped(block.backslashes);
+        // Each bit becomes the parity of those up to it: of quotes, whether a string is open.
+        let mut inside = quotes;
+        for shift in [1, 2, 4, 8, 16, 32] {
+            inside ^= inside << shift;
         }
+        if self.inside {
+            inside = !inside;
+        }
+        self.inside = inside >> (BLOCK - 1) == 1;
+        inside
+    }
+
+    /// Which bytes stand behind a backslash that is not behind one itself.
+    #[inline]
+    fn escaped(&mut self, mut backslashes: u64) -> u64 {
+        let mut escaped = u64::from(std::mem::take(&mut self.escaped));
+        backslashes &= !escaped;
+        while backslashes != 0 {
+            let next = backslashes & backslashes.wrapping_neg();
+            escaped |= next << 1;
+            self.escaped = next << 1 == 0;
+            backslashes &= !(next | next << 1);
+        }
+        escaped
     }
 }

@@ -69,6 +69,26 @@ fn agree(text: &[u8]) -> std::result::Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Where the container that `text` begins with ends.
+fn container(text: &[u8]) -> std::result::Result<usize, ErrorKind> {
+    let (mut open, mut inside, mut escaped) = (Vec::new(), false, false);
+    for (at, b) in text.iter().enumerate() {
+        let behind_backslash = std::mem::take(&mut escaped);
+        match b {
+            b'\\' => escaped = !behind_backslash,
+            b'"' => inside ^= !behind_backslash,
+            _ if inside => {}
+            b'{' | b'[' if open.len() == MAX_DEPTH => return Err(ErrorKind::Depth),
+            b'{' => open.push(b'}'),
+            b'[' => open.push(b']'),
+            b'}' | b']' if open.pop() != Some(*b) => return Err(ErrorKind::Unexpected),
+            b'}' | b']' if open.is_empty() => return Ok(at + 1),
+            _ => {}
+        }
+    }
+    Err(ErrorKind::Eof)
+}
+
 fn document() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -155,6 +175,19 @@ proptest! {
         prop_assert_eq!(&padded[span.clone()], &text);
         prop_assert_eq!(reader.offset(), span.end);
         prop_assert_eq!(reader.end().unwrap_err().kind, ErrorKind::Trailing);
+    }
+
+    /// Where a container ends is what a look at one byte after the other says, whatever the bytes.
+    #[test]
+    fn a_container_ends_where_its_brackets_say(
+        text in prop::collection::vec(prop::sample::select(br#"{}[]""\\a ,"#.to_vec()), 0..300),
+        pad in 0..70_usize,
+    ) {
+        for text in [[b"[".as_slice(), &vec![b' '; pad], &text].concat(), [b"{\"", &text[..]].concat()] {
+            let mut reader = Reader::new(&text, MAX_DEPTH);
+            let skipped = reader.skip().map_err(|error| error.kind);
+            prop_assert_eq!(skipped, container(&text).map(|end| 0..end), "{}", String::from_utf8_lossy(&text));
+        }
     }
 
     #[test]
@@ -316,4 +349,18 @@ fn what_is_malformed_is_shown_as_such() {
     assert_eq!(shown(br"a\ud800b"), "a\u{fffd}b");
     assert_eq!(shown(br"\ude00\ud83d\ude00"), "\u{fffd}\u{1f600}");
     assert_eq!(shown(br"a\qb"), "a\u{fffd}b");
+}
+
+#[test]
+fn what_stands_next_to_the_letter_can_be_passed_over() {
+    let mut reader = Reader::new(br#"[{"a":1},2]"#, 2);
+    reader.array().unwrap();
+    assert!(reader.item().unwrap() && reader.has_room(1) && !reader.has_room(2));
+    assert!(!reader.exactly(b"{\"b\":"));
+    assert!(reader.exactly(b"{\"a\":"));
+    assert_eq!(reader.number().unwrap(), "1");
+    assert!(reader.exactly(b"}") && reader.item().unwrap());
+    assert_eq!(reader.number().unwrap(), "2");
+    assert!(!reader.item().unwrap() && !reader.exactly(b"]") && reader.exactly(b""));
+    reader.end().unwrap();
 }
