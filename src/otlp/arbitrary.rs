@@ -140,7 +140,7 @@ fn scope() -> impl Strategy<Value = InstrumentationScope> {
     )
 }
 
-fn span() -> impl Strategy<Value = Span> {
+pub(crate) fn span() -> impl Strategy<Value = Span> {
     let event = (nanos(), text(), attributes(), any::<u32>()).prop_map(
         |(time_unix_nano, name, attributes, dropped_attributes_count)| Event {
             time_unix_nano,

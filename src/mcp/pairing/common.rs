@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -54,7 +53,7 @@ pub(in crate::mcp) struct Common {
     tasks: Recent<u64, SpanRef>,
     finished: Vec<Group>,
     /// Spans that servers handed back, and what they had of content.
-    pub(super) handed: Vec<ResourceSpans>,
+    pub(super) handed: Traces,
     pub(super) handed_seen: Vec<(SpanKey, Seen)>,
     /// What was handed back lately, to whichever tap.
     pub(in crate::mcp) handed_back: Arc<HandedBack>,
@@ -101,7 +100,7 @@ impl Common {
             legs: Recent::new(remembered),
             tasks: Recent::new(remembered),
             finished: Vec::new(),
-            handed: Vec::new(),
+            handed: Traces::default(),
             handed_seen: Vec::new(),
             handed_back: Arc::default(),
             spans: 0,
@@ -129,13 +128,15 @@ impl Common {
             return None;
         }
         let groups = std::mem::take(&mut self.finished);
-        let size = groups.iter().map(|group| group.spans.size() + ABOUT).sum();
+        let handed = std::mem::take(&mut self.handed);
+        let own: usize = groups.iter().map(|group| group.spans.size() + ABOUT).sum();
+        let size = own + handed.size();
         self.usual = groups.iter().map(|group| group.spans.size()).max().unwrap_or(0);
         let (mut all, scope) = (Traces::with_capacity(size), scope());
         for Group { server, client, spans } in groups {
             all.add(&resource(&self.settings, &server, &client), &scope, &spans);
         }
-        self.handed.drain(..).for_each(|handed| all.add_messages(&handed));
+        all.join(&handed);
         (self.spans, self.untaken) = (0, 0);
         // The last stays: what was seen of a call stands before what a server says of it.
         let content = self.handed_seen.drain(..).chain(self.seen.drain(..)).collect();

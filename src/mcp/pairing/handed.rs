@@ -30,9 +30,9 @@ impl Pairing<'_> {
             request_id: &id,
         };
         let (known, tally) = (&common.handed_back, &mut common.counts.passback);
-        let mut accepted = passback::take_in(json, &expected, &settings.passback, known, tally);
-        common.spans += accepted.count;
-        common.handed.append(&mut accepted.spans);
+        let accepted = passback::take_in(json, &expected, &settings.passback, known, tally);
+        common.spans += accepted.spans.spans();
+        common.handed.join(&accepted.spans);
         for (span, texts) in accepted.content {
             let keep = &common.settings;
             let arguments = texts.arguments.filter(|_| keep.keep_arguments);

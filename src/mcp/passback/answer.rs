@@ -1,18 +1,17 @@
-//! One answer: its spans are read, checked and put together.
+//! One answer: which of its spans may be put out, and these put together.
 
-use opentelemetry_proto::tonic::common::v1::{
-    AnyValue, InstrumentationScope, KeyValue, any_value::Value,
-};
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use std::borrow::Cow;
 
+use super::drafts::{Draft, Drafts};
 use super::lineage::{Lineage, Tree};
-use super::outline::{Entry, Outline, Part};
-use super::screen::Screen;
+use super::outline::{Outline, Part};
+use super::times::Fit;
 use super::{Accepted, Expected, HandedBack, Refused, Tally};
 use crate::mcp::Passback;
 use crate::mcp::trace::span_flags;
-use crate::otlp::json::{read_resource, read_scope, read_span};
-use crate::telemetry::{Nanos, SpanId, SpanKey, names};
+use crate::otlp::json::view::{Resource, Scope};
+use crate::otlp::wire::compose::{self, Value};
+use crate::telemetry::{Nanos, SpanId, names};
 
 /// One answer, and what was found out about it.
 pub(super) struct Answer<'o, 'a> {
@@ -31,16 +30,20 @@ pub(super) struct Answer<'o, 'a> {
 /// A span that is good so far.
 struct Good {
     place: usize,
-    span: Span,
-    /// When it began, as the server told it, if it was moved.
-    moved: Option<Nanos>,
+    id: SpanId,
+    draft: Draft,
+    /// The nearest good ancestor, if there is one.
+    above: Option<SpanId>,
+    /// When it began and ended, as far as we believe it.
+    times: (Nanos, Nanos),
 }
 
-impl Answer<'_, '_> {
+impl<'a> Answer<'_, 'a> {
     /// Takes it in. `read` are the first of its spans, where they could be read.
     pub(super) fn accept(
         &self,
-        read: Vec<Option<Span>>,
+        read: Vec<Option<Draft>>,
+        drafts: &mut Drafts<'_, 'a>,
         known: &HandedBack,
         tally: &mut Tally,
     ) -> Accepted {
@@ -50,15 +53,12 @@ impl Answer<'_, '_> {
         let refused = &mut tally.refused;
         let mut lineage = Lineage::check(entries, self.trace, self.told, &ours, refused);
         refused.excess += lineage.prune(self.rules.max_spans);
-        let mut spans = good(entries, read, &mut lineage, refused);
+        let mut spans = self.good(read, drafts, &mut lineage, refused);
         let tree = lineage.tree();
-        let starts: Vec<_> = spans.iter().map(|good| good.span.start_time_unix_nano).collect();
         tally.circles += tree.circles;
-        tally.moved += self.fit(&mut spans, &tree);
+        let fit = self.settle(&mut spans, &tree, tally);
         // What came before is left out last of all: its children do have it as their parent.
-        let names = spans.iter().zip(starts).map(|(good, start)| {
-            (self.trace, entries[good.place].span.id().unwrap_or_default(), start)
-        });
+        let names = spans.iter().map(|good| (self.trace, good.id, good.draft.told.0));
         let mut first = known.first_time(names).into_iter();
         spans.retain(|_| {
             let first = first.next().unwrap_or_default();
@@ -66,154 +66,155 @@ impl Answer<'_, '_> {
             first
         });
         tally.spans += spans.len() as u64;
-        self.put_together(spans, &tree, tally)
+        self.put_together(&mut spans, fit, drafts, tally)
     }
 
-    /// Brings times into the call's; says how many spans were moved.
-    fn fit(&self, spans: &mut [Good], tree: &Tree) -> u64 {
-        let roots: Vec<_> = spans.iter().map(|good| tree.above[good.place].is_none()).collect();
-        let mut moved = vec![None; spans.len()];
-        let mut all: Vec<_> = spans.iter_mut().map(|good| &mut good.span).zip(roots).collect();
-        self.expected.window.fit(&mut all, |place, start| moved[place] = Some(start));
-        let count = moved.iter().flatten().count();
-        spans.iter_mut().zip(moved).for_each(|(good, moved)| good.moved = moved);
-        count as u64
-    }
-
-    /// Screens what is left and puts it under its resources and scopes.
-    fn put_together(&self, spans: Vec<Good>, tree: &Tree, tally: &mut Tally) -> Accepted {
-        let mut accepted = Accepted { count: spans.len(), ..Accepted::default() };
-        let mut by_scope: Vec<Vec<Span>> = Vec::new();
-        by_scope.resize_with(self.outline.scopes.len(), Vec::new);
-        let mut screen = Screen::new(self.rules, tally);
-        for mut good in spans {
-            let texts = screen.span(&mut good.span);
-            let scope = self.outline.entries[good.place].scope;
-            let (key, span) = self.finish(good, tree);
-            if texts.arguments.is_some() || texts.result.is_some() {
-                accepted.content.push((key, texts));
-            }
-            by_scope[scope].push(span);
-        }
-        let mut resource = None;
-        for (spans, (number, part)) in by_scope.into_iter().zip(&self.outline.scopes) {
-            if spans.is_empty() {
+    /// The spans that are good so far; those that cannot be read are not.
+    fn good(
+        &self,
+        read: Vec<Option<Draft>>,
+        drafts: &mut Drafts<'_, 'a>,
+        lineage: &mut Lineage<'_, '_>,
+        refused: &mut Refused,
+    ) -> Vec<Good> {
+        let mut spans = Vec::with_capacity(read.len());
+        let mut read = read.into_iter();
+        for (place, entry) in self.outline.entries.iter().enumerate() {
+            let read = read.next().flatten();
+            let Some(id) = entry.ids.span.given().filter(|_| lineage.is_good(place)) else {
                 continue;
-            }
-            let scope = screen.scope_of(part);
-            let schema_url = screen.schema_url_of(part);
-            if resource != Some(*number) {
-                resource = Some(*number);
-                accepted.spans.push(screen.resource_of(&self.outline.resources[*number]));
-            }
-            if let Some(last) = accepted.spans.last_mut() {
-                last.scope_spans.push(ScopeSpans { scope, spans, schema_url });
+            };
+            match read.map_or_else(|| drafts.read_alone(entry.json), Ok) {
+                Ok(draft) => {
+                    spans.push(Good { place, id, times: draft.told, draft, above: None });
+                }
+                Err(_) => {
+                    lineage.refuse(place);
+                    refused.malformed += 1;
+                }
             }
         }
+        spans
+    }
+
+    /// Says what each span hangs on, and brings its times into the call's.
+    fn settle(&self, spans: &mut [Good], tree: &Tree, tally: &mut Tally) -> Fit<'_> {
+        for good in &mut *spans {
+            let above = tree.above[good.place];
+            good.above = above.and_then(|above| self.outline.entries[above].ids.span.given());
+        }
+        let roots = spans.iter().filter(|good| good.above.is_none()).map(|good| good.draft.told);
+        let fit = self.expected.window.fit(roots);
+        for good in spans {
+            good.times = fit.span(good.draft.told);
+            tally.moved += u64::from(good.times != good.draft.told);
+        }
+        fit
+    }
+
+    /// Puts what is left under its resources and scopes. Spans come in the order of these.
+    fn put_together(
+        &self,
+        spans: &mut [Good],
+        fit: Fit<'_>,
+        drafts: &mut Drafts<'_, 'a>,
+        tally: &mut Tally,
+    ) -> Accepted {
+        let Outline { entries, scopes, resources, .. } = self.outline;
+        let scope = |good: &Good| entries[good.place].scope;
+        let resource = |good: &Good| scopes[scope(good)].0;
+        let mut accepted = Accepted { spans: drafts.traces(spans.len()), content: Vec::new() };
+        for of_resource in spans.chunk_by_mut(|one, next| resource(one) == resource(next)) {
+            let part = &resources[resource(&of_resource[0])];
+            let read = whole(part, Resource::read(part.json), tally);
+            accepted.spans.resource(|out| {
+                // A resource without a name stays without one: who handed the spans back stands on each of
+                // them, and who made them is for the server to say.
+                if let Some(read) = read {
+                    drafts.screen.resource(read, out);
+                }
+                for of_scope in of_resource.chunk_by_mut(|one, next| scope(one) == scope(next)) {
+                    let part = &scopes[scope(&of_scope[0])].1;
+                    let read = whole(part, Scope::read(part.json), tally);
+                    out.scope(|out| {
+                        if let Some(read) = read {
+                            drafts.screen.scope(read, out);
+                        }
+                        for good in of_scope {
+                            out.span(|span| self.write(good, fit, drafts, span));
+                            good.draft.left.count(tally);
+                            let texts = std::mem::take(&mut good.draft.texts);
+                            if texts.arguments.is_some() || texts.result.is_some() {
+                                accepted.content.push(((self.place.0, good.id), texts));
+                            }
+                        }
+                        out.schema_url(&drafts.screen.schema_url(&url(part)));
+                    });
+                }
+                out.schema_url(&drafts.screen.schema_url(&url(part)));
+            });
+        }
+        drafts.screen.left().count(tally);
         accepted
     }
 
-    /// Gives a span its place, and says where it came from.
-    fn finish(&self, good: Good, tree: &Tree) -> (SpanKey, Span) {
-        let Good { place, mut span, moved } = good;
-        let id = |place: usize| self.outline.entries[place].span.id().unwrap_or_default();
-        let (trace, above) = self.place;
-        let parent = tree.above[place].map(id);
-        let remote = parent.is_none() && above.is_some();
-        span.trace_id = trace.to_vec();
-        span.span_id = id(place).to_vec();
-        span.parent_span_id = parent.or(above).map(|id| id.to_vec()).unwrap_or_default();
-        span.flags = span_flags(self.expected.flags, remote);
-        self.say_whence(&mut span.attributes, moved, parent.is_none());
-        ((trace, id(place)), span)
+    /// Writes a span in its place.
+    fn write(
+        &self,
+        good: &Good,
+        fit: Fit<'_>,
+        drafts: &mut Drafts<'_, 'a>,
+        span: &mut compose::Span<'_>,
+    ) {
+        let (trace, told) = self.place;
+        span.ids(&trace, &good.id);
+        good.above.or(told).iter().for_each(|parent| span.parent(parent));
+        span.times(good.times.0, good.times.1);
+        span.part(drafts.fields(&good.draft, |at| fit.event(good.times, at)));
+        let root = good.above.is_none();
+        let moved = good.times != good.draft.told;
+        self.say_whence(moved.then_some(good.draft.told.0), root, span);
+        span.flags(span_flags(self.expected.flags, root && told.is_some()));
     }
 
-    /// Where a span came from, as attributes of it; whether it is a root.
-    fn say_whence(&self, out: &mut Vec<KeyValue>, moved: Option<Nanos>, root: bool) {
-        let mut set = |key: &str, value: Value| {
-            // What we say stands, whatever the server said.
-            out.retain(|attribute| attribute.key != key);
-            let value = Some(AnyValue { value: Some(value) });
-            out.push(KeyValue { key: key.to_owned(), value, ..KeyValue::default() });
-        };
-        set(names::PASSBACK, Value::BoolValue(true));
+    /// Where a span came from, as attributes of it.
+    fn say_whence(&self, moved: Option<Nanos>, root: bool, span: &mut compose::Span<'_>) {
+        let mut attributes = span.attributes();
+        attributes.add(names::PASSBACK, Value::Bool(true));
         for (key, text) in [
             (names::SERVER_NAME, self.expected.server),
             (names::REQUEST_ID, self.expected.request_id),
         ] {
             if !text.is_empty() {
-                set(key, Value::StringValue(text.to_owned()));
+                attributes.add(key, Value::Text(text));
             }
         }
         if self.orphans {
-            set(names::PASSBACK_ORPHAN, Value::BoolValue(true));
+            attributes.add(names::PASSBACK_ORPHAN, Value::Bool(true));
         }
         if let Some(start) = moved {
-            set(names::PASSBACK_ORIGINAL_START, integer(start));
+            attributes.add(names::PASSBACK_ORIGINAL_START, integer(start));
         }
         let left_out = self.outline.left_out;
         if root && (self.outline.truncated || left_out > 0) {
-            set(names::PASSBACK_TRUNCATED, Value::BoolValue(true));
+            attributes.add(names::PASSBACK_TRUNCATED, Value::Bool(true));
             if left_out > 0 {
-                set(names::PASSBACK_LEFT_OUT, integer(left_out));
+                attributes.add(names::PASSBACK_LEFT_OUT, integer(left_out));
             }
         }
     }
 }
 
-impl Screen<'_> {
-    fn resource_of(&mut self, part: &Part<'_>) -> ResourceSpans {
-        // A resource without a name stays without one: who handed the spans back stands on each of them,
-        // and who made them is for the server to say.
-        let mut resource = self.whole(part, read_resource(part.json));
-        resource.iter_mut().for_each(|resource| self.resource(resource));
-        let schema_url = self.schema_url_of(part);
-        ResourceSpans { resource, schema_url, ..ResourceSpans::default() }
-    }
-
-    fn scope_of(&mut self, part: &Part<'_>) -> Option<InstrumentationScope> {
-        let mut scope = self.whole(part, read_scope(part.json));
-        scope.iter_mut().for_each(|scope| self.scope(scope));
-        scope
-    }
-
-    /// What was read; one that is malformed is left out and counted.
-    fn whole<T, E>(&mut self, part: &Part<'_>, read: Result<T, E>) -> Option<T> {
-        self.tally.malformed += u64::from(read.is_err() && !part.json.is_empty());
-        read.ok()
-    }
-
-    fn schema_url_of(&mut self, part: &Part<'_>) -> String {
-        let url = part.schema_url.and_then(|url| url.decode().ok()).unwrap_or_default();
-        self.schema_url(&url)
-    }
+/// What was read of a resource or scope; one that is malformed is left out and counted.
+fn whole<T, E>(part: &Part<'_>, read: Result<T, E>, tally: &mut Tally) -> Option<T> {
+    tally.malformed += u64::from(read.is_err() && !part.json.is_empty());
+    read.ok()
 }
 
-/// The spans that are good so far; those that cannot be read are not.
-fn good(
-    entries: &[Entry<'_>],
-    read: Vec<Option<Span>>,
-    lineage: &mut Lineage<'_, '_>,
-    refused: &mut Refused,
-) -> Vec<Good> {
-    let mut spans = Vec::new();
-    let mut read = read.into_iter();
-    for (place, entry) in entries.iter().enumerate() {
-        let read = read.next().flatten();
-        if !lineage.is_good(place) {
-            continue;
-        }
-        match read.map_or_else(|| read_span(entry.json), Ok) {
-            Ok(span) => spans.push(Good { place, span, moved: None }),
-            Err(_) => {
-                lineage.refuse(place);
-                refused.malformed += 1;
-            }
-        }
-    }
-    spans
+fn url<'a>(part: &Part<'a>) -> Cow<'a, str> {
+    part.schema_url.and_then(|url| url.decode().ok()).unwrap_or_default()
 }
 
-fn integer(n: u64) -> Value {
-    Value::IntValue(i64::try_from(n).unwrap_or(i64::MAX))
+fn integer(n: u64) -> Value<'static> {
+    Value::Int(i64::try_from(n).unwrap_or(i64::MAX))
 }

@@ -1,7 +1,6 @@
 //! Attribute names of servers' dialects, and what the conventions call the same thing.
 
-use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
-
+use crate::otlp::json::view::{Attribute, Value};
 use crate::telemetry::names::{METHOD, OPERATION, PROMPT, RESOURCE_URI, STATUS_CODE, TOOL};
 
 /// Names seen in the wild and those of the conventions: arcade-mcp 1.32.1 (`mcp.method`, `mcp.tool`),
@@ -22,28 +21,52 @@ const SYSTEM: (&str, &str) = ("gen_ai.system", "mcp");
 /// The method of which a tool is called.
 const TOOLS_CALL: &str = "tools/call";
 
+/// How every name begins that is spoken of here.
+const BEGINNINGS: [&str; 3] = ["mcp.", "gen_ai.", "rpc."];
+
 /// Brings the names to the conventions. Where a span has both names, the conventions' one stays.
-pub(super) fn normalize(attributes: &mut Vec<KeyValue>) {
-    attributes.retain(|a| a.key != SYSTEM.0 || text(a) != Some(SYSTEM.1));
+pub(super) fn normalize(list: &mut [Attribute<'_>]) {
+    let known = |a: &Attribute<'_>| BEGINNINGS.iter().any(|begin| a.key.starts_with(begin));
+    if !list.iter().any(known) {
+        return;
+    }
+    remove(list, |a| a.key == SYSTEM.0 && text(a) == Some(SYSTEM.1));
     for (dialect, convention) in RENAMED {
-        let Some(place) = attributes.iter().position(|a| a.key == dialect) else { continue };
-        if attributes.iter().any(|a| a.key == convention) {
-            attributes.remove(place);
+        let Some(place) = list.iter().position(|a| a.key == dialect) else { continue };
+        if list.iter().any(|a| a.key == convention && a.value != Value::Gone) {
+            list[place].value = Value::Gone;
         } else {
-            attributes[place].key = convention.to_owned();
+            list[place].key = convention.into();
         }
     }
     // The conventions have both for calls of tools only.
-    let method = attributes.iter().find(|a| a.key == METHOD).and_then(text);
+    let method = list.iter().filter(|a| a.key == METHOD).find_map(text);
     if method.is_some_and(|method| method != TOOLS_CALL) {
-        attributes.retain(|a| a.key != OPERATION && a.key != TOOL);
+        remove(list, |a| a.key == OPERATION || a.key == TOOL);
     }
 }
 
+fn remove(list: &mut [Attribute<'_>], unwanted: impl Fn(&Attribute<'_>) -> bool) {
+    list.iter_mut().filter(|a| unwanted(a)).for_each(|a| a.value = Value::Gone);
+}
+
 /// The value of an attribute, if it is a string.
-fn text(attribute: &KeyValue) -> Option<&str> {
-    match attribute.value.as_ref()?.value.as_ref()? {
-        Value::StringValue(text) => Some(text),
+fn text<'v>(attribute: &'v Attribute<'_>) -> Option<&'v str> {
+    match &attribute.value {
+        Value::Text(text) => Some(text),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_that_is_spoken_of_begins_as_is_said() {
+        let dialects = RENAMED.into_iter().flat_map(|(dialect, convention)| [dialect, convention]);
+        for name in dialects.chain([SYSTEM.0, METHOD, OPERATION, TOOL]) {
+            assert!(BEGINNINGS.iter().any(|begin| name.starts_with(begin)), "{name}");
+        }
     }
 }

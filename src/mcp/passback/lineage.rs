@@ -6,9 +6,10 @@
 
 use std::collections::HashMap;
 
-use super::outline::{Entry, Given};
+use super::outline::Entry;
 use super::{Refused, Told};
 use crate::mcp::SpanRef;
+use crate::otlp::json::view::Id;
 use crate::telemetry::SpanId;
 
 /// Spans by place, and what is known of each.
@@ -48,17 +49,17 @@ impl<'e, 'a> Lineage<'e, 'a> {
         let mut lineage = Lineage { entries, good, by_id, told };
         let ours = |id: &SpanId| told.as_ref() == Some(id) || own.contains(id);
         for (place, entry) in entries.iter().enumerate() {
-            let Given::Id(id) = entry.span else {
+            let Id::Given(id) = entry.ids.span else {
                 refused.bad_id += 1;
                 continue;
             };
-            let count = match entry.trace {
-                _ if entry.parent == Given::Bad => &mut refused.bad_id,
-                Given::Absent | Given::Bad => &mut refused.bad_id,
-                Given::Id(id) if id != trace => &mut refused.foreign_trace,
-                Given::Id(_) if ours(&id) => &mut refused.impersonation,
-                Given::Id(_) if lineage.is_taken(&id) => &mut refused.duplicate,
-                Given::Id(_) => {
+            let count = match entry.ids.trace {
+                _ if entry.ids.parent == Id::Bad => &mut refused.bad_id,
+                Id::Absent | Id::Bad => &mut refused.bad_id,
+                Id::Given(id) if id != trace => &mut refused.foreign_trace,
+                Id::Given(_) if ours(&id) => &mut refused.impersonation,
+                Id::Given(_) if lineage.is_taken(&id) => &mut refused.duplicate,
+                Id::Given(_) => {
                     lineage.by_id.insert(id, place);
                     lineage.good[place] = true;
                     continue;
@@ -81,10 +82,10 @@ impl<'e, 'a> Lineage<'e, 'a> {
     fn refuse_strangers(&mut self, refused: &mut Refused) {
         let Some(told) = self.told else { return };
         for (place, entry) in
-            self.entries.iter().enumerate().filter(|(_, e)| e.parent != Given::Absent)
+            self.entries.iter().enumerate().filter(|(_, e)| e.ids.parent != Id::Absent)
         {
             let known = |id: &SpanId| *id == told || self.by_id.contains_key(id);
-            if self.good[place] && !entry.parent.id().is_some_and(|id| known(&id)) {
+            if self.good[place] && !entry.ids.parent.given().is_some_and(|id| known(&id)) {
                 self.good[place] = false;
                 refused.foreign_parent += 1;
             }
@@ -160,7 +161,7 @@ impl<'e, 'a> Lineage<'e, 'a> {
 
     /// The span that one names as its parent, if it is among these.
     fn parent(&self, place: usize) -> Option<usize> {
-        let id = self.entries[place].parent.id().filter(|id| self.told != Some(*id))?;
+        let id = self.entries[place].ids.parent.given().filter(|id| self.told != Some(*id))?;
         self.by_id.get(&id).copied()
     }
 }
@@ -169,11 +170,11 @@ impl<'e, 'a> Lineage<'e, 'a> {
 pub(super) fn context(told: Option<Told>, entries: &[Entry<'_>]) -> Option<SpanRef> {
     let told = told?;
     // A context that came beside the message may not have reached the server's code.
-    let reached = || entries.iter().any(|entry| entry.trace == Given::Id(told.parent.trace));
+    let reached = || entries.iter().any(|entry| entry.ids.trace == Id::Given(told.parent.trace));
     (told.certain || reached()).then_some(told.parent)
 }
 
 /// The trace of spans that have none to belong to: that of the first that has one.
 pub(super) fn trace_of(entries: &[Entry<'_>]) -> Option<[u8; 16]> {
-    entries.iter().find_map(|entry| entry.trace.id())
+    entries.iter().find_map(|entry| entry.ids.trace.given())
 }

@@ -2,16 +2,16 @@
 //! out.
 //!
 //! Nothing of them is believed. An answer is looked into only if its request asked for spans; size and
-//! depth are known before anything is read. Then, in this order: where each span stands, which ids
-//! it has and, of as many as may be taken, the span itself (`outline`), whose child it is (`lineage`), the
-//! other spans (`answer`), their times
-//! (`times`), which of them came before (`handed_back`), and what of each may leave (`screen`, `judge`, `credentials`,
-//! `dialect`). What is
-//! refused is counted by reason (`tally`). It touches neither the answer nor its call.
+//! depth are known before anything is read. Then, in this order: where each span stands and which
+//! ids it has (`outline`); of as many as may be taken, the span itself and what of it may leave (`drafts`;
+//! `screen`, `judge`, `credentials`, `dialect`); whose child it is (`lineage`), its times (`times`), whether
+//! it came before (`handed_back`); and these put together (`answer`). What is refused is counted by reason
+//! (`tally`). It touches neither the answer nor its call.
 
 mod answer;
 mod credentials;
 mod dialect;
+mod drafts;
 mod handed_back;
 mod judge;
 mod lineage;
@@ -26,12 +26,12 @@ pub(in crate::mcp) mod words;
 #[cfg(test)]
 mod tests;
 
-use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
-
 use self::answer::Answer;
+use self::drafts::Drafts;
 use self::outline::Outline;
 use super::trace::SAMPLED;
 use super::{Orphans, Passback, SpanRef, Unsampled};
+use crate::otlp::wire::compose::Traces;
 use crate::telemetry::{SpanId, SpanKey};
 
 pub(in crate::mcp) use self::times::Window;
@@ -70,9 +70,7 @@ pub(in crate::mcp) struct Expected<'a> {
 /// What may be put out of one answer.
 #[derive(Debug, Default)]
 pub(in crate::mcp) struct Accepted {
-    pub(in crate::mcp) spans: Vec<ResourceSpans>,
-    /// How many spans they are.
-    pub(in crate::mcp) count: usize,
+    pub(in crate::mcp) spans: Traces,
     /// What they had of content.
     pub(in crate::mcp) content: Vec<(SpanKey, Texts)>,
 }
@@ -96,14 +94,19 @@ pub(in crate::mcp) fn take_in(
         tally.too_large += 1;
         return Accepted::default();
     }
-    let (mut outline, whole) = Outline::read(json, rules.max_spans);
+    let unsampled = expected.flags & SAMPLED == 0 && expected.unsampled == Unsampled::Drop;
+    // What is refused whatever it holds is not read.
+    let homeless = expected.told.is_none() && rules.orphans != Orphans::Mark;
+    let wanted = if unsampled || homeless { 0 } else { rules.max_spans };
+    let mut drafts = Drafts::new(rules, expected, if wanted > 0 { json.len() } else { 0 });
+    let (mut outline, whole) = Outline::read(json, rules.max_spans, wanted, &mut drafts);
     let all = outline.entries.len() as u64;
     tally.answers += 1;
     tally.malformed += u64::from(!whole);
     tally.left_out = tally.left_out.saturating_add(outline.left_out);
     tally.received += all + outline.beyond;
     tally.refused.excess += outline.beyond;
-    if expected.flags & SAMPLED == 0 && expected.unsampled == Unsampled::Drop {
+    if unsampled {
         tally.refused.unsampled += all;
         return Accepted::default();
     }
@@ -123,7 +126,7 @@ pub(in crate::mcp) fn take_in(
         None => expected.own.map_or((trace, None), |own| (own.trace, Some(own.span))),
         Some(parent) => (trace, Some(parent.span)),
     };
-    let read = std::mem::take(&mut outline.spans);
+    let read = std::mem::take(&mut outline.drafts);
     let answer = Answer { outline: &outline, expected, rules, orphans, told, trace, place };
-    answer.accept(read, known, tally)
+    answer.accept(read, &mut drafts, known, tally)
 }

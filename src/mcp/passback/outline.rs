@@ -1,15 +1,14 @@
 //! A first look at what a server handed back: where each span stands in the text, and its ids.
 //!
-//! As many spans as may be taken are read whole on the way, if they can be. Of those that follow, among
+//! Drafts are made on the way of as many spans as may be taken, if they can be read. Of those that follow, among
 //! which may be better ones, it reads the ids only, and copies nothing. What it gathers is bounded
 //! whatever the text is; spans beyond that are counted.
 
-use opentelemetry_proto::tonic::trace::v1::Span;
-
+use super::drafts::{Draft, Drafts, Ids};
 use super::words;
 use crate::json::{Kind, MAX_DEPTH, Reader, Result, Text};
 use crate::mcp::peek::{members, skip};
-use crate::otlp::json::read_next_span;
+use crate::otlp::json::view::Id;
 
 /// How many resources and scopes are told apart; spans of one beyond count as beyond.
 const MAX_RESOURCES: usize = 64;
@@ -18,13 +17,13 @@ const MAX_SCOPES: usize = 512;
 const LOOK: usize = 16;
 
 /// What stands in one `traces` object.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Outline<'a> {
     pub(super) resources: Vec<Part<'a>>,
     pub(super) scopes: Vec<(usize, Part<'a>)>,
     pub(super) entries: Vec<Entry<'a>>,
     /// The first of them, where they could be read.
-    pub(super) spans: Vec<Option<Span>>,
+    pub(super) drafts: Vec<Option<Draft>>,
     /// Spans that are not looked at.
     pub(super) beyond: u64,
     /// The server says that it left spans out.
@@ -32,7 +31,7 @@ pub(super) struct Outline<'a> {
     /// And how many.
     pub(super) left_out: u64,
     look: usize,
-    read: usize,
+    wanted: usize,
 }
 
 /// A resource or scope.
@@ -49,37 +48,35 @@ pub(super) struct Entry<'a> {
     pub(super) json: &'a [u8],
     /// Its scope, by place.
     pub(super) scope: usize,
-    pub(super) trace: Given<16>,
-    pub(super) span: Given<8>,
-    pub(super) parent: Given<8>,
-}
-
-/// An id as it was given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Given<const N: usize> {
-    /// Missing, empty or all zero.
-    #[default]
-    Absent,
-    /// Something that is no id.
-    Bad,
-    Id([u8; N]),
+    pub(super) ids: Ids,
 }
 
 impl<'a> Outline<'a> {
-    /// Reads `json`, of which at most `max_spans` spans may be taken. The flag says whether it is OTLP/JSON
-    /// to its end.
-    pub(super) fn read(json: &'a [u8], max_spans: usize) -> (Self, bool) {
+    /// Reads `json`, of which at most `max_spans` spans may be taken, and makes drafts of the first `wanted`.
+    /// The flag says whether it is OTLP/JSON to its end.
+    pub(super) fn read(
+        json: &'a [u8],
+        max_spans: usize,
+        wanted: usize,
+        drafts: &mut Drafts<'_, 'a>,
+    ) -> (Self, bool) {
         let look = max_spans.saturating_mul(LOOK);
-        let mut outline = Outline { look, read: max_spans, ..Outline::default() };
+        let mut outline = Outline { look, wanted, ..Outline::default() };
         let mut reader = Reader::new(json, MAX_DEPTH);
-        let whole = outline.document(json, &mut reader).and_then(|()| reader.end()).is_ok();
+        let read = outline.document(json, &mut reader, drafts);
+        let whole = read.and_then(|()| reader.end()).is_ok();
         (outline, whole)
     }
 
-    fn document(&mut self, json: &'a [u8], reader: &mut Reader<'a>) -> Result<()> {
+    fn document(
+        &mut self,
+        json: &'a [u8],
+        reader: &mut Reader<'a>,
+        drafts: &mut Drafts<'_, 'a>,
+    ) -> Result<()> {
         members(reader, |key, reader| match key {
             key if words::RESOURCE_SPANS.contains(&key) => {
-                items(reader, |reader| self.resource(json, reader))
+                items(reader, |reader| self.resource(json, reader, drafts))
             }
             words::TRUNCATED if reader.peek()?.0 == Kind::Bool => {
                 reader.bool().map(|yes| self.truncated = yes)
@@ -89,7 +86,12 @@ impl<'a> Outline<'a> {
         })
     }
 
-    fn resource(&mut self, json: &'a [u8], reader: &mut Reader<'a>) -> Result<()> {
+    fn resource(
+        &mut self,
+        json: &'a [u8],
+        reader: &mut Reader<'a>,
+        drafts: &mut Drafts<'_, 'a>,
+    ) -> Result<()> {
         // One beyond the limit has a place where nothing is.
         let place = self.resources.len();
         if place < MAX_RESOURCES {
@@ -97,36 +99,49 @@ impl<'a> Outline<'a> {
         }
         members(reader, |key, reader| match key {
             b"scopeSpans" | b"scope_spans" => {
-                items(reader, |reader| self.scope(place, json, reader))
+                items(reader, |reader| self.scope(place, json, reader, drafts))
             }
             _ => describe(self.resources.get_mut(place), key, json, reader),
         })
     }
 
-    fn scope(&mut self, resource: usize, json: &'a [u8], reader: &mut Reader<'a>) -> Result<()> {
+    fn scope(
+        &mut self,
+        resource: usize,
+        json: &'a [u8],
+        reader: &mut Reader<'a>,
+        drafts: &mut Drafts<'_, 'a>,
+    ) -> Result<()> {
         let place = self.scopes.len();
         if place < MAX_SCOPES && resource < self.resources.len() {
             self.scopes.push((resource, Part::default()));
         }
         members(reader, |key, reader| match key {
-            b"spans" => items(reader, |reader| self.span(place, json, reader)),
+            b"spans" => items(reader, |reader| self.span(place, json, reader, drafts)),
             _ => describe(self.scopes.get_mut(place).map(|(_, part)| part), key, json, reader),
         })
     }
 
-    fn span(&mut self, scope: usize, json: &'a [u8], reader: &mut Reader<'a>) -> Result<()> {
+    fn span(
+        &mut self,
+        scope: usize,
+        json: &'a [u8],
+        reader: &mut Reader<'a>,
+        drafts: &mut Drafts<'_, 'a>,
+    ) -> Result<()> {
         if scope >= self.scopes.len() || self.entries.len() >= self.look {
             self.beyond += 1;
             return skip(reader);
         }
         let (_, start) = reader.peek()?;
-        if self.entries.len() < self.read {
-            if let Ok(span) = read_next_span(reader) {
-                self.entries.push(Entry::of(&span, &json[start..reader.offset()], scope));
-                self.spans.push(Some(span));
+        if self.entries.len() < self.wanted {
+            if let Ok(draft) = drafts.read(reader) {
+                let (json, ids) = (&json[start..reader.offset()], draft.ids);
+                self.entries.push(Entry { json, scope, ids });
+                self.drafts.push(Some(draft));
                 return Ok(());
             }
-            self.spans.push(None);
+            self.drafts.push(None);
         }
         self.entries.push(Entry::read(&json[reader.skip()?], scope));
         Ok(())
@@ -134,75 +149,30 @@ impl<'a> Outline<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn of(span: &Span, json: &'a [u8], scope: usize) -> Self {
-        Entry {
-            json,
-            scope,
-            trace: Given::of(&span.trace_id),
-            span: Given::of(&span.span_id),
-            parent: Given::of(&span.parent_span_id),
-        }
-    }
-
     fn read(json: &'a [u8], scope: usize) -> Self {
-        let (trace, span, parent) = (Given::Absent, Given::Absent, Given::Absent);
-        let mut entry = Entry { json, scope, trace, span, parent };
+        let mut ids = Ids { trace: Id::Absent, span: Id::Absent, parent: Id::Absent };
         let mut reader = Reader::new(json, MAX_DEPTH);
         let read = members(&mut reader, |key, reader| {
             match key {
-                b"traceId" | b"trace_id" => entry.trace = Given::read(reader)?,
-                b"spanId" | b"span_id" => entry.span = Given::read(reader)?,
-                b"parentSpanId" | b"parent_span_id" => entry.parent = Given::read(reader)?,
+                b"traceId" | b"trace_id" => ids.trace = id(reader)?,
+                b"spanId" | b"span_id" => ids.span = id(reader)?,
+                b"parentSpanId" | b"parent_span_id" => ids.parent = id(reader)?,
                 _ => skip(reader)?,
             }
             Ok(())
         });
         // One that is malformed is found to be so when it is read whole.
         read.unwrap_or_default();
-        entry
+        Entry { json, scope, ids }
     }
 }
 
-impl<const N: usize> Given<N> {
-    fn of(id: &[u8]) -> Self {
-        match <[u8; N]>::try_from(id) {
-            Ok(id) if id != [0; N] => Given::Id(id),
-            Ok(_) => Given::Absent,
-            Err(_) if id.is_empty() => Given::Absent,
-            Err(_) => Given::Bad,
-        }
-    }
-
-    /// The next value: hexadecimal in either case.
-    fn read(reader: &mut Reader<'_>) -> Result<Self> {
-        match reader.peek()?.0 {
-            Kind::Null => return reader.null().map(|()| Given::Absent),
-            Kind::String => {}
-            _ => return reader.skip().map(|_| Given::Bad),
-        }
-        let digits = reader.text()?.raw();
-        if digits.is_empty() {
-            return Ok(Given::Absent);
-        }
-        let nibble = |b: u8| (b as char).to_digit(16).map(|digit| digit as u8);
-        let mut id = [0; N];
-        if digits.len() != 2 * N {
-            return Ok(Given::Bad);
-        }
-        for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
-            match (nibble(pair[0]), nibble(pair[1])) {
-                (Some(high), Some(low)) => *byte = high << 4 | low,
-                _ => return Ok(Given::Bad),
-            }
-        }
-        Ok(if id == [0; N] { Given::Absent } else { Given::Id(id) })
-    }
-
-    pub(super) fn id(self) -> Option<[u8; N]> {
-        match self {
-            Given::Id(id) => Some(id),
-            Given::Absent | Given::Bad => None,
-        }
+/// The next value: hexadecimal in either case.
+fn id<const N: usize>(reader: &mut Reader<'_>) -> Result<Id<N>> {
+    match reader.peek()?.0 {
+        Kind::Null => reader.null().map(|()| Id::Absent),
+        Kind::String => Ok(Id::of(reader.text()?.raw())),
+        _ => reader.skip().map(|_| Id::Bad),
     }
 }
 
@@ -260,8 +230,23 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::mcp::passback::{Expected, Window};
+    use crate::mcp::{Passback, Unsampled};
     use crate::otlp::arbitrary;
     use crate::telemetry::{Model, Telemetry};
+
+    fn nothing_known() -> Expected<'static> {
+        Expected {
+            told: None,
+            own: None,
+            hop: None,
+            flags: 0,
+            unsampled: Unsampled::Keep,
+            window: Window::call(0, 0),
+            server: "",
+            request_id: "",
+        }
+    }
 
     proptest! {
         /// A span that is read on the way is what it is when it is read alone, and so are its ids.
@@ -276,17 +261,22 @@ mod tests {
                 let at = at.index(json.len());
                 json[at] = with;
             }
-            let (outline, _) = Outline::read(&json, 2);
-            prop_assert!(outline.spans.len() <= 2);
+            let (rules, expected) = (Passback::default(), nothing_known());
+            let mut drafts = Drafts::new(&rules, &expected, json.len());
+            let (outline, _) = Outline::read(&json, 2, 2, &mut drafts);
+            prop_assert!(outline.drafts.len() <= 2);
             for (place, entry) in outline.entries.iter().enumerate() {
                 let alone = Entry::read(entry.json, entry.scope);
-                prop_assert_eq!(
-                    (alone.trace, alone.span, alone.parent),
-                    (entry.trace, entry.span, entry.parent)
-                );
-                if let Some(read) = outline.spans.get(place) {
-                    let alone = crate::otlp::json::read_span(entry.json).ok();
-                    prop_assert_eq!(format!("{read:?}"), format!("{alone:?}"));
+                prop_assert_eq!(alone.ids, entry.ids);
+                if let Some(read) = outline.drafts.get(place) {
+                    let alone = drafts.read_alone(entry.json).ok();
+                    let fields = |drafts: &mut Drafts<'_, '_>, draft: &Draft| {
+                        drafts.fields(draft, |at| at).to_vec()
+                    };
+                    prop_assert_eq!(
+                        read.as_ref().map(|read| (read.told, fields(&mut drafts, read))),
+                        alone.as_ref().map(|read| (read.told, fields(&mut drafts, read)))
+                    );
                 }
             }
         }

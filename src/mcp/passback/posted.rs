@@ -6,13 +6,11 @@
 //! the member `traceparent` at the top of the body (in a `_meta` it stands there anyway). The client is
 //! the one who asked, so it is believed when it says what it had sent; the spans are not.
 
-use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
-
 use super::{Expected, HandedBack, Tally, Told, Window, take_in, words};
 use crate::json::{Kind, MAX_DEPTH, Reader};
 use crate::mcp::peek::{Message, Part, RawId, members, skip};
 use crate::mcp::{Orphans, Passback, TraceContext, Unsampled};
-use crate::telemetry::{Content, Model, Nanos, Raw, Seen, Telemetry};
+use crate::telemetry::{Content, Nanos, Raw, Seen, Telemetry};
 
 /// What is posted, and what is known of it beside.
 #[derive(Clone, Copy, Debug)]
@@ -94,8 +92,7 @@ impl Posted<'_> {
             (key, Seen { arguments, result, ..Seen::default() })
         });
         let content = content.collect();
-        let spans: Vec<ResourceSpans> = accepted.spans;
-        Ok(Received { telemetry: Telemetry::from(Model::Traces(spans)), content, tally })
+        Ok(Received { telemetry: Telemetry::from(accepted.spans), content, tally })
     }
 }
 

@@ -4,20 +4,20 @@
 //! them. Everything else that may bear content is left out and counted; OTLP's own counts of dropped
 //! attributes, events and links say so on the span.
 
-use opentelemetry_proto::tonic::common::v1::{
-    AnyValue, InstrumentationScope, KeyValue, any_value::Value,
-};
-use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
-use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode};
+use std::borrow::Cow;
+
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
 
 use super::credentials::looks_secret;
+use super::drafts::Event;
 use super::judge::{self, Speaks};
-use super::tally::Tally;
-use super::{Texts, dialect, uris};
+use super::{Expected, Tally, Texts, dialect, uris};
 use crate::mcp::Passback;
+use crate::otlp::json::view::{self, Attribute, Value};
 use crate::otlp::json::write_plain;
-use crate::telemetry::names::{SCOPE, SERVICE_NAME, TOOL_ARGUMENTS, TOOL_RESULT};
+use crate::otlp::wire::compose::{self, Attributes};
+use crate::telemetry::names::{REQUEST_ID, SCOPE, SERVICE_NAME, TOOL_ARGUMENTS, TOOL_RESULT};
 
 /// The longest name of a span, an event, a scope or an attribute, in bytes: they become labels.
 const MAX_NAME: usize = 128;
@@ -31,256 +31,342 @@ const OTHER: &str = "_OTHER";
 const CLAIMED: &str = "claimed:mcpcol";
 
 /// The screen, at work on one answer.
-pub(super) struct Screen<'a> {
-    pub(super) rules: &'a Passback,
-    pub(super) tally: &'a mut Tally,
-    judged: Judged,
+pub(super) struct Screen<'r, 'a> {
+    rules: &'r Passback,
+    /// The request's id is known: what servers say of it is not wanted.
+    knows_request: bool,
+    judged: Judged<'a>,
+    left: Left,
 }
 
-/// What names were judged to say: the spans of an answer have the same few.
-#[derive(Default)]
-struct Judged(Vec<(String, Speaks)>);
+/// How much was left out, as the books have it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Left {
+    withheld: u32,
+    claimed: u32,
+    over_limit: u32,
+}
 
-impl Judged {
-    fn name(&mut self, name: &str) -> Speaks {
+/// What names were judged to say: the spans of an answer have the same few, in the same order.
+#[derive(Default)]
+struct Judged<'a> {
+    names: Vec<(Cow<'a, str>, Speaks)>,
+    /// Where the next is looked for first.
+    next: usize,
+}
+
+impl<'a> Judged<'a> {
+    fn name(&mut self, name: Cow<'a, str>) -> Speaks {
         /// Looked through one by one, so they must be few.
         const REMEMBERED: usize = 32;
-        if let Some((_, speaks)) = self.0.iter().find(|(known, _)| known == name) {
+        let (before, behind) = self.names.split_at(self.next.min(self.names.len()));
+        let mut places = (behind.iter().zip(before.len()..)).chain(before.iter().zip(0..));
+        if let Some(((_, speaks), place)) = places.find(|((known, _), _)| *known == name) {
+            self.next = place + 1;
             return *speaks;
         }
-        let speaks = judge::name(name);
-        if self.0.len() < REMEMBERED && name.len() <= MAX_NAME {
-            self.0.push((name.to_owned(), speaks));
+        let speaks = judge::name(&name);
+        if self.names.len() < REMEMBERED && name.len() <= MAX_NAME {
+            self.names.push((name, speaks));
+            self.next = self.names.len();
         }
         speaks
     }
 }
 
-impl<'a> Screen<'a> {
-    pub(super) fn new(rules: &'a Passback, tally: &'a mut Tally) -> Self {
-        Screen { rules, tally, judged: Judged::default() }
+impl<'r, 'a> Screen<'r, 'a> {
+    pub(super) fn new(rules: &'r Passback, expected: &Expected<'_>) -> Self {
+        let knows_request = !expected.request_id.is_empty();
+        Screen { rules, knows_request, judged: Judged::default(), left: Left::default() }
     }
-}
 
-impl Screen<'_> {
-    /// Screens a span, its ids and times aside.
-    pub(super) fn span(&mut self, span: &mut Span) -> Texts {
-        span.name = self.name(&span.name);
-        span.kind = SpanKind::try_from(span.kind).unwrap_or_default() as i32;
-        // Opaque, and not ours to judge.
-        span.trace_state.clear();
-        if let Some(status) = &mut span.status {
-            self.tally.withheld += u64::from(!status.message.is_empty());
-            status.message.clear();
-            status.code = StatusCode::try_from(status.code).unwrap_or_default() as i32;
-        }
-        let taken = Texts {
-            arguments: take(&mut span.attributes, TOOL_ARGUMENTS),
-            result: take(&mut span.attributes, TOOL_RESULT),
-        };
-        let content = u64::from(taken.arguments.is_some()) + u64::from(taken.result.is_some());
-        self.tally.withheld += content;
+    /// What was left out since this was asked last.
+    pub(super) fn left(&mut self) -> Left {
+        std::mem::take(&mut self.left)
+    }
+
+    /// Screens a span and writes what may leave of it, its place and its times aside. Adds its events to
+    /// `events`.
+    pub(super) fn span(
+        &mut self,
+        span: &mut view::Span<'a>,
+        out: &mut Vec<u8>,
+        events: &mut Vec<Event>,
+    ) -> Texts {
+        let mut written = compose::Span::onto(out);
+        written.name(&self.name(&span.name));
+        written.kind(SpanKind::try_from(span.kind).unwrap_or_default());
+        let own = &mut span.all[span.attributes.clone()];
+        let taken = Texts { arguments: take(own, TOOL_ARGUMENTS), result: take(own, TOOL_RESULT) };
+        let content = u32::from(taken.arguments.is_some()) + u32::from(taken.result.is_some());
+        self.left.withheld += content;
         if self.rules.normalize {
-            dialect::normalize(&mut span.attributes);
+            dialect::normalize(own);
         }
-        let left = self.attributes(&mut span.attributes).saturating_add(content as u32);
-        span.dropped_attributes_count = span.dropped_attributes_count.saturating_add(left);
+        if self.knows_request {
+            own.iter_mut().filter(|a| a.key == REQUEST_ID).for_each(|a| a.value = Value::Gone);
+        }
+        let left = self.attributes(own, &mut written.attributes()).saturating_add(content);
+        written.dropped_attributes(span.dropped_attributes.saturating_add(left));
         let left = self.truncate(&mut span.events, self.rules.max_events);
-        span.dropped_events_count = span.dropped_events_count.saturating_add(left);
-        span.events.iter_mut().for_each(|event| self.event(event));
-        span.links.retain(is_link);
+        for event in &span.events {
+            let name = self.name(&event.name);
+            let list = &mut span.all[event.attributes.clone()];
+            let place = written.event_at(event.time, &name, |mut out| {
+                self.attributes(list, &mut out).saturating_add(event.dropped_attributes)
+            });
+            events.push(Event { time: event.time, place });
+        }
+        written.dropped_events(span.dropped_events.saturating_add(left));
+        // The others lead nowhere.
+        span.links.retain(|link| link.trace.given().is_some() && link.span.given().is_some());
         let left = self.truncate(&mut span.links, self.rules.max_links);
-        span.dropped_links_count = span.dropped_links_count.saturating_add(left);
-        span.links.iter_mut().for_each(|link| self.link(link));
+        for link in &span.links {
+            let (trace, to) = (link.trace.given(), link.span.given());
+            let list = &mut span.all[link.attributes.clone()];
+            written.link_to(
+                &trace.unwrap_or_default(),
+                &to.unwrap_or_default(),
+                link.flags,
+                |mut out| self.attributes(list, &mut out).saturating_add(link.dropped_attributes),
+            );
+        }
+        written.dropped_links(span.dropped_links.saturating_add(left));
+        if let Some(status) = span.status {
+            self.left.withheld += u32::from(status.speaks);
+            written.status(StatusCode::try_from(status.code).unwrap_or_default());
+        }
         taken
     }
 
-    fn event(&mut self, event: &mut Event) {
-        event.name = self.name(&event.name);
-        let left = self.attributes(&mut event.attributes);
-        event.dropped_attributes_count = event.dropped_attributes_count.saturating_add(left);
-    }
-
-    fn link(&mut self, link: &mut Link) {
-        link.trace_state.clear();
-        let left = self.attributes(&mut link.attributes);
-        link.dropped_attributes_count = link.dropped_attributes_count.saturating_add(left);
-    }
-
     /// Screens the server's resource. It stays the server's, but cannot be ours.
-    pub(super) fn resource(&mut self, resource: &mut Resource) {
-        let all = resource.attributes.len();
-        resource.attributes.retain(|a| a.key != SERVICE_NAME || !is_ours(a));
-        let ours = all - resource.attributes.len();
-        self.tally.claimed += ours as u64;
-        let left = self.attributes(&mut resource.attributes).saturating_add(ours as u32);
-        resource.dropped_attributes_count = resource.dropped_attributes_count.saturating_add(left);
-        resource.entity_refs.clear();
+    pub(super) fn resource(
+        &mut self,
+        mut resource: view::Resource<'a>,
+        out: &mut compose::ResourceSpans<'_>,
+    ) {
+        let mut ours = 0;
+        for service in resource.attributes.iter_mut().filter(|a| is_ours(a)) {
+            service.value = Value::Gone;
+            ours += 1;
+        }
+        self.left.claimed += ours;
+        out.resource(|mut out| {
+            let left = self.attributes(&mut resource.attributes, &mut out).saturating_add(ours);
+            left.saturating_add(resource.dropped_attributes)
+        });
     }
 
     /// Screens a scope. Spans of our own scope are counted as calls, so none of theirs may have it.
-    pub(super) fn scope(&mut self, scope: &mut InstrumentationScope) {
-        if scope.name.trim().eq_ignore_ascii_case(SCOPE) {
-            self.tally.claimed += 1;
-            scope.name = CLAIMED.to_owned();
-        } else if !scope.name.is_empty() {
-            scope.name = self.name(&scope.name);
-        }
-        scope.version = self.label(&scope.version, MAX_NAME);
-        let left = self.attributes(&mut scope.attributes);
-        scope.dropped_attributes_count = scope.dropped_attributes_count.saturating_add(left);
+    pub(super) fn scope(&mut self, mut scope: view::Scope<'a>, out: &mut compose::ScopeSpans<'_>) {
+        let name = if scope.name.trim().eq_ignore_ascii_case(SCOPE) {
+            self.left.claimed += 1;
+            Cow::Borrowed(CLAIMED)
+        } else if scope.name.is_empty() {
+            Cow::Borrowed("")
+        } else {
+            self.name(&scope.name)
+        };
+        let version = self.label(Cow::Borrowed(&*scope.version), MAX_NAME);
+        out.scope(&name, &version, |mut out| {
+            let left = self.attributes(&mut scope.attributes, &mut out);
+            left.saturating_add(scope.dropped_attributes)
+        });
     }
 
     /// Screens a schema URL.
-    pub(super) fn schema_url(&mut self, url: &str) -> String {
-        self.label(&uris::shown(url), MAX_URL)
+    pub(super) fn schema_url<'t>(&mut self, url: &'t str) -> Cow<'t, str> {
+        self.label(uris::shown(url), MAX_URL)
     }
 
     /// A name, which is never empty.
-    fn name(&mut self, name: &str) -> String {
-        let label = self.label(&uris::shown(name), MAX_NAME);
-        if label.is_empty() { OTHER.to_owned() } else { label }
+    fn name<'t>(&mut self, name: &'t str) -> Cow<'t, str> {
+        let label = self.label(uris::shown(name), MAX_NAME);
+        if label.is_empty() { Cow::Borrowed(OTHER) } else { label }
     }
 
     /// A short text without control characters; empty if it looks like a secret.
-    fn label(&mut self, text: &str, max: usize) -> String {
-        if looks_secret(text) {
-            self.tally.withheld += 1;
-            return String::new();
+    fn label<'t>(&mut self, text: Cow<'t, str>, max: usize) -> Cow<'t, str> {
+        if looks_secret(&text) {
+            self.left.withheld += 1;
+            return Cow::Borrowed("");
         }
-        let cut = &text[..text.floor_char_boundary(max)];
-        if cut.bytes().all(|b| (0x20..0x7f).contains(&b)) {
-            return cut.to_owned();
+        let text = cut(text, max);
+        if text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+            return text;
         }
-        cut.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+        let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+        Cow::Owned(text.chars().map(shown).collect())
     }
 
-    /// Screens a list of attributes; says how many are left out.
-    fn attributes(&mut self, list: &mut Vec<KeyValue>) -> u32 {
-        let all = list.len();
-        let mut kept = 0;
-        list.retain_mut(|attribute| {
-            let key = &*attribute.key;
+    /// Writes the attributes that may leave; says how many are left out.
+    fn attributes(&mut self, list: &mut [Attribute<'a>], out: &mut Attributes<'_>) -> u32 {
+        let (mut kept, mut left) = (0, 0);
+        for Attribute { key, value } in list {
             let ours = key.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS));
-            let speaks = self.judged.name(key);
-            let reason = if ours {
-                &mut self.tally.claimed
-            } else if key.is_empty() || key.len() > MAX_NAME || kept >= self.rules.max_attributes {
-                &mut self.tally.over_limit
-            } else if let Some(value) = &mut attribute.value {
-                match self.rules.value(value, speaks, self.rules.max_depth) {
-                    Passes::Yes => {
-                        attribute.key_strindex = 0;
-                        kept += 1;
-                        return true;
-                    }
-                    Passes::TooDeep => &mut self.tally.over_limit,
-                    Passes::Withheld => &mut self.tally.withheld,
-                }
-            } else {
+            let reason = if *value == Value::Gone {
+                continue;
+            } else if ours {
+                &mut self.left.claimed
+            } else if key.is_empty()
+                || key.len() > MAX_NAME
+                || kept >= self.rules.max_attributes
                 // Without a value it says nothing.
-                &mut self.tally.over_limit
+                || *value == Value::Absent
+            {
+                &mut self.left.over_limit
+            } else {
+                match self.rules.screened(value, self.judged.name(key.clone())) {
+                    Ok(value) => {
+                        out.add(key, value);
+                        kept += 1;
+                        continue;
+                    }
+                    Err(Stays::TooDeep) => &mut self.left.over_limit,
+                    Err(Stays::Withheld) => &mut self.left.withheld,
+                }
             };
             *reason += 1;
-            false
-        });
-        u32::try_from(all - list.len()).unwrap_or(u32::MAX)
+            left += 1;
+        }
+        left
     }
 
     fn truncate<T>(&mut self, list: &mut Vec<T>, max: usize) -> u32 {
-        let excess = list.len().saturating_sub(max);
+        let excess = u32::try_from(list.len().saturating_sub(max)).unwrap_or(u32::MAX);
         list.truncate(max);
-        self.tally.over_limit += excess as u64;
-        u32::try_from(excess).unwrap_or(u32::MAX)
+        self.left.over_limit += excess;
+        excess
     }
 }
 
-/// Whether a value may leave.
-enum Passes {
-    Yes,
+impl Left {
+    /// Puts it on the books.
+    pub(super) fn count(self, tally: &mut Tally) {
+        tally.withheld += u64::from(self.withheld);
+        tally.claimed += u64::from(self.claimed);
+        tally.over_limit += u64::from(self.over_limit);
+    }
+}
+
+/// Why a value may not leave.
+enum Stays {
     TooDeep,
     Withheld,
 }
 
 impl Passback {
-    /// Screens a value, and cuts its texts to size.
-    fn value(&self, value: &mut AnyValue, speaks: Speaks, depth: usize) -> Passes {
-        let Some(value) = &mut value.value else { return Passes::Yes };
+    /// What of a value may leave.
+    fn screened<'v>(
+        &self,
+        value: &'v mut Value<'_>,
+        speaks: Speaks,
+    ) -> Result<compose::Value<'v>, Stays> {
+        let number =
+            |value| if speaks == Speaks::OfSecrets { Err(Stays::Withheld) } else { Ok(value) };
         match value {
-            Value::BoolValue(_) => Passes::Yes,
-            Value::IntValue(_) | Value::DoubleValue(_) if speaks == Speaks::OfSecrets => {
-                Passes::Withheld
+            Value::Absent | Value::Gone | Value::Empty => Ok(compose::Value::Empty),
+            Value::Bool(value) => Ok(compose::Value::Bool(*value)),
+            Value::Int(value) => number(compose::Value::Int(*value)),
+            Value::Double(value) => number(compose::Value::Double(*value)),
+            Value::Text(text) => {
+                if let Cow::Owned(shown) = uris::shown(text) {
+                    *text = Cow::Owned(shown);
+                }
+                if !judge::text(text, speaks) {
+                    return Err(Stays::Withheld);
+                }
+                let end = text.floor_char_boundary(self.max_value_bytes);
+                Ok(compose::Value::Text(&text[..end]))
             }
-            Value::IntValue(_) | Value::DoubleValue(_) => Passes::Yes,
+            Value::Other(value) => {
+                self.nested(value, speaks, self.max_depth)?;
+                Ok(compose::Value::Other(value))
+            }
+        }
+    }
+
+    /// Screens a value that is a message, and cuts its texts to size.
+    fn nested(
+        &self,
+        value: &mut any_value::Value,
+        speaks: Speaks,
+        depth: usize,
+    ) -> Result<(), Stays> {
+        use any_value::Value;
+        match value {
+            Value::BoolValue(_) => Ok(()),
+            Value::IntValue(_) | Value::DoubleValue(_) if speaks == Speaks::OfSecrets => {
+                Err(Stays::Withheld)
+            }
+            Value::IntValue(_) | Value::DoubleValue(_) => Ok(()),
             Value::StringValue(text) => {
-                if let std::borrow::Cow::Owned(shown) = uris::shown(text) {
+                if let Cow::Owned(shown) = uris::shown(text) {
                     *text = shown;
                 }
                 if !judge::text(text, speaks) {
-                    return Passes::Withheld;
+                    return Err(Stays::Withheld);
                 }
                 text.truncate(text.floor_char_boundary(self.max_value_bytes));
-                Passes::Yes
+                Ok(())
             }
             // What bytes hold nobody can tell, and there is no table for an index to point into.
-            Value::BytesValue(_) | Value::StringValueStrindex(_) => Passes::Withheld,
-            Value::ArrayValue(_) | Value::KvlistValue(_) if depth == 0 => Passes::TooDeep,
+            Value::BytesValue(_) | Value::StringValueStrindex(_) => Err(Stays::Withheld),
+            Value::ArrayValue(_) | Value::KvlistValue(_) if depth == 0 => Err(Stays::TooDeep),
             Value::ArrayValue(array) => self.all(array.values.iter_mut(), speaks, depth - 1),
             Value::KvlistValue(list) => {
-                for KeyValue { key, value, .. } in &mut list.values {
+                list.values.iter_mut().try_for_each(|KeyValue { key, value, .. }| {
                     let speaks = match judge::name(key) {
                         Speaks::Known | Speaks::Unknown => speaks,
                         worse => worse,
                     };
-                    let passes = self.all(value.iter_mut(), speaks, depth - 1);
-                    if !matches!(passes, Passes::Yes) {
-                        return passes;
-                    }
-                }
-                Passes::Yes
+                    self.all(value.iter_mut(), speaks, depth - 1)
+                })
             }
         }
     }
 
     fn all<'v>(
         &self,
-        values: impl Iterator<Item = &'v mut AnyValue>,
+        mut values: impl Iterator<Item = &'v mut AnyValue>,
         speaks: Speaks,
         depth: usize,
-    ) -> Passes {
-        for value in values {
-            let passes = self.value(value, speaks, depth);
-            if !matches!(passes, Passes::Yes) {
-                return passes;
-            }
-        }
-        Passes::Yes
+    ) -> Result<(), Stays> {
+        values.try_for_each(|value| match &mut value.value {
+            Some(value) => self.nested(value, speaks, depth),
+            None => Ok(()),
+        })
     }
 }
 
-/// Whether a link leads anywhere.
-fn is_link(link: &Link) -> bool {
-    let is = |id: &[u8], len| id.len() == len && id.iter().any(|b| *b != 0);
-    is(&link.trace_id, 16) && is(&link.span_id, 8)
+/// The first `max` bytes of a text, or a few less.
+fn cut(text: Cow<'_, str>, max: usize) -> Cow<'_, str> {
+    let end = text.floor_char_boundary(max);
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(&text[..end]),
+        Cow::Owned(mut text) => {
+            text.truncate(end);
+            Cow::Owned(text)
+        }
+    }
 }
 
-/// Whether a service says that it is us.
-fn is_ours(service: &KeyValue) -> bool {
-    let value = service.value.as_ref().and_then(|value| value.value.as_ref());
-    matches!(value, Some(Value::StringValue(name)) if name.trim().eq_ignore_ascii_case(SCOPE))
+/// Whether an attribute of a resource says that its service is us.
+fn is_ours(attribute: &Attribute<'_>) -> bool {
+    attribute.key == SERVICE_NAME
+        && matches!(&attribute.value, Value::Text(name) if name.trim().eq_ignore_ascii_case(SCOPE))
 }
 
 /// Takes content out of a list, as JSON: the JSON that a text holds, else the value itself.
-fn take(list: &mut Vec<KeyValue>, name: &str) -> Option<Vec<u8>> {
-    let place = list.iter().position(|attribute| attribute.key == name)?;
-    let value = list.remove(place).value.unwrap_or_default();
-    match &value.value {
+fn take(list: &mut [Attribute<'_>], name: &str) -> Option<Vec<u8>> {
+    let attribute = list.iter_mut().find(|attribute| attribute.key == name)?;
+    match std::mem::replace(&mut attribute.value, Value::Gone) {
         // Some servers say so of a call without arguments.
-        Some(Value::StringValue(text)) if text.is_empty() => Some(b"{}".to_vec()),
-        Some(Value::StringValue(text)) if is_json(text) => Some(text.as_bytes().to_vec()),
-        _ => {
+        Value::Text(text) if text.is_empty() => Some(b"{}".to_vec()),
+        Value::Text(text) if is_json(&text) => Some(text.into_owned().into_bytes()),
+        value => {
             let mut json = Vec::new();
-            write_plain(&value, &mut json)?;
+            write_plain(&value.into_message().unwrap_or_default(), &mut json)?;
             Some(json)
         }
     }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 
 use super::*;
 use crate::mcp::testing::text;
-use crate::telemetry::{Nanos, names};
+use crate::telemetry::{Model, Nanos, Telemetry, names};
 
 mod hostile;
 mod posted;
@@ -31,7 +31,8 @@ struct Case {
 
 /// What came of it.
 struct Outcome {
-    accepted: Accepted,
+    resources: Vec<ResourceSpans>,
+    content: Vec<(SpanKey, Texts)>,
     tally: Tally,
 }
 
@@ -69,16 +70,20 @@ impl Case {
         };
         let accepted = take_in(json.as_bytes(), &expected, &self.rules, &self.known, &mut tally);
         assert!(tally.balanced(), "{tally:?}");
-        assert_eq!(tally.spans as usize, accepted.count);
-        Outcome { accepted, tally }
+        assert_eq!(tally.spans as usize, accepted.spans.spans());
+        let Accepted { spans, content } = accepted;
+        let Model::Traces(resources) = Telemetry::from(spans).model().clone() else {
+            panic!("spans")
+        };
+        Outcome { resources, content, tally }
     }
 }
 
 impl Outcome {
     fn spans(&self) -> Vec<&Span> {
-        let scopes = self.accepted.spans.iter().flat_map(|r| &r.scope_spans);
+        let scopes = self.resources.iter().flat_map(|r| &r.scope_spans);
         let spans: Vec<_> = scopes.flat_map(|s| &s.spans).collect();
-        assert_eq!(spans.len(), self.accepted.count);
+        assert_eq!(spans.len() as u64, self.tally.spans);
         spans
     }
 
@@ -134,7 +139,7 @@ fn a_tree_is_kept_with_its_resource_and_scope_and_says_where_it_came_from() {
         traces(&[span(3, 2, ""), span(2, 1, ""), span(1, 0, r#""kind":2,"status":{"code":2}"#)]);
     let outcome = case().take(&json);
     assert_eq!(outcome.tree(), [(1, 0x00), (2, 1), (3, 2)].into());
-    let [resource] = &outcome.accepted.spans[..] else { panic!("one resource") };
+    let [resource] = &outcome.resources[..] else { panic!("one resource") };
     assert_eq!(text(&resource.resource.as_ref().unwrap().attributes[0]), "srv");
     assert_eq!(resource.scope_spans[0].scope.as_ref().unwrap().name, "their scope");
     let root = outcome.spans()[2];

@@ -3,8 +3,6 @@
 //! Where the roots as a whole are off, all spans are shifted by as much as brings the roots into the
 //! call; what is outside then is clamped. Nothing is moved that is off by less than the slack.
 
-use opentelemetry_proto::tonic::trace::v1::Span;
-
 use crate::telemetry::Nanos;
 
 const SECOND: Nanos = 1_000_000_000;
@@ -36,6 +34,14 @@ impl Window {
         Window { from: 1, to, slack: SLACK, unset: to, shifts: false }
     }
 
+    /// How spans are moved into it whose roots began and ended then.
+    pub(super) fn fit(&self, roots: impl Iterator<Item = (Nanos, Nanos)> + Clone) -> Fit<'_> {
+        let first = roots.clone().map(|(start, _)| start).min();
+        let last = roots.map(|(start, end)| end.max(start)).max();
+        let shift = first.zip(last).map_or(0, |(first, last)| self.shift(first, last));
+        Fit { window: self, shift }
+    }
+
     /// By how much spans are shifted whose roots take from `first` to `last`.
     fn shift(&self, first: Nanos, last: Nanos) -> i128 {
         let (taken, room) = (last.saturating_sub(first), self.to - self.from);
@@ -51,40 +57,37 @@ impl Window {
     fn holds(&self, at: Nanos) -> bool {
         at >= self.from.saturating_sub(self.slack) && at <= self.to.saturating_add(self.slack)
     }
+}
 
-    fn place(&self, at: Nanos, shift: i128) -> Nanos {
-        if at == 0 {
-            return self.unset;
-        }
-        let at = Nanos::try_from(i128::from(at) + shift).unwrap_or_default();
-        if self.holds(at) { at } else { at.clamp(self.from, self.to) }
+/// How the spans of one answer are moved.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fit<'w> {
+    window: &'w Window,
+    shift: i128,
+}
+
+impl Fit<'_> {
+    /// Where a span is put that says it began and ended then.
+    pub(super) fn span(&self, (start, end): (Nanos, Nanos)) -> (Nanos, Nanos) {
+        let from = self.place(start);
+        // A span that did not end, or before it began, took no time.
+        let to = if end < start { from } else { self.place(end).max(from) };
+        (from, to)
     }
 
-    /// Moves spans into it. `spans` are all of an answer, with whether each is a root. Calls `moved` with
-    /// the place and the first start of each that was moved.
-    pub(super) fn fit(&self, spans: &mut [(&mut Span, bool)], mut moved: impl FnMut(usize, Nanos)) {
-        let roots = spans.iter().filter(|(_, root)| *root).map(|(span, _)| &**span);
-        let first = roots.clone().map(|root| root.start_time_unix_nano).min();
-        let last = roots.map(|root| root.end_time_unix_nano.max(root.start_time_unix_nano)).max();
-        let shift = first.zip(last).map_or(0, |(first, last)| self.shift(first, last));
-        for (place, (span, _)) in spans.iter_mut().enumerate() {
-            let told = (span.start_time_unix_nano, span.end_time_unix_nano);
-            let start = self.place(told.0, shift);
-            // A span that did not end, or before it began, took no time.
-            let end = if told.1 < told.0 { start } else { self.place(told.1, shift).max(start) };
-            (span.start_time_unix_nano, span.end_time_unix_nano) = (start, end);
-            for event in &mut span.events {
-                let at = if event.time_unix_nano == 0 {
-                    0
-                } else {
-                    self.place(event.time_unix_nano, shift)
-                };
-                let near = at.saturating_add(SECOND) >= start && at <= end.saturating_add(SECOND);
-                event.time_unix_nano = if near { at } else { at.clamp(start, end) };
-            }
-            if (start, end) != told {
-                moved(place, told.0);
-            }
+    /// Where an event of a span that was put there is put.
+    pub(super) fn event(&self, (start, end): (Nanos, Nanos), at: Nanos) -> Nanos {
+        let at = if at == 0 { 0 } else { self.place(at) };
+        let near = at.saturating_add(SECOND) >= start && at <= end.saturating_add(SECOND);
+        if near { at } else { at.clamp(start, end) }
+    }
+
+    fn place(&self, at: Nanos) -> Nanos {
+        let Fit { window, shift } = self;
+        if at == 0 {
+            return window.unset;
         }
+        let at = Nanos::try_from(i128::from(at) + shift).unwrap_or_default();
+        if window.holds(at) { at } else { at.clamp(window.from, window.to) }
     }
 }

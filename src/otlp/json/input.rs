@@ -8,6 +8,7 @@ use crate::json::{self, MAX_DEPTH};
 use crate::otlp::MAX_GROWTH;
 
 /// The pull reader, and how many bytes of messages may still be made.
+#[derive(Clone)]
 pub(super) struct Reader<'a> {
     text: json::Reader<'a>,
     room: usize,

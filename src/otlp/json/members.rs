@@ -11,6 +11,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::input::Reader;
+use super::view::Id;
 use super::{Error, Why};
 use crate::json::{Kind, Text};
 
@@ -23,7 +24,8 @@ const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LAX);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LAX);
 
 /// Reads an object, handing each member that is not null to `member`, which reads the value and says
-/// whether it knew the key.
+/// whether it knew the key. A key that it does not know is handed to it once more if there is another way
+/// to spell it.
 pub(super) fn members<'a>(
     r: &mut Reader<'a>,
     mut member: impl FnMut(&mut Reader<'a>, &[u8]) -> Result<bool>,
@@ -39,7 +41,10 @@ pub(super) fn members<'a>(
         };
         if r.peek()?.0 == Kind::Null {
             r.null()?;
-        } else if !member(r, &camel(key))? {
+            continue;
+        }
+        let known = member(r, key)? || key.contains(&b'_') && member(r, &camel(key))?;
+        if !known {
             r.skip()?;
         }
     }
@@ -47,10 +52,7 @@ pub(super) fn members<'a>(
 }
 
 /// A key as the specification spells it.
-fn camel(key: &[u8]) -> Cow<'_, [u8]> {
-    if !key.contains(&b'_') {
-        return Cow::Borrowed(key);
-    }
+fn camel(key: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(key.len());
     let mut upper = false;
     for b in key {
@@ -63,25 +65,39 @@ fn camel(key: &[u8]) -> Cow<'_, [u8]> {
             b => out.push(*b),
         }
     }
-    Cow::Owned(out)
+    out
 }
 
 /// Reads an array.
 pub(super) fn list<'a, T>(
     r: &mut Reader<'a>,
-    item: impl Fn(&mut Reader<'a>) -> Result<T>,
+    item: impl FnMut(&mut Reader<'a>) -> Result<T>,
 ) -> Result<Vec<T>> {
-    r.array()?;
     let mut all = Vec::new();
+    append(r, &mut all, item)?;
+    Ok(all)
+}
+
+/// Reads an array to the end of a list.
+pub(super) fn append<'a, T>(
+    r: &mut Reader<'a>,
+    all: &mut Vec<T>,
+    mut item: impl FnMut(&mut Reader<'a>) -> Result<T>,
+) -> Result<()> {
+    r.array()?;
     while r.item()? {
         r.spend::<T>()?;
         all.push(item(r)?);
     }
-    Ok(all)
+    Ok(())
 }
 
 pub(super) fn text(r: &mut Reader<'_>) -> Result<String> {
-    Ok(r.text()?.decode()?.into_owned())
+    borrowed(r).map(Cow::into_owned)
+}
+
+pub(super) fn borrowed<'a>(r: &mut Reader<'a>) -> Result<Cow<'a, str>> {
+    Ok(r.text()?.decode()?)
 }
 
 pub(super) fn bool(r: &mut Reader<'_>) -> Result<bool> {
@@ -92,19 +108,51 @@ pub(super) fn bool(r: &mut Reader<'_>) -> Result<bool> {
 pub(super) fn hex(r: &mut Reader<'_>) -> Result<Vec<u8>> {
     let text = r.text()?;
     let digits = text.decode()?;
-    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-    let mut bytes = Vec::with_capacity(pairs.len());
+    let mut bytes = vec![0; digits.len() / 2];
+    if unhex(digits.as_bytes(), &mut bytes) { Ok(bytes) } else { Err(wrong(Why::Hex, &text)) }
+}
+
+/// The same where it is known how long they are.
+pub(super) fn id<const N: usize>(r: &mut Reader<'_>) -> Result<Id<N>> {
+    let text = r.text()?;
+    let digits = text.decode()?;
+    let id = Id::of(digits.as_bytes());
+    let odd = id == Id::Bad && !unhex(digits.as_bytes(), &mut vec![0; digits.len() / 2]);
+    if odd { Err(wrong(Why::Hex, &text)) } else { Ok(id) }
+}
+
+/// Makes `bytes` of hexadecimal digits, in either case; says whether they are as many, and nothing else.
+fn unhex(digits: &[u8], bytes: &mut [u8]) -> bool {
+    let (pairs, rest) = digits.as_chunks::<2>();
     // What is no digit shows in the upper half of the byte; looked at once, in the end.
     let mut seen = 0;
-    for [high, low] in pairs {
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
         let (high, low) = (NIBBLES[usize::from(*high)], NIBBLES[usize::from(*low)]);
         seen |= high | low;
-        bytes.push(high << 4 | low);
+        *byte = high << 4 | low;
     }
-    if seen > 0xf || !rest.is_empty() {
-        return Err(wrong(Why::Hex, &text));
+    seen <= 0xf && rest.is_empty() && pairs.len() == bytes.len()
+}
+
+impl<const N: usize> Id<N> {
+    /// What hexadecimal digits say.
+    pub fn of(digits: &[u8]) -> Self {
+        let mut id = [0; N];
+        match unhex(digits, &mut id) {
+            _ if digits.is_empty() => Id::Absent,
+            false => Id::Bad,
+            true if id == [0; N] => Id::Absent,
+            true => Id::Given(id),
+        }
     }
-    Ok(bytes)
+
+    /// The id, if there is one.
+    pub fn given(self) -> Option<[u8; N]> {
+        match self {
+            Id::Given(id) => Some(id),
+            Id::Absent | Id::Bad => None,
+        }
+    }
 }
 
 /// The value of each hexadecimal digit; 0xff for what is none.

@@ -13,13 +13,11 @@ mod read;
 mod shape;
 #[cfg(test)]
 mod tests;
+pub mod view;
 mod write;
 
 pub use plain::write_plain;
-pub use read::{
-    is_strange, read_logs, read_metrics, read_next_span, read_resource, read_scope, read_span,
-    read_traces,
-};
+pub use read::{is_strange, read_logs, read_metrics, read_traces};
 pub use write::write;
 
 use crate::json;

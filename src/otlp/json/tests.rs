@@ -11,7 +11,8 @@ use opentelemetry_proto::tonic::common::v1::{
 use opentelemetry_proto::tonic::logs::v1::LogsData;
 use opentelemetry_proto::tonic::metrics::v1::MetricsData;
 use opentelemetry_proto::tonic::trace::v1::{
-    ResourceSpans, ScopeSpans, Span, Status, TracesData, span::SpanKind,
+    ResourceSpans, ScopeSpans, Span, Status, TracesData,
+    span::{Event, Link, SpanKind},
 };
 use proptest::prelude::*;
 use prost::Message;
@@ -222,6 +223,128 @@ fn what_is_irregular_is_not_written() {
 #[test]
 fn nothing_is_an_empty_document() {
     assert_eq!(written(wire::Request::Traces, &ExportTraceServiceRequest::default()), "{}");
+}
+
+/// What a view holds, as messages. It leaves out some members; so does `in_view`.
+fn message_of(view: &mut view::Span<'_>) -> Span {
+    let id = |id: Option<Vec<u8>>| id.unwrap_or_default();
+    let list = |view: &mut view::Span<'_>, places: std::ops::Range<usize>| {
+        let attribute = |a: &mut view::Attribute<'_>| KeyValue {
+            key: a.key.to_string(),
+            value: std::mem::take(&mut a.value).into_message(),
+            ..KeyValue::default()
+        };
+        view.all[places].iter_mut().map(attribute).collect()
+    };
+    let mut span = Span {
+        trace_id: id(view.trace.given().map(Vec::from)),
+        span_id: id(view.span.given().map(Vec::from)),
+        parent_span_id: id(view.parent.given().map(Vec::from)),
+        name: view.name.to_string(),
+        kind: view.kind,
+        start_time_unix_nano: view.start,
+        end_time_unix_nano: view.end,
+        dropped_attributes_count: view.dropped_attributes,
+        dropped_events_count: view.dropped_events,
+        dropped_links_count: view.dropped_links,
+        ..Span::default()
+    };
+    let places = view.attributes.clone();
+    span.attributes = list(view, places);
+    for event in std::mem::take(&mut view.events) {
+        span.events.push(Event {
+            time_unix_nano: event.time,
+            name: event.name.to_string(),
+            attributes: list(view, event.attributes),
+            dropped_attributes_count: event.dropped_attributes,
+        });
+    }
+    for link in std::mem::take(&mut view.links) {
+        span.links.push(Link {
+            trace_id: id(link.trace.given().map(Vec::from)),
+            span_id: id(link.span.given().map(Vec::from)),
+            attributes: list(view, link.attributes),
+            dropped_attributes_count: link.dropped_attributes,
+            flags: link.flags,
+            ..Link::default()
+        });
+    }
+    span.status = view.status.map(|status| Status {
+        code: status.code,
+        message: if status.speaks { "something".to_owned() } else { String::new() },
+    });
+    span
+}
+
+/// A span with what a view has of it.
+fn in_view(mut span: Span) -> Span {
+    let id = |id: &mut Vec<u8>, len| {
+        if id.len() != len || id.iter().all(|b| *b == 0) {
+            id.clear();
+        }
+    };
+    let keys = |list: &mut Vec<KeyValue>| list.iter_mut().for_each(|a| a.key_strindex = 0);
+    id(&mut span.trace_id, 16);
+    id(&mut span.span_id, 8);
+    id(&mut span.parent_span_id, 8);
+    (span.flags, span.trace_state) = (0, String::new());
+    keys(&mut span.attributes);
+    span.events.iter_mut().for_each(|event| keys(&mut event.attributes));
+    for link in &mut span.links {
+        id(&mut link.trace_id, 16);
+        id(&mut link.span_id, 8);
+        link.trace_state.clear();
+        keys(&mut link.attributes);
+    }
+    if let Some(status) = &mut span.status
+        && !status.message.is_empty()
+    {
+        status.message = "something".to_owned();
+    }
+    span
+}
+
+proptest! {
+    /// A span that is looked at is the one that is read, or neither can be; in either style of writing,
+    /// alone or after another.
+    #[test]
+    fn a_view_shows_what_is_read(
+        spans in prop::collection::vec(arbitrary::span(), 1..3),
+        serde in any::<bool>(),
+        hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..2),
+    ) {
+        let text = |span: Span| {
+            let mut text = if serde {
+                serde_json::to_vec(&span).unwrap()
+            } else {
+                let scope_spans = vec![ScopeSpans { spans: vec![span], ..ScopeSpans::default() }];
+                let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+                let text = written(wire::Request::Traces, &TracesData { resource_spans });
+                let begin = text.find(r#""spans":["#).unwrap() + r#""spans":["#.len();
+                text.as_bytes()[begin..text.len() - "]}]}]}".len()].to_vec()
+            };
+            for (at, with) in &hits {
+                let at = at.index(text.len());
+                text[at] = *with;
+            }
+            String::from_utf8_lossy(&text).into_owned()
+        };
+        let texts: Vec<_> = spans.into_iter().map(text).collect();
+        let mut view = view::Span::default();
+        for text in &texts {
+            let mut reader = json::Reader::new(text.as_bytes(), json::MAX_DEPTH);
+            let seen = view.read(&mut reader).is_ok() && reader.end().is_ok();
+            match read_span(text) {
+                Ok(read) => {
+                    prop_assert!(seen, "{text}");
+                    let seen = message_of(&mut view);
+                    prop_assert_eq!(format!("{seen:?}"), format!("{:?}", in_view(read)));
+                }
+                // Text behind a span may make it another document.
+                Err(_) => prop_assert!(!seen || text.ends_with(char::is_whitespace), "{text}"),
+            }
+        }
+    }
 }
 
 fn read_span(span: &str) -> Result<Span, Error> {

@@ -5,20 +5,36 @@
 //! over order or uniqueness; who calls each method once, in the order in which they stand here, writes
 //! what an encoder of the messages would.
 
-use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, any_value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, status::StatusCode};
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, message};
 
 /// About what a span takes, in bytes.
 const USUAL: usize = 1000;
+/// About what many take.
+const MANY: usize = 30_000;
 
 /// An `ExportTraceServiceRequest` in the making.
 #[derive(Debug, Default)]
 pub struct Traces {
     bytes: Vec<u8>,
     spans: usize,
+}
+
+/// A `ResourceSpans` in the making.
+#[derive(Debug)]
+pub struct ResourceSpans<'a> {
+    out: &'a mut Vec<u8>,
+    spans: &'a mut usize,
+}
+
+/// A `ScopeSpans` in the making.
+#[derive(Debug)]
+pub struct ScopeSpans<'a> {
+    out: &'a mut Vec<u8>,
+    spans: &'a mut usize,
 }
 
 /// Spans that will share a scope.
@@ -33,6 +49,14 @@ pub struct Spans {
 #[derive(Debug)]
 pub struct Span<'a>(&'a mut Vec<u8>);
 
+/// The `attributes` of a message in the making.
+#[derive(Debug)]
+pub struct Attributes<'a> {
+    out: &'a mut Vec<u8>,
+    /// Their field number.
+    number: u32,
+}
+
 /// A value of an attribute.
 #[derive(Clone, Copy, Debug)]
 pub enum Value<'a> {
@@ -42,6 +66,12 @@ pub enum Value<'a> {
     Int(i64),
     /// `bool_value`
     Bool(bool),
+    /// `double_value`
+    Double(f64),
+    /// One that holds nothing.
+    Empty,
+    /// Any.
+    Other(&'a any_value::Value),
 }
 
 impl Traces {
@@ -63,10 +93,26 @@ impl Traces {
         out.extend_from_slice(&spans.bytes);
     }
 
-    /// Adds spans that exist as messages.
-    pub fn add_messages(&mut self, all: &ResourceSpans) {
-        self.spans += all.scope_spans.iter().map(|scope| scope.spans.len()).sum::<usize>();
-        message::encode(1, all, &mut self.bytes);
+    /// Adds another request.
+    pub fn join(&mut self, other: &Traces) {
+        self.spans += other.spans;
+        self.bytes.extend_from_slice(&other.bytes);
+    }
+
+    /// Adds what `write` writes of a resource.
+    pub fn resource(&mut self, write: impl FnOnce(&mut ResourceSpans<'_>)) {
+        let spans = &mut self.spans;
+        message_of(&mut self.bytes, 1, MANY, |out| write(&mut ResourceSpans { out, spans }));
+    }
+
+    /// How many spans are in it.
+    pub fn spans(&self) -> usize {
+        self.spans
+    }
+
+    /// How many bytes it takes.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
     }
 
     /// The bytes, and how many spans are in them.
@@ -84,10 +130,7 @@ impl Spans {
     /// Adds the span that `write` writes.
     pub fn add(&mut self, write: impl FnOnce(&mut Span<'_>)) {
         self.count += 1;
-        let out = &mut self.bytes;
-        let open = Open::guess(out, 2, USUAL);
-        write(&mut Span(out));
-        open.close(out);
+        message_of(&mut self.bytes, 2, USUAL, |out| write(&mut Span(out)));
     }
 
     /// How many bytes they take.
@@ -96,7 +139,61 @@ impl Spans {
     }
 }
 
-impl Span<'_> {
+impl ResourceSpans<'_> {
+    /// `resource`
+    pub fn resource(&mut self, write: impl FnOnce(Attributes<'_>) -> u32) {
+        message_of(self.out, 1, 0, |out| {
+            let dropped = write(Attributes { out, number: 1 });
+            varint(out, 2, dropped.into());
+        });
+    }
+
+    /// One of `scope_spans`.
+    pub fn scope(&mut self, write: impl FnOnce(&mut ScopeSpans<'_>)) {
+        let spans = &mut *self.spans;
+        message_of(self.out, 2, MANY, |out| write(&mut ScopeSpans { out, spans }));
+    }
+
+    /// `schema_url`
+    pub fn schema_url(&mut self, url: &str) {
+        text(self.out, 3, url);
+    }
+}
+
+impl ScopeSpans<'_> {
+    /// `scope`. What writes its attributes says how many were dropped.
+    pub fn scope(&mut self, name: &str, version: &str, write: impl FnOnce(Attributes<'_>) -> u32) {
+        message_of(self.out, 1, 0, |out| {
+            text(out, 1, name);
+            text(out, 2, version);
+            let dropped = write(Attributes { out, number: 3 });
+            varint(out, 4, dropped.into());
+        });
+    }
+
+    /// One of `spans`.
+    pub fn span(&mut self, write: impl FnOnce(&mut Span<'_>)) {
+        *self.spans += 1;
+        message_of(self.out, 2, USUAL, |out| write(&mut Span(out)));
+    }
+
+    /// `schema_url`
+    pub fn schema_url(&mut self, url: &str) {
+        text(self.out, 3, url);
+    }
+}
+
+impl<'a> Span<'a> {
+    /// A part of a span, for [`part`](Self::part).
+    pub fn onto(out: &'a mut Vec<u8>) -> Self {
+        Span(out)
+    }
+
+    /// Fields that were written before, [onto](Self::onto) other memory.
+    pub fn part(&mut self, fields: &[u8]) {
+        self.0.extend_from_slice(fields);
+    }
+
     /// `trace_id` and `span_id`.
     pub fn ids(&mut self, trace: &[u8; 16], span: &[u8; 8]) {
         slice(self.0, 1, trace);
@@ -131,12 +228,40 @@ impl Span<'_> {
 
     /// One of `attributes`. Names must differ.
     pub fn attribute(&mut self, name: &str, value: Value<'_>) {
-        key_value(self.0, name, value);
+        self.attributes().add(name, value);
+    }
+
+    /// `attributes`
+    pub fn attributes(&mut self) -> Attributes<'_> {
+        Attributes { out: self.0, number: 9 }
+    }
+
+    /// `dropped_attributes_count`
+    pub fn dropped_attributes(&mut self, count: u32) {
+        varint(self.0, 10, count.into());
     }
 
     /// One of `events`.
     pub fn event(&mut self, event: &Event) {
         message::encode(11, event, self.0);
+    }
+
+    /// The same, written here. What writes its attributes says how many were dropped. Returns where the
+    /// eight bytes of its time are, which are there even if they are zero.
+    pub fn event_at(
+        &mut self,
+        time: u64,
+        name: &str,
+        write: impl FnOnce(Attributes<'_>) -> u32,
+    ) -> usize {
+        let begin = message_of(self.0, 11, 0, |out| {
+            out.push(1 << 3 | WireType::SixtyFourBit as u8);
+            out.extend_from_slice(&time.to_le_bytes());
+            text(out, 2, name);
+            let dropped = write(Attributes { out, number: 3 });
+            varint(out, 4, dropped.into());
+        });
+        begin + 1
     }
 
     /// `dropped_events_count`
@@ -149,42 +274,93 @@ impl Span<'_> {
         message::encode(13, link, self.0);
     }
 
+    /// The same, written here.
+    pub fn link_to(
+        &mut self,
+        trace: &[u8; 16],
+        span: &[u8; 8],
+        flags: u32,
+        write: impl FnOnce(Attributes<'_>) -> u32,
+    ) {
+        message_of(self.0, 13, 0, |out| {
+            slice(out, 1, trace);
+            slice(out, 2, span);
+            let dropped = write(Attributes { out, number: 4 });
+            varint(out, 5, dropped.into());
+            fixed32(out, 6, flags);
+        });
+    }
+
+    /// `dropped_links_count`
+    pub fn dropped_links(&mut self, count: u32) {
+        varint(self.0, 14, count.into());
+    }
+
     /// `status`, without a message.
     pub fn status(&mut self, code: StatusCode) {
-        let open = Open::guess(self.0, 15, 0);
-        varint(self.0, 3, code as u64);
-        open.close(self.0);
+        message_of(self.0, 15, 0, |out| varint(out, 3, code as u64));
     }
 
     /// `flags`
     pub fn flags(&mut self, flags: u32) {
-        if flags != 0 {
-            encode_key(16, WireType::ThirtyTwoBit, self.0);
-            self.0.extend_from_slice(&flags.to_le_bytes());
-        }
+        fixed32(self.0, 16, flags);
     }
 }
 
-/// One of `attributes`. A oneof keeps its choice, default or not.
-fn key_value(out: &mut Vec<u8>, name: &str, value: Value<'_>) {
-    let mut number = [0; MAX_VARINT];
-    // The key of the choice, and the number behind it: a text's length.
-    let (field, number) = match value {
-        Value::Text(text) => (1 << 3 | 2, encoded(text.len() as u64, &mut number)),
-        Value::Bool(value) => (2 << 3, encoded(value.into(), &mut number)),
-        Value::Int(value) => (3 << 3, encoded(value.cast_unsigned(), &mut number)),
+impl Attributes<'_> {
+    /// Adds one. Names must differ.
+    pub fn add(&mut self, name: &str, value: Value<'_>) {
+        key_value(self.out, self.number, name, value);
+    }
+}
+
+/// A `KeyValue`. A oneof keeps its choice, default or not.
+fn key_value(out: &mut Vec<u8>, number: u32, name: &str, value: Value<'_>) {
+    let mut place = [0; MAX_VARINT];
+    // The key of the choice, what stands behind it (of a text its length), and the text.
+    let (field, scalar, text) = match value {
+        Value::Text(text) => (1 << 3 | 2, encoded(text.len() as u64, &mut place), text),
+        Value::Bool(value) => (2 << 3, encoded(value.into(), &mut place), ""),
+        Value::Int(value) => (3 << 3, encoded(value.cast_unsigned(), &mut place), ""),
+        Value::Double(value) => {
+            let (bytes, _) = place.split_at_mut(8);
+            bytes.copy_from_slice(&value.to_le_bytes());
+            (4 << 3 | WireType::SixtyFourBit as u8, &*bytes, "")
+        }
+        Value::Empty | Value::Other(_) => (0, &[][..], ""),
     };
-    let text = if let Value::Text(text) = value { text } else { "" };
-    let inner = 1 + number.len() + text.len();
+    let inner = match value {
+        Value::Empty => 0,
+        Value::Other(value) => value.encoded_len(),
+        _ => 1 + scalar.len() + text.len(),
+    };
     let key = if name.is_empty() { 0 } else { header_len(name.len()) + name.len() };
-    header(out, 9, key + header_len(inner) + inner);
+    header(out, number, key + header_len(inner) + inner);
     if key > 0 {
         slice(out, 1, name.as_bytes());
     }
     header(out, 2, inner);
-    out.push(field);
-    out.extend_from_slice(number);
-    out.extend_from_slice(text.as_bytes());
+    match value {
+        Value::Empty => {}
+        Value::Other(value) => value.encode(out),
+        _ => {
+            out.push(field);
+            out.extend_from_slice(scalar);
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+}
+
+/// A message of about `len` bytes; returns where it begins.
+fn message_of(
+    out: &mut Vec<u8>,
+    number: u32,
+    len: usize,
+    write: impl FnOnce(&mut Vec<u8>),
+) -> usize {
+    let open = Open::guess(out, number, len);
+    write(out);
+    open.close(out)
 }
 
 /// A message that is written before its length is known.
@@ -202,19 +378,20 @@ impl Open {
         Open { at: out.len(), room: encoded_len_varint(len as u64) }
     }
 
-    /// Ends it.
-    pub(super) fn close(self, out: &mut Vec<u8>) {
+    /// Ends it; returns where it begins.
+    pub(super) fn close(self, out: &mut Vec<u8>) -> usize {
         let Open { at, room } = self;
         let len = out.len() - at;
         let takes = encoded_len_varint(len as u64);
+        let begin = at - room + takes;
         if takes != room {
-            let begin = at - room + takes;
             out.resize(out.len().max(begin + len), 0);
             out.copy_within(at..at + len, begin);
             out.truncate(begin + len);
         }
-        let mut place = &mut out[at - room..at - room + takes];
+        let mut place = &mut out[at - room..begin];
         encode_varint(len as u64, &mut place);
+        begin
     }
 }
 
@@ -263,6 +440,13 @@ fn varint(out: &mut Vec<u8>, number: u32, value: u64) {
     }
 }
 
+fn fixed32(out: &mut Vec<u8>, number: u32, value: u32) {
+    if value != 0 {
+        encode_key(number, WireType::ThirtyTwoBit, out);
+        out.extend_from_slice(&value.to_le_bytes());
+    }
+}
+
 fn fixed64(out: &mut Vec<u8>, number: u32, value: u64) {
     if value != 0 {
         encode_key(number, WireType::SixtyFourBit, out);
@@ -272,10 +456,13 @@ fn fixed64(out: &mut Vec<u8>, number: u32, value: u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Attributes, Event, InstrumentationScope, Link, Resource, Span, SpanKind, Spans};
+    use super::{StatusCode, Traces, Value, any_value};
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-    use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
-    use opentelemetry_proto::tonic::trace::v1::{ScopeSpans, Span as Message, Status};
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+    use opentelemetry_proto::tonic::trace::v1::{
+        ResourceSpans, ScopeSpans, Span as Message, Status,
+    };
     use prost::Message as _;
 
     fn attribute(key: &str, value: any_value::Value) -> KeyValue {
@@ -352,11 +539,113 @@ mod tests {
                 }],
                 ..ResourceSpans::default()
             };
-            all.add_messages(&of_messages);
             let (bytes, count) = all.into_parts();
-            assert_eq!(count, 4);
-            let resource_spans = vec![of_messages.clone(), of_messages];
+            assert_eq!(count, 2);
+            let resource_spans = vec![of_messages];
             assert_eq!(bytes, ExportTraceServiceRequest { resource_spans }.encode_to_vec());
+        }
+    }
+
+    /// The same of what has resources, scopes, events and links of its own.
+    #[test]
+    fn what_is_composed_piece_by_piece_is_what_an_encoder_writes() {
+        use any_value::Value::{ArrayValue, DoubleValue, StringValue};
+        for long in [0, 1, 90, 110, 127, 128, 129, 16_300, 16_384, 70_000] {
+            let text = "x".repeat(long);
+            let list = ArrayValue(Default::default());
+            let attributes = vec![
+                attribute("text", StringValue(text.clone())),
+                attribute("half", DoubleValue(0.5)),
+                attribute("list", list.clone()),
+                KeyValue { value: Some(AnyValue::default()), ..attribute("none", list.clone()) },
+            ];
+            let all = |mut out: Attributes<'_>| {
+                out.add("text", Value::Text(&text));
+                out.add("half", Value::Double(0.5));
+                out.add("list", Value::Other(&list));
+                out.add("none", Value::Empty);
+                long as u32
+            };
+            let dropped_attributes_count = long as u32;
+            let event = Event {
+                name: text.clone(),
+                time_unix_nano: 3,
+                attributes: attributes.clone(),
+                dropped_attributes_count,
+            };
+            let link = Link {
+                trace_id: vec![7; 16],
+                span_id: vec![8; 8],
+                attributes: attributes.clone(),
+                dropped_attributes_count,
+                flags: 1,
+                ..Link::default()
+            };
+            let span = Message {
+                span_id: vec![2; 8],
+                trace_id: vec![1; 16],
+                attributes: attributes.clone(),
+                dropped_attributes_count,
+                events: vec![event.clone(), event],
+                links: vec![link],
+                dropped_links_count: long as u32,
+                ..Message::default()
+            };
+            let expected = |spans: Vec<Message>| ExportTraceServiceRequest {
+                resource_spans: vec![ResourceSpans {
+                    resource: Some(Resource {
+                        attributes: attributes.clone(),
+                        dropped_attributes_count,
+                        ..Resource::default()
+                    }),
+                    scope_spans: vec![ScopeSpans {
+                        scope: Some(InstrumentationScope {
+                            name: "s".into(),
+                            version: text.clone(),
+                            attributes: attributes.clone(),
+                            dropped_attributes_count,
+                        }),
+                        spans,
+                        schema_url: text.clone(),
+                    }],
+                    schema_url: "u".into(),
+                }],
+            };
+            let mut times = Vec::new();
+            let mut part = Vec::new();
+            let mut rest = Span::onto(&mut part);
+            all(rest.attributes());
+            rest.dropped_attributes(dropped_attributes_count);
+            times.extend([rest.event_at(3, &text, all), rest.event_at(3, &text, all)]);
+            rest.link_to(&[7; 16], &[8; 8], 1, all);
+            rest.dropped_links(long as u32);
+            for time in times {
+                assert_eq!(part[time..time + 8], 3_u64.to_le_bytes());
+            }
+            let mut composed = Traces::default();
+            composed.resource(|out| {
+                out.resource(all);
+                out.scope(|out| {
+                    out.scope("s", &text, all);
+                    for _ in 0..2 {
+                        out.span(|span| {
+                            span.ids(&[1; 16], &[2; 8]);
+                            span.part(&part);
+                        });
+                    }
+                    out.schema_url(&text);
+                });
+                out.schema_url("u");
+            });
+            let mut twice = Traces::default();
+            twice.join(&composed);
+            twice.join(&composed);
+            assert_eq!(
+                (composed.spans(), twice.spans(), twice.size()),
+                (2, 4, 2 * composed.size())
+            );
+            let message = expected(vec![span.clone(), span]);
+            assert_eq!(composed.into_parts().0, message.encode_to_vec());
         }
     }
 }

@@ -113,7 +113,7 @@ fn our_names_are_ours() {
     let outcome = case().take(&json);
     let told = attributes(outcome.only());
     assert!(told.contains_key("fine") && !told.contains_key(names::OUTCOME));
-    let resource = &outcome.accepted.spans[0];
+    let resource = &outcome.resources[0];
     assert_ne!(
         resource.scope_spans[0].scope.as_ref().unwrap().name.trim().to_lowercase(),
         names::SCOPE
@@ -186,7 +186,7 @@ fn is_safe(outcome: &Outcome) {
         assert!(!format!("{span:?}").contains("hush"));
         assert!(!attributes(span).contains_key(names::OUTCOME));
     }
-    for scope in outcome.accepted.spans.iter().flat_map(|r| &r.scope_spans) {
+    for scope in outcome.resources.iter().flat_map(|r| &r.scope_spans) {
         assert!(scope.scope.as_ref().is_none_or(|scope| scope.name != names::SCOPE));
     }
 }
@@ -200,7 +200,7 @@ proptest! {
         let mut case = case();
         case.rules.max_spans = max_spans;
         let outcome = case.take(&traces(&spans));
-        prop_assert!(outcome.accepted.count <= max_spans);
+        prop_assert!(outcome.spans().len() <= max_spans);
         prop_assert_eq!(outcome.tally.received, spans.len() as u64);
         is_safe(&outcome);
     }

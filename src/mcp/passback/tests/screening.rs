@@ -24,7 +24,7 @@ fn arguments_and_results_leave_as_content_and_the_rest_of_it_is_gone() {
     assert_eq!((span.dropped_attributes_count, span.events[0].dropped_attributes_count), (4, 1));
     assert_eq!(text(&span.events[0].attributes[0]), "RuntimeError");
     assert_eq!(outcome.tally.withheld, 6);
-    let [(key, texts)] = &outcome.accepted.content[..] else { panic!("content of one span") };
+    let [(key, texts)] = &outcome.content[..] else { panic!("content of one span") };
     assert_eq!(*key, (bytes(TRACE), [1; 8]));
     assert_eq!(texts.arguments.as_deref(), Some(&br#"{"city": "Oslo"}"#[..]));
     assert_eq!(texts.result.as_deref(), Some(&br#""two words""#[..]));
@@ -35,7 +35,7 @@ fn structured_arguments_are_content_too_and_none_are_an_empty_object() {
     let arguments = |value: &str| {
         let list = format!(r#"{{"key":"gen_ai.tool.call.arguments","value":{value}}}"#);
         let outcome = case().take(&with_attributes(&list));
-        String::from_utf8(outcome.accepted.content[0].1.arguments.clone().unwrap()).unwrap()
+        String::from_utf8(outcome.content[0].1.arguments.clone().unwrap()).unwrap()
     };
     let list = r#"{"kvlistValue":{"values":[{"key":"a","value":{"intValue":1}}]}}"#;
     assert_eq!(arguments(list), r#"{"a":1}"#);
@@ -109,7 +109,7 @@ fn secrets_in_attributes_are_held_back_wherever_they_stand() {
     );
     let json = traces(&[span(1, 0, &(more + &links))]).replace("srv", &secret);
     let outcome = case().take(&json);
-    let all = format!("{:?}", outcome.accepted.spans);
+    let all = format!("{:?}", outcome.resources);
     assert!(!all.contains(&secret) && !all.contains("4711") && !all.contains("104, 117, 115, 104"));
     assert!(attributes(outcome.only()).contains_key("fine"));
     assert_eq!((outcome.only().dropped_attributes_count, outcome.tally.withheld), (7, 9));
@@ -148,6 +148,6 @@ fn a_resource_without_a_name_stays_without_one() {
     let to = json.find(r#""scopeSpans""#).unwrap();
     let bare = format!("{}{}", &json[..from], &json[to..]);
     let outcome = case().take(&bare);
-    assert_eq!(outcome.accepted.spans[0].resource, None);
+    assert_eq!(outcome.resources[0].resource, None);
     assert_eq!(attributes(outcome.only())[names::SERVER_NAME], "files");
 }

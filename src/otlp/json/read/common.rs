@@ -85,7 +85,7 @@ pub(super) fn any_value(r: &mut Reader<'_>) -> Result<AnyValue> {
     Ok(m)
 }
 
-fn array_value(r: &mut Reader<'_>) -> Result<ArrayValue> {
+pub(in crate::otlp::json) fn array_value(r: &mut Reader<'_>) -> Result<ArrayValue> {
     let mut m = ArrayValue::default();
     members(r, |r, key| {
         match key {
@@ -97,7 +97,7 @@ fn array_value(r: &mut Reader<'_>) -> Result<ArrayValue> {
     Ok(m)
 }
 
-fn key_value_list(r: &mut Reader<'_>) -> Result<KeyValueList> {
+pub(in crate::otlp::json) fn key_value_list(r: &mut Reader<'_>) -> Result<KeyValueList> {
     let mut m = KeyValueList::default();
     members(r, |r, key| {
         match key {

@@ -9,15 +9,16 @@ mod logs;
 mod metrics;
 mod traces;
 
-use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::logs::v1::ResourceLogs;
 use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
-use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 
 use super::Error;
 use super::input::Reader;
 use super::members::{Result, list, members};
+
+pub(super) use self::common::{array_value, key_value_list};
+pub(super) use self::traces::{span_kind, status_code};
 
 /// Reads a `TracesData` document, which is also the body of an export request.
 pub fn read_traces(json: &[u8]) -> std::result::Result<Vec<ResourceSpans>, Error> {
@@ -45,37 +46,6 @@ pub fn is_strange(json: &[u8], known: &str) -> bool {
         Ok(false)
     });
     read.is_ok() && others && !named
-}
-
-/// Reads one `Span`, for callers that go on where one of many is malformed.
-pub fn read_span(json: &[u8]) -> std::result::Result<Span, Error> {
-    alone(json, traces::span)
-}
-
-/// Reads the `Span` that stands next in a text. Where that fails nothing of it was read.
-pub fn read_next_span(text: &mut crate::json::Reader<'_>) -> std::result::Result<Span, Error> {
-    let mut r = Reader::going_on(text.clone());
-    let span = traces::span(&mut r)?;
-    *text = r.into_text();
-    Ok(span)
-}
-
-/// Reads one `Resource`.
-pub fn read_resource(json: &[u8]) -> std::result::Result<Resource, Error> {
-    alone(json, common::resource)
-}
-
-/// Reads one `InstrumentationScope`.
-pub fn read_scope(json: &[u8]) -> std::result::Result<InstrumentationScope, Error> {
-    alone(json, common::scope)
-}
-
-/// A text that is one message.
-fn alone<'a, T>(json: &'a [u8], message: impl FnOnce(&mut Reader<'a>) -> Result<T>) -> Result<T> {
-    let mut r = Reader::new(json);
-    let read = message(&mut r)?;
-    r.end()?;
-    Ok(read)
 }
 
 /// The one list that a document of each signal has.

@@ -37,7 +37,7 @@ fn scope_spans(r: &mut Reader<'_>) -> Result<ScopeSpans> {
     Ok(m)
 }
 
-pub(super) fn span(r: &mut Reader<'_>) -> Result<Span> {
+fn span(r: &mut Reader<'_>) -> Result<Span> {
     let mut m = Span::default();
     members(r, |r, key| {
         match key {
@@ -109,10 +109,10 @@ fn status(r: &mut Reader<'_>) -> Result<Status> {
     Ok(m)
 }
 
-fn span_kind(name: &str) -> Option<i32> {
+pub(in crate::otlp::json) fn span_kind(name: &str) -> Option<i32> {
     SpanKind::from_str_name(name).map(|value| value as i32)
 }
 
-fn status_code(name: &str) -> Option<i32> {
+pub(in crate::otlp::json) fn status_code(name: &str) -> Option<i32> {
     StatusCode::from_str_name(name).map(|value| value as i32)
 }
