@@ -31,6 +31,7 @@ pub struct Error {
 
 /// The ways a text can fail to be JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[repr(usize)] // A result is moved often, and moved as whole words that way.
 pub enum ErrorKind {
     /// The input ended inside a value.
     #[error("unexpected end")]

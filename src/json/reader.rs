@@ -1,5 +1,6 @@
 //! The pull reader: the caller asks for what it expects, in order, and skips the rest.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::scan::{self, BLOCK, Block, STEP};
@@ -45,6 +46,8 @@ pub enum Kind {
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     buf: &'a [u8],
+    /// The same, where it is known to be UTF-8; else nothing.
+    utf8: &'a str,
     pos: usize,
     depth: usize,
     limit: usize,
@@ -55,7 +58,13 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader over `buf` that refuses nesting deeper than `limit` (at most [`MAX_DEPTH`]).
     pub fn new(buf: &'a [u8], limit: usize) -> Self {
-        Reader { buf, pos: 0, depth: 0, limit: limit.min(MAX_DEPTH), filled: 0 }
+        Reader { buf, utf8: "", pos: 0, depth: 0, limit: limit.min(MAX_DEPTH), filled: 0 }
+    }
+
+    /// The same for who will ask for most of its strings: to look once whether all of `buf` is UTF-8 is
+    /// cheaper then than to look at each. It reads the same if it is not.
+    pub fn of_strings(buf: &'a [u8], limit: usize) -> Self {
+        Reader { utf8: std::str::from_utf8(buf).unwrap_or_default(), ..Reader::new(buf, limit) }
     }
 
     /// Offset of the next unread byte.
@@ -117,6 +126,29 @@ impl<'a> Reader<'a> {
         Ok(Some(key))
     }
 
+    /// The next key, if it stands as most do: nothing to decode, and nothing around it but its comma and
+    /// colon. `None`, and nothing read, for every other and where there is none: [`key`](Self::key) knows.
+    #[inline]
+    pub fn plain_key(&mut self) -> Option<&'a [u8]> {
+        let mut at = self.pos;
+        if self.filled & 1 == 1 {
+            if self.buf.get(at) != Some(&b',') {
+                return None;
+            }
+            at += 1;
+        }
+        if self.buf.get(at) != Some(&b'"') {
+            return None;
+        }
+        let end = self.plain_end(at + 1)?;
+        if self.buf.get(end + 1) != Some(&b':') {
+            return None;
+        }
+        self.pos = end + 2;
+        self.filled |= 1;
+        Some(&self.buf[at + 1..end])
+    }
+
     /// Whether the array entered last has another item, next to read; `false` leaves the array.
     #[inline]
     pub fn item(&mut self) -> Result<bool> {
@@ -134,6 +166,29 @@ impl<'a> Reader<'a> {
         let quoted = &self.buf[self.pos..=end];
         self.pos = end + 1;
         Ok(Text::new(quoted, start, shape))
+    }
+
+    /// The next value, which must be a string, [decoded](Text::decode).
+    #[inline]
+    pub fn string(&mut self) -> Result<Cow<'a, str>> {
+        match self.plain() {
+            Some(plain) => Ok(Cow::Borrowed(plain)),
+            None => self.text()?.decode(),
+        }
+    }
+
+    /// The next value, if it is a string [as most are](Self::of_strings): nothing to decode, and nothing
+    /// before it. `None`, and nothing read, for every other.
+    #[inline]
+    pub fn plain(&mut self) -> Option<&'a str> {
+        if self.buf.get(self.pos) != Some(&b'"') {
+            return None;
+        }
+        let start = self.pos + 1;
+        let end = self.plain_end(start)?;
+        let plain = self.known(start..end)?;
+        self.pos = end + 1;
+        Some(plain)
     }
 
     /// The next value, which must be a number by the grammar of RFC 8259 section 6, as written.
@@ -164,8 +219,11 @@ impl<'a> Reader<'a> {
         if let Some(b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-') = self.buf.get(self.pos) {
             return Err(self.error(ErrorKind::Unexpected));
         }
-        let digits = &self.buf[start..self.pos];
-        std::str::from_utf8(digits).map_err(|_| Error { kind: ErrorKind::Utf8, at: start })
+        match self.known(start..self.pos) {
+            Some(digits) => Ok(digits),
+            None => std::str::from_utf8(&self.buf[start..self.pos])
+                .map_err(|_| Error { kind: ErrorKind::Utf8, at: start }),
+        }
     }
 
     /// The next value, which must be `true` or `false`.
@@ -213,6 +271,11 @@ impl<'a> Reader<'a> {
         let found = self.buf[self.pos..].starts_with(bytes);
         self.pos += if found { bytes.len() } else { 0 };
         found
+    }
+
+    /// Goes back to an [offset](Self::offset) where it stood in the same container.
+    pub fn back_to(&mut self, offset: usize) {
+        self.pos = offset;
     }
 
     /// Checks that nothing but white space follows.
@@ -308,35 +371,32 @@ impl<'a> Reader<'a> {
     /// The closing quote of the string whose first byte is at `start`, and what was seen on the way.
     #[inline]
     fn string_end(&self, start: usize) -> Result<(usize, Shape)> {
-        // Most strings are short and plain: to look at all of their bytes is then cheaper than a search.
+        match self.plain_end(start) {
+            Some(end) => Ok((end, Shape::Plain)),
+            None => self.other_end(start),
+        }
+    }
+
+    /// The same for a string that is plain and short, as most are: to look at all of their bytes is cheaper
+    /// than a search. `None` for every other, and near the end of the text.
+    #[inline]
+    fn plain_end(&self, start: usize) -> Option<usize> {
         let mut at = start;
         while at < start + SHORT {
-            let Some(bytes) = self.buf.get(at..).and_then(|rest| rest.first_chunk()) else { break };
-            let special = scan::special(bytes);
+            let special = scan::special(self.buf.get(at..)?.first_chunk()?);
             if special != 0 {
                 at += special.trailing_zeros() as usize;
-                if self.buf[at] == b'"' {
-                    return Ok((at, Shape::Plain));
-                }
-                break;
+                return (self.buf[at] == b'"').then_some(at);
             }
             at += STEP;
         }
-        self.other_string_end(at)
+        None
     }
 
-    /// The same for a string that is plain up to `at`, but not short, or not plain, or at the very end.
+    /// The same for any.
     #[inline(never)]
-    fn other_string_end(&self, mut at: usize) -> Result<(usize, Shape)> {
-        let rest = self.buf.get(at..).unwrap_or_default();
-        if rest.len() < STEP {
-            let plain = |b: &&u8| matches!(b, b' '..=0x7f) && !matches!(b, b'"' | b'\\');
-            at += rest.iter().take_while(plain).count();
-            if self.buf.get(at) == Some(&b'"') {
-                return Ok((at, Shape::Plain));
-            }
-        }
-        let mut shape = Shape::Raw;
+    fn other_end(&self, start: usize) -> Result<(usize, Shape)> {
+        let (mut at, mut shape) = (start, Shape::Raw);
         while let Some(i) = memchr::memchr2(b'"', b'\\', &self.buf[at.min(self.buf.len())..]) {
             if self.buf[at + i] == b'"' {
                 return Ok((at + i, shape));
@@ -345,6 +405,12 @@ impl<'a> Reader<'a> {
             at += i + 2;
         }
         Err(Error { kind: ErrorKind::Eof, at: self.buf.len() })
+    }
+
+    /// What stands in a place, if it is known to be a `str`.
+    #[inline]
+    fn known(&self, place: Range<usize>) -> Option<&'a str> {
+        self.utf8.get(place)
     }
 
     fn digits(&mut self) -> Result<()> {

@@ -7,10 +7,15 @@ use serde_json::Value;
 
 /// Reads everything, as a caller that must be strict does.
 fn strict(text: &[u8]) -> Result<Value> {
-    let mut reader = Reader::new(text, MAX_DEPTH);
-    let value = read(&mut reader)?;
-    reader.end()?;
-    Ok(value)
+    let all = |mut reader: Reader<'_>| {
+        let value = read(&mut reader)?;
+        reader.end()?;
+        Ok(value)
+    };
+    let value = all(Reader::new(text, MAX_DEPTH));
+    // It makes no difference whether it is known before to be UTF-8.
+    assert_eq!(value, all(Reader::of_strings(text, MAX_DEPTH)));
+    value
 }
 
 fn read(r: &mut Reader<'_>) -> Result<Value> {
@@ -18,7 +23,12 @@ fn read(r: &mut Reader<'_>) -> Result<Value> {
         Kind::Null => r.null().map(|()| Value::Null)?,
         Kind::Bool => r.bool()?.into(),
         Kind::Number => number(r.number()?),
-        Kind::String => r.text()?.decode()?.into(),
+        Kind::String => {
+            let decoded = r.clone().text()?.decode();
+            let string = r.string();
+            assert_eq!(string, decoded);
+            string?.into()
+        }
         Kind::Array => {
             let mut items = Vec::new();
             r.array()?;
@@ -30,7 +40,17 @@ fn read(r: &mut Reader<'_>) -> Result<Value> {
         Kind::Object => {
             let mut members = serde_json::Map::new();
             r.object()?;
-            while let Some(key) = r.key()? {
+            loop {
+                let mut ahead = r.clone();
+                let plain = ahead.plain_key();
+                let Some(key) = r.key()? else {
+                    assert_eq!(plain, None);
+                    break;
+                };
+                if let Some(plain) = plain {
+                    assert_eq!((plain, ahead.offset()), (key.raw(), r.offset()));
+                    *r = ahead;
+                }
                 members.insert(key.decode()?.into_owned(), read(r)?);
             }
             members.into()

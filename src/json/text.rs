@@ -16,6 +16,7 @@ pub struct Text<'a> {
 
 /// What the search for the closing quote saw on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)] // A text is moved often, and moved as whole words that way.
 pub(super) enum Shape {
     /// Printable ASCII without escapes: nothing to check.
     Plain,

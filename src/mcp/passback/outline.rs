@@ -62,7 +62,7 @@ impl<'a> Outline<'a> {
     ) -> (Self, bool) {
         let look = max_spans.saturating_mul(LOOK);
         let mut outline = Outline { look, wanted, ..Outline::default() };
-        let mut reader = Reader::new(json, MAX_DEPTH);
+        let mut reader = Reader::of_strings(json, MAX_DEPTH);
         let read = outline.document(json, &mut reader, drafts);
         let whole = read.and_then(|()| reader.end()).is_ok();
         (outline, whole)

@@ -239,15 +239,22 @@ pub(super) fn members<'a>(
         return skip(reader);
     }
     reader.object()?;
-    while let Some(key) = reader.key()? {
-        if key.escaped() {
-            let name = key.decode().unwrap_or_default();
-            each(name.as_bytes(), reader)?;
-        } else {
-            each(key.raw(), reader)?;
-        }
+    loop {
+        let name;
+        let key = match reader.plain_key() {
+            Some(key) => key,
+            None => {
+                let Some(key) = reader.key()? else { return Ok(()) };
+                if key.escaped() {
+                    name = key.decode().unwrap_or_default();
+                    name.as_bytes()
+                } else {
+                    key.raw()
+                }
+            }
+        };
+        each(key, reader)?;
     }
-    Ok(())
 }
 
 pub(super) fn skip(reader: &mut Reader<'_>) -> Result<()> {

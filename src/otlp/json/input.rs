@@ -8,7 +8,6 @@ use crate::json::{self, MAX_DEPTH};
 use crate::otlp::MAX_GROWTH;
 
 /// The pull reader, and how many bytes of messages may still be made.
-#[derive(Clone)]
 pub(super) struct Reader<'a> {
     text: json::Reader<'a>,
     room: usize,
@@ -16,7 +15,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
-        Reader { text: json::Reader::new(text, MAX_DEPTH), room: MAX_GROWTH.of(text.len()) }
+        Reader { text: json::Reader::of_strings(text, MAX_DEPTH), room: MAX_GROWTH.of(text.len()) }
     }
 
     /// Goes on where another reader stands.

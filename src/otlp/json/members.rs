@@ -31,13 +31,15 @@ pub(super) fn members<'a>(
     mut member: impl FnMut(&mut Reader<'a>, &[u8]) -> Result<bool>,
 ) -> Result<()> {
     r.object()?;
-    while let Some(key) = r.key()? {
+    loop {
         let decoded;
-        let key = if key.is_plain() {
-            key.raw()
-        } else {
-            decoded = key.decode()?;
-            decoded.as_bytes()
+        let key = match r.plain_key() {
+            Some(key) => key,
+            None => {
+                let Some(key) = r.key()? else { return Ok(()) };
+                decoded = key.decode()?;
+                decoded.as_bytes()
+            }
         };
         if r.peek()?.0 == Kind::Null {
             r.null()?;
@@ -48,7 +50,6 @@ pub(super) fn members<'a>(
             r.skip()?;
         }
     }
-    Ok(())
 }
 
 /// A key as the specification spells it.
@@ -97,7 +98,7 @@ pub(super) fn text(r: &mut Reader<'_>) -> Result<String> {
 }
 
 pub(super) fn borrowed<'a>(r: &mut Reader<'a>) -> Result<Cow<'a, str>> {
-    Ok(r.text()?.decode()?)
+    Ok(r.string()?)
 }
 
 pub(super) fn bool(r: &mut Reader<'_>) -> Result<bool> {
@@ -114,11 +115,11 @@ pub(super) fn hex(r: &mut Reader<'_>) -> Result<Vec<u8>> {
 
 /// The same where it is known how long they are.
 pub(super) fn id<const N: usize>(r: &mut Reader<'_>) -> Result<Id<N>> {
-    let text = r.text()?;
-    let digits = text.decode()?;
+    let (_, at) = r.peek()?;
+    let digits = borrowed(r)?;
     let id = Id::of(digits.as_bytes());
     let odd = id == Id::Bad && !unhex(digits.as_bytes(), &mut vec![0; digits.len() / 2]);
-    if odd { Err(wrong(Why::Hex, &text)) } else { Ok(id) }
+    if odd { Err(Error { why: Why::Hex, at: at + 1 }) } else { Ok(id) }
 }
 
 /// Makes `bytes` of hexadecimal digits, in either case; says whether they are as many, and nothing else.
@@ -230,7 +231,7 @@ pub(super) fn named(r: &mut Reader<'_>, number_of: fn(&str) -> Option<i32>) -> R
 fn numeric<'a>(r: &mut Reader<'a>) -> Result<(Cow<'a, str>, usize)> {
     let (kind, at) = r.peek()?;
     if kind == Kind::String {
-        return Ok((r.text()?.decode()?, at));
+        return Ok((r.string()?, at));
     }
     Ok((Cow::Borrowed(r.number()?), at))
 }

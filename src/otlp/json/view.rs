@@ -296,16 +296,46 @@ impl<'a> Scope<'a> {
 /// Reads a list of attributes to the end of others; says where they are.
 fn attributes<'a>(r: &mut Reader<'a>, all: &mut Vec<Attribute<'a>>) -> Result<Range<usize>> {
     let from = all.len();
-    append(r, all, attribute)?;
+    r.array()?;
+    while r.item()? {
+        r.spend::<Attribute<'_>>()?;
+        let begin = r.offset();
+        if let Some((key, value)) = usual(r) {
+            all.push(Attribute { key: Cow::Borrowed(key), value });
+        } else {
+            r.back_to(begin);
+            all.push(attribute(r)?);
+        }
+    }
     Ok(from..all.len())
 }
 
-fn attribute<'a>(r: &mut Reader<'a>) -> Result<Attribute<'a>> {
-    let mut ahead = r.clone();
-    if let Some(read) = usual(&mut ahead) {
-        *r = ahead;
-        return Ok(read);
+/// An attribute as most encoders write most of them; to ask for no more than that is much faster. It may
+/// have been read in part where it is another.
+#[inline]
+fn usual<'a>(r: &mut Reader<'a>) -> Option<(&'a str, Value<'a>)> {
+    if !r.has_room(2) || !r.exactly(b"{\"key\":") {
+        return None;
     }
+    let key = r.plain()?;
+    if !r.exactly(b",\"value\":{\"") {
+        return None;
+    }
+    let value = if r.exactly(b"stringValue\":") {
+        Value::Text(Cow::Borrowed(r.plain()?))
+    } else if r.exactly(b"intValue\":") {
+        Value::Int(i64(r).ok()?)
+    } else if r.exactly(b"boolValue\":") {
+        Value::Bool(r.bool().ok()?)
+    } else if r.exactly(b"doubleValue\":") {
+        Value::Double(f64(r).ok()?)
+    } else {
+        return None;
+    };
+    r.exactly(b"}}").then_some((key, value))
+}
+
+fn attribute<'a>(r: &mut Reader<'a>) -> Result<Attribute<'a>> {
     let mut m = Attribute::default();
     members(r, |r, key| {
         match key {
@@ -317,29 +347,6 @@ fn attribute<'a>(r: &mut Reader<'a>) -> Result<Attribute<'a>> {
         Ok(true)
     })?;
     Ok(m)
-}
-
-/// An attribute as most encoders write most of them; to ask for no more than that is much faster.
-fn usual<'a>(r: &mut Reader<'a>) -> Option<Attribute<'a>> {
-    if !r.has_room(2) || !r.exactly(b"{\"key\":") {
-        return None;
-    }
-    let key = borrowed(r).ok()?;
-    if !r.exactly(b",\"value\":{\"") {
-        return None;
-    }
-    let value = if r.exactly(b"stringValue\":") {
-        Value::Text(borrowed(r).ok()?)
-    } else if r.exactly(b"intValue\":") {
-        Value::Int(i64(r).ok()?)
-    } else if r.exactly(b"boolValue\":") {
-        Value::Bool(r.bool().ok()?)
-    } else if r.exactly(b"doubleValue\":") {
-        Value::Double(f64(r).ok()?)
-    } else {
-        return None;
-    };
-    r.exactly(b"}}").then_some(Attribute { key, value })
 }
 
 fn value<'a>(r: &mut Reader<'a>) -> Result<Value<'a>> {

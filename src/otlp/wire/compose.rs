@@ -316,38 +316,31 @@ impl Attributes<'_> {
 
 /// A `KeyValue`. A oneof keeps its choice, default or not.
 fn key_value(out: &mut Vec<u8>, number: u32, name: &str, value: Value<'_>) {
-    let mut place = [0; MAX_VARINT];
-    // The key of the choice, what stands behind it (of a text its length), and the text.
-    let (field, scalar, text) = match value {
-        Value::Text(text) => (1 << 3 | 2, encoded(text.len() as u64, &mut place), text),
-        Value::Bool(value) => (2 << 3, encoded(value.into(), &mut place), ""),
-        Value::Int(value) => (3 << 3, encoded(value.cast_unsigned(), &mut place), ""),
-        Value::Double(value) => {
-            let (bytes, _) = place.split_at_mut(8);
-            bytes.copy_from_slice(&value.to_le_bytes());
-            (4 << 3 | WireType::SixtyFourBit as u8, &*bytes, "")
-        }
-        Value::Empty | Value::Other(_) => (0, &[][..], ""),
-    };
     let inner = match value {
+        Value::Text(text) => header_len(text.len()) + text.len(),
+        Value::Bool(_) => 2,
+        Value::Int(value) => 1 + encoded_len_varint(value.cast_unsigned()),
+        Value::Double(_) => 1 + size_of::<f64>(),
         Value::Empty => 0,
         Value::Other(value) => value.encoded_len(),
-        _ => 1 + scalar.len() + text.len(),
     };
     let key = if name.is_empty() { 0 } else { header_len(name.len()) + name.len() };
     header(out, number, key + header_len(inner) + inner);
-    if key > 0 {
-        slice(out, 1, name.as_bytes());
-    }
+    text(out, 1, name);
     header(out, 2, inner);
     match value {
+        Value::Text(text) => slice(out, 1, text.as_bytes()),
+        Value::Bool(value) => out.extend_from_slice(&[2 << 3, value.into()]),
+        Value::Int(value) => {
+            out.push(3 << 3);
+            encode_varint(value.cast_unsigned(), out);
+        }
+        Value::Double(value) => {
+            out.push(4 << 3 | WireType::SixtyFourBit as u8);
+            out.extend_from_slice(&value.to_le_bytes());
+        }
         Value::Empty => {}
         Value::Other(value) => value.encode(out),
-        _ => {
-            out.push(field);
-            out.extend_from_slice(scalar);
-            out.extend_from_slice(text.as_bytes());
-        }
     }
 }
 
@@ -410,16 +403,6 @@ fn header(out: &mut Vec<u8>, number: u32, len: usize) {
 
 fn header_len(len: usize) -> usize {
     1 + encoded_len_varint(len as u64)
-}
-
-/// A varint takes no more.
-const MAX_VARINT: usize = 10;
-
-fn encoded(value: u64, place: &mut [u8; MAX_VARINT]) -> &[u8] {
-    let mut rest = &mut place[..];
-    encode_varint(value, &mut rest);
-    let left = rest.len();
-    &place[..MAX_VARINT - left]
 }
 
 fn text(out: &mut Vec<u8>, number: u32, text: &str) {
