@@ -6,6 +6,8 @@
 //! says; what that changes is told as `lossy`. Depth is a counter, not recursion; the work for a text of
 //! n bytes nested d deep is at most O(n log n + n d), with d limited to 128.
 
+use std::ops::Range;
+
 use super::members::Members;
 use super::number;
 use super::pointer::{Active, At, Hit, Paths};
@@ -198,6 +200,17 @@ impl Pass<'_, '_> {
     fn member(&mut self, first: usize, sorted: bool) -> Result<Option<Active>, Rejected> {
         self.leave_value();
         self.scratch.members.ended(first, self.out.len());
+        let before = self.out.len();
+        if let Some(name) = self.reader.plain_key() {
+            // Its quote and colon stand behind it.
+            let begin = self.reader.offset() - 2 - name.len();
+            self.comma();
+            let start = self.out.len();
+            self.out.push(b'"');
+            self.out.extend_from_slice(name);
+            self.out.extend_from_slice(b"\":");
+            return self.named(first, sorted, name, before..start, begin).map(Some);
+        }
         let Some(key) = self.reader.key()? else {
             if !sorted {
                 let body = self.innermost().body;
@@ -208,17 +221,29 @@ impl Pass<'_, '_> {
             self.scratch.frames.pop();
             return Ok(None);
         };
-        let before = self.out.len();
         self.comma();
         let start = self.out.len();
         key.write(self.out)?;
         self.out.push(b':');
         let unescaped = key.escaped().then(|| key.decode()).transpose()?;
         let name = unescaped.as_ref().map_or(key.raw(), |name| name.as_bytes());
-        let in_order = self.scratch.members.push(first, name, start, key.offset())?;
-        let below = self.enter_value(At::Member(name), before);
+        self.named(first, sorted, name, before..start, key.offset()).map(Some)
+    }
+
+    /// Takes note of a member whose key was written, at `begin` of the text. Of the output, what it is for
+    /// begins with `grown`, and its key where that ends.
+    fn named(
+        &mut self,
+        first: usize,
+        sorted: bool,
+        name: &[u8],
+        grown: Range<usize>,
+        begin: usize,
+    ) -> Result<Active, Rejected> {
+        let in_order = self.scratch.members.push(first, name, grown.end, begin)?;
+        let below = self.enter_value(At::Member(name), grown.start);
         self.innermost().kind = Container::Object { first, sorted: sorted && in_order };
-        Ok(Some(below))
+        Ok(below)
     }
 
     fn comma(&mut self) {
