@@ -299,21 +299,28 @@ fn attributes<'a>(r: &mut Reader<'a>, all: &mut Vec<Attribute<'a>>) -> Result<Ra
     r.array()?;
     while r.item()? {
         r.spend::<Attribute<'_>>()?;
-        let begin = r.offset();
-        if let Some((key, value)) = usual(r) {
-            all.push(Attribute { key: Cow::Borrowed(key), value });
-        } else {
-            r.back_to(begin);
-            all.push(attribute(r)?);
+        match usual(r) {
+            Some((key, value)) => all.push(Attribute { key: Cow::Borrowed(key), value }),
+            None => all.push(attribute(r)?),
         }
     }
     Ok(from..all.len())
 }
 
-/// An attribute as most encoders write most of them; to ask for no more than that is much faster. It may
-/// have been read in part where it is another.
+/// An attribute as most encoders write most of them: to ask for no more than that is much faster. `None`,
+/// and nothing read, for every other.
 #[inline]
-fn usual<'a>(r: &mut Reader<'a>) -> Option<(&'a str, Value<'a>)> {
+pub(super) fn usual<'a>(r: &mut Reader<'a>) -> Option<(&'a str, Value<'a>)> {
+    let begin = r.offset();
+    let read = to_the_letter(r);
+    if read.is_none() {
+        r.back_to(begin);
+    }
+    read
+}
+
+#[inline]
+fn to_the_letter<'a>(r: &mut Reader<'a>) -> Option<(&'a str, Value<'a>)> {
     if !r.has_room(2) || !r.exactly(b"{\"key\":") {
         return None;
     }

@@ -7,6 +7,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use crate::otlp::json::input::Reader;
 use crate::otlp::json::members::{Result, base64, bool, f64, i32, i64, list, members, text, u32};
+use crate::otlp::json::view::usual;
 
 pub(super) fn resource(r: &mut Reader<'_>) -> Result<Resource> {
     let mut m = Resource::default();
@@ -53,6 +54,10 @@ pub(super) fn scope(r: &mut Reader<'_>) -> Result<InstrumentationScope> {
 }
 
 pub(super) fn key_value(r: &mut Reader<'_>) -> Result<KeyValue> {
+    if let Some((key, value)) = usual(r) {
+        let (key, value) = (key.to_owned(), value.into_message());
+        return Ok(KeyValue { key, value, ..KeyValue::default() });
+    }
     let mut m = KeyValue::default();
     members(r, |r, key| {
         match key {
