@@ -10,7 +10,7 @@ use super::{Accepted, Expected, HandedBack, Refused, Tally};
 use crate::mcp::Passback;
 use crate::mcp::trace::span_flags;
 use crate::otlp::json::view::{Resource, Scope};
-use crate::otlp::wire::compose::{self, Value};
+use crate::otlp::wire::compose::{self, Attributes, Value};
 use crate::telemetry::{Nanos, SpanId, names};
 
 /// One answer, and what was found out about it.
@@ -124,6 +124,7 @@ impl<'a> Answer<'_, 'a> {
         let scope = |good: &Good| entries[good.place].scope;
         let resource = |good: &Good| scopes[scope(good)].0;
         let mut accepted = Accepted { spans: drafts.traces(spans.len()), content: Vec::new() };
+        let whence = self.whence();
         for of_resource in spans.chunk_by_mut(|one, next| resource(one) == resource(next)) {
             let part = &resources[resource(&of_resource[0])];
             let read = whole(part, Resource::read(part.json), tally);
@@ -141,7 +142,7 @@ impl<'a> Answer<'_, 'a> {
                             drafts.screen.scope(read, out);
                         }
                         for good in of_scope {
-                            out.span(|span| self.write(good, fit, drafts, span));
+                            out.span(|span| self.write(good, fit, &whence, drafts, span));
                             good.draft.left.count(tally);
                             let texts = std::mem::take(&mut good.draft.texts);
                             if texts.arguments.is_some() || texts.result.is_some() {
@@ -163,6 +164,7 @@ impl<'a> Answer<'_, 'a> {
         &self,
         good: &Good,
         fit: Fit<'_>,
+        whence: &[u8],
         drafts: &mut Drafts<'_, 'a>,
         span: &mut compose::Span<'_>,
     ) {
@@ -172,26 +174,33 @@ impl<'a> Answer<'_, 'a> {
         span.times(good.times.0, good.times.1);
         span.part(drafts.fields(&good.draft, |at| fit.event(good.times, at)));
         let root = good.above.is_none();
+        span.part(whence);
         let moved = good.times != good.draft.told;
-        self.say_whence(moved.then_some(good.draft.told.0), root, span);
+        self.say_more(moved.then_some(good.draft.told.0), root, &mut span.attributes());
         span.flags(span_flags(self.expected.flags, root && told.is_some()));
     }
 
-    /// Where a span came from, as attributes of it.
-    fn say_whence(&self, moved: Option<Nanos>, root: bool, span: &mut compose::Span<'_>) {
-        let mut attributes = span.attributes();
-        attributes.add(names::PASSBACK, Value::Bool(true));
+    /// Where the spans came from, as attributes of each.
+    fn whence(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut span = compose::Span::onto(&mut out);
+        span.attribute(names::PASSBACK, Value::Bool(true));
         for (key, text) in [
             (names::SERVER_NAME, self.expected.server),
             (names::REQUEST_ID, self.expected.request_id),
         ] {
             if !text.is_empty() {
-                attributes.add(key, Value::Text(text));
+                span.attribute(key, Value::Text(text));
             }
         }
         if self.orphans {
-            attributes.add(names::PASSBACK_ORPHAN, Value::Bool(true));
+            span.attribute(names::PASSBACK_ORPHAN, Value::Bool(true));
         }
+        out
+    }
+
+    /// What is to be said beside that of a span that was moved in time, or is a root.
+    fn say_more(&self, moved: Option<Nanos>, root: bool, attributes: &mut Attributes<'_>) {
         if let Some(start) = moved {
             attributes.add(names::PASSBACK_ORIGINAL_START, integer(start));
         }
