@@ -1,7 +1,7 @@
 //! Spans, resources and scopes as they stand in a document: for who looks at many and keeps parts of
 //! them. Nothing is owned but what had to be unescaped, and lists and bytes as values.
 //!
-//! The members and their rules are those of [`read`](super::read). What is not asked for by anyone who
+//! The members and their rules are those of the `read` module. What is not asked for by anyone who
 //! reads this way is passed over: states of traces, the message of a status, entities.
 
 use std::borrow::Cow;
