@@ -82,6 +82,12 @@ impl<'a> Reader<'a> {
         self.depth
     }
 
+    /// Whether the next value is `null`, or what may be one.
+    #[inline]
+    pub fn is_null(&mut self) -> Result<bool> {
+        Ok(self.byte()? == b'n')
+    }
+
     /// The kind of the next value, and the offset where it starts.
     #[inline]
     pub fn peek(&mut self) -> Result<(Kind, usize)> {
@@ -189,6 +195,37 @@ impl<'a> Reader<'a> {
         let plain = self.known(start..end)?;
         self.pos = end + 1;
         Some(plain)
+    }
+
+    /// The next value, if it is a whole number [as most are](Self::plain): at most nineteen digits, in
+    /// quotes or not, and nothing before or after them. `None`, and nothing read, for every other.
+    #[inline]
+    pub fn plain_whole(&mut self) -> Option<u64> {
+        let quoted = self.buf.get(self.pos) == Some(&b'"');
+        let start = self.pos + usize::from(quoted);
+        let (mut at, mut whole) = (start, 0_u64);
+        while at < start + 16
+            && let Some(eight) = self.buf.get(at..)?.first_chunk().copied()
+            && let Some(eight) = scan::eight_digits(eight)
+        {
+            whole = whole * 100_000_000 + eight;
+            at += 8;
+        }
+        let mut next = *self.buf.get(at)?;
+        while next.is_ascii_digit() {
+            if at - start == 19 {
+                return None;
+            }
+            whole = whole * 10 + u64::from(next - b'0');
+            at += 1;
+            next = *self.buf.get(at)?;
+        }
+        let ends = if quoted { next == b'"' } else { matches!(next, b',' | b'}' | b']') };
+        let plain = ends && at > start && (at == start + 1 || self.buf[start] != b'0');
+        plain.then(|| {
+            self.pos = at + usize::from(quoted);
+            whole
+        })
     }
 
     /// The next value, which must be a number by the grammar of RFC 8259 section 6, as written.

@@ -1,4 +1,5 @@
-//! Many bytes at once: what stands where in sixteen of a string, and in sixty-four of anything.
+//! Many bytes at once: what stands where in sixteen of a string and in sixty-four of anything, and what
+//! eight digits say.
 //!
 //! Bits are in the order of the bytes, the first lowest. It knows bytes only: what is inside of a string
 //! is for its callers to say.
@@ -26,6 +27,25 @@ pub(super) fn special(bytes: &[u8; STEP]) -> u32 {
     // Bytes that are not ASCII are negative.
     let special = is(bytes, b'"') | is(bytes, b'\\') | bytes.simd_lt(i8x16::splat(0x20));
     special.to_bitmask()
+}
+
+/// What eight decimal digits say, if that is what the bytes are.
+#[inline]
+pub(super) fn eight_digits(bytes: [u8; 8]) -> Option<u64> {
+    /// One in each byte; the bytes, and the pairs of bytes, with an even place.
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
+    const FIRST: u64 = 0x0000_ffff_0000_ffff;
+    let text = u64::from_le_bytes(bytes);
+    let digits = text ^ EACH * u64::from(b'0');
+    // A digit is below ten: that, and six more, is below sixteen.
+    if (digits | digits.wrapping_add(EACH * 6)) & (EACH * 0xf0) != 0 {
+        return None;
+    }
+    // The first digit, which counts most, is lowest: pairs of one digit become one of two, and so on.
+    let twos = (digits * 10 + (digits >> 8)) & EVEN;
+    let fours = (twos * 100 + (twos >> 16)) & FIRST;
+    Some((fours * 10_000 + (fours >> 32)) & u64::from(u32::MAX))
 }
 
 impl Block {
@@ -66,6 +86,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn eight_digits_say_what_they_say(
+            digits in "[0-9]{8}|[0-:/]{8}",
+            (at, other) in (0_usize..8, any::<u8>()),
+        ) {
+            let mut bytes: [u8; 8] = digits.as_bytes().try_into().unwrap();
+            prop_assert_eq!(super::eight_digits(bytes), digits.parse().ok());
+            bytes[at] = other;
+            let said = std::str::from_utf8(&bytes).ok().and_then(|digits| digits.parse().ok());
+            // A sign is no digit.
+            let digits = bytes.iter().all(u8::is_ascii_digit);
+            prop_assert_eq!(super::eight_digits(bytes), said.filter(|_| digits));
+        }
+
         #[test]
         fn every_byte_has_its_bit(text in "[\"\\\\{}\\[\\] -~é\u{0}-\u{20}\u{7f}]{64}", any in any::<[u8; BLOCK]>()) {
             for bytes in [text.as_bytes().first_chunk().unwrap(), &any] {

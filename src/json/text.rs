@@ -47,11 +47,6 @@ impl<'a> Text<'a> {
         self.shape == Shape::Escaped
     }
 
-    /// Whether it is printable ASCII without escapes: then it is what it stands for.
-    pub fn is_plain(&self) -> bool {
-        self.shape == Shape::Plain
-    }
-
     /// Whether this string, unescaped, is `name`. Never fails: a malformed string equals nothing.
     pub fn is(&self, name: &str) -> bool {
         if self.escaped() {

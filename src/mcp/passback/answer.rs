@@ -172,11 +172,14 @@ impl<'a> Answer<'_, 'a> {
         span.ids(&trace, &good.id);
         good.above.or(told).iter().for_each(|parent| span.parent(parent));
         span.times(good.times.0, good.times.1);
-        span.part(drafts.fields(&good.draft, |at| fit.event(good.times, at)));
+        let (first, rest) = drafts.fields(&good.draft, |at| fit.event(good.times, at));
+        span.part(first);
+        // All attributes in a row: what reads the bytes takes a list in one part for granted.
         let root = good.above.is_none();
         span.part(whence);
         let moved = good.times != good.draft.told;
         self.say_more(moved.then_some(good.draft.told.0), root, &mut span.attributes());
+        span.part(rest);
         span.flags(span_flags(self.expected.flags, root && told.is_some()));
     }
 

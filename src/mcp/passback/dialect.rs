@@ -52,10 +52,7 @@ fn remove(list: &mut [Attribute<'_>], unwanted: impl Fn(&Attribute<'_>) -> bool)
 
 /// The value of an attribute, if it is a string.
 fn text<'v>(attribute: &'v Attribute<'_>) -> Option<&'v str> {
-    match &attribute.value {
-        Value::Text(text) => Some(text),
-        _ => None,
-    }
+    attribute.value.as_text()
 }
 
 #[cfg(test)]

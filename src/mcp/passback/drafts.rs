@@ -30,7 +30,8 @@ pub(super) struct Draft {
     pub(super) ids: Ids,
     /// When it began and ended, as it says.
     pub(super) told: (Nanos, Nanos),
-    fields: Range<usize>,
+    /// Its fields up to its attributes, and those behind them.
+    fields: (Range<usize>, Range<usize>),
     events: Range<usize>,
     pub(super) left: Left,
     pub(super) texts: Texts,
@@ -64,12 +65,12 @@ impl<'r, 'a> Drafts<'r, 'a> {
     pub(super) fn read(&mut self, reader: &mut Reader<'a>) -> Result<Draft, Error> {
         self.span.read(reader)?;
         let (fields, events) = (self.bytes.len(), self.events.len());
-        let texts = self.screen.span(&mut self.span, &mut self.bytes, &mut self.events);
+        let (texts, behind) = self.screen.span(&mut self.span, &mut self.bytes, &mut self.events);
         let view::Span { trace, span, parent, start, end, .. } = self.span;
         Ok(Draft {
             ids: Ids { trace, span, parent },
             told: (start, end),
-            fields: fields..self.bytes.len(),
+            fields: (fields..behind, behind..self.bytes.len()),
             events: events..self.events.len(),
             left: self.screen.left(),
             texts,
@@ -78,7 +79,7 @@ impl<'r, 'a> Drafts<'r, 'a> {
 
     /// Reads a text that is one span.
     pub(super) fn read_alone(&mut self, json: &'a [u8]) -> Result<Draft, Error> {
-        let mut reader = Reader::new(json, crate::json::MAX_DEPTH);
+        let mut reader = Reader::of_strings(json, crate::json::MAX_DEPTH);
         let draft = self.read(&mut reader)?;
         reader.end()?;
         Ok(draft)
@@ -91,12 +92,13 @@ impl<'r, 'a> Drafts<'r, 'a> {
         Traces::with_capacity(self.bytes.len() + (count + 1) * MORE)
     }
 
-    /// The fields of a span whose events are moved in time.
-    pub(super) fn fields(&mut self, draft: &Draft, at: impl Fn(Nanos) -> Nanos) -> &[u8] {
+    /// The fields of a span whose events are moved in time: up to its attributes, and those behind them.
+    pub(super) fn fields(&mut self, draft: &Draft, at: impl Fn(Nanos) -> Nanos) -> (&[u8], &[u8]) {
         for event in &self.events[draft.events.clone()] {
             let time = &mut self.bytes[event.place..event.place + size_of::<Nanos>()];
             time.copy_from_slice(&at(event.time).to_le_bytes());
         }
-        &self.bytes[draft.fields.clone()]
+        let (first, rest) = draft.fields.clone();
+        (&self.bytes[first], &self.bytes[rest])
     }
 }

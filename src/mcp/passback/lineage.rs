@@ -2,7 +2,7 @@
 //!
 //! A span belongs to the request's trace, and under a span of the same answer or the one that the server
 //! was told is its parent. One that does not is refused alone: what is below it hangs on the nearest
-//! ancestor that is good. It works on ids only, before anything else of a span is read.
+//! ancestor that is good. It looks at ids only.
 
 use std::collections::HashMap;
 

@@ -76,7 +76,7 @@ pub(in crate::mcp) struct Accepted {
 }
 
 /// Content of a span, as JSON.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::mcp) struct Texts {
     pub(in crate::mcp) arguments: Option<Vec<u8>>,
     pub(in crate::mcp) result: Option<Vec<u8>>,

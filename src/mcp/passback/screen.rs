@@ -40,7 +40,7 @@ pub(super) struct Screen<'r, 'a> {
 }
 
 /// How much was left out, as the books have it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Left {
     withheld: u32,
     claimed: u32,
@@ -56,18 +56,18 @@ struct Judged<'a> {
 }
 
 impl<'a> Judged<'a> {
-    fn name(&mut self, name: Cow<'a, str>) -> Speaks {
+    fn name(&mut self, name: &Cow<'a, str>) -> Speaks {
         /// Looked through one by one, so they must be few.
         const REMEMBERED: usize = 32;
         let (before, behind) = self.names.split_at(self.next.min(self.names.len()));
         let mut places = (behind.iter().zip(before.len()..)).chain(before.iter().zip(0..));
-        if let Some(((_, speaks), place)) = places.find(|((known, _), _)| *known == name) {
+        if let Some(((_, speaks), place)) = places.find(|((known, _), _)| known == name) {
             self.next = place + 1;
             return *speaks;
         }
-        let speaks = judge::name(&name);
+        let speaks = judge::name(name);
         if self.names.len() < REMEMBERED && name.len() <= MAX_NAME {
-            self.names.push((name, speaks));
+            self.names.push((name.clone(), speaks));
             self.next = self.names.len();
         }
         speaks
@@ -86,13 +86,13 @@ impl<'r, 'a> Screen<'r, 'a> {
     }
 
     /// Screens a span and writes what may leave of it, its place and its times aside. Adds its events to
-    /// `events`.
+    /// `events`. Says what was taken out of it, and where its attributes end.
     pub(super) fn span(
         &mut self,
         span: &mut view::Span<'a>,
         out: &mut Vec<u8>,
         events: &mut Vec<Event>,
-    ) -> Texts {
+    ) -> (Texts, usize) {
         let mut written = compose::Span::onto(out);
         written.name(&self.name(&span.name));
         written.kind(SpanKind::try_from(span.kind).unwrap_or_default());
@@ -107,6 +107,7 @@ impl<'r, 'a> Screen<'r, 'a> {
             own.iter_mut().filter(|a| a.key == REQUEST_ID).for_each(|a| a.value = Value::Gone);
         }
         let left = self.attributes(own, &mut written.attributes()).saturating_add(content);
+        let end = written.end();
         written.dropped_attributes(span.dropped_attributes.saturating_add(left));
         let left = self.truncate(&mut span.events, self.rules.max_events);
         for event in &span.events {
@@ -136,7 +137,7 @@ impl<'r, 'a> Screen<'r, 'a> {
             self.left.withheld += u32::from(status.speaks);
             written.status(StatusCode::try_from(status.code).unwrap_or_default());
         }
-        taken
+        (taken, end)
     }
 
     /// Screens the server's resource. It stays the server's, but cannot be ours.
@@ -216,7 +217,7 @@ impl<'r, 'a> Screen<'r, 'a> {
             {
                 &mut self.left.over_limit
             } else {
-                match self.rules.screened(value, self.judged.name(key.clone())) {
+                match self.rules.screened(value, self.judged.name(key)) {
                     Ok(value) => {
                         out.add(key, value);
                         kept += 1;
@@ -269,20 +270,27 @@ impl Passback {
             Value::Bool(value) => Ok(compose::Value::Bool(*value)),
             Value::Int(value) => number(compose::Value::Int(*value)),
             Value::Double(value) => number(compose::Value::Double(*value)),
-            Value::Text(text) => {
-                if let Cow::Owned(shown) = uris::shown(text) {
-                    *text = Cow::Owned(shown);
+            Value::Text(text) => match uris::shown(text) {
+                Cow::Borrowed(text) => self.text(text, speaks).map(compose::Value::Text),
+                Cow::Owned(shown) => {
+                    *value = Value::text(Cow::Owned(shown));
+                    let shown = value.as_text().unwrap_or_default();
+                    self.text(shown, speaks).map(compose::Value::Text)
                 }
-                if !judge::text(text, speaks) {
-                    return Err(Stays::Withheld);
-                }
-                let end = text.floor_char_boundary(self.max_value_bytes);
-                Ok(compose::Value::Text(&text[..end]))
-            }
+            },
             Value::Other(value) => {
                 self.nested(value, speaks, self.max_depth)?;
                 Ok(compose::Value::Other(value))
             }
+        }
+    }
+
+    /// What of a text may leave that has been looked at for URIs.
+    fn text<'t>(&self, text: &'t str, speaks: Speaks) -> Result<&'t str, Stays> {
+        if judge::text(text, speaks) {
+            Ok(&text[..text.floor_char_boundary(self.max_value_bytes)])
+        } else {
+            Err(Stays::Withheld)
         }
     }
 
@@ -304,10 +312,7 @@ impl Passback {
                 if let Cow::Owned(shown) = uris::shown(text) {
                     *text = shown;
                 }
-                if !judge::text(text, speaks) {
-                    return Err(Stays::Withheld);
-                }
-                text.truncate(text.floor_char_boundary(self.max_value_bytes));
+                text.truncate(self.text(text, speaks)?.len());
                 Ok(())
             }
             // What bytes hold nobody can tell, and there is no table for an index to point into.
@@ -354,17 +359,18 @@ fn cut(text: Cow<'_, str>, max: usize) -> Cow<'_, str> {
 /// Whether an attribute of a resource says that its service is us.
 fn is_ours(attribute: &Attribute<'_>) -> bool {
     attribute.key == SERVICE_NAME
-        && matches!(&attribute.value, Value::Text(name) if name.trim().eq_ignore_ascii_case(SCOPE))
+        && attribute.value.as_text().is_some_and(|name| name.trim().eq_ignore_ascii_case(SCOPE))
 }
 
 /// Takes content out of a list, as JSON: the JSON that a text holds, else the value itself.
 fn take(list: &mut [Attribute<'_>], name: &str) -> Option<Vec<u8>> {
     let attribute = list.iter_mut().find(|attribute| attribute.key == name)?;
-    match std::mem::replace(&mut attribute.value, Value::Gone) {
+    let value = std::mem::replace(&mut attribute.value, Value::Gone);
+    match value.as_text() {
         // Some servers say so of a call without arguments.
-        Value::Text(text) if text.is_empty() => Some(b"{}".to_vec()),
-        Value::Text(text) if is_json(&text) => Some(text.into_owned().into_bytes()),
-        value => {
+        Some("") => Some(b"{}".to_vec()),
+        Some(text) if is_json(text) => Some(text.as_bytes().to_vec()),
+        _ => {
             let mut json = Vec::new();
             write_plain(&value.into_message().unwrap_or_default(), &mut json)?;
             Some(json)

@@ -6,6 +6,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 
 use super::*;
 use crate::mcp::testing::text;
+use crate::otlp::{json, wire};
 use crate::telemetry::{Model, Nanos, Telemetry, names};
 
 mod hostile;
@@ -72,9 +73,11 @@ impl Case {
         assert!(tally.balanced(), "{tally:?}");
         assert_eq!(tally.spans as usize, accepted.spans.spans());
         let Accepted { spans, content } = accepted;
-        let Model::Traces(resources) = Telemetry::from(spans).model().clone() else {
-            panic!("spans")
-        };
+        let spans = Telemetry::from(spans);
+        // It needs no decoder to be written as JSON, nor to be looked into.
+        let regular = json::write(&mut Vec::new(), wire::Request::Traces, spans.wire());
+        assert!(regular.is_ok(), "{:?}", spans.model());
+        let Model::Traces(resources) = spans.model().clone() else { panic!("spans") };
         Outcome { resources, content, tally }
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn members<'a>(
                 decoded.as_bytes()
             }
         };
-        if r.peek()?.0 == Kind::Null {
+        if r.is_null()? {
             r.null()?;
             continue;
         }
@@ -193,10 +193,19 @@ pub(super) fn i64(r: &mut Reader<'_>) -> Result<i64> {
 }
 
 /// A whole number, as a number or as a string; `1e3` and `5.0` are whole too.
-fn integer<T: TryFrom<i128>>(r: &mut Reader<'_>) -> Result<T> {
+#[inline]
+fn integer<T: TryFrom<u64> + TryFrom<i128>>(r: &mut Reader<'_>) -> Result<T> {
+    let at = r.offset();
+    match r.plain_whole() {
+        Some(whole) => T::try_from(whole).map_err(|_| Error { why: Why::Integer, at }),
+        None => other_integer(r),
+    }
+}
+
+#[inline(never)]
+fn other_integer<T: TryFrom<i128>>(r: &mut Reader<'_>) -> Result<T> {
     let (digits, at) = numeric(r)?;
-    // Most are small, and small ones are read much faster.
-    let whole = match digits.parse::<i64>().map(i128::from).or_else(|_| digits.parse::<i128>()) {
+    let whole = match digits.parse::<i128>() {
         Ok(whole) => Some(whole),
         Err(_) => digits.parse().ok().filter(|f: &f64| f.fract() == 0.0).map(|f| f as i128),
     };

@@ -29,7 +29,7 @@ pub enum Id<const N: usize> {
     Given([u8; N]),
 }
 
-/// The value of an attribute.
+/// The value of an attribute. Small, for it is moved more than once.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value<'a> {
     /// There is none.
@@ -37,8 +37,8 @@ pub enum Value<'a> {
     Absent,
     /// There is one that holds nothing.
     Empty,
-    /// `string_value`
-    Text(Cow<'a, str>),
+    /// `string_value`, if it stands in the document as it is.
+    Text(&'a str),
     /// `bool_value`
     Bool(bool),
     /// `int_value`
@@ -46,7 +46,7 @@ pub enum Value<'a> {
     /// `double_value`
     Double(f64),
     /// Any other.
-    Other(any_value::Value),
+    Other(Box<any_value::Value>),
     /// The attribute was taken out of its list.
     Gone,
 }
@@ -166,11 +166,15 @@ impl<'a> Span<'a> {
     }
 
     fn clear(&mut self) {
-        let Span { mut events, mut links, mut all, .. } = std::mem::take(self);
-        events.clear();
-        links.clear();
-        all.clear();
-        *self = Span { events, links, all, ..Span::default() };
+        (self.trace, self.span, self.parent) = (Id::Absent, Id::Absent, Id::Absent);
+        self.name = Cow::Borrowed("");
+        (self.kind, self.start, self.end) = (0, 0, 0);
+        self.attributes = 0..0;
+        (self.dropped_attributes, self.dropped_events, self.dropped_links) = (0, 0, 0);
+        self.events.clear();
+        self.links.clear();
+        self.status = None;
+        self.all.clear();
     }
 
     fn members(&mut self, r: &mut Reader<'a>) -> Result<()> {
@@ -299,9 +303,10 @@ fn attributes<'a>(r: &mut Reader<'a>, all: &mut Vec<Attribute<'a>>) -> Result<Ra
     r.array()?;
     while r.item()? {
         r.spend::<Attribute<'_>>()?;
-        match usual(r) {
-            Some((key, value)) => all.push(Attribute { key: Cow::Borrowed(key), value }),
-            None => all.push(attribute(r)?),
+        if let Some((key, value)) = usual(r) {
+            all.push(Attribute { key: Cow::Borrowed(key), value });
+        } else {
+            all.push(attribute(r)?);
         }
     }
     Ok(from..all.len())
@@ -309,7 +314,7 @@ fn attributes<'a>(r: &mut Reader<'a>, all: &mut Vec<Attribute<'a>>) -> Result<Ra
 
 /// An attribute as most encoders write most of them: to ask for no more than that is much faster. `None`,
 /// and nothing read, for every other.
-#[inline]
+#[inline(always)]
 pub(super) fn usual<'a>(r: &mut Reader<'a>) -> Option<(&'a str, Value<'a>)> {
     let begin = r.offset();
     let read = to_the_letter(r);
@@ -319,7 +324,7 @@ pub(super) fn usual<'a>(r: &mut Reader<'a>) -> Option<(&'a str, Value<'a>)> {
     read
 }
 
-#[inline]
+#[inline(always)]
 fn to_the_letter<'a>(r: &mut Reader<'a>) -> Option<(&'a str, Value<'a>)> {
     if !r.has_room(2) || !r.exactly(b"{\"key\":") {
         return None;
@@ -329,7 +334,7 @@ fn to_the_letter<'a>(r: &mut Reader<'a>) -> Option<(&'a str, Value<'a>)> {
         return None;
     }
     let value = if r.exactly(b"stringValue\":") {
-        Value::Text(Cow::Borrowed(r.plain()?))
+        Value::Text(r.plain()?)
     } else if r.exactly(b"intValue\":") {
         Value::Int(i64(r).ok()?)
     } else if r.exactly(b"boolValue\":") {
@@ -361,14 +366,14 @@ fn value<'a>(r: &mut Reader<'a>) -> Result<Value<'a>> {
     let mut m = Value::Empty;
     members(r, |r, key| {
         m = match key {
-            b"stringValue" => Value::Text(borrowed(r)?),
+            b"stringValue" => Value::text(borrowed(r)?),
             b"boolValue" => Value::Bool(bool(r)?),
             b"intValue" => Value::Int(i64(r)?),
             b"doubleValue" => Value::Double(f64(r)?),
-            b"arrayValue" => Value::Other(ArrayValue(array_value(r)?)),
-            b"kvlistValue" => Value::Other(KvlistValue(key_value_list(r)?)),
-            b"bytesValue" => Value::Other(BytesValue(base64(r)?)),
-            b"stringValueStrindex" => Value::Other(StringValueStrindex(i32(r)?)),
+            b"arrayValue" => Value::other(ArrayValue(array_value(r)?)),
+            b"kvlistValue" => Value::other(KvlistValue(key_value_list(r)?)),
+            b"bytesValue" => Value::other(BytesValue(base64(r)?)),
+            b"stringValueStrindex" => Value::other(StringValueStrindex(i32(r)?)),
             _ => return Ok(false),
         };
         Ok(true)
@@ -376,17 +381,42 @@ fn value<'a>(r: &mut Reader<'a>) -> Result<Value<'a>> {
     Ok(m)
 }
 
-impl Value<'_> {
+impl<'a> Value<'a> {
+    /// `string_value`
+    pub fn text(text: Cow<'a, str>) -> Self {
+        match text {
+            Cow::Borrowed(text) => Value::Text(text),
+            Cow::Owned(text) => Value::other(any_value::Value::StringValue(text)),
+        }
+    }
+
+    /// Any.
+    pub fn other(value: any_value::Value) -> Self {
+        Value::Other(Box::new(value))
+    }
+
+    /// The text, if it is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Value::Text(text) => Some(text),
+            Value::Other(value) => match &**value {
+                any_value::Value::StringValue(text) => Some(text),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The same as a message; `None` if there is none.
     pub fn into_message(self) -> Option<AnyValue> {
         let value = match self {
             Value::Absent | Value::Gone => return None,
             Value::Empty => None,
-            Value::Text(text) => Some(any_value::Value::StringValue(text.into_owned())),
+            Value::Text(text) => Some(any_value::Value::StringValue(text.to_owned())),
             Value::Bool(value) => Some(any_value::Value::BoolValue(value)),
             Value::Int(value) => Some(any_value::Value::IntValue(value)),
             Value::Double(value) => Some(any_value::Value::DoubleValue(value)),
-            Value::Other(value) => Some(value),
+            Value::Other(value) => Some(*value),
         };
         Some(AnyValue { value })
     }

@@ -1,9 +1,10 @@
 //! Spans written as protobuf from the start, for who makes many of them: a span is some fifty strings as
 //! messages, and one piece of memory here.
 //!
-//! What is written decodes by construction: texts are `str`, ids arrays, lengths are those of what is there. Fields that hold their default are left out, as proto3 has it. It does not watch
-//! over order or uniqueness; who calls each method once, in the order in which they stand here, writes
-//! what an encoder of the messages would.
+//! What is written decodes by construction: texts are `str`, ids arrays, lengths are those of what is there.
+//! Fields that hold their default are left out, as proto3 has it, but for the time of an event that may yet
+//! be changed. It does not watch over order or uniqueness; who calls each method once, in the order in
+//! which they stand here, writes what an encoder of the messages would.
 
 use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, any_value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -187,6 +188,11 @@ impl<'a> Span<'a> {
     /// A part of a span, for [`part`](Self::part).
     pub fn onto(out: &'a mut Vec<u8>) -> Self {
         Span(out)
+    }
+
+    /// Where it ends so far, in the memory that it is written to.
+    pub fn end(&self) -> usize {
+        self.0.len()
     }
 
     /// Fields that were written before, [onto](Self::onto) other memory.
