@@ -77,11 +77,6 @@ impl<'a> Reader<'a> {
         self.buf.len() - self.pos
     }
 
-    /// How many containers are open.
-    pub fn depth(&self) -> usize {
-        self.depth
-    }
-
     /// Whether the next value is `null`, or what may be one.
     #[inline]
     pub fn is_null(&mut self) -> Result<bool> {
@@ -132,8 +127,9 @@ impl<'a> Reader<'a> {
         Ok(Some(key))
     }
 
-    /// The next key, if it stands as most do: nothing to decode, and nothing around it but its comma and
-    /// colon. `None`, and nothing read, for every other and where there is none: [`key`](Self::key) knows.
+    /// The next key, if it stands as most do: short, nothing to decode, and nothing around it but its comma
+    /// and colon. `None`, and nothing read, for every other, near the end of the text, and where there is
+    /// none: [`key`](Self::key) knows.
     #[inline]
     pub fn plain_key(&mut self) -> Option<&'a [u8]> {
         let mut at = self.pos;
@@ -183,8 +179,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The next value, if it is a string [as most are](Self::of_strings): nothing to decode, and nothing
-    /// before it. `None`, and nothing read, for every other.
+    /// The next value, if it is a string [as most are](Self::of_strings): short, nothing to decode, and
+    /// nothing before it. `None`, and nothing read, for every other and near the end of the text.
     #[inline]
     pub fn plain(&mut self) -> Option<&'a str> {
         if self.buf.get(self.pos) != Some(&b'"') {
@@ -281,7 +277,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over the next value, whatever it is, and tells where it stood. Brackets and string ends
-    /// are checked, what is inside strings is not; a number or word must end where a value may end.
+    /// are checked, and that no backslash is outside of strings; what is inside strings is not. A number or
+    /// word must end where a value may end.
     #[inline]
     pub fn skip(&mut self) -> Result<Range<usize>> {
         let (kind, start) = self.peek()?;
@@ -339,7 +336,11 @@ impl<'a> Reader<'a> {
                 &padded
             });
             let block = Block::of(bytes);
-            let mut brackets = block.brackets & !strings.inside(&block);
+            let inside = strings.inside(&block);
+            // JSON has no backslash outside of strings; what stands behind one is not looked at.
+            let stray = block.backslashes & !inside;
+            let before = (stray & stray.wrapping_neg()).wrapping_sub(1);
+            let mut brackets = block.brackets & !inside & before;
             while brackets != 0 {
                 let place = brackets.trailing_zeros() as usize;
                 brackets &= brackets - 1;
@@ -362,6 +363,10 @@ impl<'a> Reader<'a> {
                     self.pos += place + 1;
                     return Ok(());
                 }
+            }
+            if stray != 0 {
+                let place = stray.trailing_zeros() as usize;
+                return Err(Error { kind: ErrorKind::Unexpected, at: self.pos + place });
             }
             self.pos += rest.len().min(BLOCK);
         }

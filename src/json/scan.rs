@@ -20,7 +20,7 @@ pub(super) struct Block {
     pub(super) brackets: u64,
 }
 
-/// Which of the bytes are not printable ASCII, or are quotes or backslashes.
+/// Which of the bytes are control characters that JSON forbids, not ASCII, quotes or backslashes.
 #[inline]
 pub(super) fn special(bytes: &[u8; STEP]) -> u32 {
     let bytes = vector(bytes);
@@ -37,7 +37,7 @@ pub(super) fn eight_digits(bytes: [u8; 8]) -> Option<u64> {
     const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
     const FIRST: u64 = 0x0000_ffff_0000_ffff;
     let text = u64::from_le_bytes(bytes);
-    let digits = text ^ EACH * u64::from(b'0');
+    let digits = text ^ (EACH * u64::from(b'0'));
     // A digit is below ten: that, and six more, is below sixteen.
     if (digits | digits.wrapping_add(EACH * 6)) & (EACH * 0xf0) != 0 {
         return None;

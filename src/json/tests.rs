@@ -90,23 +90,38 @@ fn agree(text: &[u8]) -> std::result::Result<(), TestCaseError> {
 }
 
 /// Where the container that `text` begins with ends.
-fn container(text: &[u8]) -> std::result::Result<usize, ErrorKind> {
+fn container(text: &[u8]) -> Result<usize> {
     let (mut open, mut inside, mut escaped) = (Vec::new(), false, false);
     for (at, b) in text.iter().enumerate() {
         let behind_backslash = std::mem::take(&mut escaped);
+        let error = |kind| Err(Error { kind, at });
         match b {
-            b'\\' => escaped = !behind_backslash,
+            b'\\' if inside => escaped = !behind_backslash,
+            b'\\' => return error(ErrorKind::Unexpected),
             b'"' => inside ^= !behind_backslash,
             _ if inside => {}
-            b'{' | b'[' if open.len() == MAX_DEPTH => return Err(ErrorKind::Depth),
+            b'{' | b'[' if open.len() == MAX_DEPTH => return error(ErrorKind::Depth),
             b'{' => open.push(b'}'),
             b'[' => open.push(b']'),
-            b'}' | b']' if open.pop() != Some(*b) => return Err(ErrorKind::Unexpected),
+            b'}' | b']' if open.pop() != Some(*b) => return error(ErrorKind::Unexpected),
             b'}' | b']' if open.is_empty() => return Ok(at + 1),
             _ => {}
         }
     }
-    Err(ErrorKind::Eof)
+    Err(Error { kind: ErrorKind::Eof, at: text.len() })
+}
+
+/// What may stand in a container: brackets that match, more of them than may be nested, strings, and a
+/// little of what may not.
+fn inner() -> impl Strategy<Value = Vec<u8>> {
+    let any = prop::sample::select(br#"{}[]""\a ,"#.to_vec());
+    let piece = prop_oneof![
+        8 => Just(r#"{"key":["v\"}"],"a":"\\"},"#.to_owned()),
+        8 => "[a \\\\]{0,70}".prop_map(|text| serde_json::to_string(&text).unwrap()),
+        1 => (1..140_usize).prop_map(|deep| "[".repeat(deep) + &"]".repeat(deep)),
+        1 => any.prop_map(|byte| char::from(byte).to_string()),
+    ];
+    prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat().into_bytes())
 }
 
 fn document() -> impl Strategy<Value = Value> {
@@ -200,14 +215,40 @@ proptest! {
     /// Where a container ends is what a look at one byte after the other says, whatever the bytes.
     #[test]
     fn a_container_ends_where_its_brackets_say(
-        text in prop::collection::vec(prop::sample::select(br#"{}[]""\\a ,"#.to_vec()), 0..300),
+        text in prop_oneof![
+            inner(),
+            prop::collection::vec(prop::sample::select(br#"{}[]""\\a ,"#.to_vec()), 0..300),
+        ],
         pad in 0..70_usize,
     ) {
-        for text in [[b"[".as_slice(), &vec![b' '; pad], &text].concat(), [b"{\"", &text[..]].concat()] {
-            let mut reader = Reader::new(&text, MAX_DEPTH);
-            let skipped = reader.skip().map_err(|error| error.kind);
-            prop_assert_eq!(skipped, container(&text).map(|end| 0..end), "{}", String::from_utf8_lossy(&text));
+        for text in [
+            [b"[".as_slice(), &vec![b' '; pad], &text, b"]"].concat(),
+            [b"{\"", &text[..]].concat(),
+        ] {
+            let skipped = Reader::new(&text, MAX_DEPTH).skip();
+            let shown = String::from_utf8_lossy(&text);
+            prop_assert_eq!(skipped, container(&text).map(|end| 0..end), "{}", shown);
         }
+    }
+
+    /// A whole number that is read in one step is what it says, and ends where it ends.
+    #[test]
+    fn a_plain_whole_number_is_what_it_says(
+        quoted: bool,
+        digits in "[0-9]{0,21}|0{0,3}[1-9]{0,9}|-?[0-9]{1,3}[.e]?[0-9]?",
+        after in "[,}\\] \"]|",
+    ) {
+        let quote = if quoted { "\"" } else { "" };
+        let text = format!("{quote}{digits}{quote}{after}");
+        let mut reader = Reader::new(text.as_bytes(), 0);
+        let plain = reader.plain_whole();
+        let is_plain = digits.bytes().all(|b| b.is_ascii_digit())
+            && (1..20).contains(&digits.len())
+            && (digits.len() == 1 || !digits.starts_with('0'))
+            && (quoted || after.starts_with([',', '}', ']']));
+        prop_assert_eq!(plain, digits.parse().ok().filter(|_: &u64| is_plain), "{}", text);
+        let read = if is_plain { text.len() - after.len() } else { 0 };
+        prop_assert_eq!(reader.offset(), read);
     }
 
     #[test]

@@ -179,6 +179,7 @@ fn deep_extent(text: &[u8]) -> Option<usize> {
                 at += reader.offset();
                 continue;
             }
+            b'\\' => return None,
             b'{' | b'[' => depth += 1,
             b'}' | b']' if depth == 1 => return Some(at + 1),
             b'}' | b']' => depth = depth.checked_sub(1)?,

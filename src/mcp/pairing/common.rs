@@ -136,7 +136,7 @@ impl Common {
         for Group { server, client, spans } in groups {
             all.add(&resource(&self.settings, &server, &client), &scope, &spans);
         }
-        all.join(&handed);
+        all.join(handed);
         (self.spans, self.untaken) = (0, 0);
         // The last stays: what was seen of a call stands before what a server says of it.
         let content = self.handed_seen.drain(..).chain(self.seen.drain(..)).collect();

@@ -32,7 +32,7 @@ impl Pairing<'_> {
         let (known, tally) = (&common.handed_back, &mut common.counts.passback);
         let accepted = passback::take_in(json, &expected, &settings.passback, known, tally);
         common.spans += accepted.spans.spans();
-        common.handed.join(&accepted.spans);
+        common.handed.join(accepted.spans);
         for (span, texts) in accepted.content {
             let keep = &common.settings;
             let arguments = texts.arguments.filter(|_| keep.keep_arguments);

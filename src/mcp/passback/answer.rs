@@ -74,7 +74,7 @@ impl<'a> Answer<'_, 'a> {
         &self,
         read: Vec<Option<Draft>>,
         drafts: &mut Drafts<'_, 'a>,
-        lineage: &mut Lineage<'_, '_>,
+        lineage: &mut Lineage,
         refused: &mut Refused,
     ) -> Vec<Good> {
         let mut spans = Vec::with_capacity(read.len());

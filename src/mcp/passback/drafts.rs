@@ -17,7 +17,7 @@ use crate::telemetry::Nanos;
 
 /// The drafts of one answer, and what they are made with.
 pub(super) struct Drafts<'r, 'a> {
-    pub(super) screen: Screen<'r, 'a>,
+    pub(super) screen: Screen<'r>,
     span: view::Span<'a>,
     /// The fields of all, one after the other.
     bytes: Vec<u8>,

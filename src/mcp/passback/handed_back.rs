@@ -146,7 +146,8 @@ impl HandedBack {
     }
 
     fn key(&self, trace: &[u8; 16], span: &SpanId) -> u64 {
-        self.keys.hash_one((trace, span))
+        // As words: they are hashed in one go.
+        self.keys.hash_one((u128::from_ne_bytes(*trace), u64::from_ne_bytes(*span)))
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {

@@ -13,15 +13,15 @@ use crate::otlp::json::view::Id;
 use crate::telemetry::SpanId;
 
 /// Spans by place, and what is known of each.
-pub(super) struct Lineage<'e, 'a> {
-    entries: &'e [Entry<'a>],
+pub(super) struct Lineage {
     /// Whether a span may be put out.
     good: Vec<bool>,
-    /// Spans by id; of several under one id the first that is good.
-    by_id: HashMap<SpanId, usize>,
-    /// What the roots hang on, where the server was told.
-    told: Option<SpanId>,
+    /// The span that each names as its parent, if it is among these.
+    parents: Vec<Option<usize>>,
 }
+
+/// The first good span of each id, or the first, by place.
+type ById = HashMap<u64, usize>;
 
 /// What follows from all of it.
 #[derive(Debug, Default)]
@@ -34,58 +34,65 @@ pub(super) struct Tree {
     pub(super) circles: u64,
 }
 
-impl<'e, 'a> Lineage<'e, 'a> {
-    /// Checks every span. `trace` is the one they must belong to, `own` a span of ours that none may claim
-    /// to be.
+impl Lineage {
+    /// Checks every span. `trace` is the one they must belong to, `told` what roots hang on where the
+    /// server was told, `own` are spans of ours that none may claim to be.
     pub(super) fn check(
-        entries: &'e [Entry<'a>],
+        entries: &[Entry<'_>],
         trace: [u8; 16],
         told: Option<SpanId>,
         own: &[SpanId],
         refused: &mut Refused,
     ) -> Self {
-        let good = vec![false; entries.len()];
-        let by_id = HashMap::with_capacity(entries.len());
-        let mut lineage = Lineage { entries, good, by_id, told };
+        let mut good = vec![false; entries.len()];
+        let mut by_id = ById::with_capacity(entries.len());
         let ours = |id: &SpanId| told.as_ref() == Some(id) || own.contains(id);
-        for (place, entry) in entries.iter().enumerate() {
-            let Id::Given(id) = entry.ids.span else {
+        for (place, Entry { ids, .. }) in entries.iter().enumerate() {
+            let Id::Given(id) = ids.span else {
                 refused.bad_id += 1;
                 continue;
             };
-            let count = match entry.ids.trace {
-                _ if entry.ids.parent == Id::Bad => &mut refused.bad_id,
-                Id::Absent | Id::Bad => &mut refused.bad_id,
-                Id::Given(id) if id != trace => &mut refused.foreign_trace,
-                Id::Given(_) if ours(&id) => &mut refused.impersonation,
-                Id::Given(_) if lineage.is_taken(&id) => &mut refused.duplicate,
-                Id::Given(_) => {
-                    lineage.by_id.insert(id, place);
-                    lineage.good[place] = true;
-                    continue;
-                }
+            let problem = match ids.trace {
+                _ if ids.parent == Id::Bad => Some(&mut refused.bad_id),
+                Id::Absent | Id::Bad => Some(&mut refused.bad_id),
+                Id::Given(id) if id != trace => Some(&mut refused.foreign_trace),
+                Id::Given(_) if ours(&id) => Some(&mut refused.impersonation),
+                Id::Given(_) => None,
             };
-            *count += 1;
-            // Its children may still find their way past it.
-            lineage.by_id.entry(id).or_insert(place);
+            // The children of a bad one may still find their way past it.
+            let first = by_id.entry(key(id)).or_insert(place);
+            match problem {
+                Some(count) => *count += 1,
+                None if good[*first] => refused.duplicate += 1,
+                None => {
+                    *first = place;
+                    good[place] = true;
+                }
+            }
         }
-        lineage.refuse_strangers(refused);
+        let parent = |entry: &Entry<'_>| {
+            let id = entry.ids.parent.given().filter(|id| told != Some(*id))?;
+            by_id.get(&key(id)).copied()
+        };
+        let parents = entries.iter().map(parent).collect();
+        let mut lineage = Lineage { good, parents };
+        // Without a parent that the server was told there is nothing to check against, and spans under one
+        // that nobody knows are roots.
+        if let Some(told) = told {
+            lineage.refuse_strangers(entries, told, refused);
+        }
         lineage
     }
 
-    fn is_taken(&self, id: &SpanId) -> bool {
-        self.by_id.get(id).is_some_and(|place| self.good[*place])
-    }
-
-    /// Spans under one that nobody knows. Without a parent that the server was told there is nothing to
-    /// check against, and they are roots.
-    fn refuse_strangers(&mut self, refused: &mut Refused) {
-        let Some(told) = self.told else { return };
-        for (place, entry) in
-            self.entries.iter().enumerate().filter(|(_, e)| e.ids.parent != Id::Absent)
-        {
-            let known = |id: &SpanId| *id == told || self.by_id.contains_key(id);
-            if self.good[place] && !entry.ids.parent.given().is_some_and(|id| known(&id)) {
+    /// Spans under one that nobody knows.
+    fn refuse_strangers(&mut self, entries: &[Entry<'_>], told: SpanId, refused: &mut Refused) {
+        for (place, entry) in entries.iter().enumerate() {
+            let known = match entry.ids.parent {
+                Id::Absent => true,
+                Id::Given(id) => id == told || self.parents[place].is_some(),
+                Id::Bad => false,
+            };
+            if self.good[place] && !known {
                 self.good[place] = false;
                 refused.foreign_parent += 1;
             }
@@ -122,7 +129,7 @@ impl<'e, 'a> Lineage<'e, 'a> {
 
     /// Finds the nearest good ancestor of every span.
     pub(super) fn tree(&self) -> Tree {
-        let n = self.entries.len();
+        let n = self.good.len();
         let mut tree = Tree { above: vec![None; n], depth: vec![0; n], circles: 0 };
         let mut done = vec![false; n];
         // Where each span stands on the way up, from 1; 0 if it does not.
@@ -143,7 +150,7 @@ impl<'e, 'a> Lineage<'e, 'a> {
                     Some(place) => {
                         on_way[place] = start + 1;
                         way.push(place);
-                        at = self.parent(place);
+                        at = self.parents[place];
                     }
                 }
             };
@@ -158,12 +165,11 @@ impl<'e, 'a> Lineage<'e, 'a> {
         }
         tree
     }
+}
 
-    /// The span that one names as its parent, if it is among these.
-    fn parent(&self, place: usize) -> Option<usize> {
-        let id = self.entries[place].ids.parent.given().filter(|id| self.told != Some(*id))?;
-        self.by_id.get(&id).copied()
-    }
+/// An id as one word: it is hashed in one go.
+fn key(id: SpanId) -> u64 {
+    u64::from_ne_bytes(id)
 }
 
 /// The trace that spans must belong to, and the parent that the server was told, if it was.

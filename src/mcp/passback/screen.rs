@@ -31,11 +31,11 @@ const OTHER: &str = "_OTHER";
 const CLAIMED: &str = "claimed:mcpcol";
 
 /// The screen, at work on one answer.
-pub(super) struct Screen<'r, 'a> {
+pub(super) struct Screen<'r> {
     rules: &'r Passback,
     /// The request's id is known: what servers say of it is not wanted.
     knows_request: bool,
-    judged: Judged<'a>,
+    judged: Judged,
     left: Left,
 }
 
@@ -49,14 +49,14 @@ pub(super) struct Left {
 
 /// What names were judged to say: the spans of an answer have the same few, in the same order.
 #[derive(Default)]
-struct Judged<'a> {
-    names: Vec<(Cow<'a, str>, Speaks)>,
+struct Judged {
+    names: Vec<(String, Speaks)>,
     /// Where the next is looked for first.
     next: usize,
 }
 
-impl<'a> Judged<'a> {
-    fn name(&mut self, name: &Cow<'a, str>) -> Speaks {
+impl Judged {
+    fn name(&mut self, name: &str) -> Speaks {
         /// Looked through one by one, so they must be few.
         const REMEMBERED: usize = 32;
         let (before, behind) = self.names.split_at(self.next.min(self.names.len()));
@@ -67,14 +67,14 @@ impl<'a> Judged<'a> {
         }
         let speaks = judge::name(name);
         if self.names.len() < REMEMBERED && name.len() <= MAX_NAME {
-            self.names.push((name.clone(), speaks));
+            self.names.push((name.to_owned(), speaks));
             self.next = self.names.len();
         }
         speaks
     }
 }
 
-impl<'r, 'a> Screen<'r, 'a> {
+impl<'r> Screen<'r> {
     pub(super) fn new(rules: &'r Passback, expected: &Expected<'_>) -> Self {
         let knows_request = !expected.request_id.is_empty();
         Screen { rules, knows_request, judged: Judged::default(), left: Left::default() }
@@ -89,7 +89,7 @@ impl<'r, 'a> Screen<'r, 'a> {
     /// `events`. Says what was taken out of it, and where its attributes end.
     pub(super) fn span(
         &mut self,
-        span: &mut view::Span<'a>,
+        span: &mut view::Span<'_>,
         out: &mut Vec<u8>,
         events: &mut Vec<Event>,
     ) -> (Texts, usize) {
@@ -143,7 +143,7 @@ impl<'r, 'a> Screen<'r, 'a> {
     /// Screens the server's resource. It stays the server's, but cannot be ours.
     pub(super) fn resource(
         &mut self,
-        mut resource: view::Resource<'a>,
+        mut resource: view::Resource<'_>,
         out: &mut compose::ResourceSpans<'_>,
     ) {
         let mut ours = 0;
@@ -159,7 +159,7 @@ impl<'r, 'a> Screen<'r, 'a> {
     }
 
     /// Screens a scope. Spans of our own scope are counted as calls, so none of theirs may have it.
-    pub(super) fn scope(&mut self, mut scope: view::Scope<'a>, out: &mut compose::ScopeSpans<'_>) {
+    pub(super) fn scope(&mut self, mut scope: view::Scope<'_>, out: &mut compose::ScopeSpans<'_>) {
         let name = if scope.name.trim().eq_ignore_ascii_case(SCOPE) {
             self.left.claimed += 1;
             Cow::Borrowed(CLAIMED)
@@ -201,7 +201,7 @@ impl<'r, 'a> Screen<'r, 'a> {
     }
 
     /// Writes the attributes that may leave; says how many are left out.
-    fn attributes(&mut self, list: &mut [Attribute<'a>], out: &mut Attributes<'_>) -> u32 {
+    fn attributes(&mut self, list: &mut [Attribute<'_>], out: &mut Attributes<'_>) -> u32 {
         let (mut kept, mut left) = (0, 0);
         for Attribute { key, value } in list {
             let ours = key.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS));

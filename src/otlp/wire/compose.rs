@@ -18,7 +18,7 @@ const USUAL: usize = 1000;
 const MANY: usize = 30_000;
 
 /// An `ExportTraceServiceRequest` in the making.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Traces {
     bytes: Vec<u8>,
     spans: usize,
@@ -95,7 +95,11 @@ impl Traces {
     }
 
     /// Adds another request.
-    pub fn join(&mut self, other: &Traces) {
+    pub fn join(&mut self, other: Traces) {
+        if self.bytes.is_empty() {
+            *self = other;
+            return;
+        }
         self.spans += other.spans;
         self.bytes.extend_from_slice(&other.bytes);
     }
@@ -322,6 +326,19 @@ impl Attributes<'_> {
 
 /// A `KeyValue`. A oneof keeps its choice, default or not.
 fn key_value(out: &mut Vec<u8>, number: u32, name: &str, value: Value<'_>) {
+    if let Value::Text(text) = value
+        && !name.is_empty()
+        && let Ok(all @ ..0x80) = u8::try_from(name.len() + text.len() + 6)
+    {
+        // As most are. Keys and lengths are added in pairs, for each piece takes its time.
+        let (name_len, text_len) = (name.len() as u8, text.len() as u8);
+        out.extend_from_slice(&[length_delimited(number), all, length_delimited(1), name_len]);
+        out.extend_from_slice(name.as_bytes());
+        let len = text_len + 2;
+        out.extend_from_slice(&[length_delimited(2), len, length_delimited(1), text_len]);
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
     let inner = match value {
         Value::Text(text) => header_len(text.len()) + text.len(),
         Value::Bool(_) => 2,
@@ -397,7 +414,7 @@ impl Open {
 /// Key and length of a field that has one. Fields up to 15 have a key of one byte.
 fn header(out: &mut Vec<u8>, number: u32, len: usize) {
     debug_assert!(number < 16);
-    let key = (number << 3) as u8 | WireType::LengthDelimited as u8;
+    let key = length_delimited(number);
     match u8::try_from(len) {
         Ok(short @ ..0x80) => out.extend_from_slice(&[key, short]),
         _ => {
@@ -405,6 +422,10 @@ fn header(out: &mut Vec<u8>, number: u32, len: usize) {
             encode_varint(len as u64, out);
         }
     }
+}
+
+fn length_delimited(number: u32) -> u8 {
+    (number << 3) as u8 | WireType::LengthDelimited as u8
 }
 
 fn header_len(len: usize) -> usize {
@@ -627,8 +648,8 @@ mod tests {
                 out.schema_url("u");
             });
             let mut twice = Traces::default();
-            twice.join(&composed);
-            twice.join(&composed);
+            twice.join(composed.clone());
+            twice.join(composed.clone());
             assert_eq!(
                 (composed.spans(), twice.spans(), twice.size()),
                 (2, 4, 2 * composed.size())
