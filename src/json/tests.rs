@@ -262,7 +262,12 @@ proptest! {
     }
 
     #[test]
-    fn written_strings_are_read_back(text: String) {
+    fn written_strings_are_read_back(
+        text in prop_oneof![
+            any::<String>(),
+            "[ -~\u{e9}\u{7f}]{0,70}[\"\\\\\u{0}-\u{1f}]{0,2}[ -~]{0,40}",
+        ],
+    ) {
         let mut out = Vec::new();
         write_string(&mut out, &text);
         prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text.as_str());
