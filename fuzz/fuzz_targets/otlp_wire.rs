@@ -80,8 +80,8 @@ fn in_bytes(telemetry: &Telemetry, model: &Model) {
     assert_eq!(telemetry.spans().into_iter().map(|(_, at)| at).collect::<Vec<_>>(), starts);
     let (mut changed, mut expected) = (telemetry.clone(), telemetry.clone());
     let one = KeyValue { key: "added".to_owned(), ..KeyValue::default() };
-    let added = changed.append_attributes(&|_| false, |_, _, added| {
-        added.push(one.clone());
+    let added = changed.edit_attributes(&|_| false, |_, _, changes| {
+        changes.added.push(one.clone());
         Ok(())
     });
     if added.is_ok() {

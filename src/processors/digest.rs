@@ -25,15 +25,16 @@ use std::sync::LazyLock;
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use prost::Message as _;
 
 use self::about::{About, Whose, name_of};
-use crate::otlp::wire::append::AttributeView;
+use crate::otlp::wire::edit::{Changes, SpanView};
 use crate::otlp::wire::fields::Irregular;
 use crate::pipeline::{Counter, Processor, Vitals};
 use crate::privacy::canonical::Canonicalizer;
 use crate::privacy::digest::{Digester, Key, is_digest};
 use crate::privacy::{Paths, Reason, Rejected};
-use crate::telemetry::names::{ARGUMENTS_DIGEST, RESULT_DIGEST, TOOL, TOOL_ARGUMENTS};
+use crate::telemetry::names::{ARGUMENTS_DIGEST, METHOD, RESULT_DIGEST, TOOL, TOOL_ARGUMENTS};
 use crate::telemetry::{Batch, Content, Model, Nanos, Raw, Seen, Signal, Telemetry};
 
 pub use settings::Config;
@@ -106,15 +107,14 @@ struct Plan {
 impl Processor for Digest {
     fn process(&self, mut batch: Batch, _now: Nanos) -> Option<Batch> {
         let Batch { telemetry, content, .. } = &mut batch;
-        // Most batches have nothing to replace, and what a tap saw of its calls is added: their bytes are
-        // enough. The messages are the way for everything else.
-        let adds = !content.is_empty() && telemetry.signal() == Signal::Traces;
-        let in_bytes = if adds {
-            self.describe_in_bytes(telemetry, content).is_ok()
-        } else {
-            !telemetry.any_attribute(&|name| self.may_replace(name))
-        };
-        if !in_bytes {
+        let traces = telemetry.signal() == Signal::Traces;
+        // Most batches have nothing to do.
+        let describes = traces && !content.is_empty();
+        if !describes && !telemetry.any_attribute(&|name| self.may_replace(name)) {
+            return Some(batch);
+        }
+        // The bytes are enough for attributes of spans, the messages are the way for everything else.
+        if !traces || self.rewrite_in_bytes(telemetry, content).is_err() {
             self.rewrite(telemetry, content);
         }
         Some(batch)
@@ -128,29 +128,33 @@ impl Processor for Digest {
 }
 
 impl Digest {
-    /// Describes the calls behind spans by adding to their bytes. Gives up where there is content to replace.
-    fn describe_in_bytes(
+    /// Replaces content on spans and describes the calls behind them, in their bytes. Gives up where there
+    /// is content elsewhere.
+    fn rewrite_in_bytes(
         &self,
         telemetry: &mut Telemetry,
         content: &Content,
     ) -> Result<(), Irregular> {
+        if [METHOD, TOOL].iter().any(|name| self.may_replace(name.as_bytes())) {
+            // What is replaced decides about the rest.
+            return Err(Irregular);
+        }
         let mut pass = Pass::new(self);
-        telemetry.append_attributes(&|name| self.may_replace(name), |scope, span, added| {
-            if span.attributes.iter().any(|attribute| self.may_replace(attribute.name)) {
-                // For the messages' way, as whatever cannot be done by adding.
-                return Err(Irregular);
-            }
+        telemetry.edit_attributes(&|name| self.may_replace(name), |scope, span, changes| {
+            pass.replace_in_bytes(span, changes)?;
             let Some(seen) = content.of(span.trace_id, span.span_id) else { return Ok(()) };
             let whose = Whose::of(scope);
             let about = About::in_bytes(span)?;
             if !whose.concerns(&about) {
                 return Ok(());
             }
-            pass.describe(added, seen, whose, about.tool);
-            // Likewise one that is there already.
-            let is_there =
-                |there: &AttributeView<'_>| added.iter().any(|a| a.key.as_bytes() == there.name);
-            if span.attributes.iter().any(is_there) { Err(Irregular) } else { Ok(()) }
+            pass.describe(&mut changes.added, seen, whose, about.tool);
+            // One that is there already is for the messages' way.
+            let is_there = |there: &[u8]| changes.added.iter().any(|a| a.key.as_bytes() == there);
+            if span.attributes.iter().any(|there| is_there(there.name)) {
+                return Err(Irregular);
+            }
+            Ok(())
         })?;
         pass.count();
         Ok(())
@@ -197,8 +201,7 @@ impl Digest {
     /// second pass changes nothing.
     fn replaces(&self, attribute: &KeyValue) -> bool {
         self.may_replace(attribute.key.as_bytes())
-            && attribute.value.as_ref().is_some_and(|value| value.value.is_some())
-            && attributes::text(attribute).is_none_or(|text| !is_made_here(text))
+            && attribute.value.as_ref().is_some_and(is_content)
     }
 
     fn plan(&self, tool: Option<&str>) -> &Plan {
@@ -319,6 +322,32 @@ impl<'a> Pass<'a> {
         self.rejected.into_iter().for_each(|reason| self.digest.rejected.count(reason));
     }
 
+    /// Says what is to stand in place of a span's content.
+    fn replace_in_bytes(
+        &mut self,
+        span: &SpanView<'_>,
+        changes: &mut Changes,
+    ) -> Result<(), Irregular> {
+        let digest = self.digest;
+        let whole = Paths::default();
+        for (place, attribute) in span.attributes.iter().enumerate() {
+            if !digest.may_replace(attribute.name) {
+                continue;
+            }
+            let value = AnyValue::decode(attribute.value).map_err(|_| Irregular)?;
+            if !is_content(&value) {
+                continue;
+            }
+            let paths = if attribute.name == TOOL_ARGUMENTS.as_bytes() {
+                &digest.plan(About::in_bytes(span)?.tool).paths
+            } else {
+                &whole
+            };
+            changes.replaced.push((place, self.stand_in(&value, paths)));
+        }
+        Ok(())
+    }
+
     /// Puts digests in place of content.
     fn replace(&mut self, list: &mut [KeyValue]) {
         let digest = self.digest;
@@ -376,6 +405,11 @@ impl<'a> Pass<'a> {
 /// The bit of a name's length; all long ones share one.
 fn length(name: usize) -> u64 {
     1 << name.min(63)
+}
+
+/// Whether it is a value, and not one that was put in place of content.
+fn is_content(value: &AnyValue) -> bool {
+    value.value.is_some() && attributes::string(value).is_none_or(|text| !is_made_here(text))
 }
 
 /// Whether `text` is what this processor puts in place of content.

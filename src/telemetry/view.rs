@@ -7,14 +7,13 @@ use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::logs::v1::ResourceLogs;
 use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, metric};
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use prost::Message;
 
 use super::{Nanos, SpanKey};
-use crate::otlp::wire::append;
+use crate::otlp::wire::edit;
 use crate::otlp::wire::fields::Irregular;
 use crate::otlp::{json, wire};
 
@@ -142,7 +141,7 @@ impl Telemetry {
     /// yes where only a decoder could tell.
     pub fn any_attribute(&self, wanted: &impl Fn(&[u8]) -> bool) -> bool {
         let request = self.0.signal.request();
-        append::any_attribute(request, self.wire(), wanted).unwrap_or(true)
+        edit::any_attribute(request, self.wire(), wanted).unwrap_or(true)
     }
 
     /// The key and the start of each span, in order; no key where an id is not one. Nothing for other
@@ -154,7 +153,7 @@ impl Telemetry {
         let key = |trace: &[u8], span: &[u8]| Some((trace.try_into().ok()?, span.try_into().ok()?));
         let mut all = Vec::with_capacity(self.0.items);
         let each = |trace: &[u8], span: &[u8], start| all.push((key(trace, span), start));
-        if append::each_span(self.wire(), each).is_ok() {
+        if edit::each_span(self.wire(), each).is_ok() {
             return all;
         }
         let Model::Traces(resources) = self.model() else { return Vec::new() };
@@ -162,16 +161,16 @@ impl Telemetry {
         spans.map(|s| (key(&s.trace_id, &s.span_id), s.start_time_unix_nano)).collect()
     }
 
-    /// Adds what `more` gives to attributes of spans, without decoding. See
-    /// [`append_attributes`](append::append_attributes). Changes nothing where that gives up; then
+    /// Makes the changes that `change` wants to attributes of spans, without decoding. See
+    /// [`edit_attributes`](edit::edit_attributes). Changes nothing where that gives up; then
     /// [`edit`](Self::edit) is the way.
-    pub fn append_attributes(
+    pub fn edit_attributes(
         &mut self,
         barred: &impl Fn(&[u8]) -> bool,
-        more: impl FnMut(&[u8], &append::SpanView<'_>, &mut Vec<KeyValue>) -> Result<(), Irregular>,
+        change: impl FnMut(&[u8], &edit::SpanView<'_>, &mut edit::Changes) -> Result<(), Irregular>,
     ) -> Result<(), Irregular> {
         debug_assert_eq!(self.0.signal, Signal::Traces);
-        if let Some(bytes) = append::append_attributes(self.wire(), barred, more)? {
+        if let Some(bytes) = edit::edit_attributes(self.wire(), barred, change)? {
             let bytes = Bytes::from(bytes);
             debug_assert!(wire::check(wire::Request::Traces, bytes.clone()).is_ok());
             *self = Telemetry::of(Signal::Traces, self.0.items, Some(bytes), None);

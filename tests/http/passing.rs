@@ -1,7 +1,7 @@
 //! What passes: heads, bodies, trailers, whatever the status.
 
 use std::io::{Read, Write};
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -323,7 +323,7 @@ fn a_packed_body_passes_packed_and_is_read_for_the_span() {
 fn connections_are_kept_and_a_closed_one_is_replaced() {
     let closing = Arc::new(Mutex::new(false));
     let told = Arc::clone(&closing);
-    let (sender, closed) = channel();
+    let (sender, closed) = sync_channel(1);
     let origin = Origin::serve(move |mut conn| {
         while let Some(asked) = conn.asked() {
             let body = conn.body(&asked);

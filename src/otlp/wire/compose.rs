@@ -243,7 +243,7 @@ impl<'a> Span<'a> {
 
     /// `attributes`
     pub fn attributes(&mut self) -> Attributes<'_> {
-        Attributes { out: self.0, number: 9 }
+        Attributes::of_span(self.0)
     }
 
     /// `dropped_attributes_count`
@@ -317,7 +317,12 @@ impl<'a> Span<'a> {
     }
 }
 
-impl Attributes<'_> {
+impl<'a> Attributes<'a> {
+    /// Those of a span, [onto](Span::onto) other memory.
+    pub(super) fn of_span(out: &'a mut Vec<u8>) -> Self {
+        Attributes { out, number: 9 }
+    }
+
     /// Adds one. Names must differ.
     pub fn add(&mut self, name: &str, value: Value<'_>) {
         key_value(self.out, self.number, name, value);

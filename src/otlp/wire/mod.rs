@@ -5,11 +5,11 @@
 //! are, and one sender's garbage never costs another sender's spans. It allocates nothing. It does not
 //! look at what values mean, except that it counts items and those whose ids no backend would take.
 //!
-//! Beside it: [`fields`] reads single fields, [`append`] looks for attributes and adds some, [`compose`]
+//! Beside it: [`fields`] reads single fields, [`edit`] looks for attributes and changes some, [`compose`]
 //! writes spans.
 
-pub mod append;
 pub mod compose;
+pub mod edit;
 pub mod fields;
 mod schema;
 #[cfg(test)]

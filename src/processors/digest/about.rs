@@ -3,7 +3,7 @@
 use opentelemetry_proto::tonic::trace::v1::{ScopeSpans, Span};
 
 use super::attributes;
-use crate::otlp::wire::append::{AttributeView, SpanView};
+use crate::otlp::wire::edit::{AttributeView, SpanView};
 use crate::otlp::wire::fields::Irregular;
 use crate::telemetry::names::{METHOD, PASSBACK, SCOPE, TOOL};
 use crate::telemetry::{Content, Seen};

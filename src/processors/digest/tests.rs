@@ -273,42 +273,96 @@ fn spans_that_servers_handed_back_get_one_if_they_had_arguments() {
     assert_eq!(digests(handed_back(None), seen(Raw::Absent, whole("1"))), [RESULT_DIGEST]);
 }
 
-/// The same, in bytes that only a decoder makes sense of: a group of no meaning stands at the end.
-fn irregular(telemetry: &Telemetry) -> Telemetry {
-    let bytes = [telemetry.wire(), &[0x9b, 0x06, 0x9c, 0x06][..]].concat();
+/// The same, with more bytes at the end.
+fn with(telemetry: &Telemetry, more: &[u8]) -> Telemetry {
+    let bytes = [telemetry.wire(), more].concat();
     Telemetry::from(wire::check(wire::Request::Traces, bytes.into()).unwrap())
 }
 
 #[test]
 fn bytes_and_messages_come_to_the_same() {
+    /// A field that nobody knows: bytes keep it, messages have no place for it.
+    const UNKNOWN: &[u8] = &[0x98, 0x06, 0x07];
+    /// Only a decoder makes sense of it: a group of no meaning.
+    const GROUP: &[u8] = &[0x9b, 0x06, 0x9c, 0x06];
     let settings = "{ emit: all, keys: [{ key: K1, key_id: a }, { key: K2, key_id: b }],
         result: true, tools: { search: { exclude: [/nonce], fields: [/query] } } }";
     let settings = settings.replace("K1", &hex_key(1)).replace("K2", &hex_key(2));
     let (processor, vitals) = processor(&settings);
     let other = Span { span_id: b"anything".to_vec(), ..call("search") };
-    let before = [attribute(METHOD, TOOLS_CALL), attribute(ARGUMENTS_DIGEST, "of before")];
+    let method = attribute(METHOD, TOOLS_CALL);
+    let before = [method.clone(), attribute(ARGUMENTS_DIGEST, "of before")];
     let described = Span { attributes: before.to_vec(), ..call("") };
-    for (arguments, result, refused) in [
-        (whole(r#"{"query":"q","nonce":7,"n":1e400}"#), Raw::Absent, 0),
-        (whole(r#"{"query":"q","nonce":7}"#), whole("[1.0]"), 0),
-        (Raw::Absent, Raw::Deep, 1),
-        (Raw::Cut, Raw::Cut, 2),
+    let deep = Value::ArrayValue(ArrayValue { values: vec![value("1"), AnyValue::default()] });
+    let loaded = |more: Vec<KeyValue>| {
+        let mut span = call("search");
+        span.attributes.splice(1..1, more);
+        span
+    };
+    let arguments = attribute(TOOL_ARGUMENTS, r#"{"nonce":7,"query":"q"}"#);
+    let digested = attribute(INPUT_MESSAGES, &sha256("[]"));
+    let unset = KeyValue { key: INPUT_MESSAGES.to_owned(), ..KeyValue::default() };
+    let content = vec![
+        arguments.clone(),
+        attribute(INPUT_MESSAGES, "\u{7}\u{2028} no JSON"),
+        KeyValue { value: Some(AnyValue { value: Some(deep) }), ..digested.clone() },
+        digested,
+        unset,
+        attribute(TOOL_ARGUMENTS, "[1e999]"),
+    ];
+    let in_event = span::Event { attributes: vec![arguments.clone()], ..Default::default() };
+    let in_event = Span { events: vec![in_event], ..loaded(vec![arguments]) };
+    let odd = KeyValue { key_strindex: 1, ..attribute(INPUT_MESSAGES, "x") };
+    for (spans, in_bytes) in [
+        (vec![call("search")], Some(true)),
+        (vec![other.clone(), call("x")], Some(true)),
+        (vec![described], None),
+        (vec![loaded(content.clone()), call("x"), loaded(content)], Some(true)),
+        (vec![in_event], Some(false)),
+        (vec![loaded(vec![odd])], Some(false)),
     ] {
-        for spans in [vec![call("search")], vec![other.clone(), call("x")], vec![described.clone()]]
-        {
-            let content = seen(arguments.clone(), result.clone());
-            let telemetry = traces(SCOPE, spans);
-            let odd = irregular(&telemetry);
+        for (arguments, result, refused) in [
+            (whole(r#"{"query":"q","nonce":7,"n":1e400}"#), Raw::Absent, 0),
+            (whole(r#"{"query":"q","nonce":7}"#), whole("[1.0]"), 0),
+            (Raw::Absent, Raw::Deep, 1),
+            (Raw::Cut, Raw::Cut, 2),
+        ] {
+            let content = seen(arguments, result);
+            let telemetry = traces(SCOPE, spans.clone());
+            let [one, other] = [UNKNOWN, GROUP].map(|more| with(&telemetry, more));
             let counted = || Reason::ALL.iter().map(|r| rejected(&vitals, r.name())).sum::<u64>();
             let before = counted();
-            let one = processor.process(batch(telemetry, content.clone()), 0).unwrap();
+            let one = processor.process(batch(one, content.clone()), 0).unwrap();
             let between = counted();
-            let other = processor.process(batch(odd, content), 0).unwrap();
+            let other = processor.process(batch(other, content), 0).unwrap();
+            let was_in_bytes = one.telemetry.wire().ends_with(UNKNOWN);
+            assert!(in_bytes.is_none_or(|in_bytes| was_in_bytes == in_bytes), "{spans:?}");
             assert_eq!(one.telemetry.model(), other.telemetry.model());
             // Once, though the bytes of some are given up after something was refused.
             assert_eq!(between - before, counted() - between);
             assert!(counted() - between >= refused, "{refused}");
         }
+    }
+}
+
+/// What decides how content is digested is not to be replaced before: the messages' way has an order.
+#[test]
+fn names_that_decide_are_replaced_in_order() {
+    let (processor, _) = processor(
+        "{ attributes: [gen_ai.tool.name, gen_ai.tool.call.arguments],
+        tools: { t: { exclude: [/a] } } }",
+    );
+    let arguments = attribute(TOOL_ARGUMENTS, r#"{"a":1}"#);
+    let tool = attribute(TOOL, "t");
+    for (list, paths) in
+        [([tool.clone(), arguments.clone()], r#"{"a":1}"#), ([arguments, tool], "{}")]
+    {
+        let span = Span { attributes: list.to_vec(), ..Span::default() };
+        let made = processor.process(Batch::new(traces("x", vec![span])), 0).unwrap();
+        let mut all = Vec::new();
+        attributes::visit(made.telemetry.model(), &mut |list| all.extend(list.to_vec()));
+        let found = attributes::find(&all, TOOL_ARGUMENTS).and_then(attributes::text);
+        assert_eq!(found, Some(&*sha256(paths)));
     }
 }
 

@@ -25,8 +25,8 @@ proptest! {
     #[test]
     fn spans_get_what_is_added_and_all_else_stays(mut request in arbitrary::traces()) {
         let before = request.encode_to_vec();
-        let after = append_attributes(&before, &|_| false, |scope, span, added| {
-            added.extend(more(scope, span.trace_id, span.attributes.len()));
+        let after = edit_attributes(&before, &|_| false, |scope, span, changes| {
+            changes.added.extend(more(scope, span.trace_id, span.attributes.len()));
             Ok(())
         });
         let mut any = false;
@@ -38,11 +38,45 @@ proptest! {
         prop_assert_eq!(after.unwrap(), any.then(|| request.encode_to_vec()));
     }
 
+    /// What is plain; for the rest a decoder is needed.
+    #[test]
+    fn values_are_replaced_and_all_else_stays(
+        mut request in arbitrary::traces(),
+        every in 1..4_usize,
+        text in "[a-z]{0,10}|[a-z]{120,140}",
+        also in any::<bool>(),
+    ) {
+        use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value::Value};
+        let before = request.encode_to_vec();
+        let more = KeyValue { key: "more".to_owned(), ..KeyValue::default() };
+        let after = edit_attributes(&before, &|_| false, |_, span, changes| {
+            let places = (0..span.attributes.len()).step_by(every);
+            changes.replaced.extend(places.map(|place| (place, text.clone())));
+            changes.added.extend(also.then(|| more.clone()));
+            Ok(())
+        });
+        let (mut any, mut plain) = (false, true);
+        for (_, span) in spans(&mut request) {
+            for attribute in span.attributes.iter_mut().step_by(every) {
+                plain &= (1..128).contains(&attribute.key.len())
+                    && attribute.key_strindex == 0
+                    && attribute.value.is_some();
+                any = true;
+                let value = Some(Value::StringValue(text.clone()));
+                attribute.value = Some(AnyValue { value });
+            }
+            span.attributes.extend(also.then(|| more.clone()));
+            any |= also;
+        }
+        let expected = if plain { Ok(any.then(|| request.encode_to_vec())) } else { Err(Irregular) };
+        prop_assert_eq!(after, expected);
+    }
+
     #[test]
     fn attributes_are_read_as_a_decoder_does(mut request in arbitrary::traces()) {
         let bytes = request.encode_to_vec();
         let mut read = Vec::new();
-        append_attributes(&bytes, &|_| false, |_, span, _| {
+        edit_attributes(&bytes, &|_| false, |_, span, _| {
             for attribute in span.attributes {
                 read.push((attribute.name.to_vec(), attribute.text()?.map(<[u8]>::to_vec)));
             }
@@ -88,12 +122,12 @@ proptest! {
             names.sort();
             names
         };
-        append_attributes(&bytes, &look, |_, _, _| Ok(())).unwrap();
+        edit_attributes(&bytes, &look, |_, _, _| Ok(())).unwrap();
         beside.sort();
         prop_assert_eq!(&seen(), &beside);
         for name in &beside {
             let barred = |other: &[u8]| other == name.as_bytes();
-            prop_assert_eq!(append_attributes(&bytes, &barred, |_, _, _| Ok(())), Err(Irregular));
+            prop_assert_eq!(edit_attributes(&bytes, &barred, |_, _, _| Ok(())), Err(Irregular));
         }
         any_attribute(Request::Traces, &bytes, &look).unwrap();
         own.extend(beside);
@@ -118,7 +152,7 @@ proptest! {
     #[test]
     fn garbage_is_given_up(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         any_attribute(Request::Metrics, &bytes, &|_| false).ok();
-        append_attributes(&bytes, &|_| false, |_, _, _| Ok(())).ok();
+        edit_attributes(&bytes, &|_| false, |_, _, _| Ok(())).ok();
         each_span(&bytes, |_, _, _| ()).ok();
     }
 }

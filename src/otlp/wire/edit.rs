@@ -1,13 +1,14 @@
-//! Looking for attributes and spans, and adding attributes to spans, without decoding.
+//! Looking for attributes and spans, and changing the attributes of spans, without decoding.
 //!
 //! All read what encoders write and give up on what only a decoder makes sense of ([`Irregular`]).
 //! Attributes inside of values (key-value lists) are values, not attributes.
 
+use std::ops::Range;
 use std::ptr;
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 
-use super::compose::Open;
+use super::compose::{self, Attributes, Open};
 use super::fields::{Fields, Irregular, Value, plain_attribute};
 use super::schema::{self, Kind, Schema};
 use super::{Request, schema_of};
@@ -27,13 +28,16 @@ const ATTRIBUTES: u32 = 9;
 pub struct AttributeView<'a> {
     /// `key`
     pub name: &'a [u8],
-    value: &'a [u8],
+    /// `value`, an `AnyValue`
+    pub value: &'a [u8],
+    /// It is nothing but these.
+    plain: bool,
 }
 
 impl<'a> AttributeView<'a> {
     fn read(key_value: &'a [u8]) -> Result<Self, Irregular> {
         if let Some((name, value)) = plain_attribute(key_value) {
-            return Ok(AttributeView { name, value });
+            return Ok(AttributeView { name, value, plain: true });
         }
         let (mut name, mut any_value) = (None, None);
         let mut fields = Fields(key_value);
@@ -44,7 +48,8 @@ impl<'a> AttributeView<'a> {
                 _ => {}
             }
         }
-        Ok(AttributeView { name: name.unwrap_or_default(), value: any_value.unwrap_or_default() })
+        let (name, value) = (name.unwrap_or_default(), any_value.unwrap_or_default());
+        Ok(AttributeView { name, value, plain: false })
     }
 
     /// Its value, if that is a string.
@@ -59,6 +64,15 @@ impl<'a> AttributeView<'a> {
             _ => Ok(None),
         }
     }
+}
+
+/// What is to become of the attributes of a span.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// More of them. Their names must be new to the span.
+    pub added: Vec<KeyValue>,
+    /// Texts in place of values, by the place of their attribute, in order.
+    pub replaced: Vec<(usize, String)>,
 }
 
 /// What is added is about that part of what there is.
@@ -116,33 +130,45 @@ fn any_in(
     Ok(!ptr::eq(inner, &schema::ANY_VALUE) && any_below(inner, bytes, wanted)?)
 }
 
-/// A trace request with what `more` adds to its spans' attributes. It is shown each span with the name of
-/// its scope; the list is empty each time. The names it adds must be new to the span. `None` if it adds
-/// nothing. Gives up, too, at an attribute of anything but a span whose name `barred` says yes to: that is
-/// looked for on the same way.
-pub fn append_attributes(
+/// A trace request with its spans' attributes as `change` wants them. It is shown each span with the name
+/// of its scope; there are no changes yet each time. `None` if there are none in the end. Gives up, too, at
+/// an attribute of anything but a span whose name `barred` says yes to: that is looked for on the same way.
+pub fn edit_attributes(
     traces: &[u8],
     barred: &impl Fn(&[u8]) -> bool,
-    mut more: impl FnMut(&[u8], &SpanView<'_>, &mut Vec<KeyValue>) -> Result<(), Irregular>,
+    mut change: impl FnMut(&[u8], &SpanView<'_>, &mut Changes) -> Result<(), Irregular>,
 ) -> Result<Option<Vec<u8>>, Irregular> {
     let mut out = Vec::with_capacity(traces.len() + traces.len() / EIGHTH);
-    let (mut attributes, mut added) = (Vec::new(), Vec::new());
+    let (mut attributes, mut places) = (Vec::new(), Vec::new());
+    let mut changes = Changes::default();
     let mut any = false;
     each(traces, RESOURCE_SPANS, &mut out, &schema::TRACES, barred, |resource, out| {
         each(resource, SCOPE_SPANS, out, &schema::RESOURCE_SPANS, barred, |scope, out| {
             let name = scope_name(scope)?;
             each(scope, SPANS, out, &schema::SCOPE_SPANS, barred, |span, out| {
                 attributes.clear();
-                let (trace_id, span_id, end) = read_span(span, &mut attributes, barred)?;
+                places.clear();
+                let (trace_id, span_id, end) =
+                    read_span(span, &mut attributes, &mut places, barred)?;
                 let view = SpanView { trace_id, span_id, attributes: &attributes };
-                more(name, &view, &mut added)?;
-                any |= !added.is_empty();
-                let (before, after) = span.split_at(end);
-                out.extend_from_slice(before);
-                for attribute in added.drain(..) {
+                change(name, &view, &mut changes)?;
+                any |= !changes.added.is_empty() || !changes.replaced.is_empty();
+                let mut copied = 0;
+                for (place, text) in changes.replaced.drain(..) {
+                    let attribute = &attributes[place];
+                    if !attribute.plain {
+                        return Err(Irregular);
+                    }
+                    let name = std::str::from_utf8(attribute.name).map_err(|_| Irregular)?;
+                    out.extend_from_slice(&span[copied..places[place].start]);
+                    Attributes::of_span(out).add(name, compose::Value::Text(&text));
+                    copied = places[place].end;
+                }
+                out.extend_from_slice(&span[copied..end]);
+                for attribute in changes.added.drain(..) {
                     prost::encoding::message::encode(ATTRIBUTES, &attribute, out);
                 }
-                out.extend_from_slice(after);
+                out.extend_from_slice(&span[end..]);
                 Ok(())
             })
         })
@@ -150,27 +176,32 @@ pub fn append_attributes(
     Ok(any.then_some(out))
 }
 
-/// The ids of a span, and where more attributes belong: behind the last, so that they are one list.
+/// The ids of a span, its attributes and where they stand, and where more of them belong: behind the last,
+/// so that they are one list.
 fn read_span<'a>(
     span: &'a [u8],
     attributes: &mut Vec<AttributeView<'a>>,
+    places: &mut Vec<Range<usize>>,
     barred: &impl Fn(&[u8]) -> bool,
 ) -> Result<(&'a [u8], &'a [u8], usize), Irregular> {
     let (mut trace_id, mut span_id, mut end) = (None, None, 0);
-    let mut fields = Fields(span);
+    let (mut fields, mut start) = (Fields(span), 0);
     while let Some((number, value)) = fields.field()? {
+        let behind = span.len() - fields.0.len();
         match (number, value) {
             (TRACE_ID, value) => once(&mut trace_id, value)?,
             (SPAN_ID, value) => once(&mut span_id, value)?,
             (ATTRIBUTES, Value::Slice(attribute)) => {
-                attributes.push(AttributeView::read(attribute)?)
+                attributes.push(AttributeView::read(attribute)?);
+                places.push(start..behind);
             }
             _ if any_in(&schema::SPAN, number, value, barred)? => return Err(Irregular),
             _ => {}
         }
         if number == ATTRIBUTES || number < ATTRIBUTES && attributes.is_empty() {
-            end = span.len() - fields.0.len();
+            end = behind;
         }
+        start = behind;
     }
     Ok((trace_id.unwrap_or_default(), span_id.unwrap_or_default(), end))
 }
