@@ -11,7 +11,8 @@ use mcpcol::telemetry::{Model, Telemetry};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use prost::Message;
 
 fuzz_target!(|input: &[u8]| {
@@ -80,15 +81,21 @@ fn in_bytes(telemetry: &Telemetry, model: &Model) {
     assert_eq!(telemetry.spans().into_iter().map(|(_, at)| at).collect::<Vec<_>>(), starts);
     let (mut changed, mut expected) = (telemetry.clone(), telemetry.clone());
     let one = KeyValue { key: "added".to_owned(), ..KeyValue::default() };
-    let added = changed.edit_attributes(&|_| false, |_, _, changes| {
+    let text = || "instead".to_owned();
+    let edited = changed.edit_attributes(&|_| false, |_, span, changes| {
         changes.added.push(one.clone());
+        changes.replaced.extend(span.attributes.first().map(|_| (0, text())));
         Ok(())
     });
-    if added.is_ok() {
+    if edited.is_ok() {
         expected.edit(|model| {
-            if let Model::Traces(all) = model {
-                let scopes = all.iter_mut().flat_map(|r| &mut r.scope_spans);
-                scopes.flat_map(|s| &mut s.spans).for_each(|s| s.attributes.push(one.clone()));
+            let Model::Traces(all) = model else { return };
+            let scopes = all.iter_mut().flat_map(|r| &mut r.scope_spans);
+            for span in scopes.flat_map(|s| &mut s.spans) {
+                if let Some(first) = span.attributes.first_mut() {
+                    first.value = Some(AnyValue { value: Some(Value::StringValue(text())) });
+                }
+                span.attributes.push(one.clone());
             }
         });
         let changed = Telemetry::from(changed.model().clone());

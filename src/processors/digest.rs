@@ -330,6 +330,8 @@ impl<'a> Pass<'a> {
     ) -> Result<(), Irregular> {
         let digest = self.digest;
         let whole = Paths::default();
+        // Looked up once: a span may be nothing but arguments.
+        let mut of_tool = None;
         for (place, attribute) in span.attributes.iter().enumerate() {
             if !digest.may_replace(attribute.name) {
                 continue;
@@ -338,10 +340,10 @@ impl<'a> Pass<'a> {
             if !is_content(&value) {
                 continue;
             }
-            let paths = if attribute.name == TOOL_ARGUMENTS.as_bytes() {
-                &digest.plan(About::in_bytes(span)?.tool).paths
-            } else {
-                &whole
+            let paths = match of_tool {
+                _ if attribute.name != TOOL_ARGUMENTS.as_bytes() => &whole,
+                Some(paths) => paths,
+                None => of_tool.insert(&digest.plan(About::in_bytes(span)?.tool).paths),
             };
             changes.replaced.push((place, self.stand_in(&value, paths)));
         }
@@ -352,13 +354,14 @@ impl<'a> Pass<'a> {
     fn replace(&mut self, list: &mut [KeyValue]) {
         let digest = self.digest;
         let whole = Paths::default();
+        let tool = list.iter().position(|attribute| attribute.key == TOOL);
         for i in 0..list.len() {
             if !digest.replaces(&list[i]) {
                 continue;
             }
             // Arguments are hashed as the tap hashes them, so that the two digests are one.
             let paths = if list[i].key == TOOL_ARGUMENTS {
-                let tool = attributes::find(list, TOOL).and_then(attributes::text);
+                let tool = tool.and_then(|tool| attributes::text(&list[tool]));
                 &digest.plan(tool).paths
             } else {
                 &whole

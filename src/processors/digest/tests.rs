@@ -345,6 +345,24 @@ fn bytes_and_messages_come_to_the_same() {
     }
 }
 
+/// The tool is looked up once a span, or this would not end.
+#[test]
+fn a_span_of_nothing_but_content_takes_no_longer_than_it_is_long() {
+    const MANY: usize = 100_000;
+    let (processor, _) = processor("{}");
+    let span = Span { attributes: vec![attribute(TOOL_ARGUMENTS, "1"); MANY], ..Span::default() };
+    let telemetry = traces("x", vec![span]);
+    let group: &[u8] = &[0x9b, 0x06, 0x9c, 0x06];
+    for telemetry in [with(&telemetry, group), telemetry] {
+        let made = processor.process(Batch::new(telemetry), 0).unwrap();
+        let mut all = 0;
+        attributes::visit(made.telemetry.model(), &mut |list| {
+            all += list.iter().filter(|a| attributes::text(a) == Some(&*sha256("1"))).count();
+        });
+        assert_eq!(all, MANY);
+    }
+}
+
 /// What decides how content is digested is not to be replaced before: the messages' way has an order.
 #[test]
 fn names_that_decide_are_replaced_in_order() {
