@@ -3,7 +3,6 @@
 //! All read what encoders write and give up on what only a decoder makes sense of ([`Irregular`]).
 //! Attributes inside of values (key-value lists) are values, not attributes.
 
-use std::ops::Range;
 use std::ptr;
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
@@ -139,36 +138,27 @@ pub fn edit_attributes(
     mut change: impl FnMut(&[u8], &SpanView<'_>, &mut Changes) -> Result<(), Irregular>,
 ) -> Result<Option<Vec<u8>>, Irregular> {
     let mut out = Vec::with_capacity(traces.len() + traces.len() / EIGHTH);
-    let (mut attributes, mut places) = (Vec::new(), Vec::new());
-    let mut changes = Changes::default();
+    let (mut attributes, mut changes) = (Vec::new(), Changes::default());
     let mut any = false;
     each(traces, RESOURCE_SPANS, &mut out, &schema::TRACES, barred, |resource, out| {
         each(resource, SCOPE_SPANS, out, &schema::RESOURCE_SPANS, barred, |scope, out| {
             let name = scope_name(scope)?;
             each(scope, SPANS, out, &schema::SCOPE_SPANS, barred, |span, out| {
                 attributes.clear();
-                places.clear();
-                let (trace_id, span_id, end) =
-                    read_span(span, &mut attributes, &mut places, barred)?;
+                let (trace_id, span_id, end) = read_span(span, &mut attributes, barred)?;
                 let view = SpanView { trace_id, span_id, attributes: &attributes };
                 change(name, &view, &mut changes)?;
                 any |= !changes.added.is_empty() || !changes.replaced.is_empty();
-                let mut copied = 0;
-                for (place, text) in changes.replaced.drain(..) {
-                    let attribute = &attributes[place];
-                    if !attribute.plain {
-                        return Err(Irregular);
-                    }
-                    let name = std::str::from_utf8(attribute.name).map_err(|_| Irregular)?;
-                    out.extend_from_slice(&span[copied..places[place].start]);
-                    Attributes::of_span(out).add(name, compose::Value::Text(&text));
-                    copied = places[place].end;
+                let (before, after) = span.split_at(end);
+                if changes.replaced.is_empty() {
+                    out.extend_from_slice(before);
+                } else {
+                    replace(before, &attributes, changes.replaced.drain(..), out)?;
                 }
-                out.extend_from_slice(&span[copied..end]);
                 for attribute in changes.added.drain(..) {
                     prost::encoding::message::encode(ATTRIBUTES, &attribute, out);
                 }
-                out.extend_from_slice(&span[end..]);
+                out.extend_from_slice(after);
                 Ok(())
             })
         })
@@ -176,32 +166,56 @@ pub fn edit_attributes(
     Ok(any.then_some(out))
 }
 
-/// The ids of a span, its attributes and where they stand, and where more of them belong: behind the last,
-/// so that they are one list.
+/// Copies what there is of a span up to its last attribute, with texts in place of some values.
+fn replace(
+    span: &[u8],
+    attributes: &[AttributeView<'_>],
+    mut texts: impl Iterator<Item = (usize, String)>,
+    out: &mut Vec<u8>,
+) -> Result<(), Irregular> {
+    let mut next = texts.next();
+    let mut all = attributes.iter().enumerate();
+    let mut fields = Fields(span);
+    loop {
+        let before = fields.0;
+        let Some((number, _)) = fields.field()? else { return Ok(()) };
+        if number == ATTRIBUTES
+            && let Some((place, attribute)) = all.next()
+            && let Some((_, text)) = next.take_if(|(wanted, _)| *wanted == place)
+        {
+            if !attribute.plain {
+                return Err(Irregular);
+            }
+            let name = std::str::from_utf8(attribute.name).map_err(|_| Irregular)?;
+            Attributes::of_span(out).add(name, compose::Value::Text(&text));
+            next = texts.next();
+        } else {
+            out.extend_from_slice(&before[..before.len() - fields.0.len()]);
+        }
+    }
+}
+
+/// The ids of a span, and where more attributes belong: behind the last, so that they are one list.
 fn read_span<'a>(
     span: &'a [u8],
     attributes: &mut Vec<AttributeView<'a>>,
-    places: &mut Vec<Range<usize>>,
     barred: &impl Fn(&[u8]) -> bool,
 ) -> Result<(&'a [u8], &'a [u8], usize), Irregular> {
     let (mut trace_id, mut span_id, mut end) = (None, None, 0);
-    let (mut fields, mut start) = (Fields(span), 0);
+    let mut fields = Fields(span);
     while let Some((number, value)) = fields.field()? {
-        let behind = span.len() - fields.0.len();
         match (number, value) {
             (TRACE_ID, value) => once(&mut trace_id, value)?,
             (SPAN_ID, value) => once(&mut span_id, value)?,
             (ATTRIBUTES, Value::Slice(attribute)) => {
-                attributes.push(AttributeView::read(attribute)?);
-                places.push(start..behind);
+                attributes.push(AttributeView::read(attribute)?)
             }
             _ if any_in(&schema::SPAN, number, value, barred)? => return Err(Irregular),
             _ => {}
         }
         if number == ATTRIBUTES || number < ATTRIBUTES && attributes.is_empty() {
-            end = behind;
+            end = span.len() - fields.0.len();
         }
-        start = behind;
     }
     Ok((trace_id.unwrap_or_default(), span_id.unwrap_or_default(), end))
 }
