@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use mcpcol::json::ErrorKind;
-use mcpcol::otlp::wire::{self, Request};
+use mcpcol::otlp::wire::{self, Request, compose};
 use mcpcol::otlp::{MAX_GROWTH, json, sieve};
 use mcpcol::telemetry::{Model, Telemetry};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -80,10 +80,11 @@ fn in_bytes(telemetry: &Telemetry, model: &Model) {
     let starts: Vec<_> = spans.iter().map(|span| span.start_time_unix_nano).collect();
     assert_eq!(telemetry.spans().into_iter().map(|(_, at)| at).collect::<Vec<_>>(), starts);
     let (mut changed, mut expected) = (telemetry.clone(), telemetry.clone());
-    let one = KeyValue { key: "added".to_owned(), ..KeyValue::default() };
+    let empty = Some(AnyValue::default());
+    let one = KeyValue { key: "added".to_owned(), value: empty, ..KeyValue::default() };
     let text = || "instead".to_owned();
     let edited = changed.edit_attributes(&|_| false, |_, span, changes| {
-        changes.added.push(one.clone());
+        changes.add(&one.key, compose::Value::Empty);
         changes.replaced.extend(span.attributes.first().map(|_| (0, text())));
         Ok(())
     });

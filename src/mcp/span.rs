@@ -319,18 +319,22 @@ fn link(to: SpanRef, flags: u32, state: &str, why: &'static str) -> Link {
 /// The attributes of a span in the making.
 pub(super) struct Attributes<'a, 's>(pub(super) &'a mut Span<'s>);
 
+// Inlined, because it is much less work where the name is known.
 impl Attributes<'_, '_> {
+    #[inline(always)]
     fn text(&mut self, key: &'static str, value: &str) {
         self.0.attribute(key, compose::Value::Text(value));
     }
 
     /// Nothing for an empty text: it is not known.
+    #[inline(always)]
     fn word(&mut self, key: &'static str, value: &str) {
         if !value.is_empty() {
             self.text(key, value);
         }
     }
 
+    #[inline(always)]
     fn int(&mut self, key: &'static str, value: u64) {
         let value = i64::try_from(value).unwrap_or(i64::MAX);
         self.0.attribute(key, compose::Value::Int(value));
@@ -348,7 +352,8 @@ fn attribute(key: &'static str, value: Value) -> KeyValue {
 
 /// Control characters have no place in a span name: a terminal would obey them.
 fn printable(name: String) -> String {
-    if name.chars().any(char::is_control) {
+    let plain = |b: u8| matches!(b, b' '..=b'~');
+    if !name.bytes().all(plain) && name.chars().any(char::is_control) {
         return name.replace(char::is_control, "\u{fffd}");
     }
     name

@@ -23,12 +23,12 @@ mod settings;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use prost::Message as _;
 
 use self::about::{About, Whose, name_of};
-use crate::otlp::wire::edit::{Changes, SpanView};
+use crate::otlp::wire::compose::Value;
+use crate::otlp::wire::edit::{Changes, SpanView, length_bit};
 use crate::otlp::wire::fields::Irregular;
 use crate::pipeline::{Counter, Processor, Vitals};
 use crate::privacy::canonical::Canonicalizer;
@@ -148,13 +148,14 @@ impl Digest {
             if !whose.concerns(&about) {
                 return Ok(());
             }
-            pass.describe(&mut changes.added, seen, whose, about.tool);
             // One that is there already is for the messages' way.
-            let is_there = |there: &[u8]| changes.added.iter().any(|a| a.key.as_bytes() == there);
-            if span.attributes.iter().any(|there| is_there(there.name)) {
-                return Err(Irregular);
-            }
-            Ok(())
+            let mut all_new = true;
+            let say = &mut |name: &str, value: Value<'_>| {
+                all_new &= !span.has(name);
+                changes.add(name, value);
+            };
+            pass.describe(say, seen, whose, about.tool);
+            all_new.then_some(()).ok_or(Irregular)
         })?;
         pass.count();
         Ok(())
@@ -193,7 +194,7 @@ impl Digest {
 
     /// Whether an attribute of this name may be content: its length is looked at first.
     fn may_replace(&self, name: &[u8]) -> bool {
-        self.lengths & length(name.len()) != 0
+        self.lengths & length_bit(name.len()) != 0
             && self.replaced.iter().any(|replaced| replaced.as_bytes() == name)
     }
 
@@ -208,6 +209,9 @@ impl Digest {
         tool.and_then(|tool| self.tools.get(tool)).unwrap_or(&self.arguments)
     }
 }
+
+/// Takes the attributes that describe a call.
+type Say<'a> = &'a mut dyn FnMut(&str, Value<'_>);
 
 /// The work on one batch, with the buffers that its texts share.
 struct Pass<'a> {
@@ -232,57 +236,54 @@ impl<'a> Pass<'a> {
             attributes::visit_mut(model, &mut |list| self.replace(list));
         }
         let Model::Traces(resources) = model else { return };
-        let mut said = Vec::new();
         for scope in resources.iter_mut().flat_map(|r| &mut r.scope_spans) {
             let whose = Whose::of(name_of(scope));
             for span in &mut scope.spans {
                 if let Some(seen) = whose.seen(span, content) {
                     let tool = About::in_messages(span).tool;
-                    self.describe(&mut said, seen, whose, tool);
-                    said.drain(..).for_each(|said| attributes::set(&mut span.attributes, said));
+                    let mut said = Vec::new();
+                    let say = &mut |name: &str, value: Value<'_>| {
+                        said.push(attributes::attribute(name, value));
+                    };
+                    self.describe(say, seen, whose, tool);
+                    said.into_iter().for_each(|said| attributes::set(&mut span.attributes, said));
                 }
             }
         }
     }
 
     /// Says what a call was made with, and what it returned if that is wanted.
-    fn describe(
-        &mut self,
-        span: &mut Vec<KeyValue>,
-        seen: &Seen,
-        whose: Whose,
-        tool: Option<&str>,
-    ) {
+    fn describe(&mut self, say: Say<'_>, seen: &Seen, whose: Whose, tool: Option<&str>) {
         let digest = self.digest;
         let plan = digest.plan(tool);
         match &seen.arguments {
             // What was handed back does not say.
             Raw::Absent if whose == Whose::Servers => {}
             // A call without arguments is a call with none.
-            Raw::Absent => self.write(span, &ARGUMENTS, plan, Ok(b"{}")),
-            Raw::Cut => self.write(span, &ARGUMENTS, plan, Err(Reason::Size)),
-            Raw::Deep => self.write(span, &ARGUMENTS, plan, Err(Reason::Depth)),
-            Raw::Whole(text) => self.write(span, &ARGUMENTS, plan, Ok(text)),
+            Raw::Absent => self.write(say, &ARGUMENTS, plan, Ok(b"{}")),
+            Raw::Cut => self.write(say, &ARGUMENTS, plan, Err(Reason::Size)),
+            Raw::Deep => self.write(say, &ARGUMENTS, plan, Err(Reason::Depth)),
+            Raw::Whole(text) => self.write(say, &ARGUMENTS, plan, Ok(text)),
         }
         match &seen.result {
             _ if !digest.result => {}
             Raw::Absent => {}
-            Raw::Cut => self.write(span, &RESULT, &Plan::default(), Err(Reason::Size)),
-            Raw::Deep => self.write(span, &RESULT, &Plan::default(), Err(Reason::Depth)),
-            Raw::Whole(text) => self.write(span, &RESULT, &Plan::default(), Ok(text)),
+            Raw::Cut => self.write(say, &RESULT, &Plan::default(), Err(Reason::Size)),
+            Raw::Deep => self.write(say, &RESULT, &Plan::default(), Err(Reason::Depth)),
+            Raw::Whole(text) => self.write(say, &RESULT, &Plan::default(), Ok(text)),
         }
     }
 
     /// Writes the digest of `raw`, or why there is none.
     fn write(
         &mut self,
-        span: &mut Vec<KeyValue>,
+        say: Say<'_>,
         names: &Names,
         plan: &Plan,
         raw: Result<&[u8], Reason>,
     ) {
         let Digest { digester, also, .. } = self.digest;
-        let Some(digester) = digester else { return self.refuse(span, names, Reason::NoKey) };
+        let Some(digester) = digester else { return self.refuse(say, names, Reason::NoKey) };
 
         let mut fields = Vec::new();
         self.text.clear();
@@ -295,26 +296,25 @@ impl<'a> Pass<'a> {
         });
         let written = match written {
             Ok(written) => written,
-            Err(reason) => return self.refuse(span, names, reason),
+            Err(reason) => return self.refuse(say, names, reason),
         };
-        let mut say = |name: &str, value| span.push(attributes::attribute(name, value));
-        say(names.digest, Value::StringValue(digester.digest(&self.text)));
+        say(names.digest, Value::Text(&digester.digest(&self.text)));
         // The canonical text is at most a few times `max_bytes`.
-        say(names.size, Value::IntValue(self.text.len() as i64));
+        say(names.size, Value::Int(self.text.len() as i64));
         if written.lossy {
-            say(names.lossy, Value::BoolValue(true));
+            say(names.lossy, Value::Bool(true));
         }
         if *also {
-            say(names.also, attributes::strings(digester.others(&self.text)));
+            say(names.also, Value::Other(&attributes::strings(digester.others(&self.text))));
         }
         for (field, digest) in fields {
-            say(&plan.fields[field], Value::StringValue(digest));
+            say(&plan.fields[field], Value::Text(&digest));
         }
     }
 
-    fn refuse(&mut self, span: &mut Vec<KeyValue>, names: &Names, reason: Reason) {
+    fn refuse(&mut self, say: Say<'_>, names: &Names, reason: Reason) {
         self.rejected.push(reason);
-        span.push(attributes::attribute(names.error, Value::StringValue(reason.name().into())));
+        say(names.error, Value::Text(reason.name()));
     }
 
     /// Enters what had no digest into the books: not before the pass has got to its end.
@@ -329,6 +329,9 @@ impl<'a> Pass<'a> {
         changes: &mut Changes,
     ) -> Result<(), Irregular> {
         let digest = self.digest;
+        if span.lengths & digest.lengths == 0 {
+            return Ok(());
+        }
         let whole = Paths::default();
         // Looked up once: a span may be nothing but arguments.
         let mut of_tool = None;
@@ -368,7 +371,7 @@ impl<'a> Pass<'a> {
             };
             if let Some(value) = &list[i].value {
                 let text = self.stand_in(value, paths);
-                list[i].value = Some(AnyValue { value: Some(Value::StringValue(text)) });
+                list[i].value = Some(attributes::any(Value::Text(&text)));
             }
         }
     }
@@ -403,11 +406,6 @@ impl<'a> Pass<'a> {
             self.canonicalizer.write_selected(&self.json, paths, &mut self.text, &mut |_, _| {});
         written.map(drop).map_err(|Rejected { reason, .. }| reason)
     }
-}
-
-/// The bit of a name's length; all long ones share one.
-fn length(name: usize) -> u64 {
-    1 << name.min(63)
 }
 
 /// Whether it is a value, and not one that was put in place of content.

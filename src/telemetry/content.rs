@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::PeerKeys;
+
 /// A span id as OTLP has it: eight bytes, not all zero.
 pub type SpanId = [u8; 8];
 
@@ -43,7 +45,7 @@ pub type SpanKey = ([u8; 16], SpanId);
 
 /// What was seen of the calls of one batch. Clones share.
 #[derive(Clone, Default)]
-pub struct Content(Option<Arc<HashMap<SpanKey, Seen>>>);
+pub struct Content(Option<Arc<HashMap<SpanKey, Seen, PeerKeys>>>);
 
 impl Content {
     /// What was seen of the call behind a span; `None` for spans that no tap of ours put out.
@@ -61,7 +63,7 @@ impl Content {
 impl FromIterator<(SpanKey, Seen)> for Content {
     /// Of several for one span the last stays.
     fn from_iter<I: IntoIterator<Item = (SpanKey, Seen)>>(seen: I) -> Self {
-        let map: HashMap<_, _> = seen.into_iter().collect();
+        let map: HashMap<_, _, _> = seen.into_iter().collect();
         Content((!map.is_empty()).then(|| Arc::new(map)))
     }
 }

@@ -1,11 +1,18 @@
-//! Hashing of keys that are ours: numbers that we counted and ids that we drew. Nobody else can choose
-//! them, so nobody can make them collide, and a multiplication is enough. What peers choose is hashed by
-//! the standard library's keyed hasher.
+//! How the keys of tables are hashed, by who chooses them.
+//!
+//! Ours are numbers that we counted and ids that we drew: nobody can make them collide, and a
+//! multiplication is enough. What peers choose is hashed under a key that is drawn for each table. It is
+//! quick rather than strong, and what a peer could gain by guessing it is little: the tables are bounded,
+//! and the observer they would slow down is not in anybody's way. Where a hash stands for what was hashed,
+//! the standard library's hasher makes it.
 
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// Builds the hasher of tables whose keys are ours.
 pub type OwnKeys = BuildHasherDefault<OwnKey>;
+
+/// Builds the hasher of tables whose keys peers choose.
+pub type PeerKeys = foldhash::fast::RandomState;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, Default)]

@@ -15,7 +15,7 @@ mod view;
 
 pub use clock::{Clock, Nanos};
 pub use content::{Content, Raw, Seen, SpanId, SpanKey};
-pub use keys::{OwnKey, OwnKeys};
+pub use keys::{OwnKey, OwnKeys, PeerKeys};
 pub use receipt::{Receipt, Verdict, Waiting};
 pub use view::{Model, Signal, Telemetry};
 

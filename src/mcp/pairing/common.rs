@@ -23,7 +23,7 @@ use crate::mcp::{
     Counts, Direction, HandedBack, Part, ServiceName, Settings, SpanRef, TraceContext, Ways,
 };
 use crate::otlp::wire::compose::{Span, Spans, Traces};
-use crate::telemetry::{Content, Nanos, Raw, Seen, SpanId, SpanKey, Telemetry};
+use crate::telemetry::{Content, Nanos, PeerKeys, Raw, Seen, SpanId, SpanKey, Telemetry};
 
 /// How many tool and prompt names a server may list before the rest is not remembered, each.
 const MAX_LISTED: usize = 1024;
@@ -70,8 +70,8 @@ pub(in crate::mcp) struct Common {
 /// The tools and prompts of a server.
 #[derive(Debug, Default)]
 struct Listed {
-    tools: HashSet<String>,
-    prompts: HashSet<String>,
+    tools: HashSet<String, PeerKeys>,
+    prompts: HashSet<String, PeerKeys>,
 }
 
 /// Finished spans of one resource that wait to be taken.
@@ -335,7 +335,7 @@ impl Common {
     }
 }
 
-fn remember(known: &mut HashSet<String>, name: &str) {
+fn remember(known: &mut HashSet<String, PeerKeys>, name: &str) {
     if known.len() < MAX_LISTED && !known.contains(name) {
         known.insert(name.to_owned());
     }

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 
 use crate::mcp::Id;
 use crate::mcp::call::Call;
-use crate::telemetry::Nanos;
+use crate::telemetry::{Nanos, PeerKeys};
 
 /// What tells a request in flight from the others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -25,9 +25,9 @@ impl Key {
 /// Requests in flight. Of several under one key the first is answered first.
 #[derive(Debug, Default)]
 pub(in crate::mcp) struct Flight {
-    calls: HashMap<Key, Box<Call>>,
+    calls: HashMap<Key, Box<Call>, PeerKeys>,
     /// Progress token to request.
-    tokens: HashMap<Key, Key>,
+    tokens: HashMap<Key, Key, PeerKeys>,
     len: usize,
     /// How many of them are not doubtful.
     certain: usize,

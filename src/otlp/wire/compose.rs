@@ -237,6 +237,7 @@ impl<'a> Span<'a> {
     }
 
     /// One of `attributes`. Names must differ.
+    #[inline(always)]
     pub fn attribute(&mut self, name: &str, value: Value<'_>) {
         self.attributes().add(name, value);
     }
@@ -324,26 +325,43 @@ impl<'a> Attributes<'a> {
     }
 
     /// Adds one. Names must differ.
+    #[inline(always)]
     pub fn add(&mut self, name: &str, value: Value<'_>) {
         key_value(self.out, self.number, name, value);
     }
 }
 
-/// A `KeyValue`. A oneof keeps its choice, default or not.
+/// A `KeyValue`. As most are, its lengths take one byte each: those are written here, in as few pieces as
+/// can be, where the name is known when this is compiled. A oneof keeps its choice, default or not.
+#[inline(always)]
 fn key_value(out: &mut Vec<u8>, number: u32, name: &str, value: Value<'_>) {
-    if let Value::Text(text) = value
-        && !name.is_empty()
-        && let Ok(all @ ..0x80) = u8::try_from(name.len() + text.len() + 6)
-    {
-        // As most are. Keys and lengths are added in pairs, for each piece takes its time.
-        let (name_len, text_len) = (name.len() as u8, text.len() as u8);
-        out.extend_from_slice(&[length_delimited(number), all, length_delimited(1), name_len]);
-        out.extend_from_slice(name.as_bytes());
-        let len = text_len + 2;
-        out.extend_from_slice(&[length_delimited(2), len, length_delimited(1), text_len]);
-        out.extend_from_slice(text.as_bytes());
-        return;
+    let inner = match value {
+        Value::Text(text) => text.len() + 2,
+        Value::Int(value) => encoded_len_varint(value.cast_unsigned()) + 1,
+        _ => return any_key_value(out, number, name, value),
+    };
+    if name.is_empty() || name.len() + inner + 4 >= 0x80 {
+        return any_key_value(out, number, name, value);
     }
+    let (all, inner, name_len) = ((name.len() + inner + 4) as u8, inner as u8, name.len() as u8);
+    out.reserve(usize::from(all) + 2);
+    out.extend_from_slice(&[length_delimited(number), all, length_delimited(1), name_len]);
+    out.extend_from_slice(name.as_bytes());
+    match value {
+        Value::Text(text) => {
+            out.extend_from_slice(&[length_delimited(2), inner, length_delimited(1), inner - 2]);
+            out.extend_from_slice(text.as_bytes());
+        }
+        Value::Int(value) => {
+            out.extend_from_slice(&[length_delimited(2), inner, 3 << 3]);
+            encode_varint(value.cast_unsigned(), out);
+        }
+        _ => {}
+    }
+}
+
+#[inline(never)]
+fn any_key_value(out: &mut Vec<u8>, number: u32, name: &str, value: Value<'_>) {
     let inner = match value {
         Value::Text(text) => header_len(text.len()) + text.len(),
         Value::Bool(_) => 2,

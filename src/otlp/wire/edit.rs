@@ -5,12 +5,10 @@
 
 use std::ptr;
 
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-
-use super::compose::{self, Attributes, Open};
-use super::fields::{Fields, Irregular, Value, plain_attribute};
+use super::compose::{Attributes, Open, Value as Composed};
+use super::fields::{Fields, Irregular, Value, plain_attribute, plain_text};
 use super::schema::{self, Kind, Schema};
-use super::{Request, schema_of};
+use super::{Request, schema_of, wire_type};
 
 /// Field numbers of `ResourceSpans`, `ScopeSpans` and `Span`.
 const RESOURCE_SPANS: u32 = 1;
@@ -34,10 +32,27 @@ pub struct AttributeView<'a> {
 }
 
 impl<'a> AttributeView<'a> {
+    /// The attribute that a span goes on with, if it is one of the usual: plain, and so short that each
+    /// length takes one byte.
+    #[inline(always)]
+    fn usual(span: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        const KEY: u8 = (ATTRIBUTES << 3) as u8 | wire_type::LENGTH as u8;
+        let [KEY, length @ ..0x80, rest @ ..] = span else { return None };
+        let (key_value, rest) = rest.split_at_checked(usize::from(*length))?;
+        let (name, value) = plain_attribute(key_value)?;
+        Some((AttributeView { name, value, plain: true }, rest))
+    }
+
+    #[inline]
     fn read(key_value: &'a [u8]) -> Result<Self, Irregular> {
-        if let Some((name, value)) = plain_attribute(key_value) {
-            return Ok(AttributeView { name, value, plain: true });
+        match plain_attribute(key_value) {
+            Some((name, value)) => Ok(AttributeView { name, value, plain: true }),
+            None => Self::read_other(key_value),
         }
+    }
+
+    #[inline(never)]
+    fn read_other(key_value: &'a [u8]) -> Result<Self, Irregular> {
         let (mut name, mut any_value) = (None, None);
         let mut fields = Fields(key_value);
         while let Some((number, value)) = fields.field()? {
@@ -53,6 +68,9 @@ impl<'a> AttributeView<'a> {
 
     /// Its value, if that is a string.
     pub fn text(&self) -> Result<Option<&'a [u8]>, Irregular> {
+        if let Some(text) = plain_text(self.value) {
+            return Ok(Some(text));
+        }
         let mut fields = Fields(self.value);
         let Some((number, value)) = fields.field()? else { return Ok(None) };
         if !fields.0.is_empty() {
@@ -68,10 +86,17 @@ impl<'a> AttributeView<'a> {
 /// What is to become of the attributes of a span.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// More of them. Their names must be new to the span.
-    pub added: Vec<KeyValue>,
+    /// More of them, as they will stand in the span.
+    added: Vec<u8>,
     /// Texts in place of values, by the place of their attribute, in order.
     pub replaced: Vec<(usize, String)>,
+}
+
+impl Changes {
+    /// One more attribute. Its name must be [new](SpanView::has) to the span.
+    pub fn add(&mut self, name: &str, value: Composed<'_>) {
+        Attributes::of_span(&mut self.added).add(name, value);
+    }
 }
 
 /// What is added is about that part of what there is.
@@ -86,6 +111,22 @@ pub struct SpanView<'a> {
     pub span_id: &'a [u8],
     /// `attributes`
     pub attributes: &'a [AttributeView<'a>],
+    /// How long the names of its attributes are, a [bit](length_bit) a length.
+    pub lengths: u64,
+}
+
+impl SpanView<'_> {
+    /// Whether it has an attribute of that name.
+    pub fn has(&self, name: &str) -> bool {
+        self.lengths & length_bit(name.len()) != 0
+            && self.attributes.iter().any(|attribute| attribute.name == name.as_bytes())
+    }
+}
+
+/// The bit of a name's length, to tell most names apart without a look at them; all long ones share one.
+#[inline]
+pub fn length_bit(name: usize) -> u64 {
+    1 << name.min(63)
 }
 
 /// Whether there is an attribute, wherever, whose name `wanted` says yes to.
@@ -145,8 +186,9 @@ pub fn edit_attributes(
             let name = scope_name(scope)?;
             each(scope, SPANS, out, &schema::SCOPE_SPANS, barred, |span, out| {
                 attributes.clear();
-                let (trace_id, span_id, end) = read_span(span, &mut attributes, barred)?;
-                let view = SpanView { trace_id, span_id, attributes: &attributes };
+                let read = read_span(span, &mut attributes, barred)?;
+                let Read { trace_id, span_id, lengths, end } = read;
+                let view = SpanView { trace_id, span_id, attributes: &attributes, lengths };
                 change(name, &view, &mut changes)?;
                 any |= !changes.added.is_empty() || !changes.replaced.is_empty();
                 let (before, after) = span.split_at(end);
@@ -155,9 +197,8 @@ pub fn edit_attributes(
                 } else {
                     replace(before, &attributes, changes.replaced.drain(..), out)?;
                 }
-                for attribute in changes.added.drain(..) {
-                    prost::encoding::message::encode(ATTRIBUTES, &attribute, out);
-                }
+                out.extend_from_slice(&changes.added);
+                changes.added.clear();
                 out.extend_from_slice(after);
                 Ok(())
             })
@@ -187,7 +228,7 @@ fn replace(
                 return Err(Irregular);
             }
             let name = std::str::from_utf8(attribute.name).map_err(|_| Irregular)?;
-            Attributes::of_span(out).add(name, compose::Value::Text(&text));
+            Attributes::of_span(out).add(name, Composed::Text(&text));
             next = texts.next();
         } else {
             out.extend_from_slice(&before[..before.len() - fields.0.len()]);
@@ -195,20 +236,38 @@ fn replace(
     }
 }
 
-/// The ids of a span, and where more attributes belong: behind the last, so that they are one list.
+/// What is read of a span beside its attributes.
+struct Read<'a> {
+    trace_id: &'a [u8],
+    span_id: &'a [u8],
+    lengths: u64,
+    /// Where more attributes belong: behind the last, so that they are one list.
+    end: usize,
+}
+
 fn read_span<'a>(
     span: &'a [u8],
     attributes: &mut Vec<AttributeView<'a>>,
     barred: &impl Fn(&[u8]) -> bool,
-) -> Result<(&'a [u8], &'a [u8], usize), Irregular> {
-    let (mut trace_id, mut span_id, mut end) = (None, None, 0);
+) -> Result<Read<'a>, Irregular> {
+    let (mut trace_id, mut span_id, mut lengths, mut end) = (None, None, 0, 0);
     let mut fields = Fields(span);
-    while let Some((number, value)) = fields.field()? {
+    loop {
+        // Most of a span is a row of attributes.
+        while let Some((attribute, rest)) = AttributeView::usual(fields.0) {
+            lengths |= length_bit(attribute.name.len());
+            attributes.push(attribute);
+            fields = Fields(rest);
+            end = span.len() - rest.len();
+        }
+        let Some((number, value)) = fields.field()? else { break };
         match (number, value) {
             (TRACE_ID, value) => once(&mut trace_id, value)?,
             (SPAN_ID, value) => once(&mut span_id, value)?,
             (ATTRIBUTES, Value::Slice(attribute)) => {
-                attributes.push(AttributeView::read(attribute)?)
+                let attribute = AttributeView::read(attribute)?;
+                lengths |= length_bit(attribute.name.len());
+                attributes.push(attribute);
             }
             _ if any_in(&schema::SPAN, number, value, barred)? => return Err(Irregular),
             _ => {}
@@ -217,7 +276,8 @@ fn read_span<'a>(
             end = span.len() - fields.0.len();
         }
     }
-    Ok((trace_id.unwrap_or_default(), span_id.unwrap_or_default(), end))
+    let (trace_id, span_id) = (trace_id.unwrap_or_default(), span_id.unwrap_or_default());
+    Ok(Read { trace_id, span_id, lengths, end })
 }
 
 /// Shows the `trace_id`, `span_id` and `start_time_unix_nano` of each span, in order.

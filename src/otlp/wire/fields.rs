@@ -49,15 +49,21 @@ impl<'a> Fields<'a> {
     }
 
     /// A varint, of a packed field for example.
-    #[inline]
+    #[inline(always)]
     pub fn varint(&mut self) -> Result<u64, Irregular> {
         match self.0 {
             [b, rest @ ..] if *b < 0x80 => {
                 self.0 = rest;
                 Ok(u64::from(*b))
             }
-            _ => prost::encoding::decode_varint(&mut self.0).map_err(|_| Irregular),
+            _ => self.long_varint(),
         }
+    }
+
+    /// Of more than one byte: seldom, and so not where the others are read.
+    #[inline(never)]
+    fn long_varint(&mut self) -> Result<u64, Irregular> {
+        prost::encoding::decode_varint(&mut self.0).map_err(|_| Irregular)
     }
 
     /// Eight bytes, likewise.
@@ -80,7 +86,7 @@ const SECOND: u8 = (2 << 3) | wire_type::LENGTH as u8;
 
 /// Name and value of an attribute (`KeyValue`) as encoders write it: both once, in order, and nothing
 /// else. `None` for any other, which may be good all the same.
-#[inline]
+#[inline(always)]
 pub fn plain_attribute(key_value: &[u8]) -> Option<(&[u8], &[u8])> {
     let [FIRST, length @ 1..0x80, rest @ ..] = key_value else { return None };
     let (name, [SECOND, value @ ..]) = rest.split_at_checked(usize::from(*length))? else {
@@ -97,7 +103,7 @@ pub fn plain_text(any_value: &[u8]) -> Option<&[u8]> {
 }
 
 /// What stands behind a length, if it is all of the rest.
-#[inline]
+#[inline(always)]
 fn whole(bytes: &[u8]) -> Option<&[u8]> {
     let mut fields = Fields(bytes);
     (fields.varint() == Ok(fields.0.len() as u64)).then_some(fields.0)

@@ -65,12 +65,19 @@ impl<'a> About<'a> {
     }
 
     pub(super) fn in_bytes(span: &SpanView<'a>) -> Result<Self, Irregular> {
-        let attribute = |name: &str| span.attributes.iter().find(|a| a.name == name.as_bytes());
-        let text = |name| -> Result<Option<&'a str>, Irregular> {
-            let text = attribute(name).map_or(Ok(None), AttributeView::text)?;
+        let (mut method, mut tool, mut passback) = (None, None, false);
+        // The first of a name counts, as everywhere.
+        for attribute in span.attributes.iter().rev() {
+            match attribute.name {
+                name if name == METHOD.as_bytes() => method = Some(attribute),
+                name if name == TOOL.as_bytes() => tool = Some(attribute),
+                name => passback |= name == PASSBACK.as_bytes(),
+            }
+        }
+        let text = |attribute: Option<&AttributeView<'a>>| -> Result<Option<&'a str>, Irregular> {
+            let text = attribute.map_or(Ok(None), AttributeView::text)?;
             Ok(text.and_then(|text| std::str::from_utf8(text).ok()))
         };
-        let passback = attribute(PASSBACK).is_some();
-        Ok(About { method: text(METHOD)?, tool: text(TOOL)?, passback })
+        Ok(About { method: text(method)?, tool: text(tool)?, passback })
     }
 }

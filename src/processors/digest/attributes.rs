@@ -5,6 +5,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 
 use crate::otlp::json::write_plain;
+use crate::otlp::wire::compose;
 use crate::privacy::Reason;
 use crate::telemetry::Model;
 
@@ -107,9 +108,21 @@ pub(super) fn string(value: &AnyValue) -> Option<&str> {
 }
 
 /// An attribute.
-pub(super) fn attribute(name: &str, value: Value) -> KeyValue {
-    let value = Some(AnyValue { value: Some(value) });
-    KeyValue { key: name.to_owned(), value, ..KeyValue::default() }
+pub(super) fn attribute(name: &str, value: compose::Value<'_>) -> KeyValue {
+    KeyValue { key: name.to_owned(), value: Some(any(value)), ..KeyValue::default() }
+}
+
+/// A value of its own.
+pub(super) fn any(value: compose::Value<'_>) -> AnyValue {
+    let value = match value {
+        compose::Value::Text(text) => Some(Value::StringValue(text.to_owned())),
+        compose::Value::Int(value) => Some(Value::IntValue(value)),
+        compose::Value::Bool(value) => Some(Value::BoolValue(value)),
+        compose::Value::Double(value) => Some(Value::DoubleValue(value)),
+        compose::Value::Empty => None,
+        compose::Value::Other(value) => Some(value.clone()),
+    };
+    AnyValue { value }
 }
 
 /// Puts an attribute into a list, in place of an older one of its name.

@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::complaints::{Complaint, Complaints};
 use super::keys::{KeySettings, written};
-use super::{Digest, EPHEMERAL, Plan, Rejections, length};
+use super::{Digest, EPHEMERAL, Plan, Rejections};
+use crate::otlp::wire::edit::length_bit;
 use crate::pipeline::{Build, Processor, ProcessorConfig};
 use crate::privacy::canonical::MAX_BYTES;
 use crate::privacy::digest::{Digester, Key, Mode};
@@ -135,7 +136,7 @@ impl ProcessorConfig for Config {
             result: self.result,
             max_bytes: self.max_bytes,
             replaced: self.attributes.clone(),
-            lengths: self.attributes.iter().fold(0, |lengths, name| lengths | length(name.len())),
+            lengths: self.attributes.iter().fold(0, |lengths, name| lengths | length_bit(name.len())),
             rejected: Rejections::new(cx.vitals, &cx.id.to_string()),
         }))
     }
