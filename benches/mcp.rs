@@ -195,11 +195,9 @@ fn observe_http(c: &mut Criterion) {
                 for (request, answer) in &calls {
                     (now, x) = (now + 1000, x + 1);
                     tap.request(x, &head, now);
-                    tap.bytes(x, Direction::ClientToServer, request.as_bytes(), now);
-                    tap.ended(x, Direction::ClientToServer, now);
+                    tap.last(x, Direction::ClientToServer, request.as_bytes(), now);
                     tap.response(x, &ResponseHead { status: 200, kind, session: None }, now);
-                    tap.bytes(x, Direction::ServerToClient, answer.as_bytes(), now + 500);
-                    tap.ended(x, Direction::ServerToClient, now + 500);
+                    tap.last(x, Direction::ServerToClient, answer.as_bytes(), now + 500);
                 }
                 black_box(tap.take())
             })

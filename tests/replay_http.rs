@@ -290,6 +290,7 @@ enum Step {
     Request(Verb, Option<u8>, bool),
     Response(u16, BodyKind, Option<u8>),
     Bytes(Direction, Vec<u8>),
+    Last(Direction, Vec<u8>),
     Skip(Direction, u64),
     Ended(Direction),
     Broken(Party),
@@ -333,7 +334,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (verb, session(), any::<bool>()).prop_map(|(v, s, r)| Step::Request(v, s, r)),
         4 => (status, kind, session()).prop_map(|(s, k, i)| Step::Response(s, k, i)),
-        8 => (direction(), bytes).prop_map(|(d, b)| Step::Bytes(d, b)),
+        8 => (direction(), bytes.clone()).prop_map(|(d, b)| Step::Bytes(d, b)),
+        6 => (direction(), bytes).prop_map(|(d, b)| Step::Last(d, b)),
         1 => (direction(), 0u64..100_000).prop_map(|(d, n)| Step::Skip(d, n)),
         6 => direction().prop_map(Step::Ended),
         1 => party.prop_map(Step::Broken),
@@ -343,7 +345,15 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn act(http: &mut Http, x: Exchange, step: &Step, now: &mut Nanos) {
+fn bounded(max_message_bytes: usize) -> Http {
+    let settings = Settings { max_message_bytes, max_in_flight: 8, ..Settings::default() };
+    let servers = vec![HttpServer::default(), HttpServer::default()];
+    let name = |_: &[u8]| SessionName::default();
+    Http::new(Arc::new(settings), servers, None, [7; 32], Box::new(name))
+}
+
+/// `at_once`: what is last is told with the end.
+fn act(http: &mut Http, x: Exchange, step: &Step, at_once: bool, now: &mut Nanos) {
     *now += 1_000_000;
     let session = |id: &Option<u8>| id.map(|id| vec![b'a' + id]);
     match step {
@@ -371,6 +381,11 @@ fn act(http: &mut Http, x: Exchange, step: &Step, now: &mut Nanos) {
             );
         }
         Step::Bytes(direction, bytes) => http.bytes(x, *direction, bytes, *now),
+        Step::Last(direction, bytes) if at_once => http.last(x, *direction, bytes, *now),
+        Step::Last(direction, bytes) => {
+            http.bytes(x, *direction, bytes, *now);
+            http.ended(x, *direction, *now);
+        }
         Step::Skip(direction, skipped) => http.skip(x, *direction, *skipped),
         Step::Ended(direction) => http.ended(x, *direction, *now),
         Step::Broken(party) => http.broken(x, *party, *now),
@@ -386,17 +401,30 @@ fn act(http: &mut Http, x: Exchange, step: &Step, now: &mut Nanos) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
     #[test]
+    fn an_end_told_with_the_last_bytes_is_as_good_as_one_told_after_them(
+        steps in prop::collection::vec((0u64..4, step()), 0..80),
+        long in any::<bool>(),
+    ) {
+        let all = |at_once: bool| {
+            let mut http = bounded(if long { 1 << 20 } else { 40 });
+            let mut now = BASE;
+            steps.iter().for_each(|(x, step)| act(&mut http, *x, step, at_once, &mut now));
+            http.finish(now);
+            let spans = http.take().map(|(spans, seen)| (spans.wire().to_vec(), format!("{seen:?}")));
+            (spans, http.counts())
+        };
+        prop_assert_eq!(all(true), all(false));
+    }
+
+    #[test]
     fn whatever_happens_nothing_panics_and_the_books_balance(
         steps in prop::collection::vec((0u64..4, step()), 0..80),
         long in any::<bool>(),
     ) {
-        let max_message_bytes = if long { 1 << 20 } else { 40 };
-        let settings = Settings { max_message_bytes, max_in_flight: 8, ..Settings::default() };
-        let servers = vec![HttpServer::default(), HttpServer::default()];
-        let mut http = Http::new(Arc::new(settings), servers, None, [7; 32], Box::new(|_| SessionName::default()));
+        let mut http = bounded(if long { 1 << 20 } else { 40 });
         let mut now = BASE;
         for (x, step) in &steps {
-            act(&mut http, *x, step, &mut now);
+            act(&mut http, *x, step, true, &mut now);
             let counts = http.counts();
             prop_assert!(counts.balanced() && counts.in_flight <= 16, "{counts:?}");
         }

@@ -52,6 +52,7 @@ fn act(http: &mut Http, (what, x, bytes): &Step, now: u64) {
         8 => http.gap(x, bytes.len() as u64, now),
         9 => http.tick(now),
         10 | 11 => http.skip(x, direction, bytes.len() as u64 * 1000),
+        12 => http.last(x, direction, bytes, now),
         _ => http.bytes(x, direction, bytes, now),
     }
 }

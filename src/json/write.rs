@@ -50,11 +50,25 @@ fn first_special(s: &[u8]) -> Option<usize> {
     let special = |b: &u8| *b < 0x20 || *b == b'"' || *b == b'\\';
     let clean = |block: &&[u8]| !block.iter().fold(false, |seen, b| seen | special(b));
     let from = s.chunks_exact(BLOCK).take_while(clean).count() * BLOCK;
+    let rest = &s[from..];
     // Most strings are shorter than a block.
-    let (words, _) = s[from..].as_chunks();
-    let clean = |word: &&[u8; 8]| !any_special(u64::from_ne_bytes(**word));
-    let from = from + words.iter().take_while(clean).count() * size_of::<u64>();
-    s[from..].iter().position(special).map(|i| from + i)
+    if rest.len() < BLOCK && is_clean(rest) {
+        return None;
+    }
+    rest.iter().position(special).map(|i| from + i)
+}
+
+/// Whether none of a few bytes must be escaped: word by word, the last of which may overlap.
+fn is_clean(s: &[u8]) -> bool {
+    let clean = |word: &[u8; 8]| !any_special(u64::from_ne_bytes(*word));
+    if let Some(last) = s.last_chunk() {
+        return s.as_chunks().0.iter().all(clean) && clean(last);
+    }
+    if let (Some([a, b, c, d]), Some([e, f, g, h])) = (s.first_chunk(), s.last_chunk()) {
+        return clean(&[*a, *b, *c, *d, *e, *f, *g, *h]);
+    }
+    let [a, b, c] = [0, 1, 2].map(|i| s.get(i).copied().unwrap_or(b' '));
+    clean(&[a, b, c, b' ', b' ', b' ', b' ', b' '])
 }
 
 /// Whether one of eight bytes must be escaped: the high bit of a byte is set by what is below 0x20, or

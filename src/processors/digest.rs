@@ -275,13 +275,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Writes the digest of `raw`, or why there is none.
-    fn write(
-        &mut self,
-        say: Say<'_>,
-        names: &Names,
-        plan: &Plan,
-        raw: Result<&[u8], Reason>,
-    ) {
+    fn write(&mut self, say: Say<'_>, names: &Names, plan: &Plan, raw: Result<&[u8], Reason>) {
         let Digest { digester, also, .. } = self.digest;
         let Some(digester) = digester else { return self.refuse(say, names, Reason::NoKey) };
 

@@ -45,12 +45,17 @@ enum Fate {
 }
 
 impl Connections {
-    /// An exchange is over.
-    pub(super) fn over(&mut self, mut open: Open, cause: Cause, now: Nanos) {
+    /// An exchange is over. `reply` is its response, if that came at once.
+    pub(super) fn over(&mut self, mut open: Open, reply: &[u8], cause: Cause, now: Nanos) {
         if matches!(cause, Cause::Ended | Cause::Server) {
             self.request_cut_short(&mut open, now);
         }
-        let told = cause == Cause::Ended && self.reply_ended(&mut open, now);
+        let told = if reply.is_empty() {
+            cause == Cause::Ended && self.reply_ended(&mut open, now)
+        } else {
+            self.reply_came(&mut open, reply, None, now);
+            true
+        };
         let end = End { cause, told, leaving: self.is_leaving(&open) };
         for (lane, key) in self.still_open(&mut open) {
             let fate = self.fate(&mut open, lane, &key, &end);

@@ -100,6 +100,14 @@ impl Open {
         self.request.held() + self.reply.held()
     }
 
+    /// The body that comes that way.
+    pub(super) fn body(&mut self, direction: Direction) -> &mut Body {
+        match direction {
+            Direction::ClientToServer => &mut self.request,
+            Direction::ServerToClient => &mut self.reply,
+        }
+    }
+
     /// The session that it belongs to.
     pub(super) fn session(&self) -> Option<&Handle> {
         match &self.home {
@@ -164,6 +172,11 @@ impl Body {
             Body::Events(events) => events.held(),
             Body::Nothing | Body::Lost => 0,
         }
+    }
+
+    /// Whether it is a text of which nothing has come.
+    pub(super) fn is_text_to_come(&self) -> bool {
+        matches!(self, Body::Text(text) if text.is_empty())
     }
 
     /// The text, if it is one; it is not held any more.

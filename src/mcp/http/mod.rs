@@ -196,6 +196,22 @@ impl Http {
         self.buffered = self.buffered + open.held() - held;
     }
 
+    /// The last bytes of a body: [`bytes`](Self::bytes) and [`ended`](Self::ended) in one. A body that comes
+    /// by this alone, as short ones do, is read where it is and not held.
+    pub fn last(&mut self, x: Exchange, direction: Direction, chunk: &[u8], now: Nanos) {
+        let Some(open) = self.exchanges.get_mut(&x) else { return };
+        let body = open.body(direction);
+        if chunk.len() > self.connections.max_message_bytes() || !body.is_text_to_come() {
+            self.bytes(x, direction, chunk, now);
+            return self.ended(x, direction, now);
+        }
+        *body = Body::Nothing;
+        match direction {
+            Direction::ServerToClient => self.over_with(x, chunk, Cause::Ended, now),
+            Direction::ClientToServer => self.connections.request_came(open, chunk, now),
+        }
+    }
+
     /// That many bytes of a body were left out here on purpose, because it is too long; what follows by
     /// [`bytes`](Self::bytes) continues after them. In an event stream they must be of one line.
     pub fn skip(&mut self, x: Exchange, direction: Direction, skipped: u64) {
@@ -282,9 +298,14 @@ impl Http {
     }
 
     fn over(&mut self, x: Exchange, cause: Cause, now: Nanos) {
+        self.over_with(x, b"", cause, now);
+    }
+
+    /// The same with a response that was not held, if it is not empty.
+    fn over_with(&mut self, x: Exchange, reply: &[u8], cause: Cause, now: Nanos) {
         let Some(open) = self.exchanges.remove(&x) else { return };
         self.buffered -= open.held();
-        self.connections.over(*open, cause, now);
+        self.connections.over(*open, reply, cause, now);
         if self.exchanges.is_empty() {
             /// A burst does not keep its table for good.
             const KEEP: usize = 1024;

@@ -24,6 +24,11 @@ impl Connections {
         }
     }
 
+    /// The body of a request came at once.
+    pub(super) fn request_came(&mut self, open: &mut Open, text: &[u8], now: Nanos) {
+        self.read(open, ClientToServer, text, None, now);
+    }
+
     /// The server had enough of a request: what came of it is read like the head of a cut message.
     pub(super) fn request_cut_short(&mut self, open: &mut Open, now: Nanos) {
         let Some(text) = open.request.take_text() else { return };
@@ -41,10 +46,21 @@ impl Connections {
     /// The body of a response that is no stream is complete; whether there was anything in it.
     pub(super) fn reply_ended(&mut self, open: &mut Open, now: Nanos) -> bool {
         let Some(text) = open.reply.take_text() else { return false };
-        if may_hold_messages(text.text()) {
-            self.read(open, ServerToClient, text.text(), text.cut(), now);
-        }
+        self.reply_came(open, text.text(), text.cut(), now);
         !text.is_empty()
+    }
+
+    /// The same of one that was not held.
+    pub(super) fn reply_came(
+        &mut self,
+        open: &mut Open,
+        text: &[u8],
+        cut: Option<Cut<'_>>,
+        now: Nanos,
+    ) {
+        if may_hold_messages(text) {
+            self.read(open, ServerToClient, text, cut, now);
+        }
     }
 
     /// Bytes of an event stream came.

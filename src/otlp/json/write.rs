@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::shape::{Form, KEY_VALUE, Member, Presence, Shape};
 use crate::json::write_utf8;
-use crate::otlp::wire::fields::{Fields, Irregular, Value, plain_attribute, plain_text};
+use crate::otlp::wire::fields::{Fields, Irregular, Value, plain_attribute, plain_int, plain_text};
 use crate::otlp::wire::{MAX_DEPTH, Request};
 
 /// The choice of a oneof takes the place of field 0, which there is not.
@@ -82,19 +82,19 @@ fn element(out: &mut Vec<u8>, form: Form, value: Value<'_>, depth: u32) -> Resul
     match (form, value) {
         (Form::Text | Form::Texts, Value::Slice(text)) => write_utf8(out, text),
         (Form::Messages(shape), Value::Slice(inner))
-            if ptr::eq(shape, &KEY_VALUE) && depth > 1 && text_attribute(out, inner) => {}
+            if ptr::eq(shape, &KEY_VALUE) && depth > 1 && usual_attribute(out, inner) => {}
         (Form::Message(shape) | Form::Messages(shape), Value::Slice(inner)) => {
             message(out, shape, inner, depth.checked_sub(1).ok_or(Irregular)?)?;
         }
         (Form::Id, Value::Slice(id)) => hex(out, id),
         (Form::Fixed64, Value::Fixed64(value)) => quoted(out, value),
-        (Form::Fixed32, Value::Fixed32(value)) => decimal(out, value.into()),
+        (Form::Fixed32, Value::Fixed32(value)) => decimal(out, value),
         // What is too large for its type is cut off, as decoders do.
-        (Form::I32, Value::Varint(value)) => signed(out, i64::from(value as i32)),
-        (Form::U32, Value::Varint(value)) => decimal(out, u64::from(value as u32)),
-        (Form::S32, Value::Varint(value)) => signed(out, i64::from(zigzag(value as u32))),
-        (Form::I64, Value::Varint(value)) => quoted_signed(out, value as i64),
-        (Form::Sfixed64, Value::Fixed64(value)) => quoted_signed(out, value as i64),
+        (Form::I32, Value::Varint(value)) => decimal(out, value as i32),
+        (Form::U32, Value::Varint(value)) => decimal(out, value as u32),
+        (Form::S32, Value::Varint(value)) => decimal(out, zigzag(value as u32)),
+        (Form::I64, Value::Varint(value)) => quoted(out, value as i64),
+        (Form::Sfixed64, Value::Fixed64(value)) => quoted(out, value as i64),
         (Form::Double, Value::Fixed64(bits)) => double(out, f64::from_bits(bits)),
         (Form::Bool, Value::Varint(value)) => {
             out.extend_from_slice(if value == 0 { b"false" } else { b"true" });
@@ -110,15 +110,23 @@ fn element(out: &mut Vec<u8>, form: Form, value: Value<'_>, depth: u32) -> Resul
     Ok(())
 }
 
-/// Writes an attribute that is a text, which is most of what a span is made of. `false`, and nothing is
-/// written, for any other.
-fn text_attribute(out: &mut Vec<u8>, key_value: &[u8]) -> bool {
+/// Writes an attribute that is a text or a whole number, which is most of what a span is made of. `false`,
+/// and nothing is written, for any other.
+fn usual_attribute(out: &mut Vec<u8>, key_value: &[u8]) -> bool {
     let Some((name, value)) = plain_attribute(key_value) else { return false };
-    let Some(text) = plain_text(value) else { return false };
-    out.extend_from_slice(br#"{"key":"#);
-    write_utf8(out, name);
-    out.extend_from_slice(br#","value":{"stringValue":"#);
-    write_utf8(out, text);
+    if let Some(text) = plain_text(value) {
+        out.extend_from_slice(br#"{"key":"#);
+        write_utf8(out, name);
+        out.extend_from_slice(br#","value":{"stringValue":"#);
+        write_utf8(out, text);
+    } else if let Some(number) = plain_int(value) {
+        out.extend_from_slice(br#"{"key":"#);
+        write_utf8(out, name);
+        out.extend_from_slice(br#","value":{"intValue":"#);
+        quoted(out, number);
+    } else {
+        return false;
+    }
     out.extend_from_slice(b"}}");
     true
 }
@@ -173,42 +181,18 @@ fn hex(out: &mut Vec<u8>, id: &[u8]) {
     out.push(b'"');
 }
 
-fn quoted(out: &mut Vec<u8>, value: u64) {
+fn quoted(out: &mut Vec<u8>, value: impl itoa::Integer) {
     out.push(b'"');
     decimal(out, value);
     out.push(b'"');
 }
 
-fn quoted_signed(out: &mut Vec<u8>, value: i64) {
-    out.push(b'"');
-    signed(out, value);
-    out.push(b'"');
-}
-
-fn signed(out: &mut Vec<u8>, value: i64) {
-    if value < 0 {
-        out.push(b'-');
-    }
-    decimal(out, value.unsigned_abs());
+fn decimal(out: &mut Vec<u8>, value: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 fn zigzag(value: u32) -> i32 {
     (value >> 1) as i32 ^ -((value & 1) as i32)
-}
-
-fn decimal(out: &mut Vec<u8>, mut value: u64) {
-    // 20 digits hold u64::MAX.
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
 }
 
 /// The shortest text that reads back as the same double; proto3 JSON has words for what is no number.

@@ -83,6 +83,8 @@ impl<'a> Fields<'a> {
 /// The keys of the fields 1 and 2 where they have a length.
 const FIRST: u8 = (1 << 3) | wire_type::LENGTH as u8;
 const SECOND: u8 = (2 << 3) | wire_type::LENGTH as u8;
+/// That of an `int_value`.
+const INT: u8 = (3 << 3) | wire_type::VARINT as u8;
 
 /// Name and value of an attribute (`KeyValue`) as encoders write it: both once, in order, and nothing
 /// else. `None` for any other, which may be good all the same.
@@ -100,6 +102,15 @@ pub fn plain_attribute(key_value: &[u8]) -> Option<(&[u8], &[u8])> {
 pub fn plain_text(any_value: &[u8]) -> Option<&[u8]> {
     let [FIRST, text @ ..] = any_value else { return None };
     whole(text)
+}
+
+/// The number of a value that is an integer, likewise.
+#[inline]
+pub fn plain_int(any_value: &[u8]) -> Option<i64> {
+    let [INT, number @ ..] = any_value else { return None };
+    let mut fields = Fields(number);
+    let number = fields.varint().ok()?;
+    fields.0.is_empty().then_some(number as i64)
 }
 
 /// What stands behind a length, if it is all of the rest.
@@ -136,6 +147,12 @@ mod tests {
         }
         for other in [&[0x18, 1][..], &[0x0a, 2, b'v'], &[0x0a, 0, 0x18, 1], &[0x0a], &[]] {
             assert_eq!(plain_text(other), None, "{other:?}");
+        }
+        assert_eq!(plain_int(&[0x18, 0x80, 1]), Some(128));
+        let minus_one = [&[0x18][..], &[0xff; 9], &[1]].concat();
+        assert_eq!(plain_int(&minus_one), Some(-1));
+        for other in [text, &[0x18], &[0x18, 0x80], &[0x18, 1, 0x18, 1], &[0x10, 1], &[]] {
+            assert_eq!(plain_int(other), None, "{other:?}");
         }
     }
 }

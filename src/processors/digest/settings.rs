@@ -136,7 +136,10 @@ impl ProcessorConfig for Config {
             result: self.result,
             max_bytes: self.max_bytes,
             replaced: self.attributes.clone(),
-            lengths: self.attributes.iter().fold(0, |lengths, name| lengths | length_bit(name.len())),
+            lengths: self
+                .attributes
+                .iter()
+                .fold(0, |lengths, name| lengths | length_bit(name.len())),
             rejected: Rejections::new(cx.vitals, &cx.id.to_string()),
         }))
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, WWW_AUTHENTICATE};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use tokio::time::timeout;
@@ -262,7 +262,7 @@ impl Desk {
         if found.aside && verb == Verb::Get {
             return None;
         }
-        let value = |name| head.headers.get(name).map(hyper::header::HeaderValue::as_bytes);
+        let value = |name| head.headers.get(name).map(HeaderValue::as_bytes);
         let traced = present.has(Present::TRACE);
         let request = note::Request {
             route: u16::try_from(found.route).ok()?,
@@ -292,7 +292,6 @@ impl Desk {
         body: Passing,
     ) -> Request<Passing> {
         let server = &self.upstreams[found.route].server;
-        let authority = head.uri.authority().map(|authority| authority.as_str().to_owned());
         if present.has(Present::HOP_BY_HOP) {
             headers::strip_hop_by_hop(&mut head.headers);
         }
@@ -302,9 +301,8 @@ impl Desk {
         if let Some(token) = self.rules.guard.token_header() {
             head.headers.remove(token);
         }
-        // HTTP/2 has it in the target only.
-        let host = head.headers.get(HOST).cloned();
-        let host = host.or_else(|| authority.and_then(|authority| authority.parse().ok()));
+        let wanted = server.forwarded_headers || server.preserve_host;
+        let host = wanted.then(|| host_of(&head)).flatten();
         if server.forwarded_headers {
             headers::add_forwarded(&mut head.headers, client.ip, host.as_ref(), client.tls);
         }
@@ -350,6 +348,12 @@ impl Desk {
     }
 }
 
+/// What the client calls us: HTTP/2 has it in the target only.
+fn host_of(head: &Parts) -> Option<HeaderValue> {
+    let host = head.headers.get(HOST).cloned();
+    host.or_else(|| head.uri.authority().and_then(|authority| authority.as_str().parse().ok()))
+}
+
 /// Whether a response is one that a proxy can pass on: no switch of protocols, which nobody asked for,
 /// and no coding of the transfer that would be lost.
 fn is_ours_to_pass(response: &Response<Incoming>) -> bool {
@@ -369,12 +373,12 @@ async fn read_on(mut body: Passing) {
 
 fn observed(status: StatusCode, fields: &HeaderMap, present: Present) -> note::Response<'_> {
     let session = present.has(Present::SESSION).then(|| fields.get(SESSION)).flatten();
-    let kind = fields.get(CONTENT_TYPE).map(hyper::header::HeaderValue::as_bytes);
+    let kind = fields.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     let kind = kind.unwrap_or_default().split(|b| *b == b';').next().unwrap_or_default();
     note::Response {
         status: status.as_u16(),
         events: kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"),
         coding: headers::coding(fields, present),
-        session: session.map(hyper::header::HeaderValue::as_bytes),
+        session: session.map(HeaderValue::as_bytes),
     }
 }

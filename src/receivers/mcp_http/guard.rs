@@ -90,7 +90,7 @@ impl<'a> Written<'a> {
                 None => (text, None),
             },
         };
-        let word = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+        let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
         let v6 = text.starts_with('[');
         if host.is_empty() || !(v6 || host.bytes().all(word)) {
             return None;

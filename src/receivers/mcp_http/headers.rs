@@ -6,8 +6,8 @@
 use std::net::IpAddr;
 
 use hyper::header::{
-    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, COOKIE, EXPECT, Entry, HOST, HeaderMap,
-    HeaderName, HeaderValue, ORIGIN, TE, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_ENCODING, COOKIE, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue,
+    TE, TRANSFER_ENCODING, UPGRADE,
 };
 
 use super::note::Coding;
@@ -18,7 +18,6 @@ pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -60,30 +59,24 @@ impl Present {
     }
 
     fn of(name: &HeaderName) -> Present {
-        // As names and not as text: two known ones are told apart by a number.
-        let known = NAMES.iter().find(|(known, _)| known == name);
-        known.map_or(Present(0), |(_, present)| *present)
+        match name.as_str() {
+            "host" => Present::HOST,
+            "content-length" => Present::CONTENT_LENGTH,
+            "connection" | "keep-alive" | "proxy-connection" => Present::HOP_BY_HOP,
+            "transfer-encoding" => Present::HOP_BY_HOP.and(Present::TRANSFER_ENCODING),
+            "upgrade" => Present::HOP_BY_HOP.and(Present::UPGRADE),
+            "te" => Present::HOP_BY_HOP.and(Present::TE),
+            "expect" => Present::EXPECT,
+            "origin" => Present::ORIGIN,
+            "content-encoding" => Present::CONTENT_ENCODING,
+            "cookie" => Present::COOKIE,
+            "mcp-session-id" => Present::SESSION,
+            "last-event-id" => Present::LAST_EVENT,
+            "traceparent" | "tracestate" => Present::TRACE,
+            _ => Present(0),
+        }
     }
 }
-
-static NAMES: [(HeaderName, Present); 16] = [
-    (HOST, Present::HOST),
-    (CONTENT_LENGTH, Present::CONTENT_LENGTH),
-    (CONNECTION, Present::HOP_BY_HOP),
-    (KEEP_ALIVE, Present::HOP_BY_HOP),
-    (PROXY_CONNECTION, Present::HOP_BY_HOP),
-    (TRANSFER_ENCODING, Present::HOP_BY_HOP.and(Present::TRANSFER_ENCODING)),
-    (UPGRADE, Present::HOP_BY_HOP.and(Present::UPGRADE)),
-    (TE, Present::HOP_BY_HOP.and(Present::TE)),
-    (EXPECT, Present::EXPECT),
-    (ORIGIN, Present::ORIGIN),
-    (CONTENT_ENCODING, Present::CONTENT_ENCODING),
-    (COOKIE, Present::COOKIE),
-    (SESSION, Present::SESSION),
-    (LAST_EVENT, Present::LAST_EVENT),
-    (TRACEPARENT, Present::TRACE),
-    (TRACESTATE, Present::TRACE),
-];
 
 /// How a body is encoded. Several codings on top of each other are nobody's practice.
 pub(super) fn coding(headers: &HeaderMap, present: Present) -> Coding {

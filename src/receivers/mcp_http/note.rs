@@ -32,6 +32,8 @@ pub(super) enum Kind {
     Edited,
     /// Bytes of a body.
     Bytes(Direction),
+    /// The last of them: the body is complete.
+    Last(Direction),
     /// That many bytes of a body are left out here.
     Skip(Direction, u64),
     /// A body is complete.
@@ -68,7 +70,7 @@ impl tap::Note for Note {
     fn skip(&self, bytes: &[u8], skipped: &mut Skipped) {
         match self.kind {
             Kind::Request { post } => skipped.posts += u64::from(post),
-            Kind::Bytes(_) => skipped.bytes += bytes.len() as u64,
+            Kind::Bytes(_) | Kind::Last(_) => skipped.bytes += bytes.len() as u64,
             _ => {}
         }
     }

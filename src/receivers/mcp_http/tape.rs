@@ -162,11 +162,9 @@ impl Reel {
     /// Bytes that were just read; `last` if the body ends with them.
     pub(super) fn bytes(&mut self, bytes: &[u8], last: bool) {
         let Some(tape) = self.tape.clone() else { return };
-        tape.hand(Instant::now(), |to, at| {
-            self.hand_over(&tape, bytes, at, to);
-            if last {
-                self.hand_end(&tape, at, to);
-            }
+        tape.hand(Instant::now(), |to, at| match last {
+            true => self.hand_last(&tape, bytes, at, to),
+            false => self.hand_over(&tape, bytes, at, to),
         });
         if !tape.heard.get() {
             tape.recorder.unseen.add(bytes.len() as u64);
@@ -183,8 +181,7 @@ impl Reel {
                     self.give_up(&tape, at, to);
                 }
             }
-            self.hand_over(&tape, bytes, at, to);
-            self.hand_end(&tape, at, to);
+            self.hand_last(&tape, bytes, at, to);
         });
         if !tape.heard.get() {
             tape.recorder.unseen.add(bytes.len() as u64);
@@ -207,9 +204,29 @@ impl Reel {
         }
     }
 
+    /// The last bytes; in one record with the end, unless there is more to tell.
+    fn hand_last(&mut self, tape: &Tape, read: &[u8], at: Instant, to: &mut Handing<'_, Note>) {
+        let fits = self.used + read.len() <= tape.recorder.max_message;
+        if self.lost || read.is_empty() || !(fits || self.unit == Unit::PackedLines) {
+            self.hand_over(tape, read, at, to);
+            return self.hand_end(tape, at, to);
+        }
+        let note = tape.note(Kind::Last(self.direction));
+        if to.offer(Event { at, note, bytes: read }) {
+            self.told_end(tape);
+        } else {
+            self.give_up(tape, at, to);
+            self.hand_end(tape, at, to);
+        }
+    }
+
     fn hand_end(&mut self, tape: &Tape, at: Instant, to: &mut Handing<'_, Note>) {
         self.hand_tail(tape, at, to);
         to.tell(at, tape.note(Kind::Ended(self.direction)));
+        self.told_end(tape);
+    }
+
+    fn told_end(&mut self, tape: &Tape) {
         self.ended = true;
         if self.direction == Direction::ServerToClient {
             tape.over.set(true);

@@ -96,7 +96,9 @@ impl Books<Note> for Counters {
                 self.0.unseen[why as usize].add(u64::from(post));
                 self.0.skipped_exchanges.add(1);
             }
-            Kind::Bytes(_) => self.0.skipped_bytes.add(event.bytes.len() as u64),
+            Kind::Bytes(_) | Kind::Last(_) => {
+                self.0.skipped_bytes.add(event.bytes.len() as u64);
+            }
             Kind::Gap(gap) => self.0.unseen[why as usize].add(gap.posts),
             _ => {}
         }
@@ -217,6 +219,14 @@ impl Watching {
         }
     }
 
+    fn last(&mut self, exchange: u64, direction: Direction, bytes: &[u8], now: Nanos) {
+        if self.packed.is_empty() {
+            return self.http.last(exchange, direction, bytes, now);
+        }
+        self.bytes(exchange, direction, bytes, now);
+        self.ended(exchange, direction, now);
+    }
+
     /// A body that could not be read says nothing about how its calls ended.
     fn let_go(&mut self, exchange: u64, direction: Direction, now: Nanos) {
         if self.packed_ended(exchange, direction) {
@@ -271,6 +281,7 @@ impl Watch for Watching {
                 edited::decode(event.bytes).into_iter().for_each(|e| self.http.edited(exchange, e));
             }
             Kind::Bytes(direction) => self.bytes(exchange, direction, event.bytes, now),
+            Kind::Last(direction) => self.last(exchange, direction, event.bytes, now),
             Kind::Skip(direction, skipped) => self.http.skip(exchange, direction, skipped),
             Kind::Ended(direction) => self.ended(exchange, direction, now),
             Kind::Lost(direction) => self.http.lost(exchange, direction, now),
@@ -286,9 +297,12 @@ impl Watch for Watching {
                 self.counters.0.skipped_exchanges.add(1);
                 self.http.gap(u64::from(post), 0, now);
             }
-            Kind::Bytes(direction) => {
+            Kind::Bytes(direction) | Kind::Last(direction) => {
                 self.counters.0.skipped_bytes.add(event.bytes.len() as u64);
                 self.http.lost(exchange, direction, now);
+                if let Kind::Last(_) = kind {
+                    self.ended(exchange, direction, now);
+                }
             }
             // Of a body that nobody will see.
             Kind::Edited => {}

@@ -46,6 +46,7 @@ fn told(recorder: &Recorder) -> String {
             Kind::Response => write!(out, "response "),
             Kind::Edited => write!(out, "edited "),
             Kind::Bytes(way) => write!(out, "{}{text:?} ", sign(way)),
+            Kind::Last(way) => write!(out, "{}{text:?}. ", sign(way)),
             Kind::Skip(way, n) => write!(out, "{}skip{n} ", sign(way)),
             Kind::Ended(way) => write!(out, "{}end ", sign(way)),
             Kind::Lost(way) => write!(out, "{}lost ", sign(way)),
@@ -73,7 +74,7 @@ fn head_body_and_end_of_a_request_go_together_and_before_the_response() {
     answer.bytes(b"]", true);
     answer.end();
     drop((asked, answer));
-    assert_eq!(told(&recorder), r#"request >"{}" >end response <"[" <"]" <end"#);
+    assert_eq!(told(&recorder), r#"request >"{}". response <"[" <"]"."#);
 }
 
 #[test]
@@ -96,7 +97,7 @@ fn a_response_before_the_body_comes_after_the_head() {
     let mut asked = tape.request(Coding::Identity);
     tape.response(&JSON).end();
     asked.bytes(b"late", true);
-    assert_eq!(told(&recorder), r#"request response <end >"late" >end"#);
+    assert_eq!(told(&recorder), r#"request response <end >"late"."#);
 }
 
 #[test]
@@ -152,6 +153,15 @@ fn what_has_no_room_is_lost_once_and_the_end_still_told() {
 }
 
 #[test]
+fn a_last_piece_that_has_no_room_is_lost_and_the_end_told() {
+    let recorder = recorder(600, 10_000);
+    let mut asked = Tape::start(&recorder, &head()).request(Coding::Identity);
+    asked.bytes(&[b'a'; 600], true);
+    asked.end();
+    assert_eq!(told(&recorder), "request >lost >end gap:0+600");
+}
+
+#[test]
 fn a_packed_body_past_the_limit_is_given_up_and_a_packed_stream_is_not() {
     let recorder = recorder(1 << 20, 4);
     let tape = Tape::start(&recorder, &head());
@@ -162,7 +172,7 @@ fn a_packed_body_past_the_limit_is_given_up_and_a_packed_stream_is_not() {
     assert_eq!(told(&recorder), r#"request response <"123" <lost <end"#);
     let mut stream = tape.response(&Response { coding: Coding::Gzip, ..EVENTS });
     stream.bytes(b"123456", true);
-    assert_eq!(told(&recorder), r#"response <"123456" <end"#);
+    assert_eq!(told(&recorder), r#"response <"123456"."#);
 }
 
 #[test]
@@ -175,7 +185,7 @@ fn only_the_first_end_is_told() {
     let other = Tape::start(&recorder, &head());
     other.broken(By::Server);
     other.broken(By::Client);
-    assert_eq!(told(&recorder), r#"request response <"1" <end request broken:Server"#);
+    assert_eq!(told(&recorder), r#"request response <"1". request broken:Server"#);
 }
 
 proptest! {
@@ -186,28 +196,35 @@ proptest! {
         size in 1usize..50,
         max in 1usize..60,
         events in any::<bool>(),
+        known in any::<bool>(),
     ) {
-        let tell = |size: usize| {
+        let tell = |size: usize, known: bool| {
             let recorder = recorder(1 << 22, max);
             let tape = Tape::start(&recorder, &head());
             let response = if events { EVENTS } else { JSON };
             let mut reel = tape.response(&response);
-            bytes.chunks(size).for_each(|chunk| reel.bytes(chunk, false));
+            let mut chunks = bytes.chunks(size).peekable();
+            while let Some(chunk) = chunks.next() {
+                // Whether a piece is known to be the last.
+                reel.bytes(chunk, known && chunks.peek().is_none());
+            }
             reel.end();
             let mut held = Held::default();
             recorder.queue.drain(&mut held);
-            let (mut out, mut skipped) = (Vec::new(), 0);
+            let (mut out, mut skipped, mut ended) = (Vec::new(), 0, 0);
             for event in held.events() {
                 match event.note.kind {
-                    Kind::Bytes(_) => out.extend_from_slice(event.bytes),
+                    Kind::Bytes(_) | Kind::Last(_) => out.extend_from_slice(event.bytes),
                     Kind::Skip(_, n) => skipped += n,
                     _ => {}
                 }
+                let over = matches!(event.note.kind, Kind::Last(_) | Kind::Ended(_));
+                ended += usize::from(over);
             }
-            (out, skipped)
+            (out, skipped, ended)
         };
-        let (out, skipped) = tell(bytes.len().max(1));
-        prop_assert_eq!(out.len() as u64 + skipped, bytes.len() as u64);
-        prop_assert_eq!(tell(size), (out, skipped));
+        let (out, skipped, ended) = tell(bytes.len().max(1), false);
+        prop_assert_eq!((out.len() as u64 + skipped, ended), (bytes.len() as u64, 1));
+        prop_assert_eq!(tell(size, known), (out, skipped, 1));
     }
 }

@@ -131,8 +131,10 @@ impl Upstream {
     /// Origin form and `Host` (RFC 9112 section 3.2.1).
     fn for_http1(&self, request: &mut Request<Passing>) {
         *request.version_mut() = Version::HTTP_11;
-        let target = request.uri().path_and_query().cloned();
-        *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
+        if request.uri().authority().is_some() {
+            let target = request.uri().path_and_query().cloned();
+            *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
+        }
         let present = Present::among(request.headers());
         let unmeasured = !present.has(Present::CONTENT_LENGTH)
             && !request.body().is_end_stream()
