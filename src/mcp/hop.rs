@@ -60,7 +60,7 @@ impl Frame<'_> {
         span.ids(&place.own.trace, &incoming.span);
         span.trace_state(&place.state);
         incoming.parent.iter().for_each(|parent| span.parent(parent));
-        span.name(&frame.name(call, ending));
+        frame.name(call, ending, span);
         span.kind(SpanKind::Server);
         span.times(call.start, ending.end.max(call.start));
         let mut attributes = Attributes(span);

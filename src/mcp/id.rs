@@ -63,12 +63,19 @@ impl Id {
     }
 }
 
+impl Id {
+    /// As a text; `digits` holds those of a number.
+    pub fn shown<'a>(&'a self, digits: &'a mut itoa::Buffer) -> &'a str {
+        match self {
+            Id::Int(number) => digits.format(*number),
+            Id::Number(text) | Id::Text(text) | Id::Long { head: text, .. } => text,
+        }
+    }
+}
+
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Id::Int(n) => n.fmt(f),
-            Id::Number(text) | Id::Text(text) | Id::Long { head: text, .. } => f.write_str(text),
-        }
+        f.write_str(self.shown(&mut itoa::Buffer::new()))
     }
 }
 

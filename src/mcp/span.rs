@@ -16,7 +16,7 @@ use super::outcome::caller_fault;
 use super::trace::span_flags;
 use super::uri;
 use super::{
-    Direction, Id, Message, Outcome, Perspective, ServiceName, SessionName, Settings, SpanRef,
+    Direction, Message, Outcome, Perspective, ServiceName, SessionName, Settings, SpanRef,
     TraceContext, Transport,
 };
 use crate::otlp::wire::compose::{self, Span};
@@ -76,7 +76,7 @@ impl Frame<'_> {
         span.ids(&place.own.trace, &place.own.span);
         span.trace_state(&place.state);
         place.parent.iter().for_each(|parent| span.parent(parent));
-        span.name(&self.name(call, ending));
+        self.name(call, ending, span);
         span.kind(self.kind());
         span.times(call.start, ending.end.max(call.start));
         self.attributes(call, ending, error.as_deref(), &mut Attributes(span));
@@ -99,18 +99,18 @@ impl Frame<'_> {
         }
     }
 
-    /// `{method} {target}`. A target or method that a peer may have made up stays out of the name
-    /// unless the server answered well: names become metric labels downstream.
-    pub(super) fn name(&self, call: &Call, ending: &Ending<'_>) -> String {
+    /// Writes the name: `{method} {target}`. A target or method that a peer may have made up stays out of
+    /// it unless the server answered well: names become metric labels downstream.
+    pub(super) fn name(&self, call: &Call, ending: &Ending<'_>, span: &mut Span<'_>) {
         let good = matches!(ending.outcome, Outcome::Ok | Outcome::InputRequired);
         if !good && !is_known(&call.method) {
-            return "_OTHER".to_owned();
+            return span.name("_OTHER");
         }
         match &call.subject {
             Subject::Tool(target) | Subject::Prompt(target) if good || self.listed => {
-                printable([&*call.method, " ", target].concat())
+                span.name_of([&printable(&call.method), " ", &printable(target)]);
             }
-            _ => printable(call.method.clone().into_owned()),
+            _ => span.name(&printable(&call.method)),
         }
     }
 
@@ -180,9 +180,7 @@ impl Frame<'_> {
             Subject::Resource(uri) => out.text(names::RESOURCE_URI, &uri::shown(uri)),
         }
         if let Some(id) = &call.id {
-            // A number's own way to text is shorter than a formatter's.
-            let id = if let Id::Int(number) = id { number.to_string() } else { id.to_string() };
-            out.text(names::REQUEST_ID, &id);
+            out.text(names::REQUEST_ID, id.shown(&mut itoa::Buffer::new()));
         }
         if let Some(version) = &call.jsonrpc {
             out.text(names::JSONRPC_VERSION, version);
@@ -351,10 +349,10 @@ fn attribute(key: &'static str, value: Value) -> KeyValue {
 }
 
 /// Control characters have no place in a span name: a terminal would obey them.
-fn printable(name: String) -> String {
+fn printable(name: &str) -> Cow<'_, str> {
     let plain = |b: u8| matches!(b, b' '..=b'~');
     if !name.bytes().all(plain) && name.chars().any(char::is_control) {
-        return name.replace(char::is_control, "\u{fffd}");
+        return name.replace(char::is_control, "\u{fffd}").into();
     }
-    name
+    name.into()
 }

@@ -113,13 +113,18 @@ impl Key {
 
     /// The digest of `canonical` under this key.
     pub fn digest(&self, canonical: &[u8]) -> String {
-        let mac = self.mac.clone().chain_update(canonical).finalize().into_bytes();
         let mut out = String::with_capacity(KEYED.len() + self.id.len() + 1 + HEX_DIGITS);
+        self.write(canonical, &mut out);
+        out
+    }
+
+    /// Appends it.
+    fn write(&self, canonical: &[u8], out: &mut String) {
+        let mac = self.mac.clone().chain_update(canonical).finalize().into_bytes();
         out.push_str(KEYED);
         out.push_str(&self.id);
         out.push(':');
-        push_hex(&mut out, &mac);
-        out
+        push_hex(out, &mac);
     }
 }
 
@@ -149,9 +154,19 @@ impl Digester {
 
     /// The digest of `canonical`: `sha256:<hex>` or `hmac-sha256:<key id>:<hex>`.
     pub fn digest(&self, canonical: &[u8]) -> String {
+        let mut out = String::new();
+        self.write(canonical, &mut out);
+        out
+    }
+
+    /// Appends it.
+    pub fn write(&self, canonical: &[u8], out: &mut String) {
         match self.keys.first() {
-            Some(key) => key.digest(canonical),
-            None => plain(canonical),
+            Some(key) => key.write(canonical, out),
+            None => {
+                out.push_str(PLAIN);
+                push_hex(out, &Sha256::digest(canonical));
+            }
         }
     }
 
@@ -172,13 +187,6 @@ pub fn is_digest(text: &str) -> bool {
         },
     };
     hex.len() == HEX_DIGITS && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-fn plain(canonical: &[u8]) -> String {
-    let mut out = String::with_capacity(PLAIN.len() + HEX_DIGITS);
-    out.push_str(PLAIN);
-    push_hex(&mut out, &Sha256::digest(canonical));
-    out
 }
 
 fn is_key_id(id: &str) -> bool {

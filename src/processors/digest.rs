@@ -221,6 +221,8 @@ struct Pass<'a> {
     text: Vec<u8>,
     /// The JSON form of an attribute.
     json: Vec<u8>,
+    /// A digest.
+    digested: String,
     /// Why there was no digest.
     rejected: Vec<Reason>,
 }
@@ -228,7 +230,14 @@ struct Pass<'a> {
 impl<'a> Pass<'a> {
     fn new(digest: &'a Digest) -> Self {
         let canonicalizer = Canonicalizer::new(digest.max_bytes);
-        Pass { digest, canonicalizer, text: Vec::new(), json: Vec::new(), rejected: Vec::new() }
+        Pass {
+            digest,
+            canonicalizer,
+            text: Vec::new(),
+            json: Vec::new(),
+            digested: String::new(),
+            rejected: Vec::new(),
+        }
     }
 
     fn rewrite(&mut self, model: &mut Model, content: &Content, replaces: bool) {
@@ -292,7 +301,9 @@ impl<'a> Pass<'a> {
             Ok(written) => written,
             Err(reason) => return self.refuse(say, names, reason),
         };
-        say(names.digest, Value::Text(&digester.digest(&self.text)));
+        self.digested.clear();
+        digester.write(&self.text, &mut self.digested);
+        say(names.digest, Value::Text(&self.digested));
         // The canonical text is at most a few times `max_bytes`.
         say(names.size, Value::Int(self.text.len() as i64));
         if written.lossy {

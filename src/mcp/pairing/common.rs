@@ -28,9 +28,6 @@ use crate::telemetry::{Content, Nanos, PeerKeys, Raw, Seen, SpanId, SpanKey, Tel
 /// How many tool and prompt names a server may list before the rest is not remembered, each.
 const MAX_LISTED: usize = 1024;
 
-/// What resource and scope of a batch take, in bytes: room for it is made at once.
-const ABOUT: usize = 256;
-
 /// What all connections share.
 #[derive(Debug)]
 pub(in crate::mcp) struct Common {
@@ -127,15 +124,10 @@ impl Common {
         if self.spans == 0 {
             return None;
         }
-        let groups = std::mem::take(&mut self.finished);
+        self.usual = self.finished.iter().map(|group| group.spans.size()).max().unwrap_or(0);
+        let mut all = Traces::default();
+        self.finished.drain(..).for_each(|group| all.join(group.spans.finish()));
         let handed = std::mem::take(&mut self.handed);
-        let own: usize = groups.iter().map(|group| group.spans.size() + ABOUT).sum();
-        let size = own + handed.size();
-        self.usual = groups.iter().map(|group| group.spans.size()).max().unwrap_or(0);
-        let (mut all, scope) = (Traces::with_capacity(size), scope());
-        for Group { server, client, spans } in groups {
-            all.add(&resource(&self.settings, &server, &client), &scope, &spans);
-        }
         all.join(handed);
         (self.spans, self.untaken) = (0, 0);
         // The last stays: what was seen of a call stands before what a server says of it.
@@ -158,7 +150,8 @@ impl Common {
         match self.finished.iter_mut().rev().take(LOOK).find(same) {
             Some(group) => group.spans.add(write),
             None => {
-                let mut spans = Spans::with_capacity(self.usual);
+                let resource = resource(&self.settings, server, client);
+                let mut spans = Spans::of(&resource, &scope(), self.usual);
                 spans.add(write);
                 self.finished.push(Group {
                     server: server.clone(),

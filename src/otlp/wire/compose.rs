@@ -38,11 +38,13 @@ pub struct ScopeSpans<'a> {
     spans: &'a mut usize,
 }
 
-/// Spans that will share a scope.
-#[derive(Debug, Default)]
+/// Spans of one resource and one scope, one after the other.
+#[derive(Debug)]
 pub struct Spans {
-    /// The `spans` of `ScopeSpans`, one after the other.
+    /// An `ExportTraceServiceRequest` but for the lengths of what is open.
     bytes: Vec<u8>,
+    resource: Open,
+    scope: Open,
     count: usize,
 }
 
@@ -81,19 +83,6 @@ impl Traces {
         Traces { bytes: Vec::with_capacity(bytes), spans: 0 }
     }
 
-    /// Adds spans of one resource and one scope.
-    pub fn add(&mut self, resource: &Resource, scope: &InstrumentationScope, spans: &Spans) {
-        self.spans += spans.count;
-        let scope_spans = message::encoded_len(1, scope) + spans.bytes.len();
-        let out = &mut self.bytes;
-        // Lengths first, for there is much to move.
-        header(out, 1, message::encoded_len(1, resource) + header_len(scope_spans) + scope_spans);
-        message::encode(1, resource, out);
-        header(out, 2, scope_spans);
-        message::encode(1, scope, out);
-        out.extend_from_slice(&spans.bytes);
-    }
-
     /// Adds another request.
     pub fn join(&mut self, other: Traces) {
         if self.bytes.is_empty() {
@@ -127,9 +116,17 @@ impl Traces {
 }
 
 impl Spans {
-    /// None yet, in memory for about `bytes` bytes.
-    pub fn with_capacity(bytes: usize) -> Self {
-        Spans { bytes: Vec::with_capacity(bytes), count: 0 }
+    /// None yet; they will take about `size` bytes. Where they do, nothing is moved in the end.
+    pub fn of(resource: &Resource, scope: &InstrumentationScope, size: usize) -> Self {
+        let scope_len = message::encoded_len(1, scope) + size;
+        let resource_len = message::encoded_len(1, resource) + header_len(scope_len) + scope_len;
+        let mut bytes = Vec::with_capacity(resource_len + resource_len / 8);
+        let out = &mut bytes;
+        let open = Open::guess(out, 1, resource_len);
+        message::encode(1, resource, out);
+        let spans = Open::guess(out, 2, scope_len);
+        message::encode(1, scope, out);
+        Spans { bytes, resource: open, scope: spans, count: 0 }
     }
 
     /// Adds the span that `write` writes.
@@ -141,6 +138,14 @@ impl Spans {
     /// How many bytes they take.
     pub fn size(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// All of them.
+    pub fn finish(self) -> Traces {
+        let Spans { mut bytes, resource, scope, count } = self;
+        scope.close(&mut bytes);
+        resource.close(&mut bytes);
+        Traces { bytes, spans: count }
     }
 }
 
@@ -223,6 +228,12 @@ impl<'a> Span<'a> {
     /// `name`
     pub fn name(&mut self, name: &str) {
         text(self.0, 5, name);
+    }
+
+    /// The same in parts.
+    pub fn name_of(&mut self, parts: [&str; 3]) {
+        header(self.0, 5, parts.iter().map(|part| part.len()).sum());
+        parts.iter().for_each(|part| self.0.extend_from_slice(part.as_bytes()));
     }
 
     /// `kind`
@@ -403,6 +414,7 @@ fn message_of(
 }
 
 /// A message that is written before its length is known.
+#[derive(Debug)]
 pub(super) struct Open {
     /// Where it begins, and how much room was left for its length.
     at: usize,
@@ -505,10 +517,12 @@ mod tests {
 
     #[test]
     fn a_span_of_nothing_is_one() {
-        let mut spans = Spans::default();
+        let mut spans = Spans::of(&Resource::default(), &InstrumentationScope::default(), 0);
         spans.add(|_| ());
         spans.add(|span| span.name("n"));
-        assert_eq!(spans.bytes, [0x12, 0, 0x12, 3, 0x2a, 1, b'n']);
+        spans.add(|span| span.name_of(["n", " ", "m"]));
+        let expected = [0x12, 0, 0x12, 3, 0x2a, 1, b'n', 0x12, 5, 0x2a, 3, b'n', b' ', b'm'];
+        assert!(spans.finish().into_parts().0.ends_with(&expected));
     }
 
     /// Where lengths grow by a byte, and where numbers do.
@@ -542,40 +556,41 @@ mod tests {
             let resource =
                 Resource { attributes: message.attributes.clone(), ..Resource::default() };
             let scope = InstrumentationScope { name: "s".into(), ..Default::default() };
-            let mut spans = Spans::default();
-            for _ in 0..2 {
-                spans.add(|span| {
-                    span.ids(&[1; 16], &[2; 8]);
-                    span.trace_state(&text);
-                    span.parent(&[3; 8]);
-                    span.name("name");
-                    span.kind(SpanKind::Client);
-                    span.times(long as u64, u64::MAX);
-                    span.attribute("text", Value::Text(&text));
-                    span.attribute(&text, Value::Int(-(long as i64)));
-                    span.attribute("no", Value::Bool(false));
-                    span.event(&event);
-                    span.dropped_events(long as u32);
-                    span.link(&link);
-                    span.status(StatusCode::Error);
-                    span.flags(0x301);
-                });
-            }
-            let mut all = Traces::default();
-            all.add(&resource, &scope, &spans);
             let of_messages = ResourceSpans {
-                resource: Some(resource),
+                resource: Some(resource.clone()),
                 scope_spans: vec![ScopeSpans {
-                    scope: Some(scope),
+                    scope: Some(scope.clone()),
                     spans: vec![message.clone(), message],
                     ..ScopeSpans::default()
                 }],
                 ..ResourceSpans::default()
             };
-            let (bytes, count) = all.into_parts();
-            assert_eq!(count, 2);
-            let resource_spans = vec![of_messages];
-            assert_eq!(bytes, ExportTraceServiceRequest { resource_spans }.encode_to_vec());
+            let expected = ExportTraceServiceRequest { resource_spans: vec![of_messages] };
+            // However many bytes are thought of.
+            for guess in [0, 1000, 20_000, 3_000_000] {
+                let mut spans = Spans::of(&resource, &scope, guess);
+                for _ in 0..2 {
+                    spans.add(|span| {
+                        span.ids(&[1; 16], &[2; 8]);
+                        span.trace_state(&text);
+                        span.parent(&[3; 8]);
+                        span.name("name");
+                        span.kind(SpanKind::Client);
+                        span.times(long as u64, u64::MAX);
+                        span.attribute("text", Value::Text(&text));
+                        span.attribute(&text, Value::Int(-(long as i64)));
+                        span.attribute("no", Value::Bool(false));
+                        span.event(&event);
+                        span.dropped_events(long as u32);
+                        span.link(&link);
+                        span.status(StatusCode::Error);
+                        span.flags(0x301);
+                    });
+                }
+                let (bytes, count) = spans.finish().into_parts();
+                assert_eq!(count, 2);
+                assert_eq!(bytes, expected.encode_to_vec());
+            }
         }
     }
 
