@@ -216,6 +216,8 @@ impl Observe for Watch {
 
     fn end(&mut self, _: Nanos) {}
 
+    fn keep_answers(&mut self, _: bool) {}
+
     fn ready(&self) -> usize {
         0
     }

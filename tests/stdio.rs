@@ -228,6 +228,30 @@ fn spans_that_a_server_hands_back_have_the_digests_of_their_calls_and_no_content
 }
 
 #[test]
+fn results_are_digested_where_one_of_several_pipelines_asks_for_it() {
+    let tap = Tap::with(
+        "receivers: { mcp_stdio: {} }\n\
+         processors: { digest: { mode: ephemeral }, digest/more: { mode: ephemeral, result: true } }\n\
+         exporters: { file: { path: a.jsonl }, file/more: { path: b.jsonl } }\n\
+         service:\n  pipelines:\n\
+         \x20   traces: { receivers: [mcp_stdio], processors: [digest], exporters: [file] }\n\
+         \x20   traces/more: { receivers: [mcp_stdio], processors: [digest/more], exporters: [file/more] }\n",
+    );
+    tap.replay(&sessions()[1]);
+    let digests = |file: &str| {
+        let text = fs::read_to_string(tap.path(file)).unwrap();
+        [
+            text.matches("mcpcol.arguments.digest\"").count(),
+            text.matches("mcpcol.result.digest\"").count(),
+        ]
+    };
+    let ([calls, without], [same, with]) = (digests("a.jsonl"), digests("b.jsonl"));
+    assert!(calls > 0 && same == calls, "{calls}, {same}");
+    // An error is no result.
+    assert!(without == 0 && (1..=calls).contains(&with), "{without}, {with}");
+}
+
+#[test]
 fn without_a_config_spans_go_to_the_state_directory_with_a_keyed_digest() {
     let tap = Tap { home: tempfile::tempdir().unwrap(), config: None };
     let output = tap.replay(&sessions()[1]);

@@ -53,6 +53,11 @@ impl Chain {
         Arc::new(Chain { id, stages, clock, vitals: vitals.clone(), accepted })
     }
 
+    /// Whether one of its processors reads what calls returned.
+    pub(super) fn reads_answers(&self) -> bool {
+        self.stages.iter().any(|stage| stage.processor.reads_answers())
+    }
+
     /// Runs the batch through all stages.
     pub(super) fn run(&self, batch: Batch) -> Passed {
         let now = self.clock.now();

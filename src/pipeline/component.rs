@@ -45,6 +45,12 @@ pub trait Processor: Send + Sync {
 
     /// Lets go of whatever it keeps, into its outlet: the last call it gets.
     fn finish(&self, now: Nanos);
+
+    /// Whether it reads what calls returned ([`Seen`](crate::telemetry::Seen): results and error texts).
+    /// Taps keep it only if somebody does.
+    fn reads_answers(&self) -> bool {
+        false
+    }
 }
 
 /// Where telemetry leaves. One attempt at a time: queue, batching, retry, timeout live in `delivery`.

@@ -16,6 +16,11 @@ pub trait Target: Send + Sync {
     fn takes(&self, _: Signal) -> bool {
         true
     }
+
+    /// Whether anybody behind it reads what calls returned.
+    fn reads_answers(&self) -> bool {
+        true
+    }
 }
 
 /// How telemetry came in, as the Collector's `transport` label has it.
@@ -73,6 +78,11 @@ impl Outlet {
     /// Whether a pipeline behind it wants this signal; while it leads nowhere, it may yet.
     pub fn takes(&self, signal: Signal) -> bool {
         self.target.load_full().is_none_or(|target| target.takes(signal))
+    }
+
+    /// Whether anybody behind it reads what calls returned; while it leads nowhere, somebody may yet.
+    pub fn reads_answers(&self) -> bool {
+        self.target.load_full().is_none_or(|target| target.reads_answers())
     }
 
     /// Hands a batch over. Never waits: full queues refuse or drop, and the receipt tells.

@@ -138,6 +138,10 @@ impl Target for Route {
         self.branches.iter().any(|branch| branch.signal == signal)
     }
 
+    fn reads_answers(&self) -> bool {
+        self.branches.iter().any(|branch| branch.chain.reads_answers())
+    }
+
     fn offer(&self, batch: Batch, transport: Transport) {
         let (signal, items) = (batch.telemetry.signal(), batch.telemetry.items() as u64);
         let books = self.books(transport);

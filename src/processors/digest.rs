@@ -125,6 +125,10 @@ impl Processor for Digest {
     }
 
     fn finish(&self, _now: Nanos) {}
+
+    fn reads_answers(&self) -> bool {
+        self.result
+    }
 }
 
 impl Digest {

@@ -46,7 +46,7 @@ enum Fate {
 
 impl Connections {
     /// An exchange is over. `reply` is its response, if that came at once.
-    pub(super) fn over(&mut self, mut open: Open, reply: &[u8], cause: Cause, now: Nanos) {
+    pub(super) fn over(&mut self, mut open: Box<Open>, reply: &[u8], cause: Cause, now: Nanos) {
         if matches!(cause, Cause::Ended | Cause::Server) {
             self.request_cut_short(&mut open, now);
         }
@@ -62,7 +62,7 @@ impl Connections {
             self.meet(&mut open, lane, &key, fate, now);
         }
         self.end_askers(&mut open, now);
-        self.end_home(open, cause, now);
+        self.end_home(&mut open, cause, now);
     }
 
     /// What becomes of a call of this exchange that is open still.
@@ -123,17 +123,17 @@ impl Connections {
     }
 
     /// What the end of an exchange means for its session.
-    fn end_home(&mut self, open: Open, cause: Cause, now: Nanos) {
+    fn end_home(&mut self, open: &mut Open, cause: Cause, now: Nanos) {
         let gone = matches!(cause, Cause::Ended | Cause::Server);
         let outcome = if gone { Outcome::ServerGone } else { Outcome::Cancelled };
         // Whether a 404 says that the server knows no such session, and not that a call was in vain.
         let about_session = open.verb != Verb::Other && (open.legacy || !open.modern);
         let told_all = cause == Cause::Ended && !matches!(open.reply, Body::Lost);
         let unknown = about_session && told_all && !open.answered;
-        match open.home {
+        match &mut open.home {
             Home::None => {}
-            Home::Provisional(mut state) => {
-                Pairing { common: &mut self.common, state: &mut state }.end(outcome, now);
+            Home::Provisional(state) => {
+                Pairing { common: &mut self.common, state }.end(outcome, now);
             }
             Home::Session(handle) if handle.is_stream => {
                 self.end_session(handle.key, outcome, now);

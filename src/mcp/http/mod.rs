@@ -152,6 +152,12 @@ impl Http {
         self.connections.common.handed_back = handed_back;
     }
 
+    /// Whether the results and error texts of calls are kept for processors, as they are unless said
+    /// otherwise.
+    pub fn keep_answers(&mut self, keep: bool) {
+        self.connections.common.keep_answers = keep;
+    }
+
     /// The head of a request came.
     pub fn request(&mut self, x: Exchange, head: &RequestHead<'_>, now: Nanos) {
         if self.exchanges.contains_key(&x) {
@@ -305,7 +311,7 @@ impl Http {
     fn over_with(&mut self, x: Exchange, reply: &[u8], cause: Cause, now: Nanos) {
         let Some(open) = self.exchanges.remove(&x) else { return };
         self.buffered -= open.held();
-        self.connections.over(*open, reply, cause, now);
+        self.connections.over(open, reply, cause, now);
         if self.exchanges.is_empty() {
             /// A burst does not keep its table for good.
             const KEEP: usize = 1024;

@@ -65,9 +65,10 @@ impl Pairing<'_> {
 
     fn content(&mut self, call: &Call, message: &Message<'_>, known: Known) -> Seen {
         let mut seen = Seen::default();
-        if let Some(result) = &message.result
-            && self.common.settings.keep_results
-        {
+        if !self.common.keep_answers {
+            return seen;
+        }
+        if let Some(result) = &message.result {
             seen.result = self.common.keep(result.raw, known);
         }
         if let Some(error) = call.failure(message) {

@@ -34,6 +34,8 @@ pub(in crate::mcp) struct Common {
     pub(in crate::mcp) settings: Arc<Settings>,
     /// The context in our environment, parent of what brings none of its own.
     pub(in crate::mcp) ambient: Option<TraceContext>,
+    /// Results and error texts are kept.
+    pub(in crate::mcp) keep_answers: bool,
     /// The books, `in_flight` aside.
     pub(in crate::mcp) counts: Counts,
     /// Keys of the hashes that stand for what is too long or too secret to keep.
@@ -87,6 +89,7 @@ impl Common {
         Common {
             settings,
             ambient: None,
+            keep_answers: true,
             counts: Counts::default(),
             keys: RandomState::new(),
             ids: SmallRng::from_seed(seed),

@@ -34,9 +34,8 @@ impl Pairing<'_> {
         common.spans += accepted.spans.spans();
         common.handed.join(accepted.spans);
         for (span, texts) in accepted.content {
-            let keep = &common.settings;
-            let arguments = texts.arguments.filter(|_| keep.keep_arguments);
-            let result = texts.result.filter(|_| keep.keep_results);
+            let arguments = texts.arguments.filter(|_| common.settings.keep_arguments);
+            let result = texts.result.filter(|_| common.keep_answers);
             let mut raw = |json: Option<Vec<u8>>| match json {
                 Some(json) => common.keep(Part::Whole(&json), Known::Whole),
                 None => Raw::Absent,

@@ -214,11 +214,11 @@ impl Pairing<'_> {
     /// Makes the span of a call that has left the flight.
     fn finish(&mut self, call: Box<Call>, ending: &Ending<'_>, seen: Seen) {
         self.leave(&call, ending.end);
-        self.put_out(*call, ending, seen);
+        self.put_out(call, ending, seen);
     }
 
     /// Puts the span of a call out, unless its parent was not sampled.
-    fn put_out(&mut self, mut call: Call, ending: &Ending<'_>, mut seen: Seen) {
+    fn put_out(&mut self, mut call: Box<Call>, ending: &Ending<'_>, mut seen: Seen) {
         let common = &mut *self.common;
         if call.place.flags & super::trace::SAMPLED == 0
             && common.settings.unsampled == Unsampled::Drop

@@ -51,7 +51,7 @@ impl Pairing<'_> {
         if self.common.settings.notifications == Notifications::Span && !told {
             self.common.counts.received += 1;
             let call = self.call(message, None, seen);
-            self.put_out(call, &Ending::bare(Outcome::Ok, seen.now), Seen::default());
+            self.put_out(Box::new(call), &Ending::bare(Outcome::Ok, seen.now), Seen::default());
         }
     }
 

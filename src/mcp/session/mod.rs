@@ -51,6 +51,12 @@ impl Session {
         self.common.handed_back = handed_back;
     }
 
+    /// Whether the results and error texts of calls are kept for processors, as they are unless said
+    /// otherwise.
+    pub fn keep_answers(&mut self, keep: bool) {
+        self.common.keep_answers = keep;
+    }
+
     /// The books so far.
     pub fn counts(&self) -> Counts {
         self.common.counts()

@@ -321,6 +321,10 @@ impl Watch for Watching {
         self.followed.tell(&self.http.counts());
     }
 
+    fn keep_answers(&mut self, keep: bool) {
+        self.http.keep_answers(keep);
+    }
+
     fn ready(&self) -> usize {
         self.http.ready()
     }

@@ -33,6 +33,8 @@ pub trait Observe: Send + 'static {
     fn tick(&mut self, now: Nanos);
     /// Nothing will come at all: what is in flight ends.
     fn end(&mut self, now: Nanos);
+    /// What calls returned is kept from now on, or not.
+    fn keep_answers(&mut self, keep: bool);
     /// How many spans are ready to be taken.
     fn ready(&self) -> usize;
     /// Takes the spans that are ready.
@@ -168,6 +170,10 @@ impl Watch for Looking {
     fn end(&mut self, now: Nanos) {
         self.watch.end(now);
         self.edits.tell();
+    }
+
+    fn keep_answers(&mut self, keep: bool) {
+        self.watch.keep_answers(keep);
     }
 
     fn ready(&self) -> usize {

@@ -390,6 +390,12 @@ impl Observe for Recorder {
 
     fn tick(&mut self, _: Nanos) {}
 
+    fn keep_answers(&mut self, keep: bool) {
+        if !keep {
+            self.note("no answers".into());
+        }
+    }
+
     fn end(&mut self, _: Nanos) {
         self.note("end".into());
     }
@@ -405,11 +411,18 @@ impl Observe for Recorder {
     }
 }
 
-struct Batches(SyncSender<Batch>);
+struct Batches {
+    batches: SyncSender<Batch>,
+    reads_answers: bool,
+}
 
 impl Target for Batches {
+    fn reads_answers(&self) -> bool {
+        self.reads_answers
+    }
+
     fn offer(&self, batch: Batch, _: Transport) {
-        self.0.send(batch).unwrap();
+        self.batches.send(batch).unwrap();
     }
 }
 
@@ -422,10 +435,10 @@ struct Observed {
 }
 
 fn observed(trouble: Option<SyncSender<()>>) -> Observed {
-    observed_in(trouble, false)
+    observed_by(trouble, false, true)
 }
 
-fn observed_in(trouble: Option<SyncSender<()>>, hurry: bool) -> Observed {
+fn observed_by(trouble: Option<SyncSender<()>>, hurry: bool, reads_answers: bool) -> Observed {
     let (queue, notes) = (Arc::new(Queue::new(ROOM)), Arc::default());
     let vitals = Vitals::default();
     let cx = Build {
@@ -442,7 +455,7 @@ fn observed_in(trouble: Option<SyncSender<()>>, hurry: bool) -> Observed {
     let observer = Observer {
         queue: Arc::clone(&queue),
         watch: Looking { watch, counters: books.clone(), edits: EditCounters::new(&cx) },
-        out: Outlet::to(Batches(tx)),
+        out: Outlet::to(Batches { batches: tx, reads_answers }),
         clock: cx.clock,
         books,
         hurry: Arc::new(hurry.into()),
@@ -481,8 +494,18 @@ fn what_was_queued_before_the_observer_came_is_seen_in_order_and_offered_at_the_
 }
 
 #[test]
+fn answers_that_nobody_reads_are_not_kept() {
+    let seen = observed_by(None, false, false);
+    seen.intake(ClientToServer).hand_over(b"ask\n", Instant::now());
+    seen.queue.close();
+    seen.thread.join().unwrap();
+    let notes = seen.notes.lock().unwrap().join("|");
+    assert_eq!(notes, "no answers|ClientToServer ask\n|end|take 1");
+}
+
+#[test]
 fn an_observer_in_a_hurry_passes_over_what_is_left_as_a_gap_and_counts_it() {
-    let seen = observed_in(None, true);
+    let seen = observed_by(None, true, true);
     let mut asks = seen.intake(ClientToServer);
     asks.hand_over(b"ask\nask\nhalf", Instant::now());
     asks.eof(End::Source, Instant::now());

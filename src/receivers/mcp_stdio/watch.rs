@@ -73,6 +73,10 @@ impl Observe for Watch {
         self.tell();
     }
 
+    fn keep_answers(&mut self, keep: bool) {
+        self.session.keep_answers(keep);
+    }
+
     fn ready(&self) -> usize {
         self.session.ready()
     }

@@ -44,6 +44,8 @@ pub(in crate::receivers) trait Watch: Send {
     fn tick(&mut self, now: Nanos);
     /// Nothing will come at all: what is in flight ends.
     fn end(&mut self, now: Nanos);
+    /// What calls returned is kept from now on, or not.
+    fn keep_answers(&mut self, keep: bool);
     /// How many spans are ready to be taken.
     fn ready(&self) -> usize;
     /// Takes the spans that are ready.
@@ -194,6 +196,7 @@ impl<W: Watch, B: Books<W::Note>> Watching<'_, W, B> {
     }
 
     fn look_at(&mut self, held: &Held<W::Note>) {
+        self.watch.keep_answers(self.out.reads_answers());
         held.events().for_each(|event| self.books.count(&event));
         for event in held.events() {
             let now = self.clock.at(event.at);

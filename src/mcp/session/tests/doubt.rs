@@ -288,8 +288,17 @@ fn content_is_kept_raw_as_long_as_there_is_room() {
 
 #[test]
 fn content_that_nobody_reads_need_not_be_kept() {
-    let settings = Settings { keep_arguments: false, keep_results: false, ..Settings::default() };
+    let settings = Settings { keep_arguments: false, ..Settings::default() };
     let mut tap = Tap::with(settings);
-    tap.c(r#"{"id":1,"method":"tools/call","params":{"name":"t","arguments":{}}}"#).ok(1);
+    tap.session.keep_answers(false);
+    let call = |id| {
+        format!(r#"{{"id":{id},"method":"tools/call","params":{{"name":"t","arguments":{{}}}}}}"#)
+    };
+    tap.c(&call(1)).ok(1);
     assert!(tap.only().seen == Seen::default());
+    tap.c(&call(2)).s(r#"{"id":2,"error":{"code":1,"message":"secret"}}"#);
+    assert!(tap.only().seen == Seen::default());
+    tap.session.keep_answers(true);
+    tap.c(&call(3)).ok(3);
+    assert!(tap.only().seen.result == Raw::Whole(Bytes::from_static(b"{}")));
 }
