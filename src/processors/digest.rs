@@ -209,7 +209,11 @@ impl Digest {
             && attribute.value.as_ref().is_some_and(is_content)
     }
 
-    fn plan(&self, tool: Option<&str>) -> &Plan {
+    fn plan(&self, tool: Option<&[u8]>) -> &Plan {
+        if self.tools.is_empty() {
+            return &self.arguments;
+        }
+        let tool = tool.and_then(|tool| std::str::from_utf8(tool).ok());
         tool.and_then(|tool| self.tools.get(tool)).unwrap_or(&self.arguments)
     }
 }
@@ -266,7 +270,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Says what a call was made with, and what it returned if that is wanted.
-    fn describe(&mut self, say: Say<'_>, seen: &Seen, whose: Whose, tool: Option<&str>) {
+    fn describe(&mut self, say: Say<'_>, seen: &Seen, whose: Whose, tool: Option<&[u8]>) {
         let digest = self.digest;
         let plan = digest.plan(tool);
         match &seen.arguments {
@@ -374,7 +378,7 @@ impl<'a> Pass<'a> {
             // Arguments are hashed as the tap hashes them, so that the two digests are one.
             let paths = if list[i].key == TOOL_ARGUMENTS {
                 let tool = tool.and_then(|tool| attributes::text(&list[tool]));
-                &digest.plan(tool).paths
+                &digest.plan(tool.map(str::as_bytes)).paths
             } else {
                 &whole
             };

@@ -29,9 +29,11 @@ impl Whose {
     /// Whether it is of a tool's call.
     pub(super) fn concerns(self, about: &About<'_>) -> bool {
         match self {
-            Whose::Taps => about.method == Some(TOOLS_CALL),
+            Whose::Taps => about.method == Some(TOOLS_CALL.as_bytes()),
             // Not every server names the method.
-            Whose::Servers => about.passback && about.method.is_none_or(|m| m == TOOLS_CALL),
+            Whose::Servers => {
+                about.passback && about.method.is_none_or(|m| m == TOOLS_CALL.as_bytes())
+            }
         }
     }
 
@@ -49,8 +51,8 @@ pub(super) fn name_of(scope: &ScopeSpans) -> &[u8] {
 
 /// What a span says that matters here.
 pub(super) struct About<'a> {
-    pub(super) method: Option<&'a str>,
-    pub(super) tool: Option<&'a str>,
+    pub(super) method: Option<&'a [u8]>,
+    pub(super) tool: Option<&'a [u8]>,
     passback: bool,
 }
 
@@ -58,8 +60,8 @@ impl<'a> About<'a> {
     pub(super) fn in_messages(span: &'a Span) -> Self {
         let attribute = |name| attributes::find(&span.attributes, name);
         About {
-            method: attribute(METHOD).and_then(attributes::text),
-            tool: attribute(TOOL).and_then(attributes::text),
+            method: attribute(METHOD).and_then(attributes::text).map(str::as_bytes),
+            tool: attribute(TOOL).and_then(attributes::text).map(str::as_bytes),
             passback: attribute(PASSBACK).is_some(),
         }
     }
@@ -74,10 +76,8 @@ impl<'a> About<'a> {
                 name => passback |= name == PASSBACK.as_bytes(),
             }
         }
-        let text = |attribute: Option<&AttributeView<'a>>| -> Result<Option<&'a str>, Irregular> {
-            let text = attribute.map_or(Ok(None), AttributeView::text)?;
-            Ok(text.and_then(|text| std::str::from_utf8(text).ok()))
-        };
+        let text =
+            |attribute: Option<&AttributeView<'a>>| attribute.map_or(Ok(None), AttributeView::text);
         Ok(About { method: text(method)?, tool: text(tool)?, passback })
     }
 }
