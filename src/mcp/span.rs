@@ -108,7 +108,7 @@ impl Frame<'_> {
         }
         match &call.subject {
             Subject::Tool(target) | Subject::Prompt(target) if good || self.listed => {
-                span.name_of([&printable(&call.method), " ", &printable(target)]);
+                span.name_in_parts([&printable(&call.method), " ", &printable(target)]);
             }
             _ => span.name(&printable(&call.method)),
         }

@@ -46,8 +46,9 @@ pub trait Processor: Send + Sync {
     /// Lets go of whatever it keeps, into its outlet: the last call it gets.
     fn finish(&self, now: Nanos);
 
-    /// Whether it reads what calls returned ([`Seen`](crate::telemetry::Seen): results and error texts).
-    /// Taps keep it only if somebody does.
+    /// Whether it reads what calls returned ([`Seen`](crate::telemetry::Seen): results and error texts), or
+    /// passes batches with it on to an outlet of its own. Taps keep it only if somebody does, from the next
+    /// look after a reload on; what was read before is as if the call had returned nothing.
     fn reads_answers(&self) -> bool {
         false
     }

@@ -154,7 +154,7 @@ impl Digester {
 
     /// The digest of `canonical`: `sha256:<hex>` or `hmac-sha256:<key id>:<hex>`.
     pub fn digest(&self, canonical: &[u8]) -> String {
-        let mut out = String::new();
+        let mut out = String::with_capacity(KEYED.len() + MAX_KEY_ID + 1 + HEX_DIGITS);
         self.write(canonical, &mut out);
         out
     }

@@ -1,10 +1,10 @@
 //! How the keys of tables are hashed, by who chooses them.
 //!
 //! Ours are numbers that we counted and ids that we drew: nobody can make them collide, and a
-//! multiplication is enough. What peers choose is hashed under a key that is drawn for each table. It is
-//! quick rather than strong, and what a peer could gain by guessing it is little: the tables are bounded,
-//! and the observer they would slow down is not in anybody's way. Where a hash stands for what was hashed,
-//! the standard library's hasher makes it.
+//! multiplication is enough. What peers choose is hashed by foldhash, whose seeds differ from process to process
+//! and from table to table. That is quick rather than strong. Whoever found keys that collide all the same
+//! could slow the observer down, no more: the tables are bounded, traffic does not wait for it, and what it
+//! misses is counted as gaps. Where a hash stands for what was hashed, the standard library's hasher makes it.
 
 use std::hash::{BuildHasherDefault, Hasher};
 

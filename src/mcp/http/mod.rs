@@ -203,7 +203,8 @@ impl Http {
     }
 
     /// The last bytes of a body: [`bytes`](Self::bytes) and [`ended`](Self::ended) in one. A body that comes
-    /// by this alone, as short ones do, is read where it is and not held.
+    /// by this alone, as short ones do, is read where it is and not held, so it needs none of the room that
+    /// all bodies in progress share.
     pub fn last(&mut self, x: Exchange, direction: Direction, chunk: &[u8], now: Nanos) {
         let Some(open) = self.exchanges.get_mut(&x) else { return };
         let body = open.body(direction);
