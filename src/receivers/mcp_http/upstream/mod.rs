@@ -131,7 +131,9 @@ impl Upstream {
     /// Origin form and `Host` (RFC 9112 section 3.2.1).
     fn for_http1(&self, request: &mut Request<Passing>) {
         *request.version_mut() = Version::HTTP_11;
-        if request.uri().authority().is_some() {
+        // There after a try over HTTP/2, which has the host nowhere else.
+        let authority = request.uri().authority().cloned();
+        if authority.is_some() {
             let target = request.uri().path_and_query().cloned();
             *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
         }
@@ -141,7 +143,8 @@ impl Upstream {
             && request.body().size_hint().exact().is_none();
         let headers = request.headers_mut();
         if !present.has(Present::HOST) {
-            headers.insert(HOST, self.server.host_header.clone());
+            let host = authority.and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+            headers.insert(HOST, host.unwrap_or_else(|| self.server.host_header.clone()));
         }
         if present.has(Present::COOKIE) {
             super::headers::join_cookies(headers);
@@ -164,10 +167,11 @@ impl Upstream {
         headers.remove(TRANSFER_ENCODING);
         let host = headers.remove(HOST);
         let host = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
-        let authority = host.unwrap_or_else(|| self.server.authority.clone());
         let mut parts = request.uri().clone().into_parts();
         parts.scheme = Some(self.server.scheme.clone());
-        parts.authority = Some(authority);
+        // The target has it where this is not the first try.
+        let host = host.or_else(|| parts.authority.take());
+        parts.authority = host.or_else(|| Some(self.server.authority.clone()));
         if let Ok(uri) = Uri::from_parts(parts) {
             *request.uri_mut() = uri;
         }
@@ -264,6 +268,52 @@ impl Lease {
     pub(super) fn let_run(&mut self) {
         if let Held::Own(line, _) = &mut self.0 {
             line.let_run();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::receivers::mcp_http::config::Route;
+
+    fn upstream() -> Rc<Upstream> {
+        let route = Route { upstream: "http://server:1/mcp".into(), ..Route::default() };
+        Upstream::new(Arc::new(Server::new(&route, Path::new("")).unwrap()))
+    }
+
+    fn request(host: &'static str) -> Request<Passing> {
+        let mut request = Request::new(Passing::own(""));
+        *request.uri_mut() = "/mcp?a=1".parse().unwrap();
+        request.headers_mut().insert(HOST, HeaderValue::from_static(host));
+        request
+    }
+
+    /// A request that one connection did not take goes out on the next, which may speak another HTTP.
+    #[test]
+    fn the_host_stays_however_often_a_request_is_tried() {
+        let upstream = upstream();
+        for (host, again) in [("client:2", "client:2"), ("not an authority", "server:1")] {
+            let mut request = request(host);
+            upstream.for_http1(&mut request);
+            assert_eq!(
+                (request.uri(), &request.headers()[HOST]),
+                (&"/mcp?a=1".parse().unwrap(), &host.parse().unwrap())
+            );
+            for _ in 0..2 {
+                upstream.for_http2(&mut request);
+                assert_eq!(request.uri(), format!("http://{again}/mcp?a=1").as_str());
+                assert!(!request.headers().contains_key(HOST));
+            }
+            for _ in 0..2 {
+                upstream.for_http1(&mut request);
+                assert_eq!(
+                    (request.uri(), &request.headers()[HOST]),
+                    (&"/mcp?a=1".parse().unwrap(), &again.parse().unwrap())
+                );
+            }
         }
     }
 }
