@@ -16,7 +16,7 @@ use mcpcol::mcp::Edited;
 use mcpcol::pipeline::{Build, Id, Outlet, Shared, Stop, Vitals};
 use mcpcol::receivers::mcp_stdio::{Config, Direction, Observe, ProcessGroup, Signal, Tap};
 use mcpcol::receivers::mcp_stdio::{running, start, watched_by};
-use mcpcol::telemetry::{Clock, Content, Nanos, Telemetry};
+use mcpcol::telemetry::{Clock, Content, Nanos, Reads, Telemetry};
 use memchr::memmem;
 use tokio::signal::unix::{self, SignalKind, signal};
 
@@ -216,7 +216,7 @@ impl Observe for Watch {
 
     fn end(&mut self, _: Nanos) {}
 
-    fn keep_answers(&mut self, _: bool) {}
+    fn keep(&mut self, _: Reads) {}
 
     fn ready(&self) -> usize {
         0

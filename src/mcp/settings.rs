@@ -19,8 +19,6 @@ pub struct Settings {
     pub trace: Traces,
     /// Cancelled calls get status ERROR and `error.type` `cancelled`.
     pub cancelled_is_error: bool,
-    /// Keep the raw arguments of calls for processors (the digest).
-    pub keep_arguments: bool,
     /// The longest line, body or event that is read whole, in bytes.
     pub max_message_bytes: usize,
     /// The most requests in flight, each direction, over all sessions of a tap; a request beyond is not
@@ -49,7 +47,6 @@ impl Default for Settings {
             unsampled: Unsampled::Drop,
             trace: Traces::Request,
             cancelled_is_error: false,
-            keep_arguments: true,
             max_message_bytes: 1 << 20,
             max_in_flight: 10_000,
             max_content_bytes: 16 << 20,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::books::count_drop;
 use super::{Counter, Id, Processor, Vitals};
-use crate::telemetry::{Batch, Clock, Nanos};
+use crate::telemetry::{Batch, Clock, Nanos, Reads};
 
 /// One pipeline's processors. Dropping the last handle finishes them, in order: an old chain ends with
 /// its last offer.
@@ -53,9 +53,9 @@ impl Chain {
         Arc::new(Chain { id, stages, clock, vitals: vitals.clone(), accepted })
     }
 
-    /// Whether one of its processors reads what calls returned.
-    pub(super) fn reads_answers(&self) -> bool {
-        self.stages.iter().any(|stage| stage.processor.reads_answers())
+    /// What its processors read of content.
+    pub(super) fn reads(&self) -> Reads {
+        self.stages.iter().map(|stage| stage.processor.reads()).fold(Reads::NONE, Reads::or)
     }
 
     /// Runs the batch through all stages.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Outlet;
-use crate::telemetry::{Batch, Nanos, Telemetry};
+use crate::telemetry::{Batch, Nanos, Reads, Telemetry};
 
 /// A future behind a box, so that traits with async methods stay object-safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -46,11 +46,11 @@ pub trait Processor: Send + Sync {
     /// Lets go of whatever it keeps, into its outlet: the last call it gets.
     fn finish(&self, now: Nanos);
 
-    /// Whether it reads what calls returned ([`Seen`](crate::telemetry::Seen): results and error texts), or
-    /// passes batches with it on to an outlet of its own. Taps keep it only if somebody does, from the next
-    /// look after a reload on; what was read before is as if the call had returned nothing.
-    fn reads_answers(&self) -> bool {
-        false
+    /// What it reads of a batch's content, and what is read behind an outlet of its own. Taps keep what
+    /// somebody reads, from their next look after a reload on; what they kept nothing of before is
+    /// [`Raw::Unread`](crate::telemetry::Raw::Unread).
+    fn reads(&self) -> Reads {
+        Reads::NONE
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
-use crate::telemetry::{Batch, Signal, Verdict};
+use crate::telemetry::{Batch, Reads, Signal, Verdict};
 
 /// What stands behind an outlet: runs the chains and offers the result to the queues.
 pub trait Target: Send + Sync {
@@ -17,9 +17,9 @@ pub trait Target: Send + Sync {
         true
     }
 
-    /// Whether anybody behind it reads what calls returned.
-    fn reads_answers(&self) -> bool {
-        true
+    /// What is read of content behind it.
+    fn reads(&self) -> Reads {
+        Reads::ALL
     }
 }
 
@@ -80,9 +80,9 @@ impl Outlet {
         self.target.load_full().is_none_or(|target| target.takes(signal))
     }
 
-    /// Whether anybody behind it reads what calls returned; while it leads nowhere, somebody may yet.
-    pub fn reads_answers(&self) -> bool {
-        self.target.load_full().is_none_or(|target| target.reads_answers())
+    /// What is read of content behind it; while it leads nowhere, all may yet be.
+    pub fn reads(&self) -> Reads {
+        self.target.load_full().map_or(Reads::ALL, |target| target.reads())
     }
 
     /// Hands a batch over. Never waits: full queues refuse or drop, and the receipt tells.

@@ -12,7 +12,7 @@ use super::delivery::{Delivery, Permit};
 use super::outlet::{Target, Transport};
 use super::{Counter, Vitals};
 use crate::settings::OnFull;
-use crate::telemetry::{Batch, Signal, Verdict};
+use crate::telemetry::{Batch, Reads, Signal, Verdict};
 
 /// All pipelines of one receiver.
 pub(super) struct Route {
@@ -138,8 +138,8 @@ impl Target for Route {
         self.branches.iter().any(|branch| branch.signal == signal)
     }
 
-    fn reads_answers(&self) -> bool {
-        self.branches.iter().any(|branch| branch.chain.reads_answers())
+    fn reads(&self) -> Reads {
+        self.branches.iter().map(|branch| branch.chain.reads()).fold(Reads::NONE, Reads::or)
     }
 
     fn offer(&self, batch: Batch, transport: Transport) {

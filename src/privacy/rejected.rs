@@ -33,11 +33,13 @@ pub enum Reason {
     InvalidUtf8,
     /// There is no key to sign with: not a fault of the text.
     NoKey,
+    /// It was not kept, because no processor read such texts when it came: not a fault of the text.
+    Unread,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 8] = [
+    pub const ALL: [Reason; 9] = [
         Reason::DuplicateKey,
         Reason::LoneSurrogate,
         Reason::NumberRange,
@@ -46,6 +48,7 @@ impl Reason {
         Reason::NotJson,
         Reason::InvalidUtf8,
         Reason::NoKey,
+        Reason::Unread,
     ];
 
     /// The word.
@@ -59,6 +62,7 @@ impl Reason {
             Reason::NotJson => "not_json",
             Reason::InvalidUtf8 => "invalid_utf8",
             Reason::NoKey => "no_key",
+            Reason::Unread => "unread",
         }
     }
 }

@@ -35,7 +35,7 @@ use crate::privacy::canonical::Canonicalizer;
 use crate::privacy::digest::{Digester, Key, is_digest};
 use crate::privacy::{Paths, Reason, Rejected};
 use crate::telemetry::names::{ARGUMENTS_DIGEST, METHOD, RESULT_DIGEST, TOOL, TOOL_ARGUMENTS};
-use crate::telemetry::{Batch, Content, Model, Nanos, Raw, Seen, Signal, Telemetry};
+use crate::telemetry::{Batch, Content, Model, Nanos, Raw, Reads, Seen, Signal, Telemetry};
 
 pub use settings::Config;
 
@@ -126,8 +126,8 @@ impl Processor for Digest {
 
     fn finish(&self, _now: Nanos) {}
 
-    fn reads_answers(&self) -> bool {
-        self.result
+    fn reads(&self) -> Reads {
+        Reads { arguments: true, answers: self.result }
     }
 }
 
@@ -280,6 +280,7 @@ impl<'a> Pass<'a> {
             Raw::Absent => self.write(say, &ARGUMENTS, plan, Ok(b"{}")),
             Raw::Cut => self.write(say, &ARGUMENTS, plan, Err(Reason::Size)),
             Raw::Deep => self.write(say, &ARGUMENTS, plan, Err(Reason::Depth)),
+            Raw::Unread => self.write(say, &ARGUMENTS, plan, Err(Reason::Unread)),
             Raw::Whole(text) => self.write(say, &ARGUMENTS, plan, Ok(text)),
         }
         match &seen.result {
@@ -287,6 +288,7 @@ impl<'a> Pass<'a> {
             Raw::Absent => {}
             Raw::Cut => self.write(say, &RESULT, &Plan::default(), Err(Reason::Size)),
             Raw::Deep => self.write(say, &RESULT, &Plan::default(), Err(Reason::Depth)),
+            Raw::Unread => self.write(say, &RESULT, &Plan::default(), Err(Reason::Unread)),
             Raw::Whole(text) => self.write(say, &RESULT, &Plan::default(), Ok(text)),
         }
     }

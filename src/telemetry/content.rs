@@ -24,6 +24,8 @@ pub enum Raw {
     Cut,
     /// It was there but is nested too deeply to be told from what follows it.
     Deep,
+    /// It was there but nobody read such values when it came ([`Reads`]).
+    Unread,
     /// The JSON text, exactly as on the wire.
     Whole(Bytes),
 }
@@ -37,6 +39,28 @@ pub struct Seen {
     pub result: Raw,
     /// `error.message` of the response, a JSON string.
     pub error_message: Raw,
+}
+
+/// Which content somebody reads: what nobody reads is not copied from the traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reads {
+    /// Arguments of calls.
+    pub arguments: bool,
+    /// What calls returned: results and error texts.
+    pub answers: bool,
+}
+
+impl Reads {
+    /// All of it.
+    pub const ALL: Reads = Reads { arguments: true, answers: true };
+    /// None of it.
+    pub const NONE: Reads = Reads { arguments: false, answers: false };
+
+    /// What this reader reads, or that.
+    pub fn or(self, other: Reads) -> Reads {
+        let arguments = self.arguments || other.arguments;
+        Reads { arguments, answers: self.answers || other.answers }
+    }
 }
 
 /// What names a span for [`Content`]: its trace and its id. A peer may choose any span id, but hardly
@@ -75,6 +99,7 @@ impl fmt::Debug for Raw {
             Raw::Absent => f.write_str("Absent"),
             Raw::Cut => f.write_str("Cut"),
             Raw::Deep => f.write_str("Deep"),
+            Raw::Unread => f.write_str("Unread"),
             Raw::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
         }
     }

@@ -14,7 +14,7 @@ mod split;
 mod view;
 
 pub use clock::{Clock, Nanos};
-pub use content::{Content, Raw, Seen, SpanId, SpanKey};
+pub use content::{Content, Raw, Reads, Seen, SpanId, SpanKey};
 pub use keys::{OwnKey, OwnKeys, PeerKeys};
 pub use receipt::{Receipt, Verdict, Waiting};
 pub use view::{Model, Signal, Telemetry};

@@ -88,6 +88,7 @@ impl Output {
                 Raw::Absent => {}
                 Raw::Cut => write!(out, " {what} cut").unwrap(),
                 Raw::Deep => write!(out, " {what} too deep").unwrap(),
+                Raw::Unread => write!(out, " {what} unread").unwrap(),
                 Raw::Whole(b) if b.len() <= 100 => {
                     write!(out, " {what} {}", String::from_utf8_lossy(b)).unwrap();
                 }

@@ -28,7 +28,7 @@ use self::exchange::{Body, Open};
 pub use self::finder::{EndpointFinder, Looked};
 pub use self::sse::{Event, Sse};
 use super::{Counts, Direction, Edited, HandedBack, SessionNames, Settings, TraceContext};
-use crate::telemetry::{Content, Nanos, OwnKeys, Telemetry};
+use crate::telemetry::{Content, Nanos, OwnKeys, Reads, Telemetry};
 
 /// How many exchanges are observed at once; one beyond is counted and not observed. Each takes two
 /// descriptors of the tap, of which there seldom are more than 16,384.
@@ -152,10 +152,9 @@ impl Http {
         self.connections.common.handed_back = handed_back;
     }
 
-    /// Whether the results and error texts of calls are kept for processors, as they are unless said
-    /// otherwise.
-    pub fn keep_answers(&mut self, keep: bool) {
-        self.connections.common.keep_answers = keep;
+    /// What of calls' content is kept for processors from here on: all of it unless said otherwise.
+    pub fn keep(&mut self, reads: Reads) {
+        self.connections.common.reads = reads;
     }
 
     /// The head of a request came.

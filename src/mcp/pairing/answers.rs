@@ -64,15 +64,12 @@ impl Pairing<'_> {
     }
 
     fn content(&mut self, call: &Call, message: &Message<'_>, known: Known) -> Seen {
-        let mut seen = Seen::default();
-        if !self.common.keep_answers {
-            return seen;
-        }
+        let (mut seen, read) = (Seen::default(), self.common.reads.answers);
         if let Some(result) = &message.result {
-            seen.result = self.common.keep(result.raw, known);
+            seen.result = self.common.keep(read, result.raw, known);
         }
         if let Some(error) = call.failure(message) {
-            seen.error_message = self.common.keep(error.message, known);
+            seen.error_message = self.common.keep(read, error.message, known);
         }
         seen
     }

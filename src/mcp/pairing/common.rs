@@ -23,7 +23,7 @@ use crate::mcp::{
     Counts, Direction, HandedBack, Part, ServiceName, Settings, SpanRef, TraceContext, Ways,
 };
 use crate::otlp::wire::compose::{Span, Spans, Traces};
-use crate::telemetry::{Content, Nanos, PeerKeys, Raw, Seen, SpanId, SpanKey, Telemetry};
+use crate::telemetry::{Content, Nanos, PeerKeys, Raw, Reads, Seen, SpanId, SpanKey, Telemetry};
 
 /// How many tool and prompt names a server may list before the rest is not remembered, each.
 const MAX_LISTED: usize = 1024;
@@ -34,8 +34,8 @@ pub(in crate::mcp) struct Common {
     pub(in crate::mcp) settings: Arc<Settings>,
     /// The context in our environment, parent of what brings none of its own.
     pub(in crate::mcp) ambient: Option<TraceContext>,
-    /// Results and error texts are kept.
-    pub(in crate::mcp) keep_answers: bool,
+    /// What is kept of content.
+    pub(in crate::mcp) reads: Reads,
     /// The books, `in_flight` aside.
     pub(in crate::mcp) counts: Counts,
     /// Keys of the hashes that stand for what is too long or too secret to keep.
@@ -89,7 +89,7 @@ impl Common {
         Common {
             settings,
             ambient: None,
-            keep_answers: true,
+            reads: Reads::ALL,
             counts: Counts::default(),
             keys: RandomState::new(),
             ids: SmallRng::from_seed(seed),
@@ -196,10 +196,11 @@ impl Common {
         self.held -= call.held();
     }
 
-    /// A copy of a raw value, as long as not too much is held already.
-    pub(super) fn keep(&mut self, part: Part<'_>, known: Known) -> Raw {
+    /// A copy of a raw value that somebody reads, as long as not too much is held already.
+    pub(super) fn keep(&mut self, read: bool, part: Part<'_>, known: Known) -> Raw {
         match part {
             Part::Absent => Raw::Absent,
+            _ if !read => Raw::Unread,
             Part::Cut if known == Known::Deep => Raw::Deep,
             Part::Cut => Raw::Cut,
             Part::Whole(bytes) => {

@@ -34,13 +34,14 @@ impl Pairing<'_> {
         common.spans += accepted.spans.spans();
         common.handed.join(accepted.spans);
         for (span, texts) in accepted.content {
-            let arguments = texts.arguments.filter(|_| common.settings.keep_arguments);
-            let result = texts.result.filter(|_| common.keep_answers);
-            let mut raw = |json: Option<Vec<u8>>| match json {
-                Some(json) => common.keep(Part::Whole(&json), Known::Whole),
+            let reads = common.reads;
+            let mut raw = |read, json: Option<Vec<u8>>| match json {
+                Some(json) => common.keep(read, Part::Whole(&json), Known::Whole),
                 None => Raw::Absent,
             };
-            let seen = Seen { arguments: raw(arguments), result: raw(result), ..Seen::default() };
+            let arguments = raw(reads.arguments, texts.arguments);
+            let result = raw(reads.answers, texts.result);
+            let seen = Seen { arguments, result, ..Seen::default() };
             common.hold(&seen);
             common.handed_seen.push((span, seen));
         }

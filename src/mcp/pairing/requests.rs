@@ -91,7 +91,7 @@ impl Pairing<'_> {
         let task_id = method.starts_with("tasks/").then(|| word(&params.task_id));
         let task_id = task_id.filter(|id| !id.is_empty());
         let earlier = self.earlier(&method, &subject, task_id.as_deref(), params);
-        let arguments = match id.is_some() && self.common.settings.keep_arguments {
+        let arguments = match id.is_some() {
             true => self.keep_arguments(params.arguments, seen.known),
             false => Raw::Absent,
         };
@@ -129,7 +129,8 @@ impl Pairing<'_> {
     /// The arguments of a request. In one that was not read whole they may be out of sight.
     fn keep_arguments(&mut self, part: Part<'_>, known: Known) -> Raw {
         let unsure = part == Part::Absent && known != Known::Whole;
-        self.common.keep(if unsure { Part::Cut } else { part }, known)
+        let read = self.common.reads.arguments;
+        self.common.keep(read, if unsure { Part::Cut } else { part }, known)
     }
 
     /// The context of the exchange, where it is neither the parent nor what the parent is.

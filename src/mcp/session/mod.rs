@@ -16,7 +16,7 @@ use super::span::Server;
 use super::{
     Counts, Direction, Edited, HandedBack, Identity, Lines, Outcome, SessionName, Settings, Ways,
 };
-use crate::telemetry::{Content, Nanos, Telemetry};
+use crate::telemetry::{Content, Nanos, Reads, Telemetry};
 
 /// How many ended requests, interim answers and tasks are remembered, each.
 const REMEMBERED: usize = 1024;
@@ -51,10 +51,9 @@ impl Session {
         self.common.handed_back = handed_back;
     }
 
-    /// Whether the results and error texts of calls are kept for processors, as they are unless said
-    /// otherwise.
-    pub fn keep_answers(&mut self, keep: bool) {
-        self.common.keep_answers = keep;
+    /// What of calls' content is kept for processors from here on: all of it unless said otherwise.
+    pub fn keep(&mut self, reads: Reads) {
+        self.common.reads = reads;
     }
 
     /// The books so far.

@@ -154,6 +154,7 @@ fn what_has_no_digest_says_why_and_is_counted() {
     let cases = [
         (Raw::Cut, "size"),
         (Raw::Deep, "depth"),
+        (Raw::Unread, "unread"),
         (whole(&" ".repeat(31)), "size"),
         (whole(r#"{"a":1,"a":2}"#), "duplicate_key"),
         (whole(r#"{"a":"\ud800"}"#), "lone_surrogate"),
@@ -170,6 +171,8 @@ fn what_has_no_digest_says_why_and_is_counted() {
     assert_eq!(made.last(), Some(&string("mcpcol.result.digest.error", "size")));
     let made = described(&*processor, "t", seen(Raw::Absent, Raw::Deep));
     assert_eq!(made.last(), Some(&string("mcpcol.result.digest.error", "depth")));
+    let made = described(&*processor, "t", seen(Raw::Absent, Raw::Unread));
+    assert_eq!(made.last(), Some(&string("mcpcol.result.digest.error", "unread")));
 }
 
 #[test]

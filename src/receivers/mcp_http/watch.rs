@@ -13,7 +13,7 @@ use crate::mcp::{
 use crate::pipeline::{Build, Counter};
 use crate::privacy::digest::Key;
 use crate::receivers::tap::{self, Books, EditCounters, Followed, Unseen, Watch, ambient, edited};
-use crate::telemetry::{Content, Nanos, Telemetry};
+use crate::telemetry::{Content, Nanos, Reads, Telemetry};
 
 /// What decoders may take at once, in bytes: some codings want 8 MiB each.
 const MAX_DECODING: usize = 128 << 20;
@@ -321,8 +321,8 @@ impl Watch for Watching {
         self.followed.tell(&self.http.counts());
     }
 
-    fn keep_answers(&mut self, keep: bool) {
-        self.http.keep_answers(keep);
+    fn keep(&mut self, reads: Reads) {
+        self.http.keep(reads);
     }
 
     fn ready(&self) -> usize {

@@ -7,7 +7,7 @@ use super::queue::{Event, Kind, Note, Skipped};
 use crate::mcp::Edited;
 use crate::pipeline::{Build, Counter};
 use crate::receivers::tap::{self, Books, Unseen, Watch, edited};
-use crate::telemetry::{Content, Nanos, Telemetry};
+use crate::telemetry::{Content, Nanos, Reads, Telemetry};
 
 /// The observer of a stdio tap.
 pub(super) type Observer = tap::Observer<Looking, Counters>;
@@ -34,7 +34,7 @@ pub trait Observe: Send + 'static {
     /// Nothing will come at all: what is in flight ends.
     fn end(&mut self, now: Nanos);
     /// What calls returned is kept from now on, or not.
-    fn keep_answers(&mut self, keep: bool);
+    fn keep(&mut self, reads: Reads);
     /// How many spans are ready to be taken.
     fn ready(&self) -> usize;
     /// Takes the spans that are ready.
@@ -172,8 +172,8 @@ impl Watch for Looking {
         self.edits.tell();
     }
 
-    fn keep_answers(&mut self, keep: bool) {
-        self.watch.keep_answers(keep);
+    fn keep(&mut self, reads: Reads) {
+        self.watch.keep(reads);
     }
 
     fn ready(&self) -> usize {

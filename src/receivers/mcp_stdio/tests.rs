@@ -19,7 +19,7 @@ use super::{Direction, Observe};
 use crate::mcp::Edited;
 use crate::pipeline::{Build, Id, Outlet, Shared, Target, Transport, Vitals};
 use crate::receivers::tap::{EditCounters, observe};
-use crate::telemetry::{Batch, Clock, Content, Model, Nanos, Telemetry};
+use crate::telemetry::{Batch, Clock, Content, Model, Nanos, Reads, Telemetry};
 
 const TAIL: usize = 4096;
 const ROOM: usize = 1 << 22;
@@ -390,9 +390,9 @@ impl Observe for Recorder {
 
     fn tick(&mut self, _: Nanos) {}
 
-    fn keep_answers(&mut self, keep: bool) {
-        if !keep {
-            self.note("no answers".into());
+    fn keep(&mut self, reads: Reads) {
+        if reads == Reads::NONE {
+            self.note("keep nothing".into());
         }
     }
 
@@ -413,12 +413,12 @@ impl Observe for Recorder {
 
 struct Batches {
     batches: SyncSender<Batch>,
-    reads_answers: bool,
+    reads: Reads,
 }
 
 impl Target for Batches {
-    fn reads_answers(&self) -> bool {
-        self.reads_answers
+    fn reads(&self) -> Reads {
+        self.reads
     }
 
     fn offer(&self, batch: Batch, _: Transport) {
@@ -435,10 +435,10 @@ struct Observed {
 }
 
 fn observed(trouble: Option<SyncSender<()>>) -> Observed {
-    observed_by(trouble, false, true)
+    observed_by(trouble, false, Reads::ALL)
 }
 
-fn observed_by(trouble: Option<SyncSender<()>>, hurry: bool, reads_answers: bool) -> Observed {
+fn observed_by(trouble: Option<SyncSender<()>>, hurry: bool, reads: Reads) -> Observed {
     let (queue, notes) = (Arc::new(Queue::new(ROOM)), Arc::default());
     let vitals = Vitals::default();
     let cx = Build {
@@ -455,7 +455,7 @@ fn observed_by(trouble: Option<SyncSender<()>>, hurry: bool, reads_answers: bool
     let observer = Observer {
         queue: Arc::clone(&queue),
         watch: Looking { watch, counters: books.clone(), edits: EditCounters::new(&cx) },
-        out: Outlet::to(Batches { batches: tx, reads_answers }),
+        out: Outlet::to(Batches { batches: tx, reads }),
         clock: cx.clock,
         books,
         hurry: Arc::new(hurry.into()),
@@ -495,20 +495,20 @@ fn what_was_queued_before_the_observer_came_is_seen_in_order_and_offered_at_the_
 
 #[test]
 fn answers_that_nobody_reads_are_not_kept() {
-    let seen = observed_by(None, false, false);
+    let seen = observed_by(None, false, Reads::NONE);
     seen.intake(ClientToServer).hand_over(b"ask\n", Instant::now());
     seen.queue.close();
     seen.thread.join().unwrap();
     let mut notes = seen.notes.lock().unwrap();
-    assert_eq!(notes[0], "no answers");
+    assert_eq!(notes[0], "keep nothing");
     // It is told so at every look, of which there may be more than one.
-    notes.retain(|note| note != "no answers");
+    notes.retain(|note| note != "keep nothing");
     assert_eq!(notes.join("|"), "ClientToServer ask\n|end|take 1");
 }
 
 #[test]
 fn an_observer_in_a_hurry_passes_over_what_is_left_as_a_gap_and_counts_it() {
-    let seen = observed_by(None, true, true);
+    let seen = observed_by(None, true, Reads::ALL);
     let mut asks = seen.intake(ClientToServer);
     asks.hand_over(b"ask\nask\nhalf", Instant::now());
     asks.eof(End::Source, Instant::now());

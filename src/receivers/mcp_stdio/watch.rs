@@ -6,7 +6,7 @@ use super::{Config, Direction, Observe};
 use crate::mcp::{Edited, HandedBack, Identity, Session, Transport};
 use crate::pipeline::Build;
 use crate::receivers::tap::{Followed, ambient};
-use crate::telemetry::{Content, Nanos, Telemetry};
+use crate::telemetry::{Content, Nanos, Reads, Telemetry};
 
 /// One observed connection.
 pub(super) struct Watch {
@@ -73,8 +73,8 @@ impl Observe for Watch {
         self.tell();
     }
 
-    fn keep_answers(&mut self, keep: bool) {
-        self.session.keep_answers(keep);
+    fn keep(&mut self, reads: Reads) {
+        self.session.keep(reads);
     }
 
     fn ready(&self) -> usize {

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::queue::{Event, Held, Note, Queue};
 use crate::pipeline::books::DROPPED;
 use crate::pipeline::{Build, Counter, Outlet, lower_priority};
-use crate::telemetry::{Batch, Clock, Content, Nanos, Receipt, Telemetry};
+use crate::telemetry::{Batch, Clock, Content, Nanos, Reads, Receipt, Telemetry};
 
 /// Between two drains: what comes meanwhile costs no wake-up, and each drain begins with cold caches. At
 /// 60,000 calls a second it is 600 calls.
@@ -44,8 +44,8 @@ pub(in crate::receivers) trait Watch: Send {
     fn tick(&mut self, now: Nanos);
     /// Nothing will come at all: what is in flight ends.
     fn end(&mut self, now: Nanos);
-    /// What calls returned is kept from now on, or not.
-    fn keep_answers(&mut self, keep: bool);
+    /// From now on that much content is kept.
+    fn keep(&mut self, reads: Reads);
     /// How many spans are ready to be taken.
     fn ready(&self) -> usize;
     /// Takes the spans that are ready.
@@ -196,7 +196,7 @@ impl<W: Watch, B: Books<W::Note>> Watching<'_, W, B> {
     }
 
     fn look_at(&mut self, held: &Held<W::Note>) {
-        self.watch.keep_answers(self.out.reads_answers());
+        self.watch.keep(self.out.reads());
         held.events().for_each(|event| self.books.count(&event));
         for event in held.events() {
             let now = self.clock.at(event.at);

@@ -288,17 +288,28 @@ fn content_is_kept_raw_as_long_as_there_is_room() {
 
 #[test]
 fn content_that_nobody_reads_need_not_be_kept() {
-    let settings = Settings { keep_arguments: false, ..Settings::default() };
-    let mut tap = Tap::with(settings);
-    tap.session.keep_answers(false);
+    let mut tap = Tap::with(Settings::default());
     let call = |id| {
         format!(r#"{{"id":{id},"method":"tools/call","params":{{"name":"t","arguments":{{}}}}}}"#)
     };
+    let (unread, whole) = (Raw::Unread, Raw::Whole(Bytes::from_static(b"{}")));
+    tap.session.keep(Reads::NONE);
     tap.c(&call(1)).ok(1);
-    assert!(tap.only().seen == Seen::default());
+    let seen = Seen { arguments: unread.clone(), result: unread.clone(), ..Seen::default() };
+    assert!(tap.only().seen == seen, "it was there, and that is told");
     tap.c(&call(2)).s(r#"{"id":2,"error":{"code":1,"message":"secret"}}"#);
-    assert!(tap.only().seen == Seen::default());
-    tap.session.keep_answers(true);
-    tap.c(&call(3)).ok(3);
-    assert!(tap.only().seen.result == Raw::Whole(Bytes::from_static(b"{}")));
+    let seen = Seen { arguments: unread.clone(), error_message: unread.clone(), ..Seen::default() };
+    assert!(tap.only().seen == seen);
+    tap.session.keep(Reads { arguments: true, answers: false });
+    tap.c(&call(3)).c(&call(4)).ok(3);
+    let seen = Seen { arguments: whole.clone(), result: unread, ..Seen::default() };
+    assert!(tap.only().seen == seen);
+    tap.session.keep(Reads::ALL);
+    tap.ok(4);
+    let seen = Seen { arguments: whole.clone(), result: whole, ..Seen::default() };
+    assert!(tap.only().seen == seen, "a reader that comes in the middle of a call");
+    tap.c(r#"{"id":5,"method":"tools/call","params":{"name":"t"}}"#);
+    tap.session.keep(Reads::NONE);
+    tap.s(r#"{"id":5,"error":{"code":1}}"#);
+    assert!(tap.only().seen == Seen::default(), "what was not there is not unread");
 }
