@@ -21,8 +21,8 @@ pub struct Settings {
     pub cancelled_is_error: bool,
     /// The longest line, body or event that is read whole, in bytes.
     pub max_message_bytes: usize,
-    /// The most requests in flight, each direction, over all sessions of a tap; a request beyond is not
-    /// tracked.
+    /// The most requests in flight, each direction, over all sessions of a tap, of one among many sessions
+    /// (or posts without one) no more than it leaves to others; a request beyond is not tracked.
     pub max_in_flight: usize,
     /// The most bytes of arguments, results and error texts held at once; what does not fit is
     /// marked as cut.

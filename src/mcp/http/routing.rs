@@ -231,6 +231,7 @@ impl<'a> What<'a> {
         let via = Via {
             scope,
             exchange: open.number,
+            brought: open.asked.len(),
             http_version: open.http_version,
             status: open.status.filter(|_| direction == ServerToClient),
             protocol: open.protocol,

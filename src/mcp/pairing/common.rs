@@ -179,9 +179,11 @@ impl Common {
         self.untaken += len(&seen.arguments) + len(&seen.result) + len(&seen.error_message);
     }
 
-    /// Whether one more request of that direction may be tracked.
-    pub(super) fn has_room(&self, direction: Direction) -> bool {
-        self.in_flight[direction] < self.settings.max_in_flight
+    /// Whether one more request of that direction may be tracked, of a sender that has so many in flight. It
+    /// may have no more than it leaves free, so that one flood does not blind the tap for everybody else
+    /// (a dynamic threshold, as switches share their buffers).
+    pub(super) fn has_room(&self, direction: Direction, held: usize) -> bool {
+        self.in_flight[direction] + held < self.settings.max_in_flight
     }
 
     /// A request is in flight.

@@ -38,6 +38,8 @@ pub(super) struct Via<'a> {
     pub(super) scope: u64,
     /// The exchange that brought it; 0 where there are none.
     pub(super) exchange: u64,
+    /// How many requests that exchange brought before.
+    pub(super) brought: usize,
     /// Version of HTTP in tenths; 0 where it is not HTTP.
     pub(super) http_version: u8,
     /// Status of the response that it came in.

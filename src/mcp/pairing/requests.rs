@@ -22,7 +22,13 @@ impl Pairing<'_> {
         while let Some(stale) = self.state.flights[direction].take_doubtful(&key) {
             self.end_unanswered(stale, &Ending::bare(Outcome::Timeout, seen.now));
         }
-        if !self.common.has_room(direction) {
+        let held = match key.scope {
+            // The only sender there is.
+            _ if seen.via.exchange == 0 => 0,
+            0 => self.state.flights[direction].len(),
+            _ => seen.via.brought,
+        };
+        if !self.common.has_room(direction, held) {
             let spans = seen.via.edited.map_or(1, Edited::spans);
             self.common.counts.received += spans - 1;
             self.common.counts.dropped.overflow += spans;

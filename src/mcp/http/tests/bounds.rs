@@ -11,7 +11,9 @@ fn in_session(session: &str) -> RequestHead<'_> {
 #[test]
 fn a_hundred_thousand_calls_at_once_find_their_answers() {
     const N: u32 = 100_000;
-    let mut tap = Tap::with(Settings { max_in_flight: N as usize, ..Settings::default() });
+    // Of one session among many: half of what a tap tracks.
+    let max_in_flight = 2 * N as usize;
+    let mut tap = Tap::with(Settings { max_in_flight, ..Settings::default() });
     tap.session();
     for id in 0..N {
         let x = tap.say(&call(id));
@@ -38,6 +40,31 @@ fn the_limit_of_calls_in_flight_holds_for_all_sessions_together() {
     tap.post(&modern(1, ""));
     let counts = tap.counts();
     assert_eq!((counts.in_flight, counts.dropped.overflow), (10, 11));
+}
+
+#[test]
+fn a_flood_leaves_room_for_the_calls_of_others() {
+    let flood: Vec<_> = (0..1000).map(call).collect();
+    let flood = format!("[{}]", flood.join(","));
+    // In a session, in no session, in several posts of each.
+    for floods in [vec![in_session("flood")], vec![POST], vec![in_session("flood"), POST, POST]] {
+        let mut tap = Tap::with(Settings { max_in_flight: 100, ..Settings::default() });
+        for head in &floods {
+            tap.send(head, &flood);
+            tap.send(head, &flood);
+        }
+        let before = tap.counts();
+        assert!(before.in_flight >= 50, "a flood is observed as far as there is room: {before:?}");
+        for i in 0..5 {
+            let x = tap.send(&in_session(&i.to_string()), &call(1));
+            tap.reply(x, 200, &ok(1));
+            let x = tap.post(&modern(1, ""));
+            tap.reply(x, 200, &ok(1));
+        }
+        let counts = tap.counts();
+        assert_eq!(counts.dropped.overflow, before.dropped.overflow, "{} posts", floods.len());
+        assert_eq!(counts.spans, before.spans + 10);
+    }
 }
 
 #[test]
