@@ -43,11 +43,27 @@ fn a_name_works_once_it_is_allowed() {
     let port = tap.address.rsplit(':').next().unwrap();
     for (head, status) in [
         ("GET /mcp\nHost: tap.mcp.svc.cluster.local:80", 200),
+        ("GET /mcp\nHost: tap.mcp.svc.cluster.local", 200),
+        ("GET /mcp\nHost: tap.mcp.svc.cluster.local:8080", 403),
+        (
+            "GET /mcp\nHost: tap.mcp.svc.cluster.local\nOrigin: http://tap.mcp.svc.cluster.local",
+            200,
+        ),
+        (
+            "GET /mcp\nHost: tap.mcp.svc.cluster.local\nOrigin: https://tap.mcp.svc.cluster.local",
+            403,
+        ),
+        (
+            "GET /mcp\nHost: tap.mcp.svc.cluster.local\nOrigin: http://tap.mcp.svc.cluster.local:9",
+            403,
+        ),
         ("GET /mcp\nHost: a.b.EXAMPLE.com:1", 200),
         ("GET /mcp\nHost: example.com", 403),
         ("GET /mcp\nHost: localhost", 403),
         ("GET /mcp\nHost: x.example.com\nOrigin: https://app.example.org", 200),
+        ("GET /mcp\nHost: x.example.com\nOrigin: https://app.example.org:443", 200),
         ("GET /mcp\nHost: x.example.com\nOrigin: http://app.example.org", 403),
+        ("GET /mcp\nHost: x.example.com\nOrigin: https://y.example.com:9", 200),
     ] {
         let mut client = super::tap::Client::to(&format!("127.0.0.1:{port}"));
         client.send(tap.request(head, ""));
@@ -79,9 +95,12 @@ fn a_token_opens_the_door_and_goes_no_further() {
         assert_eq!(answer.status, 401);
         assert!(answer.header("www-authenticate").unwrap().starts_with("Bearer"));
     }
-    assert_eq!(origin.connections(), 0);
     let preflight =
         "OPTIONS /mcp\norigin: http://localhost:5173\naccess-control-request-method: POST";
+    assert_eq!(tap.ask(preflight, ping).status, 401, "no browser asks with a body");
+    let nobodys = "OPTIONS /mcp\naccess-control-request-method: POST";
+    assert_eq!(tap.ask(nobodys, "").status, 401);
+    assert_eq!(origin.connections(), 0);
     assert_eq!(tap.ask(preflight, "").status, 200, "a browser asks before it shows anything");
     told.recv().unwrap();
     let session = ["session", "id", "4711"].join("-");

@@ -186,10 +186,8 @@ impl Through {
                 }
                 if let Some(data) = frame.data_ref() {
                     self.reel.bytes(data, last);
-                    if let Some(lookout) = &mut self.lookout
-                        && !lookout.look(data)
-                    {
-                        self.lookout = None;
+                    if let Some(lookout) = &mut self.lookout {
+                        lookout.look(data);
                     }
                     if let Some(upload) = &self.upload
                         && let Some(glimpse) = upload.glimpse.borrow_mut().as_mut()

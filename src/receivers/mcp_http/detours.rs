@@ -1,17 +1,19 @@
 //! Places that upstreams named to their own clients and that no route leads to.
 //!
 //! A server of HTTP+SSE (2024-11-05) tells in its stream where messages go, as a path of its own. Behind a
-//! route that swaps paths its client would ask the tap for that path; so it is remembered, and the stream
-//! passes unchanged. A route always comes first, so no upstream can take another's path.
+//! route that swaps paths its client would ask the tap for that path; so it is remembered as long as the
+//! stream lasts, and the stream passes unchanged. Routes always come first, one that proxies a whole origin
+//! too, only a target with a query counts, which is where such servers have their session, and only for
+//! `POST`: so no upstream gets requests that were for another one, or for none of them.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hyper::Uri;
 use hyper::http::uri::PathAndQuery;
+use hyper::{Method, Uri};
 
-use super::routes::{Found, Routes};
+use super::routes::{Found, Routes, WELL_KNOWN};
 use crate::mcp::{EndpointFinder, Looked};
 
 /// Places that are remembered; the oldest is forgotten first. One a session of the old transport.
@@ -25,10 +27,13 @@ pub(super) struct Detours {
     any: AtomicBool,
 }
 
-/// Watches the beginning of one stream for it.
+/// Watches the beginning of one stream for it, and forgets it with the stream.
 #[derive(Debug)]
 pub(super) struct Lookout {
-    finder: EndpointFinder,
+    /// Nothing once there is nothing more to look for.
+    finder: Option<EndpointFinder>,
+    /// What this stream named.
+    named: Option<PathAndQuery>,
     route: usize,
     detours: Arc<Detours>,
     routes: Arc<Routes>,
@@ -36,8 +41,8 @@ pub(super) struct Lookout {
 
 impl Detours {
     /// Where a target that no route leads to is served.
-    pub(super) fn find(&self, asked: &Uri) -> Option<Found> {
-        if !self.any.load(Ordering::Relaxed) {
+    pub(super) fn find(&self, method: &Method, asked: &Uri) -> Option<Found> {
+        if !self.any.load(Ordering::Relaxed) || method != Method::POST {
             return None;
         }
         let target = asked.path_and_query()?;
@@ -46,18 +51,25 @@ impl Detours {
         // What is used is remembered longest.
         let (target, route) = known.remove(at)?;
         known.push_back((target.clone(), route));
-        Some(Found { route, target, aside: false, by_origin: false })
+        Some(Found { route, target, aside: false })
     }
 
-    fn add(&self, target: PathAndQuery, route: usize) {
+    /// Remembers it; `false` if another stream named it before.
+    fn add(&self, target: &PathAndQuery, route: usize) -> bool {
         let mut known = self.known();
-        if !known.iter().any(|(other, _)| *other == target) {
-            known.push_back((target, route));
-            self.any.store(true, Ordering::Relaxed);
-            if known.len() > MAX_DETOURS {
-                known.pop_front();
-            }
+        if known.iter().any(|(other, _)| other == target) {
+            return false;
         }
+        known.push_back((target.clone(), route));
+        self.any.store(true, Ordering::Relaxed);
+        if known.len() > MAX_DETOURS {
+            known.pop_front();
+        }
+        true
+    }
+
+    fn forget(&self, target: &PathAndQuery) {
+        self.known().retain(|(known, _)| known != target);
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, VecDeque<(PathAndQuery, usize)>> {
@@ -75,28 +87,99 @@ impl Lookout {
     ) -> Self {
         let target = target.path_and_query().map_or("/", PathAndQuery::as_str);
         Lookout {
-            finder: EndpointFinder::new(target.as_bytes()),
+            finder: Some(EndpointFinder::new(target.as_bytes())),
+            named: None,
             route,
             detours: Arc::clone(detours),
             routes: Arc::clone(routes),
         }
     }
 
-    /// Bytes of the stream; `false` once there is nothing more to look for.
-    pub(super) fn look(&mut self, bytes: &[u8]) -> bool {
-        match self.finder.push(bytes) {
-            Looked::More => true,
-            Looked::Nothing => false,
-            Looked::Found(target) => {
-                let target: Result<Uri, _> = Uri::try_from(target);
-                if let Ok(target) = target
-                    && self.routes.find(&target).is_none_or(|found| found.by_origin)
-                    && let Some(path) = target.into_parts().path_and_query
-                {
-                    self.detours.add(path, self.route);
-                }
-                false
-            }
+    /// Bytes of the stream.
+    pub(super) fn look(&mut self, bytes: &[u8]) {
+        let Some(finder) = &mut self.finder else { return };
+        let found = match finder.push(bytes) {
+            Looked::More => return,
+            Looked::Nothing => None,
+            Looked::Found(target) => Uri::try_from(target).ok(),
+        };
+        self.finder = None;
+        let free = found.filter(|target| self.routes.find(target).is_none());
+        let target = free.and_then(|target| target.into_parts().path_and_query);
+        self.named = target.filter(|target| {
+            let about_us = target.query().is_some() && !target.path().starts_with(WELL_KNOWN);
+            about_us && self.detours.add(target, self.route)
+        });
+    }
+}
+
+impl Drop for Lookout {
+    fn drop(&mut self) {
+        if let Some(named) = &self.named {
+            self.detours.forget(named);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::receivers::mcp_http::config::Route;
+
+    const OLD: usize = 0;
+
+    fn places(origin: bool) -> (Arc<Detours>, Arc<Routes>) {
+        let route = |path: Option<&str>| Route {
+            path: path.map(str::to_owned),
+            upstream: "http://h:1/sse".to_owned(),
+            ..Route::default()
+        };
+        let mut routes = vec![route(Some("/old"))];
+        routes.extend(origin.then(|| route(None)));
+        (Arc::default(), Arc::new(Routes::new(&routes)))
+    }
+
+    fn told((detours, routes): &(Arc<Detours>, Arc<Routes>), endpoint: &str) -> Lookout {
+        let mut lookout = Lookout::new(&"/old".parse().unwrap(), OLD, detours, routes);
+        let event = format!("event: endpoint\ndata: {endpoint}\n\n");
+        event.as_bytes().chunks(3).for_each(|chunk| lookout.look(chunk));
+        lookout.look(b"event: endpoint\ndata: /second?s=1\n\n");
+        lookout
+    }
+
+    fn leads(places: &(Arc<Detours>, Arc<Routes>), asked: &str) -> bool {
+        places.0.find(&Method::POST, &asked.parse().unwrap()).is_some()
+    }
+
+    #[test]
+    fn a_place_is_known_to_posts_as_long_as_its_stream_lasts() {
+        let places = places(false);
+        let stream = told(&places, "/messages?s=1");
+        let same = told(&places, "/messages?s=1");
+        assert!(leads(&places, "/messages?s=1"));
+        for other in ["/messages?s=2", "/messages", "/second?s=1"] {
+            assert!(!leads(&places, other), "{other}");
+        }
+        assert_eq!(places.0.find(&Method::GET, &"/messages?s=1".parse().unwrap()), None);
+        drop(same);
+        assert!(leads(&places, "/messages?s=1"), "the first to name it has it");
+        drop(stream);
+        assert!(!leads(&places, "/messages?s=1"));
+    }
+
+    #[test]
+    fn nobody_takes_what_is_anothers() {
+        for (origin, endpoint) in [
+            (true, "/mcp"),
+            (true, "/mcp?s=1"),
+            (false, "/old/x?s=1"),
+            (false, "/token"),
+            (false, "/.well-known/oauth-authorization-server"),
+            (false, "/.well-known/oauth-authorization-server?s=1"),
+        ] {
+            let places = places(origin);
+            let _stream = told(&places, endpoint);
+            assert!(!leads(&places, endpoint), "{endpoint}");
         }
     }
 }

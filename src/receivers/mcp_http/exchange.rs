@@ -144,16 +144,12 @@ impl Desk {
     ) -> Result<Exchange, Box<Response<Passing>>> {
         let (head, body) = request.into_parts();
         let present = Present::among(&head.headers);
-        if let Err(denied) = self.rules.guard.check(&head, present) {
+        if let Err(denied) = self.rules.guard.check(&head, present, body.is_end_stream()) {
             self.rules.count_refused(denied.name());
             return Err(Box::new(answer::denied(denied)));
         }
         let found = self.rules.routes.find(&head.uri);
-        // A place that a server named goes before what is there only because a whole origin is proxied.
-        let found = match found {
-            Some(found) if !found.by_origin => Some(found),
-            other => self.rules.detours.find(&head.uri).or(other),
-        };
+        let found = found.or_else(|| self.rules.detours.find(&head.method, &head.uri));
         let Some(found) = found else {
             self.rules.count_refused("no_route");
             let words = "no route leads there";

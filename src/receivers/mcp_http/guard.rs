@@ -123,8 +123,14 @@ impl Origin {
         if scheme.is_empty() || !letters {
             return None;
         }
-        let authority = Authority::parse(authority)?;
-        Some(Origin { scheme: scheme.to_ascii_lowercase(), authority })
+        let scheme = scheme.to_ascii_lowercase();
+        let Authority { host, port } = Authority::parse(authority)?;
+        let port = port.or(match scheme.as_str() {
+            "http" => Some(80),
+            "https" => Some(443),
+            _ => None,
+        });
+        Some(Origin { scheme, authority: Authority { host, port } })
     }
 }
 
@@ -138,7 +144,13 @@ impl Pattern {
         } else {
             host.eq_ignore_ascii_case(ours)
         };
-        name && (self.authority.port.is_none() || self.authority.port == asked.port)
+        let port = match (self.authority.port, asked.port) {
+            (None, _) => true,
+            // Left out where it is the scheme's own; which that is, something before us may decide.
+            (Some(port), None) => matches!(port, 80 | 443),
+            (Some(port), Some(asked)) => port == asked,
+        };
+        name && port
     }
 }
 
@@ -185,8 +197,8 @@ impl Guard {
         self.token.as_ref().map(|(name, _)| name)
     }
 
-    /// Whether a request may pass.
-    pub(super) fn check(&self, head: &Parts, present: Present) -> Result<(), Denied> {
+    /// Whether a request may pass; `empty` if it has no body.
+    pub(super) fn check(&self, head: &Parts, present: Present, empty: bool) -> Result<(), Denied> {
         if head.method == Method::CONNECT {
             return Err(Denied::Method);
         }
@@ -194,7 +206,7 @@ impl Guard {
         if present.has(Present::ORIGIN) {
             self.check_origin(head)?;
         }
-        self.check_token(head)?;
+        self.check_token(head, empty)?;
         if present.has(Present::UPGRADE) && wants_upgrade(head) {
             return Err(Denied::Upgrade);
         }
@@ -249,20 +261,20 @@ impl Guard {
     /// request itself was sent to.
     fn is_our_own(&self, origin: &Origin, head: &Parts) -> bool {
         if !matches!(self.hosts, Hosts::Any) {
-            // A page on another port of the same host: the inspectors that people run beside it.
-            let written = origin.authority.written();
-            let name = Written { port: None, ..written };
-            return self.hosts.allow(written) || self.hosts.allow(name);
+            // Where no port is written, on any: the inspectors that people run beside it.
+            return self.hosts.allow(origin.authority.written());
         }
         let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
         let host = host.or(head.uri.authority().map(|authority| authority.as_str()));
-        host.and_then(Authority::parse).is_some_and(|host| host == origin.authority)
+        let ours = host.and_then(|host| Origin::parse(&format!("{}://{host}", origin.scheme)));
+        ours.is_some_and(|ours| ours == *origin)
     }
 
-    fn check_token(&self, head: &Parts) -> Result<(), Denied> {
+    fn check_token(&self, head: &Parts, empty: bool) -> Result<(), Denied> {
         let Some((name, token)) = &self.token else { return Ok(()) };
         // A browser asks for leave before it shows anything (CORS preflight): the answer is the server's.
-        let asks = head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        let has = |name| head.headers.contains_key(name);
+        let asks = empty && has(ACCESS_CONTROL_REQUEST_METHOD) && has(ORIGIN);
         if head.method == Method::OPTIONS && asks {
             return Ok(());
         }

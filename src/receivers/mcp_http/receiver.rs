@@ -220,17 +220,25 @@ async fn ended(threads: JoinSet<ThreadEnd>) -> io::Result<()> {
     Ok(())
 }
 
+/// A path as it may stand in a log: some servers have a key in theirs.
+fn without_secrets(path: &str) -> String {
+    /// Longer words are no names.
+    const LONGEST: usize = 15;
+    let shown = |word: &str| if word.len() > LONGEST { "...".to_owned() } else { word.to_owned() };
+    path.split('/').map(shown).collect::<Vec<_>>().join("/")
+}
+
 /// Where clients find it, a line a route.
 fn announce(config: &Config, opened: &Opened) -> io::Result<()> {
     let address = opened.listener.local_addr()?;
     let scheme = if opened.tls.is_some() { "https" } else { "http" };
     for route in &config.routes {
+        let uri = route.uri().unwrap_or_default();
+        // Of the upstream's path no more than can be no secret; where it is the path to ask us for, too.
         let path = match &route.path {
             Some(path) => path.clone(),
-            None => route.uri().map(|uri| uri.path().to_owned()).unwrap_or_default(),
+            None => without_secrets(uri.path()),
         };
-        // Of the upstream no more than its origin: some paths are secrets.
-        let uri = route.uri().unwrap_or_default();
         tracing::info!(
             "listening on {scheme}://{address}{path} for {} at {}://{}",
             route.server_name(),
@@ -239,4 +247,16 @@ fn announce(config: &Config, opened: &Opened) -> io::Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_with_a_key_in_it_is_not_logged() {
+        let key = "k3y".repeat(6);
+        assert_eq!(without_secrets("/api/mcp"), "/api/mcp");
+        assert_eq!(without_secrets(&format!("/s/{key}/mcp")), "/s/.../mcp");
+    }
 }

@@ -10,7 +10,7 @@ use hyper::http::uri::PathAndQuery;
 use super::config::Route;
 
 /// Where discovery documents stand.
-const WELL_KNOWN: &str = "/.well-known/";
+pub(super) const WELL_KNOWN: &str = "/.well-known/";
 
 /// The routes of one receiver.
 #[derive(Clone, Debug)]
@@ -26,7 +26,9 @@ struct Known {
     index: usize,
     /// Empty for a whole origin.
     prefix: String,
-    /// The upstream's path; empty for the root.
+    /// The upstream's path as it is written.
+    written: String,
+    /// The same without its last slash; empty for the root.
     path: String,
 }
 
@@ -39,16 +41,15 @@ pub(super) struct Found {
     pub(super) target: PathAndQuery,
     /// It is a document beside the MCP endpoint, and not MCP.
     pub(super) aside: bool,
-    /// It was found by no path of a route, but because a whole origin is proxied.
-    pub(super) by_origin: bool,
 }
 
 impl Routes {
     /// The routes that the settings, which have been checked, come to.
     pub(super) fn new(routes: &[Route]) -> Routes {
         let known = routes.iter().enumerate().filter_map(|(index, route)| {
-            let path = route.uri().ok()?.path().trim_end_matches('/').to_owned();
-            Some(Known { index, prefix: route.prefix().to_owned(), path })
+            let written = route.uri().ok()?.path().to_owned();
+            let path = written.trim_end_matches('/').to_owned();
+            Some(Known { index, prefix: route.prefix().to_owned(), written, path })
         });
         let mut all: Vec<_> = known.collect();
         all.sort_by_key(|known| std::cmp::Reverse(known.prefix.len()));
@@ -73,8 +74,7 @@ impl Routes {
             return if climbs(path) { None } else { self.find_document(rest, asked) };
         }
         let known = self.owner(path)?;
-        let by_origin = known.prefix.is_empty();
-        let found = |target| Found { route: known.index, target, aside: false, by_origin };
+        let found = |target| Found { route: known.index, target, aside: false };
         if known.prefix.is_empty() {
             return asked.path_and_query().cloned().map(found);
         }
@@ -83,7 +83,10 @@ impl Routes {
         }
         let below = &path[known.prefix.len()..];
         // The upstream's own last slash decides where the route itself is asked for.
-        let path = format!("{}{below}", known.path);
+        let path = match below {
+            "" => known.written.clone(),
+            _ => format!("{}{below}", known.path),
+        };
         target(&path, asked.query()).map(found)
     }
 
@@ -104,7 +107,7 @@ impl Routes {
             Some(at) => rest.split_at(at),
             None => (rest, ""),
         };
-        let found = |route, target| Found { route, target, aside: true, by_origin: false };
+        let found = |route, target| Found { route, target, aside: true };
         let owner = self.owner(about).filter(|known| !about.is_empty() && !known.prefix.is_empty());
         if let Some(known) = owner {
             let below = &about[known.prefix.len()..];
@@ -171,6 +174,7 @@ mod tests {
             (Some("/a"), "http://h/mcp"),
             (Some("/a/b/"), "http://i/"),
             (Some("/c"), "http://j"),
+            (Some("/d"), "http://k/mcp/"),
         ]);
         for (asked, route, target) in [
             ("/a", 0, "/mcp"),
@@ -180,6 +184,10 @@ mod tests {
             ("/a/b/c", 1, "/c"),
             ("/a/bc", 0, "/mcp/bc"),
             ("/c?x", 2, "/?x"),
+            ("/d", 3, "/mcp/"),
+            ("/d?x", 3, "/mcp/?x"),
+            ("/d/", 3, "/mcp/"),
+            ("/d/y", 3, "/mcp/y"),
         ] {
             assert_eq!(find(&routes, asked), Some((route, target.to_owned())), "{asked}");
         }
