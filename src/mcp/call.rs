@@ -118,6 +118,8 @@ pub(super) struct Call {
     pub(super) events_dropped: u32,
     /// It was in flight when observation was lost.
     pub(super) doubtful: bool,
+    /// The exchange that brought it is over: another one may bring its answer.
+    pub(super) adrift: bool,
     /// Requests under the same id that came later. Boxed, because their place in the table is.
     #[expect(clippy::vec_box, reason = "moved in and out of the table as they are")]
     pub(super) behind: Vec<Box<Call>>,

@@ -61,6 +61,26 @@ fn a_client_that_asks_nothing_more_is_let_go_and_one_that_waits_is_not() {
     assert!(started.elapsed() < PATIENCE, "closed, and not given up");
 }
 
+/// A connection that begins as HTTP/2 and never gets there must not keep its place.
+#[test]
+fn an_http2_client_that_goes_no_further_is_let_go() {
+    let origin = Origin::echo();
+    let tap = tap(&origin.url(), "read_header_timeout: 100ms");
+    let started = Instant::now();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    // HEADERS of a first stream, of which nine bytes are missing.
+    let headers = [0, 0, 9, 1, 4, 0, 0, 0, 1];
+    for length in [4, preface.len(), preface.len() + 9, preface.len() + 18] {
+        let all = [&preface[..], &settings, &headers].concat();
+        let mut client = tap.connect();
+        client.send(&all[..length]);
+        std::io::copy(&mut client.0, &mut std::io::sink()).ok();
+    }
+    assert!(started.elapsed() < PATIENCE, "closed, and not given up");
+    still_serves(&tap);
+}
+
 #[test]
 fn heads_are_bounded_in_size_and_number() {
     let origin = Origin::echo();

@@ -450,3 +450,84 @@ fn huge_bodies_pass_in_little_memory() {
     }
     assert!(most < 100 * 1024, "{most} KiB resident");
 }
+
+/// Sizes of which some leave the end in the tap, whatever the kernel's buffers take of them.
+fn sizes() -> impl Iterator<Item = usize> {
+    (3..60).map(|n| n * 100_000)
+}
+
+/// Who reads nothing yet has not asked for too long.
+#[test]
+fn who_reads_late_gets_the_end_of_it() {
+    let origin = Origin::serve(|mut conn| {
+        while let Some(asked) = conn.asked() {
+            let length: usize = asked.line.split(['/', ' ']).nth(2).unwrap().parse().unwrap();
+            conn.write(format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n"));
+            conn.write(vec![b'x'; length]);
+        }
+    });
+    let tap = tap(&origin.url(), "read_header_timeout: 50ms");
+    let mut clients = Vec::new();
+    for size in sizes() {
+        let mut client = tap.connect();
+        client.send(tap.request(&format!("GET /{size}"), ""));
+        assert_eq!(client.head().0, 200);
+        clients.push((size, client));
+    }
+    for _ in 0..3 {
+        assert!(tap.connect().is_closed(), "one that asks nothing is let go by then");
+    }
+    for (size, mut client) in clients {
+        let mut body = vec![0; size];
+        client.0.read_exact(&mut body).unwrap_or_else(|e| panic!("of {size} bytes: {e}"));
+    }
+}
+
+/// Whoever answers before it has read the request reads all of it all the same.
+#[test]
+fn an_upload_goes_on_after_its_response() {
+    let (go, answered) = sync_channel::<()>(0);
+    let (tell, read) = sync_channel(100);
+    let (answered, tell) = (Mutex::new(answered), Mutex::new(tell));
+    let origin = Origin::serve(move |mut conn| {
+        while let Some(asked) = conn.asked() {
+            conn.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+            answered.lock().unwrap().recv().unwrap();
+            let mut body = vec![0; asked.header("content-length").unwrap().parse().unwrap()];
+            let whole = conn.read_exact(&mut body).is_ok();
+            tell.lock().unwrap().send((body.len(), whole)).unwrap();
+        }
+    });
+    let tap = tap(&origin.url(), "");
+    for size in sizes() {
+        let mut client = tap.connect();
+        let request = tap.request("POST /mcp", &"x".repeat(size));
+        let mut sender = client.0.get_ref().try_clone().unwrap();
+        let sending = std::thread::spawn(move || sender.write_all(request.as_bytes()).ok());
+        assert_eq!(client.answer().status, 200);
+        go.send(()).unwrap();
+        assert_eq!(read.recv().unwrap(), (size, true));
+        sending.join().unwrap();
+    }
+}
+
+/// What frames a message twice is framed by its chunks (RFC 9112 section 6.3).
+#[test]
+fn a_length_beside_chunks_does_not_count() {
+    for length in [5, 50] {
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\ntransfer-encoding: chunked");
+        let (origin, _told) = fixed(format!("{head}\r\n\r\nb\r\nhello world\r\n0\r\n\r\n"));
+        let tap = tap(&origin.url(), "");
+        assert_eq!(tap.post("{}").text(), "hello world");
+    }
+}
+
+#[test]
+fn more_fields_than_usual_pass_where_they_are_allowed() {
+    let fields: String = (0..150).map(|n| format!("x-{n}: {n}\r\n")).collect();
+    let (origin, _told) = fixed(format!("HTTP/1.1 200 OK\r\n{fields}content-length: 2\r\n\r\nok"));
+    let tap = tap(&origin.url(), "max_headers: 200");
+    let got = tap.post("{}");
+    assert_eq!((got.status, got.header("x-149")), (200, Some("149")));
+}

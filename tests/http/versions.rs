@@ -75,6 +75,34 @@ async fn ask_over_http2(address: &str, requests: usize) -> Vec<(Version, String)
 }
 
 #[tokio::test]
+async fn what_is_refused_over_http1_is_over_http2() {
+    let origin = Origin::echo();
+    let tap = tap(&origin.url(), "max_headers: 20");
+    let stream = TcpStream::connect(&tap.address).await.unwrap();
+    let builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
+    let _connection = JoinSet::from_iter([async { connection.await.unwrap() }]);
+    let (here, elsewhere) = (format!("http://{}/mcp", tap.address), "http://evil.example/mcp");
+    for (method, uri, fields, status) in [
+        ("POST", here.as_str(), 15, 200),
+        ("POST", &here, 150, 431),
+        ("POST", elsewhere, 0, 403),
+        ("HEAD", elsewhere, 0, 403),
+    ] {
+        let fields = (0..fields).map(|n| (format!("x-{n}").parse().unwrap(), "1".parse().unwrap()));
+        let mut request = Request::new(Text(Some(PING.into())));
+        *request.method_mut() = method.parse().unwrap();
+        *request.uri_mut() = uri.parse().unwrap();
+        request.headers_mut().extend(fields.map(|(name, value)| (Some(name), value)));
+        let response = sender.send_request(request).await.unwrap();
+        assert_eq!(response.status(), status, "{method} {uri}");
+        // A body to HEAD would break the stream.
+        assert_eq!(collect(response.into_body()).await.is_empty(), method == "HEAD");
+    }
+    assert_eq!(origin.connections(), 1);
+}
+
+#[tokio::test]
 async fn a_client_of_http2_reaches_a_server_of_http1() {
     let (tell, told) = std::sync::mpsc::sync_channel(100);
     let tell = std::sync::Mutex::new(tell);

@@ -221,6 +221,16 @@ impl Connections {
         }
     }
 
+    /// A 404 says that the server does not know a session, or it has no such place and knows it well. What
+    /// waits for another exchange waits in vain; calls whose own goes on will hear from that.
+    pub(super) fn end_unknown_session(&mut self, key: u64, outcome: Outcome, now: Nanos) {
+        let Some(entry) = self.sessions.get(key) else { return };
+        Pairing { common: &mut self.common, state: &mut entry.state }.end_adrift(outcome, now);
+        if entry.state.in_flight() == 0 {
+            self.sessions.remove(key);
+        }
+    }
+
     /// A body of messages went by that nobody could read: it may have cancelled or answered something.
     pub(super) fn request_unseen(&mut self, open: &mut Open) {
         open.request = Body::Lost;

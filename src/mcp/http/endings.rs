@@ -99,7 +99,10 @@ impl Connections {
         let way = Direction::ClientToServer;
         let (number, status) = (open.number, open.status);
         let outcome = match fate {
-            Fate::Stays => return,
+            Fate::Stays => {
+                self.state(open, lane, |state| state.flights[way].cast_adrift(key, number));
+                return;
+            }
             Fate::Ends(outcome) => outcome,
             Fate::Unseen => {
                 // What is doubtful is dropped, however it ends.
@@ -146,7 +149,7 @@ impl Connections {
                     }
                     Some(404) if unknown && !handle.by_stream => {
                         let outcome = if deletes { Outcome::Cancelled } else { outcome };
-                        self.end_session(handle.key, outcome, now);
+                        self.end_unknown_session(handle.key, outcome, now);
                     }
                     _ if deletes => {
                         let known = self.sessions.get(handle.key);

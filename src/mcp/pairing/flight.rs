@@ -143,6 +143,16 @@ impl Flight {
         first.behind = behind;
     }
 
+    /// `exchange`, which brought one of those under `key`, is over and that one waits for another.
+    pub(in crate::mcp) fn cast_adrift(&mut self, key: &Key, exchange: u64) {
+        let Some(first) = self.calls.get_mut(key) else { return };
+        if first.exchange == exchange {
+            first.adrift = true;
+        }
+        let behind = first.behind.iter_mut().filter(|call| call.exchange == exchange);
+        behind.for_each(|call| call.adrift = true);
+    }
+
     /// Takes out those that `which` says, in order of arrival. Of several under one key only the first
     /// is asked about.
     pub(super) fn drain(&mut self, mut which: impl FnMut(&Call) -> bool) -> Vec<(Key, Box<Call>)> {

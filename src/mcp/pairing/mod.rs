@@ -176,6 +176,15 @@ impl Pairing<'_> {
         }
     }
 
+    /// Nobody answers any more what the client asked by exchanges that are over.
+    pub(super) fn end_adrift(&mut self, outcome: Outcome, now: Nanos) {
+        let flight = &mut self.state.flights[Direction::ClientToServer];
+        for (_, call) in flight.drain(|call| call.adrift) {
+            let outcome = if call.listens() { Outcome::Cancelled } else { outcome };
+            self.end_unanswered(call, &Ending::bare(outcome, now));
+        }
+    }
+
     /// The connection is forgotten for want of room, and its calls with it.
     pub(super) fn evict(&mut self, now: Nanos) {
         for direction in Direction::BOTH {

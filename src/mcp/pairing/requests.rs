@@ -128,6 +128,7 @@ impl Pairing<'_> {
             events: Vec::new(),
             events_dropped: 0,
             doubtful: self.state.blind,
+            adrift: false,
             behind: Vec::new(),
         }
     }

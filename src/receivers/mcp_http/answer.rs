@@ -55,6 +55,13 @@ pub(super) fn unreachable(server: &str, glimpse: Option<&mut Glimpse>) -> Respon
     plain(status, "application/json", body)
 }
 
+/// Leaves the body out where `HEAD` asked: hyper does that over HTTP/1.1 only.
+pub(super) fn without_body(response: &mut Response<Passing>) {
+    if let body @ Passing::Own(_) = response.body_mut() {
+        *body = Passing::own("");
+    }
+}
+
 fn plain(status: StatusCode, kind: &'static str, body: String) -> Response<Passing> {
     let mut response = Response::new(Passing::own(body));
     *response.status_mut() = status;
@@ -82,6 +89,15 @@ fn request_id(glimpse: &mut Glimpse) -> Option<String> {
 mod tests {
     use super::*;
     use http_body::Body;
+
+    #[test]
+    fn head_is_answered_without_a_body() {
+        let mut response = busy();
+        assert!(!response.body().is_end_stream());
+        without_body(&mut response);
+        assert!(response.body().is_end_stream());
+        assert_eq!(response.status(), 503);
+    }
     use std::pin::Pin;
     use std::task::{Context, Poll, Waker};
 

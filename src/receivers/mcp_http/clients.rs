@@ -10,6 +10,8 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
+use super::outgoing::Waits;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Clients {
@@ -49,17 +51,20 @@ struct Visit {
     quiet: Cell<u32>,
     told: Cell<Option<Told>>,
     waker: RefCell<Option<Waker>>,
+    /// Something of an answer is not written yet.
+    waits: Waits,
 }
 
 impl Clients {
-    /// A connection is served from now on.
-    pub(super) fn enter(self: &Rc<Self>) -> Entered {
+    /// A connection is served from now on, of which `waits` says whether the client still has to read.
+    pub(super) fn enter(self: &Rc<Self>, waits: Waits) -> Entered {
         let visit = Rc::new(Visit {
             now: Cell::new(0),
             ever: Cell::new(false),
             quiet: Cell::new(0),
             told: Cell::new(self.stopping.get().then_some(Told::Stop)),
             waker: RefCell::default(),
+            waits,
         });
         let number = self.last.get() + 1;
         self.last.set(number);
@@ -76,7 +81,7 @@ impl Clients {
     /// One of the looks at regular intervals. Tells those that have asked nothing for more than so many
     /// intervals.
     pub(super) fn look(&self, limit: u32) {
-        for visit in self.all.borrow().values().filter(|visit| visit.now.get() == 0) {
+        for visit in self.all.borrow().values().filter(|visit| !visit.is_busy()) {
             visit.quiet.set(visit.quiet.get() + 1);
             if visit.quiet.get() > limit {
                 visit.tell(Told::TooLong);
@@ -102,6 +107,11 @@ impl Entered {
         self.visit.ever.get()
     }
 
+    /// Whether it is being answered, to the last byte written.
+    pub(super) fn is_busy(&self) -> bool {
+        self.visit.is_busy()
+    }
+
     /// Returns when it is to end.
     pub(super) async fn told(&self) -> Told {
         poll_fn(|cx| {
@@ -119,6 +129,10 @@ impl Entered {
 }
 
 impl Visit {
+    fn is_busy(&self) -> bool {
+        self.now.get() > 0 || self.waits.now()
+    }
+
     fn tell(&self, told: Told) {
         // A stop stands, whatever else is to be told.
         if self.told.get() != Some(Told::Stop) {
@@ -160,7 +174,11 @@ mod tests {
     #[test]
     fn who_asks_nothing_for_too_long_is_told_and_nobody_else() {
         let clients = Rc::new(Clients::default());
-        let (quiet, busy, late) = (clients.enter(), clients.enter(), clients.enter());
+        let (quiet, busy, late) = (
+            clients.enter(Waits::default()),
+            clients.enter(Waits::default()),
+            clients.enter(Waits::default()),
+        );
         let request = busy.asked();
         clients.look(2);
         clients.look(2);
@@ -174,10 +192,32 @@ mod tests {
         assert!(busy.has_asked() && !quiet.has_asked());
     }
 
+    #[tokio::test]
+    async fn an_answer_that_is_not_written_to_its_end_is_waited_for() {
+        use crate::receivers::mcp_http::outgoing::Outgoing;
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let (ours, mut client) = tokio::io::duplex(10);
+        let (mut socket, waits) = Outgoing::over(ours);
+        let clients = Rc::new(Clients::default());
+        let visit = clients.enter(waits);
+        let writing = async {
+            socket.write_all(&[0; 15]).await.unwrap();
+        };
+        let reading = async {
+            (0..3).for_each(|_| clients.look(0));
+            assert_eq!(told(&visit), None);
+            assert!(visit.is_busy());
+            client.read_exact(&mut [0; 10]).await.unwrap();
+        };
+        tokio::join!(biased; writing, reading);
+        clients.look(0);
+        assert_eq!(told(&visit), Some(Told::TooLong));
+    }
+
     #[test]
     fn a_request_in_the_last_moment_is_in_time() {
         let clients = Rc::new(Clients::default());
-        let late = clients.enter();
+        let late = clients.enter(Waits::default());
         clients.look(0);
         let request = late.asked();
         assert_eq!(told(&late), None);
@@ -193,11 +233,11 @@ mod tests {
     #[test]
     fn at_the_stop_all_are_told_and_who_comes_later_too() {
         let clients = Rc::new(Clients::default());
-        let busy = clients.enter();
+        let busy = clients.enter(Waits::default());
         let _request = busy.asked();
         clients.stop();
         assert_eq!(told(&busy), Some(Told::Stop));
-        assert_eq!(told(&clients.enter()), Some(Told::Stop));
+        assert_eq!(told(&clients.enter(Waits::default())), Some(Told::Stop));
         drop(busy);
         assert!(clients.all.borrow().is_empty());
     }
@@ -212,7 +252,7 @@ mod tests {
             }
         }
         let clients = Rc::new(Clients::default());
-        let entered = clients.enter();
+        let entered = clients.enter(Waits::default());
         let woken = std::sync::Arc::new(Woken::default());
         let waker = Waker::from(std::sync::Arc::clone(&woken));
         assert!(pin!(entered.told()).poll(&mut Context::from_waker(&waker)).is_pending());

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE,
+};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use tokio::time::timeout;
@@ -51,6 +53,8 @@ pub(super) struct Rules {
     /// Requests in flight, at most so many.
     pub(super) in_flight: Arc<AtomicUsize>,
     pub(super) max_in_flight: usize,
+    /// The most header fields of a request.
+    pub(super) max_headers: usize,
     /// The hint for OAuth servers was given.
     pub(super) hinted: AtomicBool,
     /// What is changed on the way, if anything is.
@@ -148,6 +152,13 @@ impl Desk {
             self.rules.count_refused(denied.name());
             return Err(Box::new(answer::denied(denied)));
         }
+        if head.headers.len() > self.rules.max_headers {
+            // hyper counts those of HTTP/1.1 only.
+            self.rules.count_refused("headers");
+            let words = "more header fields than `max_headers` allows";
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            return Err(Box::new(answer::text(status, words)));
+        }
         let found = self.rules.routes.find(&head.uri);
         let found = found.or_else(|| self.rules.detours.find(&head.method, &head.uri));
         let Some(found) = found else {
@@ -205,9 +216,7 @@ impl Desk {
             }
             Ok((response, mut lease)) => {
                 exchange.waiting.0 = None;
-                if !exchange.upload.over.get() {
-                    lease.let_run();
-                }
+                lease.begun(exchange.upload.over.get());
                 let mut response = self.pass_on(response, lease, exchange);
                 if let Some(edits) = &exchange.edits {
                     response = Box::pin(edits.response(response)).await;
@@ -235,6 +244,10 @@ impl Desk {
         let lookout = exchange.named.as_deref().filter(|_| readable).map(|target| {
             Lookout::new(target, exchange.route, &self.rules.detours, &self.rules.routes)
         });
+        if present.has(Present::TRANSFER_ENCODING) {
+            // RFC 9112 section 6.3: its chunks framed the body, whatever length was said beside them.
+            head.headers.remove(CONTENT_LENGTH);
+        }
         if present.has(Present::HOP_BY_HOP) {
             headers::strip_hop_by_hop(&mut head.headers);
         }

@@ -28,6 +28,7 @@ mod headers;
 mod listener;
 mod local;
 mod note;
+mod outgoing;
 mod receiver;
 mod routes;
 mod slots;

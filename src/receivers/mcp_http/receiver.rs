@@ -87,7 +87,8 @@ impl Receiver for McpHttp {
                     "mcp_http needs `routes`; or start it as `mcpcol http --upstream URL`"
                 );
             }
-            let server = |route| Server::new(route, &self.base).map(Arc::new);
+            let server =
+                |route| Server::new(route, &self.base, self.config.max_headers).map(Arc::new);
             let servers = self.config.routes.iter().map(server).collect::<anyhow::Result<_>>()?;
             let tls = match &self.config.tls {
                 None => None,
@@ -160,6 +161,7 @@ impl McpHttp {
             detours: Arc::default(),
             in_flight: Arc::default(),
             max_in_flight: self.config.max_requests,
+            max_headers: self.config.max_headers,
             names: self.config.routes.iter().map(super::Route::server_name).collect(),
             vitals: self.vitals.clone(),
             forwarded: self.count("mcpcol_http_forwarded_requests"),

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Method;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -22,10 +23,13 @@ use tokio::task::{JoinSet, LocalSet, spawn_local};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
+use super::answer;
 use super::clients::{Clients, Told};
 use super::config::Config;
 use super::exchange::{Client, Desk, Rules};
+use super::headers::HYPERS_HEADERS;
 use super::local::Local;
+use super::outgoing::Outgoing;
 use super::slots::Slot;
 use super::tape::Recorder;
 use super::turn::Turns;
@@ -45,17 +49,12 @@ const SHORTEST: Duration = Duration::from_millis(1);
 const SNIFF: Duration = Duration::from_millis(50);
 /// At the stop, how long a new connection may take with its first request.
 const FIRST_REQUEST: Duration = Duration::from_millis(250);
-/// What hyper allows unless told otherwise.
-const HYPERS_HEADERS: usize = 100;
 /// HTTP/2: how far ahead of a slow upstream one upload may be read, in bytes.
 const STREAM_WINDOW: u32 = 64 << 10;
 /// HTTP/2: no bound of its own, or one upload that is stuck would hold up the others.
 const CONNECTION_WINDOW: u32 = i32::MAX as u32;
 /// HTTP/2: what waits for a client that does not read, each request, in bytes.
 const SEND_BUFFER: usize = 64 << 10;
-/// HTTP/2: a client that the network forgot is noticed after this, and this.
-const PING: Duration = Duration::from_secs(30);
-const PONG: Duration = Duration::from_secs(10);
 
 /// An accepted connection on its way to its worker.
 pub(super) struct Arrival {
@@ -167,8 +166,6 @@ impl Worker {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(SEND_BUFFER)
-            .keep_alive_interval(PING)
-            .keep_alive_timeout(PONG)
             .auto_date_header(false);
         let upstreams = servers.into_iter().map(Upstream::new).collect();
         let desk = Desk { rules, recorder, upstreams };
@@ -229,17 +226,27 @@ impl Worker {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let visit = Rc::new(self.clients.enter());
+        let (stream, waits) = Outgoing::over(stream);
+        let visit = Rc::new(self.clients.enter(waits));
         let (worker, visited) = (Rc::clone(self), Rc::clone(&visit));
         let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let head = request.method() == Method::HEAD;
             let begun = worker.desk.begin(client, visited.asked(), request);
             let worker = Rc::clone(&worker);
             async move {
                 let mut exchange = match begun {
                     Ok(exchange) => exchange,
-                    Err(answer) => return Ok::<_, Infallible>(*answer),
+                    Err(mut answer) => {
+                        if head {
+                            answer::without_body(&mut answer);
+                        }
+                        return Ok::<_, Infallible>(*answer);
+                    }
                 };
                 let mut response = worker.desk.carry(&mut exchange).await;
+                if head {
+                    answer::without_body(&mut response);
+                }
                 response.body_mut().keep(exchange.kept());
                 Ok(response)
             }
@@ -248,12 +255,22 @@ impl Worker {
         // A connection that ends in an error has said so to its exchanges.
         if two {
             let mut connection = std::pin::pin!(self.http2.serve_connection(io, service));
-            tokio::select! {
+            let told = tokio::select! {
                 biased;
                 _ = connection.as_mut() => return,
-                _ = visit.told() => {}
-            }
+                told = visit.told() => told,
+            };
             connection.as_mut().graceful_shutdown();
+            if told == Told::TooLong {
+                // hyper waits for the client's word, who may never give it; what was on the way is served.
+                let limit = self.config.read_header_timeout.0;
+                while timeout(limit, connection.as_mut()).await.is_err() {
+                    if !visit.is_busy() {
+                        return;
+                    }
+                }
+                return;
+            }
             connection.await.ok();
         } else {
             let mut connection =

@@ -226,6 +226,20 @@ fn a_stream_that_is_asked_for_in_vain_tells_that_the_session_is_over() {
     assert_eq!(tap.outcomes(), pairs(&[("1", "server_gone")]));
 }
 
+/// Some servers have no `GET`, and say so by a 404 and not by a 405.
+#[test]
+fn a_call_whose_exchange_goes_on_outlives_a_404() {
+    let mut tap = Tap::new();
+    let x = tap.session().say(&call(1));
+    let adrift = tap.say(&call(2));
+    tap.stream(adrift).event_with_id(adrift, "a", "").broken(adrift, Party::Client);
+    let y = tap.begin(&RequestHead { session: Some(b"s"), ..GET });
+    tap.reply(y, 404, "");
+    assert_eq!(tap.outcomes(), pairs(&[("2", "server_gone")]));
+    let done = tap.reply(x, 200, &ok(1)).only();
+    assert_eq!((done.outcome(), done.get(names::CLIENT_NAME)), ("ok", "agent"));
+}
+
 #[test]
 fn not_every_404_is_about_the_session() {
     let mut tap = Tap::new();

@@ -46,7 +46,7 @@ pub struct Config {
     pub read_header_timeout: Duration,
     /// The largest head, in bytes.
     pub max_header_bytes: usize,
-    /// The most headers in a head.
+    /// The most fields in the head of a request or a response.
     pub max_headers: usize,
     /// The most connections at once; more are turned away.
     pub max_connections: usize,

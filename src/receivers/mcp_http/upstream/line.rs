@@ -5,7 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
@@ -15,6 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::spawn_local;
 
 use crate::receivers::mcp_http::body::Passing;
+use crate::receivers::mcp_http::headers::HYPERS_HEADERS;
+use crate::receivers::mcp_http::outgoing::{Outgoing, Waits};
 
 /// What moves bytes while it is polled.
 type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
@@ -24,8 +26,10 @@ type Sent = Result<Response<Incoming>, TrySendError<Request<Passing>>>;
 /// One connection.
 pub(super) struct Line {
     sender: http1::SendRequest<Passing>,
-    /// Nothing once it is closed, or has a task of its own.
+    /// Nothing once it is closed.
     connection: Option<Connection>,
+    /// Whether something of a request is not written yet.
+    waits: Waits,
     /// What has happened to it while it waits for work.
     stirred: Arc<Stirred>,
 }
@@ -41,14 +45,20 @@ impl Wake for Stirred {
 }
 
 impl Line {
-    /// Over a stream that is open.
-    pub(super) async fn over<S>(stream: S) -> io::Result<Line>
+    /// Over a stream that is open; heads of responses have so many fields at most.
+    pub(super) async fn over<S>(stream: S, max_headers: usize) -> io::Result<Line>
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
+        let (stream, waits) = Outgoing::over(stream);
+        let mut http1 = http1::Builder::new();
+        if max_headers != HYPERS_HEADERS {
+            http1.max_headers(max_headers);
+        }
         let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        Ok(Line { sender, connection: Some(Box::pin(connection)), stirred: Arc::default() })
+            http1.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        let connection: Connection = Box::pin(connection);
+        Ok(Line { sender, connection: Some(connection), waits, stirred: Arc::default() })
     }
 
     /// Begins to send a request; [`until`](Self::until) goes on with it.
@@ -87,14 +97,22 @@ impl Line {
         if self.stirred.0.load(Ordering::Relaxed) { self.rest() } else { self.sender.is_ready() }
     }
 
-    /// From here on it goes on by itself.
-    pub(super) fn let_run(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            spawn_local(async move {
-                // Its request and response hear of what goes wrong.
-                connection.await.ok();
-            });
-        }
+    /// Whether something of a request is not written yet, as far as the last drive came.
+    pub(super) fn is_behind(&self) -> bool {
+        self.waits.now()
+    }
+
+    /// From here on it goes on by itself, until request and response have passed whole.
+    pub(super) fn run(self) {
+        let Line { sender, connection, waits, .. } = self;
+        let Some(mut connection) = connection else { return };
+        spawn_local(poll_fn(move |cx| {
+            // Its request and response hear of what goes wrong.
+            let over = connection.as_mut().poll(cx).is_ready();
+            // Without its sender it would be closed before the end of the request is written.
+            let done = over || (sender.is_ready() && !waits.now());
+            if done { Poll::Ready(()) } else { Poll::Pending }
+        }));
     }
 }
 

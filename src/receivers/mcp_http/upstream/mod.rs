@@ -63,6 +63,8 @@ pub(super) struct Lease(Held);
 enum Held {
     Own(Line, Rc<Upstream>),
     Shared(#[expect(dead_code, reason = "held until the response is over")] Place),
+    /// It goes on by itself.
+    Nothing,
 }
 
 impl std::fmt::Debug for Lease {
@@ -260,14 +262,18 @@ impl Lease {
     pub(super) fn drive(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.0 {
             Held::Own(line, _) => line.drive(cx),
-            Held::Shared(_) => false,
+            Held::Shared(_) | Held::Nothing => false,
         }
     }
 
-    /// The response came before the request was written: from here on both go on by themselves.
-    pub(super) fn let_run(&mut self) {
-        if let Held::Own(line, _) = &mut self.0 {
-            line.let_run();
+    /// The response has begun. Where it came before the request was written, both go on by themselves;
+    /// `over` if the request was read whole.
+    pub(super) fn begun(&mut self, over: bool) {
+        let early = |line: &Line| !over || line.is_behind();
+        if matches!(&self.0, Held::Own(line, _) if early(line))
+            && let Held::Own(line, _) = std::mem::replace(&mut self.0, Held::Nothing)
+        {
+            line.run();
         }
     }
 }
@@ -281,7 +287,7 @@ mod tests {
 
     fn upstream() -> Rc<Upstream> {
         let route = Route { upstream: "http://server:1/mcp".into(), ..Route::default() };
-        Upstream::new(Arc::new(Server::new(&route, Path::new("")).unwrap()))
+        Upstream::new(Arc::new(Server::new(&route, Path::new(""), 100).unwrap()))
     }
 
     fn request(host: &'static str) -> Request<Passing> {

@@ -30,6 +30,7 @@ pub(in crate::receivers::mcp_http) struct Server {
     port: u16,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     pub(super) protocol: Protocol,
+    max_headers: usize,
     pub(super) connect_timeout: Duration,
     pub(super) idle_timeout: Duration,
 }
@@ -43,10 +44,12 @@ pub(super) enum New {
 }
 
 impl Server {
-    /// The server of a route whose settings have been checked; files are relative to `base`.
+    /// The server of a route whose settings have been checked; files are relative to `base`. Heads of its
+    /// responses have at most `max_headers` fields.
     pub(in crate::receivers::mcp_http) fn new(
         route: &Route,
         base: &Path,
+        max_headers: usize,
     ) -> anyhow::Result<Server> {
         let uri = route.uri().map_err(anyhow::Error::msg)?;
         let parts = uri.into_parts();
@@ -72,6 +75,7 @@ impl Server {
             authority,
             tls,
             protocol: route.protocol,
+            max_headers,
             connect_timeout: route.connect_timeout.into(),
             idle_timeout: route.idle_timeout.into(),
         })
@@ -95,14 +99,14 @@ impl Server {
             return if self.protocol == Protocol::Http2 {
                 Shared::over(stream).await.map(New::Shared)
             } else {
-                Line::over(stream).await.map(New::Own)
+                Line::over(stream, self.max_headers).await.map(New::Own)
             };
         };
         let stream = TlsConnector::from(Arc::clone(config)).connect(name.clone(), stream).await?;
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             Shared::over(stream).await.map(New::Shared)
         } else {
-            Line::over(stream).await.map(New::Own)
+            Line::over(stream, self.max_headers).await.map(New::Own)
         }
     }
 
@@ -138,8 +142,14 @@ fn tls(
     Ok((Arc::new(route.tls.client_config(base, alpn)?), name))
 }
 
-/// The system asks a silent peer for a sign of life, hours later by default: streams are silent for
-/// long, but one whose peer vanished must not be held for ever.
+/// The system asks a silent peer for a sign of life, so that a connection whose peer vanished is not held
+/// for ever: after a minute, and four times more within the next. It is the peer's system that answers,
+/// however busy or silent the program is; that of HTTP/2, by `PING`, would end calls of a server that does
+/// nothing else while it works.
 pub(in crate::receivers::mcp_http) fn keep_alive(stream: &TcpStream) {
-    rustix::net::sockopt::set_socket_keepalive(stream, true).ok();
+    use rustix::net::sockopt;
+    sockopt::set_socket_keepalive(stream, true).ok();
+    sockopt::set_tcp_keepidle(stream, Duration::from_secs(60)).ok();
+    sockopt::set_tcp_keepintvl(stream, Duration::from_secs(15)).ok();
+    sockopt::set_tcp_keepcnt(stream, 4).ok();
 }

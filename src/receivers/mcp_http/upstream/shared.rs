@@ -21,9 +21,6 @@ const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = i32::MAX as u32;
 /// The largest head of a response, in bytes.
 const MAX_HEADER_BYTES: u32 = 256 << 10;
-/// A connection that the network forgot is noticed after this, and this.
-const PING: Duration = Duration::from_secs(15);
-const PONG: Duration = Duration::from_secs(5);
 
 /// Stands for a limit of requests at once before the server has said its own. Nothing is sent until then,
 /// or the server might refuse some. No server can say this one: theirs have 32 bits, or there is none.
@@ -63,10 +60,7 @@ impl Shared {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(MAX_HEADER_BYTES)
-            .initial_max_send_streams(UNSAID)
-            .keep_alive_interval(PING)
-            .keep_alive_timeout(PONG)
-            .keep_alive_while_idle(true);
+            .initial_max_send_streams(UNSAID);
         let (sender, mut connection) =
             builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         // The task that hears of it wakes nobody here; the caller's patience is the bound.
@@ -109,5 +103,38 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.0.now.set(self.0.now.get() - 1);
         self.0.since.set(Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::task::LocalSet;
+
+    use super::*;
+
+    /// A server that does nothing else while it works answers no `PING`, and its call is not over for that.
+    #[tokio::test(start_paused = true)]
+    async fn a_server_may_be_silent_for_as_long_as_it_likes() {
+        let (ours, mut server) = tokio::io::duplex(1 << 16);
+        let local = LocalSet::new();
+        local
+            .run_until(async move {
+                // SETTINGS: at most a hundred requests at once.
+                server.write_all(&[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100]).await.unwrap();
+                let mut shared = Shared::over(ours).await.unwrap();
+                let place = shared.place().unwrap();
+                let request = hyper::Request::new(Passing::own(""));
+                let response = spawn_local(shared.sender.send_request(request));
+                tokio::time::sleep(Duration::from_secs(3600)).await;
+                assert!(!response.is_finished() && !shared.is_stale(Duration::from_secs(4)));
+                let mut sent = Vec::new();
+                server.read_buf(&mut sent).await.unwrap();
+                assert!(sent.starts_with(b"PRI * HTTP/2.0"));
+                drop(server);
+                assert!(response.await.unwrap().is_err(), "one that is gone is noticed");
+                drop(place);
+            })
+            .await;
     }
 }

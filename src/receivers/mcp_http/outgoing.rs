@@ -1,0 +1,87 @@
+//! A socket that says whether something waits to be written to it.
+//!
+//! hyper takes a body into its buffer and lets it go when that is full of what the peer has not read yet;
+//! that the body is over does not mean that it was written, and hyper does not tell. Nothing is held here.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Outgoing<S> {
+    inner: S,
+    waits: Waits,
+}
+
+/// Whether something waits; clones tell of the same socket.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Waits(Rc<Cell<bool>>);
+
+impl Waits {
+    /// Now.
+    pub(super) fn now(&self) -> bool {
+        self.0.get()
+    }
+}
+
+impl<S> Outgoing<S> {
+    /// Over a socket to which nothing was written that waits.
+    pub(super) fn over(inner: S) -> (Self, Waits) {
+        let waits = Waits::default();
+        (Outgoing { inner, waits: waits.clone() }, waits)
+    }
+
+    fn note<T>(&self, written: Poll<T>) -> Poll<T> {
+        self.waits.0.set(written.is_pending());
+        written
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Outgoing<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Outgoing<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.note(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.note(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    // With TLS what was written may wait there.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        self.note(flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
