@@ -101,23 +101,64 @@ pub enum ExportError {
 
 /// The stop signal. Receivers alone see it; everybody behind them is drained.
 #[derive(Clone, Debug)]
-pub struct Stop(watch::Receiver<bool>);
+pub struct Stop(watch::Receiver<Order>);
+
+/// What gives it. Dropping it gives it too.
+#[derive(Debug)]
+pub struct Switch(watch::Sender<Order>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Go,
+    /// Another receiver is in its place, or none is wanted any more.
+    Retire,
+    /// The process ends.
+    End,
+}
 
 impl Stop {
-    /// A signal and the switch that gives it. Dropping the switch gives it too.
-    pub fn switch() -> (watch::Sender<bool>, Stop) {
-        let (tx, rx) = watch::channel(false);
-        (tx, Stop(rx))
+    /// A signal and the switch that gives it.
+    pub fn switch() -> (Switch, Stop) {
+        let (tx, rx) = watch::channel(Order::Go);
+        (Switch(tx), Stop(rx))
     }
 
     /// Whether stop was given.
     pub fn is_given(&self) -> bool {
-        *self.0.borrow()
+        *self.0.borrow() != Order::Go
     }
 
     /// Returns once stop was given.
     pub async fn given(&mut self) {
         // An error means that the switch is gone, which is a stop as well.
-        drop(self.0.wait_for(|stop| *stop).await);
+        drop(self.0.wait_for(|order| *order != Order::Go).await);
+    }
+
+    /// Returns once it was given because the process ends, and not because a reload took the receiver out,
+    /// which leaves it time for what it has begun.
+    pub async fn ends(&mut self) {
+        drop(self.0.wait_for(|order| *order == Order::End).await);
+    }
+}
+
+impl Switch {
+    /// Stops a receiver that a reload took out.
+    pub fn retire(&self) {
+        self.0.send_replace(Order::Retire);
+    }
+
+    /// Stops a receiver because the process ends.
+    pub fn end(&self) {
+        self.0.send_replace(Order::End);
+    }
+
+    /// Whether stop was given.
+    pub fn is_given(&self) -> bool {
+        *self.0.borrow() != Order::Go
+    }
+
+    /// Whether nobody listens any more: the receiver has returned.
+    pub fn is_over(&self) -> bool {
+        self.0.is_closed()
     }
 }

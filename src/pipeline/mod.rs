@@ -18,7 +18,9 @@ mod service;
 mod stand_in;
 mod vitals;
 
-pub use component::{BoxFuture, Ended, ExportError, Exported, Exporter, Processor, Receiver, Stop};
+pub use component::{
+    BoxFuture, Ended, ExportError, Exported, Exporter, Processor, Receiver, Stop, Switch,
+};
 pub use id::Id;
 pub use kind::{
     Build, ExporterConfig, ExporterKind, PlannedExporter, PlannedProcessor, PlannedReceiver,

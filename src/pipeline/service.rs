@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -21,7 +20,7 @@ use super::kind::{Build, Shared};
 use super::plan::{Pipeline, Plan, Planned};
 use super::route::{Branch, Route};
 use super::stand_in::{Closed, Off};
-use super::{Ended, Id, Outlet, Processor, Receiver, Stop, Vitals};
+use super::{Ended, Id, Outlet, Processor, Receiver, Stop, Switch, Vitals};
 use crate::settings::Node;
 use crate::telemetry::Clock;
 
@@ -47,6 +46,8 @@ pub struct Service {
     /// The ways out of processors that emit.
     emits: BTreeMap<Id, Outlet>,
     exporters: BTreeMap<Id, (Node, Arc<Delivery>)>,
+    /// Receivers that reloads took out and that finish what they have begun.
+    retired: Vec<(Id, Running)>,
     chains: Vec<(Pipeline, Arc<Chain>)>,
     timers: JoinSet<()>,
     /// Exporters that a reload took out, being drained.
@@ -60,7 +61,7 @@ type Returned = (Id, bool, anyhow::Result<Ended>);
 struct Running {
     node: Node,
     outlet: Outlet,
-    stop: watch::Sender<bool>,
+    stop: Switch,
 }
 
 /// How a service ended.
@@ -91,6 +92,7 @@ impl Service {
             tasks: JoinSet::new(),
             emits: BTreeMap::new(),
             exporters: BTreeMap::new(),
+            retired: Vec::new(),
             chains: Vec::new(),
             timers: JoinSet::new(),
             leaving: JoinSet::new(),
@@ -120,15 +122,16 @@ impl Service {
 
     /// Front to back: receivers stop and return, chains finish, queues close, exporters empty.
     pub async fn drain(mut self, deadline: Instant, outcome: &mut Outcome) {
-        for receiver in self.receivers.values() {
-            receiver.stop.send_replace(true);
-        }
+        let retired = self.retired.iter().map(|(_, receiver)| receiver);
+        let receivers: Vec<_> = self.receivers.values().chain(retired).collect();
+        receivers.iter().for_each(|receiver| receiver.stop.end());
         while let Ok(Some(ended)) = timeout_at(deadline, self.tasks.join_next()).await {
             self.note(ended, outcome);
         }
         self.tasks.shutdown().await;
         self.timers.shutdown().await;
-        for receiver in self.receivers.values() {
+        let retired = self.retired.iter().map(|(_, receiver)| receiver);
+        for receiver in self.receivers.values().chain(retired) {
             receiver.outlet.point(None);
         }
         let sources: Vec<_> = self.receivers.keys().cloned().collect();
@@ -161,7 +164,7 @@ impl Service {
                 return true;
             }
         };
-        if stopped && self.receivers.get(&id).is_none_or(|new| !*new.stop.borrow()) {
+        if stopped && self.receivers.get(&id).is_none_or(|new| !new.stop.is_given()) {
             return false;
         }
         match result {
@@ -267,10 +270,9 @@ impl Service {
             outlet.point(received(&id));
             let (switch, stop) = Stop::switch();
             let run = receiver.run(outlet.clone(), stop.clone());
-            if let Some(old) =
-                self.receivers.insert(id.clone(), Running { node, outlet, stop: switch })
-            {
-                old.stop.send_replace(true);
+            let new = Running { node, outlet, stop: switch };
+            if let Some(old) = self.receivers.insert(id.clone(), new) {
+                self.retired.push((id.clone(), old));
             }
             let ended = async move {
                 let result = run.await;
@@ -279,10 +281,13 @@ impl Service {
             self.tasks.spawn_on(ended, &self.cx.runtime);
         }
         let wanted = |id: &Id| plan.receivers.iter().any(|part| part.id == *id);
-        self.receivers.retain(|id, running| {
+        self.retired.extend(self.receivers.extract_if(.., |id, _| !wanted(id)));
+        self.retired.retain(|(_, running)| !running.stop.is_over());
+        self.retired.iter().for_each(|(_, running)| running.stop.retire());
+        let retired = self.retired.iter().map(|(id, running)| (id, running));
+        for (id, running) in self.receivers.iter().chain(retired) {
             running.outlet.point(received(id));
-            wanted(id) || running.stop.send_replace(true)
-        });
+        }
         self.chains = parts.chains;
         self.leave(parts.exporters);
         self.start_timers();

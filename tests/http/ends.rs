@@ -56,6 +56,45 @@ fn a_stream_without_an_end_does_not_hold_the_stop_up() {
     let end = tap.end();
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     assert_eq!((end.code, end.outcomes()), (Some(0), vec!["tools/call cancelled".to_owned()]));
+    assert!(end.log.contains("requests=1") && end.log.contains("drain_timeout"), "{}", end.log);
+}
+
+#[test]
+fn a_request_in_flight_at_a_reload_is_finished_however_long_it_takes() {
+    let (next, go) = sync_channel::<()>(1);
+    let (tell, told) = sync_channel(1);
+    let (go, tell) = (Mutex::new(go), Mutex::new(tell));
+    let old = Origin::serve(move |mut conn| {
+        while let Some(asked) = conn.asked() {
+            let body = conn.body(&asked);
+            tell.lock().unwrap().send(()).unwrap();
+            go.lock().unwrap().recv().unwrap();
+            conn.json(&super::origin::result_for(&body));
+        }
+    });
+    let new = Origin::echo();
+    let mut tap = tap(&old.url(), "drain_timeout: 1ms");
+    let mut client = tap.connect();
+    client.send(tap.request("POST /mcp", MODERN));
+    told.recv().unwrap();
+    for _ in 0..3 {
+        tap.rewrite(
+            &format!("[{{ upstream: \"{}\", name: new }}]", new.url()),
+            "drain_timeout: 1ms",
+        );
+        tap.signal(Signal::HUP);
+        tap.said("reloaded");
+        // Each on a connection of its own, and the first receiver was told to end long before the last.
+        for _ in 0..20 {
+            assert_eq!(tap.post(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).status, 200);
+        }
+    }
+    next.send(()).unwrap();
+    assert_eq!(client.answer().status, 200);
+    assert!(client.is_closed());
+    let end = tap.end();
+    assert!(end.outcomes().contains(&"tools/call slow ok".to_owned()), "{:?}", end.outcomes());
+    assert_eq!(end.books(), "received=61 sent=61 dropped=0 held=0");
 }
 
 #[test]

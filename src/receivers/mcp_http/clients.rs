@@ -78,6 +78,11 @@ impl Clients {
         self.all.borrow().values().for_each(|visit| visit.tell(Told::Stop));
     }
 
+    /// How many requests are being answered.
+    pub(super) fn asking(&self) -> usize {
+        self.all.borrow().values().map(|visit| visit.now.get()).sum()
+    }
+
     /// One of the looks at regular intervals. Tells those that have asked nothing for more than so many
     /// intervals.
     pub(super) fn look(&self, limit: u32) {

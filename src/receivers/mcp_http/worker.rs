@@ -2,7 +2,7 @@
 //!
 //! Everything of an exchange stays on the thread where its client was accepted, so nothing is locked
 //! and nobody is woken across cores. At the end connections finish what they are doing, as long as
-//! `drain_timeout` lets them.
+//! `drain_timeout` lets them; where a reload took the receiver out, for minutes.
 
 use std::convert::Infallible;
 use std::io::Write as _;
@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet, spawn_local};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::answer;
@@ -49,6 +49,9 @@ const SHORTEST: Duration = Duration::from_millis(1);
 const SNIFF: Duration = Duration::from_millis(50);
 /// At the stop, how long a new connection may take with its first request.
 const FIRST_REQUEST: Duration = Duration::from_millis(250);
+/// After a reload, how long what has begun may go on as it was: streams without an end must not keep every
+/// configuration that there ever was.
+const RETIREMENT: Duration = Duration::from_secs(10 * 60);
 /// HTTP/2: how far ahead of a slow upstream one upload may be read, in bytes.
 const STREAM_WINDOW: u32 = 64 << 10;
 /// HTTP/2: no bound of its own, or one upload that is stuck would hold up the others.
@@ -123,19 +126,40 @@ async fn serve(plan: Plan, mut arrivals: mpsc::Receiver<Arrival>, mut stop: Stop
         }
     }
     worker.clients.stop();
-    let deadline = Instant::now() + drain_timeout;
-    // Who was accepted is served; whoever accepts stops by the same signal and lets go of its end.
-    while let Ok(Some(arrival)) = timeout_at(deadline, arrivals.recv()).await {
-        let worker = Rc::clone(&worker);
-        connections.spawn_local(async move { worker.connection(arrival).await });
+    let finish = async {
+        // Who was accepted is served; whoever accepts stops by the same signal and lets go of its end.
+        while let Some(arrival) = arrivals.recv().await {
+            let worker = Rc::clone(&worker);
+            connections.spawn_local(async move { worker.connection(arrival).await });
+        }
+        while connections.join_next().await.is_some() {}
+    };
+    tokio::select! {
+        () = finish => {}
+        () = patience(stop, drain_timeout) => {}
     }
-    while let Ok(Some(_)) = timeout_at(deadline, connections.join_next()).await {}
+    let cut = worker.clients.asking();
+    if cut > 0 {
+        tracing::warn!(
+            requests = cut,
+            "cut off while they were being answered: `drain_timeout` (within the service's \
+             `shutdown_timeout`) is shorter than they take"
+        );
+    }
     // What is still open ends here, and its exchanges say so to the observer.
     connections.shutdown().await;
     for helper in helpers {
         helper.abort();
     }
     worker.desk.recorder.queue.wake();
+}
+
+/// How long what has begun may take once stop was given.
+async fn patience(mut stop: Stop, drain_timeout: Duration) {
+    tokio::select! {
+        () = stop.ends() => tokio::time::sleep(drain_timeout).await,
+        () = tokio::time::sleep(RETIREMENT) => {}
+    }
 }
 
 impl Worker {
