@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 use super::body::{Glimpse, Kept, Passing, Upload};
 use super::clients::Asked;
+use super::complaints::Complaint;
 use super::detours::{Detours, Lookout};
 use super::edits::Edits;
 use super::guard::Guard;
@@ -57,6 +58,9 @@ pub(super) struct Rules {
     pub(super) max_headers: usize,
     /// The hint for OAuth servers was given.
     pub(super) hinted: AtomicBool,
+    /// Requests that were refused, and upstreams that were not there, by route.
+    pub(super) refusals: Complaint,
+    pub(super) failures: Vec<Complaint>,
     /// What is changed on the way, if anything is.
     pub(super) editing: Option<Arc<Editing>>,
 }
@@ -128,12 +132,18 @@ impl Rules {
     fn count_refused(&self, reason: &str) {
         let labels = [("receiver", self.id.as_str()), ("reason", reason)];
         self.vitals.counter("mcpcol_http_refused_requests", &labels).add(1);
+        if let Some(unsaid) = self.refusals.due() {
+            tracing::warn!(receiver = %self.id, reason, unsaid, "a request was refused");
+        }
     }
 
-    fn count_failed(&self, route: usize) {
-        let server = self.names.get(route).map_or("", String::as_str);
+    fn count_failed(&self, route: usize, why: &str) {
+        let server = self.names[route].as_str();
         let labels = [("receiver", self.id.as_str()), ("server", server)];
         self.vitals.counter("mcpcol_http_failed_requests", &labels).add(1);
+        if let Some(unsaid) = self.failures[route].due() {
+            tracing::warn!(server, unsaid, "no answer from the upstream: {why}");
+        }
     }
 }
 
@@ -328,8 +338,7 @@ impl Desk {
     /// Answers in the upstream's place.
     async fn failed(&self, exchange: &mut Exchange, why: String) -> Response<Passing> {
         let name = &self.rules.names[exchange.route];
-        self.rules.count_failed(exchange.route);
-        tracing::debug!(server = %name, "no answer from the upstream: {why}");
+        self.rules.count_failed(exchange.route, &why);
         if let Some(unsent) = exchange.request.take() {
             // What of the request has not been read yet: its span and its answer need it.
             timeout(LEFTOVER_TIME, read_on(unsent.into_body())).await.ok();

@@ -17,6 +17,7 @@
 mod answer;
 mod body;
 mod clients;
+mod complaints;
 mod config;
 mod decode;
 mod detours;

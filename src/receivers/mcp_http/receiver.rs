@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use super::complaints::Complaint;
 use super::config::Config;
 use super::exchange::Rules;
 use super::guard::Guard;
@@ -166,6 +167,8 @@ impl McpHttp {
             vitals: self.vitals.clone(),
             forwarded: self.count("mcpcol_http_forwarded_requests"),
             hinted: false.into(),
+            refusals: Complaint::default(),
+            failures: self.config.routes.iter().map(|_| Complaint::default()).collect(),
             editing: self.editing.clone(),
         });
         let (numbers, workers) = (Arc::new(AtomicU64::new(1)), self.workers());
@@ -237,9 +240,9 @@ fn announce(config: &Config, opened: &Opened) -> io::Result<()> {
     for route in &config.routes {
         let uri = route.uri().unwrap_or_default();
         // Of the upstream's path no more than can be no secret; where it is the path to ask us for, too.
-        let path = match &route.path {
-            Some(path) => path.clone(),
-            None => without_secrets(uri.path()),
+        let path = match route.prefix() {
+            "" => without_secrets(uri.path()),
+            prefix => prefix.to_owned(),
         };
         tracing::info!(
             "listening on {scheme}://{address}{path} for {} at {}://{}",
