@@ -73,7 +73,7 @@ pub(super) fn load(
 
 /// Where a setting of the built-in configuration comes from, for a user who never wrote it.
 fn source_of(path: &str) -> &'static str {
-    if path.contains("digest") || path.contains("session_key") {
+    if path.contains("digest") {
         "the digest key of MCPCOL_DIGEST_KEY, MCPCOL_DIGEST_KEY_FILE or the state directory is not used"
     } else {
         "the OTLP settings of the environment are not used, spans go to a file"
@@ -106,17 +106,8 @@ fn config(tap: &Tap<'_>, terminal: bool, trust: Trust) -> (String, Vec<String>) 
         exporters.insert("debug".into(), json!({"verbosity": "normal"}));
     }
     let names: Vec<_> = exporters.keys().cloned().collect();
-    let mut settings = tap.settings.clone();
-    if tap.kind == "mcp_http" {
-        // Session ids are hashed with the key of the digests, so that they are comparable, too.
-        for (from, to) in [("key", "session_key"), ("key_file", "session_key_file")] {
-            if let Some(key) = digest.get(from) {
-                settings[to] = key.clone();
-            }
-        }
-    }
     let config = json!({
-        "receivers": {tap.kind: settings},
+        "receivers": {tap.kind: tap.settings},
         "processors": {"digest": digest},
         "exporters": exporters,
         "service": {"pipelines": {"traces": {

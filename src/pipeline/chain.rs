@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::books::count_drop;
 use super::{Counter, Id, Processor, Vitals};
+use crate::privacy::digest::Key;
 use crate::telemetry::{Batch, Clock, Nanos, Reads};
 
 /// One pipeline's processors. Dropping the last handle finishes them, in order: an old chain ends with
@@ -56,6 +57,11 @@ impl Chain {
     /// What its processors read of content.
     pub(super) fn reads(&self) -> Reads {
         self.stages.iter().map(|stage| stage.processor.reads()).fold(Reads::NONE, Reads::or)
+    }
+
+    /// The key of the first processor that has one.
+    pub(super) fn key(&self) -> Option<Key> {
+        self.stages.iter().find_map(|stage| stage.processor.key())
     }
 
     /// Runs the batch through all stages.

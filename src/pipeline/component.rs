@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Outlet;
+use crate::privacy::digest::Key;
 use crate::telemetry::{Batch, Nanos, Reads, Telemetry};
 
 /// A future behind a box, so that traits with async methods stay object-safe.
@@ -51,6 +52,12 @@ pub trait Processor: Send + Sync {
     /// [`Raw::Unread`](crate::telemetry::Raw::Unread).
     fn reads(&self) -> Reads {
         Reads::NONE
+    }
+
+    /// The key that it hashes content with. Receivers that hash names of their own use the same one, so that
+    /// both are comparable wherever they come from.
+    fn key(&self) -> Option<Key> {
+        None
     }
 }
 

@@ -11,6 +11,7 @@ use super::chain::Chain;
 use super::delivery::{Delivery, Permit};
 use super::outlet::{Target, Transport};
 use super::{Counter, Vitals};
+use crate::privacy::digest::Key;
 use crate::settings::OnFull;
 use crate::telemetry::{Batch, Reads, Signal, Verdict};
 
@@ -140,6 +141,10 @@ impl Target for Route {
 
     fn reads(&self) -> Reads {
         self.branches.iter().map(|branch| branch.chain.reads()).fold(Reads::NONE, Reads::or)
+    }
+
+    fn key(&self) -> Option<Key> {
+        self.branches.iter().find_map(|branch| branch.chain.key())
     }
 
     fn offer(&self, batch: Batch, transport: Transport) {

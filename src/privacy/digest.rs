@@ -147,6 +147,11 @@ impl Digester {
         Digester { keys }
     }
 
+    /// The key that it signs with, if it does.
+    pub fn key(&self) -> Option<&Key> {
+        self.keys.first()
+    }
+
     /// Whether it signs.
     pub fn keyed(&self) -> bool {
         !self.keys.is_empty()

@@ -129,6 +129,10 @@ impl Processor for Digest {
     fn reads(&self) -> Reads {
         Reads { arguments: true, answers: self.result }
     }
+
+    fn key(&self) -> Option<Key> {
+        self.digester.as_ref()?.key().cloned()
+    }
 }
 
 impl Digest {

@@ -135,3 +135,60 @@ fn other_protocols_are_refused_in_words_and_h2c_is_ignored() {
     client.send("CONNECT localhost:22 HTTP/1.1\r\nhost: localhost:22\r\n\r\n");
     assert_eq!(client.head().0, 405);
 }
+
+/// Whoever has the key can tell which session it was, wherever and whenever it was observed.
+#[test]
+fn session_ids_are_hashed_with_the_key_of_the_digest() {
+    let origin = Origin::echo();
+    let (one, other) = ("0123456789abcdef".repeat(4), "fedcba9876543210".repeat(4));
+    let shown = |settings: &str, digest: &str| {
+        let tap = super::tap::with_digest(&origin.url(), settings, digest);
+        let head = "POST /mcp\nmcp-session-id: session-4711";
+        assert_eq!(tap.ask(head, r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).status, 200);
+        super::tap::End::attribute(&tap.end().spans[0], "mcpcol.session.id").unwrap()
+    };
+    let digest = |key: &str| format!("{{ mode: hmac-sha256, key: {key:?} }}");
+    let first = shown("", &digest(&one));
+    assert_eq!(first, shown("", &digest(&one)), "in every run");
+    assert_ne!(first, shown("", &digest(&other)));
+    assert_eq!(
+        first,
+        shown(&format!("session_key: {one:?}"), &digest(&other)),
+        "its own goes first"
+    );
+    let unkeyed = "{ mode: sha256 }";
+    assert_ne!(shown("", unkeyed), shown("", unkeyed), "never without a key");
+}
+
+/// A client may write into headers what it likes; spans say what the message says.
+#[test]
+fn headers_of_mcp_do_not_name_spans() {
+    let origin = Origin::echo();
+    let tap = tap(&origin.url(), "");
+    let head = "POST /mcp\nmcp-method: tools/call\nmcp-name: another";
+    assert_eq!(tap.ask(head, r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).status, 200);
+    let end = tap.end();
+    assert_eq!(end.outcomes(), ["ping ok"]);
+    assert!(!serde_json::to_string(&end.spans).unwrap().contains("another"));
+}
+
+/// The default header is the one that servers use, too: the tap's token is not theirs to see.
+#[test]
+fn a_token_in_the_usual_header_goes_no_further() {
+    let token = ["tap", "token", "0815"].join("-");
+    let (tell, told) = std::sync::mpsc::sync_channel(100);
+    let tell = std::sync::Mutex::new(tell);
+    let origin = Origin::serve(move |mut conn| {
+        while let Some(asked) = conn.asked() {
+            let body = conn.body(&asked);
+            tell.lock().unwrap().send(asked).unwrap();
+            conn.json(&super::origin::result_for(&body));
+        }
+    });
+    let tap = tap(&origin.url(), &format!("auth: {{ bearer_token: {token} }}"));
+    let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    assert_eq!(tap.ask("POST /mcp\nauthorization: Bearer other", ping).status, 401);
+    assert_eq!(tap.ask(&format!("POST /mcp\nauthorization: Bearer {token}"), ping).status, 200);
+    assert_eq!(told.recv().unwrap().header("authorization"), None);
+    assert!(tap.end().log.contains("reason=\"token\""), "a refusal is said");
+}

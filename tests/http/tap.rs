@@ -38,10 +38,21 @@ pub(super) fn tap(upstream: &str, settings: &str) -> Tap {
     with_routes(&format!("[{{ upstream: \"{upstream}\", name: origin }}]"), settings)
 }
 
+/// Settings of the digest, unless a test is about them.
+const EPHEMERAL: &str = "{ mode: ephemeral }";
+
 /// The same with any routes.
 pub(super) fn with_routes(routes: &str, settings: &str) -> Tap {
     let dir = tempfile::tempdir().unwrap();
-    write_config(&dir, routes, settings, "file: { path: spans.jsonl }");
+    write_config(&dir, routes, settings, EPHEMERAL, "file: { path: spans.jsonl }");
+    start(dir)
+}
+
+/// The same with other settings of the digest.
+pub(super) fn with_digest(upstream: &str, settings: &str, digest: &str) -> Tap {
+    let dir = tempfile::tempdir().unwrap();
+    let routes = format!("[{{ upstream: \"{upstream}\", name: origin }}]");
+    write_config(&dir, &routes, settings, digest, "file: { path: spans.jsonl }");
     start(dir)
 }
 
@@ -49,17 +60,17 @@ pub(super) fn with_routes(routes: &str, settings: &str) -> Tap {
 pub(super) fn with_exporter(upstream: &str, settings: &str, exporter: &str) -> Tap {
     let dir = tempfile::tempdir().unwrap();
     let routes = format!("[{{ upstream: \"{upstream}\", name: origin }}]");
-    write_config(&dir, &routes, settings, exporter);
+    write_config(&dir, &routes, settings, EPHEMERAL, exporter);
     start(dir)
 }
 
-fn write_config(dir: &TempDir, routes: &str, settings: &str, exporter: &str) {
+fn write_config(dir: &TempDir, routes: &str, settings: &str, digest: &str, exporter: &str) {
     let name = exporter.split(':').next().unwrap();
     let endpoint = if settings.contains("endpoint:") { "" } else { "    endpoint: 127.0.0.1:0\n" };
     let settings: String = settings.lines().map(|line| format!("    {}\n", line.trim())).collect();
     let yaml = format!(
         "receivers:\n  mcp_http:\n{endpoint}    routes: {routes}\n{settings}\
-         processors: {{ digest: {{ mode: ephemeral }} }}\n\
+         processors: {{ digest: {digest} }}\n\
          exporters: {{ {exporter} }}\n\
          service:\n  pipelines:\n    traces: {{ receivers: [mcp_http], processors: [digest], exporters: [{name}] }}\n"
     );
@@ -142,7 +153,7 @@ impl Tap {
     /// Writes another configuration in place of the first.
     pub(super) fn rewrite(&self, routes: &str, settings: &str) {
         let settings = format!("endpoint: 127.0.0.1:0\n{settings}");
-        write_config(&self.dir, routes, &settings, "file: { path: spans.jsonl }");
+        write_config(&self.dir, routes, &settings, EPHEMERAL, "file: { path: spans.jsonl }");
     }
 
     /// The next line of its log that holds `word`.

@@ -25,7 +25,7 @@ pub(super) struct Connections {
     pub(super) common: Common,
     pub(super) servers: Vec<Tapped>,
     pub(super) sessions: Sessions,
-    session_name: SessionNames,
+    pub(super) session_name: SessionNames,
 }
 
 /// One server, and what it is asked without a session.

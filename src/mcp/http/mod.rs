@@ -152,6 +152,11 @@ impl Http {
         self.connections.common.handed_back = handed_back;
     }
 
+    /// Says anew what may be told of session ids, of those that are not known yet.
+    pub fn name_sessions(&mut self, session_name: SessionNames) {
+        self.connections.session_name = session_name;
+    }
+
     /// What of calls' content is kept for processors from here on: all of it unless said otherwise.
     pub fn keep(&mut self, reads: Reads) {
         self.connections.common.reads = reads;

@@ -8,7 +8,7 @@ use super::decode::Decoder;
 use super::note::{By, Coding, Event, Kind, Note, Request, Response, Verb};
 use crate::mcp::{
     self, BodyKind, Direction, HandedBack, Http, HttpServer, Party, RequestHead, ResponseHead,
-    SessionName,
+    SessionName, SessionNames,
 };
 use crate::pipeline::{Build, Counter};
 use crate::privacy::digest::Key;
@@ -22,6 +22,9 @@ const SESSION_DIGITS: usize = 32;
 
 /// The state machine behind the records.
 pub(super) struct Watching {
+    session_ids: SessionIds,
+    /// The key that is written for them.
+    session_key: Option<Key>,
     http: Http,
     followed: Followed,
     edits: EditCounters,
@@ -126,16 +129,20 @@ impl Watching {
             Ok(HttpServer { name: route.server_name(), address, port })
         });
         let servers = servers.collect::<anyhow::Result<_>>()?;
-        let (ids, key) = (config.session_id, config.session_key(cx.base)?);
+        let (session_ids, session_key) = (config.session_id, config.session_key(cx.base)?);
+        let (own, random) =
+            (session_key.clone(), Key::from_bytes(&rand::random::<[u8; 32]>(), None)?);
         let mut http = Http::new(
             Arc::new(config.observing().settings()),
             servers,
             ambient(),
             rand::random(),
-            Box::new(move |id| name(ids, &key, id)),
+            names(session_ids, own.unwrap_or(random)),
         );
         http.share(cx.process(HandedBack::default));
         Ok(Watching {
+            session_ids,
+            session_key,
             http,
             followed: Followed::new(cx),
             edits,
@@ -143,6 +150,14 @@ impl Watching {
             packed: HashMap::new(),
             decoding: 0,
         })
+    }
+
+    /// Hashes session ids under the key of the digests behind the receiver, if no other is written and they
+    /// have one.
+    pub(super) fn share_key(&mut self, key: Option<Key>) {
+        if let (None, Some(key)) = (&self.session_key, key) {
+            self.http.name_sessions(names(self.session_ids, key));
+        }
     }
 
     fn request(&mut self, exchange: u64, bytes: &[u8], now: Nanos) {
@@ -253,6 +268,10 @@ impl Watching {
 }
 
 /// What of a session id may leave.
+fn names(ids: SessionIds, key: Key) -> SessionNames {
+    Box::new(move |id| name(ids, &key, id))
+}
+
 fn name(ids: SessionIds, key: &Key, id: &[u8]) -> SessionName {
     let hashed = || {
         let digest = key.digest(id);

@@ -270,14 +270,14 @@ impl Config {
         }
     }
 
-    /// The key that is written; a random one if none is.
-    pub(super) fn session_key(&self, base: &std::path::Path) -> anyhow::Result<Key> {
+    /// The key that is written, if one is.
+    pub(super) fn session_key(&self, base: &std::path::Path) -> anyhow::Result<Option<Key>> {
         let text = match (&self.session_key, &self.session_key_file) {
             (Some(key), _) => key.expose().to_owned(),
             (None, Some(file)) => crate::settings::read_key_file(&base.join(file))?,
-            (None, None) => return Ok(Key::from_bytes(&rand::random::<[u8; 32]>(), None)?),
+            (None, None) => return Ok(None),
         };
-        Ok(Key::parse(&text, None)?)
+        Ok(Some(Key::parse(&text, None)?))
     }
 }
 
