@@ -37,6 +37,10 @@ impl Http {
             if self.upstream.is_none() {
                 anyhow::bail!("which server? Write `mcpcol http --upstream URL`");
             }
+            // Said here, and not of a configuration that nobody wrote.
+            if let Err(why) = self.route().uri() {
+                anyhow::bail!("--upstream {why}");
+            }
             if let Ok(dir) = state::directory() {
                 state::clean(&dir);
             }
@@ -54,9 +58,13 @@ impl Http {
         })
     }
 
-    fn built_in(&self) -> anyhow::Result<(Sources, Option<Plan>)> {
+    fn route(&self) -> Route {
         let upstream = self.upstream.clone().unwrap_or_default();
-        let route = Route { upstream, name: self.name(), ..Route::default() };
+        Route { upstream, name: self.name(), ..Route::default() }
+    }
+
+    fn built_in(&self) -> anyhow::Result<(Sources, Option<Plan>)> {
+        let route = self.route();
         let mut settings = serde_json::json!({ "routes": self.routes() });
         if let Some(listen) = &self.listen {
             settings["endpoint"] = listen.as_str().into();

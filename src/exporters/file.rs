@@ -145,6 +145,7 @@ impl ExporterConfig for Config {
     }
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {
+        tracing::info!("{}: to {}", cx.id, cx.base.join(&self.path).display());
         let sink = Appender {
             path: cx.base.join(&self.path),
             mode: self.mode().unwrap_or(MODE),

@@ -215,6 +215,10 @@ impl Service {
             Err(error) if self.cx.lenient => Box::new(Off::because(&part.id, &error)),
             Err(error) => return Err(error.context(format!("{}: cannot build", part.id))),
         };
+        let mut places: Vec<_> =
+            part.config.targets().into_iter().map(|(_, h, p)| (h, p)).collect();
+        places.dedup();
+        places.iter().for_each(|(host, port)| tracing::info!("{}: to {host}:{port}", part.id));
         let books = ExporterBooks::new(&self.cx.vitals, &part.id);
         let settings = part.config.delivery();
         Ok(Delivery::start(part.id.clone(), exporter, settings, books, &self.cx.runtime))

@@ -56,11 +56,12 @@ pub struct Config {
     pub max_requests: usize,
     /// Threads that forward; 0 for one a core.
     pub workers: usize,
-    /// At the end: how long requests in flight may take.
+    /// At the end of the process: how long requests in flight may take.
     pub drain_timeout: Duration,
     /// How `Mcp-Session-Id` leaves.
     pub session_id: SessionIds,
-    /// Key of the session ids' hashes, hex or base64; a random one of this process unless written.
+    /// Key of the session ids' hashes, hex or base64. Unless written that of the digest behind the receiver,
+    /// else a random one of this process.
     pub session_key: Option<Secret>,
     /// The same in a file of its own.
     pub session_key_file: Option<PathBuf>,

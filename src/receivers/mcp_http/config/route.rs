@@ -76,7 +76,7 @@ impl Route {
     }
 
     /// The upstream, if it is written right.
-    pub(in crate::receivers::mcp_http) fn uri(&self) -> Result<Uri, String> {
+    pub fn uri(&self) -> Result<Uri, String> {
         if self.upstream.is_empty() {
             return Err("is required: the server's URL, such as `http://localhost:3001/mcp`".into());
         }
