@@ -531,3 +531,28 @@ fn more_fields_than_usual_pass_where_they_are_allowed() {
     let got = tap.post("{}");
     assert_eq!((got.status, got.header("x-149")), (200, Some("149")));
 }
+
+/// What an upstream sent before it broke off is the client's, however late it reads.
+#[test]
+fn who_reads_late_gets_all_that_came_before_a_break() {
+    let origin = Origin::serve(|mut conn| {
+        if let Some(asked) = conn.asked() {
+            let length: usize = asked.line.split(['/', ' ']).nth(2).unwrap().parse().unwrap();
+            conn.write(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", length + 1));
+            conn.write(vec![b'x'; length]);
+        }
+    });
+    let tap = tap(&origin.url(), "");
+    let mut clients = Vec::new();
+    for size in sizes() {
+        let mut client = tap.connect();
+        client.send(tap.request(&format!("GET /{size}"), ""));
+        assert_eq!(client.head().0, 200);
+        clients.push((size, client));
+    }
+    for (size, mut client) in clients {
+        let mut body = Vec::new();
+        client.0.read_to_end(&mut body).ok();
+        assert_eq!(body.len(), size);
+    }
+}

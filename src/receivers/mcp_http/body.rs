@@ -34,8 +34,13 @@ pub(super) enum Passing {
 
 /// What lasts as long as a response does.
 #[derive(Debug)]
-#[expect(dead_code, reason = "held until the response is over")]
-pub(super) struct Kept(pub(super) Admitted, pub(super) Rc<Upload>);
+pub(super) struct Kept {
+    #[expect(dead_code, reason = "held until the response is over")]
+    pub(super) admitted: Admitted,
+    pub(super) upload: Rc<Upload>,
+    /// It is the only one that its client's connection carries.
+    pub(super) alone: bool,
+}
 
 /// Somebody else's body.
 #[derive(Debug)]
@@ -64,7 +69,6 @@ pub(super) struct Through {
 #[derive(Debug)]
 pub(super) struct Upload {
     /// The request counts as being answered while its body or its response is under way.
-    #[expect(dead_code, reason = "held as long as this")]
     asked: Asked,
     /// It has been read to its end.
     pub(super) over: Cell<bool>,
@@ -164,8 +168,18 @@ impl Through {
         }
     }
 
+    /// Whether the client has still to read what came before.
+    fn client_reads(&self) -> bool {
+        let kept = self.kept.as_ref().filter(|kept| kept.alone);
+        kept.is_some_and(|kept| kept.upload.asked.is_unwritten())
+    }
+
     /// The next frame, as it was read.
     fn pass(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if self.failed.is_some() && self.client_reads() {
+            // Its connection looks here again once what came before has been written.
+            return Poll::Pending;
+        }
         if let Some(error) = self.failed.take() {
             return Poll::Ready(Some(Err(error)));
         }

@@ -133,6 +133,13 @@ impl Entered {
     }
 }
 
+impl Asked {
+    /// Whether something waits to be written to the client.
+    pub(super) fn is_unwritten(&self) -> bool {
+        self.0.waits.now()
+    }
+}
+
 impl Visit {
     fn is_busy(&self) -> bool {
         self.now.get() > 0 || self.waits.now()

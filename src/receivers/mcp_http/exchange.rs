@@ -97,7 +97,8 @@ pub(super) struct Exchange {
 impl Exchange {
     /// What lasts as long as the response's body.
     pub(super) fn kept(self) -> Kept {
-        Kept(self.admitted, self.upload)
+        let alone = self.version < Version::HTTP_2;
+        Kept { admitted: self.admitted, upload: self.upload, alone }
     }
 }
 

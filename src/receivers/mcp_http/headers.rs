@@ -16,6 +16,11 @@ pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id")
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
+/// What a connection of HTTP/1.1 may hold of what was read, and of what its peer does not take, in bytes;
+/// so also the largest head of a response. hyper's default is near twice that for each client that does not
+/// read.
+pub(super) const BUFFER: usize = 256 << 10;
+
 /// How many fields hyper allows a head unless told otherwise.
 pub(super) const HYPERS_HEADERS: usize = 100;
 

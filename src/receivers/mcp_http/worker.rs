@@ -27,7 +27,7 @@ use super::answer;
 use super::clients::{Clients, Told};
 use super::config::Config;
 use super::exchange::{Client, Desk, Rules};
-use super::headers::HYPERS_HEADERS;
+use super::headers::{BUFFER, HYPERS_HEADERS};
 use super::local::Local;
 use super::outgoing::Outgoing;
 use super::slots::Slot;
@@ -177,6 +177,7 @@ impl Worker {
         http1
             .header_read_timeout(None)
             .max_header_size(config.max_header_bytes)
+            .max_buf_size(BUFFER.max(config.max_header_bytes))
             .auto_date_header(false);
         // hyper has room for its own default on the stack, and fills any other with care each time.
         if config.max_headers != HYPERS_HEADERS {

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::spawn_local;
 
 use crate::receivers::mcp_http::body::Passing;
-use crate::receivers::mcp_http::headers::HYPERS_HEADERS;
+use crate::receivers::mcp_http::headers::{BUFFER, HYPERS_HEADERS};
 use crate::receivers::mcp_http::outgoing::{Outgoing, Waits};
 
 /// What moves bytes while it is polled.
@@ -52,6 +52,7 @@ impl Line {
     {
         let (stream, waits) = Outgoing::over(stream);
         let mut http1 = http1::Builder::new();
+        http1.max_buf_size(BUFFER);
         if max_headers != HYPERS_HEADERS {
             http1.max_headers(max_headers);
         }

@@ -16,7 +16,7 @@ use crate::receivers::mcp_http::body::Passing;
 use crate::receivers::mcp_http::local::Local;
 
 /// How far ahead of a slow client one response may be read, in bytes.
-const STREAM_WINDOW: u32 = 1 << 20;
+const STREAM_WINDOW: u32 = 256 << 10;
 /// No bound of its own: else one client that does not read would hold up all others.
 const CONNECTION_WINDOW: u32 = i32::MAX as u32;
 /// The largest head of a response, in bytes.
