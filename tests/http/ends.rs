@@ -67,8 +67,11 @@ fn a_request_in_flight_at_a_reload_is_finished_however_long_it_takes() {
     let old = Origin::serve(move |mut conn| {
         while let Some(asked) = conn.asked() {
             let body = conn.body(&asked);
-            tell.lock().unwrap().send(()).unwrap();
-            go.lock().unwrap().recv().unwrap();
+            // Who came in the moment of the change may be served here as well.
+            if memchr::memmem::find(&body, b"slow").is_some() {
+                tell.lock().unwrap().send(()).unwrap();
+                go.lock().unwrap().recv().unwrap();
+            }
             conn.json(&super::origin::result_for(&body));
         }
     });
