@@ -74,15 +74,7 @@ fn a_name_works_once_it_is_allowed() {
 #[test]
 fn a_token_opens_the_door_and_goes_no_further() {
     let token = ["tap", "token", "0815"].join("-");
-    let (tell, told) = std::sync::mpsc::sync_channel(100);
-    let tell = std::sync::Mutex::new(tell);
-    let origin = Origin::serve(move |mut conn| {
-        while let Some(asked) = conn.asked() {
-            let body = conn.body(&asked);
-            tell.lock().unwrap().send(asked.headers).unwrap();
-            conn.json(&super::origin::result_for(&body));
-        }
-    });
+    let (origin, told) = Origin::telling();
     let settings = format!("auth: {{ bearer_token: {token}, header: x-tap-authorization }}");
     let tap = tap(&origin.url(), &settings);
     let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
@@ -108,7 +100,7 @@ fn a_token_opens_the_door_and_goes_no_further() {
         "POST /mcp\nx-tap-authorization: bearer {token}\nauthorization: Bearer of-the-server\nmcp-session-id: {session}"
     );
     assert_eq!(tap.ask(&head, ping).status, 200);
-    let headers = told.recv().unwrap();
+    let headers = told.recv().unwrap().headers;
     assert!(headers.iter().all(|(name, _)| name != "x-tap-authorization"));
     assert!(headers.contains(&("authorization".into(), "Bearer of-the-server".into())));
     let end = tap.end();
@@ -176,15 +168,7 @@ fn headers_of_mcp_do_not_name_spans() {
 #[test]
 fn a_token_in_the_usual_header_goes_no_further() {
     let token = ["tap", "token", "0815"].join("-");
-    let (tell, told) = std::sync::mpsc::sync_channel(100);
-    let tell = std::sync::Mutex::new(tell);
-    let origin = Origin::serve(move |mut conn| {
-        while let Some(asked) = conn.asked() {
-            let body = conn.body(&asked);
-            tell.lock().unwrap().send(asked).unwrap();
-            conn.json(&super::origin::result_for(&body));
-        }
-    });
+    let (origin, told) = Origin::telling();
     let tap = tap(&origin.url(), &format!("auth: {{ bearer_token: {token} }}"));
     let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
     assert_eq!(tap.ask("POST /mcp\nauthorization: Bearer other", ping).status, 401);

@@ -2,8 +2,9 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::tap::PATIENCE;
@@ -54,6 +55,20 @@ impl Origin {
                 conn.json(&result_for(&body));
             }
         })
+    }
+
+    /// The same, and tells what it was asked.
+    pub(super) fn telling() -> (Origin, Receiver<Asked>) {
+        let (tell, told) = sync_channel(100);
+        let tell = Mutex::new(tell);
+        let origin = Origin::serve(move |mut conn| {
+            while let Some(asked) = conn.asked() {
+                let body = conn.body(&asked);
+                tell.lock().unwrap().send(asked).unwrap();
+                conn.json(&result_for(&body));
+            }
+        });
+        (origin, told)
     }
 
     pub(super) fn url(&self) -> String {

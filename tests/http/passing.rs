@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::origin::{Asked, Conn, Origin};
-use super::tap::{Client, End, PATIENCE, tap, with_routes};
+use super::tap::{Client, End, PATIENCE, Tap, tap, with_routes};
 
 /// An origin that tells what it was asked and answers with fixed bytes.
 fn fixed(answer: impl Into<Vec<u8>>) -> (Origin, Receiver<(Asked, Vec<u8>)>) {
@@ -456,24 +456,34 @@ fn sizes() -> impl Iterator<Item = usize> {
     (3..60).map(|n| n * 100_000)
 }
 
+/// Clients that asked for so many bytes each and have read the head.
+fn late_readers(tap: &Tap) -> Vec<(usize, Client)> {
+    let ask = |size: usize| {
+        let mut client = tap.connect();
+        client.send(tap.request(&format!("GET /{size}"), ""));
+        assert_eq!(client.head().0, 200);
+        (size, client)
+    };
+    sizes().map(ask).collect()
+}
+
+/// How many bytes a path asks for.
+fn length_of(asked: &Asked) -> usize {
+    asked.line.split(['/', ' ']).nth(2).unwrap().parse().unwrap()
+}
+
 /// Who reads nothing yet has not asked for too long.
 #[test]
 fn who_reads_late_gets_the_end_of_it() {
     let origin = Origin::serve(|mut conn| {
         while let Some(asked) = conn.asked() {
-            let length: usize = asked.line.split(['/', ' ']).nth(2).unwrap().parse().unwrap();
+            let length = length_of(&asked);
             conn.write(format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n"));
             conn.write(vec![b'x'; length]);
         }
     });
     let tap = tap(&origin.url(), "read_header_timeout: 50ms");
-    let mut clients = Vec::new();
-    for size in sizes() {
-        let mut client = tap.connect();
-        client.send(tap.request(&format!("GET /{size}"), ""));
-        assert_eq!(client.head().0, 200);
-        clients.push((size, client));
-    }
+    let clients = late_readers(&tap);
     for _ in 0..3 {
         assert!(tap.connect().is_closed(), "one that asks nothing is let go by then");
     }
@@ -537,19 +547,13 @@ fn more_fields_than_usual_pass_where_they_are_allowed() {
 fn who_reads_late_gets_all_that_came_before_a_break() {
     let origin = Origin::serve(|mut conn| {
         if let Some(asked) = conn.asked() {
-            let length: usize = asked.line.split(['/', ' ']).nth(2).unwrap().parse().unwrap();
+            let length = length_of(&asked);
             conn.write(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", length + 1));
             conn.write(vec![b'x'; length]);
         }
     });
     let tap = tap(&origin.url(), "");
-    let mut clients = Vec::new();
-    for size in sizes() {
-        let mut client = tap.connect();
-        client.send(tap.request(&format!("GET /{size}"), ""));
-        assert_eq!(client.head().0, 200);
-        clients.push((size, client));
-    }
+    let clients = late_readers(&tap);
     for (size, mut client) in clients {
         let mut body = Vec::new();
         client.0.read_to_end(&mut body).ok();

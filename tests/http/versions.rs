@@ -104,15 +104,7 @@ async fn what_is_refused_over_http1_is_over_http2() {
 
 #[tokio::test]
 async fn a_client_of_http2_reaches_a_server_of_http1() {
-    let (tell, told) = std::sync::mpsc::sync_channel(100);
-    let tell = std::sync::Mutex::new(tell);
-    let origin = Origin::serve(move |mut conn| {
-        while let Some(asked) = conn.asked() {
-            let body = conn.body(&asked);
-            tell.lock().unwrap().send(asked).unwrap();
-            conn.json(&super::origin::result_for(&body));
-        }
-    });
+    let (origin, told) = Origin::telling();
     let tap = tap(&origin.url(), "");
     let answers = ask_over_http2(&tap.address, 40).await;
     for (id, (version, text)) in answers.iter().enumerate() {
