@@ -1,10 +1,10 @@
 //! Streams: every event at once, every end passed on, nothing closed on our account.
 
 use std::sync::Mutex;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use super::origin::{Conn, Origin};
-use super::tap::{Client, End, eventually, tap, with_exporter};
+use super::tap::{Client, End, eventually, tap, with_exporter, with_routes};
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow"}}"#;
 const MODERN: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
@@ -19,33 +19,77 @@ fn begun(tap: &super::tap::Tap, head: &str, body: &str) -> Client {
     client
 }
 
-/// The origin sends an event only when the client has read the one before.
-#[test]
-fn an_event_reaches_the_client_when_the_server_sent_it() {
+/// An origin that sends an event, in two pieces, whenever it is told to go on.
+fn piece_by_piece() -> (Origin, SyncSender<()>) {
     let (next, go) = sync_channel::<()>(100);
     let go = Mutex::new(go);
     let origin = Origin::serve(move |mut conn| {
         let asked = conn.asked().unwrap();
         conn.body(&asked);
         conn.stream();
-        for n in 0..50 {
-            go.lock().unwrap().recv().unwrap();
-            // In two writes, the second of them after the first has arrived.
+        while go.lock().unwrap().recv().is_ok() {
             conn.chunk("event: message\nda");
             go.lock().unwrap().recv().unwrap();
-            conn.chunk(&format!("ta: {n}\n\n"));
+            conn.chunk("ta: {}\n\n");
         }
         conn.chunk("");
     });
-    let tap = tap(&origin.url(), "");
-    let mut client = begun(&tap, "POST /mcp", CALL);
-    for n in 0..50 {
+    (origin, next)
+}
+
+/// The second piece of an event is sent after the first has arrived, and the next event after both.
+fn reads_piece_by_piece(client: &mut Client, next: &SyncSender<()>, events: usize) {
+    for _ in 0..events {
         next.send(()).unwrap();
         assert_eq!(client.chunk(), b"event: message\nda");
         next.send(()).unwrap();
-        assert_eq!(client.chunk(), format!("ta: {n}\n\n").into_bytes());
+        assert_eq!(client.chunk(), b"ta: {}\n\n");
     }
+}
+
+#[test]
+fn an_event_reaches_the_client_when_the_server_sent_it() {
+    let (origin, next) = piece_by_piece();
+    let tap = tap(&origin.url(), "");
+    let mut client = begun(&tap, "POST /mcp", CALL);
+    reads_piece_by_piece(&mut client, &next, 50);
+    drop(next);
     assert_eq!(client.chunk(), b"");
+}
+
+#[test]
+fn an_event_reaches_the_client_also_where_nobody_takes_the_spans() {
+    let (origin, next) = piece_by_piece();
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let tap = with_exporter(&origin.url(), SMALL_QUEUE, &stuck(&dead));
+    let mut client = begun(&tap, "POST /mcp", CALL);
+    reads_piece_by_piece(&mut client, &next, 2000);
+}
+
+#[test]
+fn a_stream_may_be_silent_for_longer_than_anything_else() {
+    let (origin, next) = piece_by_piece();
+    let route = format!("[{{ upstream: \"{}\", idle_timeout: 50ms }}]", origin.url());
+    let tap = with_routes(&route, "read_header_timeout: 50ms");
+    let mut client = begun(&tap, "POST /mcp", CALL);
+    for _ in 0..3 {
+        reads_piece_by_piece(&mut client, &next, 1);
+        for _ in 0..5 {
+            assert!(tap.connect().is_closed(), "one that asks nothing is let go by then");
+        }
+    }
+    reads_piece_by_piece(&mut client, &next, 1);
+}
+
+/// As little as may wait for the observer.
+const SMALL_QUEUE: &str = "queue_size: 262144\nmax_message_bytes: 4096";
+
+/// An exporter to somebody who takes connections and says nothing, with a queue that is full at once.
+fn stuck(dead: &std::net::TcpListener) -> String {
+    format!(
+        "otlp_grpc: {{ endpoint: \"{}\", tls: {{ insecure: true }}, sending_queue: {{ queue_size: 1 }} }}",
+        dead.local_addr().unwrap()
+    )
 }
 
 #[test]
@@ -128,12 +172,7 @@ fn progress_and_the_answer_are_read_out_of_a_stream() {
 fn with_nobody_to_take_the_spans_everything_passes() {
     let origin = Origin::echo();
     let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let exporter = format!(
-        "otlp_grpc: {{ endpoint: \"{}\", tls: {{ insecure: true }}, sending_queue: {{ queue_size: 1 }} }}",
-        dead.local_addr().unwrap()
-    );
-    let tap =
-        with_exporter(&origin.url(), "queue_size: 262144\nmax_message_bytes: 4096", &exporter);
+    let tap = with_exporter(&origin.url(), SMALL_QUEUE, &stuck(&dead));
     let mut client = tap.connect();
     for n in 0..2000 {
         let body = format!(
