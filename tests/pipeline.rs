@@ -880,6 +880,22 @@ async fn a_receiver_that_a_reload_replaces_does_not_end_the_service() {
     assert_eq!(sink.got(), [["a"]]);
 }
 
+/// What it had begun goes on, and its spans are as good as before.
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_a_reload_takes_out_is_still_heard() {
+    let (old, new, sink) = (PlannedTap::default(), PlannedTap::default(), Fake::new(Does::Send));
+    let sketch = |id: &str, tap: &PlannedTap| {
+        let sketch = Sketch::default().receiver(id, tap).exporter("sink", &sink);
+        sketch.pipeline("traces", &[id], &[], &["sink"])
+    };
+    let mut world = World::of(sketch("tap", &old), &old).await;
+    world.service.apply(&sketch("other", &new).0).await.unwrap();
+    world.offer(&["a"]);
+    let accounts = world.stop().await;
+    assert_eq!(sink.got(), [["a"]]);
+    assert_eq!(accounts["sink"].to_string(), "received=1 sent=1 dropped=0 held=0");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_processor_that_panics_while_it_finishes_ends_nothing_else() {
     struct Bad;

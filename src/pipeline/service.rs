@@ -157,6 +157,7 @@ impl Service {
     /// Takes note of a receiver that returned; whether the service should end because of it. One that
     /// was told to stop (a reload replaced it) is no reason.
     fn note(&mut self, ended: Result<Returned, JoinError>, outcome: &mut Outcome) -> bool {
+        self.retired.retain(|(_, running)| !running.stop.is_over());
         let (id, stopped, result) = match ended {
             Ok(ended) => ended,
             Err(error) => {
@@ -286,10 +287,10 @@ impl Service {
         }
         let wanted = |id: &Id| plan.receivers.iter().any(|part| part.id == *id);
         self.retired.extend(self.receivers.extract_if(.., |id, _| !wanted(id)));
-        self.retired.retain(|(_, running)| !running.stop.is_over());
         self.retired.iter().for_each(|(_, running)| running.stop.retire());
+        // What the new plan has no place for goes the way it went: its spans are owed all the same.
         let retired = self.retired.iter().map(|(id, running)| (id, running));
-        for (id, running) in self.receivers.iter().chain(retired) {
+        for (id, running) in self.receivers.iter().chain(retired).filter(|(id, _)| wanted(id)) {
             running.outlet.point(received(id));
         }
         self.chains = parts.chains;

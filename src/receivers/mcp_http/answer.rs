@@ -89,15 +89,6 @@ fn request_id(glimpse: &mut Glimpse) -> Option<String> {
 mod tests {
     use super::*;
     use http_body::Body;
-
-    #[test]
-    fn head_is_answered_without_a_body() {
-        let mut response = busy();
-        assert!(!response.body().is_end_stream());
-        without_body(&mut response);
-        assert!(response.body().is_end_stream());
-        assert_eq!(response.status(), 503);
-    }
     use std::pin::Pin;
     use std::task::{Context, Poll, Waker};
 
@@ -147,5 +138,14 @@ mod tests {
         ] {
             assert_eq!(answered(body), "mcpcol: no answer from the upstream `github`\n", "{body}");
         }
+    }
+
+    #[test]
+    fn head_is_answered_without_a_body() {
+        let mut response = busy();
+        assert!(!response.body().is_end_stream());
+        without_body(&mut response);
+        assert!(response.body().is_end_stream());
+        assert_eq!(response.status(), 503);
     }
 }

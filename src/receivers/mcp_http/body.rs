@@ -169,14 +169,14 @@ impl Through {
     }
 
     /// Whether the client has still to read what came before.
-    fn client_reads(&self) -> bool {
+    fn client_lags(&self) -> bool {
         let kept = self.kept.as_ref().filter(|kept| kept.alone);
         kept.is_some_and(|kept| kept.upload.asked.is_unwritten())
     }
 
     /// The next frame, as it was read.
     fn pass(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        if self.failed.is_some() && self.client_reads() {
+        if self.failed.is_some() && self.client_lags() {
             // Its connection looks here again once what came before has been written.
             return Poll::Pending;
         }

@@ -142,8 +142,8 @@ async fn serve(plan: Plan, mut arrivals: mpsc::Receiver<Arrival>, mut stop: Stop
     if cut > 0 {
         tracing::warn!(
             requests = cut,
-            "cut off while they were being answered: `drain_timeout` (within the service's \
-             `shutdown_timeout`) is shorter than they take"
+            "cut off while they were being answered: they take longer than `drain_timeout` (within the \
+             service's `shutdown_timeout`) allows, or than ten minutes after a reload"
         );
     }
     // What is still open ends here, and its exchanges say so to the observer.
