@@ -1,7 +1,7 @@
 //! The stdio tap without config, pipeline and MCP: what its tests and bench drive as a process.
 //!
 //! `bare_tap [--set FIELD=VALUE]... -- CMD ARG...`, with the fields `stats` (a file for the counts at
-//! the end), `queue`, `max_line`, `grace_ms`, `patience_ms`, `group=own` and `watch`: `count` (default), `stuck`
+//! the end), `queue`, `max_line`, `grace_ms`, `kill_ms`, `patience_ms`, `group=own` and `watch`: `count` (default), `stuck`
 //! (blocks at the first byte), `panic` (at the first byte), microseconds of work a line, or `mcp`: the
 //! state machine of the product.
 
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mcpcol::mcp::Edited;
-use mcpcol::pipeline::{Build, Id, Outlet, Shared, Stop, Vitals};
+use mcpcol::pipeline::{Build, Exit, Id, Outlet, Shared, Stop, Vitals};
 use mcpcol::receivers::mcp_stdio::{Config, Direction, Observe, ProcessGroup, Signal, Tap};
 use mcpcol::receivers::mcp_stdio::{running, start, watched_by};
 use mcpcol::telemetry::{Clock, Content, Nanos, Reads, Telemetry};
@@ -58,6 +58,7 @@ fn config(settings: &HashMap<String, String>) -> anyhow::Result<Config> {
             "queue" => config.queue_size = value.parse()?,
             "max_line" => config.max_message_bytes = value.parse()?,
             "grace_ms" => config.eof_grace.0 = Duration::from_millis(value.parse()?),
+            "kill_ms" => config.kill_after.0 = Duration::from_millis(value.parse()?),
             "group" => config.process_group = ProcessGroup::Own,
             _ => {}
         }
@@ -102,7 +103,7 @@ async fn until_the_end(
     if let Some(file) = settings.get("stats") {
         std::fs::write(file, stats(&vitals, &counts))?;
     }
-    Ok(ended.exit_code.unwrap_or_default())
+    Ok(ended.exit.map_or(0, Exit::code))
 }
 
 fn stats(vitals: &Vitals, counts: &Mutex<Counts>) -> String {

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -257,13 +258,21 @@ fn the_process_list_after_the_end_is_the_same_with_and_without_the_tap() {
     }
 }
 
+/// A configuration whose tap kills a server that stays a second after SIGTERM.
+fn killing(dir: &TempDir) -> PathBuf {
+    let (config, _) = config(dir, &[]);
+    let yaml = fs::read_to_string(&config).unwrap();
+    fs::write(&config, yaml.replace("mcp_stdio: {}", "mcp_stdio: { kill_after: 1s }")).unwrap();
+    config
+}
+
 #[test]
 #[ignore = "needs the peers of scripts/peers"]
 fn nothing_is_left_of_a_server_that_ignores_sigterm() {
     // Hosts that go on to SIGKILL: without the tap nothing is left then, and with it neither.
     for host in ["python", "typescript", "sigterm"] {
         let dir = tempfile::tempdir().unwrap();
-        let (config, _) = config(&dir, &[]);
+        let config = killing(&dir);
         let (server, mark) = marked(&dir, "stubborn_server.py");
         open_and_close(host, &server);
         assert_eq!(left(&mark), [""; 0], "{host}, directly");
@@ -274,9 +283,9 @@ fn nothing_is_left_of_a_server_that_ignores_sigterm() {
 
 #[test]
 #[ignore = "needs the peers of scripts/peers"]
-fn a_tap_told_to_stop_is_gone_within_its_time_and_takes_a_deaf_server_along() {
+fn a_tap_takes_a_deaf_server_along_where_a_setting_asks_for_it() {
     let dir = tempfile::tempdir().unwrap();
-    let (config, _) = config(&dir, &[]);
+    let config = killing(&dir);
     let (server, _) = marked(&dir, "stubborn_server.py");
     let line = tapped(&config, &server);
     let mut tap = Command::new(&line[0])
@@ -295,5 +304,5 @@ fn a_tap_told_to_stop_is_gone_within_its_time_and_takes_a_deaf_server_along() {
     let status = tap.wait().unwrap();
     let took = begun.elapsed();
     assert!(took < Duration::from_millis(1900), "took {took:?}");
-    assert_eq!(status.code(), Some(137), "the server died of SIGKILL");
+    assert_eq!(status.signal(), Some(9), "as the server did");
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mcpcol::pipeline::books::Account;
 use mcpcol::pipeline::{
-    BoxFuture, Build, Context, Ended, ExportError, Exported, Exporter, Id, Outcome, Outlet,
+    BoxFuture, Build, Context, Ended, Exit, ExportError, Exported, Exporter, Id, Outcome, Outlet,
     Pipeline, Plan, Planned, PlannedExporter, PlannedProcessor, PlannedReceiver, Processor,
     Receiver, Service, Stop, Vitals,
 };
@@ -69,6 +69,8 @@ enum Does {
     Flaky(Arc<AtomicUsize>, Option<Duration>),
     /// Sends once it is let go.
     Gate(Arc<Notify>),
+    /// Sends after a while.
+    Slow(Duration),
 }
 
 #[derive(Clone)]
@@ -139,6 +141,7 @@ impl Exporter for Fake {
                 Does::Panic => panic!("a bug"),
                 Does::Reject => return Err(ExportError::Reject { why: "no".into() }),
                 Does::Gate(gate) => gate.notified().await,
+                Does::Slow(time) => tokio::time::sleep(*time).await,
                 Does::Flaky(left, after) => {
                     if left.load(Ordering::Relaxed) > 0 {
                         left.fetch_sub(1, Ordering::Relaxed);
@@ -547,6 +550,79 @@ async fn a_batch_that_waits_for_company_at_the_deadline_is_counted() {
     let (_, account) = &outcome.accounts[0];
     assert_eq!(account.held(), 0, "{account}");
     assert_eq!(account.received, 1);
+}
+
+/// Offers what it has left once its time is over, and never returns.
+struct Deaf;
+
+impl PlannedReceiver for Deaf {
+    fn build(&self, _: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
+        Ok(Box::new(Deaf))
+    }
+}
+
+impl Receiver for Deaf {
+    fn open(&mut self) -> BoxFuture<'_, anyhow::Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn run(
+        self: Box<Self>,
+        out: Outlet,
+        mut stop: Stop,
+    ) -> BoxFuture<'static, anyhow::Result<Ended>> {
+        Box::pin(async move {
+            let deadline = stop.given().await;
+            tokio::time::sleep_until(deadline.cut()).await;
+            out.offer(Batch::new(spans(&["last"])));
+            std::future::pending().await
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_part_of_a_stop_is_the_exporters_whatever_receivers_do() {
+    let sink = Fake::new(Does::Slow(Duration::from_millis(400)));
+    let mut sketch =
+        Sketch::default().receiver("tap", &PlannedTap::default()).exporter("sink", &sink);
+    sketch.0.receivers[0].config = Arc::new(Deaf);
+    let sketch = sketch.pipeline("traces", &["tap"], &[], &["sink"]);
+    let mut service = Service::new(Context {
+        vitals: Vitals::default(),
+        clock: Clock::start(),
+        runtime: Handle::current(),
+        lenient: false,
+    });
+    service.apply(&sketch.0).await.unwrap();
+    let (begun, mut outcome) = (Instant::now(), Outcome::default());
+    service.drain(begun + Duration::from_secs(25), &mut outcome).await;
+    assert_eq!(sink.got(), [["last"]]);
+    assert_eq!(
+        begun.elapsed(),
+        Duration::from_millis(24_500),
+        "it is waited for half of that part"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_sends_what_waits_and_ends_nothing() {
+    let sink = Fake::new(Does::Send).queue(|q| {
+        q.batch = Some(BatchSettings {
+            min_size: 100,
+            flush_timeout: secs(3600),
+            ..BatchSettings::default()
+        });
+    });
+    let world = World::simple(&[("sink", &sink)]).await;
+    world.offer(&["a"]);
+    settle().await;
+    assert!(sink.got().is_empty());
+    world.service.flush();
+    settle().await;
+    world.offer(&["b"]);
+    settle().await;
+    assert_eq!(sink.got(), [["a"], ["b"]]);
+    world.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -978,7 +1054,7 @@ impl Receiver for Short {
             if let Some(end) = end {
                 drop(end.await);
             }
-            Ok(Ended { exit_code: Some(7) })
+            Ok(Ended { exit: Some(Exit::Code(7)) })
         })
     }
 }
@@ -1005,5 +1081,5 @@ async fn a_receiver_that_ends_by_itself_ends_the_service_with_its_code() {
     let mut outcome = Outcome::default();
     end.send(()).unwrap();
     service.ended(&mut outcome).await;
-    assert_eq!(outcome.exit_code, Some(7));
+    assert_eq!(outcome.exit, Some(Exit::Code(7)));
 }

@@ -24,8 +24,8 @@ pub(super) struct Run {
 
 /// Threads of the telemetry side.
 const THREADS: usize = 2;
-/// `service.shutdown_timeout` where none is written.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+/// `service.shutdown_timeout` where none is written: Kubernetes kills after 30 s.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(25);
 
 impl Run {
     /// Runs until told to stop.
@@ -84,7 +84,7 @@ async fn serve(
     service.drain(Instant::now() + limit, &mut outcome).await;
     if told {
         // An orderly stop is a success, however the child took its signal.
-        outcome.exit_code = None;
+        outcome.exit = None;
     }
     Ok(outcome)
 }

@@ -1,7 +1,8 @@
 //! `mcpcol stdio -- CMD`: one stdio MCP server behind a tap, as it stands in an agent's mcp.json.
 //!
 //! The child is spawned as soon as the configuration has been read, before anything of the telemetry
-//! side exists; from then on nothing of that side can end it. The exit code is the child's.
+//! side exists; from then on nothing of that side can end it. The exit code is the child's, and a signal
+//! that ended the child ends us.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -121,22 +122,25 @@ async fn serve(plan: Plan, mut remote: Remote, mut signals: Signals, built_in: b
     if let Err(error) = service.apply(&plan).await {
         tracing::error!("no telemetry from this tap: {error:#}");
     }
-    let code = loop {
+    let exit = loop {
         tokio::select! {
-            asked = signals.next() => remote.forward(match asked {
-                Asked::Interrupt => Signal::Interrupt,
-                // A host that hangs up wants its server gone.
-                Asked::Terminate | Asked::Reload => Signal::Terminate,
-            }),
-            code = remote.ended() => break code,
+            asked = signals.next() => {
+                let signal = match asked {
+                    Asked::Interrupt => Signal::Interrupt,
+                    // A host that hangs up wants its server gone.
+                    Asked::Terminate | Asked::Reload => Signal::Terminate,
+                };
+                remote.forward(signal);
+                if signal.terminates() {
+                    // Who asks may go on to SIGKILL before the server has ended.
+                    service.flush();
+                }
+            }
+            exit = remote.ended() => break exit,
         }
     };
-    service.ended(&mut outcome).await;
     let limit = plan.shutdown_timeout.map_or(SHUTDOWN_TIMEOUT, Into::into);
-    let deadline = Instant::now() + limit;
-    // Told to stop, we are gone before the host loses patience, whatever the settings say.
-    let deadline = remote.leave_by().map_or(deadline, |by| deadline.min(by.into()));
-    service.drain(deadline, &mut outcome).await;
-    outcome.exit_code = Some(code);
+    service.drain(Instant::now() + limit, &mut outcome).await;
+    outcome.exit = Some(exit);
     outcome
 }

@@ -5,8 +5,9 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::Outlet;
+use super::{Deadline, Outlet};
 use crate::privacy::digest::Key;
 use crate::telemetry::{Batch, Nanos, Reads, Telemetry};
 
@@ -19,7 +20,8 @@ pub trait Receiver: Send {
     fn open(&mut self) -> BoxFuture<'_, anyhow::Result<()>>;
 
     /// Admits telemetry into `out` until `stop`, then stops admitting, settles what it admitted and
-    /// returns. Keeps no clone of `out` alive past that. Returning before `stop` ends the process.
+    /// returns: by itself, or soon after [`Deadline::cut`]. Keeps no clone of `out` alive past that.
+    /// Returning before `stop` ends the process.
     ///
     /// Called on the thread that runs the service, at the process's own priority; the future runs on
     /// telemetry threads, at a lower one. Threads inherit it: those that forward traffic are started
@@ -30,8 +32,27 @@ pub trait Receiver: Send {
 /// How a receiver's run ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ended {
-    /// The exit code that the process should have because of it: a wrapped child's.
-    pub exit_code: Option<i32>,
+    /// How the process should end because of it: as a wrapped child did.
+    pub exit: Option<Exit>,
+}
+
+/// How a process ends, as the one that waits for it sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with this code.
+    Code(i32),
+    /// By the signal of this number.
+    Signal(i32),
+}
+
+impl Exit {
+    /// The exit code that shells make of it: `128 + n` for signal n.
+    pub fn code(self) -> i32 {
+        match self {
+            Exit::Code(code) => code,
+            Exit::Signal(number) => 128 + number,
+        }
+    }
 }
 
 /// Looks at batches and changes them. Plain functions: no I/O, no waiting, no clock of its own.
@@ -118,10 +139,14 @@ pub struct Switch(watch::Sender<Order>);
 enum Order {
     Go,
     /// Another receiver is in its place, or none is wanted any more.
-    Retire,
+    Retire(Deadline),
     /// The process ends.
-    End,
+    End(Deadline),
 }
+
+/// What a receiver that a reload took out may take for what it has begun: streams without an end must not
+/// keep every configuration that there ever was.
+const RETIREMENT: Duration = Duration::from_secs(10 * 60);
 
 impl Stop {
     /// A signal and the switch that gives it.
@@ -135,28 +160,57 @@ impl Stop {
         *self.0.borrow() != Order::Go
     }
 
-    /// Returns once stop was given.
-    pub async fn given(&mut self) {
-        // An error means that the switch is gone, which is a stop as well.
-        drop(self.0.wait_for(|order| *order != Order::Go).await);
+    /// Returns once stop was given, with the times that it gives.
+    pub async fn given(&mut self) -> Deadline {
+        let order = self.0.wait_for(|order| *order != Order::Go).await.map(|order| *order);
+        order.unwrap_or(Order::Go).deadline()
     }
 
     /// Returns once it was given because the process ends, and not because a reload took the receiver out,
     /// which leaves it time for what it has begun.
-    pub async fn ends(&mut self) {
-        drop(self.0.wait_for(|order| *order == Order::End).await);
+    pub async fn ends(&mut self) -> Deadline {
+        let ends = |order: &Order| matches!(order, Order::End(_));
+        let order = self.0.wait_for(ends).await.map(|order| *order);
+        order.unwrap_or(Order::Go).deadline()
+    }
+
+    /// Until when what had begun may go on after a stop that was just given: for `patience`, if the end
+    /// of the process leaves as much.
+    pub fn until(&self, patience: Duration) -> Instant {
+        let patient = Instant::now() + patience;
+        match *self.0.borrow() {
+            Order::End(deadline) => patient.min(deadline.cut()),
+            Order::Go | Order::Retire(_) => patient,
+        }
+    }
+}
+
+impl Order {
+    /// Of a switch that is gone without an order as of one that retired its receiver.
+    fn deadline(self) -> Deadline {
+        match self {
+            Order::Go => Deadline::within(RETIREMENT),
+            Order::Retire(deadline) | Order::End(deadline) => deadline,
+        }
     }
 }
 
 impl Switch {
-    /// Stops a receiver that a reload took out.
+    /// Stops a receiver that a reload took out, unless that has been done.
     pub fn retire(&self) {
-        self.0.send_replace(Order::Retire);
+        let order = Order::Retire(Deadline::within(RETIREMENT));
+        self.0.send_if_modified(|now| {
+            let first = *now == Order::Go;
+            if first {
+                *now = order;
+            }
+            first
+        });
     }
 
     /// Stops a receiver because the process ends.
-    pub fn end(&self) {
-        self.0.send_replace(Order::End);
+    pub fn end(&self, deadline: Deadline) {
+        self.0.send_replace(Order::End(deadline));
     }
 
     /// Whether stop was given.

@@ -7,6 +7,7 @@
 pub mod books;
 mod chain;
 mod component;
+mod deadline;
 mod delivery;
 mod id;
 mod kind;
@@ -19,8 +20,9 @@ mod stand_in;
 mod vitals;
 
 pub use component::{
-    BoxFuture, Ended, ExportError, Exported, Exporter, Processor, Receiver, Stop, Switch,
+    BoxFuture, Ended, Exit, ExportError, Exported, Exporter, Processor, Receiver, Stop, Switch,
 };
+pub use deadline::Deadline;
 pub use id::Id;
 pub use kind::{
     Build, ExporterConfig, ExporterKind, PlannedExporter, PlannedProcessor, PlannedReceiver,

@@ -20,7 +20,7 @@ use super::kind::{Build, Shared};
 use super::plan::{Pipeline, Plan, Planned};
 use super::route::{Branch, Route};
 use super::stand_in::{Closed, Off};
-use super::{Ended, Id, Outlet, Processor, Receiver, Stop, Switch, Vitals};
+use super::{Deadline, Ended, Exit, Id, Outlet, Processor, Receiver, Stop, Switch, Vitals};
 use crate::settings::Node;
 use crate::telemetry::Clock;
 
@@ -67,8 +67,8 @@ struct Running {
 /// How a service ended.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// The exit code a receiver asked for: a wrapped child's.
-    pub exit_code: Option<i32>,
+    /// The end a receiver asked for: a wrapped child's.
+    pub exit: Option<Exit>,
     /// The account of each exporter.
     pub accounts: Vec<(String, Account)>,
     /// Receivers that failed while running.
@@ -120,12 +120,22 @@ impl Service {
         }
     }
 
-    /// Front to back: receivers stop and return, chains finish, queues close, exporters empty.
+    /// Sends what is ready, and from now on whatever comes, without waiting for company: the end is
+    /// near, and whoever brings it may have less patience than it takes.
+    pub fn flush(&self) {
+        let staying = self.exporters.values().map(|(_, delivery)| delivery);
+        staying.for_each(|delivery| delivery.flush());
+    }
+
+    /// Front to back: receivers stop and return, chains finish, queues close, exporters empty. What is
+    /// ready meanwhile is [flushed](Self::flush).
     pub async fn drain(mut self, deadline: Instant, outcome: &mut Outcome) {
+        self.flush();
+        let times = Deadline::at(deadline);
         let retired = self.retired.iter().map(|(_, receiver)| receiver);
         let receivers: Vec<_> = self.receivers.values().chain(retired).collect();
-        receivers.iter().for_each(|receiver| receiver.stop.end());
-        while let Ok(Some(ended)) = timeout_at(deadline, self.tasks.join_next()).await {
+        receivers.iter().for_each(|receiver| receiver.stop.end(times));
+        while let Ok(Some(ended)) = timeout_at(times.returned(), self.tasks.join_next()).await {
             self.note(ended, outcome);
         }
         self.tasks.shutdown().await;
@@ -169,7 +179,7 @@ impl Service {
             return false;
         }
         match result {
-            Ok(Ended { exit_code }) => outcome.exit_code = outcome.exit_code.or(exit_code),
+            Ok(Ended { exit }) => outcome.exit = outcome.exit.or(exit),
             Err(error) => outcome.failures.push(format!("{id}: {error:#}")),
         }
         !stopped

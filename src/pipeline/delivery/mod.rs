@@ -34,7 +34,17 @@ use crate::telemetry::{Receipt, Telemetry, Verdict};
 pub(super) struct Delivery {
     lane: Arc<Lane>,
     tasks: Mutex<JoinSet<()>>,
-    closing: watch::Sender<bool>,
+    urgency: watch::Sender<Urgency>,
+}
+
+/// What is known of the end. Each step cuts a pause before a retry short, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Urgency {
+    None,
+    /// What is ready goes out without waiting for company.
+    Flush,
+    /// What is left has one attempt.
+    Close,
 }
 
 /// What the consumers share.
@@ -73,13 +83,13 @@ impl Delivery {
             halving: AtomicBool::new(false),
         };
         let lane = Arc::new(lane);
-        let closing = watch::Sender::new(false);
+        let urgency = watch::Sender::new(Urgency::None);
         let mut tasks = JoinSet::new();
         for _ in 0..consumers {
-            let (lane, closing) = (Arc::clone(&lane), closing.subscribe());
-            tasks.spawn_on(async move { lane.consume(closing).await }, runtime);
+            let (lane, urgency) = (Arc::clone(&lane), urgency.subscribe());
+            tasks.spawn_on(async move { lane.consume(urgency).await }, runtime);
         }
-        Arc::new(Delivery { lane, tasks: Mutex::new(tasks), closing })
+        Arc::new(Delivery { lane, tasks: Mutex::new(tasks), urgency })
     }
 
     /// What a full queue does: as set, else it drops beside others and refuses alone.
@@ -134,10 +144,24 @@ impl Delivery {
         self.lane.settings.retry.initial_interval.0.clamp(MIN_HINT, MAX_HINT)
     }
 
+    /// Sends what it has at once, and from now on what it gets.
+    pub(super) fn flush(&self) {
+        self.lane.queue.flush();
+        self.urge(Urgency::Flush);
+    }
+
+    fn urge(&self, to: Urgency) {
+        self.urgency.send_if_modified(|now| {
+            let more = to > *now;
+            *now = to.max(*now);
+            more
+        });
+    }
+
     /// Takes no more, sends what it has (one attempt each), and at the deadline gives up on the rest.
     pub(super) async fn drain(&self, deadline: Instant) {
         let sent_home = self.lane.queue.close();
-        self.closing.send_replace(true);
+        self.urge(Urgency::Close);
         let mut tasks = {
             let mut guard = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *guard)
@@ -158,10 +182,10 @@ const MIN_HINT: Duration = Duration::from_millis(100);
 const MAX_HINT: Duration = Duration::from_secs(30);
 
 impl Lane {
-    async fn consume(&self, mut closing: watch::Receiver<bool>) {
+    async fn consume(&self, mut urgency: watch::Receiver<Urgency>) {
         while let Some(mut taken) = self.queue.take().await {
             for batch in self.batches(&mut taken) {
-                self.deliver(batch, &mut closing).await;
+                self.deliver(batch, &mut urgency).await;
             }
         }
     }
@@ -200,11 +224,11 @@ impl Lane {
     }
 
     /// Sends a batch, in parts where the backend finds it too large.
-    async fn deliver(&self, batch: InFlight<'_>, closing: &mut watch::Receiver<bool>) {
+    async fn deliver(&self, batch: InFlight<'_>, urgency: &mut watch::Receiver<Urgency>) {
         // As deep as a batch can be halved: the logarithm of its items.
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
-            if let Some((part, why)) = self.send(part, closing).await {
+            if let Some((part, why)) = self.send(part, urgency).await {
                 match part.halved() {
                     Ok([first, second]) => {
                         if !self.halving.swap(true, Ordering::Relaxed) {
@@ -224,12 +248,13 @@ impl Lane {
     async fn send<'a>(
         &self,
         batch: InFlight<'a>,
-        closing: &mut watch::Receiver<bool>,
+        urgency: &mut watch::Receiver<Urgency>,
     ) -> Option<(InFlight<'a>, String)> {
         let mut backoff = Backoff::new(&self.settings.retry);
         let begun = Instant::now();
         loop {
-            let last = *closing.borrow_and_update();
+            let known = *urgency.borrow_and_update();
+            let last = known == Urgency::Close;
             let error = match self.attempt(&batch.telemetry).await {
                 Ok(rejected) => {
                     batch.sent(rejected);
@@ -255,9 +280,9 @@ impl Lane {
                 tracing::warn!(exporter = %self.id, error = %why, interval = ?wait,
                     "exporting failed, will retry");
             }
-            let closed = closing.wait_for(|closing| *closing);
+            let urged = urgency.wait_for(|urgency| *urgency > known);
             // Either way the next attempt is due.
-            drop(timeout(wait, closed).await);
+            drop(timeout(wait, urged).await);
         }
     }
 

@@ -33,6 +33,8 @@ struct State {
     used: usize,
     /// Units in the waiting room.
     waiting: usize,
+    /// Nothing waits for company any more.
+    flushing: bool,
     /// Nothing new is reserved.
     closed: bool,
     /// What was reserved before has no place any more either.
@@ -136,7 +138,8 @@ impl Queue {
         Some(taken)
     }
 
-    /// Adds neighbours of the same signal until the batch is big enough or has waited long enough.
+    /// Adds neighbours of the same signal until the batch is big enough or has waited long enough; in a
+    /// queue that is being flushed those that are there.
     async fn gather(&self, batch: &BatchSettings, taken: &mut Taken) {
         let by = batch.sizer(self.settings.sizer);
         let signal = taken.items[0].telemetry.signal();
@@ -149,7 +152,7 @@ impl Queue {
                 match state.line.front() {
                     Some(item) if item.telemetry.signal() != signal => return,
                     Some(_) => state.line.pop_front(),
-                    None if state.closed => return,
+                    None if state.closed || state.flushing => return,
                     None => None,
                 }
             };
@@ -165,6 +168,12 @@ impl Queue {
         }
     }
 
+    /// From now on batches do not wait for company.
+    pub(super) fn flush(&self) {
+        self.lock().flushing = true;
+        self.tell();
+    }
+
     /// Takes no more; what is in line can still be taken. The waiting room is sent home: given back, to
     /// be booked, with its senders told to come again.
     pub(super) fn close(&self) -> Vec<Telemetry> {
@@ -174,8 +183,7 @@ impl Queue {
             state.waiting = 0;
             std::mem::take(&mut state.room)
         };
-        self.ready.notify_waiters();
-        self.ready.notify_one();
+        self.tell();
         room.into_iter().map(Item::send_home).collect()
     }
 
@@ -192,6 +200,12 @@ impl Queue {
     /// Units held, and the limit, in units of the sizer.
     pub(super) fn level(&self) -> (usize, usize) {
         (self.lock().used, self.settings.queue_size)
+    }
+
+    /// Has everybody look who waits, and whoever comes next.
+    fn tell(&self) {
+        self.ready.notify_waiters();
+        self.ready.notify_one();
     }
 
     fn pop(&self) -> Option<Item> {

@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use super::*;
 use crate::pipeline::Vitals;
 use crate::pipeline::books::Account;
-use crate::settings::{Duration as Setting, QueueSettings, RetrySettings};
+use crate::settings::{BatchSettings, Duration as Setting, QueueSettings, RetrySettings};
 use crate::telemetry::Model;
 
 /// A backend with room for `most` spans a request, which refuses those called `huge` for good and
@@ -55,6 +55,16 @@ fn spans(names: &[&str]) -> Telemetry {
     Telemetry::from(Model::Traces(vec![all]))
 }
 
+/// A queue whose batches would wait for an hour.
+fn patient() -> QueueSettings {
+    let batch = BatchSettings {
+        min_size: 100,
+        flush_timeout: Setting::secs(3600),
+        ..BatchSettings::default()
+    };
+    QueueSettings { batch: Some(batch), num_consumers: 1, ..QueueSettings::default() }
+}
+
 struct Setup {
     backend: Backend,
     delivery: Arc<Delivery>,
@@ -63,11 +73,15 @@ struct Setup {
 
 impl Setup {
     fn new(most: usize, retry: RetrySettings) -> Setup {
+        let queue = QueueSettings { wait_for_result: true, ..QueueSettings::default() };
+        Setup::with(most, retry, queue)
+    }
+
+    fn with(most: usize, retry: RetrySettings, queue: QueueSettings) -> Setup {
         let backend = Backend { most, ..Backend::default() };
         let vitals = Vitals::default();
         let id = Id::parse("fake").unwrap();
         let books = ExporterBooks::new(&vitals, &id);
-        let queue = QueueSettings { wait_for_result: true, ..QueueSettings::default() };
         let settings = Settings { timeout: Setting::secs(0), queue, retry };
         let exporter = Box::new(backend.clone());
         let delivery = Delivery::start(id, exporter, settings, books, &Handle::current());
@@ -80,6 +94,12 @@ impl Setup {
         let place = self.delivery.reserve(&batch, true).ok().unwrap();
         self.delivery.commit(place, batch, receipt);
         waiting.verdict().await
+    }
+
+    /// Sends one batch that nobody waits for.
+    fn offer(&self, batch: Telemetry) {
+        let place = self.delivery.reserve(&batch, false).ok().unwrap();
+        self.delivery.commit(place, batch, Receipt::nobody());
     }
 
     fn taken(&self) -> Vec<Vec<String>> {
@@ -157,4 +177,36 @@ async fn parts_that_wait_when_the_time_is_up_are_lost_and_counted() {
     // Each part had its last attempt.
     assert_eq!(waiting.verdict().await, Verdict::Retry { after: None });
     assert_eq!(setup.account().to_string(), "received=4 sent=0 dropped=4 (shutdown=4) held=0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_sends_what_waits_for_company_and_what_comes_later_at_once() {
+    let setup = Setup::with(100, RetrySettings::default(), patient());
+    setup.offer(spans(&["a"]));
+    setup.offer(spans(&["b"]));
+    let passed = |seconds| tokio::time::sleep(Duration::from_secs(seconds));
+    passed(60).await;
+    assert!(setup.taken().is_empty(), "it waits");
+    setup.delivery.flush();
+    passed(1).await;
+    assert_eq!(setup.taken(), [["a", "b"]]);
+    // The end is near, and the traffic goes on: still in batches, of what is there.
+    setup.offer(spans(&["c"]));
+    setup.offer(spans(&["d"]));
+    passed(1).await;
+    assert_eq!(setup.taken(), [["c", "d"]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_cuts_a_pause_before_a_retry_short_once() {
+    let slow = RetrySettings { initial_interval: Setting::secs(1000), ..RetrySettings::default() };
+    let setup = Setup::new(2, slow);
+    let later = ExportError::Retry { after: None, why: "busy".to_owned() };
+    setup.backend.answers.lock().unwrap().extend(std::iter::repeat_n(Err(later), 100));
+    setup.offer(spans(&["a"]));
+    for attempts in [1, 2, 2] {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(*setup.backend.attempts.lock().unwrap(), attempts);
+        setup.delivery.flush();
+    }
 }

@@ -1,6 +1,7 @@
 //! The receiver: opens the socket, starts the threads, and waits for their end.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::{io, thread};
@@ -23,7 +24,7 @@ use super::watch::{Counters, Watching};
 use super::worker::{self, Plan};
 use crate::pipeline::{BoxFuture, Build, Counter, Ended, Outlet, Receiver, Stop, Vitals};
 use crate::receivers::listening::{Sockets, raise_descriptors};
-use crate::receivers::tap::{EditCounters, Editing, Observer, PATIENCE, Running};
+use crate::receivers::tap::{EditCounters, Editing, Observer, PATIENCE, Running, patience};
 use crate::telemetry::Clock;
 
 /// Connections on their way to one worker.
@@ -113,9 +114,17 @@ impl Receiver for McpHttp {
         let started = self.start(out, &stop);
         Box::pin(async move {
             let Started { queue, forwarding, observed } = started?;
-            let failure = ended(forwarding).await;
+            let mut ended = pin!(ended(forwarding));
+            let mut told = stop.clone();
+            let failure = tokio::select! {
+                failure = &mut ended => failure,
+                _ = told.given() => {
+                    queue.flush();
+                    ended.await
+                }
+            };
             queue.close();
-            observed.end(PATIENCE).await;
+            observed.end(patience(PATIENCE, stop)).await;
             failure?;
             Ok(Ended::default())
         })

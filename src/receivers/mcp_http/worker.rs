@@ -49,9 +49,6 @@ const SHORTEST: Duration = Duration::from_millis(1);
 const SNIFF: Duration = Duration::from_millis(50);
 /// At the stop, how long a new connection may take with its first request.
 const FIRST_REQUEST: Duration = Duration::from_millis(250);
-/// After a reload, how long what has begun may go on as it was: streams without an end must not keep every
-/// configuration that there ever was.
-const RETIREMENT: Duration = Duration::from_secs(10 * 60);
 /// HTTP/2: how far ahead of a slow upstream one upload may be read, in bytes.
 const STREAM_WINDOW: u32 = 64 << 10;
 /// HTTP/2: no bound of its own, or one upload that is stuck would hold up the others.
@@ -122,7 +119,7 @@ async fn serve(plan: Plan, mut arrivals: mpsc::Receiver<Arrival>, mut stop: Stop
                 None => break,
             },
             Some(_) = connections.join_next() => {}
-            () = stop.given() => break,
+            _ = stop.given() => break,
         }
     }
     worker.clients.stop();
@@ -156,9 +153,10 @@ async fn serve(plan: Plan, mut arrivals: mpsc::Receiver<Arrival>, mut stop: Stop
 
 /// How long what has begun may take once stop was given.
 async fn patience(mut stop: Stop, drain_timeout: Duration) {
+    let retired = stop.given().await;
     tokio::select! {
-        () = stop.ends() => tokio::time::sleep(drain_timeout).await,
-        () = tokio::time::sleep(RETIREMENT) => {}
+        _ = stop.ends() => tokio::time::sleep_until(stop.until(drain_timeout)).await,
+        () = tokio::time::sleep_until(retired.over()) => {}
     }
 }
 

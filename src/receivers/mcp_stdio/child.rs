@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -15,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, WaitId, WaitIdOptions};
 
 use super::ladder::Signal;
+use crate::pipeline::Exit;
 
 /// Our own settings: another mcpcol in the child must not take them for its own.
 const OUR_VARIABLES: &str = "MCPCOL_";
@@ -53,6 +54,20 @@ pub(super) struct Child {
     process: std::process::Child,
     pid: Pid,
     own_group: bool,
+}
+
+/// What the child's stdin is fed from.
+pub(super) enum Input {
+    /// Until its own end.
+    Plain(Pipe),
+    /// Until its own end, or until the other [`Closer`] is gone: then it reads as ended.
+    Closable(Pipe, PipeReader),
+}
+
+/// Ends an [`Input`] by being dropped.
+#[derive(Debug)]
+pub(super) struct Closer {
+    _pipe: PipeWriter,
 }
 
 /// An inherited or made descriptor, unbuffered. Should somebody else have made it non-blocking, it
@@ -141,21 +156,18 @@ impl Child {
         }
     }
 
-    /// Ends what is left of a group of its own and takes the exit code: `128 + n` for signal n, as
-    /// shells have it. A child that cannot even be killed counts as killed.
-    pub(super) fn reap(mut self) -> i32 {
-        if self.own_group {
-            self.signal(Signal::Terminate);
-        }
+    /// Takes how it ended. A child that cannot even be killed counts as killed.
+    pub(super) fn reap(mut self) -> Exit {
         match self.process.try_wait() {
-            Ok(Some(status)) => exit_code(status),
-            _ => 128 + rustix::process::Signal::KILL.as_raw(),
+            Ok(Some(status)) => exit(status),
+            _ => Exit::Signal(rustix::process::Signal::KILL.as_raw()),
         }
     }
 }
 
-fn exit_code(status: ExitStatus) -> i32 {
-    status.code().or_else(|| status.signal().map(|n| 128 + n)).unwrap_or(1)
+fn exit(status: ExitStatus) -> Exit {
+    let signal = status.signal().map(Exit::Signal);
+    signal.or(status.code().map(Exit::Code)).unwrap_or(Exit::Code(1))
 }
 
 /// Takes the process's stdin and stdout for itself. What stays behind is `/dev/null`: a stray print
@@ -176,6 +188,16 @@ impl From<OwnedFd> for Pipe {
 }
 
 impl Pipe {
+    /// An input that reads from it. One that can be closed asks the kernel before each read whether it
+    /// was, because a read that blocks cannot be called back.
+    pub(super) fn closable(self, closable: bool) -> io::Result<(Input, Option<Closer>)> {
+        if !closable {
+            return Ok((Input::Plain(self), None));
+        }
+        let (closed, pipe) = io::pipe()?;
+        Ok((Input::Closable(self, closed), Some(Closer { _pipe: pipe })))
+    }
+
     fn wait(&self, until: PollFlags) -> io::Result<()> {
         poll(&mut [PollFd::new(&self.0, until)], None)?;
         Ok(())
@@ -190,6 +212,19 @@ impl Read for Pipe {
                 read => return read,
             }
         }
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (pipe, closed) = match self {
+            Input::Plain(pipe) => return pipe.read(buffer),
+            Input::Closable(pipe, closed) => (pipe, closed),
+        };
+        let mut either = [PollFd::new(closed, PollFlags::IN), PollFd::new(&pipe.0, PollFlags::IN)];
+        poll(&mut either, None)?;
+        let [closed, _] = either.map(|one| !one.revents().is_empty());
+        if closed { Ok(0) } else { pipe.read(buffer) }
     }
 }
 

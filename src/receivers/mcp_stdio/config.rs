@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::watch::Watch;
-use super::{name, receiver, tap};
+use super::{ladder, name, receiver, tap};
 use crate::pipeline::{Build, Receiver, ReceiverConfig};
 use crate::receivers::tap::{
     Notifications, Observing, Passback, Propagate, SpanKind, Trace, Unsampled, usable_name,
@@ -31,8 +31,10 @@ pub struct Config {
     pub name: Option<String>,
     /// Whose process group the child is in.
     pub process_group: ProcessGroup,
-    /// From the client's end of file to SIGTERM for a child that stays; 0 for no limit.
+    /// From the client's end of file to SIGTERM for a child that stays; 0 for none.
     pub eof_grace: Duration,
+    /// From any SIGTERM, passed on too, to SIGKILL for a child that stays; 0 for none.
+    pub kill_after: Duration,
     /// How much of one message is observed, in bytes; forwarding has no limit.
     pub max_message_bytes: usize,
     /// How much waits for the observer, in bytes.
@@ -75,7 +77,8 @@ impl Default for Config {
             cwd: None,
             name: None,
             process_group: ProcessGroup::default(),
-            eof_grace: Duration::secs(10),
+            eof_grace: Duration::default(),
+            kill_after: Duration::default(),
             max_message_bytes: 1024 * 1024,
             queue_size: 4 * 1024 * 1024,
             span_kind: SpanKind::default(),
@@ -151,11 +154,15 @@ impl Config {
     }
 
     pub(super) fn limits(&self) -> tap::Limits {
-        let grace = self.eof_grace.0;
+        let unless_zero = |limit: Duration| (!limit.0.is_zero()).then_some(limit.0);
         tap::Limits {
             max_line: self.max_message_bytes,
             queue: self.queue_size,
-            eof_grace: (!grace.is_zero()).then_some(grace),
+            ladder: ladder::Limits {
+                eof_grace: unless_zero(self.eof_grace),
+                kill_after: unless_zero(self.kill_after),
+            },
+            closable: false,
         }
     }
 }
@@ -184,7 +191,7 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let yaml = "{ name: files, env: { A: b }, cwd: x, process_group: own, eof_grace: 2s, \
-                    max_message_bytes: 65536, queue_size: 1048576, span_kind: server, \
+                    kill_after: 1s, max_message_bytes: 65536, queue_size: 1048576, span_kind: server, \
                     notifications: span, unsampled: keep, cancelled_is_error: true, \
                     service_name: client, trace: session, propagate: off, passback: { ingest: off }, \
                     command: c }";
@@ -228,8 +235,14 @@ mod tests {
     }
 
     #[test]
-    fn no_grace_is_no_limit() {
-        let config = Config { eof_grace: Duration::default(), ..Config::default() };
-        assert_eq!(config.limits().eof_grace, None);
+    fn nothing_of_our_own_ends_a_child_unless_it_is_written() {
+        let limits = |yaml: &str| testing::read::<Config>(yaml).unwrap().limits().ladder;
+        for yaml in ["{}", "{ eof_grace: 0s, kill_after: 0s }"] {
+            let limits = limits(yaml);
+            assert_eq!((limits.eof_grace, limits.kill_after), (None, None), "{yaml}");
+        }
+        let limits = limits("{ eof_grace: 2s, kill_after: 1s }");
+        let seconds = [limits.eof_grace, limits.kill_after].map(|limit| limit.unwrap().as_secs());
+        assert_eq!(seconds, [2, 1]);
     }
 }

@@ -1,23 +1,20 @@
-//! The end ladder: who is told to go, and when, once an end has begun.
+//! The end ladder: what the child is told, and when the tap is over.
 //!
-//! A pure state machine: events and the time in, signals and the verdict "over" out. Hosts climb a
-//! ladder of their own (close stdin, about 2 s, SIGTERM, about 2 s, SIGKILL), so every step here is
-//! shorter than theirs. No process, no descriptor and no clock is touched here.
+//! A pure state machine: events and the time in, actions and the verdict "over" out. It adds no death
+//! of its own: signals and the client's end of file are passed on, the pipes decide when it is over, and
+//! nothing else is sent unless a setting asks for it ([`Limits`]) or the process itself has a deadline
+//! ([`Event::Stop`]). No process, no descriptor and no clock is touched here.
 
 use std::time::{Duration, Instant};
 
-/// From the first signal to SIGKILL.
-pub(super) const KILL_AFTER: Duration = Duration::from_millis(1500);
-/// From SIGKILL to going without the child: one that hangs in the kernel cannot be waited for.
-const LEAVE_AFTER: Duration = Duration::from_millis(200);
-/// From the first signal to our own end: hosts that send SIGTERM send SIGKILL about 2 s later.
-pub(super) const GONE_AFTER: Duration = Duration::from_millis(1900);
-/// The child is gone, somebody it started holds its stdout, and nothing has come for this long.
+/// The child is gone, it was asked to go, somebody it started holds its stdout, and nothing has come for
+/// this long.
 pub(super) const IDLE: Duration = Duration::from_millis(250);
-/// The same, but something keeps coming: the child's end is the end.
+/// The child is gone, the client will send nothing more, and somebody holds its stdout: calls that are
+/// still being answered have this long.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
-/// Signals that the ladder sends.
+/// Signals that the ladder knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// SIGINT, when that is what reached us.
@@ -28,33 +25,76 @@ pub enum Signal {
     Kill,
 }
 
+impl Signal {
+    /// Whether it asks its receiver to go.
+    pub fn terminates(self) -> bool {
+        match self {
+            Signal::Interrupt | Signal::Terminate | Signal::Kill => true,
+        }
+    }
+}
+
+/// What of a child's end is not left to the child; `None` is off.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limits {
+    /// From the client's end of file to SIGTERM.
+    pub(super) eof_grace: Option<Duration>,
+    /// From any SIGTERM, passed on too, to SIGKILL.
+    pub(super) kill_after: Option<Duration>,
+}
+
+/// The times of a process that stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Times {
+    /// The child's stdin is closed.
+    pub(super) close: Instant,
+    /// A child that is still there is killed.
+    pub(super) kill: Instant,
+    /// It is over, also for a child that hangs in the kernel and for somebody who holds its stdout.
+    pub(super) leave: Instant,
+}
+
 /// What can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
-    /// The client closed the child's stdin.
+    /// The client is at its end of file, and so is the child's stdin.
     ClientEof,
-    /// Somebody asked us to go, with this signal.
+    /// Nobody reads the child's stdin any more.
+    InputBroken,
+    /// This signal reached us and is to reach the child.
     Asked(Signal),
-    /// The process stops; whoever caused it may have asked already.
-    Stop,
+    /// The process stops.
+    Stop(Times),
     /// The child is gone.
     ChildExited,
     /// All holders of the child's stdout are gone, or the client is.
     OutputEnded,
-    /// After the child's end: its stdout is open and silent.
+    /// While [`Ladder::listens`]: nothing has come for [`IDLE`].
     OutputIdle,
     /// Time has passed.
     Time,
 }
 
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// The child gets this signal.
+    Send(Signal),
+    /// The child's stdin is closed though the client has not closed it.
+    CloseInput,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Ladder {
-    /// From the client's EOF to SIGTERM; `None`: the child has all the time it wants.
-    eof_grace: Option<Duration>,
+    limits: Limits,
     terminate_at: Option<Instant>,
+    close_at: Option<Instant>,
     kill_at: Option<Instant>,
     leave_at: Option<Instant>,
+    /// The child was asked to go.
+    asked: bool,
+    input_ended: bool,
     exited: bool,
     output_ended: bool,
     over: bool,
@@ -62,58 +102,62 @@ pub(super) struct Ladder {
 
 impl Ladder {
     /// A ladder that nobody has stepped on.
-    pub(super) fn new(eof_grace: Option<Duration>) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         Ladder {
-            eof_grace,
+            limits,
             terminate_at: None,
+            close_at: None,
             kill_at: None,
             leave_at: None,
+            asked: false,
+            input_ended: false,
             exited: false,
             output_ended: false,
             over: false,
         }
     }
 
-    /// Takes in what happened and says which signal the child gets now, if any.
-    pub(super) fn step(&mut self, event: Event, now: Instant) -> Option<Signal> {
+    /// Takes in what happened and says what is to be done now, if anything.
+    pub(super) fn step(&mut self, event: Event, now: Instant) -> Option<Action> {
         match event {
             Event::ClientEof => {
-                if !self.exited && self.kill_at.is_none() && self.leave_at.is_none() {
-                    self.terminate_at = self.eof_grace.map(|grace| now + grace);
-                }
-                None
+                self.close_at = None;
+                self.terminate_at = self.limits.eof_grace.map(|grace| now + grace);
+                self.end_of_input(now);
             }
-            Event::Asked(signal) => self.asked(signal, now),
-            Event::Stop if self.kill_at.is_some() => None,
-            Event::Stop => self.asked(Signal::Terminate, now),
+            Event::InputBroken => self.end_of_input(now),
+            Event::Asked(signal) => return Some(self.send(signal, now)),
+            Event::Stop(times) => return self.stop(times, now),
             Event::ChildExited => {
                 self.exited = true;
-                (self.terminate_at, self.kill_at) = (None, None);
-                self.leave_by(now + DRAIN_LIMIT);
                 self.over |= self.output_ended;
-                None
+                self.bound(now);
             }
             Event::OutputEnded => {
                 self.output_ended = true;
                 self.over |= self.exited;
-                None
             }
-            Event::OutputIdle => {
-                self.over |= self.exited;
-                None
-            }
-            Event::Time => self.due(now),
+            Event::OutputIdle => self.over |= self.listens(),
+            Event::Time => return self.due(now),
         }
+        None
     }
 
     /// When [`Event::Time`] is due.
     pub(super) fn wake(&self) -> Option<Instant> {
-        [self.terminate_at, self.kill_at, self.leave_at].into_iter().flatten().min()
+        let due = [self.terminate_at, self.close_at, self.kill_at, self.leave_at];
+        due.into_iter().flatten().min()
     }
 
-    /// The child is gone and what it left in its stdout is still being relayed.
-    pub(super) fn draining(&self) -> bool {
-        self.exited && !self.over
+    /// The child is gone, as it was asked to: what somebody has left to say in its stdout is waited for,
+    /// and silence is the end.
+    pub(super) fn listens(&self) -> bool {
+        self.exited && self.asked && !self.over
+    }
+
+    /// The child is gone.
+    pub(super) fn exited(&self) -> bool {
+        self.exited
     }
 
     /// Nothing is left to wait for.
@@ -121,171 +165,65 @@ impl Ladder {
         self.over
     }
 
-    fn asked(&mut self, signal: Signal, now: Instant) -> Option<Signal> {
-        if self.exited {
-            self.leave_by(now + IDLE);
-            return None;
+    fn send(&mut self, signal: Signal, now: Instant) -> Action {
+        self.asked |= signal.terminates();
+        if signal == Signal::Terminate
+            && let Some(patience) = self.limits.kill_after
+        {
+            self.kill_by(now + patience);
         }
-        self.terminate_at = None;
-        self.kill_by(now + KILL_AFTER);
-        Some(signal)
+        Action::Send(signal)
     }
 
-    fn due(&mut self, now: Instant) -> Option<Signal> {
-        let past = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if past(self.leave_at) {
-            self.over = true;
-            return None;
+    /// A child that was asked before is not asked again.
+    fn stop(&mut self, times: Times, now: Instant) -> Option<Action> {
+        if !self.input_ended {
+            self.close_at = sooner(self.close_at, times.close);
         }
-        if past(self.kill_at) {
-            self.kill_at = None;
-            return Some(Signal::Kill);
+        self.kill_by(times.kill);
+        self.leave_at = sooner(self.leave_at, times.leave);
+        (!self.asked).then(|| self.send(Signal::Terminate, now))
+    }
+
+    fn end_of_input(&mut self, now: Instant) {
+        self.input_ended = true;
+        self.bound(now);
+    }
+
+    /// Without child and client nobody is left who could be waited for long.
+    fn bound(&mut self, now: Instant) {
+        if self.exited && self.input_ended {
+            self.leave_at = sooner(self.leave_at, now + DRAIN_LIMIT);
+        }
+    }
+
+    fn due(&mut self, now: Instant) -> Option<Action> {
+        let past = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if past(self.close_at) {
+            self.close_at = None;
+            return Some(Action::CloseInput);
         }
         if past(self.terminate_at) {
             self.terminate_at = None;
-            self.kill_by(now + KILL_AFTER);
-            return Some(Signal::Terminate);
+            return Some(self.send(Signal::Terminate, now));
         }
+        if past(self.kill_at) {
+            self.kill_at = None;
+            return Some(self.send(Signal::Kill, now));
+        }
+        self.over |= past(self.leave_at);
         None
     }
 
     /// A later step never puts an earlier deadline off.
     fn kill_by(&mut self, at: Instant) {
-        if self.leave_at.is_none() {
-            self.kill_at = Some(at);
-        }
-        self.leave_by(at + LEAVE_AFTER);
+        self.kill_at = sooner(self.kill_at, at);
     }
+}
 
-    fn leave_by(&mut self, at: Instant) {
-        self.leave_at = Some(self.leave_at.map_or(at, |before| before.min(at)));
-    }
+fn sooner(before: Option<Instant>, at: Instant) -> Option<Instant> {
+    Some(before.map_or(at, |before| before.min(at)))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ladder() -> (Ladder, Instant) {
-        (Ladder::new(Some(Duration::from_secs(10))), Instant::now())
-    }
-
-    /// Lets time pass until the ladder is over; the signals with the milliseconds at which they went.
-    fn climb(ladder: &mut Ladder, start: Instant) -> (Vec<(u128, Signal)>, u128) {
-        let mut sent = Vec::new();
-        loop {
-            let at = ladder.wake().expect("something is due until it is over");
-            let ms = (at - start).as_millis();
-            sent.extend(ladder.step(Event::Time, at).map(|signal| (ms, signal)));
-            if ladder.over() {
-                return (sent, ms);
-            }
-        }
-    }
-
-    #[test]
-    fn an_untouched_ladder_waits_for_nothing() {
-        let (mut ladder, now) = ladder();
-        assert_eq!(ladder.step(Event::Time, now + Duration::from_secs(3600)), None);
-        assert_eq!((ladder.wake(), ladder.over()), (None, false));
-    }
-
-    #[test]
-    fn a_child_that_ignores_everything_after_eof_is_left_after_11_7_seconds() {
-        let (mut ladder, now) = ladder();
-        assert_eq!(ladder.step(Event::ClientEof, now), None);
-        let (sent, over) = climb(&mut ladder, now);
-        assert_eq!(sent, [(10_000, Signal::Terminate), (11_500, Signal::Kill)]);
-        assert_eq!(over, 11_700);
-    }
-
-    #[test]
-    fn no_grace_means_no_limit() {
-        let (mut ladder, now) = (Ladder::new(None), Instant::now());
-        ladder.step(Event::ClientEof, now);
-        assert_eq!(ladder.wake(), None);
-    }
-
-    #[test]
-    fn a_signal_is_forwarded_at_once_and_the_child_killed_after_1_5_seconds() {
-        for signal in [Signal::Terminate, Signal::Interrupt] {
-            let (mut ladder, now) = ladder();
-            assert_eq!(ladder.step(Event::Asked(signal), now), Some(signal));
-            let (sent, over) = climb(&mut ladder, now);
-            assert_eq!((sent, over), (vec![(1500, Signal::Kill)], 1700));
-        }
-    }
-
-    #[test]
-    fn a_signal_shortens_the_grace_after_eof() {
-        let (mut ladder, now) = ladder();
-        ladder.step(Event::ClientEof, now);
-        let later = now + Duration::from_secs(2);
-        assert_eq!(ladder.step(Event::Asked(Signal::Terminate), later), Some(Signal::Terminate));
-        assert_eq!(climb(&mut ladder, now).0, [(3500, Signal::Kill)]);
-    }
-
-    #[test]
-    fn a_second_signal_is_forwarded_too_and_puts_nothing_off() {
-        let (mut ladder, now) = ladder();
-        ladder.step(Event::Asked(Signal::Interrupt), now);
-        let later = now + Duration::from_secs(1);
-        assert_eq!(ladder.step(Event::Asked(Signal::Interrupt), later), Some(Signal::Interrupt));
-        assert_eq!(climb(&mut ladder, now).0, [(1500, Signal::Kill)]);
-    }
-
-    #[test]
-    fn a_stop_is_a_sigterm_unless_a_signal_went_before_it() {
-        let (mut ladder, now) = ladder();
-        assert_eq!(ladder.step(Event::Stop, now), Some(Signal::Terminate));
-        let (mut ladder, now) = self::ladder();
-        ladder.step(Event::Asked(Signal::Interrupt), now);
-        assert_eq!(ladder.step(Event::Stop, now), None);
-    }
-
-    #[test]
-    fn eof_after_a_signal_starts_no_second_ladder() {
-        let (mut ladder, now) = ladder();
-        ladder.step(Event::Asked(Signal::Terminate), now);
-        ladder.step(Event::ClientEof, now);
-        assert_eq!(climb(&mut ladder, now).0, [(1500, Signal::Kill)]);
-    }
-
-    #[test]
-    fn it_is_over_once_the_child_and_its_output_are_gone_in_either_order() {
-        for order in
-            [[Event::ChildExited, Event::OutputEnded], [Event::OutputEnded, Event::ChildExited]]
-        {
-            let (mut ladder, now) = ladder();
-            ladder.step(order[0], now);
-            assert!(!ladder.over());
-            ladder.step(order[1], now);
-            assert!(ladder.over());
-        }
-    }
-
-    #[test]
-    fn a_dead_child_gets_no_signal() {
-        let (mut ladder, now) = ladder();
-        ladder.step(Event::ClientEof, now);
-        ladder.step(Event::ChildExited, now);
-        assert_eq!(ladder.step(Event::Asked(Signal::Terminate), now), None);
-        assert_eq!(climb(&mut ladder, now), (vec![], 250));
-    }
-
-    #[test]
-    fn an_orphan_that_holds_the_output_is_waited_for_until_it_is_silent_or_ten_seconds() {
-        let (mut ladder, now) = ladder();
-        ladder.step(Event::OutputIdle, now);
-        assert!(!ladder.over());
-        ladder.step(Event::ChildExited, now);
-        assert!(ladder.draining());
-        let (mut chatty, started) = (ladder, now);
-        assert_eq!(climb(&mut chatty, started), (vec![], 10_000));
-
-        let (mut silent, now) = self::ladder();
-        silent.step(Event::ChildExited, now);
-        silent.step(Event::OutputIdle, now + IDLE);
-        assert!(silent.over());
-    }
-}
+mod tests;

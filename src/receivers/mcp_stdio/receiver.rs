@@ -1,29 +1,40 @@
 //! The receiver: brings a tap and its observer together and waits for the end of both.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
+use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::child::{CannotStart, Plan};
 use super::observer::{Counters, Looking, Observe, Observer};
 use super::queue::Note;
-use super::tap::{self, Tap};
+use super::tap::{self, Limits, Remote, Tap};
 use super::watch::Watch;
 use super::{Config, ProcessGroup};
 use crate::pipeline::{BoxFuture, Build, Ended, Outlet, PlannedReceiver, Receiver, Stop};
-use crate::receivers::tap::{EditCounters, Editing, PATIENCE, Running as Observed};
+use crate::receivers::tap::{EditCounters, Editing, PATIENCE, Running as Observed, patience};
 use crate::telemetry::Clock;
 
 /// Starts `command` as `config` says and puts a tap between it and our stdin and stdout, at once:
 /// traffic flows before there is a pipeline, and whether or not there ever is one. Relative paths are
 /// taken from `base`. Call it once in a process; nothing else may use stdin and stdout afterwards.
 pub fn start(config: &Config, command: &[OsString], base: &Path) -> Result<Tap, CannotStart> {
+    start_with(config, config.limits(), command, base)
+}
+
+fn start_with(
+    config: &Config,
+    limits: Limits,
+    command: &[OsString],
+    base: &Path,
+) -> Result<Tap, CannotStart> {
     let env: Vec<_> = config.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
     let cwd = config.cwd_from(base);
     let own_group = config.process_group == ProcessGroup::Own;
     let plan = Plan { command, env: &env, cwd: cwd.as_deref(), own_group };
-    tap::start(&plan, config.limits(), Editing::new(&config.observing()))
+    tap::start(&plan, limits, Editing::new(&config.observing()))
 }
 
 /// The receiver of a tap that runs already, to stand in the plan where `config` stood. Can be built
@@ -100,34 +111,33 @@ impl Receiver for McpStdio {
             if command.is_empty() {
                 anyhow::bail!("mcp_stdio needs `command`; or start it as `mcpcol stdio -- CMD`");
             }
-            self.tap = Some(start(&config, &command, &base)?);
+            let limits = Limits { closable: true, ..config.limits() };
+            self.tap = Some(start_with(&config, limits, &command, &base)?);
             Ok(())
         })
     }
 
-    fn run(
-        self: Box<Self>,
-        out: Outlet,
-        mut stop: Stop,
-    ) -> BoxFuture<'static, anyhow::Result<Ended>> {
+    fn run(self: Box<Self>, out: Outlet, stop: Stop) -> BoxFuture<'static, anyhow::Result<Ended>> {
         Box::pin(async move {
             let Some(tap) = self.tap else { anyhow::bail!("mcp_stdio was not opened") };
-            let mut remote = tap.remote();
-            let patience = self.observing.patience;
+            let usual = self.observing.patience;
             let observed = self.observing.begin(&tap, out)?;
-            let code = tokio::select! {
-                code = remote.ended() => code,
-                () = stop.given() => {
-                    remote.stop();
-                    remote.ended().await
-                }
+            let mut remote = tap.remote();
+            let exit = tokio::select! {
+                exit = remote.ended() => exit,
+                never = stop_with(stop.clone(), tap.remote()) => match never {},
             };
-            let left = remote.leave_by().map(|at| at.saturating_duration_since(Instant::now()));
-            let patience = left.map_or(patience, |left| left.min(patience));
-            observed.end(patience).await;
-            Ok(Ended { exit_code: Some(code) })
+            observed.end(patience(usual, stop)).await;
+            Ok(Ended { exit: Some(exit) })
         })
     }
+}
+
+/// Stops the tap when the receiver is to stop, and again should the process end sooner than that asks.
+async fn stop_with(mut stop: Stop, remote: Remote) -> Infallible {
+    remote.stop(stop.given().await);
+    remote.stop(stop.ends().await);
+    pending().await
 }
 
 impl Observing {

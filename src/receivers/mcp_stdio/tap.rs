@@ -4,27 +4,30 @@
 //! what goes by until an observer comes, and if none ever comes the traffic does not notice.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::Direction;
-use super::child::{self, CannotStart, Child, Pipe, Plan};
+use super::child::{self, CannotStart, Child, Closer, Pipe, Plan};
 use super::edits::Edits;
 use super::intake::Intake;
-use super::ladder::{self, Event, Ladder, Signal};
+use super::ladder::{self, Action, Event, Ladder, Signal, Times};
 use super::queue::{Kind, Note, Queue};
 use super::relay::{End, Progress, relay};
+use crate::pipeline::{Deadline, Exit};
 use crate::receivers::tap::Editing;
 
-/// Events that wait for the ladder; there are four in a life, and signals.
+/// Events that wait for the ladder; there are a few in a life, and signals.
 const EVENTS: usize = 16;
 /// How often the output of a dead child is looked at.
 const LOOK: Duration = Duration::from_millis(25);
+/// How long a relay whose reader takes nothing counts as one that is still at work.
+const STUCK: Duration = Duration::from_secs(10);
 
 /// How a tap behaves, all but the command.
 #[derive(Clone, Copy, Debug)]
@@ -33,8 +36,10 @@ pub(super) struct Limits {
     pub(super) max_line: usize,
     /// Bytes that wait for the observer.
     pub(super) queue: usize,
-    /// From the client's end of file to SIGTERM; `None` for no limit.
-    pub(super) eof_grace: Option<Duration>,
+    /// What of the child's end is not left to the child.
+    pub(super) ladder: ladder::Limits,
+    /// Whether a stop may end the child's input; it costs each read from the client a call more.
+    pub(super) closable: bool,
 }
 
 /// A child with its traffic running through us.
@@ -50,10 +55,10 @@ pub struct Tap {
 #[derive(Clone, Debug)]
 pub struct Remote {
     events: SyncSender<Event>,
-    /// When we were first asked to go.
-    asked: Arc<OnceLock<Instant>>,
+    /// Whether somebody has asked us to go.
+    asked: Arc<AtomicBool>,
     queue: Arc<Queue>,
-    exit_code: watch::Receiver<Option<i32>>,
+    exit: watch::Receiver<Option<Exit>>,
 }
 
 /// The two descriptors on the client's side.
@@ -92,7 +97,7 @@ fn run(
 ) -> io::Result<Tap> {
     let queue = Arc::new(Queue::new(limits.queue));
     let (events, happened) = sync_channel(EVENTS);
-    let (ended, exit_code) = watch::channel(None);
+    let (ended, exit) = watch::channel(None);
     let progress = Arc::new(Progress::default());
 
     let intake = |direction| Intake::new(Arc::clone(&queue), direction, limits.max_line);
@@ -101,31 +106,33 @@ fn run(
     let edits = |direction| editing.as_ref().and_then(|editing| Edits::new(editing, direction));
     let (asked, answered) = (edits(Direction::ClientToServer), edits(Direction::ServerToClient));
     let (stdin, stdout) = server;
+    let (input, closer) = client.input.closable(limits.closable)?;
     let done = events.clone();
     named("to-server").spawn(move || {
-        // A child that closes its stdin is no end: it may still talk.
         let progress = Progress::default();
-        if relay(client.input, stdin, to_server, asked, &progress) == End::Source {
-            tell(&done, Event::ClientEof);
-        }
+        let end = match relay(input, stdin, to_server, asked, &progress) {
+            End::Source => Event::ClientEof,
+            End::Sink => Event::InputBroken,
+        };
+        done.send(end).ok();
     })?;
     let (done, moved) = (events.clone(), Arc::clone(&progress));
     named("to-client").spawn(move || {
         relay(stdout, client.output, to_client, answered, &moved);
-        tell(&done, Event::OutputEnded);
+        done.send(Event::OutputEnded).ok();
     })?;
     let (done, exited) = (events.clone(), child.exited());
     named("child").spawn(move || {
         exited();
-        tell(&done, Event::ChildExited);
+        done.send(Event::ChildExited).ok();
     })?;
-    let (ladder, closing) = (Ladder::new(limits.eof_grace), Arc::clone(&queue));
+    let (ladder, closing) = (Ladder::new(limits.ladder), Arc::clone(&queue));
     named("ladder").spawn(move || {
-        climb(ladder, &child, &happened, &progress);
+        climb(ladder, &child, closer, &happened, &progress);
         closing.close();
         ended.send_replace(Some(child.reap()));
     })?;
-    let remote = Remote { events, asked: Arc::default(), queue: Arc::clone(&queue), exit_code };
+    let remote = Remote { events, asked: Arc::default(), queue: Arc::clone(&queue), exit };
     Ok(Tap { queue, editing, remote })
 }
 
@@ -133,18 +140,26 @@ fn named(name: &str) -> thread::Builder {
     thread::Builder::new().name(name.to_owned())
 }
 
-fn tell(events: &SyncSender<Event>, event: Event) {
-    // Refused only when the ladder is over or already has a queue of signals to work off.
-    events.try_send(event).ok();
-}
-
 /// Works the ladder until it is over.
-fn climb(mut ladder: Ladder, child: &Child, events: &Receiver<Event>, progress: &Progress) {
-    let mut quiet = Quiet::since(progress);
+fn climb(
+    mut ladder: Ladder,
+    child: &Child,
+    closer: Option<Closer>,
+    events: &Receiver<Event>,
+    progress: &Progress,
+) {
+    let (mut closer, mut quiet) = (closer, None);
     while !ladder.over() {
         let event = next(&ladder, events, &mut quiet, progress);
-        if let Some(signal) = ladder.step(event, Instant::now()) {
-            child.signal(signal);
+        match ladder.step(event, Instant::now()) {
+            Some(Action::Send(signal)) => {
+                child.signal(signal);
+                if signal == Signal::Kill && !ladder.exited() {
+                    tracing::warn!("the server did not end in the time that it had: SIGKILL");
+                }
+            }
+            Some(Action::CloseInput) => drop(closer.take()),
+            None => {}
         }
     }
 }
@@ -152,21 +167,20 @@ fn climb(mut ladder: Ladder, child: &Child, events: &Receiver<Event>, progress: 
 fn next(
     ladder: &Ladder,
     events: &Receiver<Event>,
-    quiet: &mut Quiet,
+    quiet: &mut Option<Quiet>,
     progress: &Progress,
 ) -> Event {
-    if ladder.draining() && quiet.for_long(progress) {
-        return Event::OutputIdle;
+    let mut due = ladder.wake().map(|at| at.saturating_duration_since(Instant::now()));
+    if ladder.listens() {
+        if quiet.get_or_insert_with(|| Quiet::since(progress)).for_long(progress) {
+            return Event::OutputIdle;
+        }
+        due = Some(due.map_or(LOOK, |due| due.min(LOOK)));
     }
-    let due = ladder.wake().map(|at| at.saturating_duration_since(Instant::now()));
-    let due = if ladder.draining() { Some(due.map_or(LOOK, |d| d.min(LOOK))) } else { due };
     let event = match due {
         Some(wait) => events.recv_timeout(wait),
         None => events.recv().map_err(RecvTimeoutError::from),
     };
-    if event == Ok(Event::ChildExited) {
-        *quiet = Quiet::since(progress);
-    }
     // The senders live as long as the threads of this tap; without them only time is left.
     event.unwrap_or(Event::Time)
 }
@@ -182,13 +196,21 @@ impl Quiet {
         Quiet { steps: progress.steps(), since: Instant::now() }
     }
 
-    /// A relay that holds bytes is not quiet: its reader is slow.
+    /// A relay that holds bytes is not quiet: its reader is slow, or stuck.
     fn for_long(&mut self, progress: &Progress) -> bool {
         let steps = progress.steps();
-        if steps != self.steps || Progress::holds(steps) {
+        if steps != self.steps {
             *self = Quiet { steps, since: Instant::now() };
         }
-        self.since.elapsed() >= ladder::IDLE
+        self.since.elapsed() >= if Progress::holds(steps) { STUCK } else { ladder::IDLE }
+    }
+}
+
+impl Times {
+    fn of(deadline: Deadline) -> Self {
+        let (cut, returned) = (deadline.cut(), deadline.returned());
+        let leave = cut + (returned - cut) / 2;
+        Times { close: deadline.half().into_std(), kill: cut.into_std(), leave: leave.into_std() }
     }
 }
 
@@ -200,45 +222,44 @@ impl Tap {
 }
 
 impl Remote {
-    /// Sends a signal that reached us on to the child and begins the end: SIGKILL follows 1.5 s later.
+    /// Sends a signal that reached us on to the child, and nothing else. One that asks it to go also has
+    /// the observer hold back nothing that is ready.
     pub fn forward(&self, signal: Signal) {
-        self.begin();
-        tell(&self.events, Event::Asked(signal));
+        if signal.terminates() {
+            self.begin();
+        }
+        self.tell(Event::Asked(signal));
     }
 
-    /// The same with SIGTERM, unless that has begun already.
-    pub(super) fn stop(&self) {
+    /// The process stops: SIGTERM, unless the child was asked to go already, and what is due later. Of
+    /// several deadlines the soonest holds.
+    pub(super) fn stop(&self, deadline: Deadline) {
         self.begin();
-        tell(&self.events, Event::Stop);
+        self.tell(Event::Stop(Times::of(deadline)));
     }
 
     /// Who asks us to go is the client's side: the server's end that follows is no failure of its own,
-    /// so it is said before the server is told.
+    /// so it is said before the server is told. Calls that are answered all the same are answered.
     fn begin(&self) {
-        self.asked.get_or_init(|| {
-            let now = Instant::now();
+        if !self.asked.swap(true, Ordering::Relaxed) {
             let mut handing = self.queue.lock();
-            handing.tell(now, Note { direction: Direction::ClientToServer, kind: Kind::Left });
-            if handing.done() {
-                self.queue.wake();
-            }
-            now
-        });
+            let note = Note { direction: Direction::ClientToServer, kind: Kind::Left };
+            handing.tell(Instant::now(), note);
+        }
+        self.queue.flush();
     }
 
-    /// After a signal: when the process has to be gone, telemetry or not, because its host climbs a
-    /// ladder of its own and SIGKILL is the next step.
-    pub fn leave_by(&self) -> Option<Instant> {
-        self.asked.get().map(|&at| at + ladder::GONE_AFTER)
+    /// Never waits: refused only when the ladder is over or already has a queue of signals to work off.
+    fn tell(&self, event: Event) {
+        self.events.try_send(event).ok();
     }
 
-    /// Returns once the child is gone and what it had written has been relayed: the exit code that is
-    /// now ours.
-    pub async fn ended(&mut self) -> i32 {
-        match self.exit_code.wait_for(Option::is_some).await {
-            Ok(code) => code.unwrap_or_default(),
+    /// Returns once the child is gone and what it had written has been relayed: the end that is now ours.
+    pub async fn ended(&mut self) -> Exit {
+        match self.exit.wait_for(Option::is_some).await {
+            Ok(exit) => exit.unwrap_or(Exit::Code(1)),
             // The ladder's thread is gone without an answer.
-            Err(_) => 1,
+            Err(_) => Exit::Code(1),
         }
     }
 }
@@ -252,9 +273,9 @@ mod tests {
     fn who_asks_us_to_go_is_the_client_and_that_is_queued_once_before_the_server_hears_of_it() {
         let queue = Arc::new(Queue::new(1 << 20));
         let (events, happened) = sync_channel(EVENTS);
-        let (_, exit_code) = watch::channel(None);
+        let (_, exit) = watch::channel(None);
         let asked = Arc::default();
-        let remote = Remote { events, asked, queue: Arc::clone(&queue), exit_code };
+        let remote = Remote { events, asked, queue: Arc::clone(&queue), exit };
         let told = || {
             let mut held = Held::default();
             queue.drain(&mut held);
@@ -263,11 +284,15 @@ mod tests {
         remote.forward(Signal::Terminate);
         assert_eq!(told(), [(Direction::ClientToServer, Kind::Left)]);
         remote.forward(Signal::Terminate);
-        remote.stop();
+        let deadline = Deadline::within(Duration::from_secs(4));
+        remote.stop(deadline);
         assert_eq!(told(), []);
+        assert!(queue.flushing());
         let heard: Vec<_> = happened.try_iter().collect();
         let asked = Event::Asked(Signal::Terminate);
-        assert_eq!(heard, [asked, asked, Event::Stop]);
-        assert!(remote.leave_by().is_some());
+        let times = Times::of(deadline);
+        assert_eq!(heard, [asked, asked, Event::Stop(times)]);
+        let [close, kill] = [times.close, times.kill].map(|at| at - deadline.half().into_std());
+        assert_eq!([close, kill], [Duration::ZERO, Duration::from_secs(1)]);
     }
 }

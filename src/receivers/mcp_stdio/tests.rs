@@ -494,6 +494,37 @@ fn what_was_queued_before_the_observer_came_is_seen_in_order_and_offered_at_the_
 }
 
 #[test]
+fn a_flush_wakes_a_resting_observer_once_and_is_not_missed_by_a_busy_one() {
+    let long = Duration::from_secs(3600);
+    let queue = Arc::new(Queue::new(ROOM));
+    let flushing = Arc::clone(&queue);
+    let flusher = thread::spawn(move || flushing.flush());
+    // Before it rests or while it does: either way it comes back.
+    queue.sleep(long, &mut Held::default());
+    flusher.join().unwrap();
+    assert!(queue.flushing());
+    // It has looked, and rests like any other.
+    let begun = Instant::now();
+    queue.sleep(Duration::from_millis(50), &mut Held::default());
+    assert!(begun.elapsed() >= Duration::from_millis(50));
+}
+
+#[test]
+fn spans_do_not_wait_for_company_once_the_end_is_near() {
+    let seen = observed(None);
+    seen.queue.flush();
+    let mut asks = seen.intake(ClientToServer);
+    for _ in 0..3 {
+        asks.hand_over(b"ask\n", Instant::now());
+        asks.wake();
+        // The queue is not closed: a batch a line comes by itself.
+        seen.batches.recv_timeout(Duration::from_secs(20)).unwrap();
+    }
+    seen.queue.close();
+    seen.thread.join().unwrap();
+}
+
+#[test]
 fn answers_that_nobody_reads_are_not_kept() {
     let seen = observed_by(None, false, Reads::NONE);
     seen.intake(ClientToServer).hand_over(b"ask\n", Instant::now());

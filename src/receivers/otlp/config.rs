@@ -164,7 +164,7 @@ impl Default for Config {
             protocols: Protocols::default(),
             max_in_flight_bytes: 256 << 20,
             max_connections: 4096,
-            drain_timeout: Duration::secs(1),
+            drain_timeout: Duration::secs(10),
         }
     }
 }

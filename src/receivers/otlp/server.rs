@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{sleep, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 use super::reply::Reply;
@@ -100,7 +100,7 @@ impl Door {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 Some(_) = connections.join_next() => continue,
-                () = stop.given() => break,
+                _ = stop.given() => break,
             };
             match accepted {
                 Ok((stream, _)) => {
@@ -125,7 +125,7 @@ impl Door {
             }
         }
         drop((listener, socket));
-        let deadline = Instant::now() + self.timing.drain + LAST_WORDS;
+        let deadline = stop.until(self.timing.drain) + LAST_WORDS;
         while let Ok(Some(_)) = timeout_at(deadline, connections.join_next()).await {}
         connections.shutdown().await;
         Ok(())
@@ -191,7 +191,7 @@ impl<A: Answer> Hall<A> {
             _ = connection.as_mut() => return,
             () = usage.unused(self.timing.head, self.timing.idle) => None,
             () = after(age.map(jittered)) => grace.flatten(),
-            () = stop.given() => {
+            _ = stop.given() => {
                 // Closed now, one that was just accepted would lose the request that is on its way.
                 let fresh = usage.ever.load(Ordering::Relaxed) == 0;
                 if fresh && timeout(FIRST_REQUEST, connection.as_mut()).await.is_ok() {

@@ -19,7 +19,7 @@ pub(super) use books::Followed;
 pub(super) use editing::{Around, Change, EditCounters, Editing, HOLD, Room, why};
 #[cfg(test)]
 pub(super) use observer::observe;
-pub(super) use observer::{Books, Observer, PATIENCE, Running, Unseen, Watch, drops};
+pub(super) use observer::{Books, Observer, PATIENCE, Running, Unseen, Watch, drops, patience};
 pub use passback::{Ingest, Orphans, Passback, Propagate};
 #[cfg(test)]
 pub(super) use queue::Held;

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{sleep, sleep_until, timeout};
 
 use super::queue::{Event, Held, Note, Queue};
 use crate::pipeline::books::DROPPED;
-use crate::pipeline::{Build, Counter, Outlet, lower_priority};
+use crate::pipeline::{Build, Counter, Outlet, Stop, lower_priority};
 use crate::telemetry::{Batch, Clock, Content, Nanos, Reads, Receipt, Telemetry};
 
 /// Between two drains: what comes meanwhile costs no wake-up, and each drain begins with cold caches. At
@@ -31,6 +31,15 @@ const ENOUGH: usize = 512;
 pub(in crate::receivers) const PATIENCE: Duration = Duration::from_millis(500);
 /// And then, told to hurry: enough to count what is left, unless something behind it is stuck.
 const LAST_PATIENCE: Duration = Duration::from_millis(100);
+
+/// Waits as long as an observer may take after its traffic's end: `usual`, and at the process's end no
+/// longer than receivers may.
+pub(in crate::receivers) async fn patience(usual: Duration, mut stop: Stop) {
+    tokio::select! {
+        () = sleep(usual) => {}
+        deadline = stop.ends() => sleep_until(deadline.returned() - LAST_PATIENCE).await,
+    }
+}
 
 /// What looks at one tap's records: its state machine, without a clock of its own.
 pub(in crate::receivers) trait Watch: Send {
@@ -124,12 +133,13 @@ where
 }
 
 impl<N: Note, B: Books<N>> Running<N, B> {
-    /// Waits for the end, the queue being closed, for `patience`. Then tells it to hurry, and counts
-    /// what it leaves if it does not come to an end all the same.
-    pub(in crate::receivers) async fn end(self, patience: Duration) {
+    /// Waits for the end, the queue being closed, until `enough`. Then tells it to hurry, and counts what
+    /// it leaves if it does not come to an end all the same.
+    pub(in crate::receivers) async fn end(self, enough: impl Future<Output = ()>) {
         let Running { queue, books, hurry, mut ended } = self;
-        if timeout(patience, &mut ended).await.is_ok() {
-            return;
+        tokio::select! {
+            _ = &mut ended => return,
+            () = enough => {}
         }
         hurry.store(true, Ordering::Relaxed);
         if timeout(LAST_PATIENCE, ended).await.is_err() {
@@ -217,7 +227,7 @@ impl<W: Watch, B: Books<W::Note>> Watching<'_, W, B> {
             return LOOK_UP;
         }
         let waited = self.since.get_or_insert_with(Instant::now).elapsed();
-        if waited >= COALESCE {
+        if waited >= COALESCE || self.queue.flushing() {
             self.offer();
             return LOOK_UP;
         }

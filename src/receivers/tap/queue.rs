@@ -49,6 +49,10 @@ struct Filling<N: Note> {
     skipped: N::Skipped,
     /// The observer wants to be woken once this much is held; `MAX` while it is at work.
     wake_at: usize,
+    /// What is seen is not to wait for company.
+    flushing: bool,
+    /// That is new: the observer is not to rest before it has looked.
+    news: bool,
     closed: bool,
 }
 
@@ -89,6 +93,8 @@ impl<N: Note> Queue<N> {
             skipping: false,
             skipped: N::Skipped::default(),
             wake_at: usize::MAX,
+            flushing: false,
+            news: false,
             closed: false,
         };
         Queue { filling: Mutex::new(filling), changed: Condvar::new(), limit }
@@ -140,7 +146,7 @@ impl<N: Note> Queue<N> {
     /// True if something cut it short.
     fn rest(&self, wake_at: usize, patience: Duration) -> bool {
         let mut filling = self.filling();
-        if filling.closed || filling.reaches(wake_at) {
+        if filling.closed || mem::take(&mut filling.news) || filling.reaches(wake_at) {
             return true;
         }
         filling.wake_at = wake_at;
@@ -149,7 +155,23 @@ impl<N: Note> Queue<N> {
             .wait_timeout_while(filling, patience, |f| !f.closed && f.wake_at != usize::MAX)
             .unwrap_or_else(PoisonError::into_inner);
         filling.wake_at = usize::MAX;
+        filling.news = false;
         !rest.timed_out()
+    }
+
+    /// From now on what is seen does not wait for company: the end is near.
+    pub(in crate::receivers) fn flush(&self) {
+        let mut filling = self.filling();
+        filling.flushing = true;
+        filling.news = true;
+        filling.wake_at = usize::MAX;
+        drop(filling);
+        self.changed.notify_one();
+    }
+
+    /// Whether [`flush`](Queue::flush) was called.
+    pub(in crate::receivers) fn flushing(&self) -> bool {
+        self.filling().flushing
     }
 
     /// Ends observation: what comes from now on is only counted.

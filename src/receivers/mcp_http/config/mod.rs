@@ -126,7 +126,7 @@ impl Default for Config {
             max_concurrent_streams: 250,
             max_requests: 10_000,
             workers: 0,
-            drain_timeout: Duration::secs(1),
+            drain_timeout: Duration::secs(10),
             session_id: SessionIds::default(),
             session_key: None,
             session_key_file: None,

@@ -1,0 +1,361 @@
+//! How a stdio tap ends: as its server would without it, with all spans that could be had by then.
+//!
+//! `examples/puppet.rs` is the server; what it does is ordered through a FIFO.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const MCPCOL: &str = env!("CARGO_BIN_EXE_mcpcol");
+/// What must come comes within this on the busiest machine.
+const SOON: Duration = Duration::from_secs(20);
+
+fn puppet() -> PathBuf {
+    Path::new(MCPCOL).parent().unwrap().join("examples/puppet")
+}
+
+/// A tap between this test and a server, which is a puppet or a script that starts one.
+struct Tap {
+    process: Child,
+    to: Option<ChildStdin>,
+    from: BufReader<ChildStdout>,
+    orders: fs::File,
+    home: TempDir,
+}
+
+/// How it ended.
+struct End {
+    status: ExitStatus,
+    log: String,
+    /// `ID OUTCOME` of its spans, by id.
+    spans: Vec<String>,
+}
+
+/// A place with a FIFO for orders and a configuration, with these settings of the tap and the service.
+fn place(tap: &str, service: &str) -> (TempDir, fs::File) {
+    let home = tempfile::tempdir().unwrap();
+    let fifo = home.path().join("orders");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    // Both ways, so that opening does not wait for the puppet.
+    let orders = fs::File::options().read(true).write(true).open(&fifo).unwrap();
+    // No batch would be full for an hour: what goes out goes because somebody wants it out.
+    let config = format!(
+        "receivers: {{ mcp_stdio: {{ {tap} }} }}\n\
+         exporters: {{ file: {{ path: spans.jsonl, sending_queue: {{ batch: {{ min_size: 1000, \
+         flush_timeout: 1h }} }} }} }}\n\
+         service: {{ {service} pipelines: {{ traces: {{ receivers: [mcp_stdio], exporters: [file] }} }} }}\n"
+    );
+    fs::write(home.path().join("config.yaml"), config).unwrap();
+    (home, orders)
+}
+
+fn spawn((home, orders): (TempDir, fs::File), mode: &str, server: &[&str]) -> Tap {
+    let mut command = Command::new(MCPCOL);
+    command.args([mode, "--config"]).arg(home.path().join("config.yaml")).args(server);
+    let mut process = command
+        .env("PUPPET", puppet())
+        .env("FIFO", home.path().join("orders"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let to = process.stdin.take();
+    let from = BufReader::new(process.stdout.take().unwrap());
+    Tap { process, to, from, orders, home }
+}
+
+/// `mcpcol stdio` with these settings around a shell script, in which `$PUPPET` and `$FIFO` are.
+fn script(settings: &str, script: &str) -> Tap {
+    spawn(place(settings, ""), "stdio", &["--", "sh", "-c", script])
+}
+
+/// The same around a puppet that is ready.
+fn tapped(settings: &str) -> Tap {
+    let mut tap = script(settings, "exec \"$PUPPET\" \"$FIFO\"");
+    tap.says("ready");
+    tap
+}
+
+/// A launcher that has ended, with 5; its server is a puppet that keeps the pipes.
+fn launched() -> Tap {
+    let mut tap = script("", "exec 3<&0; \"$PUPPET\" \"$FIFO\" $$ <&3 3<&- & exit 5");
+    tap.says("ready");
+    tap.says("orphaned");
+    tap
+}
+
+impl Tap {
+    fn says(&mut self, expected: &str) {
+        let mut line = String::new();
+        self.from.read_line(&mut line).unwrap();
+        assert_eq!(line.trim_end(), expected);
+    }
+
+    fn send(&mut self, line: &str) {
+        writeln!(self.to.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    fn ask(&mut self, id: u32, method: &str) {
+        self.send(&format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{method}\"}}"));
+    }
+
+    fn answers(&mut self, id: u32) {
+        self.says(&format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{}}}}"));
+    }
+
+    fn call(&mut self, id: u32) {
+        self.ask(id, "ping");
+        self.answers(id);
+    }
+
+    fn order(&mut self, order: &str) {
+        self.orders.write_all(order.as_bytes()).unwrap();
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).unwrap();
+    }
+
+    fn close(&mut self) {
+        self.to = None;
+    }
+
+    /// Waits until the spans in the file are these.
+    fn wrote(&self, expected: &[&str]) {
+        let until = Instant::now() + SOON;
+        while spans(self.home.path()) != expected {
+            assert!(Instant::now() < until, "{:?}", spans(self.home.path()));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// What comes until the tap has ended, with the client's side as it is.
+    fn end(mut self) -> End {
+        let status = self.process.wait().unwrap();
+        let mut log = String::new();
+        self.process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        End { status, log, spans: spans(self.home.path()) }
+    }
+}
+
+fn spans(home: &Path) -> Vec<String> {
+    let text = fs::read_to_string(home.join("spans.jsonl")).unwrap_or_default();
+    let mut found = Vec::new();
+    for line in text.lines() {
+        // The last one may be half written.
+        let Ok(document) = serde_json::from_str::<Value>(line) else { continue };
+        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let resources = list(&document["resourceSpans"]).into_iter();
+        let scopes = resources.flat_map(|resource| list(&resource["scopeSpans"]));
+        for span in scopes.flat_map(|scope| list(&scope["spans"])) {
+            let get = |key: &str| {
+                let all = span["attributes"].as_array().unwrap();
+                all.iter().find(|a| a["key"] == key).unwrap()["value"]["stringValue"].clone()
+            };
+            let (id, outcome) = (get("jsonrpc.request.id"), get("mcpcol.outcome"));
+            found.push(format!("{} {}", id.as_str().unwrap(), outcome.as_str().unwrap()));
+        }
+    }
+    found.sort();
+    found
+}
+
+// Nothing of our own.
+
+#[test]
+fn a_server_that_saves_at_sigterm_has_the_time_it_needs_and_its_input() {
+    let mut tap = tapped("");
+    tap.ask(1, "hold");
+    tap.signal(Signal::TERM);
+    tap.says("told 15");
+    // Longer than the tap, or a host that goes on to SIGKILL, would once have given it.
+    std::thread::sleep(Duration::from_millis(2200));
+    tap.call(2);
+    tap.order("a");
+    tap.answers(1);
+    tap.order("x");
+    let end = tap.end();
+    assert_eq!((end.status.code(), end.log.as_str()), (Some(0), ""));
+    assert_eq!(end.spans, ["1 ok", "2 ok"]);
+}
+
+#[test]
+fn a_call_in_flight_at_the_clients_eof_is_answered() {
+    let mut tap = tapped("");
+    tap.ask(1, "hold");
+    tap.close();
+    tap.says("eof");
+    tap.order("a");
+    tap.answers(1);
+    tap.order("x");
+    let end = tap.end();
+    assert_eq!((end.status.code(), end.log.as_str()), (Some(0), ""));
+    assert_eq!(end.spans, ["1 ok"]);
+}
+
+#[test]
+fn the_settings_bring_sigterm_after_eof_and_sigkill_after_sigterm() {
+    let mut tap = tapped("eof_grace: 100ms, kill_after: 100ms");
+    tap.close();
+    tap.says("eof");
+    tap.says("told 15");
+    let end = tap.end();
+    assert_eq!(end.status.signal(), Some(9));
+    assert!(end.log.contains("SIGKILL"), "{}", end.log);
+}
+
+// Telemetry.
+
+#[test]
+fn a_tap_that_is_killed_after_a_signal_has_sent_its_spans() {
+    let mut tap = tapped("");
+    tap.call(1);
+    tap.ask(2, "hold");
+    tap.ask(3, "hold");
+    tap.signal(Signal::TERM);
+    tap.says("told 15");
+    tap.wrote(&["1 ok"]);
+    tap.order("a");
+    tap.answers(2);
+    tap.wrote(&["1 ok", "2 ok"]);
+    tap.signal(Signal::KILL);
+    let end = tap.end();
+    assert_eq!((end.status.signal(), end.spans), (Some(9), vec!["1 ok".into(), "2 ok".into()]));
+}
+
+#[test]
+fn what_nobody_answers_after_a_signal_is_cancelled_at_the_end_and_not_before() {
+    let mut tap = tapped("");
+    tap.ask(1, "hold");
+    tap.signal(Signal::INT);
+    tap.says("told 2");
+    tap.call(2);
+    tap.wrote(&["2 ok"]);
+    tap.order("x");
+    assert_eq!(tap.end().spans, ["1 cancelled", "2 ok"]);
+}
+
+// Launchers.
+
+#[test]
+fn a_server_outlives_its_launcher_whose_code_is_ours() {
+    let mut tap = launched();
+    for id in 1..=2 {
+        // The silence that once was the end.
+        std::thread::sleep(Duration::from_millis(500));
+        tap.call(id);
+    }
+    tap.ask(3, "hold");
+    tap.close();
+    tap.says("eof");
+    std::thread::sleep(Duration::from_millis(500));
+    tap.order("a");
+    tap.answers(3);
+    tap.order("x");
+    let end = tap.end();
+    assert_eq!((end.status.code(), end.log.as_str()), (Some(5), ""));
+    assert_eq!(end.spans, ["1 ok", "2 ok", "3 ok"]);
+}
+
+#[test]
+fn without_a_launcher_a_signal_and_silence_are_the_end() {
+    let mut tap = launched();
+    tap.call(1);
+    tap.signal(Signal::TERM);
+    let end = tap.end();
+    assert_eq!((end.status.code(), end.spans), (Some(5), vec!["1 ok".to_owned()]));
+}
+
+// A server that a signal ends.
+
+#[test]
+fn a_signal_that_ends_the_server_ends_the_tap() {
+    for (name, signal) in [
+        ("TERM", Signal::TERM),
+        ("KILL", Signal::KILL),
+        ("INT", Signal::INT),
+        ("HUP", Signal::HUP),
+        ("QUIT", Signal::QUIT),
+        ("SEGV", Signal::SEGV),
+        ("ABRT", Signal::ABORT),
+        ("PIPE", Signal::PIPE),
+        ("USR1", Signal::USR1),
+        ("ALRM", Signal::ALARM),
+    ] {
+        let mut tap = script("", &format!("read line; kill -{name} $$"));
+        tap.ask(1, "ping");
+        let end = tap.end();
+        assert_eq!(end.status.signal(), Some(signal.as_raw()), "{name}: {}", end.log);
+        assert!(!end.status.core_dumped(), "{name}");
+        assert_eq!(end.spans, ["1 server_gone"], "{name}");
+    }
+}
+
+#[test]
+fn a_code_that_looks_like_a_signal_is_a_code() {
+    let end = script("", "exit 143").end();
+    assert_eq!((end.status.code(), end.status.signal()), (Some(143), None));
+}
+
+// `mcpcol run`.
+
+fn run(timeout: &str) -> Tap {
+    let command = format!("command: {:?}, args: [\"${{env:FIFO}}\"]", puppet());
+    let service = format!("shutdown_timeout: {timeout}, telemetry: {{ logs: {{ level: warn }} }},");
+    let mut tap = spawn(place(&command, &service), "run", &[]);
+    tap.says("ready");
+    tap
+}
+
+#[test]
+fn a_run_that_stops_asks_its_server_once_then_ends_its_input_and_kills_it_in_the_end() {
+    let mut tap = run("6s");
+    tap.call(1);
+    tap.ask(2, "hold");
+    tap.ask(3, "hold");
+    tap.signal(Signal::TERM);
+    tap.says("told 15");
+    tap.call(4);
+    // At half of the time, with the client still there.
+    tap.says("eof");
+    tap.order("a");
+    tap.answers(2);
+    let mut rest = String::new();
+    tap.from.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "", "it is asked once");
+    let end = tap.end();
+    assert_eq!(end.status.code(), Some(0), "an orderly stop: {}", end.log);
+    assert_eq!(end.log.matches("SIGKILL").count(), 1, "{}", end.log);
+    assert_eq!(end.spans, ["1 ok", "2 ok", "3 cancelled", "4 ok"]);
+}
+
+#[test]
+fn a_run_that_stops_waits_for_its_server_and_no_longer() {
+    let mut tap = run("1h");
+    tap.signal(Signal::TERM);
+    tap.says("told 15");
+    tap.call(1);
+    tap.order("x");
+    let end = tap.end();
+    assert_eq!((end.status.code(), end.log.as_str()), (Some(0), ""));
+    assert_eq!(end.spans, ["1 ok"]);
+}
+
+#[test]
+fn a_server_that_a_signal_ended_by_itself_ends_a_run_too() {
+    let mut tap = spawn(place("command: sh, args: [-c, 'kill -TERM $$$$']", ""), "run", &[]);
+    let mut rest = String::new();
+    tap.from.read_to_string(&mut rest).unwrap();
+    assert_eq!(tap.end().status.signal(), Some(15));
+}
