@@ -12,7 +12,7 @@ use std::io::{self, BufRead, Read, Write};
 use std::process::exit;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook::iterator::Signals;
@@ -40,14 +40,17 @@ fn main() -> io::Result<()> {
         say("eof");
     });
     thread::spawn(move || {
-        thread::sleep(LIFE);
+        let until = Instant::now() + LIFE;
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            thread::park_timeout(left);
+        }
         exit(99);
     });
     say("ready");
     if let Some(parent) = std::env::args().nth(2).and_then(|pid| pid.parse::<u32>().ok()) {
         thread::spawn(move || {
             while std::os::unix::process::parent_id() == parent {
-                thread::sleep(LOOK);
+                thread::park_timeout(LOOK);
             }
             say("orphaned");
         });

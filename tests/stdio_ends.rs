@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -102,6 +103,14 @@ impl Tap {
         assert_eq!(line.trim_end(), expected);
     }
 
+    /// Neither says anything nor ends for this many milliseconds.
+    fn is_silent(&self, ms: i64) {
+        assert!(self.from.buffer().is_empty());
+        let limit = Timespec { tv_sec: ms / 1000, tv_nsec: ms % 1000 * 1_000_000 };
+        let mut output = [PollFd::new(self.from.get_ref(), PollFlags::IN)];
+        assert_eq!(poll(&mut output, Some(&limit)).unwrap(), 0);
+    }
+
     fn send(&mut self, line: &str) {
         writeln!(self.to.as_mut().unwrap(), "{line}").unwrap();
     }
@@ -136,7 +145,7 @@ impl Tap {
         let until = Instant::now() + SOON;
         while spans(self.home.path()) != expected {
             assert!(Instant::now() < until, "{:?}", spans(self.home.path()));
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::park_timeout(Duration::from_millis(10));
         }
     }
 
@@ -180,7 +189,7 @@ fn a_server_that_saves_at_sigterm_has_the_time_it_needs_and_its_input() {
     tap.signal(Signal::TERM);
     tap.says("told 15");
     // Longer than the tap, or a host that goes on to SIGKILL, would once have given it.
-    std::thread::sleep(Duration::from_millis(2200));
+    tap.is_silent(2200);
     tap.call(2);
     tap.order("a");
     tap.answers(1);
@@ -253,13 +262,13 @@ fn a_server_outlives_its_launcher_whose_code_is_ours() {
     let mut tap = launched();
     for id in 1..=2 {
         // The silence that once was the end.
-        std::thread::sleep(Duration::from_millis(500));
+        tap.is_silent(500);
         tap.call(id);
     }
     tap.ask(3, "hold");
     tap.close();
     tap.says("eof");
-    std::thread::sleep(Duration::from_millis(500));
+    tap.is_silent(500);
     tap.order("a");
     tap.answers(3);
     tap.order("x");

@@ -371,8 +371,9 @@ fn somebody_who_keeps_the_dead_servers_stdout_keeps_us_until_a_signal_comes() {
     tap.stdout.as_mut().unwrap().read_exact(&mut words).unwrap();
     assert_eq!(&words, b"last-words");
     // Who looked at silence alone would go within a quarter of a second.
-    thread::sleep(Duration::from_millis(600));
-    assert_eq!(tap.process.try_wait().unwrap(), None);
+    let silence = Timespec { tv_sec: 0, tv_nsec: 600_000_000 };
+    let mut output = [PollFd::new(tap.stdout.as_ref().unwrap(), PollFlags::IN)];
+    assert_eq!(poll(&mut output, Some(&silence)).unwrap(), 0);
     tap.signal(Signal::TERM);
     let mut rest = Vec::new();
     tap.stdout.take().unwrap().read_to_end(&mut rest).unwrap();

@@ -223,3 +223,32 @@ impl Switch {
         self.0.is_closed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_had_begun_has_its_time_within_that_of_the_process() {
+        let (switch, mut stop) = Stop::switch();
+        let (short, long) = (Duration::from_secs(1), Duration::from_secs(3600));
+        switch.retire();
+        let retired = stop.given().await;
+        assert_eq!(retired.over() - Instant::now(), RETIREMENT);
+        assert_eq!(stop.until(long), Instant::now() + long, "a reload takes nothing of it");
+        let deadline = Deadline::within(Duration::from_secs(25));
+        switch.end(deadline);
+        switch.retire();
+        assert_eq!(stop.ends().await, deadline, "and is no reprieve");
+        assert_eq!(stop.until(short), Instant::now() + short);
+        assert_eq!(stop.until(long), deadline.cut());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_switch_that_is_gone_has_stopped_its_receiver() {
+        let (switch, mut stop) = Stop::switch();
+        drop(switch);
+        let deadline = stop.given().await;
+        assert_eq!(deadline.over() - Instant::now(), RETIREMENT);
+    }
+}

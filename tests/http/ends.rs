@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::origin::Origin;
-use super::tap::tap;
+use super::tap::{PATIENCE, tap, with_exporter, with_service};
 
 const MODERN: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
 
@@ -57,6 +57,57 @@ fn a_stream_without_an_end_does_not_hold_the_stop_up() {
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     assert_eq!((end.code, end.outcomes()), (Some(0), vec!["tools/call cancelled".to_owned()]));
     assert!(end.log.contains("requests=1") && end.log.contains("drain_timeout"), "{}", end.log);
+}
+
+#[test]
+fn requests_that_take_longer_than_the_stop_leave_the_exporters_their_time() {
+    let origin = Origin::serve(|mut conn| {
+        let asked = conn.asked().unwrap();
+        conn.body(&asked);
+        conn.stream();
+        conn.event("{}");
+        conn.is_gone();
+    });
+    let tap = with_service(&origin.url(), "drain_timeout: 1h", "shutdown_timeout: 2s");
+    let mut client = tap.connect();
+    client.send(tap.request("POST /mcp", MODERN));
+    client.head();
+    client.chunk();
+    let end = tap.end();
+    assert_eq!((end.code, end.outcomes()), (Some(0), vec!["tools/call cancelled".to_owned()]));
+    assert_eq!(end.books(), "received=1 sent=1 dropped=0 held=0");
+}
+
+#[test]
+fn a_tap_that_is_killed_during_its_stop_has_sent_its_spans() {
+    let (tell, told) = sync_channel(100);
+    let tell = Mutex::new(tell);
+    let origin = Origin::serve(move |mut conn| {
+        while let Some(asked) = conn.asked() {
+            let body = conn.body(&asked);
+            if memchr::memmem::find(&body, b"slow").is_some() {
+                tell.lock().unwrap().send(()).unwrap();
+                conn.is_gone();
+                return;
+            }
+            conn.json(&super::origin::result_for(&body));
+        }
+    });
+    // No batch would be full for an hour.
+    let batch = "file: { path: spans.jsonl, sending_queue: { batch: { min_size: 1000, flush_timeout: 1h } } }";
+    let tap = with_exporter(&origin.url(), "drain_timeout: 1h", batch);
+    assert_eq!(tap.post(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).status, 200);
+    let mut client = tap.connect();
+    client.send(tap.request("POST /mcp", MODERN));
+    told.recv().unwrap();
+    tap.signal(Signal::TERM);
+    let until = Instant::now() + PATIENCE;
+    while !tap.written().contains("\"ping\"") {
+        assert!(Instant::now() < until, "nothing was sent");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    tap.signal(Signal::KILL);
+    assert_eq!(tap.ended().outcomes(), ["ping ok"]);
 }
 
 #[test]

@@ -64,6 +64,17 @@ pub(super) fn with_exporter(upstream: &str, settings: &str, exporter: &str) -> T
     start(dir)
 }
 
+/// The same with more lines of `service`.
+pub(super) fn with_service(upstream: &str, settings: &str, service: &str) -> Tap {
+    let dir = tempfile::tempdir().unwrap();
+    let routes = format!("[{{ upstream: \"{upstream}\", name: origin }}]");
+    write_config(&dir, &routes, settings, EPHEMERAL, "file: { path: spans.jsonl }");
+    let path = dir.path().join("config.yaml");
+    let yaml = fs::read_to_string(&path).unwrap();
+    fs::write(path, format!("{yaml}  {service}\n")).unwrap();
+    start(dir)
+}
+
 fn write_config(dir: &TempDir, routes: &str, settings: &str, digest: &str, exporter: &str) {
     let name = exporter.split(':').next().unwrap();
     let endpoint = if settings.contains("endpoint:") { "" } else { "    endpoint: 127.0.0.1:0\n" };
@@ -170,11 +181,21 @@ impl Tap {
     }
 
     /// SIGTERM, and what is left.
-    pub(super) fn end(mut self) -> End {
+    pub(super) fn end(self) -> End {
         self.signal(Signal::TERM);
+        self.ended()
+    }
+
+    /// The text of its spans so far.
+    pub(super) fn written(&self) -> String {
+        fs::read_to_string(self.dir.path().join("spans.jsonl")).unwrap_or_default()
+    }
+
+    /// What is left once it has ended.
+    pub(super) fn ended(mut self) -> End {
         self.stderr.read_to_string(&mut self.log).unwrap();
         let code = self.process.wait().unwrap().code();
-        let text = fs::read_to_string(self.dir.path().join("spans.jsonl")).unwrap_or_default();
+        let text = self.written();
         let mut spans = Vec::new();
         for line in text.lines() {
             let request: Value = serde_json::from_str(line).unwrap();
