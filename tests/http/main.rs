@@ -4,10 +4,13 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
+mod broken_requests;
 mod edits;
 mod ends;
 mod guard;
 mod hostile;
+mod kept;
+mod message_ends;
 mod origin;
 mod passing;
 #[cfg(target_os = "linux")]
@@ -17,3 +20,4 @@ mod streams;
 mod tap;
 mod tls;
 mod versions;
+mod waiting;

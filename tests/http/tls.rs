@@ -16,22 +16,22 @@ use super::tap::{tap, with_routes};
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
 /// A certificate for `localhost` that is its own CA, and its key.
-struct Identity {
+pub(super) struct Identity {
     cert: String,
     key: String,
 }
 
 impl Identity {
-    fn new() -> Identity {
+    pub(super) fn new() -> Identity {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         Identity { cert: made.cert.pem(), key: made.signing_key.serialize_pem() }
     }
 
-    fn chain(&self) -> Vec<CertificateDer<'static>> {
+    pub(super) fn chain(&self) -> Vec<CertificateDer<'static>> {
         vec![CertificateDer::from_pem_slice(self.cert.as_bytes()).unwrap()]
     }
 
-    fn private(&self) -> PrivateKeyDer<'static> {
+    pub(super) fn private(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap()
     }
 
@@ -41,13 +41,13 @@ impl Identity {
         roots
     }
 
-    fn write(&self, dir: &std::path::Path, name: &str) {
+    pub(super) fn write(&self, dir: &std::path::Path, name: &str) {
         std::fs::write(dir.join(format!("{name}.pem")), &self.cert).unwrap();
         std::fs::write(dir.join(format!("{name}.key")), &self.key).unwrap();
     }
 }
 
-fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+pub(super) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 

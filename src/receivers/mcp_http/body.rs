@@ -4,6 +4,7 @@
 mod held;
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
@@ -49,9 +50,7 @@ pub(super) struct Through {
     reel: Reel,
     /// The upstream connection that it comes by, given back when it has come whole.
     lease: Option<Lease>,
-    /// Whose end it is when it breaks off.
-    sender: By,
-    /// It came to its end, whichever.
+    /// Nothing more comes of it, whichever its end.
     over: bool,
     /// What lasts as long as it.
     kept: Option<Kept>,
@@ -72,8 +71,19 @@ pub(super) struct Upload {
     asked: Asked,
     /// It has been read to its end.
     pub(super) over: Cell<bool>,
+    /// How it broke off, if it did: whoever tells of the response tells of that.
+    pub(super) broken: Cell<Option<Broken>>,
     /// What is remembered for an answer of our own; nothing for what needs none.
     pub(super) glimpse: RefCell<Option<Glimpse>>,
+}
+
+/// How a request's body broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// It cannot be told where it goes on: whoever sent it is there.
+    Unreadable,
+    /// Its client closed or reset.
+    Gone,
 }
 
 /// What of a request's body is remembered until its response comes: enough to find its id.
@@ -86,31 +96,36 @@ pub(super) struct Glimpse {
 impl Upload {
     /// Of a request of which something has to be remembered, or not.
     pub(super) fn of(asked: Asked, glimpse: Option<Glimpse>) -> Rc<Self> {
-        Rc::new(Upload { asked, over: Cell::new(false), glimpse: RefCell::new(glimpse) })
+        let (over, broken) = (Cell::new(false), Cell::new(None));
+        Rc::new(Upload { asked, over, broken, glimpse: RefCell::new(glimpse) })
     }
 }
 
 impl Passing {
     /// The body of a request.
     pub(super) fn request(from: Incoming, reel: Reel, upload: Rc<Upload>) -> Self {
-        Passing::through(Through::new(from, reel, By::Client, Some(upload)))
+        Passing::through(Through::new(from, reel, Some(upload)), false)
     }
 
-    /// The body of a response, which came by a leased connection.
+    /// The body of a response, which came by a leased connection; `bodiless` if its head says that there is
+    /// none.
     pub(super) fn response(
         from: Incoming,
         reel: Reel,
         lease: Lease,
         lookout: Option<Lookout>,
+        bodiless: bool,
     ) -> Self {
-        let mut through = Through::new(from, reel, By::Server, None);
+        let mut through = Through::new(from, reel, None);
         (through.lease, through.lookout) = (Some(lease), lookout);
-        Passing::through(through)
+        Passing::through(through, bodiless)
     }
 
-    fn through(mut through: Through) -> Self {
+    fn through(mut through: Through, bodiless: bool) -> Self {
         if through.from.is_end_stream() {
             through.finish();
+        } else if bodiless || through.is_all() {
+            through.told();
         }
         Passing::Through(Box::new(through))
     }
@@ -128,6 +143,18 @@ impl Passing {
     }
 }
 
+impl Broken {
+    /// What happened, by the error of who reads it.
+    fn by(error: &hyper::Error) -> Self {
+        let cause = std::error::Error::source(error).and_then(|e| e.downcast_ref::<io::Error>());
+        match cause.map(io::Error::kind) {
+            // As hyper calls what is wrong with chunks.
+            Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => Broken::Unreadable,
+            _ => Broken::Gone,
+        }
+    }
+}
+
 impl Glimpse {
     /// What is remembered as it came; the rest by its end only.
     const HEAD: usize = 4096;
@@ -142,12 +169,11 @@ impl Glimpse {
 }
 
 impl Through {
-    fn new(from: Incoming, reel: Reel, sender: By, upload: Option<Rc<Upload>>) -> Self {
+    fn new(from: Incoming, reel: Reel, upload: Option<Rc<Upload>>) -> Self {
         Through {
             from,
             reel,
             lease: None,
-            sender,
             over: false,
             kept: None,
             failed: None,
@@ -157,15 +183,32 @@ impl Through {
         }
     }
 
-    fn finish(&mut self) {
-        self.over = true;
+    /// Whether all has come that its length in the head promises. What of HTTP/2 comes behind that, an empty
+    /// frame or trailers, is not read by a peer of HTTP/1.1 whose message is whole by then.
+    fn is_all(&self) -> bool {
+        self.from.size_hint().exact() == Some(0)
+    }
+
+    /// All of what it says has come.
+    fn told(&mut self) {
         self.reel.end();
         if let Some(upload) = &self.upload {
             upload.over.set(true);
         }
+    }
+
+    fn finish(&mut self) {
+        self.over = true;
+        self.told();
         if let Some(lease) = self.lease.take() {
             lease.give_back();
         }
+    }
+
+    /// Who broke a response off: an upstream may do so because the request did not come whole.
+    fn broken_by(&self) -> By {
+        let broken = self.kept.as_ref().and_then(|kept| kept.upload.broken.get());
+        if broken.is_some() { By::Client } else { By::Server }
     }
 
     /// Whether the client has still to read what came before.
@@ -198,8 +241,9 @@ impl Through {
                     // It asked for more, of which there is none.
                     mark.take_back();
                 }
+                let all = last || self.is_all();
                 if let Some(data) = frame.data_ref() {
-                    self.reel.bytes(data, last);
+                    self.reel.bytes(data, all);
                     if let Some(lookout) = &mut self.lookout {
                         lookout.look(data);
                     }
@@ -209,15 +253,21 @@ impl Through {
                         glimpse.add(data);
                     }
                 }
-                if last {
+                // Behind trailers nothing comes, and nobody asks for it.
+                if last || frame.is_trailers() {
                     self.finish();
+                } else if all {
+                    self.told();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => {
                 self.over = true;
                 self.lease = None;
-                self.reel.broken(self.sender);
+                match &self.upload {
+                    Some(upload) => upload.broken.set(Some(Broken::by(&error))),
+                    None => self.reel.broken(self.broken_by()),
+                }
                 // hyper gives up what it has not written yet as soon as it hears of an error.
                 self.failed = Some(error);
                 cx.waker().wake_by_ref();
@@ -234,7 +284,7 @@ impl Through {
 impl Drop for Through {
     fn drop(&mut self) {
         // A response that nobody takes any more. Of a request the response tells, or its absence.
-        if !self.over && self.sender == By::Server {
+        if !self.over && self.upload.is_none() {
             self.reel.broken(By::Client);
         }
     }

@@ -17,7 +17,7 @@ use hyper::{Method, Request, Response};
 use super::body::{Gathered, Passing, Through};
 use super::events;
 use super::headers::{Present, SESSION, TRACEPARENT, TRACESTATE, coding};
-use super::note::{By, Coding};
+use super::note::Coding;
 use super::tape::Reel;
 use crate::mcp::edit::Scope;
 use crate::mcp::{Id, TraceContext};
@@ -128,7 +128,6 @@ impl Edits {
             }
             Gathered::Broken(head) => {
                 body.reel().bytes(&head, false);
-                body.reel().broken(By::Client);
                 return Err(());
             }
         }

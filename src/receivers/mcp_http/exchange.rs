@@ -18,7 +18,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use tokio::time::timeout;
 
-use super::body::{Glimpse, Kept, Passing, Upload};
+use super::body::{Broken, Glimpse, Kept, Passing, Upload};
 use super::clients::Asked;
 use super::complaints::Complaint;
 use super::detours::{Detours, Lookout};
@@ -216,7 +216,7 @@ impl Desk {
         {
             match Box::pin(edits.request(request)).await {
                 Ok(edited) => exchange.request = Some(edited),
-                Err(()) => return answer::text(StatusCode::BAD_REQUEST, "the request broke off"),
+                Err(()) => return self.broke_off(exchange),
             }
         }
         self.rules.forwarded.add(1);
@@ -235,6 +235,7 @@ impl Desk {
                 *response.version_mut() = exchange.version;
                 response
             }
+            Err(_) if exchange.upload.broken.get().is_some() => self.broke_off(exchange),
             Err(why) => Box::pin(self.failed(exchange, why)).await,
         }
     }
@@ -243,7 +244,7 @@ impl Desk {
     fn pass_on(
         &self,
         response: Response<Incoming>,
-        lease: Lease,
+        mut lease: Lease,
         exchange: &Exchange,
     ) -> Response<Passing> {
         let (mut head, body) = response.into_parts();
@@ -255,6 +256,11 @@ impl Desk {
         let lookout = exchange.named.as_deref().filter(|_| readable).map(|target| {
             Lookout::new(target, exchange.route, &self.rules.detours, &self.rules.routes)
         });
+        if present.has(Present::KEEP_ALIVE)
+            && let Some(patience) = headers::patience(&head.headers)
+        {
+            lease.wait_for(patience);
+        }
         if present.has(Present::TRANSFER_ENCODING) {
             // RFC 9112 section 6.3: its chunks framed the body, whatever length was said beside them.
             head.headers.remove(CONTENT_LENGTH);
@@ -262,7 +268,9 @@ impl Desk {
         if present.has(Present::HOP_BY_HOP) {
             headers::strip_hop_by_hop(&mut head.headers);
         }
-        Response::from_parts(head, Passing::response(body, reel, lease, lookout))
+        // RFC 9110 section 6.4.1; what HTTP/2 frames all the same is empty.
+        let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        Response::from_parts(head, Passing::response(body, reel, lease, lookout, bodiless))
     }
 
     /// Begins to tell of an exchange that may be MCP.
@@ -348,6 +356,21 @@ impl Desk {
             tape.broken(By::Server);
         }
         answer::unreachable(name, exchange.upload.glimpse.borrow_mut().as_mut())
+    }
+
+    /// Answers a request that its client broke off; what had begun of it at the upstream is broken off too.
+    fn broke_off(&self, exchange: &Exchange) -> Response<Passing> {
+        let status = StatusCode::BAD_REQUEST;
+        let unreadable = exchange.upload.broken.get() == Some(Broken::Unreadable);
+        if unreadable {
+            self.rules.count_refused("body");
+        }
+        match &exchange.tape {
+            Some(tape) if unreadable => tape.answered(status.as_u16()),
+            Some(tape) => tape.broken(By::Client),
+            None => {}
+        }
+        answer::text(status, "the request broke off")
     }
 
     /// Some OAuth servers hand out tokens for their own URL only.

@@ -4,6 +4,7 @@
 //! lower case, and hyper writes them in the order it got them.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use hyper::header::{
     CONNECTION, CONTENT_ENCODING, COOKIE, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue,
@@ -23,6 +24,10 @@ pub(super) const BUFFER: usize = 256 << 10;
 
 /// How many fields hyper allows a head unless told otherwise.
 pub(super) const HYPERS_HEADERS: usize = 100;
+
+/// How long before its server closes it a connection is no longer used: a request must not meet the close on
+/// its way.
+const MARGIN: Duration = Duration::from_secs(1);
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -51,6 +56,7 @@ impl Present {
     pub(super) const SESSION: Present = Present(1 << 10);
     pub(super) const LAST_EVENT: Present = Present(1 << 11);
     pub(super) const TRACE: Present = Present(1 << 12);
+    pub(super) const KEEP_ALIVE: Present = Present(1 << 13);
 
     /// Looks.
     pub(super) fn among(headers: &HeaderMap) -> Present {
@@ -70,7 +76,8 @@ impl Present {
         match name.as_str() {
             "host" => Present::HOST,
             "content-length" => Present::CONTENT_LENGTH,
-            "connection" | "keep-alive" | "proxy-connection" => Present::HOP_BY_HOP,
+            "connection" | "proxy-connection" => Present::HOP_BY_HOP,
+            "keep-alive" => Present::HOP_BY_HOP.and(Present::KEEP_ALIVE),
             "transfer-encoding" => Present::HOP_BY_HOP.and(Present::TRANSFER_ENCODING),
             "upgrade" => Present::HOP_BY_HOP.and(Present::UPGRADE),
             "te" => Present::HOP_BY_HOP.and(Present::TE),
@@ -134,6 +141,25 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
             headers.insert(TE, HeaderValue::from_static("trailers"));
         }
     }
+}
+
+/// How long after a response its server can be trusted to keep the connection open, if it says so: `timeout`
+/// of `Keep-Alive` less [`MARGIN`], and no time at all where `max` leaves no request. There is no standard
+/// of it any more (RFC 2068 section 19.7.1); servers write it all the same.
+pub(super) fn patience(headers: &HeaderMap) -> Option<Duration> {
+    let said = headers.get_all(KEEP_ALIVE).iter().filter_map(|value| value.to_str().ok());
+    let said = said.flat_map(|value| value.split(',')).filter_map(|one| one.split_once('='));
+    let limits = said.filter_map(|(name, value)| {
+        let number: u64 = value.trim().trim_matches('"').parse().ok()?;
+        match name.trim() {
+            name if name.eq_ignore_ascii_case("timeout") => {
+                Some(Duration::from_secs(number).saturating_sub(MARGIN))
+            }
+            name if name.eq_ignore_ascii_case("max") && number == 0 => Some(Duration::ZERO),
+            _ => None,
+        }
+    });
+    limits.min()
 }
 
 /// Whether nothing but chunking was done to the body for its transfer. Other codings belong to one hop and
@@ -234,7 +260,7 @@ mod tests {
     fn one_look_finds_what_asking_for_each_would_find() {
         let all = [
             ("connection", Present::HOP_BY_HOP),
-            ("keep-alive", Present::HOP_BY_HOP),
+            ("keep-alive", Present::HOP_BY_HOP.and(Present::KEEP_ALIVE)),
             ("proxy-connection", Present::HOP_BY_HOP),
             ("transfer-encoding", Present::HOP_BY_HOP.and(Present::TRANSFER_ENCODING)),
             ("upgrade", Present::HOP_BY_HOP.and(Present::UPGRADE)),
@@ -259,7 +285,32 @@ mod tests {
             );
         }
         let every: Vec<_> = all.iter().map(|(name, _)| (*name, "1")).collect();
-        assert_eq!(Present::among(&map(&every)), Present((1 << 13) - 1));
+        assert_eq!(Present::among(&map(&every)), Present((1 << 14) - 1));
+    }
+
+    #[test]
+    fn what_a_server_says_of_its_patience_is_read_with_a_margin() {
+        let of = |values: &[&'static str]| {
+            let pairs: Vec<_> = values.iter().map(|value| ("keep-alive", *value)).collect();
+            patience(&map(&pairs)).map(|patience| patience.as_secs())
+        };
+        for (values, seconds) in [
+            (&["timeout=5"][..], Some(4)),
+            (&["timeout=5, max=100"], Some(4)),
+            (&[" Max=7 , TIMEOUT = 72 "], Some(71)),
+            (&["timeout=1"], Some(0)),
+            (&["timeout=0"], Some(0)),
+            (&["timeout=60, max=0"], Some(0)),
+            (&["timeout=60", "timeout=3"], Some(2)),
+            (&["timeout=\"3\""], Some(2)),
+            (&["timeout=-1"], None),
+            (&["timeout=99999999999999999999"], None),
+            (&["timeout"], None),
+            (&["max=5"], None),
+            (&[], None),
+        ] {
+            assert_eq!(of(values), seconds, "{values:?}");
+        }
     }
 
     #[test]

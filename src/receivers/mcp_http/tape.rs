@@ -45,6 +45,18 @@ pub(super) struct Tape {
     heard: Cell<bool>,
     /// The response was told to its end, or how it broke off.
     over: Cell<bool>,
+    /// How much of the request's body was told; all, if nobody is to tell it.
+    request: Cell<Came>,
+    /// The end of the response is still to be told.
+    ending: Cell<bool>,
+}
+
+/// How much of a body came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Came {
+    Nothing,
+    Something,
+    All,
 }
 
 /// One body of an exchange.
@@ -85,24 +97,21 @@ impl Tape {
             post: head.verb == super::note::Verb::Post,
             heard: Cell::new(true),
             over: Cell::new(false),
+            request: Cell::new(Came::All),
+            ending: Cell::new(false),
         })
     }
 
     /// The request's body.
     pub(super) fn request(self: &Rc<Self>, coding: Coding) -> Reel {
+        self.request.set(Came::Nothing);
         let unit = if coding == Coding::Identity { Unit::Body } else { Unit::Packed };
         Reel::new(Some(Rc::clone(self)), Direction::ClientToServer, unit)
     }
 
     /// Tells of the response; its body comes by the reel.
     pub(super) fn response(self: &Rc<Self>, head: &Response<'_>) -> Reel {
-        self.hand(Instant::now(), |to, at| {
-            let note = self.note(Kind::Response);
-            let taken = to.offer(Event { at, note, bytes: &head.encode() });
-            if !taken {
-                to.tell(at, self.note(Kind::Lost(Direction::ServerToClient)));
-            }
-        });
+        self.hand(Instant::now(), |to, at| self.hand_response(head, at, to));
         let unit = match (head.coding, head.events) {
             (Coding::Identity, true) => Unit::Line,
             (Coding::Identity, false) => Unit::Body,
@@ -116,6 +125,24 @@ impl Tape {
     pub(super) fn broken(&self, by: By) {
         if !self.over.replace(true) {
             self.hand(Instant::now(), |to, at| to.tell(at, self.note(Kind::Broken(by))));
+        }
+    }
+
+    /// Tells that the tap answered in the server's place, with that status and nothing of MCP; what has
+    /// been told before stands.
+    pub(super) fn answered(&self, status: u16) {
+        if !self.over.replace(true) {
+            let head = Response { status, events: false, coding: Coding::Identity, session: None };
+            self.hand(Instant::now(), |to, at| {
+                self.hand_response(&head, at, to);
+                to.tell(at, self.note(Kind::Ended(Direction::ServerToClient)));
+            });
+        }
+    }
+
+    fn hand_response(&self, head: &Response<'_>, at: Instant, to: &mut Handing<'_, Note>) {
+        if !to.offer(Event { at, note: self.note(Kind::Response), bytes: &head.encode() }) {
+            to.tell(at, self.note(Kind::Lost(Direction::ServerToClient)));
         }
     }
 
@@ -148,6 +175,16 @@ impl Tape {
     }
 }
 
+impl Drop for Tape {
+    fn drop(&mut self) {
+        // Nothing more of the request can come.
+        if self.ending.take() {
+            let end = self.note(Kind::Ended(Direction::ServerToClient));
+            self.hand(Instant::now(), |to, at| to.tell(at, end));
+        }
+    }
+}
+
 impl Reel {
     fn new(tape: Option<Rc<Tape>>, direction: Direction, unit: Unit) -> Self {
         let beyond = Beyond::default();
@@ -162,6 +199,9 @@ impl Reel {
     /// Bytes that were just read; `last` if the body ends with them.
     pub(super) fn bytes(&mut self, bytes: &[u8], last: bool) {
         let Some(tape) = self.tape.clone() else { return };
+        if self.direction == Direction::ClientToServer {
+            tape.request.set(Came::Something);
+        }
         tape.hand(Instant::now(), |to, at| match last {
             true => self.hand_last(&tape, bytes, at, to),
             false => self.hand_over(&tape, bytes, at, to),
@@ -207,13 +247,14 @@ impl Reel {
     /// The last bytes; in one record with the end, unless there is more to tell.
     fn hand_last(&mut self, tape: &Tape, read: &[u8], at: Instant, to: &mut Handing<'_, Note>) {
         let fits = self.used + read.len() <= tape.recorder.max_message;
-        if self.lost || read.is_empty() || !(fits || self.unit == Unit::PackedLines) {
+        let fits = fits || self.unit == Unit::PackedLines;
+        if self.lost || read.is_empty() || !fits || self.is_early(tape) {
             self.hand_over(tape, read, at, to);
             return self.hand_end(tape, at, to);
         }
         let note = tape.note(Kind::Last(self.direction));
         if to.offer(Event { at, note, bytes: read }) {
-            self.told_end(tape);
+            self.told_end(tape, at, to);
         } else {
             self.give_up(tape, at, to);
             self.hand_end(tape, at, to);
@@ -222,14 +263,30 @@ impl Reel {
 
     fn hand_end(&mut self, tape: &Tape, at: Instant, to: &mut Handing<'_, Note>) {
         self.hand_tail(tape, at, to);
-        to.tell(at, tape.note(Kind::Ended(self.direction)));
-        self.told_end(tape);
+        if self.is_early(tape) {
+            tape.ending.set(true);
+        } else {
+            to.tell(at, tape.note(Kind::Ended(self.direction)));
+        }
+        self.told_end(tape, at, to);
     }
 
-    fn told_end(&mut self, tape: &Tape) {
+    /// Whether it is a response that came before anything of its request's body. With its end the exchange
+    /// is over, and nobody would hear what was asked.
+    fn is_early(&self, tape: &Tape) -> bool {
+        self.direction == Direction::ServerToClient && tape.request.get() == Came::Nothing
+    }
+
+    fn told_end(&mut self, tape: &Tape, at: Instant, to: &mut Handing<'_, Note>) {
         self.ended = true;
-        if self.direction == Direction::ServerToClient {
-            tape.over.set(true);
+        match self.direction {
+            Direction::ServerToClient => tape.over.set(true),
+            Direction::ClientToServer => {
+                tape.request.set(Came::All);
+                if tape.ending.take() {
+                    to.tell(at, tape.note(Kind::Ended(Direction::ServerToClient)));
+                }
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::pin::pin;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
@@ -41,7 +42,43 @@ pub(in crate::receivers::mcp_http) enum Gathered {
     Broken(Bytes),
 }
 
+/// What is read of a request, in bytes, before there is a connection to send it by: as much as a client of
+/// HTTP/2 may send ahead.
+const AHEAD: usize = 64 << 10;
+
+impl Passing {
+    /// Waits for something and meanwhile reads the body on, up to [`AHEAD`] bytes. `None` if it breaks off
+    /// first.
+    pub(in crate::receivers::mcp_http) async fn reading_on<T>(
+        &mut self,
+        wait: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut wait = pin!(wait);
+        poll_fn(|cx| {
+            if let Passing::Through(body) = self
+                && body.read_on(cx).is_err()
+            {
+                return Poll::Ready(None);
+            }
+            wait.as_mut().poll(cx).map(Some)
+        })
+        .await
+    }
+}
+
 impl Through {
+    /// Reads as far as it can be and may be; an error if it broke off.
+    fn read_on(&mut self, cx: &mut Context<'_>) -> Result<(), ()> {
+        let length = |held: &Held| held.lengths().sum::<u64>() as usize;
+        while !self.over && self.held.as_deref().map_or(0, length) < AHEAD {
+            match self.pass(cx) {
+                Poll::Ready(Some(Ok(frame))) => self.ahead().push_back(frame),
+                Poll::Ready(_) | Poll::Pending => break,
+            }
+        }
+        if self.failed.is_some() { Err(()) } else { Ok(()) }
+    }
+
     /// Reads on until it is whole or longer than what may be held. Trailers wait; the rest is handed
     /// out, and has to be [`put`](Self::put) back.
     pub(in crate::receivers::mcp_http) async fn gather(
@@ -208,10 +245,13 @@ impl Held {
         self.ahead.is_empty() && self.events.is_none() && !self.pause
     }
 
+    fn lengths(&self) -> impl Iterator<Item = u64> {
+        self.ahead.iter().filter_map(|frame| frame.data_ref()).map(|data| data.len() as u64)
+    }
+
     /// What is known of the length of all, if `rest` is of what has not come yet.
     pub(super) fn size_hint(&self, rest: &SizeHint) -> SizeHint {
-        let ahead: u64 =
-            self.ahead.iter().filter_map(|f| f.data_ref()).map(|data| data.len() as u64).sum();
+        let ahead: u64 = self.lengths().sum();
         match rest.exact() {
             Some(rest) if !self.unmeasured => SizeHint::with_exact(ahead + rest),
             _ => SizeHint::new(),

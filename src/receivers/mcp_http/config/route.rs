@@ -32,7 +32,8 @@ pub struct Route {
     /// How long connecting may take, the TLS handshake included.
     pub connect_timeout: Duration,
     /// How long an upstream connection may wait for its next request; less than servers allow, or
-    /// requests would be written into connections that are being closed.
+    /// requests would be written into connections that are being closed. What a server says by `Keep-Alive`
+    /// can make it shorter, by a second less than it says.
     pub idle_timeout: Duration,
     /// Credentials in `headers` may cross a network unencrypted.
     pub allow_cleartext: bool,

@@ -91,13 +91,28 @@ fn what_was_done_to_a_message_is_told_right_before_it_or_before_its_loss() {
 }
 
 #[test]
-fn a_response_before_the_body_comes_after_the_head() {
+fn a_response_before_the_body_ends_after_it_or_when_none_can_come() {
     let recorder = recorder(1 << 20, 100);
-    let tape = Tape::start(&recorder, &head());
-    let mut asked = tape.request(Coding::Identity);
-    tape.response(&JSON).end();
-    asked.bytes(b"late", true);
-    assert_eq!(told(&recorder), r#"request response <end >"late"."#);
+    let begin = || {
+        let tape = Tape::start(&recorder, &head());
+        (tape.request(Coding::Identity), tape.response(&JSON))
+    };
+    let (mut asked, mut answer) = begin();
+    answer.end();
+    asked.bytes(b"la", false);
+    asked.bytes(b"te", true);
+    assert_eq!(told(&recorder), r#"request response >"la" >"te". <end"#);
+    let (asked, mut answer) = begin();
+    answer.bytes(b"[]", true);
+    answer.broken(By::Client);
+    assert_eq!(told(&recorder), r#"request response <"[]""#);
+    drop((asked, answer));
+    assert_eq!(told(&recorder), "<end");
+    let (mut asked, mut answer) = begin();
+    asked.bytes(b"some", false);
+    answer.bytes(b"[]", true);
+    drop((asked, answer));
+    assert_eq!(told(&recorder), r#"request response >"some" <"[]"."#);
 }
 
 #[test]

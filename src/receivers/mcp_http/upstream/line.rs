@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
@@ -32,6 +33,8 @@ pub(super) struct Line {
     waits: Waits,
     /// What has happened to it while it waits for work.
     stirred: Arc<Stirred>,
+    /// How long it may wait for its next request, as far as its server has said.
+    pub(super) patience: Option<Duration>,
 }
 
 /// Whether there is something to do for a connection that nobody drives.
@@ -59,7 +62,8 @@ impl Line {
         let (sender, connection) =
             http1.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         let connection: Connection = Box::pin(connection);
-        Ok(Line { sender, connection: Some(connection), waits, stirred: Arc::default() })
+        let connection = Some(connection);
+        Ok(Line { sender, connection, waits, stirred: Arc::default(), patience: None })
     }
 
     /// Begins to send a request; [`until`](Self::until) goes on with it.

@@ -4,7 +4,8 @@
 //! go. They have no task of their own: whoever waits for the response drives them, so what was read of a
 //! client is written to the server before anything else is done, and back. An HTTP/2 connection serves as
 //! many requests as its server allows. Nothing that was written is ever sent again: a request goes out a
-//! second time only if the first connection never began with it.
+//! second time only if the first connection never began with it. While a connection is made for a request,
+//! its body is read on, so that it is observed when it came.
 
 mod line;
 mod server;
@@ -15,7 +16,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Context;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http_body::Body;
 use hyper::body::Incoming;
@@ -39,6 +40,9 @@ const MAX_IDLE: usize = 256;
 /// connection is a new one.
 const MAX_TRIES: usize = 3;
 
+/// What happened to a request that its client broke off.
+const BROKEN: &str = "the request broke off";
+
 /// See the module.
 pub(super) struct Upstream {
     pub(super) server: Arc<Server>,
@@ -55,6 +59,8 @@ pub(super) struct Upstream {
 struct Idle {
     line: Line,
     since: Instant,
+    /// How long it may wait.
+    keep: Duration,
 }
 
 /// A connection in use, as far as its request takes it.
@@ -102,7 +108,14 @@ impl Upstream {
             if tries == MAX_TRIES {
                 self.idle.borrow_mut().clear();
             }
-            let (way, fresh) = self.way().await?;
+            let (way, fresh) = match (self.waiting(), request.as_mut()) {
+                (Some(way), _) => (way, false),
+                // Boxed: it is rare, and every request's future would be moved about with it.
+                (None, Some(request)) => {
+                    Box::pin(request.body_mut().reading_on(self.way())).await.ok_or(BROKEN)??
+                }
+                (None, None) => break,
+            };
             let Some(mut sending) = request.take() else { break };
             let sent = match way {
                 Way::Own(mut line) => {
@@ -179,11 +192,8 @@ impl Upstream {
         }
     }
 
-    /// A connection for one request, and whether it is new.
+    /// A connection for one request where none waits, and whether it is new.
     async fn way(&self) -> Result<(Way, bool), String> {
-        if let Some(way) = self.waiting() {
-            return Ok((way, false));
-        }
         // Where one connection serves many, whoever comes while it is being made waits for it, and
         // hears of its failure.
         let came = Instant::now();
@@ -199,8 +209,7 @@ impl Upstream {
                 return Err(why.clone());
             }
         }
-        // Boxed: with the handshake's state in them, every request's future would be moved about.
-        match Box::pin(self.server.connect()).await {
+        match self.server.connect().await {
             Ok(New::Own(line)) => {
                 self.speaks_http2.set(false);
                 Ok((Way::Own(line), true))
@@ -226,13 +235,9 @@ impl Upstream {
             }
         }
         let mut idle = self.idle.borrow_mut();
-        // The last one is the youngest: if it is too old, all are.
-        if idle.last().is_some_and(|last| last.since.elapsed() >= self.server.idle_timeout) {
-            idle.clear();
-        }
-        while let Some(Idle { mut line, .. }) = idle.pop() {
-            if line.is_open() {
-                return Some(Way::Own(line));
+        while let Some(mut last) = idle.pop() {
+            if last.is_good() {
+                return Some(Way::Own(last.line));
             }
         }
         None
@@ -240,11 +245,15 @@ impl Upstream {
 
     /// Closes connections that waited too long, or that the server closed.
     pub(super) fn tidy(&self) {
-        let keep = self.server.idle_timeout;
-        self.idle
-            .borrow_mut()
-            .retain_mut(|idle| idle.since.elapsed() < keep && idle.line.is_open());
-        self.shared.borrow_mut().retain(|shared| !shared.is_stale(keep));
+        self.idle.borrow_mut().retain_mut(Idle::is_good);
+        self.shared.borrow_mut().retain(|shared| !shared.is_stale(self.server.idle_timeout));
+    }
+}
+
+impl Idle {
+    /// Whether a request may be sent by it.
+    fn is_good(&mut self) -> bool {
+        self.since.elapsed() < self.keep && self.line.is_open()
     }
 }
 
@@ -252,9 +261,18 @@ impl Lease {
     /// The response has come whole: the connection waits for the next request.
     pub(super) fn give_back(self) {
         let Held::Own(mut line, upstream) = self.0 else { return };
+        let keep = upstream.server.idle_timeout;
+        let keep = line.patience.map_or(keep, |said| said.min(keep));
         let mut idle = upstream.idle.borrow_mut();
-        if idle.len() < MAX_IDLE && line.rest() {
-            idle.push(Idle { line, since: Instant::now() });
+        if idle.len() < MAX_IDLE && !keep.is_zero() && line.rest() {
+            idle.push(Idle { line, since: Instant::now(), keep });
+        }
+    }
+
+    /// Its server has said how long the connection may wait for a next request.
+    pub(super) fn wait_for(&mut self, patience: Duration) {
+        if let Held::Own(line, _) = &mut self.0 {
+            line.patience = Some(patience);
         }
     }
 
