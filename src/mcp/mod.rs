@@ -35,7 +35,7 @@ pub use edited::{Edited, Hop};
 pub use framing::{Cut, Line, Lines, TAIL};
 pub use http::{
     BodyKind, EndpointFinder, Event, Exchange, Http, HttpServer, Looked, Party, RequestHead,
-    ResponseHead, Sse, Verb,
+    ResponseHead, Sse, Verb, resolve_reference,
 };
 pub use id::Id;
 pub use outcome::Outcome;

@@ -123,8 +123,9 @@ impl Frame<'_> {
                 None => Some("_OTHER".into()),
             };
         }
-        if let Some(status @ 400..) = ending.status.filter(|_| ending.answer.is_none()) {
-            // Proposed for the conventions as it is here: what HTTP refused is told by its status.
+        if let Some(status @ 300..) = ending.status.filter(|_| ending.answer.is_none()) {
+            // Proposed for the conventions as it is here: what HTTP refused, or sent elsewhere, is told by its
+            // status.
             let callers = self.handles() && status < 500;
             return (!callers).then(|| status.to_string().into());
         }

@@ -15,6 +15,7 @@ mod origin;
 mod passing;
 #[cfg(target_os = "linux")]
 mod priority;
+mod redirects;
 mod spans;
 mod streams;
 mod tap;

@@ -134,7 +134,7 @@ fn a_request_of_http1_is_whole_with_trailers() {
 /// A server that needs no more than the head to answer, as redirects and refusals do.
 #[test]
 fn a_request_that_comes_after_its_response_is_a_call() {
-    for (status, outcome) in [(403, "auth"), (401, "auth")] {
+    for (status, outcome) in [(307, "client_error"), (401, "auth")] {
         let (tell, told) = sync_channel(10);
         let tell = Mutex::new(tell);
         let origin = Origin::serve(move |mut conn| {

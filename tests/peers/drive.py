@@ -89,8 +89,10 @@ class Wire(httpx2.AsyncHTTPTransport):
 
     async def handle_async_request(self, request):
         self.count(request)
-        cut, self.cut_next = self.cut_next, False
         response = await super().handle_async_request(request)
+        if response.has_redirect_location:
+            return response
+        cut, self.cut_next = self.cut_next, False
         if session := response.headers.get("mcp-session-id"):
             self.sessions.add(session)
         if cut:
@@ -98,9 +100,13 @@ class Wire(httpx2.AsyncHTTPTransport):
         return response
 
     def count(self, request):
+        try:
+            content = request.content
+        except httpx2.RequestNotRead:
+            return  # the same again, because it was redirected
         self.resumed += "last-event-id" in request.headers
         if request.method == "POST":
-            message = json.loads(request.content)
+            message = json.loads(content)
             if "id" in message and "method" in message:
                 self.requests[message["method"]] = self.requests.get(message["method"], 0) + 1
 

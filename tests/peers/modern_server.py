@@ -2,6 +2,8 @@
 
     modern_server.py          on stdio
     modern_server.py http     on a free port of 127.0.0.1
+    modern_server.py mounted  the same below a path of another application, which
+                              redirects to it with a slash
 
 server-everything stops at 2025-11-25, so this is the peer that speaks
 2026-07-28; asked with `initialize` it serves the older versions as well, over HTTP
@@ -13,6 +15,7 @@ It deliberately reads no files and has no options. It is no measure of speed
 either: each call goes through the whole SDK.
 """
 
+import contextlib
 import socket
 import sys
 from typing import Annotated
@@ -23,6 +26,8 @@ from mcp.server.mcpserver import Context, Elicit, MCPServer, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.streamable_http import EventMessage, EventStore
 from pydantic import BaseModel
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 PATIENCE = 10.0  # seconds for an interruption to arrive
 
@@ -134,16 +139,25 @@ class Events(EventStore):
         return stream
 
 
-async def over_http():
+@contextlib.asynccontextmanager
+async def running(_):
+    async with server.session_manager.run():
+        yield
+
+
+async def over_http(mounted):
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    app = server.streamable_http_app(event_store=Events(), retry_interval=100)
+    path = "/" if mounted else "/mcp"
+    app = server.streamable_http_app(streamable_http_path=path, event_store=Events(), retry_interval=100)
+    if mounted:
+        app = Starlette(routes=[Mount("/mcp", app)], lifespan=running)
     print(f"listening on http://127.0.0.1:{port}/mcp", file=sys.stderr, flush=True)
     await uvicorn.Server(uvicorn.Config(app, log_level="warning")).serve(sockets=[listener])
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["http"]:
-        anyio.run(over_http)
+    if sys.argv[1:] in (["http"], ["mounted"]):
+        anyio.run(over_http, sys.argv[1] == "mounted")
     else:
         server.run("stdio")

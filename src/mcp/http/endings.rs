@@ -1,6 +1,6 @@
 //! How calls end that got no answer by the time their exchange is over, and how sessions end.
 //!
-//! A response that fails by its status fails its calls. Else it depends on who left: a client that
+//! A response that fails or redirects by its status fails its calls. Else it depends on who left: a client that
 //! disconnects cancels what only this exchange could have answered, and nothing of a legacy session; a
 //! server that stops without an answer is gone, unless the stream may be resumed.
 
@@ -78,7 +78,7 @@ impl Connections {
         let listens = self.state(open, lane, |state| state.listens(key)) == Some(true);
         let by_stream = open.session().is_some_and(|handle| handle.by_stream);
         match open.status {
-            Some(status @ 400..) => Fate::Ends(refused(status)),
+            Some(status @ 300..) => Fate::Ends(refused(status)),
             // The answer comes on the session's stream.
             Some(200..300) if by_stream && !scoped => Fate::Stays,
             _ if open.resumable && !scoped => Fate::Stays,
@@ -169,12 +169,12 @@ impl Connections {
     }
 }
 
-/// What a status says that refuses a request.
+/// What a status says that refuses a request, or sends it elsewhere.
 fn refused(status: u16) -> Outcome {
     match status {
         401 | 403 => Outcome::Auth,
         429 => Outcome::RateLimited,
-        400..500 => Outcome::ClientError,
+        300..500 => Outcome::ClientError,
         _ => Outcome::ServerGone,
     }
 }

@@ -13,6 +13,13 @@ pub(super) fn resolve(base: &[u8], reference: &[u8]) -> Option<Vec<u8>> {
     if reference.is_empty() || reference.len() > MAX_ENDPOINT {
         return None;
     }
+    let target = resolve_reference(base, reference);
+    (target.len() <= MAX_ENDPOINT).then_some(target)
+}
+
+/// Resolves a reference without a fragment against `base`, a path with or without a query, and gives path
+/// and query of what it names (RFC 3986 section 5.2). Its authority, if it has one, is left out.
+pub fn resolve_reference(base: &[u8], reference: &[u8]) -> Vec<u8> {
     let base_path = until(base, b"?#");
     let target = match authority(reference) {
         Some(rest) => {
@@ -20,14 +27,13 @@ pub(super) fn resolve(base: &[u8], reference: &[u8]) -> Option<Vec<u8>> {
             if path.starts_with(b"/") { path.to_vec() } else { [b"/", path].concat() }
         }
         None if reference.starts_with(b"/") => reference.to_vec(),
-        None if reference.starts_with(b"?") => [base_path, reference].concat(),
+        None if matches!(reference.first(), None | Some(b'?')) => [base_path, reference].concat(),
         None => {
             let directory = base_path.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
             [&base_path[..directory], reference].concat()
         }
     };
-    let target = without_dots(&target);
-    (target.len() <= MAX_ENDPOINT).then_some(target)
+    without_dots(&target)
 }
 
 /// What follows `scheme://` or `//`.

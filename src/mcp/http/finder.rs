@@ -13,8 +13,13 @@ const MAX_LOOK: usize = 4096;
 pub enum Looked {
     /// Nothing yet.
     More,
-    /// Its messages go to this path and query, as clients resolve it.
-    Found(Vec<u8>),
+    /// It names where its messages go.
+    Found {
+        /// Path and query as its client resolves it.
+        asked: Vec<u8>,
+        /// Path and query as it is meant: they differ where somebody in between swaps paths.
+        meant: Vec<u8>,
+    },
     /// It names no place.
     Nothing,
 }
@@ -22,27 +27,34 @@ pub enum Looked {
 /// The beginning of one stream.
 #[derive(Debug)]
 pub struct EndpointFinder {
-    base: Box<[u8]>,
+    /// Where the stream is for its client, and where for its server.
+    bases: [Box<[u8]>; 2],
     sse: Sse,
     left: usize,
 }
 
 impl EndpointFinder {
-    /// A stream that was asked for at `target`.
-    pub fn new(target: &[u8]) -> Self {
-        EndpointFinder { base: target.into(), sse: Sse::default(), left: MAX_LOOK }
+    /// A stream that its client asked for at `asked`, which is `served` at its server.
+    pub fn new(asked: &[u8], served: &[u8]) -> Self {
+        let bases = [asked.into(), served.into()];
+        EndpointFinder { bases, sse: Sse::default(), left: MAX_LOOK }
     }
 
     /// Takes bytes of it in, at any boundary.
     pub fn push(&mut self, chunk: &[u8]) -> Looked {
         let chunk = &chunk[..chunk.len().min(self.left)];
         self.left -= chunk.len();
-        let (base, mut looked) = (&self.base, Looked::More);
+        let ([asked, served], mut looked) = (&self.bases, Looked::More);
         self.sse.push(chunk, MAX_LOOK, |event| {
-            if looked == Looked::More {
-                let named = (event.name == b"endpoint").then(|| resolve(base, event.data));
-                looked = named.flatten().map_or(Looked::Nothing, Looked::Found);
+            if looked != Looked::More {
+                return;
             }
+            looked = match (resolve(asked, event.data), resolve(served, event.data)) {
+                (Some(asked), Some(meant)) if event.name == b"endpoint" => {
+                    Looked::Found { asked, meant }
+                }
+                _ => Looked::Nothing,
+            };
         });
         if looked == Looked::More && self.left == 0 { Looked::Nothing } else { looked }
     }
@@ -52,8 +64,8 @@ impl EndpointFinder {
 mod tests {
     use super::*;
 
-    fn look(target: &str, stream: &str, size: usize) -> Looked {
-        let mut finder = EndpointFinder::new(target.as_bytes());
+    fn look(asked: &str, served: &str, stream: &str, size: usize) -> Looked {
+        let mut finder = EndpointFinder::new(asked.as_bytes(), served.as_bytes());
         for chunk in stream.as_bytes().chunks(size) {
             match finder.push(chunk) {
                 Looked::More => {}
@@ -63,19 +75,31 @@ mod tests {
         Looked::More
     }
 
+    fn found(asked: &str, meant: &str) -> Looked {
+        Looked::Found { asked: asked.into(), meant: meant.into() }
+    }
+
     #[test]
     fn the_first_event_names_the_place_at_any_boundary() {
-        let found = |text: &str| Looked::Found(text.as_bytes().to_vec());
         let stream =
             ": hi\r\n\r\nevent: endpoint\r\ndata: /messages/?session_id=1\r\n\r\nevent: x\n\n";
         for size in [1, 7, 1000] {
-            assert_eq!(look("/a/sse", stream, size), found("/messages/?session_id=1"));
+            let place = "/messages/?session_id=1";
+            assert_eq!(look("/a/sse", "/b/c/sse", stream, size), found(place, place));
         }
-        let relative = "event: endpoint\ndata: messages?s=1\n\n";
-        assert_eq!(look("/a/sse", relative, 9), found("/a/messages?s=1"));
-        assert_eq!(look("/sse", "event: message\ndata: {}\n\n", 100), Looked::Nothing);
-        assert_eq!(look("/sse", "event: endpoint\n", 100), Looked::More);
+        assert_eq!(look("/sse", "/sse", "event: message\ndata: {}\n\n", 100), Looked::Nothing);
+        assert_eq!(look("/sse", "/sse", "event: endpoint\n", 100), Looked::More);
         let endless = "x".repeat(2 * MAX_LOOK);
-        assert_eq!(look("/sse", &endless, 100), Looked::Nothing);
+        assert_eq!(look("/sse", "/sse", &endless, 100), Looked::Nothing);
+    }
+
+    #[test]
+    fn a_relative_place_is_another_one_where_paths_are_swapped() {
+        let stream = "event: endpoint\ndata: messages?s=1\n\n";
+        assert_eq!(
+            look("/a/sse", "/a/sse", stream, 9),
+            found("/a/messages?s=1", "/a/messages?s=1")
+        );
+        assert_eq!(look("/desk", "/a/sse?x", stream, 9), found("/messages?s=1", "/a/messages?s=1"));
     }
 }

@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use self::connections::Connections;
 use self::endings::Cause;
+pub use self::endpoint::resolve_reference;
 use self::exchange::{Body, Open};
 pub use self::finder::{EndpointFinder, Looked};
 pub use self::sse::{Event, Sse};

@@ -1,10 +1,11 @@
 //! Places that upstreams named to their own clients and that no route leads to.
 //!
-//! A server of HTTP+SSE (2024-11-05) tells in its stream where messages go, as a path of its own. Behind a
-//! route that swaps paths its client would ask the tap for that path; so it is remembered as long as the
-//! stream lasts, and the stream passes unchanged. Routes always come first, one that proxies a whole origin
-//! too, only a target with a query counts, which is where such servers have their session, and only for
-//! `POST`: so no upstream gets requests that were for another one, or for none of them.
+//! A server of HTTP+SSE (2024-11-05) tells in its stream where messages go, as a path of its own or one
+//! that is relative to its stream's. Behind a route that swaps paths its client comes to another path than
+//! was meant, and asks the tap for it; so both are remembered as long as the stream lasts, and the stream
+//! passes unchanged. Routes always come first, one that proxies a whole origin too, only a target with a
+//! query counts, which is where such servers have their session, and only for `POST`: so no upstream gets
+//! requests that were for another one, or for none of them.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,9 +23,19 @@ const MAX_DETOURS: usize = 1024;
 /// What all workers of one receiver remember.
 #[derive(Debug, Default)]
 pub(super) struct Detours {
-    known: Mutex<VecDeque<(PathAndQuery, usize)>>,
+    known: Mutex<VecDeque<Detour>>,
     /// There ever was one: without, nobody takes the lock.
     any: AtomicBool,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Detour {
+    /// What clients ask the tap for.
+    asked: PathAndQuery,
+    /// What its upstream is asked for then.
+    meant: PathAndQuery,
+    route: usize,
 }
 
 /// Watches the beginning of one stream for it, and forgets it with the stream.
@@ -47,20 +58,21 @@ impl Detours {
         }
         let target = asked.path_and_query()?;
         let mut known = self.known();
-        let at = known.iter().position(|(known, _)| known == target)?;
+        let at = known.iter().position(|known| known.asked == *target)?;
         // What is used is remembered longest.
-        let (target, route) = known.remove(at)?;
-        known.push_back((target.clone(), route));
-        Some(Found { route, target, aside: false })
+        let detour = known.remove(at)?;
+        let found = Found { route: detour.route, target: detour.meant.clone(), aside: false };
+        known.push_back(detour);
+        Some(found)
     }
 
     /// Remembers it; `false` if another stream named it before.
-    fn add(&self, target: &PathAndQuery, route: usize) -> bool {
+    fn add(&self, detour: Detour) -> bool {
         let mut known = self.known();
-        if known.iter().any(|(other, _)| other == target) {
+        if known.iter().any(|other| other.asked == detour.asked) {
             return false;
         }
-        known.push_back((target.clone(), route));
+        known.push_back(detour);
         self.any.store(true, Ordering::Relaxed);
         if known.len() > MAX_DETOURS {
             known.pop_front();
@@ -68,26 +80,28 @@ impl Detours {
         true
     }
 
-    fn forget(&self, target: &PathAndQuery) {
-        self.known().retain(|(known, _)| known != target);
+    fn forget(&self, asked: &PathAndQuery) {
+        self.known().retain(|known| known.asked != *asked);
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, VecDeque<(PathAndQuery, usize)>> {
+    fn known(&self) -> std::sync::MutexGuard<'_, VecDeque<Detour>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Lookout {
-    /// For a stream of that route, asked for at `target`.
+    /// For a stream of that route, which its client asked for at `asked` and its upstream was asked for at
+    /// `served`.
     pub(super) fn new(
-        target: &Uri,
+        asked: &PathAndQuery,
+        served: &PathAndQuery,
         route: usize,
         detours: &Arc<Detours>,
         routes: &Arc<Routes>,
     ) -> Self {
-        let target = target.path_and_query().map_or("/", PathAndQuery::as_str);
+        let (asked, served) = (asked.as_str().as_bytes(), served.as_str().as_bytes());
         Lookout {
-            finder: Some(EndpointFinder::new(target.as_bytes())),
+            finder: Some(EndpointFinder::new(asked, served)),
             named: None,
             route,
             detours: Arc::clone(detours),
@@ -98,18 +112,20 @@ impl Lookout {
     /// Bytes of the stream.
     pub(super) fn look(&mut self, bytes: &[u8]) {
         let Some(finder) = &mut self.finder else { return };
-        let found = match finder.push(bytes) {
+        let (asked, meant) = match finder.push(bytes) {
             Looked::More => return,
-            Looked::Nothing => None,
-            Looked::Found(target) => Uri::try_from(target).ok(),
+            Looked::Nothing => (None, None),
+            Looked::Found { asked, meant } => {
+                (PathAndQuery::try_from(asked).ok(), PathAndQuery::try_from(meant).ok())
+            }
         };
         self.finder = None;
-        let free = found.filter(|target| self.routes.find(target).is_none());
-        let target = free.and_then(|target| target.into_parts().path_and_query);
-        self.named = target.filter(|target| {
-            let about_us = target.query().is_some() && !target.path().starts_with(WELL_KNOWN);
-            about_us && self.detours.add(target, self.route)
-        });
+        let (Some(asked), Some(meant)) = (asked, meant) else { return };
+        let about_us = asked.query().is_some() && !asked.path().starts_with(WELL_KNOWN);
+        if about_us && !self.routes.own(asked.path()) {
+            let detour = Detour { asked: asked.clone(), meant, route: self.route };
+            self.named = Some(asked).filter(|_| self.detours.add(detour));
+        }
     }
 }
 
@@ -124,6 +140,7 @@ impl Drop for Lookout {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mcp::resolve_reference;
     use crate::receivers::mcp_http::config::Route;
 
     const OLD: usize = 0;
@@ -131,16 +148,17 @@ mod tests {
     fn places(origin: bool) -> (Arc<Detours>, Arc<Routes>) {
         let route = |path: Option<&str>| Route {
             path: path.map(str::to_owned),
-            upstream: "http://h:1/sse".to_owned(),
+            upstream: "http://h:1/a/sse".to_owned(),
             ..Route::default()
         };
-        let mut routes = vec![route(Some("/old"))];
+        let mut routes = vec![route(Some("/old")), route(Some("/other"))];
         routes.extend(origin.then(|| route(None)));
         (Arc::default(), Arc::new(Routes::new(&routes)))
     }
 
     fn told((detours, routes): &(Arc<Detours>, Arc<Routes>), endpoint: &str) -> Lookout {
-        let mut lookout = Lookout::new(&"/old".parse().unwrap(), OLD, detours, routes);
+        let (asked, served) = ("/old".parse().unwrap(), "/a/sse".parse().unwrap());
+        let mut lookout = Lookout::new(&asked, &served, OLD, detours, routes);
         let event = format!("event: endpoint\ndata: {endpoint}\n\n");
         event.as_bytes().chunks(3).for_each(|chunk| lookout.look(chunk));
         lookout.look(b"event: endpoint\ndata: /second?s=1\n\n");
@@ -149,6 +167,23 @@ mod tests {
 
     fn leads(places: &(Arc<Detours>, Arc<Routes>), asked: &str) -> bool {
         places.0.find(&Method::POST, &asked.parse().unwrap()).is_some()
+    }
+
+    #[test]
+    fn a_relative_place_leads_to_where_it_is_meant() {
+        for (endpoint, asked, meant) in [
+            ("messages?s=1", "/messages?s=1", "/a/messages?s=1"),
+            ("./m/../n?s=1", "/n?s=1", "/a/n?s=1"),
+            ("../m?s=1", "/m?s=1", "/m?s=1"),
+            ("/m?s=1", "/m?s=1", "/m?s=1"),
+        ] {
+            let places = places(false);
+            let stream = told(&places, endpoint);
+            let found = places.0.find(&Method::POST, &asked.parse().unwrap()).unwrap();
+            assert_eq!((found.route, found.target.as_str()), (OLD, meant), "{endpoint}");
+            drop(stream);
+            assert!(!leads(&places, asked));
+        }
     }
 
     #[test]
@@ -173,13 +208,19 @@ mod tests {
             (true, "/mcp"),
             (true, "/mcp?s=1"),
             (false, "/old/x?s=1"),
+            (false, "old/x?s=1"),
+            (false, "other?s=1"),
+            (false, "x/../other/y?s=1"),
+            (false, "/other/%2e%2e/y?s=1"),
+            (false, "m"),
             (false, "/token"),
             (false, "/.well-known/oauth-authorization-server"),
             (false, "/.well-known/oauth-authorization-server?s=1"),
         ] {
             let places = places(origin);
             let _stream = told(&places, endpoint);
-            assert!(!leads(&places, endpoint), "{endpoint}");
+            let asked = resolve_reference(b"/old", endpoint.as_bytes());
+            assert!(!leads(&places, std::str::from_utf8(&asked).unwrap()), "{endpoint}");
         }
     }
 }

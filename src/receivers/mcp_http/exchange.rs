@@ -15,6 +15,7 @@ use hyper::header::{
     CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE,
 };
 use hyper::http::request::Parts;
+use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use tokio::time::timeout;
 
@@ -25,6 +26,7 @@ use super::detours::{Detours, Lookout};
 use super::edits::Edits;
 use super::guard::Guard;
 use super::headers::{Present, SESSION, TRACEPARENT, TRACESTATE};
+use super::location::Places;
 use super::note::{self, By, Coding, Verb};
 use super::routes::{Found, Routes};
 use super::tape::{Recorder, Reel, Tape};
@@ -85,8 +87,10 @@ pub(super) struct Exchange {
     version: Version,
     /// Gone once something of it is written.
     request: Option<Request<Passing>>,
-    /// What the client asked for, where a path that the server names has to be remembered.
-    named: Option<Box<Uri>>,
+    /// It asks for a stream, or a document.
+    get: bool,
+    /// What the client asked for, where the route swaps paths.
+    asked: Option<PathAndQuery>,
     edits: Option<Rc<Edits>>,
     waiting: Waiting,
     tape: Option<Rc<Tape>>,
@@ -194,12 +198,12 @@ impl Desk {
         let reel = tape.as_ref().map_or_else(Reel::none, |tape| tape.request(coding));
         let body = Passing::request(body, reel, Rc::clone(&upload));
         let editing = self.rules.editing.as_ref();
-        // A stream in which the server may name a path of its own.
-        let named = head.method == Method::GET && self.rules.routes.swaps(found.route);
+        let swaps = self.rules.routes.swaps(found.route);
         Ok(Exchange {
             route: found.route,
             version: head.version,
-            named: named.then(|| Box::new(head.uri.clone())),
+            get: head.method == Method::GET,
+            asked: head.uri.path_and_query().filter(|_| swaps).cloned(),
             edits: editing.and_then(|editing| Edits::of(editing, found.route, &head)),
             request: Some(self.rewrite(client, &found, (head, present), body)),
             waiting: Waiting(tape.clone()),
@@ -253,13 +257,14 @@ impl Desk {
         let seen = observed(head.status, &head.headers, present);
         let reel = exchange.tape.as_ref().map_or_else(Reel::none, |tape| tape.response(&seen));
         let readable = seen.events && seen.coding == Coding::Identity;
-        let lookout = exchange.named.as_deref().filter(|_| readable).map(|target| {
-            Lookout::new(target, exchange.route, &self.rules.detours, &self.rules.routes)
-        });
+        let lookout = if exchange.get && readable { self.lookout(exchange) } else { None };
         if present.has(Present::KEEP_ALIVE)
             && let Some(patience) = headers::patience(&head.headers)
         {
             lease.wait_for(patience);
+        }
+        if present.has(Present::LOCATION) {
+            self.relocate(exchange, &mut head.headers);
         }
         if present.has(Present::TRANSFER_ENCODING) {
             // RFC 9112 section 6.3: its chunks framed the body, whatever length was said beside them.
@@ -271,6 +276,21 @@ impl Desk {
         // RFC 9110 section 6.4.1; what HTTP/2 frames all the same is empty.
         let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         Response::from_parts(head, Passing::response(body, reel, lease, lookout, bodiless))
+    }
+
+    /// For a stream in which the server may name a path of its own, where its client would come to another.
+    fn lookout(&self, exchange: &Exchange) -> Option<Lookout> {
+        let (asked, rules) = (exchange.asked.as_ref()?, &self.rules);
+        let served = rules.routes.find(&Uri::from(asked.clone()))?.target;
+        Some(Lookout::new(asked, &served, exchange.route, &rules.detours, &rules.routes))
+    }
+
+    /// Has what its upstream says of its own places lead through the tap.
+    fn relocate(&self, exchange: &Exchange, headers: &mut HeaderMap) {
+        let (route, routes) = (exchange.route, &self.rules.routes);
+        if let Some(upstream) = &self.upstreams[route].server.origin {
+            Places { routes, route, upstream, asked: exchange.asked.as_ref() }.rewrite(headers);
+        }
     }
 
     /// Begins to tell of an exchange that may be MCP.

@@ -116,6 +116,11 @@ impl Authority {
 }
 
 impl Origin {
+    /// In lower case.
+    pub(super) fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
     /// Reads `scheme://host[:port]`.
     pub(super) fn parse(text: &str) -> Option<Origin> {
         let (scheme, authority) = text.split_once("://")?;

@@ -57,6 +57,7 @@ impl Present {
     pub(super) const LAST_EVENT: Present = Present(1 << 11);
     pub(super) const TRACE: Present = Present(1 << 12);
     pub(super) const KEEP_ALIVE: Present = Present(1 << 13);
+    pub(super) const LOCATION: Present = Present(1 << 14);
 
     /// Looks.
     pub(super) fn among(headers: &HeaderMap) -> Present {
@@ -88,6 +89,7 @@ impl Present {
             "mcp-session-id" => Present::SESSION,
             "last-event-id" => Present::LAST_EVENT,
             "traceparent" | "tracestate" => Present::TRACE,
+            "location" => Present::LOCATION,
             _ => Present(0),
         }
     }
@@ -275,6 +277,7 @@ mod tests {
             ("last-event-id", Present::LAST_EVENT),
             ("traceparent", Present::TRACE),
             ("tracestate", Present::TRACE),
+            ("location", Present::LOCATION),
             ("accept", Present(0)),
         ];
         for (name, found) in all {
@@ -285,7 +288,7 @@ mod tests {
             );
         }
         let every: Vec<_> = all.iter().map(|(name, _)| (*name, "1")).collect();
-        assert_eq!(Present::among(&map(&every)), Present((1 << 14) - 1));
+        assert_eq!(Present::among(&map(&every)), Present((1 << 15) - 1));
     }
 
     #[test]

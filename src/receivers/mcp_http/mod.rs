@@ -12,7 +12,8 @@
 //! a thread at lower priority that drives the state machine of the `mcp` room and the pipeline behind it
 //! (`watch`). What passes is copied before it is written on (`tape`) and never waits for anybody who
 //! looks at it. Bodies are streamed and never changed, but for what the user
-//! asked for by name (`edits`); nothing is cached, followed or sent twice.
+//! asked for by name (`edits`), and heads but for what is about one hop and a `Location` of the upstream's
+//! own (`location`); nothing is cached, followed or sent twice.
 
 mod answer;
 mod body;
@@ -28,6 +29,7 @@ mod guard;
 mod headers;
 mod listener;
 mod local;
+mod location;
 mod note;
 mod outgoing;
 mod receiver;

@@ -66,6 +66,24 @@ impl Routes {
         self.all.iter().any(|known| known.index == route && !known.prefix.is_empty())
     }
 
+    /// Whether a path belongs to any route, also where it is not served.
+    pub(super) fn own(&self, path: &str) -> bool {
+        self.owner(path).is_some()
+    }
+
+    /// What leads to `target` of a route's upstream when the tap is asked for it: the way of
+    /// [`find`](Self::find) back. `None` if nothing does.
+    pub(super) fn back(&self, route: usize, target: &str) -> Option<String> {
+        let known = self.all.iter().find(|known| known.index == route)?;
+        let asked = match known.prefix.as_str() {
+            "" => target.to_owned(),
+            prefix => format!("{prefix}{}", target.strip_prefix(known.path.as_str())?),
+        };
+        // Two slashes would begin a host.
+        let found = self.find(&asked.parse().ok()?).filter(|_| !asked.starts_with("//"))?;
+        (found.route == route && found.target == *target).then_some(asked)
+    }
+
     /// Where a request for `asked` goes; `None` where nothing is routed.
     pub(super) fn find(&self, asked: &Uri) -> Option<Found> {
         let path = asked.path();

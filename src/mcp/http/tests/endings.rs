@@ -51,7 +51,8 @@ fn a_good_response_without_the_answer_is_a_failure_of_the_server() {
             (200, "<html>hello</html>", "protocol_error", "_OTHER"),
             (200, r#"{"id":2,"result":{}}"#, "protocol_error", "_OTHER"),
             (200, "{", "protocol_error", "_OTHER"),
-            (302, "", "server_gone", "server_gone"),
+            (302, "", "client_error", "302"),
+            (307, "<html>moved</html>", "client_error", "307"),
         ] {
             let done = ended(&head, &body, status, reply);
             assert_eq!((done.outcome(), done.error()), (outcome, error), "{status} {reply}");

@@ -17,11 +17,14 @@ use tokio_rustls::TlsConnector;
 use super::line::Line;
 use super::shared::Shared;
 use crate::receivers::mcp_http::config::{Protocol, Route};
+use crate::receivers::mcp_http::guard::Origin;
 
 /// See the module.
 pub(in crate::receivers::mcp_http) struct Server {
     pub(super) scheme: Scheme,
     pub(super) authority: Authority,
+    /// Scheme, host and port, by which it may name places of its own.
+    pub(in crate::receivers::mcp_http) origin: Option<Origin>,
     pub(in crate::receivers::mcp_http) host_header: HeaderValue,
     pub(in crate::receivers::mcp_http) headers: Vec<(HeaderName, HeaderValue)>,
     pub(in crate::receivers::mcp_http) preserve_host: bool,
@@ -65,6 +68,7 @@ impl Server {
             anyhow::Ok((name.parse()?, value))
         });
         Ok(Server {
+            origin: Origin::parse(&format!("{scheme}://{authority}")),
             host_header: HeaderValue::from_str(authority.as_str())?,
             headers: headers.collect::<Result<_, _>>()?,
             preserve_host: route.preserve_host,
