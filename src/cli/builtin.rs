@@ -5,12 +5,13 @@
 //! state directory; where stderr is a terminal, a readable line a call goes there.
 
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::otlp_env::OtlpEnv;
-use super::{config_args, say, state};
+use super::state::{self, State};
+use super::{config_args, say};
 use crate::config::{self, Options, Sources};
 use crate::pipeline::Plan;
 use crate::settings::Severity;
@@ -19,6 +20,9 @@ use crate::settings::Severity;
 const ROTATION: [u32; 2] = [16, 1];
 /// Each queue's bound, in bytes of OTLP.
 const QUEUE: u32 = 64 << 20;
+
+/// Where the environment may name a digest key: itself, and its file.
+const KEYS: [&str; 2] = ["MCPCOL_DIGEST_KEY", "MCPCOL_DIGEST_KEY_FILE"];
 
 /// How much of what is around us is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,19 +46,31 @@ pub(super) struct Tap<'a> {
     pub(super) settings: Value,
 }
 
-/// The built-in configuration with what `--set` says on top: where it comes from, and the plan of it
-/// unless that forbids starting. What is around us is the agent's, not ours to insist on: settings of
+/// The built-in configuration with what `--set` says on top.
+pub(super) struct Loaded {
+    /// Where it comes from.
+    pub(super) sources: Sources,
+    /// The plan of it, unless something forbids starting.
+    pub(super) plan: Option<Plan>,
+    /// The state directory, to be cleaned.
+    pub(super) state: Option<PathBuf>,
+}
+
+/// Loads the configuration of `tap`. What is around us is the agent's, not ours to insist on: settings of
 /// the environment that cannot be used are said, and left out.
 pub(super) fn load(
     tap: &Tap<'_>,
     set: &[String],
     options: &Options<'_>,
-) -> std::io::Result<(Sources, Option<Plan>)> {
+) -> std::io::Result<Loaded> {
     let terminal = std::io::stderr().is_terminal();
+    let keyed = KEYS.iter().all(|name| env(name).is_none());
+    let place = Place::find(keyed);
+    let state = place.state.as_ref().map(|state| state.dir.clone());
     let mut notes = Vec::new();
     let mut last = Sources::default();
     for trust in [Trust::All, Trust::Key, Trust::Nothing] {
-        let (yaml, more) = config(tap, terminal, trust);
+        let (yaml, more) = config(tap, terminal, trust, &place);
         last = Sources { config: vec![format!("yaml:{yaml}")], set: set.to_vec() };
         let (plan, problems) = config::load(&last, options);
         let settled = plan.is_some() || !set.is_empty() || trust == Trust::Nothing;
@@ -66,9 +82,9 @@ pub(super) fn load(
         notes.extend(more);
         notes.iter().for_each(|note| say(&format!("mcpcol: {note}")));
         config_args::say(&problems)?;
-        return Ok((last, plan));
+        return Ok(Loaded { sources: last, plan, state });
     }
-    Ok((last, None))
+    Ok(Loaded { sources: last, plan: None, state })
 }
 
 /// Where a setting of the built-in configuration comes from, for a user who never wrote it.
@@ -80,27 +96,40 @@ fn source_of(path: &str) -> &'static str {
     }
 }
 
+/// The state directory, if there is one, and what is wrong with it.
+struct Place {
+    state: Option<State>,
+    notes: Vec<String>,
+}
+
+impl Place {
+    /// With a digest key in it if `keyed`.
+    fn find(keyed: bool) -> Place {
+        let mut notes = Vec::new();
+        Place { state: state::open(keyed, &mut notes), notes }
+    }
+}
+
 /// The configuration for a tap, and what the user should be told about it.
-fn config(tap: &Tap<'_>, terminal: bool, trust: Trust) -> (String, Vec<String>) {
+fn config(tap: &Tap<'_>, terminal: bool, trust: Trust, place: &Place) -> (String, Vec<String>) {
     let mut notes = Vec::new();
-    let state = state::directory().map_err(|error| notes.push(format!("{error:#}"))).ok();
-    let digest = match trust {
-        Trust::Nothing => json!({"mode": "ephemeral"}),
-        _ => digest(state.as_deref(), &mut notes),
-    };
+    let digest = digest(place.state.as_ref(), trust);
     let mut exporters = serde_json::Map::new();
     let from_env = if trust == Trust::All { OtlpEnv::from(env) } else { OtlpEnv::default() };
-    match from_env.exporter(&mut notes) {
-        Some((kind, mut otlp)) => {
+    let otlp = from_env.exporter(&mut notes);
+    if otlp.is_none() || KEYS.iter().all(|name| env(name).is_none()) {
+        // Only who needs the directory is told what is wrong with it.
+        notes.extend(place.notes.iter().cloned());
+    }
+    match (otlp, &place.state) {
+        (Some((kind, mut otlp)), _) => {
             otlp["sending_queue"] = json!({
                 "sizer": "bytes", "queue_size": QUEUE, "batch": {"min_size": 512, "sizer": "items"},
             });
             exporters.insert(kind.into(), otlp)
         }
-        None => {
-            let dir = state.clone().unwrap_or_else(std::env::temp_dir);
-            exporters.insert("file".into(), file_exporter(&dir, tap.name))
-        }
+        (None, Some(state)) => exporters.insert("file".into(), file_exporter(&state.dir, tap.name)),
+        (None, None) => exporters.insert("nop".into(), json!({})),
     };
     if terminal {
         exporters.insert("debug".into(), json!({"verbosity": "normal"}));
@@ -123,27 +152,20 @@ fn escape(text: &str) -> String {
 }
 
 /// The environment's key, else the state directory's, else one that lives as long as the process.
-fn digest(state: Option<&Path>, notes: &mut Vec<String>) -> Value {
-    if let Some(key) = env("MCPCOL_DIGEST_KEY") {
-        return json!({"key": key});
-    }
-    if let Some(file) = env("MCPCOL_DIGEST_KEY_FILE") {
-        return json!({"key_file": file});
-    }
-    match state.map(state::digest_key) {
-        Some(Ok(path)) => json!({"key_file": path}),
-        Some(Err(error)) => {
-            notes.push(format!("{error:#}; digests are keyed for this process only"));
-            json!({"mode": "ephemeral"})
-        }
-        None => json!({"mode": "ephemeral"}),
-    }
+fn digest(state: Option<&State>, trust: Trust) -> Value {
+    let from_env = ["key", "key_file"].into_iter().zip(KEYS.map(env));
+    let key = from_env.filter_map(|(field, value)| Some(json!({field: value?}))).next();
+    let kept = || state.and_then(|state| state.key.as_ref()).map(|path| json!({"key_file": path}));
+    let trusted = if trust == Trust::Nothing { None } else { key.or_else(kept) };
+    trusted.unwrap_or_else(|| json!({"mode": "ephemeral"}))
 }
 
+/// Two processes may have one number, in containers that share a volume: chance tells them apart.
 fn file_exporter(dir: &Path, name: &str) -> Value {
     let safe = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
     let stem: String = name.chars().map(safe).take(64).collect();
-    let path = dir.join(format!("{stem}-{}.jsonl", std::process::id()));
+    let (pid, chance) = (std::process::id(), rand::random::<u32>());
+    let path = dir.join(format!("{stem}-{pid}-{chance:08x}.jsonl"));
     let [max_megabytes, max_backups] = ROTATION;
     json!({
         "path": path,

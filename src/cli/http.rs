@@ -41,10 +41,9 @@ impl Http {
             if let Err(why) = self.route().uri() {
                 anyhow::bail!("--upstream {why}");
             }
-            if let Ok(dir) = state::directory() {
-                state::clean(&dir);
-            }
-            self.built_in()?
+            let loaded = self.built_in()?;
+            loaded.state.iter().for_each(|dir| state::clean(dir));
+            (loaded.sources, loaded.plan)
         } else {
             self.configured(given)?
         };
@@ -63,7 +62,7 @@ impl Http {
         Route { upstream, name: self.name(), ..Route::default() }
     }
 
-    fn built_in(&self) -> anyhow::Result<(Sources, Option<Plan>)> {
+    fn built_in(&self) -> anyhow::Result<builtin::Loaded> {
         let route = self.route();
         let mut settings = serde_json::json!({ "routes": self.routes() });
         if let Some(listen) = &self.listen {

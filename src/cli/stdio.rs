@@ -5,6 +5,7 @@
 //! that ended the child ends us.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -44,7 +45,8 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 impl Stdio {
     /// Runs until the child is gone.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Some(mut plan) = self.plan()? else { return Ok(ExitCode::FAILURE) };
+        let (plan, state) = self.plan()?;
+        let Some(mut plan) = plan else { return Ok(ExitCode::FAILURE) };
         logging::start(&plan.telemetry.logs, LogLevel::Warn);
         let others = only_tap::<Config>(&mut plan, "stdio")?;
         if !others.is_empty() {
@@ -71,28 +73,28 @@ impl Stdio {
                 return Ok(ExitCode::from(u8::try_from(error.exit_code).unwrap_or(u8::MAX)));
             }
         };
-        let built_in = self.config.config.is_empty();
         let remote = tap.remote();
         let server = config.server_name(&command);
         plan.receivers[0].config = mcp_stdio::running(tap, config, server);
-        let outcome = runtime.block_on(serve(plan, remote, signals, built_in));
+        let outcome = runtime.block_on(serve(plan, remote, signals, state));
         close_the_books(&outcome);
         // A write that the outside world blocks must not keep the process.
         runtime.shutdown_background();
         Ok(exit_code(&outcome))
     }
 
-    /// The plan of the configuration, or of the built-in one.
-    fn plan(&self) -> anyhow::Result<Option<Plan>> {
+    /// The plan of the configuration, or of the built-in one and its state directory.
+    fn plan(&self) -> anyhow::Result<(Option<Plan>, Option<PathBuf>)> {
         let options = Options { stdout_is_mcp: true, lenient_env: true, ..Options::default() };
         let sources = Sources::from(self.config.clone());
         if !sources.config.is_empty() {
-            return Ok(load(&sources, &options)?);
+            return Ok((load(&sources, &options)?, None));
         }
         let name = Config { name: self.name(), ..Config::default() }.server_name(&self.command);
         let kind = <Config as ReceiverConfig>::NAME;
         let tap = builtin::Tap { name: &name, kind, settings: serde_json::json!({}) };
-        Ok(builtin::load(&tap, &self.config.set, &options)?.1)
+        let loaded = builtin::load(&tap, &self.config.set, &options)?;
+        Ok((loaded.plan, loaded.state))
     }
 
     /// The name that was given, if it is one.
@@ -107,9 +109,14 @@ impl Stdio {
 }
 
 /// Runs the telemetry side until the child is gone.
-async fn serve(plan: Plan, mut remote: Remote, mut signals: Signals, built_in: bool) -> Outcome {
-    if built_in {
-        tokio::task::spawn_blocking(|| state::directory().map(|dir| state::clean(&dir)));
+async fn serve(
+    plan: Plan,
+    mut remote: Remote,
+    mut signals: Signals,
+    state: Option<PathBuf>,
+) -> Outcome {
+    if let Some(dir) = state {
+        tokio::task::spawn_blocking(move || state::clean(&dir));
     }
     let cx = Context {
         vitals: Vitals::default(),

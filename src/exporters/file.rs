@@ -242,6 +242,8 @@ impl Appender {
         if std::mem::take(&mut self.truncate) {
             file.set_len(0)?;
         }
+        // For whoever removes old files: this one is written to. Nothing depends on it here.
+        drop(file.try_lock_shared());
         let found = file.metadata()?;
         let torn = found.is_file() && ends_inside_a_line(&file, found.len())?;
         Ok(Open { file, id: (found.dev(), found.ino()), len: found.len(), torn })

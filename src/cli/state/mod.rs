@@ -1,0 +1,122 @@
+//! The state directory: where a tap without a configuration keeps its digest key and its spans.
+//!
+//! It is ours alone: owned by the process's user and closed to all others, or it is not used. So no
+//! link that somebody else made can stand in it, and what is opened in it by path is what was put there
+//! by this user.
+
+mod key;
+mod retention;
+
+use std::ffi::OsString;
+use std::fs::{DirBuilder, File, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, Mode, OFlags};
+use rustix::process::geteuid;
+
+pub(super) use retention::clean;
+
+/// The environment and the user's account, as far as they say where state may be kept.
+pub(super) struct Surroundings<'a> {
+    /// A variable of the environment.
+    pub(super) env: &'a dyn Fn(&str) -> Option<OsString>,
+    /// The home directory in the password database.
+    pub(super) account_home: &'a dyn Fn() -> Option<PathBuf>,
+}
+
+/// A state directory that can be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct State {
+    /// Where it is.
+    pub(super) dir: PathBuf,
+    /// The file of the digest key, where one was wanted and can be trusted.
+    pub(super) key: Option<PathBuf>,
+}
+
+/// Who may make entries beside the state directory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    /// Only whom the user lets.
+    User,
+    /// Everybody.
+    Everybody,
+}
+
+/// The state directory of this process; see [`open_in`].
+pub(super) fn open(keyed: bool, notes: &mut Vec<String>) -> Option<State> {
+    let env = |name: &str| std::env::var_os(name);
+    let account_home = || {
+        let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective()).ok()??;
+        Some(user.dir)
+    };
+    open_in(&Surroundings { env: &env, account_home: &account_home }, keyed, notes)
+}
+
+/// The first of these that can be used, made if need be: `$XDG_STATE_HOME/mcpcol`,
+/// `.local/state/mcpcol` below `$HOME` or below the home that the password database has, and
+/// `mcpcol-<uid>` in the temporary directory. A home that does not exist is none. With `keyed` the
+/// digest key is there, too. What could not be used is said in `notes`, in one line.
+fn open_in(around: &Surroundings<'_>, keyed: bool, notes: &mut Vec<String>) -> Option<State> {
+    let absolute = |name| (around.env)(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let below_home = |home: PathBuf| home.is_dir().then(|| home.join(".local/state"));
+    let below_account = || (around.account_home)().filter(|p| p.is_absolute()).and_then(below_home);
+    let bases: [&dyn Fn() -> Option<PathBuf>; 3] =
+        [&|| absolute("XDG_STATE_HOME"), &|| absolute("HOME").and_then(below_home), &below_account];
+    let own = bases.iter().filter_map(|base| Some((base()?.join("mcpcol"), Beside::User)));
+    let temporary = absolute("TMPDIR").unwrap_or_else(|| "/tmp".into());
+    let shared = temporary.join(format!("mcpcol-{}", geteuid().as_raw()));
+    let mut refused = None;
+    for (dir, beside) in own.chain([(shared, Beside::Everybody)]) {
+        match prepare(&dir, beside, keyed) {
+            Ok(key) => {
+                let instead = |why| format!("{why}; using {} instead", dir.display());
+                notes.extend(refused.map(instead));
+                let key = key.and_then(|key| key.inspect_err(|why| notes.push(why.clone())).ok());
+                return Some(State { dir, key });
+            }
+            Err(error) => {
+                refused.get_or_insert_with(|| format!("cannot use {}: {error}", dir.display()));
+            }
+        }
+    }
+    notes.extend(refused.map(|why| format!("{why}; there is no place for spans and keys")));
+    None
+}
+
+/// Makes the directory ready to be written to. An error says that it cannot be; a key that is there but
+/// cannot be trusted is the inner one.
+fn prepare(dir: &Path, beside: Beside, keyed: bool) -> io::Result<Option<Result<PathBuf, String>>> {
+    make_private(dir, beside)?;
+    // A read-only file system, for one.
+    rustix::fs::access(dir, Access::WRITE_OK | Access::EXEC_OK)?;
+    if keyed { key::digest_key(dir).map(Some) } else { Ok(None) }
+}
+
+/// Makes the directory if it is absent, and makes sure that it is the user's and closed to others. Where
+/// everybody may have made it, nothing about it is mended: what is not as we would have made it is refused.
+fn make_private(dir: &Path, beside: Beside) -> io::Result<()> {
+    let everybody = beside == Beside::Everybody;
+    match DirBuilder::new().recursive(!everybody).mode(0o700).create(dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let flags = if everybody { flags | OFlags::NOFOLLOW } else { flags };
+    let opened = File::from(rustix::fs::open(dir, flags, Mode::empty())?);
+    let found = opened.metadata()?;
+    if found.uid() != geteuid().as_raw() {
+        return Err(io::Error::other("it belongs to another user"));
+    }
+    if found.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    if everybody {
+        return Err(io::Error::other("it is open to other users"));
+    }
+    opened.set_permissions(Permissions::from_mode(0o700))
+}
+
+#[cfg(test)]
+mod tests;
