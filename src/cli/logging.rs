@@ -4,14 +4,15 @@
 //! whoever logs never waits, and what does not fit is counted and said once there is room.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
+use crate::pipeline::INCIDENTS;
 use crate::pipeline::plan::{LogEncoding, LogLevel, LogSettings};
 
 /// Lines that wait for a slow reader.
@@ -28,22 +29,25 @@ enum Letter {
     Flush(SyncSender<()>),
 }
 
-/// Starts logging. `default` is the level of this subcommand where the config names none.
-pub(super) fn start(settings: &LogSettings, default: LogLevel) {
+/// Whose stderr the lines go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// Of whoever runs a service: single events are told as they happen.
+    Operator,
+    /// An agent's host, for which each line is a failure of the server: only problems, and of those that
+    /// the account at the end sums up nothing but that.
+    Host,
+}
+
+/// Starts logging.
+pub(super) fn start(settings: &LogSettings, reader: Reader) {
     let (letters, post) = sync_channel(LINES);
     if LETTERS.set(letters).is_err() {
         return;
     }
     // Without the thread nothing is read, and every line counts as lost.
     thread::Builder::new().name("log".into()).spawn(move || deliver(&post)).ok();
-    let level = match settings.level.unwrap_or(default) {
-        LogLevel::Debug => "debug",
-        LogLevel::Info => "info",
-        LogLevel::Warn => "warn",
-        LogLevel::Error => "error",
-    };
-    // Libraries speak up only about what is wrong; their debug output is not for users of mcpcol.
-    let filter = EnvFilter::new(format!("warn,mcpcol={level},h2=error,hyper=error"));
+    let filter = EnvFilter::new(filter(settings.level, reader));
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -56,6 +60,26 @@ pub(super) fn start(settings: &LogSettings, default: LogLevel) {
     }
 }
 
+/// What is said. Libraries speak up only about what is wrong; their debug output is not for users of
+/// mcpcol.
+fn filter(level: Option<LogLevel>, reader: Reader) -> String {
+    let level = level.unwrap_or(match reader {
+        Reader::Operator => LogLevel::Info,
+        Reader::Host => LogLevel::Warn,
+    });
+    let ours = match level {
+        LogLevel::Debug => "debug",
+        LogLevel::Info => "info",
+        LogLevel::Warn => "warn",
+        LogLevel::Error => "error",
+    };
+    let chatty = matches!(level, LogLevel::Debug | LogLevel::Info);
+    match reader {
+        Reader::Host if !chatty => format!("off,mcpcol={ours},{INCIDENTS}=off"),
+        _ => format!("warn,mcpcol={ours},h2=error,hyper=error"),
+    }
+}
+
 /// Gives the last lines their time; called once at the end.
 pub(super) fn flush() {
     let Some(letters) = LETTERS.get() else { return };
@@ -65,10 +89,21 @@ pub(super) fn flush() {
     }
 }
 
-/// A bug says where it is and nothing else: a panic's own words can quote what was observed.
+/// Places of bugs that are told apart; one beyond is not said.
+const MAX_BUGS: usize = 32;
+
+/// A bug says where it is, once, and nothing else: a panic's own words can quote what was observed, and
+/// what panics for one batch does so for the next.
 pub(super) fn hide_panic_messages() {
-    std::panic::set_hook(Box::new(|panic| {
+    let said = Mutex::new(Vec::new());
+    std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map_or_else(String::new, ToString::to_string);
+        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.len() == MAX_BUGS || said.contains(&place) {
+            return;
+        }
+        said.push(place.clone());
+        drop(said);
         if LETTERS.get().is_some() {
             tracing::error!("a bug in mcpcol at {place}");
         } else {
@@ -105,5 +140,20 @@ impl Write for Post {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_hears_neither_libraries_nor_single_events_unless_it_was_asked_for() {
+        assert_eq!(filter(None, Reader::Host), "off,mcpcol=warn,mcpcol::incidents=off");
+        let asked = filter(Some(LogLevel::Info), Reader::Host);
+        assert_eq!(asked, "warn,mcpcol=info,h2=error,hyper=error");
+        assert_eq!(asked, filter(None, Reader::Operator));
+        let warn = filter(Some(LogLevel::Warn), Reader::Operator);
+        assert_eq!(warn, "warn,mcpcol=warn,h2=error,hyper=error");
     }
 }

@@ -8,10 +8,9 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::config_args::{ConfigArgs, load};
-use super::logging;
+use super::logging::{self, Reader};
 use super::runtime::{Asked, Signals, close_the_books, exit_code, runtime};
 use crate::config::{Options, Sources};
-use crate::pipeline::plan::LogLevel;
 use crate::pipeline::{Context, Outcome, Plan, Service, Vitals};
 use crate::telemetry::Clock;
 
@@ -45,7 +44,7 @@ pub(super) fn until_told(
     mut plan: Plan,
     fit: impl Fn(&mut Plan) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
-    logging::start(&plan.telemetry.logs, LogLevel::Info);
+    logging::start(&plan.telemetry.logs, Reader::Operator);
     fit(&mut plan)?;
     let runtime = runtime(THREADS)?;
     let outcome = runtime.block_on(serve(sources, plan, &fit))?;

@@ -67,10 +67,10 @@ impl Signals {
 /// account without drops is not one.
 pub(super) fn close_the_books(outcome: &Outcome) {
     for (exporter, account) in &outcome.accounts {
-        if account.dropped.is_empty() && account.held() == 0 {
-            tracing::info!("{exporter}: {account}");
-        } else {
+        if account.is_bad() {
             tracing::warn!("{exporter}: {account}");
+        } else {
+            tracing::info!("{exporter}: {account}");
         }
     }
 }

@@ -15,10 +15,10 @@ use tokio::time::Instant;
 
 use super::builtin;
 use super::config_args::{ConfigArgs, load, only_tap};
+use super::logging::{self, Reader};
 use super::runtime::{Asked, Signals, close_the_books, exit_code, runtime};
-use super::{logging, say, state};
+use super::{say, state};
 use crate::config::{Options, Sources};
-use crate::pipeline::plan::LogLevel;
 use crate::pipeline::{Context, Outcome, Plan, ReceiverConfig, Service, Vitals, yield_more};
 use crate::receivers::mcp_stdio::{self, Config, Remote, Signal};
 use crate::settings::Problems;
@@ -47,7 +47,7 @@ impl Stdio {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let (plan, state) = self.plan()?;
         let Some(mut plan) = plan else { return Ok(ExitCode::FAILURE) };
-        logging::start(&plan.telemetry.logs, LogLevel::Warn);
+        logging::start(&plan.telemetry.logs, Reader::Host);
         let others = only_tap::<Config>(&mut plan, "stdio")?;
         if !others.is_empty() {
             tracing::info!("not opened by a stdio tap: {}", others.join(", "));

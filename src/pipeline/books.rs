@@ -87,6 +87,7 @@ impl ExporterBooks {
             received: sum(|c| &c.received),
             sent: sum(|c| &c.sent),
             dropped: drops(&self.vitals, "exporter", &self.id, None),
+            ..Account::default()
         }
     }
 }
@@ -161,12 +162,21 @@ pub struct Account {
     pub sent: u64,
     /// Items that ended on the way, by reason.
     pub dropped: BTreeMap<String, u64>,
+    /// Why sending failed last, in one line.
+    pub last_failure: Option<String>,
+    /// The exporter could not be made, for that reason.
+    pub off: bool,
 }
 
 impl Account {
     /// Items still here: none once the process has drained without a storage.
     pub fn held(&self) -> u64 {
         self.received.saturating_sub(self.sent + self.dropped.values().sum::<u64>())
+    }
+
+    /// Whether anything did not arrive, or could not have.
+    pub fn is_bad(&self) -> bool {
+        !self.dropped.is_empty() || self.held() > 0 || self.off
     }
 
     /// Adds what came in for the exporter and was dropped before it.
@@ -178,7 +188,7 @@ impl Account {
     }
 }
 
-/// The last log line's text: `received=9 sent=7 dropped=2 (queue_full=2) held=0`.
+/// The last log line's text: `received=9 sent=7 dropped=2 (rejected=2) held=0, last failure: no such tenant`.
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total: u64 = self.dropped.values().sum();
@@ -187,6 +197,10 @@ impl fmt::Display for Account {
             write!(f, "{}{reason}={items}", if i == 0 { " (" } else { " " })?;
         }
         let close = if self.dropped.is_empty() { "" } else { ")" };
-        write!(f, "{close} held={}", self.held())
+        write!(f, "{close} held={}", self.held())?;
+        match &self.last_failure {
+            Some(why) if self.is_bad() => write!(f, ", last failure: {why}"),
+            _ => Ok(()),
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::books::count_drop;
-use super::{Counter, Id, Processor, Vitals};
+use super::{Complaint, Counter, INCIDENTS, Id, Processor, Vitals};
 use crate::privacy::digest::Key;
 use crate::telemetry::{Batch, Clock, Nanos, Reads};
 
@@ -16,6 +16,7 @@ pub(super) struct Chain {
     clock: Clock,
     vitals: Vitals,
     accepted: Counter,
+    panics: Complaint,
 }
 
 struct Stage {
@@ -23,6 +24,7 @@ struct Stage {
     processor: Box<dyn Processor>,
     incoming: Counter,
     outgoing: Counter,
+    panics: Complaint,
 }
 
 /// A batch at the end of the chain, with how many items each stage let through. Nothing is counted
@@ -46,12 +48,13 @@ impl Chain {
             let labels = [("processor", id.as_str()), ("otel.signal", signal.as_str())];
             let incoming = vitals.counter("otelcol_processor_incoming_items", &labels);
             let outgoing = vitals.counter("otelcol_processor_outgoing_items", &labels);
-            Stage { id, processor, incoming, outgoing }
+            Stage { id, processor, incoming, outgoing, panics: Complaint::default() }
         };
         let id = pipeline.to_string();
         let accepted = vitals.counter("mcpcol_pipeline_accepted_items", &[("pipeline", &id)]);
         let stages = processors.into_iter().map(stage).collect();
-        Arc::new(Chain { id, stages, clock, vitals: vitals.clone(), accepted })
+        let (vitals, panics) = (vitals.clone(), Complaint::default());
+        Arc::new(Chain { id, stages, clock, vitals, accepted, panics })
     }
 
     /// What its processors read of content.
@@ -94,10 +97,10 @@ impl Chain {
     pub(super) fn book_panic(&self, items: usize) {
         self.accepted.add(items as u64);
         count_drop(&self.vitals, "pipeline", &self.id, "panic", items as u64);
-    }
-
-    pub(super) fn id(&self) -> &str {
-        &self.id
+        if let Some(unsaid) = self.panics.due() {
+            tracing::error!(target: INCIDENTS, pipeline = self.id, items, unsaid,
+                "a processor panicked: dropping");
+        }
     }
 
     /// Ticks every stage; when the first of them wants to be called again.
@@ -111,8 +114,11 @@ impl Stage {
     /// A bug of one processor ends neither the others nor the process.
     fn caught<T>(&self, call: impl FnOnce(&dyn Processor) -> T) -> Option<T> {
         let result = catch_unwind(AssertUnwindSafe(|| call(&*self.processor)));
-        if result.is_err() {
-            tracing::error!(processor = %self.id, "the processor panicked");
+        if result.is_err()
+            && let Some(unsaid) = self.panics.due()
+        {
+            tracing::error!(target: INCIDENTS, processor = %self.id, unsaid,
+                "the processor panicked");
         }
         result.ok()
     }

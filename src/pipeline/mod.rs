@@ -6,6 +6,7 @@
 
 pub mod books;
 mod chain;
+mod complaint;
 mod component;
 mod deadline;
 mod delivery;
@@ -19,10 +20,12 @@ mod service;
 mod stand_in;
 mod vitals;
 
+pub use complaint::Complaint;
 pub use component::{
     BoxFuture, Ended, Exit, ExportError, Exported, Exporter, Processor, Receiver, Stop, Switch,
 };
 pub use deadline::Deadline;
+pub use delivery::INCIDENTS;
 pub use id::Id;
 pub use kind::{
     Build, ExporterConfig, ExporterKind, PlannedExporter, PlannedProcessor, PlannedReceiver,

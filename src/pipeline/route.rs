@@ -87,7 +87,6 @@ impl Branch {
         let items = batch.telemetry.items();
         // A bug of a processor must not take the tap's observer with it; the batch is lost and counted.
         let Ok(passed) = catch_unwind(AssertUnwindSafe(|| self.chain.run(batch))) else {
-            tracing::error!(pipeline = self.chain.id(), items, "a processor panicked: dropping");
             return self.chain.book_panic(items);
         };
         let (batch, items) = passed.into_parts();

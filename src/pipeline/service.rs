@@ -221,9 +221,13 @@ impl Service {
         plan: &Plan,
         part: &Planned<dyn super::PlannedExporter>,
     ) -> anyhow::Result<Arc<Delivery>> {
+        let mut off = None;
         let exporter = match part.config.build(&self.cx(plan, &part.id)) {
             Ok(exporter) => exporter,
-            Err(error) if self.cx.lenient => Box::new(Off::because(&part.id, &error)),
+            Err(error) if self.cx.lenient => {
+                let why = off.insert(format!("{error:#}"));
+                Box::new(Off(why.clone()))
+            }
             Err(error) => return Err(error.context(format!("{}: cannot build", part.id))),
         };
         let mut places: Vec<_> =
@@ -232,7 +236,10 @@ impl Service {
         places.iter().for_each(|(host, port)| tracing::info!("{}: to {host}:{port}", part.id));
         let books = ExporterBooks::new(&self.cx.vitals, &part.id);
         let settings = part.config.delivery();
-        Ok(Delivery::start(part.id.clone(), exporter, settings, books, &self.cx.runtime))
+        let delivery =
+            Delivery::start(part.id.clone(), exporter, settings, books, &self.cx.runtime);
+        off.iter().for_each(|why| delivery.cannot_start(why));
+        Ok(delivery)
     }
 
     fn build_chain(&self, plan: &Plan, pipeline: &Pipeline) -> anyhow::Result<Arc<Chain>> {
@@ -339,8 +346,7 @@ impl Service {
 
     fn accounts(&self, plans: &[Pipeline], sources: &[Id]) -> Vec<(String, Account)> {
         let account = |id: &Id, delivery: &Delivery| {
-            let own = delivery.books().account();
-            let mut account = own;
+            let mut account = delivery.account();
             for plan in plans.iter().filter(|plan| plan.exporters.contains(id)) {
                 account.add_drops(drops(
                     &self.cx.vitals,

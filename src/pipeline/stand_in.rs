@@ -4,22 +4,15 @@
 use super::{BoxFuture, ExportError, Exported, Exporter, Id, Processor};
 use crate::telemetry::{Batch, Nanos, Telemetry};
 
-/// In place of an exporter.
-pub(super) struct Off;
+/// In place of an exporter: why it cannot start.
+pub(super) struct Off(pub(super) String);
 
 /// In place of a processor: nothing passes, because what it was there to withhold must not leave.
 pub(super) struct Closed;
 
-impl Off {
-    pub(super) fn because(id: &Id, error: &anyhow::Error) -> Self {
-        tracing::error!(exporter = %id, "cannot start, its telemetry is dropped: {error:#}");
-        Off
-    }
-}
-
 impl Exporter for Off {
     fn export<'a>(&'a self, _: &'a Telemetry) -> BoxFuture<'a, Result<Exported, ExportError>> {
-        let why = "the exporter could not start".to_owned();
+        let why = format!("cannot start: {}", self.0);
         Box::pin(async { Err(ExportError::Reject { why }) })
     }
 }

@@ -5,6 +5,7 @@
 //! for: sent, dropped for a named reason, or held. Exporters make single attempts and know none of
 //! this.
 
+mod incidents;
 mod queue;
 mod retry;
 #[cfg(test)]
@@ -12,7 +13,6 @@ mod tests;
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -22,10 +22,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
+pub use self::incidents::INCIDENTS;
+use self::incidents::Incidents;
 pub(super) use self::queue::Permit;
 use self::queue::{Queue, Refusal, Taken};
 use self::retry::Backoff;
-use super::books::ExporterBooks;
+use super::books::{Account, ExporterBooks};
 use super::{BoxFuture, ExportError, Exported, Exporter, Id};
 use crate::settings::{Delivery as Settings, OnFull, Sizer};
 use crate::telemetry::{Receipt, Telemetry, Verdict};
@@ -54,12 +56,7 @@ struct Lane {
     settings: Settings,
     queue: Arc<Queue>,
     books: ExporterBooks,
-    /// Said once when sending starts to fail and once when it works again.
-    failing: AtomicBool,
-    /// The same for a queue that drops.
-    overflowing: AtomicBool,
-    /// Said once: the backend takes less at a time than it is sent.
-    halving: AtomicBool,
+    incidents: Incidents,
 }
 
 impl Delivery {
@@ -72,17 +69,8 @@ impl Delivery {
     ) -> Arc<Self> {
         let queue = Queue::new(settings.queue.clone(), books.queue_size(settings.queue.queue_size));
         let consumers = settings.queue.num_consumers;
-        let lane = Lane {
-            id,
-            exporter,
-            settings,
-            queue,
-            books,
-            failing: AtomicBool::new(false),
-            overflowing: AtomicBool::new(false),
-            halving: AtomicBool::new(false),
-        };
-        let lane = Arc::new(lane);
+        let incidents = Incidents::of(id.clone());
+        let lane = Arc::new(Lane { id, exporter, settings, queue, books, incidents });
         let urgency = watch::Sender::new(Urgency::None);
         let mut tasks = JoinSet::new();
         for _ in 0..consumers {
@@ -98,8 +86,19 @@ impl Delivery {
         self.lane.settings.queue.on_full.unwrap_or(otherwise)
     }
 
-    pub(super) fn books(&self) -> &ExporterBooks {
-        &self.lane.books
+    /// Its exporter is none: what it is given is dropped, and this is why.
+    pub(super) fn cannot_start(&self, why: &str) {
+        self.lane.incidents.cannot_start(why);
+    }
+
+    /// What became of everything so far, and why sending failed last.
+    pub(super) fn account(&self) -> Account {
+        let Lane { books, incidents, .. } = &*self.lane;
+        Account {
+            last_failure: incidents.last_failure(),
+            off: incidents.is_off(),
+            ..books.account()
+        }
     }
 
     /// Keeps room for the batch, or says what its sender should hear.
@@ -119,9 +118,7 @@ impl Delivery {
         if let Some(late) = place.commit(batch, receipt) {
             self.lane.books.dropped(late.signal(), late.items(), "shutdown");
         }
-        if self.lane.overflowing.swap(false, Ordering::Relaxed) {
-            tracing::info!(exporter = %self.lane.id, "sending queue has room again");
-        }
+        self.lane.incidents.room();
     }
 
     /// Counts a batch that this delivery should have had and had no room for.
@@ -133,10 +130,7 @@ impl Delivery {
         };
         lane.books.received(batch.signal(), batch.items());
         lane.books.refused(batch.signal(), batch.items(), reason);
-        if !lane.overflowing.swap(true, Ordering::Relaxed) {
-            let (used, limit) = lane.queue.level();
-            tracing::warn!(exporter = %lane.id, used, limit, "sending queue is full: dropping");
-        }
+        lane.incidents.overflow(lane.queue.level());
     }
 
     /// What to tell a sender that was refused: when the next attempt may have made room.
@@ -231,10 +225,7 @@ impl Lane {
             if let Some((part, why)) = self.send(part, urgency).await {
                 match part.halved() {
                     Ok([first, second]) => {
-                        if !self.halving.swap(true, Ordering::Relaxed) {
-                            tracing::warn!(exporter = %self.id, error = %why,
-                                "too large for the backend: sending it in parts");
-                        }
+                        self.incidents.halved(&why);
                         parts.extend([second, first]);
                     }
                     Err(part) => self.reject(part, "too_large", why),
@@ -276,10 +267,7 @@ impl Lane {
                 self.give_up(batch, reason, &why);
                 return None;
             };
-            if !self.failing.swap(true, Ordering::Relaxed) {
-                tracing::warn!(exporter = %self.id, error = %why, interval = ?wait,
-                    "exporting failed, will retry");
-            }
+            self.incidents.will_retry(&why, wait);
             let urged = urgency.wait_for(|urgency| *urgency > known);
             // Either way the next attempt is due.
             drop(timeout(wait, urged).await);
@@ -298,31 +286,20 @@ impl Lane {
                 Err(ExportError::Retry { after: None, why })
             })?
         };
-        if self.failing.swap(false, Ordering::Relaxed) {
-            tracing::info!(exporter = %self.id, "exporting works again");
-        }
+        self.incidents.sent();
         if exported.rejected > 0 || !exported.message.is_empty() {
-            tracing::warn!(exporter = %self.id, rejected = exported.rejected,
-                message = %exported.message, "partial success");
+            self.incidents.partial_success(exported.rejected, &exported.message);
         }
         Ok(exported.rejected.min(telemetry.items()))
     }
 
     fn reject(&self, batch: InFlight<'_>, reason: &'static str, why: String) {
-        let items = batch.telemetry.items();
-        if !self.failing.swap(true, Ordering::Relaxed) {
-            tracing::error!(exporter = %self.id, error = %why, dropped_items = items, reason,
-                "exporting failed for good, dropping (further ones are only counted)");
-        }
+        self.incidents.dropped(batch.telemetry.items(), reason, &why);
         batch.dropped(reason, Verdict::Rejected(why));
     }
 
     fn give_up(&self, batch: InFlight<'_>, reason: &'static str, why: &str) {
-        let items = batch.telemetry.items();
-        if !self.failing.swap(true, Ordering::Relaxed) || reason == "shutdown" {
-            tracing::error!(exporter = %self.id, error = %why, dropped_items = items, reason,
-                "exporting failed, dropping");
-        }
+        self.incidents.dropped(batch.telemetry.items(), reason, why);
         batch.dropped(reason, Verdict::Retry { after: None });
     }
 }

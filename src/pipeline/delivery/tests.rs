@@ -107,7 +107,7 @@ impl Setup {
     }
 
     fn account(&self) -> Account {
-        self.delivery.books().account()
+        self.delivery.account()
     }
 }
 
@@ -126,7 +126,10 @@ async fn one_item_that_is_too_large_is_dropped_and_the_others_are_not() {
     let verdict = setup.verdict(spans(&["a", "b", "huge", "c", "d"])).await;
     assert_eq!(verdict, Verdict::Rejected("413 Payload Too Large".to_owned()));
     assert_eq!(setup.taken().concat(), ["a", "b", "c", "d"]);
-    assert_eq!(setup.account().to_string(), "received=5 sent=4 dropped=1 (too_large=1) held=0");
+    assert_eq!(
+        setup.account().to_string(),
+        "received=5 sent=4 dropped=1 (too_large=1) held=0, last failure: 413 Payload Too Large"
+    );
     // It was in the queue: what failed is sending it.
     let counted = |name: &str| {
         let samples = setup.vitals.samples();
@@ -158,7 +161,7 @@ async fn partial_success_of_a_part_is_counted_once() {
     assert_eq!(verdict, Verdict::Accepted);
     assert_eq!(
         setup.account().to_string(),
-        "received=4 sent=3 dropped=1 (partial_success=1) held=0"
+        "received=4 sent=3 dropped=1 (partial_success=1) held=0, last failure: too old"
     );
 }
 
@@ -176,7 +179,22 @@ async fn parts_that_wait_when_the_time_is_up_are_lost_and_counted() {
     setup.delivery.drain(Instant::now() + Duration::from_secs(1)).await;
     // Each part had its last attempt.
     assert_eq!(waiting.verdict().await, Verdict::Retry { after: None });
-    assert_eq!(setup.account().to_string(), "received=4 sent=0 dropped=4 (shutdown=4) held=0");
+    assert_eq!(
+        setup.account().to_string(),
+        "received=4 sent=0 dropped=4 (shutdown=4) held=0, last failure: busy"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exporter_that_cannot_start_is_told_with_and_without_items() {
+    let setup = Setup::new(0, RetrySettings::default());
+    assert!(!setup.account().is_bad());
+    setup.delivery.cannot_start("no such file");
+    assert!(setup.account().is_bad());
+    assert_eq!(
+        setup.account().to_string(),
+        "received=0 sent=0 dropped=0 held=0, last failure: cannot start: no such file"
+    );
 }
 
 #[tokio::test(start_paused = true)]

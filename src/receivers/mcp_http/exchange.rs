@@ -21,7 +21,6 @@ use tokio::time::timeout;
 
 use super::body::{Broken, Glimpse, Kept, Passing, Upload};
 use super::clients::Asked;
-use super::complaints::Complaint;
 use super::detours::{Detours, Lookout};
 use super::edits::Edits;
 use super::guard::Guard;
@@ -32,7 +31,7 @@ use super::routes::{Found, Routes};
 use super::tape::{Recorder, Reel, Tape};
 use super::upstream::{Lease, Upstream};
 use super::{answer, headers};
-use crate::pipeline::{Counter, Vitals};
+use crate::pipeline::{Complaint, Counter, Vitals};
 use crate::receivers::tap::Editing;
 
 const PROTOCOL: HeaderName = HeaderName::from_static("mcp-protocol-version");

@@ -18,7 +18,6 @@
 mod answer;
 mod body;
 mod clients;
-mod complaints;
 mod config;
 mod decode;
 mod detours;

@@ -11,7 +11,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::complaints::Complaint;
 use super::config::Config;
 use super::exchange::Rules;
 use super::guard::Guard;
@@ -22,7 +21,9 @@ use super::slots::Slots;
 use super::upstream::Server;
 use super::watch::{Counters, Watching};
 use super::worker::{self, Plan};
-use crate::pipeline::{BoxFuture, Build, Counter, Ended, Outlet, Receiver, Stop, Vitals};
+use crate::pipeline::{
+    BoxFuture, Build, Complaint, Counter, Ended, Outlet, Receiver, Stop, Vitals,
+};
 use crate::receivers::listening::{Sockets, raise_descriptors};
 use crate::receivers::tap::{EditCounters, Editing, Observer, PATIENCE, Running, patience};
 use crate::telemetry::Clock;

@@ -8,7 +8,7 @@ const PAUSE: Duration = Duration::from_secs(30);
 
 /// One thing that may go wrong.
 #[derive(Debug)]
-pub(super) struct Complaint {
+pub struct Complaint {
     begun: Instant,
     /// When it may be said again, in milliseconds since then.
     next: AtomicU64,
@@ -23,7 +23,7 @@ impl Default for Complaint {
 
 impl Complaint {
     /// It happened. If it is to be said now, how often it happened unsaid since the last time.
-    pub(super) fn due(&self) -> Option<u64> {
+    pub fn due(&self) -> Option<u64> {
         self.due_at(self.begun.elapsed())
     }
 

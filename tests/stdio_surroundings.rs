@@ -1,0 +1,214 @@
+//! The real binary as a stdio tap where something around it is missing: a home, a backend, a disk. The
+//! server runs, nothing of ours is in other people's places, and stderr has one line about it.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs::{self, File, Permissions, TryLockError};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+const MCPCOL: &str = env!("CARGO_BIN_EXE_mcpcol");
+/// Calls of a session: several batches of the tap.
+const CALLS: usize = 300;
+
+/// A folder with a home and a temporary directory, and a server in it.
+struct Place {
+    root: TempDir,
+}
+
+impl Place {
+    fn new() -> Place {
+        let root = tempfile::tempdir().unwrap();
+        fs::set_permissions(root.path(), Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir(root.path().join("home")).unwrap();
+        fs::create_dir(root.path().join("tmp")).unwrap();
+        fs::set_permissions(root.path().join("tmp"), Permissions::from_mode(0o1777)).unwrap();
+        // Answers each line, has a line of its own for stderr, and ends with its input.
+        let server = "echo mine >&2; while read -r line; do id=${line##*:}; \
+                      echo \"{\\\"jsonrpc\\\":\\\"2.0\\\",\\\"id\\\":${id%\\}},\\\"result\\\":{}}\"; done; exit 7";
+        fs::write(root.path().join("weather.sh"), server).unwrap();
+        Place { root }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// A tap of the server, with what `config` says or without a configuration.
+    fn tap(&self, config: Option<&str>) -> Command {
+        let mut command = Command::new(MCPCOL);
+        command.arg("stdio").env_clear();
+        command.env("PATH", std::env::var_os("PATH").unwrap());
+        command.env("HOME", self.path("home")).env("TMPDIR", self.path("tmp"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some(config) = config {
+            fs::write(self.path("config.yaml"), config).unwrap();
+            command.arg("--config").arg(self.path("config.yaml"));
+        }
+        command.args(["--", "sh"]).arg(self.path("weather.sh"));
+        command
+    }
+}
+
+fn call(tap: &mut Child, from: &mut BufReader<ChildStdout>, id: usize) {
+    let line = format!("{{\"jsonrpc\":\"2.0\",\"method\":\"ping\",\"id\":{id}}}\n");
+    tap.stdin.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
+    let mut answer = String::new();
+    from.read_line(&mut answer).unwrap();
+    assert!(answer.contains("result"), "{answer}");
+}
+
+/// Runs a session of so many calls; what stands on stderr beside the server's own line.
+fn session(mut tap: Command, calls: usize) -> Vec<String> {
+    let mut tap = tap.spawn().unwrap();
+    let mut from = BufReader::new(tap.stdout.take().unwrap());
+    (0..calls).for_each(|id| call(&mut tap, &mut from, id));
+    drop(tap.stdin.take());
+    let output = tap.wait_with_output().unwrap();
+    let talk = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(7), "{talk}");
+    let (mine, ours): (Vec<_>, Vec<_>) = talk.lines().partition(|line| *line == "mine");
+    assert_eq!(mine.len(), 1, "{talk}");
+    ours.into_iter().map(str::to_owned).collect()
+}
+
+fn exporting(exporter: &str) -> String {
+    let id = exporter.split(':').next().unwrap();
+    format!(
+        "receivers: {{ mcp_stdio: {{}} }}\nexporters:\n  {exporter}\n\
+         service:\n  pipelines:\n    traces: {{ receivers: [mcp_stdio], exporters: [{id}] }}\n"
+    )
+}
+
+/// A port of this machine where nobody listens.
+fn nobody() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn a_backend_that_is_away_is_one_line_a_session_with_every_span_counted() {
+    let port = nobody();
+    // Many small batches are held at the end.
+    let queue = "sending_queue: { batch: { min_size: 0, max_size: 5, sizer: items } }";
+    let full = "sending_queue: { queue_size: 1, num_consumers: 1 }";
+    let rotated = "rotation: { max_megabytes: 1, max_backups: 1 }";
+    for (exporter, words) in [
+        (
+            format!(
+                "otlp_grpc: {{ endpoint: \"127.0.0.1:{port}\", tls: {{ insecure: true }}, {queue} }}"
+            ),
+            "onnect",
+        ),
+        (
+            format!(
+                "otlp_grpc: {{ endpoint: \"127.0.0.1:{port}\", tls: {{ insecure: true }}, {full} }}"
+            ),
+            "onnect",
+        ),
+        (format!("otlp_http: {{ endpoint: \"http://127.0.0.1:{port}\", {queue} }}"), "onnect"),
+        (
+            format!("zipkin: {{ endpoint: \"http://127.0.0.1:{port}/api/v2/spans\", {queue} }}"),
+            "onnect",
+        ),
+        (
+            format!(
+                "file: {{ path: /proc/no/such/spans.jsonl, create_directory: true, {rotated} }}"
+            ),
+            "/proc/no/such",
+        ),
+    ] {
+        let place = Place::new();
+        let talk = session(place.tap(Some(&exporting(&exporter))), CALLS);
+        assert_eq!(talk.len(), 1, "{exporter}:\n{}", talk.join("\n"));
+        let counted = format!("received={CALLS} sent=0 dropped={CALLS} (");
+        assert!(talk[0].contains(&counted) && talk[0].contains(words), "{exporter}: {}", talk[0]);
+        assert!(talk[0].contains(" WARN ") && talk[0].contains("held=0"), "{}", talk[0]);
+    }
+}
+
+/// The only file of spans in a directory.
+fn spans_in(dir: &Path) -> Option<PathBuf> {
+    let mut entries = fs::read_dir(dir).ok()?.map(|entry| entry.unwrap().path());
+    entries.find(|path| path.extension().is_some_and(|ending| ending == "jsonl"))
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_written_is_said_once_and_the_next_one_is_used() {
+    let place = Place::new();
+    let mut tap = place.tap(None);
+    tap.env("XDG_STATE_HOME", "/proc/no/such");
+    let talk = session(tap, 3);
+    assert_eq!(talk.len(), 1, "{talk:?}");
+    assert!(talk[0].contains("/proc/no/such/mcpcol: "), "{}", talk[0]);
+    let dir = place.path("home/.local/state/mcpcol");
+    assert!(talk[0].ends_with(&format!("using {} instead", dir.display())), "{}", talk[0]);
+    assert!(spans_in(&dir).is_some());
+}
+
+/// As a user of whom the password database knows nothing.
+#[test]
+fn without_a_home_spans_go_to_a_directory_that_is_closed_to_others() {
+    const NOBODY: u32 = 54_321;
+    let place = Place::new();
+    let mut tap = place.tap(None);
+    tap.env_remove("HOME").uid(NOBODY).gid(NOBODY);
+    let Ok(mut probe) =
+        Command::new(MCPCOL).arg("--version").stdout(Stdio::null()).uid(NOBODY).spawn()
+    else {
+        return; // Only root can be somebody else, and only if they may come here.
+    };
+    probe.wait().unwrap();
+    assert_eq!(session(tap, 3), [""; 0]);
+    let dir = place.path("tmp").join(format!("mcpcol-{NOBODY}"));
+    let found = fs::symlink_metadata(&dir).unwrap();
+    assert_eq!((found.uid(), found.mode() & 0o777), (NOBODY, 0o700));
+    let file = spans_in(&dir).unwrap();
+    assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+
+    // Somebody else was there before: nothing of ours goes through their link.
+    let place = Place::new();
+    std::os::unix::fs::symlink(
+        place.path("home"),
+        place.path("tmp").join(format!("mcpcol-{NOBODY}")),
+    )
+    .unwrap();
+    let mut tap = place.tap(None);
+    tap.env_remove("HOME").uid(NOBODY).gid(NOBODY);
+    let talk = session(tap, 3);
+    assert_eq!(talk.len(), 1, "{talk:?}");
+    assert!(talk[0].contains("there is no place for spans and keys"), "{}", talk[0]);
+    assert_eq!(fs::read_dir(place.path("home")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_running_taps_file_has_a_name_of_its_own_and_is_locked() {
+    let place = Place::new();
+    let mut tap = place.tap(None).spawn().unwrap();
+    let mut from = BufReader::new(tap.stdout.take().unwrap());
+    call(&mut tap, &mut from, 1);
+    let dir = place.path("home/.local/state/mcpcol");
+    let begun = Instant::now();
+    let file = loop {
+        match spans_in(&dir) {
+            Some(file) if fs::metadata(&file).unwrap().len() > 0 => break file,
+            _ => assert!(begun.elapsed() < Duration::from_secs(60), "no spans"),
+        }
+        std::thread::yield_now();
+    };
+    let opened = File::open(&file).unwrap();
+    assert!(matches!(opened.try_lock(), Err(TryLockError::WouldBlock)));
+    let pid = tap.id();
+    drop(tap.stdin.take());
+    tap.wait_with_output().unwrap();
+    assert!(opened.try_lock().is_ok(), "its end unlocks it");
+    let name = file.file_stem().unwrap().to_str().unwrap();
+    let unique = name.strip_prefix(&format!("weather-{pid}-")).unwrap();
+    assert!(unique.len() == 8 && unique.bytes().all(|b| b.is_ascii_hexdigit()), "{name}");
+}
