@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use mcpcol::mcp::Edited;
 use mcpcol::pipeline::{Build, Exit, Id, Outlet, Shared, Stop, Vitals};
-use mcpcol::receivers::mcp_stdio::{Config, Direction, Observe, ProcessGroup, Signal, Tap};
+use mcpcol::receivers::mcp_stdio::{
+    Config, Direction, Observe, ProcessGroup, ServerName, Signal, Tap,
+};
 use mcpcol::receivers::mcp_stdio::{running, start, watched_by};
 use mcpcol::telemetry::{Clock, Content, Nanos, Reads, Telemetry};
 use memchr::memmem;
@@ -84,7 +86,7 @@ async fn until_the_end(
     let watch = settings.get("watch").map_or("count", String::as_str);
     let remote = tap.remote();
     let receiver = match watch {
-        "mcp" => running(tap, config(settings)?, "peer".into()).build(&cx)?,
+        "mcp" => running(tap, config(settings)?, ServerName::given("peer")).build(&cx)?,
         _ => {
             let patience = settings.get("patience_ms").map_or(Ok(10_000), |ms| ms.parse())?;
             let watch = Box::new(Watch::new(watch, Arc::clone(&counts)));

@@ -5,7 +5,7 @@
 //! that ended the child ends us.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ impl Stdio {
             }
         };
         let remote = tap.remote();
-        let server = config.server_name(&command);
+        let server = config.server_name(&command, &plan.base);
         plan.receivers[0].config = mcp_stdio::running(tap, config, server);
         let outcome = runtime.block_on(serve(plan, remote, signals, state));
         close_the_books(&outcome);
@@ -90,7 +90,8 @@ impl Stdio {
         if !sources.config.is_empty() {
             return Ok((load(&sources, &options)?, None));
         }
-        let name = Config { name: self.name(), ..Config::default() }.server_name(&self.command);
+        let config = Config { name: self.name(), ..Config::default() };
+        let name = config.server_name(&self.command, Path::new("")).text;
         let kind = <Config as ReceiverConfig>::NAME;
         let tap = builtin::Tap { name: &name, kind, settings: serde_json::json!({}) };
         let loaded = builtin::load(&tap, &self.config.set, &options)?;

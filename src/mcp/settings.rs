@@ -191,6 +191,8 @@ pub enum Transport {
 pub struct Identity {
     /// The tapped server as the user named it.
     pub server: String,
+    /// That is but a general word: once the server says what it calls itself, that is its name.
+    pub general: bool,
     /// Random id of this stdio process or HTTP session, safe to export.
     pub session: String,
     /// How the bytes travel.

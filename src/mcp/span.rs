@@ -48,6 +48,8 @@ pub(super) struct Server {
     pub(super) index: usize,
     /// As the user named it.
     pub(super) name: String,
+    /// It is but a general word, until the server says what it calls itself.
+    pub(super) general: bool,
     pub(super) transport: Transport,
     /// Host and port, where there are any.
     pub(super) address: String,

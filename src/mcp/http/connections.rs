@@ -48,8 +48,8 @@ impl Connections {
         let nobody = servers.is_empty().then(HttpServer::default);
         let tapped = |(index, server): (usize, HttpServer)| {
             let HttpServer { name, address, port } = server;
-            let server = Server { index, name, transport: Transport::Http, address, port };
-            let server = Arc::new(server);
+            let (transport, general) = (Transport::Http, false);
+            let server = Arc::new(Server { index, name, general, transport, address, port });
             Tapped { state: State::new(&mut common, &server, None), server }
         };
         let servers = servers.into_iter().chain(nobody).enumerate().map(tapped).collect();

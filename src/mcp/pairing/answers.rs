@@ -128,6 +128,7 @@ impl Pairing<'_> {
         if !self.state.info.matches(server)
             && let Some(named) = Named::read(server)
         {
+            self.state.name_server(&named.name);
             self.state.info = named;
         }
     }

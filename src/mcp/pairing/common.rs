@@ -148,8 +148,10 @@ impl Common {
         /// How many resources are compared; one beyond may come twice in a batch, which is no harm.
         const LOOK: usize = 64;
         let client = if self.settings.service_name == ServiceName::Client { client } else { "" };
-        let same =
-            |group: &&mut Group| group.server.index == server.index && group.client == client;
+        let same = |group: &&mut Group| {
+            let (of, name) = (group.server.index, &group.server.name);
+            of == server.index && *name == server.name && group.client == client
+        };
         match self.finished.iter_mut().rev().take(LOOK).find(same) {
             Some(group) => group.spans.add(write),
             None => {

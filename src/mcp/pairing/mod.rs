@@ -109,6 +109,14 @@ impl State {
         }
     }
 
+    /// The server says what it calls itself, which is its name where the user's tells nothing.
+    fn name_server(&mut self, name: &str) {
+        if self.server.general && !name.is_empty() && !name.contains("://") {
+            let server = Arc::make_mut(&mut self.server);
+            (server.name, server.general) = (name.to_owned(), false);
+        }
+    }
+
     /// Observation was lost, or something was seen that nobody can read.
     pub(super) fn doubt(&mut self) {
         self.flights.0.iter_mut().for_each(Flight::doubt);

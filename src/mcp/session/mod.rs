@@ -36,9 +36,9 @@ pub struct Session {
 impl Session {
     /// A connection of which nothing has been seen. `seed` makes the trace and span ids.
     pub fn new(settings: Arc<Settings>, identity: Identity, seed: [u8; 32]) -> Self {
-        let Identity { server, session, transport, ambient } = identity;
-        let server =
-            Server { index: 0, name: server, transport, address: String::new(), port: None };
+        let Identity { server, general, session, transport, ambient } = identity;
+        let (address, port) = (String::new(), None);
+        let server = Server { index: 0, name: server, general, transport, address, port };
         let name = SessionName { shown: session, clear: None };
         let mut common = Common::new(settings, REMEMBERED, seed);
         common.ambient = ambient;

@@ -117,6 +117,7 @@ fn identity() -> Identity {
 mod doubt;
 mod endings;
 mod hops;
+mod naming;
 mod pairing;
 mod passback;
 mod shape;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::watch::Watch;
-use super::{ladder, name, receiver, tap};
+use super::{ServerName, ladder, name, receiver, tap};
 use crate::pipeline::{Build, Receiver, ReceiverConfig};
 use crate::receivers::tap::{
     Notifications, Observing, Passback, Propagate, SpanKind, Trace, Unsampled, usable_name,
@@ -116,7 +116,7 @@ impl ReceiverConfig for Config {
     }
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
-        let server = self.server_name(&self.command_line());
+        let server = self.server_name(&self.command_line(), cx.base);
         let watch = Box::new(Watch::new(self, &server, cx));
         Ok(receiver::later(self.clone(), cx, watch))
     }
@@ -128,9 +128,11 @@ impl Config {
         self.command.iter().chain(&self.args).map(OsString::from).collect()
     }
 
-    /// What the server is called when `command` starts it.
-    pub fn server_name(&self, command: &[OsString]) -> String {
-        self.name.clone().unwrap_or_else(|| name::server_name(command))
+    /// What the server is called when `command` starts it. Relative paths are taken from `base`.
+    pub fn server_name(&self, command: &[OsString], base: &Path) -> ServerName {
+        let cwd = || self.cwd_from(base).or_else(|| std::env::current_dir().ok());
+        let told = || name::server_name(command, cwd().as_deref());
+        self.name.as_ref().map_or_else(told, ServerName::given)
     }
 
     /// Where the child starts, with relative paths taken from `base`.
@@ -183,8 +185,8 @@ mod tests {
         let yaml = r#"{ command: npx, args: [-y, "@modelcontextprotocol/server-filesystem", .] }"#;
         let config: Config = testing::read(yaml).unwrap();
         assert_eq!(config.command_line().len(), 4);
-        let server = config.server_name(&config.command_line());
-        assert_eq!(server, "@modelcontextprotocol/server-filesystem");
+        let server = config.server_name(&config.command_line(), Path::new("/"));
+        assert_eq!(server, ServerName::given("@modelcontextprotocol/server-filesystem"));
         assert!(problems(yaml).is_empty());
     }
 
@@ -197,7 +199,8 @@ mod tests {
                     command: c }";
         assert!(problems(yaml).is_empty());
         let config: Config = testing::read(yaml).unwrap();
-        assert_eq!(config.server_name(&config.command_line()), "files");
+        let server = config.server_name(&config.command_line(), Path::new("/"));
+        assert_eq!(server, ServerName::given("files"));
         assert_eq!(config.cwd_from(Path::new("/base")), Some("/base/x".into()));
     }
 

@@ -35,6 +35,7 @@ pub use crate::mcp::Direction;
 pub use child::CannotStart;
 pub use config::{Config, ProcessGroup};
 pub use ladder::Signal;
+pub use name::ServerName;
 pub use observer::Observe;
 pub use receiver::{running, start, watched_by};
 pub use tap::{Remote, Tap};

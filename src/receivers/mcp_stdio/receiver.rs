@@ -12,7 +12,7 @@ use super::observer::{Counters, Looking, Observe, Observer};
 use super::queue::Note;
 use super::tap::{self, Limits, Remote, Tap};
 use super::watch::Watch;
-use super::{Config, ProcessGroup};
+use super::{Config, ProcessGroup, ServerName};
 use crate::pipeline::{BoxFuture, Build, Ended, Outlet, PlannedReceiver, Receiver, Stop};
 use crate::receivers::tap::{EditCounters, Editing, PATIENCE, Running as Observed, patience};
 use crate::telemetry::Clock;
@@ -39,7 +39,7 @@ fn start_with(
 
 /// The receiver of a tap that runs already, to stand in the plan where `config` stood. Can be built
 /// once.
-pub fn running(tap: Tap, config: Config, server: String) -> Arc<dyn PlannedReceiver> {
+pub fn running(tap: Tap, config: Config, server: ServerName) -> Arc<dyn PlannedReceiver> {
     Arc::new(Running { tap: Mutex::new(Some(tap)), config, server })
 }
 
@@ -64,7 +64,7 @@ pub(super) fn later(config: Config, cx: &Build<'_>, watch: Box<dyn Observe>) -> 
 struct Running {
     tap: Mutex<Option<Tap>>,
     config: Config,
-    server: String,
+    server: ServerName,
 }
 
 struct McpStdio {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Config, Direction, Observe};
+use super::{Config, Direction, Observe, ServerName};
 use crate::mcp::{Edited, HandedBack, Identity, Session, Transport};
 use crate::pipeline::Build;
 use crate::receivers::tap::{Followed, ambient};
@@ -16,10 +16,11 @@ pub(super) struct Watch {
 
 impl Watch {
     /// The session of a child called `server`.
-    pub(super) fn new(config: &Config, server: &str, cx: &Build<'_>) -> Self {
+    pub(super) fn new(config: &Config, server: &ServerName, cx: &Build<'_>) -> Self {
         let session_id: [u8; 16] = rand::random();
         let identity = Identity {
-            server: server.to_owned(),
+            server: server.text.clone(),
+            general: server.general,
             session: session_id.iter().map(|b| format!("{b:02x}")).collect(),
             transport: Transport::Pipe,
             ambient: ambient(),

@@ -1,0 +1,111 @@
+//! How the command line of a program that starts another one is read; [`LAUNCHERS`] has them all.
+
+use super::table::LAUNCHERS;
+
+/// A program that starts another one. Lists are words between blanks.
+pub(super) struct Launcher {
+    /// File names it goes by.
+    pub(super) programs: &'static str,
+    /// Options without a value; `*` at an end stands for anything.
+    pub(super) flags: &'static str,
+    /// Options whose value is the next argument, or stands in the same one behind `=`.
+    pub(super) valued: &'static str,
+    /// The same, where the value tells something.
+    pub(super) telling: &'static [(&'static str, Tells)],
+    /// What follows a subcommand; `""` is none.
+    pub(super) then: &'static [(&'static str, Then)],
+}
+
+/// What the value of an option tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tells {
+    /// The package that is meant.
+    Package,
+    /// The module that is meant. The options end.
+    Module,
+    /// The script or program that is meant. The options end.
+    Script,
+    /// The project's folder.
+    Folder,
+    /// A file in the project's folder.
+    File,
+    /// The server's URL.
+    Address,
+    /// A whole command line in one argument.
+    Line,
+    /// The rest is a command line.
+    Rest,
+}
+
+/// What stands first after the options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// A package.
+    Package,
+    /// A script.
+    Script,
+    /// A class or module.
+    Module,
+    /// A container's image, and what runs in it.
+    Image,
+    /// The name of something that runs already.
+    Name,
+    /// After that many words, a command line.
+    Command(usize),
+    /// The same on another machine.
+    Remote(usize),
+    /// A command line of the project that we are in.
+    Within,
+    /// What the project that we are in says.
+    Project,
+}
+
+/// What an argument is to a launcher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Flag,
+    Valued,
+    Telling(Tells),
+}
+
+/// The launcher that a program is.
+pub(super) fn find(program: &str) -> Option<&'static Launcher> {
+    LAUNCHERS.iter().find(|launcher| has(launcher.programs, program))
+}
+
+fn has(words: &str, word: &str) -> bool {
+    words.split_ascii_whitespace().any(|known| match known.strip_suffix('*') {
+        Some(head) => word.starts_with(head),
+        None => known == word,
+    })
+}
+
+impl Launcher {
+    /// What this option is, if it is a known one.
+    pub(super) fn option(&self, name: &str) -> Option<Kind> {
+        let telling = self.telling.iter().find(|(names, _)| has(names, name));
+        telling
+            .map(|(_, tells)| Kind::Telling(*tells))
+            .or_else(|| has(self.valued, name).then_some(Kind::Valued))
+            .or_else(|| has(self.flags, name).then_some(Kind::Flag))
+    }
+
+    /// What follows these words.
+    pub(super) fn after(&self, words: &str) -> Option<Then> {
+        let row = |(known, _): &&(&str, Then)| known.split('|').any(|known| known == words);
+        self.then.iter().find(row).map(|(_, then)| *then)
+    }
+
+    /// Whether `word` belongs to a subcommand behind `words`, which then end with it.
+    pub(super) fn continues(&self, words: &mut String, word: &str) -> bool {
+        let longer = if words.is_empty() { word.to_owned() } else { format!("{words} {word}") };
+        let begins =
+            |known: &str| known.strip_prefix(&longer).is_some_and(|rest| rest.starts_with(' '));
+        let begun = self.then.iter().any(|(known, _)| known.split('|').any(begins));
+        let is_part = begun || self.after(&longer).is_some();
+        if is_part {
+            *words = longer;
+        }
+        is_part
+    }
+}
