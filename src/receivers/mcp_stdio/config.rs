@@ -39,6 +39,8 @@ pub struct Config {
     pub max_message_bytes: usize,
     /// How much waits for the observer, in bytes.
     pub queue_size: usize,
+    /// How long a request waits for its answer, or for progress, before it counts as timed out.
+    pub request_timeout: Duration,
     /// The kind of the spans.
     pub span_kind: SpanKind,
     /// What notifications become.
@@ -81,6 +83,7 @@ impl Default for Config {
             kill_after: Duration::default(),
             max_message_bytes: 1024 * 1024,
             queue_size: 4 * 1024 * 1024,
+            request_timeout: Duration::secs(30 * 60),
             span_kind: SpanKind::default(),
             notifications: Notifications::default(),
             unsampled: Unsampled::default(),
@@ -144,6 +147,7 @@ impl Config {
         Observing {
             max_message_bytes: self.max_message_bytes,
             queue_size: self.queue_size,
+            request_timeout: self.request_timeout.0,
             span_kind: self.span_kind,
             notifications: self.notifications,
             unsampled: self.unsampled,
@@ -193,7 +197,8 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let yaml = "{ name: files, env: { A: b }, cwd: x, process_group: own, eof_grace: 2s, \
-                    kill_after: 1s, max_message_bytes: 65536, queue_size: 1048576, span_kind: server, \
+                    kill_after: 1s, max_message_bytes: 65536, queue_size: 1048576, request_timeout: 90s, \
+                    span_kind: server, \
                     notifications: span, unsampled: keep, cancelled_is_error: true, \
                     service_name: client, trace: session, propagate: off, passback: { ingest: off }, \
                     command: c }";
@@ -201,6 +206,7 @@ mod tests {
         let config: Config = testing::read(yaml).unwrap();
         let server = config.server_name(&config.command_line(), Path::new("/"));
         assert_eq!(server, ServerName::given("files"));
+        assert_eq!(config.observing().settings().request_timeout.as_secs(), 90);
         assert_eq!(config.cwd_from(Path::new("/base")), Some("/base/x".into()));
     }
 
@@ -217,7 +223,7 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_said() {
         let yaml = "{ args: [a], name: \"https://h/p\", env: { A=B: c }, service_name: \"\", \
-                    queue_size: 1, max_message_bytes: 1, passback: { max_spans: 0 }, \
+                    queue_size: 1, request_timeout: 0s, max_message_bytes: 1, passback: { max_spans: 0 }, \
                     propagate: inject, trace: session }";
         let found = problems(yaml);
         for path in [
@@ -227,6 +233,7 @@ mod tests {
             "service_name",
             "queue_size",
             "max_message_bytes",
+            "request_timeout",
             "passback::max_spans",
             "trace",
         ] {

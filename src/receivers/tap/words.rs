@@ -1,5 +1,7 @@
 //! Words that every tap takes about observing, and the settings of the state machine that they mean.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use super::{Passback, Propagate};
@@ -69,6 +71,7 @@ pub enum Trace {
 pub(in crate::receivers) struct Observing<'a> {
     pub(in crate::receivers) max_message_bytes: usize,
     pub(in crate::receivers) queue_size: usize,
+    pub(in crate::receivers) request_timeout: Duration,
     pub(in crate::receivers) span_kind: SpanKind,
     pub(in crate::receivers) notifications: Notifications,
     pub(in crate::receivers) unsampled: Unsampled,
@@ -93,6 +96,11 @@ impl Observing<'_> {
         }
         if self.max_message_bytes > self.queue_size / 2 {
             report.error("max_message_bytes", "must be at most half of queue_size");
+        }
+        if self.request_timeout.is_zero() {
+            let message =
+                "must be more than 0: requests that nobody answers would be kept for good";
+            report.error("request_timeout", message);
         }
         if self.propagate == Propagate::Inject && self.trace == Trace::Session {
             let message = "`session` does not hold for what `propagate: inject` touches: what brings no \
@@ -129,6 +137,7 @@ impl Observing<'_> {
             },
             cancelled_is_error: self.cancelled_is_error,
             max_message_bytes: self.max_message_bytes,
+            request_timeout: self.request_timeout,
             passback: self.passback.settings(),
             ..Settings::default()
         }

@@ -69,6 +69,8 @@ pub struct Config {
     pub max_message_bytes: usize,
     /// How much waits for the observer, in bytes.
     pub queue_size: usize,
+    /// How long a request waits for its answer, or for progress, before it counts as timed out.
+    pub request_timeout: Duration,
     /// The kind of the spans.
     pub span_kind: SpanKind,
     /// What notifications become.
@@ -132,6 +134,7 @@ impl Default for Config {
             session_key_file: None,
             max_message_bytes: 1024 * 1024,
             queue_size: 4 * 1024 * 1024,
+            request_timeout: Duration::secs(30 * 60),
             span_kind: SpanKind::default(),
             notifications: Notifications::default(),
             unsampled: Unsampled::default(),
@@ -187,6 +190,7 @@ impl Config {
         Observing {
             max_message_bytes: self.max_message_bytes,
             queue_size: self.queue_size,
+            request_timeout: self.request_timeout.0,
             span_kind: self.span_kind,
             notifications: self.notifications,
             unsampled: self.unsampled,
