@@ -6,6 +6,7 @@
 
 mod broken_requests;
 mod edits;
+mod encodings;
 mod ends;
 mod guard;
 mod hostile;

@@ -95,15 +95,27 @@ impl Present {
     }
 }
 
-/// How a body is encoded. Several codings on top of each other are nobody's practice.
+/// How a body is encoded: the codings of all fields in their order, those aside that do nothing (`identity`
+/// by RFC 9110 section 8.4.1, `none` by habit). Several on top of each other are nobody's practice, and
+/// would let a few bytes unpack to a thousand times what one coding makes of them: they are not read.
 pub(super) fn coding(headers: &HeaderMap, present: Present) -> Coding {
     if !present.has(Present::CONTENT_ENCODING) {
         return Coding::Identity;
     }
-    let Some(value) = headers.get(CONTENT_ENCODING) else { return Coding::Identity };
-    let is = |name: &str| value.as_bytes().trim_ascii().eq_ignore_ascii_case(name.as_bytes());
+    let fields = headers.get_all(CONTENT_ENCODING).iter();
+    let names = fields.flat_map(|field| field.as_bytes().split(|b| *b == b','));
+    let mut codings = names.map(coding_named).filter(|coding| *coding != Coding::Identity);
+    match (codings.next(), codings.next()) {
+        (None, _) => Coding::Identity,
+        (Some(coding), None) => coding,
+        (Some(_), Some(_)) => Coding::Unknown,
+    }
+}
+
+fn coding_named(name: &[u8]) -> Coding {
+    let is = |known: &str| name.trim_ascii().eq_ignore_ascii_case(known.as_bytes());
     match () {
-        () if is("identity") || is("") => Coding::Identity,
+        () if is("identity") || is("none") || is("") => Coding::Identity,
         () if is("gzip") || is("x-gzip") => Coding::Gzip,
         () if is("deflate") => Coding::Deflate,
         () if is("br") => Coding::Brotli,
@@ -313,6 +325,42 @@ mod tests {
             (&[], None),
         ] {
             assert_eq!(of(values), seconds, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn codings_that_do_nothing_are_none() {
+        use Coding::*;
+        for (fields, coding) in [
+            (&[][..], Identity),
+            (&["identity"], Identity),
+            (&["none"], Identity),
+            (&["None"], Identity),
+            (&[""], Identity),
+            (&[" , ,"], Identity),
+            (&["identity, identity"], Identity),
+            (&["identity", "NONE"], Identity),
+            (&["identity, gzip"], Gzip),
+            (&["gzip, identity"], Gzip),
+            (&["gzip,identity"], Gzip),
+            (&["identity", "", "gzip"], Gzip),
+            (&["GZIP"], Gzip),
+            (&["x-gzip"], Gzip),
+            (&[" , X-GZip\t,"], Gzip),
+            (&["br"], Brotli),
+            (&["Deflate, none"], Deflate),
+            (&["zstd"], Zstd),
+            (&["gzip, gzip"], Unknown),
+            (&["gzip, br"], Unknown),
+            (&["gzip", "br"], Unknown),
+            (&["compress"], Unknown),
+            (&["identity, aws-chunked"], Unknown),
+            (&["gzip;q=1"], Unknown),
+            (&["gzip identity"], Unknown),
+        ] {
+            let fields: Vec<_> = fields.iter().map(|value| ("content-encoding", *value)).collect();
+            let headers = map(&fields);
+            assert_eq!(super::coding(&headers, Present::among(&headers)), coding, "{fields:?}");
         }
     }
 

@@ -39,6 +39,8 @@ pub(super) struct Watching {
 struct Packed {
     decoder: Option<Decoder>,
     cost: usize,
+    /// Bytes of it came that nobody could read.
+    unread: bool,
 }
 
 /// What the tap counts. Clones count together.
@@ -199,14 +201,11 @@ impl Watching {
         let room = self.decoding + cost <= MAX_DECODING;
         let decoder = if room { Decoder::of(coding) } else { None };
         let cost = if decoder.is_some() { cost } else { 0 };
-        if decoder.is_none() {
-            self.counters.0.unreadable.add(1);
-        }
         self.decoding += cost;
-        self.packed.insert((exchange, direction), Packed { decoder, cost });
+        self.packed.insert((exchange, direction), Packed { decoder, cost, unread: false });
     }
 
-    /// Whether a packed body came to its end without having been read.
+    /// Whether a packed body came to its end with something in it that was not read.
     fn packed_ended(&mut self, exchange: u64, direction: Direction) -> bool {
         // Almost always empty where this is asked for every body.
         if self.packed.is_empty() {
@@ -214,7 +213,7 @@ impl Watching {
         }
         let Some(packed) = self.packed.remove(&(exchange, direction)) else { return false };
         self.decoding -= packed.cost;
-        packed.decoder.is_none()
+        packed.unread
     }
 
     fn bytes(&mut self, exchange: u64, direction: Direction, bytes: &[u8], now: Nanos) {
@@ -225,8 +224,14 @@ impl Watching {
         let Some(packed) = self.packed.get_mut(&(exchange, direction)) else {
             return http.bytes(exchange, direction, bytes, now);
         };
-        let Some(decoder) = &mut packed.decoder else { return };
-        if decoder.push(bytes, |piece| http.bytes(exchange, direction, piece, now)).is_err() {
+        if packed.unread || bytes.is_empty() {
+            return;
+        }
+        let read = packed.decoder.as_mut().is_some_and(|decoder| {
+            decoder.push(bytes, |piece| http.bytes(exchange, direction, piece, now)).is_ok()
+        });
+        if !read {
+            packed.unread = true;
             self.counters.0.unreadable.add(1);
             self.decoding -= std::mem::take(&mut packed.cost);
             packed.decoder = None;
