@@ -83,9 +83,14 @@ pub(super) fn cut_message(
     ended: bool,
     each: &mut dyn FnMut(Found<'_>),
 ) {
+    let all = head.len() as u64 + tail.len() as u64 == size;
     let head = without_mark(head).trim_ascii_start();
     if may_be_message(head, tail, ended) {
-        each(Found::Message(&Message::peek_cut(head, tail), size, Known::Cut));
+        let mut message = Message::peek_cut(head, tail);
+        if all {
+            message.hide(false);
+        }
+        each(Found::Message(&message, size, Known::Cut));
     } else {
         each(Found::Junk);
     }

@@ -89,7 +89,8 @@ pub const RESULT_TYPE: &str = "mcpcol.result.type";
 pub const TASK_ID: &str = "mcpcol.task.id";
 /// Status of the task that a task method told.
 pub const TASK_STATUS: &str = "mcpcol.task.status";
-/// `true` on a call that a gap in the observation may have touched.
+/// `true` on a call that may have ended in another way than the span says: a gap in the observation may have
+/// touched it, or the part of a long answer that says so was not observed.
 pub const DOUBTFUL: &str = "mcpcol.doubtful";
 /// Why a span links to another: `retry` (next leg of the same call), `task` (the call that began it) or
 /// `http` (the context of the HTTP request, beside that of the message).

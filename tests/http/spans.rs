@@ -83,3 +83,53 @@ fn one_session_over_many_connections_is_one_session() {
         assert_eq!(End::attribute(span, "mcpcol.client.name").as_deref(), Some("c"));
     }
 }
+
+/// A long answer is observed at both ends. Plain and as an event, in both eras.
+#[test]
+fn an_error_that_may_stand_in_the_middle_of_a_long_answer_is_a_doubt() {
+    let big = "x".repeat(200_000);
+    let content = format!(r#""content":[{{"type":"text","text":"{big}"}}]"#);
+    let structured = format!(r#""structuredContent":{{"a":"{big}"}}"#);
+    let complete = r#""isError":false,"resultType":"complete""#;
+    let results = [
+        (format!("{content},{structured},{complete}"), "ok", false),
+        (format!(r#"{content},"isError":true"#), "tool_error", false),
+        (content.clone(), "ok", false),
+        (format!(r#"{content},"isError":true,{structured}"#), "ok", true),
+    ];
+    for (result, outcome, doubtful) in results {
+        let origin = Origin::serve(move |mut conn| {
+            while let Some(asked) = conn.asked() {
+                conn.body(&asked);
+                let answer = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{{result}}}}}"#);
+                if asked.line.contains("/events") {
+                    conn.stream();
+                    conn.event(&answer);
+                    conn.chunk("");
+                } else {
+                    conn.json(&answer);
+                }
+            }
+        });
+        let tap = tap(&origin.url(), "max_message_bytes: 65536");
+        let modern = r#","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#;
+        for era in ["", modern] {
+            let call = format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"t"{era}}}}}"#
+            );
+            for path in ["/json", "/events"] {
+                assert!(tap.ask(&format!("POST {path}"), &call).body.len() > big.len());
+            }
+        }
+        let end = tap.end();
+        assert_eq!(end.spans.len(), 4);
+        for span in &end.spans {
+            let of = |key| End::attribute(span, key).unwrap_or_default();
+            assert_eq!(
+                (of("mcpcol.outcome").as_str(), of("mcpcol.observed").as_str()),
+                (outcome, "cut")
+            );
+            assert_eq!(of("mcpcol.doubtful") == "true", doubtful);
+        }
+    }
+}

@@ -23,6 +23,7 @@ impl Pairing<'_> {
             self.answered(&mut call, message, seen);
             self.hand_back(&call, message, seen.now);
             let outcome = outcome(&call, message);
+            call.doubtful |= seen.known != Known::Whole && is_unsure(&call, message);
             self.learn(&mut call, message, outcome);
             let content = self.content(&call, message, seen.known);
             let answer = Some((message, seen.size));
@@ -145,11 +146,29 @@ fn outcome(call: &Call, message: &Message<'_>) -> Outcome {
         Outcome::InputRequired
     } else if let Some(status) = call.task_status(result) {
         Outcome::of_task(status, result.task_is_error)
-    } else if result.is_error && matches!(&*call.method, "tools/call" | "tasks/result") {
+    } else if result.is_error == Some(true)
+        && matches!(&*call.method, "tools/call" | "tasks/result")
+    {
         Outcome::ToolError
     } else {
         Outcome::Ok
     }
+}
+
+/// Whether what is out of sight of an answer may say that its call ended in another way.
+fn is_unsure(call: &Call, message: &Message<'_>) -> bool {
+    if let Some(error) = &message.error {
+        return error.code.is_none();
+    }
+    let Some(result) = message.result.as_ref().filter(|result| result.hidden) else { return false };
+    let modern = call.speaker.is_some();
+    let goes_on = || match &*call.method {
+        "tools/call" | "resources/read" | "prompts/get" => result.result_type.is_none(),
+        "tasks/get" => true,
+        _ => false,
+    };
+    let fails = matches!(&*call.method, "tools/call" | "tasks/result") && result.is_error.is_none();
+    fails || modern && goes_on()
 }
 
 /// Whether the answer is a task handle: flat in 2026-07-28, asked for and nested in 2025-11-25.

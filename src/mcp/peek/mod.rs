@@ -105,7 +105,8 @@ impl<'a> Message<'a> {
         Ok(reader.offset())
     }
 
-    /// What can be told of a message of which only the beginning and the end were observed.
+    /// What can be told of a message of which only the beginning and the end were observed. What may have
+    /// stood between them is [`hidden`](Answer::hidden).
     pub fn peek_cut(head: &'a [u8], tail: &'a [u8]) -> Self {
         // A number at the very end of the head may go on: better not seen than seen wrong.
         let digits = head.iter().rev().take_while(|b| tail::in_number(**b)).count();
@@ -113,9 +114,17 @@ impl<'a> Message<'a> {
         let mut message = Message::default();
         // It must fail, for the head is no whole message; what was read so far stays.
         if message.read(head, &mut Reader::new(head, MAX_DEPTH)).is_err() {
+            message.hide(true);
             message.read_tail(tail);
         }
         message
+    }
+
+    /// Says whether members of the result that is open may be out of sight.
+    pub(in crate::mcp) fn hide(&mut self, hidden: bool) {
+        if let (Open::Result, Some(answer)) = (self.open, &mut self.result) {
+            answer.hidden = hidden;
+        }
     }
 
     /// What the message is.
@@ -185,6 +194,7 @@ impl<'a> Message<'a> {
     /// too, it may be another object, which must not say what is called.
     fn read_tail(&mut self, tail: &'a [u8]) {
         let open = self.open;
+        let in_content = self.result.as_ref().is_some_and(|answer| answer.in_content);
         let Some(mut back) = tail::Back::new(tail) else { return };
         let (inner, keyed) = loop {
             match back.member() {
@@ -195,6 +205,7 @@ impl<'a> Message<'a> {
                 None => break (back.into_last(), false),
             }
         };
+        self.open = open;
         let Some(mut inner) = inner else { return };
         while let Some((key, value)) = inner.member() {
             each_member(key, value, |key, reader| match (open, &mut self.result) {
@@ -204,6 +215,9 @@ impl<'a> Message<'a> {
                 _ => Ok(()),
             });
         }
+        // A list that reaches out of sight is the `content` that the head was cut in, and nothing stands
+        // between: no other member of a tool's result is a list where official servers write it last.
+        self.hide(!(keyed || in_content && inner.follows(b']')));
     }
 }
 
@@ -281,11 +295,16 @@ fn number(reader: &mut Reader<'_>) -> Result<Option<f64>> {
 
 /// Whether the next value is `true`.
 fn truth(reader: &mut Reader<'_>) -> Result<bool> {
+    Ok(flag(reader)? == Some(true))
+}
+
+/// The next value if it is a boolean.
+fn flag(reader: &mut Reader<'_>) -> Result<Option<bool>> {
     if reader.peek()?.0 == Kind::Bool {
-        return reader.bool();
+        return reader.bool().map(Some);
     }
     reader.skip()?;
-    Ok(false)
+    Ok(None)
 }
 
 fn id<'a>(reader: &mut Reader<'a>) -> Result<RawId<'a>> {

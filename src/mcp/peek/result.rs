@@ -1,6 +1,6 @@
 //! What is looked for in `result` and in `error`.
 
-use super::{Info, Meta, Part, members, skip, text, truth};
+use super::{Info, Meta, Part, flag, members, skip, text, truth};
 use crate::json::{Kind, Reader, Result, Text};
 
 /// `result` of an answer.
@@ -8,8 +8,12 @@ use crate::json::{Kind, Reader, Result, Text};
 pub struct Answer<'a> {
     /// The whole of it, as on the wire.
     pub raw: Part<'a>,
-    /// The tool failed.
-    pub is_error: bool,
+    /// `isError`: whether the tool failed, if it says.
+    pub is_error: Option<bool>,
+    /// There may be members that are out of sight.
+    pub hidden: bool,
+    /// A list of contents has begun and not ended.
+    pub(super) in_content: bool,
     /// `resultType` (2026-07-28); absent means `complete`.
     pub result_type: Option<Text<'a>>,
     /// The version the server picked (`initialize`).
@@ -49,7 +53,7 @@ impl<'a> Answer<'a> {
         reader: &mut Reader<'a>,
     ) -> Result<()> {
         match key {
-            b"isError" => self.is_error = truth(reader)?,
+            b"isError" => self.is_error = flag(reader)?,
             b"resultType" => self.result_type = text(reader)?,
             b"protocolVersion" => self.protocol_version = text(reader)?,
             b"serverInfo" => self.server = Info::read(reader)?,
@@ -73,6 +77,11 @@ impl<'a> Answer<'a> {
             b"error" => Failure::read(&mut self.task_error, buf, reader)?,
             b"requestState" => self.request_state = text(reader)?,
             b"_meta" => self.meta.read(buf, reader)?,
+            b"content" => {
+                self.in_content = reader.peek()?.0 == Kind::Array;
+                skip(reader)?;
+                self.in_content = false;
+            }
             _ => skip(reader)?,
         }
         Ok(())

@@ -36,6 +36,11 @@ impl<'a> Back<'a> {
         member
     }
 
+    /// Whether a value that could not be read ends in that byte.
+    pub(super) fn follows(&mut self, end: u8) -> bool {
+        !self.done && self.last() == Some(end)
+    }
+
     /// If the value before is an object, a cursor over its members.
     pub(super) fn into_last(mut self) -> Option<Self> {
         if self.done {

@@ -47,7 +47,7 @@ fn a_result_is_read_wherever_it_stands() {
         assert!(matches!(m.id, RawId::Text(t) if t.is("a")));
         let answer = m.result.unwrap();
         assert_eq!(answer.raw, Part::Whole(result.as_bytes()));
-        assert!(answer.is_error);
+        assert_eq!((answer.is_error, answer.hidden), (Some(true), false));
         assert_eq!(raw(answer.result_type), "complete");
     }
 }
@@ -97,7 +97,7 @@ fn a_task_tells_how_it_ended() {
         r#"{"id":1,"result":{"status":"completed","result":{"content":[],"isError":true},"isError":7}}"#,
     );
     let answer = m.result.unwrap();
-    assert!(answer.task_is_error && !answer.is_error);
+    assert!(answer.task_is_error && answer.is_error.is_none());
     let m = peek(r#"{"id":1,"result":{"status":"failed","error":{"code":-32602,"message":"m"}}}"#);
     assert!(m.error.is_none());
     assert_eq!(m.result.unwrap().task_error.unwrap().code, Some(-32602));
@@ -174,8 +174,87 @@ fn a_cut_answer_is_told_by_head_and_tail() {
         assert_eq!(m.shape(), Shape::Answer);
         assert!(matches!(m.id, RawId::Number("9")));
         let answer = m.result.unwrap();
-        assert!(answer.is_error, "{}", &text[..60]);
+        assert_eq!(answer.is_error, Some(true), "{}", &text[..60]);
         assert_eq!(answer.raw, Part::Cut);
+    }
+}
+
+/// What the official servers write, and what they could: whether `isError` may stand where nobody looked.
+#[test]
+fn what_may_be_hidden_in_a_cut_answer_is_told() {
+    let big = "x".repeat(50_000);
+    let text = format!(r#"{{"type":"text","text":"{big}"}}"#);
+    for (result, hidden, is_error) in [
+        // Python writes it last, and always.
+        (
+            format!(r#""content":[{text}],"isError":false,"resultType":"complete""#),
+            false,
+            Some(false),
+        ),
+        (
+            format!(r#""content":[{text}],"structuredContent":{{"a":"{big}"}},"isError":false"#),
+            true,
+            Some(false),
+        ),
+        // TypeScript writes it last, where there is an error.
+        (format!(r#""content":[{text}],"isError":true"#), false, Some(true)),
+        (format!(r#""content":[{text}]"#), false, None),
+        (format!(r#""isError":true,"content":[{text}]"#), false, Some(true)),
+        (format!(r#""_meta":{{}},"content":[{{}},{text},{{"a":[1]}}]"#), false, None),
+        (format!(r#""content":[{text}],"_meta":{{"a":1}}"#), false, None),
+        // In these it may.
+        (
+            format!(r#""content":[{text}],"isError":true,"structuredContent":{{"a":"{big}"}}"#),
+            true,
+            None,
+        ),
+        (format!(r#""content":[{text}],"structuredContent":{{"a":"{big}"}}"#), true, None),
+        (
+            format!(r#""structuredContent":{{"a":"{big}"}},"isError":true,"content":[{text}]"#),
+            true,
+            None,
+        ),
+        (format!(r#""structuredContent":{{"a":["{big}"]}},"content":[{text}]"#), true, None),
+        (format!(r#""content":"{big}","isError":true,"x":["{big}"]"#), true, None),
+    ] {
+        for message in [
+            format!(r#"{{"result":{{{result}}},"jsonrpc":"2.0","id":9}}"#),
+            format!(r#"{{"jsonrpc":"2.0","id":9,"result":{{{result}}}}}"#),
+        ] {
+            let (head, tail) = (&message[..10_000], &message[message.len() - 4096..]);
+            let m = Message::peek_cut(head.as_bytes(), tail.as_bytes());
+            let answer = m.result.unwrap();
+            assert_eq!((answer.hidden, answer.is_error), (hidden, is_error), "{}", &message[..80]);
+        }
+    }
+    // The head was cut elsewhere: the result was read whole, or the message is none that can be told.
+    let m =
+        Message::peek_cut(br#"{"id":9,"result":{"a":1},"x":["#, br#""y"],"z":[{"isError":true}]}"#);
+    assert!(!m.result.unwrap().hidden);
+    // What ends in no object tells nothing.
+    assert!(Message::peek_cut(br#"{"id":9,"result":{"content":["#, b"x").result.unwrap().hidden);
+}
+
+/// Wherever an answer is cut, `isError` is seen, or its absence is in doubt.
+#[test]
+fn an_error_is_never_overlooked_without_a_doubt() {
+    for text in [
+        r#"{"result":{"content":[{"type":"text","text":"a ]} b"}],"isError":true},"jsonrpc":"2.0","id":9}"#,
+        r#"{"id":9,"result":{"content":[{"a":"b"}],"isError":true,"structuredContent":{"c":[1,"]"]}}}"#,
+        r#"{"id":9,"result":{"_meta":{"x":[]},"isError":true,"content":[{"a":["b"]}]},"y":[1]}"#,
+    ] {
+        for at in 0..text.len() {
+            for end in 0..text.len() - at {
+                let (head, tail) = (&text.as_bytes()[..at], &text.as_bytes()[text.len() - end..]);
+                if let Some(answer) = Message::peek_cut(head, tail).result {
+                    let told = answer.is_error == Some(true) || answer.hidden;
+                    assert!(
+                        told || answer.is_error.is_none() && end + at == 0,
+                        "{at} {end} {text}"
+                    );
+                }
+            }
+        }
     }
 }
 

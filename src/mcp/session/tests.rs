@@ -116,6 +116,7 @@ fn identity() -> Identity {
 
 mod doubt;
 mod endings;
+mod hidden;
 mod hops;
 mod naming;
 mod pairing;

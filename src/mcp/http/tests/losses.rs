@@ -143,6 +143,36 @@ fn a_long_body_is_read_at_both_ends() {
     assert_eq!(done.get(names::RESPONSE_SIZE), (23 + 50_000_000 + 3).to_string());
 }
 
+/// As bodies and as events, in both eras.
+#[test]
+fn an_error_that_may_stand_in_the_middle_of_a_long_answer_is_a_doubt() {
+    let part = |text: &str, end: &str| format!(r#"{{"id":1,"result":{{"content":[{{"{text}"#) + end;
+    for (end, outcome, doubtful) in [
+        (r#"}],"isError":true,"resultType":"complete"}}"#, "tool_error", ""),
+        (r#"}],"isError":false,"resultType":"complete"}}"#, "ok", ""),
+        (r#"}]}}"#, "ok", ""),
+        (r#"}}}"#, "ok", "BoolValue(true)"),
+    ] {
+        for (head, body) in [(POST, modern(1, "")), (POST, call(1)), (IN_SESSION, call(1))] {
+            for events in [false, true] {
+                let mut tap = Tap::new();
+                let x = tap.send(&head, &body);
+                if events {
+                    tap.stream(x).bytes(x, "data: ");
+                } else {
+                    tap.head(x, 200, BodyKind::Other);
+                }
+                tap.bytes(x, &part("text\":\"", ""));
+                tap.http.skip(x, S, 5_000_000);
+                tap.bytes(x, &format!("\"{end}")).bytes(x, "\n\n").end(x);
+                let done = tap.only();
+                let found = (done.outcome(), done.get(names::DOUBTFUL));
+                assert_eq!(found, (outcome, doubtful), "{end} {body} {events}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_long_request_without_an_id_in_sight_is_answered_by_its_exchange() {
     for head in [POST, IN_SESSION] {
