@@ -22,11 +22,12 @@ use mcpcol::telemetry::{Nanos, names};
 use output::{BASE, Output, base, data, value};
 use proptest::prelude::*;
 
-const SESSIONS: [&str; 4] = [
+const SESSIONS: [&str; 5] = [
     "everything-2025-11-25-sse",
     "everything-2025-03-26-batch",
     "modern-2026-07-28-auto",
     "weather-http",
+    "accepted-2025-06-18",
 ];
 
 /// What a receiver would tell of a recording, with times.
@@ -153,6 +154,11 @@ fn batches_of_2025_03_26_give_the_expected_spans() {
 #[test]
 fn exchanges_of_2026_07_28_give_the_expected_spans() {
     check("modern-2026-07-28-auto");
+}
+
+#[test]
+fn a_session_that_answers_on_its_stream_gives_the_expected_spans() {
+    check("accepted-2025-06-18");
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::hop::Incoming;
-use super::{Answer, Direction, Edited, Failure, Id, Info, Message, Meta, SpanRef, TraceContext};
+use super::{
+    Answer, Direction, Edited, Failure, Id, Info, Message, Meta, Outcome, SpanRef, TraceContext,
+};
 use crate::json::Text;
 use crate::telemetry::{Nanos, Raw};
 
@@ -120,9 +122,21 @@ pub(super) struct Call {
     pub(super) doubtful: bool,
     /// The exchange that brought it is over: another one may bring its answer.
     pub(super) adrift: bool,
+    /// The server ended that exchange and is expected to answer by another one.
+    pub(super) owed: Option<Owed>,
     /// Requests under the same id that came later. Boxed, because their place in the table is.
     #[expect(clippy::vec_box, reason = "moved in and out of the table as they are")]
     pub(super) behind: Vec<Box<Call>>,
+}
+
+/// An answer that did not come by the exchange of its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Owed {
+    /// When that exchange ended.
+    pub(super) since: Nanos,
+    /// How the call ends if it never comes, and the status of that exchange.
+    pub(super) outcome: Outcome,
+    pub(super) status: Option<u16>,
 }
 
 /// On whose account a server hands spans back.

@@ -11,6 +11,7 @@ mod ends;
 mod guard;
 mod hostile;
 mod kept;
+mod late_answers;
 mod message_ends;
 mod origin;
 mod passing;

@@ -26,6 +26,8 @@ pub(super) struct Connections {
     pub(super) servers: Vec<Tapped>,
     pub(super) sessions: Sessions,
     pub(super) session_name: SessionNames,
+    /// No call waits in vain before this.
+    pub(super) look_at: Nanos,
 }
 
 /// One server, and what it is asked without a session.
@@ -53,7 +55,8 @@ impl Connections {
             Tapped { state: State::new(&mut common, &server, None), server }
         };
         let servers = servers.into_iter().chain(nobody).enumerate().map(tapped).collect();
-        Connections { common, servers, sessions: Sessions::default(), session_name }
+        let sessions = Sessions::default();
+        Connections { common, servers, sessions, session_name, look_at: Nanos::MAX }
     }
 
     /// The longest message that is read whole, in bytes.
@@ -71,6 +74,7 @@ impl Connections {
             let known = self.sessions.get(handle.key);
             known.into_iter().for_each(|entry| entry.leaving = true);
         }
+        let streams = self.asks_for_stream(head.verb, &home);
         let posts = head.verb == Verb::Post;
         let target = if head.verb == Verb::Get { head.target } else { b"" };
         let version = head.protocol_version.unwrap_or_default();
@@ -90,6 +94,7 @@ impl Connections {
             status: None,
             reply: Body::Nothing,
             resumable: false,
+            streams,
             asked: Vec::new(),
             doubted: 0,
             modern: false,
@@ -107,6 +112,8 @@ impl Connections {
         let server = head.server.min(self.servers.len() - 1);
         if let Home::Session(handle) = self.home(server, head) {
             self.doubt_session(handle.key);
+            let known = self.sessions.get(handle.key).filter(|_| head.verb == Verb::Get);
+            known.into_iter().for_each(|entry| entry.streams.unseen = true);
         }
     }
 
@@ -117,16 +124,14 @@ impl Connections {
             self.grant(open, raw, now);
         }
         let streams = head.kind == BodyKind::Sse;
-        let good = (200..300).contains(&head.status);
         if !matches!(open.reply, Body::Lost) && (streams || open.verb == Verb::Post) {
             open.reply = Body::new(head.kind);
         }
-        if open.verb == Verb::Get
-            && streams
-            && good
+        if open.is_stream()
             && let Home::Session(handle) = &open.home
         {
             self.make_session(open.server, handle, now);
+            self.stream_opened(open);
         }
     }
 
@@ -137,7 +142,7 @@ impl Connections {
                 let handle = self.handle(open.server, raw, false);
                 state.name = Some(handle.name.clone());
                 self.end_session(handle.key, Outcome::ServerGone, now);
-                self.sessions.insert(&handle, *state, &mut self.common, now);
+                self.sessions.insert(&handle, (*state, true), &mut self.common, now);
                 open.home = Home::Session(handle);
             }
             Home::None if matches!(open.request, Body::Text(_)) => {
@@ -152,7 +157,7 @@ impl Connections {
         if !self.sessions.touch(handle.key) {
             let server = &self.servers[server].server;
             let state = State::new(&mut self.common, server, Some(handle.name.clone()));
-            self.sessions.insert(handle, state, &mut self.common, now);
+            self.sessions.insert(handle, (state, false), &mut self.common, now);
         }
     }
 
@@ -176,6 +181,12 @@ impl Connections {
             // No answer of this session will be seen any more.
             entry.state.blind = true;
         }
+        if let Home::Session(handle) = &open.home
+            && open.verb == Verb::Get
+            && let Some(entry) = self.sessions.get(handle.key)
+        {
+            entry.streams.unseen = true;
+        }
     }
 
     /// Whole exchanges went by unobserved.
@@ -185,7 +196,10 @@ impl Connections {
         counts.gap_bytes += bytes;
         counts.received += requests;
         counts.dropped.gap += requests;
-        self.sessions.states().for_each(State::doubt);
+        for entry in self.sessions.all() {
+            entry.state.doubt();
+            entry.streams.overlooked();
+        }
     }
 
     /// Lets time pass in all connections. Says when to look again.
@@ -207,6 +221,7 @@ impl Connections {
 
     /// All is over.
     pub(super) fn finish(&mut self, now: Nanos) {
+        self.end_waiting(now);
         let common = &mut self.common;
         let shared = self.servers.iter_mut().map(|tapped| &mut tapped.state);
         for state in shared.chain(self.sessions.states()) {

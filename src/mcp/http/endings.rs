@@ -1,8 +1,9 @@
 //! How calls end that got no answer by the time their exchange is over, and how sessions end.
 //!
-//! A response that fails or redirects by its status fails its calls. Else it depends on who left: a client that
-//! disconnects cancels what only this exchange could have answered, and nothing of a legacy session; a
-//! server that stops without an answer is gone, unless the stream may be resumed.
+//! A response that fails or redirects by its status fails its calls. Else it depends on who left: a client
+//! that disconnects cancels what only this exchange could have answered, and nothing of a legacy session. A
+//! server that stops without an answer owes it where the session has another way for it; else it is gone,
+//! and one that sent an empty response breaks the protocol.
 
 use super::Verb;
 use super::connections::Connections;
@@ -30,6 +31,8 @@ struct End {
     cause: Cause,
     /// The response said something, and was no stream.
     told: bool,
+    /// It came to its end, and there was nothing in it.
+    empty: bool,
     /// The client had asked for the end of the session.
     leaving: bool,
 }
@@ -38,6 +41,8 @@ struct End {
 enum Fate {
     /// Its answer may come by another exchange.
     Stays,
+    /// It has to, or the call ends like that.
+    Waits(Outcome),
     /// It ends without an answer.
     Ends(Outcome),
     /// Its answer went by where nobody looked.
@@ -50,18 +55,20 @@ impl Connections {
         if matches!(cause, Cause::Ended | Cause::Server) {
             self.request_cut_short(&mut open, now);
         }
+        let empty = cause == Cause::Ended && reply.is_empty() && open.reply.is_empty();
         let told = if reply.is_empty() {
             cause == Cause::Ended && self.reply_ended(&mut open, now)
         } else {
             self.reply_came(&mut open, reply, None, now);
             true
         };
-        let end = End { cause, told, leaving: self.is_leaving(&open) };
+        let end = End { cause, told, empty, leaving: self.is_leaving(&open) };
         for (lane, key) in self.still_open(&mut open) {
             let fate = self.fate(&mut open, lane, &key, &end);
             self.meet(&mut open, lane, &key, fate, now);
         }
         self.end_askers(&mut open, now);
+        self.stream_over(&open, cause, now);
         self.end_home(&mut open, cause, now);
     }
 
@@ -69,11 +76,13 @@ impl Connections {
     fn fate(&mut self, open: &mut Open, lane: Lane, key: &Key, end: &End) -> Fate {
         // Only its own exchange can answer it.
         let scoped = key.scope != 0 || matches!(open.home, Home::Provisional(_));
+        // Nobody reads the body of a 202 to its end.
+        let accepted = open.status == Some(202) && !scoped;
         match end.cause {
             Cause::Client if scoped => return Fate::Ends(Outcome::Cancelled),
-            Cause::Client => return Fate::Stays,
+            Cause::Client if !accepted && !open.resumable => return Fate::Stays,
             Cause::Tap => return Fate::Ends(Outcome::Cancelled),
-            Cause::Ended | Cause::Server => {}
+            _ => {}
         }
         let listens = self.state(open, lane, |state| state.listens(key)) == Some(true);
         let by_stream = open.session().is_some_and(|handle| handle.by_stream);
@@ -81,7 +90,7 @@ impl Connections {
             Some(status @ 300..) => Fate::Ends(refused(status)),
             // The answer comes on the session's stream.
             Some(200..300) if by_stream && !scoped => Fate::Stays,
-            _ if open.resumable && !scoped => Fate::Stays,
+            _ if open.resumable && !scoped => Fate::Waits(Outcome::ServerGone),
             _ if listens => {
                 let orderly = end.cause == Cause::Ended;
                 Fate::Ends(if orderly { Outcome::Ok } else { Outcome::Cancelled })
@@ -90,9 +99,25 @@ impl Connections {
             // was seen of it did not tell for certain.
             Some(202) if (scoped && !open.modern) || key.id.is_none() => Fate::Unseen,
             _ if end.leaving && !scoped => Fate::Ends(Outcome::Cancelled),
+            Some(202) if accepted => Fate::Waits(Outcome::ServerGone),
             Some(_) if end.told => Fate::Ends(Outcome::ProtocolError),
+            Some(_) if end.cause == Cause::Ended => {
+                let outcome = if end.empty { Outcome::ProtocolError } else { Outcome::ServerGone };
+                if !scoped && self.has_streams(open) {
+                    Fate::Waits(outcome)
+                } else {
+                    Fate::Ends(outcome)
+                }
+            }
             _ => Fate::Ends(Outcome::ServerGone),
         }
+    }
+
+    /// Whether the session of an exchange is one whose streams are known.
+    fn has_streams(&mut self, open: &Open) -> bool {
+        let handle = open.session().filter(|_| !matches!(open.reply, Body::Lost));
+        let entry = handle.and_then(|handle| self.sessions.get(handle.key));
+        entry.is_some_and(|entry| entry.streams.known)
     }
 
     fn meet(&mut self, open: &mut Open, lane: Lane, key: &Key, fate: Fate, now: Nanos) {
@@ -100,9 +125,10 @@ impl Connections {
         let (number, status) = (open.number, open.status);
         let outcome = match fate {
             Fate::Stays => {
-                self.state(open, lane, |state| state.flights[way].cast_adrift(key, number));
+                self.state(open, lane, |state| state.flights[way].cast_adrift(key, number, None));
                 return;
             }
+            Fate::Waits(outcome) => return self.wait(open, key, outcome, now),
             Fate::Ends(outcome) => outcome,
             Fate::Unseen => {
                 // What is doubtful is dropped, however it ends.

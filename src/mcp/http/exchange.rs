@@ -35,6 +35,8 @@ pub(super) struct Open {
     pub(super) reply: Body,
     /// Its stream brought event ids: it may be resumed by another exchange.
     pub(super) resumable: bool,
+    /// It is counted among the streams of the session of that number.
+    pub(super) streams: Option<u64>,
     /// The requests it brought.
     pub(super) asked: Vec<Asked>,
     /// How many of them were made doubtful with the response.
@@ -108,6 +110,12 @@ impl Open {
         }
     }
 
+    /// Whether it is a stream of a session that its client asked for.
+    pub(super) fn is_stream(&self) -> bool {
+        let good = self.status.is_some_and(|status| (200..300).contains(&status));
+        self.verb == Verb::Get && good && matches!(self.reply, Body::Events(_) | Body::Lost)
+    }
+
     /// The session that it belongs to.
     pub(super) fn session(&self) -> Option<&Handle> {
         match &self.home {
@@ -171,6 +179,16 @@ impl Body {
             Body::Text(text) => text.held(),
             Body::Events(events) => events.held(),
             Body::Nothing | Body::Lost => 0,
+        }
+    }
+
+    /// Whether it came, and there was nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Body::Nothing => true,
+            Body::Text(text) => text.is_empty(),
+            Body::Events(events) => events.is_empty(),
+            Body::Lost => false,
         }
     }
 

@@ -17,6 +17,8 @@ mod reading;
 mod routing;
 mod sessions;
 mod sse;
+mod streams;
+mod waiting;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -278,6 +280,7 @@ impl Http {
 
     /// Lets time pass: requests that nobody answers are given up. Cheap while nothing is due.
     pub fn tick(&mut self, now: Nanos) {
+        self.connections.end_in_vain(now);
         if now < self.quiet_until {
             return;
         }

@@ -11,6 +11,7 @@ use crate::mcp::pairing::{Common, Pairing, State};
 use crate::telemetry::Nanos;
 
 use super::exchange::Handle;
+use super::streams::Streams;
 
 /// How many sessions are known at once. One that is forgotten is known again when it is seen again;
 /// only what its handshake told is lost.
@@ -35,6 +36,12 @@ pub(super) struct Entry {
     pub(super) state: State,
     /// Its end was asked for.
     pub(super) leaving: bool,
+    /// Where answers may come.
+    pub(super) streams: Streams,
+    /// When to look whether calls wait in vain.
+    pub(super) look_at: Nanos,
+    /// Tells it from others of the same key.
+    pub(super) number: u64,
     by_stream: bool,
     stamp: u64,
     /// Hashes of the latest event ids.
@@ -69,19 +76,21 @@ impl Sessions {
         self.entries.get(&key)?.state.name.clone()
     }
 
-    /// Puts a session in; another of the same key must be gone.
+    /// Puts a session in; another of the same key must be gone. `begun`: its beginning was seen.
     pub(super) fn insert(
         &mut self,
         handle: &Handle,
-        state: State,
+        (state, begun): (State, bool),
         common: &mut Common,
         now: Nanos,
     ) {
         self.make_room(common, now);
         self.stamp += 1;
         let (stamp, by_stream) = (self.stamp, handle.by_stream);
-        let events = VecDeque::new();
-        let entry = Entry { state, leaving: false, by_stream, stamp, events };
+        let (streams, events) = (Streams::new(begun), VecDeque::new());
+        let (look_at, number) = (Nanos::MAX, stamp);
+        let entry =
+            Entry { state, leaving: false, streams, look_at, number, by_stream, stamp, events };
         self.by_stream += usize::from(by_stream);
         self.order.insert(stamp, handle.key);
         self.entries.insert(handle.key, Box::new(entry));
@@ -102,8 +111,13 @@ impl Sessions {
     }
 
     /// All of them, in no order.
+    pub(super) fn all(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.entries.values_mut().map(|entry| &mut **entry)
+    }
+
+    /// What is known of their connections.
     pub(super) fn states(&mut self) -> impl Iterator<Item = &mut State> {
-        self.entries.values_mut().map(|entry| &mut entry.state)
+        self.all().map(|entry| &mut entry.state)
     }
 
     fn make_room(&mut self, common: &mut Common, now: Nanos) {

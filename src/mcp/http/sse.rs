@@ -111,6 +111,11 @@ impl Sse {
         self.has_ids
     }
 
+    /// Whether nothing came yet.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.begun && self.line.is_none()
+    }
+
     /// Bytes that are kept of the event in progress.
     pub(super) fn held(&self) -> usize {
         self.data.held()

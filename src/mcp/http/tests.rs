@@ -209,3 +209,4 @@ mod losses;
 mod modern;
 mod resumption;
 mod streams;
+mod waiting;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::mcp::Id;
-use crate::mcp::call::Call;
+use crate::mcp::call::{Call, Owed};
 use crate::telemetry::{Nanos, PeerKeys};
 
 /// What tells a request in flight from the others.
@@ -143,14 +143,24 @@ impl Flight {
         first.behind = behind;
     }
 
-    /// `exchange`, which brought one of those under `key`, is over and that one waits for another.
-    pub(in crate::mcp) fn cast_adrift(&mut self, key: &Key, exchange: u64) {
+    /// `exchange`, which brought one of those under `key`, is over and that one waits for another. `owed`:
+    /// the server has to bring it.
+    pub(in crate::mcp) fn cast_adrift(&mut self, key: &Key, exchange: u64, owed: Option<Owed>) {
         let Some(first) = self.calls.get_mut(key) else { return };
+        let cast = |call: &mut Call| (call.adrift, call.owed) = (true, owed);
         if first.exchange == exchange {
-            first.adrift = true;
+            cast(first);
         }
-        let behind = first.behind.iter_mut().filter(|call| call.exchange == exchange);
-        behind.for_each(|call| call.adrift = true);
+        first
+            .behind
+            .iter_mut()
+            .filter(|call| call.exchange == exchange)
+            .for_each(|call| cast(call));
+    }
+
+    /// Those whose answers are owed.
+    pub(in crate::mcp) fn owed(&self) -> impl Iterator<Item = &Owed> {
+        self.calls.values().filter_map(|call| call.owed.as_ref())
     }
 
     /// Takes out those that `which` says, in order of arrival. Of several under one key only the first

@@ -17,7 +17,7 @@ mod requests;
 
 use std::sync::Arc;
 
-use super::call::{Call, Named, Speaker, Subject};
+use super::call::{Call, Named, Owed, Speaker, Subject};
 use super::messages::Known;
 use super::span::{Ending, Frame, Server};
 use super::{
@@ -190,6 +190,27 @@ impl Pairing<'_> {
         for (_, call) in flight.drain(|call| call.adrift) {
             let outcome = if call.listens() { Outcome::Cancelled } else { outcome };
             self.end_unanswered(call, &Ending::bare(outcome, now));
+        }
+    }
+
+    /// Ends those of the client's calls whose answers are owed and will not come any more, as `verdict` says.
+    pub(super) fn end_owed(
+        &mut self,
+        verdict: impl Fn(&Owed) -> Option<Ending<'static>>,
+        now: Nanos,
+    ) {
+        const WAY: Direction = Direction::ClientToServer;
+        let over = |call: &Call| call.owed.as_ref().and_then(&verdict);
+        loop {
+            let gone = self.state.flights[WAY].drain(|call| over(call).is_some());
+            if gone.is_empty() {
+                return;
+            }
+            for (key, call) in gone {
+                self.expect_late(WAY, &key, now);
+                let ending = over(&call).unwrap_or(Ending::bare(Outcome::ServerGone, now));
+                self.end_unanswered(call, &ending);
+            }
         }
     }
 

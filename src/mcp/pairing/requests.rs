@@ -129,6 +129,7 @@ impl Pairing<'_> {
             events_dropped: 0,
             doubtful: self.state.blind,
             adrift: false,
+            owed: None,
             behind: Vec::new(),
         }
     }

@@ -46,8 +46,8 @@ fn on_a_server_span_what_http_refuses_is_no_error() {
 fn a_good_response_without_the_answer_is_a_failure_of_the_server() {
     for (head, body) in [(POST, modern(1, "")), (POST, call(1)), (IN_SESSION, call(1))] {
         for (status, reply, outcome, error) in [
-            (200, "", "server_gone", "server_gone"),
-            (204, "", "server_gone", "server_gone"),
+            (200, "", "protocol_error", "_OTHER"),
+            (204, "", "protocol_error", "_OTHER"),
             (200, "<html>hello</html>", "protocol_error", "_OTHER"),
             (200, r#"{"id":2,"result":{}}"#, "protocol_error", "_OTHER"),
             (200, "{", "protocol_error", "_OTHER"),
@@ -61,6 +61,8 @@ fn a_good_response_without_the_answer_is_a_failure_of_the_server() {
         let mut tap = Tap::new();
         let x = tap.send(&head, &body);
         assert_eq!(tap.stream(x).bytes(x, "data: {").end(x).only().outcome(), "server_gone");
+        let x = tap.send(&head, &body);
+        assert_eq!(tap.stream(x).end(x).only().outcome(), "protocol_error", "not one byte");
     }
 }
 
@@ -187,7 +189,7 @@ fn a_server_may_refuse_deletion() {
     let x = tap.session().say(&call(1));
     tap.stream(x);
     let y = tap.begin(&RequestHead { verb: Verb::Delete, ..IN_SESSION });
-    tap.reply(y, 405, "").end(x);
+    tap.reply(y, 405, "").bytes(x, ": bye\n\n").end(x).wait(6);
     assert_eq!(tap.outcomes(), pairs(&[("1", "server_gone")]));
 }
 
