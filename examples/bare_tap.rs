@@ -18,7 +18,7 @@ use mcpcol::receivers::mcp_stdio::{
     Config, Direction, Observe, ProcessGroup, ServerName, Signal, Tap,
 };
 use mcpcol::receivers::mcp_stdio::{running, start, watched_by};
-use mcpcol::telemetry::{Clock, Content, Nanos, Reads, Telemetry};
+use mcpcol::telemetry::{Clock, Content, Nanos, Offset, Reads, Telemetry};
 use memchr::memmem;
 use tokio::signal::unix::{self, SignalKind, signal};
 
@@ -210,6 +210,8 @@ impl Observe for Watch {
     }
 
     fn left(&mut self, _: Direction) {}
+
+    fn anchor(&mut self, _: Offset) {}
 
     fn eof(&mut self, way: Direction, _: Nanos) {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).eof[way as usize] = true;

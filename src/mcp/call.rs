@@ -8,7 +8,7 @@ use super::{
     Answer, Direction, Edited, Failure, Id, Info, Message, Meta, Outcome, SpanRef, TraceContext,
 };
 use crate::json::Text;
-use crate::telemetry::{Nanos, Raw};
+use crate::telemetry::{Nanos, Offset, Raw};
 
 /// The longest tool, prompt or method name kept, in bytes: they become span names and labels.
 const MAX_NAME: usize = 128;
@@ -109,6 +109,8 @@ pub(super) struct Call {
     /// The span that it goes on from, and why: a task's beginning, or the first leg of a retry.
     pub(super) earlier: Option<(SpanRef, &'static str)>,
     pub(super) start: Nanos,
+    /// Where the wall clock was then.
+    pub(super) offset: Offset,
     /// When it was last heard of.
     pub(super) alive: Nanos,
     pub(super) size: u64,
@@ -250,6 +252,12 @@ impl Call {
             result.task_error.as_ref().filter(|_| failed)
         };
         answer.error.as_ref().or_else(of_task)
+    }
+
+    /// When it began, and when some `later` time was, by the wall clock as it stood when it began: between
+    /// the two is what was measured, wherever that clock went meanwhile.
+    pub(super) fn times(&self, later: Nanos) -> (Nanos, Nanos) {
+        (self.offset.wall(self.start), self.offset.wall(later.max(self.start)))
     }
 
     /// How many spans it makes.

@@ -62,7 +62,8 @@ impl Frame<'_> {
         incoming.parent.iter().for_each(|parent| span.parent(parent));
         frame.name(call, ending, span);
         span.kind(SpanKind::Server);
-        span.times(call.start, ending.end.max(call.start));
+        let (start, end) = call.times(ending.end);
+        span.times(start, end);
         let mut attributes = Attributes(span);
         frame.attributes(call, ending, error.as_deref(), &mut attributes);
         attributes.flag(names::HOP);

@@ -80,9 +80,10 @@ impl Frame<'_> {
         place.parent.iter().for_each(|parent| span.parent(parent));
         self.name(call, ending, span);
         span.kind(self.kind());
-        span.times(call.start, ending.end.max(call.start));
+        let (start, end) = call.times(ending.end);
+        span.times(start, end);
         self.attributes(call, ending, error.as_deref(), &mut Attributes(span));
-        call.events.iter().for_each(|progress| span.event(&event(progress)));
+        call.events.iter().for_each(|progress| span.event(&event(call, progress)));
         span.dropped_events(call.events_dropped);
         if let Some((to, why)) = call.earlier {
             span.link(&link(to, span_flags(place.flags, false), "", why));
@@ -290,11 +291,11 @@ pub(super) fn scope() -> InstrumentationScope {
 }
 
 /// A progress notification as an event of its call.
-fn event(progress: &Progress) -> Event {
+fn event(call: &Call, progress: &Progress) -> Event {
     let parts = [(names::PROGRESS_VALUE, progress.value), (names::PROGRESS_TOTAL, progress.total)];
     let told = parts.into_iter().filter_map(|(key, value)| Some((key, value?)));
     Event {
-        time_unix_nano: progress.at,
+        time_unix_nano: call.times(progress.at).1,
         name: names::PROGRESS.to_owned(),
         attributes: told.map(|(key, value)| attribute(key, Value::DoubleValue(value))).collect(),
         dropped_attributes_count: 0,

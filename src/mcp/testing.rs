@@ -1,11 +1,13 @@
 //! Finished spans taken apart, for the tests of this room.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::trace::v1::Span;
 
-use crate::telemetry::{Content, Model, Seen, Telemetry, names};
+use crate::telemetry::{Clock, Content, Model, Nanos, Offset, Seen, Telemetry, names};
 
 /// A finished span, taken apart.
 pub(super) struct Done {
@@ -59,4 +61,14 @@ pub(super) fn text(attribute: &KeyValue) -> String {
 
 pub(super) fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
     list.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
+}
+
+/// What is seen of a wall clock that went that many seconds ahead, or back.
+pub(super) fn jumped(seconds: i64) -> Offset {
+    const BEGUN: Nanos = 1 << 60;
+    let shown = Arc::new(AtomicU64::new(BEGUN));
+    let wall = Arc::clone(&shown);
+    let clock = Clock::reading(move || wall.load(Ordering::Relaxed));
+    shown.store(BEGUN.saturating_add_signed(seconds * 1_000_000_000), Ordering::Relaxed);
+    clock.look()
 }

@@ -2,11 +2,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::books::count_drop;
 use super::{Complaint, Counter, INCIDENTS, Id, Processor, Vitals};
 use crate::privacy::digest::Key;
-use crate::telemetry::{Batch, Clock, Nanos, Reads};
+use crate::telemetry::{Batch, Clock, Reads};
 
 /// One pipeline's processors. Dropping the last handle finishes them, in order: an old chain ends with
 /// its last offer.
@@ -103,10 +104,12 @@ impl Chain {
         }
     }
 
-    /// Ticks every stage; when the first of them wants to be called again.
-    pub(super) fn tick(&self) -> Option<Nanos> {
+    /// Ticks every stage; how long until the first of them wants to be called again. A wait and no time,
+    /// because the wall clock may jump meanwhile.
+    pub(super) fn tick(&self) -> Option<Duration> {
         let now = self.clock.now();
-        self.stages.iter().filter_map(|stage| stage.caught(|p| p.tick(now)).flatten()).min()
+        let next = self.stages.iter().filter_map(|s| s.caught(|p| p.tick(now)).flatten()).min()?;
+        Some(Duration::from_nanos(next.saturating_sub(now)))
     }
 }
 

@@ -55,8 +55,9 @@ impl Exit {
     }
 }
 
-/// Looks at batches and changes them. Plain functions: no I/O, no waiting, no clock of its own.
-/// One instance a pipeline; called from the receivers' threads, possibly at once.
+/// Looks at batches and changes them. Plain functions: no I/O, no waiting, no clock of its own. `now` is
+/// wall-clock time, as spans have it, and may jump between two calls. One instance a pipeline; called from
+/// the receivers' threads, possibly at once.
 pub trait Processor: Send + Sync {
     /// Passes a batch on, changed or not. `None` when it ended here: then the processor has settled
     /// the receipt, by `Batch::discard` (filtered on purpose) or by adopting it (kept for later).

@@ -255,14 +255,14 @@ impl Service {
             };
             processors.push((id.clone(), processor));
         }
-        Ok(Chain::new(&pipeline.id, processors, self.cx.clock, &self.cx.vitals))
+        Ok(Chain::new(&pipeline.id, processors, self.cx.clock.clone(), &self.cx.vitals))
     }
 
     fn cx<'a>(&'a self, plan: &'a Plan, id: &'a Id) -> Build<'a> {
         Build {
             id,
             vitals: &self.cx.vitals,
-            clock: self.cx.clock,
+            clock: self.cx.clock.clone(),
             base: &plan.base,
             emit: self.emits.get(id).cloned().unwrap_or_default(),
             shared: &self.shared,
@@ -333,11 +333,10 @@ impl Service {
     fn start_timers(&mut self) {
         self.timers = JoinSet::new();
         for (_, chain) in &self.chains {
-            let (chain, clock) = (Arc::downgrade(chain), self.cx.clock);
+            let chain = Arc::downgrade(chain);
             let timer = async move {
-                while let Some(next) = chain.upgrade().and_then(|chain| chain.tick()) {
-                    let wait = next.saturating_sub(clock.now());
-                    sleep(Duration::from_nanos(wait).max(MIN_TICK)).await;
+                while let Some(wait) = chain.upgrade().and_then(|chain| chain.tick()) {
+                    sleep(wait.max(MIN_TICK)).await;
                 }
             };
             self.timers.spawn_on(timer, &self.cx.runtime);

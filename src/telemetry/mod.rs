@@ -13,7 +13,7 @@ mod receipt;
 mod split;
 mod view;
 
-pub use clock::{Clock, Nanos};
+pub use clock::{Clock, Nanos, Offset};
 pub use content::{Content, Raw, Reads, Seen, SpanId, SpanKey};
 pub use keys::{OwnKey, OwnKeys, PeerKeys};
 pub use receipt::{Receipt, Verdict, Waiting};

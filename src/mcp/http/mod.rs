@@ -31,7 +31,7 @@ use self::exchange::{Body, Open};
 pub use self::finder::{EndpointFinder, Looked};
 pub use self::sse::{Event, Sse};
 use super::{Counts, Direction, Edited, HandedBack, SessionNames, Settings, TraceContext};
-use crate::telemetry::{Content, Nanos, OwnKeys, Reads, Telemetry};
+use crate::telemetry::{Content, Nanos, Offset, OwnKeys, Reads, Telemetry};
 
 /// How many exchanges are observed at once; one beyond is counted and not observed. Each takes two
 /// descriptors of the tap, of which there seldom are more than 16,384.
@@ -158,6 +158,11 @@ impl Http {
     /// Says anew what may be told of session ids, of those that are not known yet.
     pub fn name_sessions(&mut self, session_name: SessionNames) {
         self.connections.session_name = session_name;
+    }
+
+    /// Where the wall clock is from here on: spans that begin later are told by it.
+    pub fn anchor(&mut self, offset: Offset) {
+        self.connections.common.offset = offset;
     }
 
     /// What of calls' content is kept for processors from here on: all of it unless said otherwise.

@@ -23,7 +23,9 @@ use crate::mcp::{
     Counts, Direction, HandedBack, Part, ServiceName, Settings, SpanRef, TraceContext, Ways,
 };
 use crate::otlp::wire::compose::{Span, Spans, Traces};
-use crate::telemetry::{Content, Nanos, PeerKeys, Raw, Reads, Seen, SpanId, SpanKey, Telemetry};
+use crate::telemetry::{
+    Content, Nanos, Offset, PeerKeys, Raw, Reads, Seen, SpanId, SpanKey, Telemetry,
+};
 
 /// How many tool and prompt names a server may list before the rest is not remembered, each.
 const MAX_LISTED: usize = 1024;
@@ -36,6 +38,8 @@ pub(in crate::mcp) struct Common {
     pub(in crate::mcp) ambient: Option<TraceContext>,
     /// What is kept of content.
     pub(in crate::mcp) reads: Reads,
+    /// Where the wall clock is.
+    pub(in crate::mcp) offset: Offset,
     /// The books, `in_flight` aside.
     pub(in crate::mcp) counts: Counts,
     /// Keys of the hashes that stand for what is too long or too secret to keep.
@@ -90,6 +94,7 @@ impl Common {
             settings,
             ambient: None,
             reads: Reads::ALL,
+            offset: Offset::default(),
             counts: Counts::default(),
             keys: RandomState::new(),
             ids: SmallRng::from_seed(seed),

@@ -19,13 +19,14 @@ impl Pairing<'_> {
         };
         let settings: &Settings = &common.settings;
         let id = call.id.as_ref().map(ToString::to_string).unwrap_or_default();
+        let (from, to) = call.times(now);
         let expected = Expected {
             told: told(call),
             own: Some(call.place.own),
             hop: call.hop.as_ref().map(|hop| hop.span),
             flags: call.place.flags,
             unsampled: settings.unsampled,
-            window: Window::call(call.start, now),
+            window: Window::call(from, to),
             server: &self.state.server.name,
             request_id: &id,
         };

@@ -120,6 +120,7 @@ impl Pairing<'_> {
             wish: Wish::read(&params.meta, seen.direction, seen.via.edited),
             earlier,
             start: seen.now,
+            offset: self.common.offset,
             alive: seen.now,
             size: seen.size,
             cut: seen.known == Known::Cut,

@@ -16,7 +16,7 @@ use super::span::Server;
 use super::{
     Counts, Direction, Edited, HandedBack, Identity, Lines, Outcome, SessionName, Settings, Ways,
 };
-use crate::telemetry::{Content, Nanos, Reads, Telemetry};
+use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
 
 /// How many ended requests, interim answers and tasks are remembered, each.
 const REMEMBERED: usize = 1024;
@@ -49,6 +49,11 @@ impl Session {
     /// Shares the memory of what was handed back with others; each has its own otherwise.
     pub fn share(&mut self, handed_back: Arc<HandedBack>) {
         self.common.handed_back = handed_back;
+    }
+
+    /// Where the wall clock is from here on: spans that begin later are told by it.
+    pub fn anchor(&mut self, offset: Offset) {
+        self.common.offset = offset;
     }
 
     /// What of calls' content is kept for processors from here on: all of it unless said otherwise.

@@ -60,7 +60,7 @@ impl McpHttp {
             id: cx.id.to_string(),
             base: cx.base.to_owned(),
             vitals: cx.vitals.clone(),
-            clock: cx.clock,
+            clock: cx.clock.clone(),
             sockets: cx.shared(Sockets::default),
             counters: Counters::new(cx),
             watching: Watching::new(&config, edits, cx)?,

@@ -13,7 +13,7 @@ use crate::mcp::{
 use crate::pipeline::{Build, Counter};
 use crate::privacy::digest::Key;
 use crate::receivers::tap::{self, Books, EditCounters, Followed, Unseen, Watch, ambient, edited};
-use crate::telemetry::{Content, Nanos, Reads, Telemetry};
+use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
 
 /// What decoders may take at once, in bytes: some codings want 8 MiB each.
 const MAX_DECODING: usize = 128 << 20;
@@ -332,6 +332,10 @@ impl Watch for Watching {
             Kind::Edited => {}
             _ => self.look(event, now),
         }
+    }
+
+    fn anchor(&mut self, offset: Offset) {
+        self.http.anchor(offset);
     }
 
     fn tick(&mut self, now: Nanos) {

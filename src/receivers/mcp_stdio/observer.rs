@@ -7,7 +7,7 @@ use super::queue::{Event, Kind, Note, Skipped};
 use crate::mcp::Edited;
 use crate::pipeline::{Build, Counter};
 use crate::receivers::tap::{self, Books, Unseen, Watch, edited};
-use crate::telemetry::{Content, Nanos, Reads, Telemetry};
+use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
 
 /// The observer of a stdio tap.
 pub(super) type Observer = tap::Observer<Looking, Counters>;
@@ -29,6 +29,8 @@ pub trait Observe: Send + 'static {
     fn left(&mut self, sender: Direction);
     /// Nothing will come this way any more.
     fn eof(&mut self, direction: Direction, now: Nanos);
+    /// Where the wall clock is from here on.
+    fn anchor(&mut self, offset: Offset);
     /// Time has passed.
     fn tick(&mut self, now: Nanos);
     /// Nothing will come at all: what is in flight ends.
@@ -160,6 +162,10 @@ impl Watch for Looking {
         let (direction, missed) = (event.note.direction, event.note.missed(event.bytes));
         self.counters.skipped(direction, missed);
         self.watch.gap(direction, missed.bytes, missed.lines, now);
+    }
+
+    fn anchor(&mut self, offset: Offset) {
+        self.watch.anchor(offset);
     }
 
     fn tick(&mut self, now: Nanos) {

@@ -90,7 +90,7 @@ struct Observing {
 impl Observing {
     fn new(cx: &Build<'_>, watch: Box<dyn Observe>) -> Self {
         let (counters, edits) = (Counters::new(cx), EditCounters::new(cx));
-        Observing { watch, clock: cx.clock, counters, edits, patience: PATIENCE }
+        Observing { watch, clock: cx.clock.clone(), counters, edits, patience: PATIENCE }
     }
 }
 

@@ -19,7 +19,7 @@ use super::{Direction, Observe};
 use crate::mcp::Edited;
 use crate::pipeline::{Build, Id, Outlet, Shared, Target, Transport, Vitals};
 use crate::receivers::tap::{EditCounters, observe};
-use crate::telemetry::{Batch, Clock, Content, Model, Nanos, Reads, Telemetry};
+use crate::telemetry::{Batch, Clock, Content, Model, Nanos, Offset, Reads, Telemetry};
 
 const TAIL: usize = 4096;
 const ROOM: usize = 1 << 22;
@@ -346,6 +346,7 @@ struct Recorder {
     notes: Arc<Mutex<Vec<String>>>,
     ready: usize,
     trouble: Option<SyncSender<()>>,
+    offset: Offset,
 }
 
 impl Recorder {
@@ -378,6 +379,13 @@ impl Observe for Recorder {
 
     fn left(&mut self, sender: Direction) {
         self.note(format!("{sender:?} left"));
+    }
+
+    fn anchor(&mut self, offset: Offset) {
+        if offset != self.offset {
+            self.offset = offset;
+            self.note("anchor".into());
+        }
     }
 
     fn gap(&mut self, _: Direction, bytes: u64, lines: u64, _: Nanos) {
@@ -439,24 +447,38 @@ fn observed(trouble: Option<SyncSender<()>>) -> Observed {
 }
 
 fn observed_by(trouble: Option<SyncSender<()>>, hurry: bool, reads: Reads) -> Observed {
+    observed_with(Clock::start(), trouble, hurry, reads)
+}
+
+fn observed_with(
+    clock: Clock,
+    trouble: Option<SyncSender<()>>,
+    hurry: bool,
+    reads: Reads,
+) -> Observed {
     let (queue, notes) = (Arc::new(Queue::new(ROOM)), Arc::default());
     let vitals = Vitals::default();
     let cx = Build {
         id: &Id::parse("mcp_stdio/x").unwrap(),
         vitals: &vitals,
-        clock: Clock::start(),
+        clock,
         base: "".as_ref(),
         emit: Outlet::default(),
         shared: &Shared::default(),
     };
     let (tx, batches) = sync_channel(100);
     let books = Counters::new(&cx);
-    let watch = Box::new(Recorder { notes: Arc::clone(&notes), ready: 0, trouble });
+    let watch = Box::new(Recorder {
+        notes: Arc::clone(&notes),
+        ready: 0,
+        trouble,
+        offset: Offset::default(),
+    });
     let observer = Observer {
         queue: Arc::clone(&queue),
         watch: Looking { watch, counters: books.clone(), edits: EditCounters::new(&cx) },
         out: Outlet::to(Batches { batches: tx, reads }),
-        clock: cx.clock,
+        clock: cx.clock.clone(),
         books,
         hurry: Arc::new(hurry.into()),
     };
@@ -491,6 +513,44 @@ fn what_was_queued_before_the_observer_came_is_seen_in_order_and_offered_at_the_
     let notes = seen.notes.lock().unwrap().join("|");
     assert_eq!(notes, "ClientToServer ask\n|ServerToClient answer\n|ServerToClient eof|end|take 2");
     assert_eq!(seen.batches.try_iter().count(), 1);
+}
+
+/// A clock whose wall clock jumps by an hour when told to.
+fn jumping() -> (Clock, Arc<AtomicBool>) {
+    let jumped = Arc::new(AtomicBool::new(false));
+    let (seen, start) = (Arc::clone(&jumped), Instant::now());
+    let wall = move || {
+        let hour = if seen.load(Ordering::Relaxed) { 3600 } else { 0 };
+        start.elapsed().as_nanos() as Nanos + hour * 1_000_000_000
+    };
+    (Clock::reading(wall), jumped)
+}
+
+#[test]
+fn the_clock_is_looked_at_before_what_came_since_the_last_look() {
+    let (clock, jumped) = jumping();
+    jumped.store(true, Ordering::Relaxed);
+    let seen = observed_with(clock, None, false, Reads::ALL);
+    seen.intake(ClientToServer).hand_over(b"ask\n", Instant::now());
+    seen.queue.close();
+    seen.thread.join().unwrap();
+    let notes = seen.notes.lock().unwrap().join("|");
+    assert_eq!(notes, "anchor|ClientToServer ask\n|end|take 1");
+}
+
+#[test]
+fn the_clock_is_looked_at_though_nothing_comes() {
+    let (clock, jumped) = jumping();
+    let seen = observed_with(clock, None, false, Reads::ALL);
+    jumped.store(true, Ordering::Relaxed);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while seen.notes.lock().unwrap().is_empty() {
+        assert!(Instant::now() < deadline, "nobody looked");
+        thread::yield_now();
+    }
+    assert_eq!(*seen.notes.lock().unwrap(), ["anchor"]);
+    seen.queue.close();
+    seen.thread.join().unwrap();
 }
 
 #[test]

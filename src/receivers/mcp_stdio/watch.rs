@@ -6,7 +6,7 @@ use super::{Config, Direction, Observe, ServerName};
 use crate::mcp::{Edited, HandedBack, Identity, Session, Transport};
 use crate::pipeline::Build;
 use crate::receivers::tap::{Followed, ambient};
-use crate::telemetry::{Content, Nanos, Reads, Telemetry};
+use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
 
 /// One observed connection.
 pub(super) struct Watch {
@@ -63,6 +63,10 @@ impl Observe for Watch {
 
     fn eof(&mut self, direction: Direction, now: Nanos) {
         self.session.eof(direction, now);
+    }
+
+    fn anchor(&mut self, offset: Offset) {
+        self.session.anchor(offset);
     }
 
     fn tick(&mut self, now: Nanos) {

@@ -66,7 +66,7 @@ impl Otlp {
             config,
             base: cx.base.to_owned(),
             sockets: cx.shared(Doors::default),
-            passback: Passback { known: cx.process(HandedBack::default), clock: cx.clock },
+            passback: Passback { known: cx.process(HandedBack::default), clock: cx.clock.clone() },
             opened: None,
         }
     }

@@ -16,12 +16,12 @@ use tokio::time::{sleep, sleep_until, timeout};
 use super::queue::{Event, Held, Note, Queue};
 use crate::pipeline::books::DROPPED;
 use crate::pipeline::{Build, Counter, Outlet, Stop, lower_priority};
-use crate::telemetry::{Batch, Clock, Content, Nanos, Reads, Receipt, Telemetry};
+use crate::telemetry::{Batch, Clock, Content, Nanos, Offset, Reads, Receipt, Telemetry};
 
 /// Between two drains: what comes meanwhile costs no wake-up, and each drain begins with cold caches. At
 /// 60,000 calls a second it is 600 calls.
 const NAP: Duration = Duration::from_millis(10);
-/// How long it sleeps at most, so that calls time out and late wake-ups do no harm.
+/// How long it sleeps at most, so that calls time out, late wake-ups do no harm, and the clock is looked at.
 const LOOK_UP: Duration = Duration::from_secs(1);
 /// A batch waits this long for company.
 const COALESCE: Duration = Duration::from_millis(200);
@@ -41,7 +41,8 @@ pub(in crate::receivers) async fn patience(usual: Duration, mut stop: Stop) {
     }
 }
 
-/// What looks at one tap's records: its state machine, without a clock of its own.
+/// What looks at one tap's records: its state machine, without a clock of its own. Times are steady ones,
+/// which never jump.
 pub(in crate::receivers) trait Watch: Send {
     /// What its records say.
     type Note: Note;
@@ -49,6 +50,8 @@ pub(in crate::receivers) trait Watch: Send {
     fn look(&mut self, event: &Event<'_, Self::Note>, now: Nanos);
     /// There is no time to look at it: tells the state machine of a gap instead, and counts that.
     fn pass_over(&mut self, event: &Event<'_, Self::Note>, now: Nanos);
+    /// Where the wall clock is from here on.
+    fn anchor(&mut self, offset: Offset);
     /// Time has passed.
     fn tick(&mut self, now: Nanos);
     /// Nothing will come at all: what is in flight ends.
@@ -193,7 +196,7 @@ impl<W: Watch, B: Books<W::Note>> Watching<'_, W, B> {
         let mut held = Held::default();
         while self.queue.drain(&mut held) {
             self.look_at(&held);
-            self.watch.tick(self.clock.now());
+            self.watch.tick(self.clock.steady());
             let patience = self.offer_what_is_due();
             if held.is_empty() {
                 self.queue.sleep(patience, &mut held);
@@ -201,11 +204,13 @@ impl<W: Watch, B: Books<W::Note>> Watching<'_, W, B> {
             self.queue.nap(NAP);
         }
         self.look_at(&held);
-        self.watch.end(self.clock.now());
+        self.watch.end(self.clock.steady());
         self.offer();
     }
 
+    /// What is held came after the last look at the clock: after a sleep of the machine it is late, too.
     fn look_at(&mut self, held: &Held<W::Note>) {
+        self.watch.anchor(self.clock.look());
         self.watch.keep(self.out.reads());
         held.events().for_each(|event| self.books.count(&event));
         for event in held.events() {
