@@ -211,6 +211,8 @@ impl Observe for Watch {
 
     fn left(&mut self, _: Direction) {}
 
+    fn stopped(&mut self) {}
+
     fn anchor(&mut self, _: Offset) {}
 
     fn eof(&mut self, way: Direction, _: Nanos) {

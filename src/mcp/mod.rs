@@ -38,7 +38,7 @@ pub use http::{
     ResponseHead, Sse, Verb, resolve_reference,
 };
 pub use id::Id;
-pub use outcome::Outcome;
+pub use outcome::{CancelledBy, Outcome};
 pub use passback::{HandedBack, Posted, Received, Refused, Tally};
 pub use peek::{Answer, Failure, Info, Message, Meta, Params, Part, RawId, Shape};
 pub use session::Session;

@@ -15,8 +15,8 @@ pub enum Outcome {
     ClientError,
     /// The client said it waited too long, or we did.
     Timeout,
-    /// Cancelled, or the one who asked is gone.
-    Cancelled,
+    /// Taken back, or nobody is there any more to hear the answer.
+    Cancelled(CancelledBy),
     /// The one who should have answered is gone.
     ServerGone,
     /// Refused for too many calls.
@@ -29,7 +29,39 @@ pub enum Outcome {
     InputRequired,
 }
 
+/// Who cancelled a call: the vocabulary of `mcpcol.cancelled.by`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CancelledBy {
+    /// Whoever asked, on purpose: by `notifications/cancelled`, by `tasks/cancel`, by ending the session, and
+    /// over HTTP in 2026-07-28 by closing the request's stream.
+    Client,
+    /// Nobody: the connection went away with it.
+    Disconnect,
+    /// The tap, which was told to stop.
+    Tap,
+}
+
+impl CancelledBy {
+    /// The value of `mcpcol.cancelled.by`.
+    pub fn name(self) -> &'static str {
+        match self {
+            CancelledBy::Client => "client",
+            CancelledBy::Disconnect => "disconnect",
+            CancelledBy::Tap => "tap",
+        }
+    }
+}
+
 impl Outcome {
+    /// What becomes of that which nobody can be blamed for, where everything else ends so: a subscription,
+    /// a request of the server's.
+    pub(super) fn or_cancelled(self) -> Outcome {
+        match self {
+            Outcome::Cancelled(_) => self,
+            _ => Outcome::Cancelled(CancelledBy::Disconnect),
+        }
+    }
+
     /// The value of `mcpcol.outcome`.
     pub fn name(self) -> &'static str {
         match self {
@@ -38,7 +70,7 @@ impl Outcome {
             Outcome::ProtocolError => "protocol_error",
             Outcome::ClientError => "client_error",
             Outcome::Timeout => "timeout",
-            Outcome::Cancelled => "cancelled",
+            Outcome::Cancelled(_) => "cancelled",
             Outcome::ServerGone => "server_gone",
             Outcome::RateLimited => "rate_limited",
             Outcome::Auth => "auth",
@@ -68,7 +100,7 @@ impl Outcome {
         } else if status.is("failed") {
             Outcome::ProtocolError
         } else if status.is("cancelled") {
-            Outcome::Cancelled
+            Outcome::Cancelled(CancelledBy::Client)
         } else if is_error {
             Outcome::ToolError
         } else {

@@ -134,7 +134,7 @@ impl Frame<'_> {
         }
         match ending.outcome {
             Outcome::Ok | Outcome::InputRequired => None,
-            Outcome::Cancelled if !self.settings.cancelled_is_error => None,
+            Outcome::Cancelled(_) if !self.settings.cancelled_is_error => None,
             // A failed task that does not say why.
             Outcome::ProtocolError => Some("_OTHER".into()),
             other => Some(other.name().into()),
@@ -160,6 +160,9 @@ impl Frame<'_> {
             out.int(names::RESPONSE_SIZE, size);
         }
         out.text(names::OUTCOME, ending.outcome.name());
+        if let Outcome::Cancelled(by) = ending.outcome {
+            out.text(names::CANCELLED_BY, by.name());
+        }
         if let Some(error) = error {
             out.text(names::ERROR_TYPE, error);
         }

@@ -22,13 +22,18 @@ impl Done {
         let Some((telemetry, content)) = taken else { return Vec::new() };
         let Model::Traces(all) = telemetry.model() else { panic!("a tap makes spans") };
         let spans = all.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
-        spans
+        let done = spans
             .map(|span| Done {
                 attributes: span.attributes.iter().map(|a| (a.key.clone(), text(a))).collect(),
                 seen: content.of(&span.trace_id, &span.span_id).cloned().unwrap_or_default(),
                 span: span.clone(),
             })
-            .collect()
+            .collect::<Vec<_>>();
+        for done in &done {
+            let by = done.get(names::CANCELLED_BY);
+            assert_eq!(done.outcome() == "cancelled", !by.is_empty(), "{}", done.span.name);
+        }
+        done
     }
 
     pub(super) fn get(&self, key: &str) -> &str {

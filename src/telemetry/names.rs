@@ -67,6 +67,9 @@ pub const OUTPUT_MESSAGES: &str = "gen_ai.output.messages";
 pub const SESSION_ID: &str = "mcpcol.session.id";
 /// How a call ended, in the vocabulary of the SLO engine.
 pub const OUTCOME: &str = "mcpcol.outcome";
+/// Who cancelled a call, of outcome `cancelled` and of no other: `client` (whoever asked took it back),
+/// `disconnect` (the connection went away) or `tap` (the tap's own stop cut it off).
+pub const CANCELLED_BY: &str = "mcpcol.cancelled.by";
 /// `server` for requests that the server sent (sampling, elicitation, roots).
 pub const INITIATOR: &str = "mcpcol.initiator";
 /// Bytes of the request message on the wire.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::origin::Origin;
-use super::tap::{PATIENCE, tap, with_exporter, with_service};
+use super::tap::{End, PATIENCE, tap, with_exporter, with_service};
 
 const MODERN: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
 
@@ -56,6 +56,7 @@ fn a_stream_without_an_end_does_not_hold_the_stop_up() {
     let end = tap.end();
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     assert_eq!((end.code, end.outcomes()), (Some(0), vec!["tools/call cancelled".to_owned()]));
+    assert_eq!(End::attribute(&end.spans[0], "mcpcol.cancelled.by").as_deref(), Some("tap"));
     assert!(end.log.contains("requests=1") && end.log.contains("drain_timeout"), "{}", end.log);
 }
 

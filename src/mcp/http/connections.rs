@@ -11,7 +11,7 @@ use super::sessions::Sessions;
 use super::{BodyKind, HttpServer, RequestHead, ResponseHead, Verb};
 use crate::mcp::pairing::{Common, Pairing, State};
 use crate::mcp::span::Server;
-use crate::mcp::{Outcome, SessionNames, Settings, TraceContext, Transport};
+use crate::mcp::{CancelledBy, Outcome, SessionNames, Settings, TraceContext, Transport};
 use crate::telemetry::Nanos;
 
 /// How many ended requests, interim answers and tasks are remembered, each, over all sessions.
@@ -225,7 +225,7 @@ impl Connections {
         let common = &mut self.common;
         let shared = self.servers.iter_mut().map(|tapped| &mut tapped.state);
         for state in shared.chain(self.sessions.states()) {
-            Pairing { common: &mut *common, state }.end(Outcome::Cancelled, now);
+            Pairing { common: &mut *common, state }.end(Outcome::Cancelled(CancelledBy::Tap), now);
         }
     }
 
@@ -308,7 +308,7 @@ impl Connections {
                     let mut state = State::new(common, &tapped.server, Some(handle.name.clone()));
                     let mut pairing = Pairing { common, state: &mut state };
                     let paired = pair(&mut pairing);
-                    pairing.end(Outcome::Cancelled, now);
+                    pairing.end(Outcome::Cancelled(CancelledBy::Disconnect), now);
                     return paired;
                 }
             },

@@ -10,7 +10,7 @@ use super::connections::Connections;
 use super::exchange::{Asked, Body, Home, Lane, Open};
 use crate::mcp::pairing::{Key, Pairing};
 use crate::mcp::span::Ending;
-use crate::mcp::{Direction, Outcome};
+use crate::mcp::{CancelledBy, Direction, Outcome};
 use crate::telemetry::Nanos;
 
 /// Why an exchange is over.
@@ -24,6 +24,13 @@ pub(super) enum Cause {
     Server,
     /// The tap refused it, or stops.
     Tap,
+}
+
+impl Cause {
+    /// Who cancels what can no longer be answered for it.
+    fn cancels(self) -> CancelledBy {
+        if self == Cause::Tap { CancelledBy::Tap } else { CancelledBy::Disconnect }
+    }
 }
 
 /// How an exchange ended.
@@ -67,7 +74,7 @@ impl Connections {
             let fate = self.fate(&mut open, lane, &key, &end);
             self.meet(&mut open, lane, &key, fate, now);
         }
-        self.end_askers(&mut open, now);
+        self.end_askers(&mut open, cause, now);
         self.stream_over(&open, cause, now);
         self.end_home(&mut open, cause, now);
     }
@@ -79,9 +86,14 @@ impl Connections {
         // Nobody reads the body of a 202 to its end.
         let accepted = open.status == Some(202) && !scoped;
         match end.cause {
-            Cause::Client if scoped => return Fate::Ends(Outcome::Cancelled),
+            Cause::Client if scoped => {
+                // In 2026-07-28 it is how a client cancels (basic/transports, cancellation).
+                let on_purpose = open.modern && lane == Lane::Shared;
+                let by = if on_purpose { CancelledBy::Client } else { CancelledBy::Disconnect };
+                return Fate::Ends(Outcome::Cancelled(by));
+            }
             Cause::Client if !accepted && !open.resumable => return Fate::Stays,
-            Cause::Tap => return Fate::Ends(Outcome::Cancelled),
+            Cause::Tap => return Fate::Ends(Outcome::Cancelled(CancelledBy::Tap)),
             _ => {}
         }
         let listens = self.state(open, lane, |state| state.listens(key)) == Some(true);
@@ -93,12 +105,13 @@ impl Connections {
             _ if open.resumable && !scoped => Fate::Waits(Outcome::ServerGone),
             _ if listens => {
                 let orderly = end.cause == Cause::Ended;
-                Fate::Ends(if orderly { Outcome::Ok } else { Outcome::Cancelled })
+                let broken = Outcome::Cancelled(CancelledBy::Disconnect);
+                Fate::Ends(if orderly { Outcome::Ok } else { broken })
             }
             // HTTP+SSE: its answer comes on a stream that began before we looked. Or it was none: what
             // was seen of it did not tell for certain.
             Some(202) if (scoped && !open.modern) || key.id.is_none() => Fate::Unseen,
-            _ if end.leaving && !scoped => Fate::Ends(Outcome::Cancelled),
+            _ if end.leaving && !scoped => Fate::Ends(Outcome::Cancelled(CancelledBy::Client)),
             Some(202) if accepted => Fate::Waits(Outcome::ServerGone),
             Some(_) if end.told => Fate::Ends(Outcome::ProtocolError),
             Some(_) if end.cause == Cause::Ended => {
@@ -141,11 +154,11 @@ impl Connections {
     }
 
     /// What the server asked in an exchange without a session: nobody can answer it any more.
-    fn end_askers(&mut self, open: &mut Open, now: Nanos) {
-        let number = open.number;
+    fn end_askers(&mut self, open: &mut Open, cause: Cause, now: Nanos) {
+        let (number, outcome) = (open.number, Outcome::Cancelled(cause.cancels()));
         for Asked { direction, lane, key } in std::mem::take(&mut open.asked) {
             if direction == Direction::ServerToClient {
-                let ending = Ending::bare(Outcome::Cancelled, now);
+                let ending = Ending::bare(outcome, now);
                 self.pair(open, lane, now, |p| p.give_up(direction, &key, number, &ending));
             }
         }
@@ -154,7 +167,8 @@ impl Connections {
     /// What the end of an exchange means for its session.
     fn end_home(&mut self, open: &mut Open, cause: Cause, now: Nanos) {
         let gone = matches!(cause, Cause::Ended | Cause::Server);
-        let outcome = if gone { Outcome::ServerGone } else { Outcome::Cancelled };
+        let outcome = if gone { Outcome::ServerGone } else { Outcome::Cancelled(cause.cancels()) };
+        let on_purpose = Outcome::Cancelled(CancelledBy::Client);
         // Whether a 404 says that the server knows no such session, and not that a call was in vain.
         let about_session = open.verb != Verb::Other && (open.legacy || !open.modern);
         let told_all = cause == Cause::Ended && !matches!(open.reply, Body::Lost);
@@ -171,10 +185,10 @@ impl Connections {
                 let deletes = open.verb == Verb::Delete;
                 match open.status {
                     Some(200..300) if deletes => {
-                        self.end_session(handle.key, Outcome::Cancelled, now);
+                        self.end_session(handle.key, on_purpose, now);
                     }
                     Some(404) if unknown && !handle.by_stream => {
-                        let outcome = if deletes { Outcome::Cancelled } else { outcome };
+                        let outcome = if deletes { on_purpose } else { outcome };
                         self.end_unknown_session(handle.key, outcome, now);
                     }
                     _ if deletes => {

@@ -111,7 +111,7 @@ pub enum BodyKind {
     Other,
 }
 
-/// Who broke an exchange off.
+/// Who broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Party {
     /// The client disconnected.

@@ -201,6 +201,7 @@ impl Tap {
 }
 
 mod bounds;
+mod cancelled;
 mod context;
 mod endings;
 mod hops;

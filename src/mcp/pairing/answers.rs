@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::json::Text;
-use crate::mcp::Answer;
 use crate::mcp::call::word;
+use crate::mcp::{Answer, CancelledBy};
 
 impl Pairing<'_> {
     /// The answer to what waits under `key`; `None` if it does not tell what it answers.
@@ -183,5 +183,5 @@ fn cancelled(reason: Option<Text<'_>>) -> Outcome {
     const LOOK: usize = 256;
     let reason = reason.map(|r| r.lossy(LOOK).0.to_ascii_lowercase()).unwrap_or_default();
     let late = ["timeout", "timed out", "deadline"].iter().any(|word| reason.contains(word));
-    if late { Outcome::Timeout } else { Outcome::Cancelled }
+    if late { Outcome::Timeout } else { Outcome::Cancelled(CancelledBy::Client) }
 }

@@ -176,8 +176,8 @@ impl Pairing<'_> {
             while self.state.flights[direction].len() > 0 {
                 for (_, call) in self.state.flights[direction].drain(|_| true) {
                     let by_server = direction == Direction::ServerToClient;
-                    let cancelled = by_server || call.listens();
-                    let outcome = if cancelled { Outcome::Cancelled } else { outcome };
+                    let blameless = by_server || call.listens();
+                    let outcome = if blameless { outcome.or_cancelled() } else { outcome };
                     self.end_unanswered(call, &Ending::bare(outcome, now));
                 }
             }
@@ -188,7 +188,7 @@ impl Pairing<'_> {
     pub(super) fn end_adrift(&mut self, outcome: Outcome, now: Nanos) {
         let flight = &mut self.state.flights[Direction::ClientToServer];
         for (_, call) in flight.drain(|call| call.adrift) {
-            let outcome = if call.listens() { Outcome::Cancelled } else { outcome };
+            let outcome = if call.listens() { outcome.or_cancelled() } else { outcome };
             self.end_unanswered(call, &Ending::bare(outcome, now));
         }
     }

@@ -48,10 +48,18 @@ impl Session {
         self.left(direction);
     }
 
-    /// The side that sends this way is going: it was told to, or it reads no more. Who goes first is
-    /// the one on whose account calls stay unanswered.
+    /// The side that sends this way is going: it sends or reads no more. Who goes first is the one on
+    /// whose account calls stay unanswered.
     pub fn left(&mut self, sender: Direction) {
-        self.left_first.get_or_insert(sender);
+        self.left_first.get_or_insert(match sender {
+            Direction::ClientToServer => Party::Client,
+            Direction::ServerToClient => Party::Server,
+        });
+    }
+
+    /// The tap was told to stop, and the server will be with it: that is on nobody else's account.
+    pub fn stopped(&mut self) {
+        self.left_first.get_or_insert(Party::Tap);
     }
 
     /// One JSON-RPC message, or a batch of them, where the transport does the framing.

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use super::pairing::{Common, Pairing, State};
 use super::span::Server;
 use super::{
-    Counts, Direction, Edited, HandedBack, Identity, Lines, Outcome, SessionName, Settings, Ways,
+    CancelledBy, Counts, Direction, Edited, HandedBack, Identity, Lines, Outcome, Party,
+    SessionName, Settings, Ways,
 };
 use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
 
@@ -27,8 +28,8 @@ pub struct Session {
     lines: Ways<Lines>,
     common: Common,
     state: State,
-    /// Who went first, by the direction it sends in.
-    left_first: Option<Direction>,
+    /// Who went first.
+    left_first: Option<Party>,
     /// What was done to the request that comes next.
     edited: Ways<Option<Edited>>,
 }
@@ -83,13 +84,16 @@ impl Session {
 
     /// The server is gone: nothing in flight will be answered any more.
     ///
-    /// A request of the client's ends as `server_gone`, unless the client had [left](Self::left) first:
-    /// then nobody wanted the answer, and it ends as `cancelled`, as do subscriptions and the server's
-    /// own requests.
+    /// A request of the client's ends as `server_gone`, unless the client had [left](Self::left) first, so
+    /// that nobody wanted the answer, or the tap was [stopped](Self::stopped): then it ends as `cancelled`, as
+    /// subscriptions and the server's own requests always do.
     pub fn end(&mut self, now: Nanos) {
         Direction::BOTH.into_iter().for_each(|direction| self.flush(direction, now));
-        let nobody_asks = self.left_first == Some(Direction::ClientToServer);
-        let outcome = if nobody_asks { Outcome::Cancelled } else { Outcome::ServerGone };
+        let outcome = match self.left_first {
+            Some(Party::Client) => Outcome::Cancelled(CancelledBy::Disconnect),
+            Some(Party::Tap) => Outcome::Cancelled(CancelledBy::Tap),
+            Some(Party::Server) | None => Outcome::ServerGone,
+        };
         self.pairing().end(outcome, now);
     }
 

@@ -114,6 +114,7 @@ fn identity() -> Identity {
     Identity { server, session, ..Identity::default() }
 }
 
+mod cancelled;
 mod clock;
 mod doubt;
 mod endings;

@@ -53,6 +53,8 @@ pub(super) enum By {
     Client,
     /// The upstream did, or was not there.
     Server,
+    /// We stop, and it took longer than what that has time for.
+    Tap,
 }
 
 /// What was not handed over.

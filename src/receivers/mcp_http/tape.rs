@@ -31,6 +31,8 @@ pub(super) struct Recorder {
     pub(super) bell: Notify,
     /// Bytes of bodies whose exchange is not observed.
     pub(super) unseen: Counter,
+    /// What is still open is being cut off: nobody else gives it up.
+    pub(super) cutting: Cell<bool>,
 }
 
 /// One exchange as the observer is told of it.
@@ -123,6 +125,7 @@ impl Tape {
 
     /// Tells that it is over before its end; the first to say so is believed.
     pub(super) fn broken(&self, by: By) {
+        let by = if self.recorder.cutting.get() { By::Tap } else { by };
         if !self.over.replace(true) {
             self.hand(Instant::now(), |to, at| to.tell(at, self.note(Kind::Broken(by))));
         }

@@ -267,6 +267,7 @@ impl Watching {
         let by = match by {
             By::Client => Party::Client,
             By::Server => Party::Server,
+            By::Tap => Party::Tap,
         };
         self.http.broken(exchange, by, now);
     }

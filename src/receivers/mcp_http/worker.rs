@@ -144,6 +144,7 @@ async fn serve(plan: Plan, mut arrivals: mpsc::Receiver<Arrival>, mut stop: Stop
         );
     }
     // What is still open ends here, and its exchanges say so to the observer.
+    worker.desk.recorder.cutting.set(true);
     connections.shutdown().await;
     for helper in helpers {
         helper.abort();
@@ -169,6 +170,7 @@ impl Worker {
             max_message: config.max_message_bytes,
             bell: tokio::sync::Notify::new(),
             unseen,
+            cutting: std::cell::Cell::new(false),
         });
         let mut http1 = http1::Builder::new();
         // Whoever takes too long with a head is noticed by `clients`.

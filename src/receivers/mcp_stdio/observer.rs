@@ -25,8 +25,10 @@ pub trait Observe: Send + 'static {
     fn gap(&mut self, direction: Direction, bytes: u64, lines: u64, now: Nanos);
     /// The line in progress came to so much more, `tail` its last, and has not ended.
     fn skip(&mut self, direction: Direction, skipped: u64, tail: &[u8]);
-    /// The side that sends this way is going: it was told to, or it reads no more.
+    /// The side that sends this way is going: it reads no more.
     fn left(&mut self, sender: Direction);
+    /// The tap was told to stop.
+    fn stopped(&mut self);
     /// Nothing will come this way any more.
     fn eof(&mut self, direction: Direction, now: Nanos);
     /// Where the wall clock is from here on.
@@ -106,7 +108,7 @@ impl Books<Note> for Counters {
                 self.0.lines[way].add(skipped.lines);
                 self.skipped(event.note.direction, skipped);
             }
-            Kind::Edited | Kind::Left | Kind::Eof => {}
+            Kind::Edited | Kind::Left | Kind::Stopped | Kind::Eof => {}
         }
     }
 
@@ -147,6 +149,7 @@ impl Watch for Looking {
             }
             Kind::Gap(gap) => watch.gap(direction, gap.bytes, gap.lines, now),
             Kind::Left => watch.left(direction),
+            Kind::Stopped => watch.stopped(),
             Kind::Eof => watch.eof(direction, now),
         }
     }

@@ -45,8 +45,11 @@ pub(super) enum Kind {
     Gap(Skipped),
     /// The line that comes next is a request that was edited; the bytes say how.
     Edited,
-    /// The side that sends this way is going: it was told to, or it reads no more.
+    /// The side that sends this way is going: it reads no more.
     Left,
+    /// The tap was told to stop, and the server will be. Said with the client's direction, because it comes
+    /// from there as a rule.
+    Stopped,
     /// The direction ended.
     Eof,
 }
@@ -73,7 +76,9 @@ impl Note {
                 let newline = u64::from(newline);
                 Skipped { bytes: skipped + here + newline, lines: newline }
             }
-            Kind::Gap(_) | Kind::Edited | Kind::Left | Kind::Eof => Skipped::default(),
+            Kind::Gap(_) | Kind::Edited | Kind::Left | Kind::Stopped | Kind::Eof => {
+                Skipped::default()
+            }
         }
     }
 

@@ -238,12 +238,12 @@ impl Remote {
         self.tell(Event::Stop(Times::of(deadline)));
     }
 
-    /// Who asks us to go is the client's side: the server's end that follows is no failure of its own,
-    /// so it is said before the server is told. Calls that are answered all the same are answered.
+    /// The server's end that follows is no failure of its own, so it is said before the server is told. Calls
+    /// that are answered all the same are answered.
     fn begin(&self) {
         if !self.asked.swap(true, Ordering::Relaxed) {
             let mut handing = self.queue.lock();
-            let note = Note { direction: Direction::ClientToServer, kind: Kind::Left };
+            let note = Note { direction: Direction::ClientToServer, kind: Kind::Stopped };
             handing.tell(Instant::now(), note);
         }
         self.queue.flush();
@@ -270,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_asks_us_to_go_is_the_client_and_that_is_queued_once_before_the_server_hears_of_it() {
+    fn that_we_were_told_to_stop_is_queued_once_before_the_server_hears_of_it() {
         let queue = Arc::new(Queue::new(1 << 20));
         let (events, happened) = sync_channel(EVENTS);
         let (_, exit) = watch::channel(None);
@@ -282,7 +282,7 @@ mod tests {
             held.events().map(|event| (event.note.direction, event.note.kind)).collect::<Vec<_>>()
         };
         remote.forward(Signal::Terminate);
-        assert_eq!(told(), [(Direction::ClientToServer, Kind::Left)]);
+        assert_eq!(told(), [(Direction::ClientToServer, Kind::Stopped)]);
         remote.forward(Signal::Terminate);
         let deadline = Deadline::within(Duration::from_secs(4));
         remote.stop(deadline);

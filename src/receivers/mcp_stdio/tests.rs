@@ -48,7 +48,7 @@ impl Seen {
                 self.missed.bytes += gap.bytes;
                 self.missed.lines += gap.lines;
             }
-            Kind::Edited => unreachable!("nothing is edited here"),
+            Kind::Edited | Kind::Stopped => unreachable!("nothing is edited or told to stop here"),
             Kind::Left => self.left = Some(event.note.direction),
             Kind::Eof => self.eof = true,
         }
@@ -379,6 +379,10 @@ impl Observe for Recorder {
 
     fn left(&mut self, sender: Direction) {
         self.note(format!("{sender:?} left"));
+    }
+
+    fn stopped(&mut self) {
+        self.note("stopped".into());
     }
 
     fn anchor(&mut self, offset: Offset) {

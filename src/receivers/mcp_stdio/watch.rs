@@ -65,6 +65,10 @@ impl Observe for Watch {
         self.session.eof(direction, now);
     }
 
+    fn stopped(&mut self) {
+        self.session.stopped();
+    }
+
     fn anchor(&mut self, offset: Offset) {
         self.session.anchor(offset);
     }

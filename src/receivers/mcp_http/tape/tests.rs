@@ -12,6 +12,7 @@ fn recorder(limit: usize, max_message: usize) -> Rc<Recorder> {
         max_message,
         bell: Notify::new(),
         unseen: Counter::default(),
+        cutting: Cell::new(false),
     })
 }
 
