@@ -136,7 +136,7 @@ fn config(tap: &Tap<'_>, terminal: bool, trust: Trust, place: &Place) -> (String
     }
     let names: Vec<_> = exporters.keys().cloned().collect();
     let config = json!({
-        "receivers": {tap.kind: tap.settings},
+        "receivers": {tap.kind: receiver(tap)},
         "processors": {"digest": digest},
         "exporters": exporters,
         "service": {"pipelines": {"traces": {
@@ -144,6 +144,14 @@ fn config(tap: &Tap<'_>, terminal: bool, trust: Trust, place: &Place) -> (String
         }}},
     });
     (escape(&config.to_string()), notes)
+}
+
+/// The settings of the tap. Few clients send a context: what belongs to one session is seen together all the
+/// same.
+fn receiver(tap: &Tap<'_>) -> Value {
+    let mut settings = tap.settings.clone();
+    settings["trace"] = "session".into();
+    settings
 }
 
 /// A `$` in a path or header is meant literally.
@@ -177,4 +185,20 @@ fn file_exporter(dir: &Path, name: &str) -> Value {
 /// An environment variable; empty counts as unset, as everywhere in OpenTelemetry.
 fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_one_trace_beside_what_the_command_line_says() {
+        for settings in [json!({}), json!({ "endpoint": "localhost:1", "routes": [] })] {
+            let tap = Tap { name: "n", kind: "k", settings: settings.clone() };
+            let mut with = receiver(&tap);
+            assert_eq!(with["trace"].take(), "session");
+            with.as_object_mut().unwrap().remove("trace");
+            assert_eq!(with, settings);
+        }
+    }
 }

@@ -62,10 +62,22 @@ pub(super) enum Subject {
 pub(super) struct Place {
     pub(super) own: SpanRef,
     pub(super) parent: Option<[u8; 8]>,
-    /// The parent stands in the request itself, and not beside it.
+    /// The caller's context stands in the request itself, and not beside it.
     pub(super) told: bool,
     pub(super) flags: u8,
     pub(super) state: String,
+    /// The caller's context where it is not the parent, because the trace is ours.
+    pub(super) beside: Option<Box<TraceContext>>,
+}
+
+impl Place {
+    /// The span of the caller's that the request names.
+    pub(super) fn caller(&self) -> Option<SpanRef> {
+        match &self.beside {
+            Some(context) => Some(context.parent),
+            None => self.parent.map(|span| SpanRef { trace: self.own.trace, span }),
+        }
+    }
 }
 
 /// A progress notification, as small as can be: a server may send many while a call is in flight.
@@ -162,7 +174,7 @@ impl Wish {
 }
 
 /// What an implementation says of itself.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Named {
     pub(super) name: String,
     pub(super) version: String,

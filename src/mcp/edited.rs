@@ -13,10 +13,10 @@ pub struct Edited {
 }
 
 /// The two spans of a tap that is a hop: SERVER towards the client, CLIENT towards the server. The
-/// request's own context, where it has one, is the parent of the first; the trace is the same.
+/// request's context, where it has one in the same trace, is the parent of the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hop {
-    /// The trace of both: the client's, or a new one.
+    /// The trace of both: the client's, if there is one and it is joined, else a new one.
     pub trace: [u8; 16],
     /// The SERVER span.
     pub server: SpanId,

@@ -9,7 +9,7 @@
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use super::call::{Call, Place};
-use super::span::{Attributes, Ending, Frame, Server, carrier, status};
+use super::span::{Attributes, Ending, Frame, Server, status};
 use super::trace::span_flags;
 use super::{Edited, Hop, Perspective, SpanRef};
 use crate::otlp::wire::compose::Span;
@@ -67,7 +67,7 @@ impl Frame<'_> {
         let mut attributes = Attributes(span);
         frame.attributes(call, ending, error.as_deref(), &mut attributes);
         attributes.flag(names::HOP);
-        call.carrier.iter().for_each(|context| span.link(&carrier(context)));
+        frame.callers(call, span);
         span.status(status(error.as_deref()));
         span.flags(span_flags(place.flags, incoming.parent.is_some()));
     }

@@ -13,9 +13,11 @@ pub struct Settings {
     pub service_name: ServiceName,
     /// Whether notifications make spans.
     pub notifications: Notifications,
+    /// What the context means that a request stands in.
+    pub parent: Parent,
     /// What becomes of a span whose parent was not sampled.
     pub unsampled: Unsampled,
-    /// Which spans share a trace when nobody sent a context.
+    /// Which spans share a trace of ours: where nobody sent a context, or it is not the parent.
     pub trace: Traces,
     /// Cancelled calls get status ERROR and `error.type` `cancelled`.
     pub cancelled_is_error: bool,
@@ -44,6 +46,7 @@ impl Default for Settings {
             span_kind: Perspective::Client,
             service_name: ServiceName::Fixed("mcpcol".to_owned()),
             notifications: Notifications::Off,
+            parent: Parent::Meta,
             unsampled: Unsampled::Drop,
             trace: Traces::Request,
             cancelled_is_error: false,
@@ -156,6 +159,19 @@ pub enum Notifications {
     Span,
 }
 
+/// What the context means that a request stands in: its own, else that of its HTTP request, else that of our
+/// environment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Parent {
+    /// It is the parent, and its trace is the span's.
+    #[default]
+    Meta,
+    /// The trace is ours, and the span links to it: some clients send contexts of traces that nobody exports.
+    Link,
+    /// Nothing: the trace is ours.
+    Own,
+}
+
 /// What becomes of a span whose parent was not sampled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unsampled {
@@ -166,13 +182,13 @@ pub enum Unsampled {
     Keep,
 }
 
-/// Which spans share a trace when nobody sent a context.
+/// Which spans share a trace of ours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Traces {
     /// Every request begins a trace.
     #[default]
     Request,
-    /// All of a session, until it was idle for a while.
+    /// All of a session, until it was idle for a while; what is asked without one begins a trace.
     Session,
 }
 

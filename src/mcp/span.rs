@@ -16,7 +16,7 @@ use super::outcome::caller_fault;
 use super::trace::span_flags;
 use super::uri;
 use super::{
-    Direction, Message, Outcome, Perspective, ServiceName, SessionName, Settings, SpanRef,
+    Direction, Message, Outcome, Parent, Perspective, ServiceName, SessionName, Settings, SpanRef,
     TraceContext, Transport,
 };
 use crate::otlp::wire::compose::{self, Span};
@@ -88,10 +88,21 @@ impl Frame<'_> {
         if let Some((to, why)) = call.earlier {
             span.link(&link(to, span_flags(place.flags, false), "", why));
         }
-        call.carrier.iter().for_each(|context| span.link(&carrier(context)));
+        self.callers(call, span);
         span.status(status(error.as_deref()));
         let remote = place.parent.is_some() && call.hop.is_none();
         span.flags(span_flags(place.flags, remote));
+    }
+
+    /// Writes the links to contexts of the caller's that are not the parent.
+    pub(super) fn callers(&self, call: &Call, span: &mut Span<'_>) {
+        let remote = |context: &TraceContext, why| {
+            link(context.parent, span_flags(context.flags, true), &context.state, why)
+        };
+        if self.settings.parent == Parent::Link {
+            call.place.beside.iter().for_each(|context| span.link(&remote(context, "parent")));
+        }
+        call.carrier.iter().for_each(|context| span.link(&remote(context, "http")));
     }
 
     fn kind(&self) -> SpanKind {
@@ -266,17 +277,20 @@ pub(super) fn status(error: Option<&str>) -> StatusCode {
     if error.is_some() { StatusCode::Error } else { StatusCode::Unset }
 }
 
-/// The resource of a tap's spans.
-pub(super) fn resource(settings: &Settings, server: &Server, client: &str) -> Resource {
-    let service = match &settings.service_name {
-        ServiceName::Fixed(name) => name,
-        ServiceName::Server => &server.name,
-        ServiceName::Client => client,
+/// The resource of a tap's spans. Where the service is a peer, `peer` is what that says of itself: a version
+/// beside its name is its own.
+pub(super) fn resource(settings: &Settings, server: &Server, peer: &Named) -> Resource {
+    let ours = env!("CARGO_PKG_VERSION");
+    let (service, version) = match &settings.service_name {
+        ServiceName::Fixed(name) => (name, ours),
+        ServiceName::Server => (&server.name, &*peer.version),
+        ServiceName::Client => (&peer.name, &*peer.version),
     };
-    let service = if service.is_empty() { names::SCOPE } else { service };
+    let unnamed = service.is_empty();
+    let (service, version) = if unnamed { (names::SCOPE, ours) } else { (&**service, version) };
     let told = [
         (names::SERVICE_NAME, service),
-        (names::SERVICE_VERSION, env!("CARGO_PKG_VERSION")),
+        (names::SERVICE_VERSION, version),
         (names::SERVER_NAME, &server.name),
     ];
     let told = told.into_iter().filter(|(_, value)| !value.is_empty());
@@ -303,11 +317,6 @@ fn event(call: &Call, progress: &Progress) -> Event {
         attributes: told.map(|(key, value)| attribute(key, Value::DoubleValue(value))).collect(),
         dropped_attributes_count: 0,
     }
-}
-
-/// A link to the context of the HTTP request.
-pub(super) fn carrier(context: &TraceContext) -> Link {
-    link(context.parent, span_flags(context.flags, true), &context.state, "http")
 }
 
 fn link(to: SpanRef, flags: u32, state: &str, why: &'static str) -> Link {

@@ -95,8 +95,9 @@ pub const TASK_STATUS: &str = "mcpcol.task.status";
 /// `true` on a call that may have ended in another way than the span says: a gap in the observation may have
 /// touched it, or the part of a long answer that says so was not observed.
 pub const DOUBTFUL: &str = "mcpcol.doubtful";
-/// Why a span links to another: `retry` (next leg of the same call), `task` (the call that began it) or
-/// `http` (the context of the HTTP request, beside that of the message).
+/// Why a span links to another: `retry` (next leg of the same call), `task` (the call that began it),
+/// `http` (the context of the HTTP request, beside that of the message) or `parent` (the context that would be
+/// the parent, were the trace not the tap's own).
 pub const LINK: &str = "mcpcol.link";
 /// Event: a progress notification of the call.
 pub const PROGRESS: &str = "mcpcol.progress";

@@ -67,7 +67,7 @@ fn one_session_over_many_connections_is_one_session() {
             ));
         }
     });
-    let tap = tap(&origin.url(), "workers: 2");
+    let tap = tap(&origin.url(), "workers: 2\ntrace: session");
     let hello = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","clientInfo":{"name":"c","version":"2"}}}"#;
     assert_eq!(tap.post(hello).status, 200);
     for id in 1..5 {
@@ -79,6 +79,7 @@ fn one_session_over_many_connections_is_one_session() {
     let first = End::attribute(&end.spans[0], "mcpcol.session.id");
     for span in &end.spans {
         assert_eq!(End::attribute(span, "mcpcol.session.id"), first);
+        assert_eq!(span["traceId"], end.spans[0]["traceId"], "the handshake's, too");
         assert_eq!(End::attribute(span, "mcp.protocol.version").as_deref(), Some("2025-06-18"));
         assert_eq!(End::attribute(span, "mcpcol.client.name").as_deref(), Some("c"));
     }

@@ -185,8 +185,9 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The changes. With `hop` its CLIENT span becomes the request's parent, as part of `incoming`,
-    /// which is the context that the request stands in: its own, if that is valid.
+    /// The changes. With `hop` its CLIENT span becomes the request's parent, as part of `incoming`, which is
+    /// the context that the request stands in: its own, if that is valid. `None` begins a trace, whatever
+    /// the request brings.
     ///
     /// `tracestate` goes with the `traceparent` it came with. Beside a valid one it stays; another
     /// context brings its own; one that belongs to no valid `traceparent` is taken out, as W3C Trace
@@ -222,7 +223,7 @@ impl<'a> Target<'a> {
         let (Ok(parent), Ok(state)) = (&self.traceparent, &self.tracestate) else { return };
         let parent_text = traceparent(hop, incoming);
         // Beside a valid context of its own the request keeps its state, whatever that is.
-        let own = matches!(self.context(), Ok(Some(_)));
+        let own = incoming.is_some() && matches!(self.context(), Ok(Some(_)));
         let new = incoming.filter(|from| !own && !from.state.is_empty()).map(|from| {
             let mut text = Vec::new();
             write_string(&mut text, &from.state);

@@ -52,7 +52,7 @@ impl Connections {
             let HttpServer { name, address, port } = server;
             let (transport, general) = (Transport::Http, false);
             let server = Arc::new(Server { index, name, general, transport, address, port });
-            Tapped { state: State::new(&mut common, &server, None), server }
+            Tapped { state: State::shared(&mut common, &server), server }
         };
         let servers = servers.into_iter().chain(nobody).enumerate().map(tapped).collect();
         let sessions = Sessions::default();

@@ -210,4 +210,5 @@ mod losses;
 mod modern;
 mod resumption;
 mod streams;
+mod traces;
 mod waiting;

@@ -16,7 +16,7 @@ use rand::{Rng, SeedableRng};
 use super::recent::Recent;
 use super::{Key, Known};
 use crate::json::Text;
-use crate::mcp::call::{Call, Subject, name};
+use crate::mcp::call::{Call, Named, Subject, name};
 use crate::mcp::peek::names_in;
 use crate::mcp::span::{Server, resource, scope};
 use crate::mcp::{
@@ -81,8 +81,8 @@ struct Listed {
 #[derive(Debug)]
 struct Group {
     server: Arc<Server>,
-    /// The client, where the resource is named after it.
-    client: String,
+    /// What the service says of itself, where that is a peer.
+    peer: Named,
     spans: Spans,
 }
 
@@ -143,31 +143,33 @@ impl Common {
         Some((Telemetry::from(all), content))
     }
 
-    /// Keeps the finished span that `write` writes until it is taken. `client` is the one it is about.
+    /// Keeps the finished span that `write` writes until it is taken. `client` and `info` are what client and
+    /// server say of themselves.
     pub(super) fn put_out(
         &mut self,
         server: &Arc<Server>,
-        client: &str,
+        (client, info): (&Named, &Named),
         write: impl FnOnce(&mut Span<'_>),
     ) {
         /// How many resources are compared; one beyond may come twice in a batch, which is no harm.
         const LOOK: usize = 64;
-        let client = if self.settings.service_name == ServiceName::Client { client } else { "" };
+        const NOBODY: &Named = &Named { name: String::new(), version: String::new() };
+        let peer = match self.settings.service_name {
+            ServiceName::Fixed(_) => NOBODY,
+            ServiceName::Client => client,
+            ServiceName::Server => info,
+        };
         let same = |group: &&mut Group| {
             let (of, name) = (group.server.index, &group.server.name);
-            of == server.index && *name == server.name && group.client == client
+            of == server.index && *name == server.name && group.peer == *peer
         };
         match self.finished.iter_mut().rev().take(LOOK).find(same) {
             Some(group) => group.spans.add(write),
             None => {
-                let resource = resource(&self.settings, server, client);
+                let resource = resource(&self.settings, server, peer);
                 let mut spans = Spans::of(&resource, &scope(), self.usual);
                 spans.add(write);
-                self.finished.push(Group {
-                    server: server.clone(),
-                    client: client.to_owned(),
-                    spans,
-                });
+                self.finished.push(Group { server: server.clone(), peer: peer.clone(), spans });
             }
         }
         self.spans += 1;

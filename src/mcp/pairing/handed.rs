@@ -3,7 +3,7 @@
 use super::*;
 use crate::mcp::call::Wish;
 use crate::mcp::passback::{self, Expected, Told, Window};
-use crate::mcp::{Ingest, Settings};
+use crate::mcp::{Ingest, Parent, Settings};
 
 impl Pairing<'_> {
     /// Takes in the spans that the answer to `call` hands back, if it does.
@@ -19,13 +19,16 @@ impl Pairing<'_> {
         };
         let settings: &Settings = &common.settings;
         let id = call.id.as_ref().map(ToString::to_string).unwrap_or_default();
+        let (told, flags) = told(call);
+        // Of traces that are not the client's it has no say.
+        let joins = settings.parent == Parent::Meta;
         let (from, to) = call.times(now);
         let expected = Expected {
-            told: told(call),
+            told,
             own: Some(call.place.own),
             hop: call.hop.as_ref().map(|hop| hop.span),
-            flags: call.place.flags,
-            unsampled: settings.unsampled,
+            flags,
+            unsampled: if joins { settings.unsampled } else { Unsampled::Keep },
             window: Window::call(from, to),
             server: &self.state.server.name,
             request_id: &id,
@@ -69,11 +72,13 @@ impl Pairing<'_> {
     }
 }
 
-/// The parent that the server was told.
-fn told(call: &Call) -> Option<Told> {
+/// The parent that the server was told, and its trace flags: ours where the tap is a hop, else the caller's,
+/// whichever trace our own span is in.
+fn told(call: &Call) -> (Option<Told>, u8) {
+    let place = &call.place;
     if call.hop.is_some() {
-        return Some(Told { parent: call.place.own, certain: true });
+        return (Some(Told { parent: place.own, certain: true }), place.flags);
     }
-    let parent = SpanRef { trace: call.place.own.trace, span: call.place.parent? };
-    Some(Told { parent, certain: call.place.told })
+    let flags = place.beside.as_ref().map_or(place.flags, |context| context.flags);
+    (place.caller().map(|parent| Told { parent, certain: place.told }), flags)
 }

@@ -71,8 +71,10 @@ pub(super) struct State {
     /// Tells what is remembered for it from what is remembered for others.
     number: u64,
     pub(super) server: Arc<Server>,
-    /// Its id; absent where there are no sessions.
+    /// The id of the session; absent where it has not got one, or is none.
     pub(super) name: Option<Arc<SessionName>>,
+    /// It is no session: what is asked here has the server in common, and nothing else.
+    shared: bool,
     /// Answers go by unseen: what is asked from now on is doubtful.
     pub(super) blind: bool,
     pub(super) flights: Ways<Flight>,
@@ -99,6 +101,7 @@ impl State {
             number: common.next_number(),
             server: server.clone(),
             name,
+            shared: false,
             blind: false,
             flights: Ways::default(),
             people: Ways::default(),
@@ -115,6 +118,11 @@ impl State {
             let server = Arc::make_mut(&mut self.server);
             (server.name, server.general) = (name.to_owned(), false);
         }
+    }
+
+    /// What a server is asked without a session, by whomever.
+    pub(super) fn shared(common: &mut Common, server: &Arc<Server>) -> Self {
+        State { shared: true, ..State::new(common, server, None) }
     }
 
     /// Observation was lost, or something was seen that nobody can read.
@@ -280,13 +288,13 @@ impl Pairing<'_> {
         };
         // A call of a tool without arguments is one with none, which is something to tell.
         let tells = seen != Seen::default() || matches!(call.subject, Subject::Tool(_));
-        let (server, client) = (&self.state.server, &frame.speaker.who.name);
+        let (server, peers) = (&self.state.server, (&frame.speaker.who, frame.info));
         if let Some(hop) = call.hop.take() {
-            common.put_out(server, client, |span| frame.incoming(&call, &hop, ending, span));
-            call.carrier = None;
+            common.put_out(server, peers, |span| frame.incoming(&call, &hop, ending, span));
+            (call.carrier, call.place.beside) = (None, None);
             call.hop = Some(hop);
         }
-        common.put_out(server, client, |span| frame.span(&call, ending, span));
+        common.put_out(server, peers, |span| frame.span(&call, ending, span));
         if tells {
             common.keep_seen(call.place.own, seen);
         }

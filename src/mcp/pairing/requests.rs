@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::mcp::call::{Place, Progress, Wish, method, word};
-use crate::mcp::{Meta, Notifications, Params, Traces};
+use crate::mcp::{Meta, Notifications, Params, Parent, Traces};
 
 /// Progress events one span carries at most: enough to see the pace of a call.
 const MAX_EVENTS: usize = 32;
@@ -142,11 +142,11 @@ impl Pairing<'_> {
         self.common.keep(read, if unsure { Part::Cut } else { part }, known)
     }
 
-    /// The context of the exchange, where it is neither the parent nor what the parent is.
+    /// The context of the exchange, where it is to be told and not the one that the request stands in.
     fn carrier(&self, place: &Place, seen: Observed<'_>) -> Option<Box<TraceContext>> {
         let context = seen.via.context?;
-        let parent = (place.own.trace, place.parent);
-        let other = (context.parent.trace, Some(context.parent.span)) != parent;
+        let wanted = self.common.settings.parent != Parent::Own;
+        let other = wanted && place.caller() != Some(context.parent);
         other.then(|| Box::new(context.clone()))
     }
 
@@ -167,22 +167,26 @@ impl Pairing<'_> {
         }
     }
 
-    /// Parent, trace and flags: the request's own context, else that of the exchange if the request is
-    /// alone in it, else ours, else a trace of its own.
+    /// Parent, trace and flags. The request stands in its own context, else in that of the exchange if it is
+    /// alone in it, else in ours; that is the parent, unless the trace is to be one of ours.
     fn place(&mut self, meta: &Meta<'_>, seen: Observed<'_>) -> Place {
         let span = self.common.span_id();
         let own = self.context(meta);
         let told = own.is_some();
         let carrier = seen.via.context.filter(|_| seen.via.alone);
         let ambient = self.common.ambient.as_ref();
-        if let Some(context) = TraceContext::of_request(own, carrier, ambient) {
-            let TraceContext { parent, flags, state } = context;
-            let own = SpanRef { trace: parent.trace, span };
-            return Place { own, parent: Some(parent.span), told, flags, state };
+        match TraceContext::of_request(own, carrier, ambient) {
+            Some(context) if self.common.settings.parent == Parent::Meta => {
+                let TraceContext { parent, flags, state } = context;
+                let own = SpanRef { trace: parent.trace, span };
+                Place { own, parent: Some(parent.span), told, flags, state, beside: None }
+            }
+            context => {
+                let own = SpanRef { trace: self.own_trace(seen.now), span };
+                let (flags, state) = (crate::mcp::trace::SAMPLED, String::new());
+                Place { own, parent: None, told, flags, state, beside: context.map(Box::new) }
+            }
         }
-        let own = SpanRef { trace: self.own_trace(seen.now), span };
-        let flags = crate::mcp::trace::SAMPLED;
-        Place { own, parent: None, told, flags, state: String::new() }
     }
 
     fn context(&mut self, meta: &Meta<'_>) -> Option<TraceContext> {
@@ -193,8 +197,7 @@ impl Pairing<'_> {
     }
 
     fn own_trace(&mut self, now: Nanos) -> [u8; 16] {
-        // Without sessions, what a server is asked by whomever has nothing else in common.
-        if self.common.settings.trace == Traces::Request || self.state.name.is_none() {
+        if self.common.settings.trace == Traces::Request || self.state.shared {
             return self.common.trace_id();
         }
         let idle = nanos(self.common.settings.session_idle);

@@ -122,5 +122,6 @@ mod hidden;
 mod hops;
 mod naming;
 mod pairing;
+mod parents;
 mod passback;
 mod shape;

@@ -10,7 +10,7 @@ use super::watch::Watch;
 use super::{ServerName, ladder, name, receiver, tap};
 use crate::pipeline::{Build, Receiver, ReceiverConfig};
 use crate::receivers::tap::{
-    Notifications, Observing, Passback, Propagate, SpanKind, Trace, Unsampled, usable_name,
+    Notifications, Observing, Parent, Passback, Propagate, SpanKind, Trace, Unsampled, usable_name,
 };
 use crate::settings::{Duration, Report};
 use crate::telemetry::Signal;
@@ -45,7 +45,9 @@ pub struct Config {
     pub span_kind: SpanKind,
     /// What notifications become.
     pub notifications: Notifications,
-    /// What becomes of a span whose caller did not sample.
+    /// What the context means that a request stands in.
+    pub parent: Parent,
+    /// What becomes of a span whose caller did not sample; without `parent: meta` that does not matter.
     pub unsampled: Unsampled,
     /// A cancelled call is an error.
     pub cancelled_is_error: bool,
@@ -86,6 +88,7 @@ impl Default for Config {
             request_timeout: Duration::secs(30 * 60),
             span_kind: SpanKind::default(),
             notifications: Notifications::default(),
+            parent: Parent::default(),
             unsampled: Unsampled::default(),
             cancelled_is_error: false,
             service_name: "mcpcol".into(),
@@ -150,6 +153,7 @@ impl Config {
             request_timeout: self.request_timeout.0,
             span_kind: self.span_kind,
             notifications: self.notifications,
+            parent: self.parent,
             unsampled: self.unsampled,
             cancelled_is_error: self.cancelled_is_error,
             service_name: &self.service_name,
@@ -199,7 +203,7 @@ mod tests {
         let yaml = "{ name: files, env: { A: b }, cwd: x, process_group: own, eof_grace: 2s, \
                     kill_after: 1s, max_message_bytes: 65536, queue_size: 1048576, request_timeout: 90s, \
                     span_kind: server, \
-                    notifications: span, unsampled: keep, cancelled_is_error: true, \
+                    notifications: span, parent: meta, unsampled: keep, cancelled_is_error: true, \
                     service_name: client, trace: session, propagate: off, passback: { ingest: off }, \
                     command: c }";
         assert!(problems(yaml).is_empty());
@@ -218,13 +222,14 @@ mod tests {
     #[test]
     fn unknown_keys_are_refused() {
         assert!(testing::read::<Config>("{ comand: x }").is_err());
+        assert!(testing::read::<Config>("{ parent: theirs }").is_err());
     }
 
     #[test]
     fn what_cannot_be_meant_is_said() {
         let yaml = "{ args: [a], name: \"https://h/p\", env: { A=B: c }, service_name: \"\", \
                     queue_size: 1, request_timeout: 0s, max_message_bytes: 1, passback: { max_spans: 0 }, \
-                    propagate: inject, trace: session }";
+                    propagate: inject, trace: session, parent: own, unsampled: keep }";
         let found = problems(yaml);
         for path in [
             "args",
@@ -236,6 +241,7 @@ mod tests {
             "request_timeout",
             "passback::max_spans",
             "trace",
+            "unsampled",
         ] {
             assert!(
                 found.iter().any(|p| p.starts_with(&format!("r::{path} "))),

@@ -29,7 +29,7 @@ mod tests;
 
 pub use super::tap::usable_name;
 pub use super::tap::{
-    Ingest, Notifications, Orphans, Passback, Propagate, SpanKind, Trace, Unsampled,
+    Ingest, Notifications, Orphans, Parent, Passback, Propagate, SpanKind, Trace, Unsampled,
 };
 pub use crate::mcp::Direction;
 pub use child::CannotStart;

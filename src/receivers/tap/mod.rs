@@ -25,4 +25,4 @@ pub use passback::{Ingest, Orphans, Passback, Propagate};
 pub(super) use queue::Held;
 pub(super) use queue::{Event, Handing, Note, Queue};
 pub(super) use words::{MAX_NAME, Observing, ambient};
-pub use words::{Notifications, SpanKind, Trace, Unsampled, usable_name};
+pub use words::{Notifications, Parent, SpanKind, Trace, Unsampled, usable_name};

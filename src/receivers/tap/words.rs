@@ -45,6 +45,19 @@ pub enum Notifications {
     Span,
 }
 
+/// `parent`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Parent {
+    /// The context that a request stands in is its span's parent.
+    #[default]
+    Meta,
+    /// The trace is the tap's own, and links to that context.
+    Link,
+    /// The trace is the tap's own.
+    Own,
+}
+
 /// `unsampled`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -74,6 +87,7 @@ pub(in crate::receivers) struct Observing<'a> {
     pub(in crate::receivers) request_timeout: Duration,
     pub(in crate::receivers) span_kind: SpanKind,
     pub(in crate::receivers) notifications: Notifications,
+    pub(in crate::receivers) parent: Parent,
     pub(in crate::receivers) unsampled: Unsampled,
     pub(in crate::receivers) cancelled_is_error: bool,
     pub(in crate::receivers) service_name: &'a str,
@@ -103,9 +117,15 @@ impl Observing<'_> {
             report.error("request_timeout", message);
         }
         if self.propagate == Propagate::Inject && self.trace == Trace::Session {
-            let message = "`session` does not hold for what `propagate: inject` touches: what brings no \
-                           context begins a trace of its own";
+            let message = "`session` does not hold for what `propagate: inject` touches: what is not in \
+                           its caller's trace begins one of its own";
             report.warn("trace", message);
+        }
+        if self.parent != Parent::Meta && self.unsampled == Unsampled::Keep {
+            report.warn(
+                "unsampled",
+                "does nothing without `parent: meta`: all traces are the tap's own",
+            );
         }
         self.passback.check(report);
     }
@@ -126,6 +146,11 @@ impl Observing<'_> {
             notifications: match self.notifications {
                 Notifications::Off => mcp::Notifications::Off,
                 Notifications::Span => mcp::Notifications::Span,
+            },
+            parent: match self.parent {
+                Parent::Meta => mcp::Parent::Meta,
+                Parent::Link => mcp::Parent::Link,
+                Parent::Own => mcp::Parent::Own,
             },
             unsampled: match self.unsampled {
                 Unsampled::Drop => mcp::Unsampled::Drop,

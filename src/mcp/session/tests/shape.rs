@@ -277,16 +277,56 @@ fn kind_transport_and_service_name_are_settings() {
     tap.c(r#"{"id":0,"method":"initialize","params":{"clientInfo":{"name":"agent"}}}"#).ok(0);
     let (telemetry, _) = tap.session.take().unwrap();
     let Model::Traces(all) = telemetry.model() else { panic!("a session makes spans") };
-    let resource = &all[0].resource.as_ref().unwrap().attributes;
-    let found: Vec<_> = resource.iter().map(|a| (a.key.as_str(), text(a))).collect();
-    assert_eq!(found[0], (names::SERVICE_NAME, "agent".to_owned()));
-    assert_eq!(found[2], (names::SERVER_NAME, "files".to_owned()));
     assert_eq!(all[0].scope_spans[0].scope.as_ref().unwrap().name, names::SCOPE);
     let span = &all[0].scope_spans[0].spans[0];
     assert_eq!(span.kind, SpanKind::Internal as i32);
     let has =
         |key: &str, value: &str| span.attributes.iter().any(|a| a.key == key && text(a) == value);
     assert!(has(names::TRANSPORT, "tcp") && has(names::NETWORK_PROTOCOL, "http"));
+}
+
+#[test]
+fn a_service_has_its_own_version_or_none() {
+    let ours = env!("CARGO_PKG_VERSION");
+    let long = "v".repeat(1000);
+    for (service, version, name, shown) in [
+        (ServiceName::Fixed("tap".into()), "9", "tap", Some(ours)),
+        (ServiceName::Server, "9", "files", Some("9")),
+        (ServiceName::Server, &long, "files", Some(&long[..128])),
+        (ServiceName::Server, "", "files", None),
+        (ServiceName::Client, "9", "agent", Some("9")),
+        (ServiceName::Client, "", "agent", None),
+    ] {
+        let mut tap = Tap::with(Settings { service_name: service, ..Settings::default() });
+        let info = |name: &str| format!(r#"{{"name":"{name}","version":"{version}"}}"#);
+        let client = info("agent");
+        tap.c(&format!(r#"{{"id":0,"method":"initialize","params":{{"clientInfo":{client}}}}}"#));
+        tap.s(&format!(r#"{{"id":0,"result":{{"serverInfo":{}}}}}"#, info("fs"))).call(1).ok(1);
+        assert_eq!(resources(&mut tap), [resource(name, shown)]);
+    }
+}
+
+#[test]
+fn as_long_as_the_client_has_no_name_the_service_is_the_tap() {
+    let settings = Settings { service_name: ServiceName::Client, ..Settings::default() };
+    let mut tap = Tap::with(settings);
+    tap.call(1).ok(1);
+    let ours = resource("mcpcol", Some(env!("CARGO_PKG_VERSION")));
+    assert_eq!(resources(&mut tap), [ours]);
+}
+
+/// The resource of a service with that name and version.
+fn resource(name: &str, version: Option<&str>) -> Vec<(String, String)> {
+    let named = [(names::SERVICE_NAME, name)].into_iter();
+    let version = version.map(|version| (names::SERVICE_VERSION, version));
+    pairs(&named.chain(version).chain([(names::SERVER_NAME, "files")]).collect::<Vec<_>>())
+}
+
+fn resources(tap: &mut Tap) -> Vec<Vec<(String, String)>> {
+    let (telemetry, _) = tap.session.take().unwrap();
+    let Model::Traces(all) = telemetry.model() else { panic!("a session makes spans") };
+    let found = all.iter().map(|spans| &spans.resource.as_ref().unwrap().attributes);
+    found.map(|all| all.iter().map(|a| (a.key.clone(), text(a))).collect()).collect()
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::pipeline::{Build, Receiver, ReceiverConfig};
 use crate::privacy::digest::Key;
 use crate::receivers::listening::{host_port, is_loopback};
 use crate::receivers::tap::{
-    Notifications, Observing, Passback, Propagate, SpanKind, Trace, Unsampled,
+    Notifications, Observing, Parent, Passback, Propagate, SpanKind, Trace, Unsampled,
 };
 use crate::settings::{Duration, Report, Secret, ServerTls};
 use crate::telemetry::Signal;
@@ -75,7 +75,9 @@ pub struct Config {
     pub span_kind: SpanKind,
     /// What notifications become.
     pub notifications: Notifications,
-    /// What becomes of a span whose caller did not sample.
+    /// What the context means that a request stands in.
+    pub parent: Parent,
+    /// What becomes of a span whose caller did not sample; without `parent: meta` that does not matter.
     pub unsampled: Unsampled,
     /// A cancelled call is an error.
     pub cancelled_is_error: bool,
@@ -137,6 +139,7 @@ impl Default for Config {
             request_timeout: Duration::secs(30 * 60),
             span_kind: SpanKind::default(),
             notifications: Notifications::default(),
+            parent: Parent::default(),
             unsampled: Unsampled::default(),
             cancelled_is_error: false,
             service_name: "mcpcol".into(),
@@ -193,6 +196,7 @@ impl Config {
             request_timeout: self.request_timeout.0,
             span_kind: self.span_kind,
             notifications: self.notifications,
+            parent: self.parent,
             unsampled: self.unsampled,
             cancelled_is_error: self.cancelled_is_error,
             service_name: &self.service_name,

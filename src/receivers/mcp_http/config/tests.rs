@@ -82,6 +82,19 @@ session_key: short
 }
 
 #[test]
+fn whose_traces_spans_are_in_is_a_word_and_makes_some_others_pointless() {
+    for word in ["meta", "link", "own"] {
+        assert!(problems(&format!("{{ parent: {word} }}")).is_empty());
+    }
+    assert!(testing::read::<Config>("{ parent: theirs }").is_err());
+    let found = problems("{ parent: link, unsampled: keep, propagate: inject, trace: session }");
+    for (problem, path) in found.iter().zip(["r::trace ", "r::unsampled "]) {
+        assert!(problem.starts_with(path), "{found:?}");
+    }
+    assert_eq!(found.len(), 2);
+}
+
+#[test]
 fn a_receiver_in_front_of_itself_is_an_error() {
     let yaml =
         "{ endpoint: localhost:8931, routes: [{ upstream: \"http://127.0.0.1:8931/mcp\" }] }";

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(in crate::receivers) use self::counters::EditCounters;
 pub(in crate::receivers) use self::room::Room;
-use super::words::{Observing, ambient};
+use super::words::{Observing, Parent, ambient};
 use super::{Passback, Propagate};
 use crate::mcp::edit::{
     Ask, Asked, Asking, Awaited, Edit, Method, Reply, Request, Scope, Target, Unedited,
@@ -55,6 +55,8 @@ pub(in crate::receivers) mod why {
 /// See the module.
 pub(in crate::receivers) struct Editing {
     inject: bool,
+    /// Its spans are in the caller's trace, where there is one.
+    joins: bool,
     ask: Option<Ask>,
     strip: bool,
     ambient: Option<TraceContext>,
@@ -106,6 +108,7 @@ impl Editing {
         (inject || request).then(|| {
             Arc::new(Editing {
                 inject,
+                joins: observing.parent == Parent::Meta,
                 ask: request.then_some(Ask { detailed }),
                 strip: strip.unwrap_or(true),
                 ambient: ambient(),
@@ -258,13 +261,14 @@ impl Editing {
         (!edit.is_empty()).then_some((edit, edited))
     }
 
-    /// New spans in the trace that the request stands in, or in a new one.
+    /// New spans in the trace that the request stands in, or in a new one; with the context that they join.
     fn hop(
         &self,
         own: Option<TraceContext>,
         carrier: Option<&TraceContext>,
     ) -> (Hop, Option<TraceContext>) {
         let incoming = TraceContext::of_request(own, carrier, self.ambient.as_ref());
+        let incoming = incoming.filter(|_| self.joins);
         let trace = incoming.as_ref().map_or_else(new_id, |from| from.parent.trace);
         (Hop { trace, server: new_id(), client: new_id() }, incoming)
     }

@@ -50,6 +50,28 @@ fn a_context_is_the_requests_else_that_around_it_else_that_of_the_environment_el
 }
 
 #[test]
+fn a_trace_of_our_own_carries_on_nothing_of_the_callers() {
+    let text = r#"{"id":1,"method":"tools/call","params":{"_meta":{"traceparent":"PARENT","tracestate":"a=b"}}}"#;
+    let text = text.replace("PARENT", &PARENT.replace("-01", "-00"));
+    let carrier = TraceContext::parse(PARENT.as_bytes(), Some("c=d"));
+    for parent in ["link", "own"] {
+        let editing = editing(&format!("{{ propagate: inject, parent: {parent} }}")).unwrap();
+        for text in [text.as_str(), r#"{"id":1,"method":"tools/call"}"#] {
+            let around = Around { carrier: carrier.as_ref(), ..AROUND };
+            let (edit, edited) = editing.request(text.as_bytes(), &around).edit.unwrap();
+            let hop = edited.hop.unwrap();
+            assert_ne!(hop.trace[..2], [0x0a, 0xf7]);
+            let mut sent = Vec::new();
+            edit.apply(text.as_bytes(), &mut sent);
+            let sent = String::from_utf8(sent).unwrap();
+            let hex = |id: &[u8]| id.iter().map(|b| format!("{b:02x}")).collect::<String>();
+            let ours = format!("00-{}-{}-01", hex(&hop.trace), hex(&hop.client));
+            assert!(sent.contains(&ours) && !sent.contains("tracestate"), "{sent}");
+        }
+    }
+}
+
+#[test]
 fn a_panic_ends_editing_and_is_counted_once() {
     let editing = editing("{ propagate: inject, passback: { request: true } }").unwrap();
     let call = br#"{"id":1,"method":"tools/call"}"#;

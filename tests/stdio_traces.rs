@@ -1,0 +1,128 @@
+//! What the spans of a stdio tap without a configuration say of their traces and of who ended a call.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
+
+/// `mcpcol stdio` in a home of its own, in front of a shell script.
+struct Tap {
+    home: TempDir,
+    process: Child,
+    to: Option<ChildStdin>,
+    from: BufReader<ChildStdout>,
+}
+
+impl Tap {
+    fn start(set: &[&str], script: &str) -> Tap {
+        let home = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mcpcol"));
+        command.arg("stdio").env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+        set.iter().for_each(|set| {
+            command.args(["--set", set]);
+        });
+        command.args(["--", "sh", "-c", script]).env("HOME", home.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.spawn().unwrap();
+        let (to, from) = (process.stdin.take(), process.stdout.take().unwrap());
+        Tap { home, process, to, from: BufReader::new(from) }
+    }
+
+    /// Sends a line and waits for one.
+    fn ask(&mut self, line: &str) {
+        writeln!(self.to.as_mut().unwrap(), "{line}").unwrap();
+        let mut answer = String::new();
+        assert!(self.from.read_line(&mut answer).unwrap() > 0);
+    }
+
+    /// Waits for the end; the spans by request id.
+    fn spans(mut self) -> Vec<Value> {
+        self.process.wait().unwrap();
+        let dir = self.home.path().join(".local/state/mcpcol");
+        let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+        let lines =
+            files.filter(|path| path.extension().is_some_and(|e| e == "jsonl")).flat_map(|path| {
+                let text = fs::read_to_string(path).unwrap();
+                text.lines().map(str::to_owned).collect::<Vec<_>>()
+            });
+        let mut spans: Vec<Value> = lines
+            .flat_map(|line| {
+                let batch: Value = serde_json::from_str(&line).unwrap();
+                batch["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().clone()
+            })
+            .collect();
+        spans.sort_by_key(|span| attribute(span, "jsonrpc.request.id"));
+        spans
+    }
+}
+
+fn attribute(span: &Value, key: &str) -> Option<String> {
+    let found = span["attributes"].as_array().unwrap().iter().find(|a| a["key"] == key)?;
+    Some(found["value"]["stringValue"].as_str().unwrap().to_owned())
+}
+
+/// A server that answers the requests 0 and 1 and then waits for its end.
+const TWO: &str = r#"
+read a; echo '{"jsonrpc":"2.0","id":0,"result":{}}'
+read b; echo '{"jsonrpc":"2.0","id":1,"result":{}}'
+exec cat"#;
+
+fn two(set: &[&str]) -> Vec<Value> {
+    let mut tap = Tap::start(set, TWO);
+    tap.ask(r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}"#);
+    tap.ask(&format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"_meta":{{"traceparent":"{PARENT}"}}}}}}"#
+    ));
+    tap.to = None;
+    let spans = tap.spans();
+    assert_eq!(spans.len(), 2);
+    spans
+}
+
+#[test]
+fn a_session_is_one_trace_unless_its_client_or_its_user_says_otherwise() {
+    let traces = |set: &[&str]| {
+        two(set).iter().map(|s| s["traceId"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(traces(&[])[1], PARENT[3..35]);
+    let own = traces(&["receivers::mcp_stdio::parent=own"]);
+    assert_eq!(own[0], own[1]);
+    let set = ["receivers::mcp_stdio::parent=own", "receivers::mcp_stdio::trace=request"];
+    let each = traces(&set);
+    assert_ne!(each[0], each[1]);
+}
+
+#[test]
+fn a_client_that_others_do_not_export_for_is_linked_to() {
+    let spans = two(&["receivers::mcp_stdio::parent=link"]);
+    assert_eq!(spans[0]["traceId"], spans[1]["traceId"]);
+    assert!(spans[0]["links"].is_null());
+    assert_eq!(spans[1]["links"][0]["traceId"], PARENT[3..35]);
+    assert_eq!(spans[1]["links"][0]["spanId"], PARENT[36..52]);
+}
+
+/// A server that leaves its first request unanswered.
+const SILENT: &str = "read a; echo ready; exec cat";
+
+#[test]
+fn an_open_call_tells_whether_its_client_left_or_the_tap_was_stopped() {
+    for by in ["disconnect", "tap"] {
+        let mut tap = Tap::start(&[], SILENT);
+        tap.ask(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}}"#);
+        match by {
+            "tap" => kill_process(Pid::from_child(&tap.process), Signal::TERM).unwrap(),
+            _ => tap.to = None,
+        }
+        let spans = tap.spans();
+        assert_eq!(attribute(&spans[0], "mcpcol.outcome").as_deref(), Some("cancelled"), "{by}");
+        assert_eq!(attribute(&spans[0], "mcpcol.cancelled.by").as_deref(), Some(by));
+    }
+}
