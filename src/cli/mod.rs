@@ -14,6 +14,7 @@ mod otlp_env;
 mod print_config;
 mod run;
 mod runtime;
+mod signals;
 mod state;
 mod stdio;
 mod table;

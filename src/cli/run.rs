@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use super::config_args::{ConfigArgs, load};
 use super::logging::{self, Reader};
-use super::runtime::{Asked, Signals, close_the_books, exit_code, runtime};
+use super::runtime::{close_the_books, exit_code, runtime};
+use super::signals::{Asked, Role, Signals};
 use crate::config::{Options, Sources};
 use crate::pipeline::{Context, Outcome, Plan, Service, Vitals};
 use crate::telemetry::Clock;
@@ -59,7 +60,7 @@ async fn serve(
     mut plan: Plan,
     fit: &impl Fn(&mut Plan) -> anyhow::Result<()>,
 ) -> anyhow::Result<Outcome> {
-    let mut signals = Signals::listen()?;
+    let signals = Signals::listen(Role::Service)?;
     let mut service = Service::new(Context {
         vitals: Vitals::default(),
         clock: Clock::start(),
@@ -67,13 +68,14 @@ async fn serve(
         lenient: false,
     });
     service.apply(&plan).await?;
+    let mut asks = signals.answer()?;
     tracing::info!(pipelines = plan.pipelines.len(), "everything is ready");
     let mut outcome = Outcome::default();
     let told = loop {
         tokio::select! {
-            asked = signals.next() => match asked {
+            asked = asks.next() => match asked {
                 Asked::Reload => reload(sources, &mut service, &mut plan, fit).await,
-                Asked::Terminate | Asked::Interrupt => break true,
+                Asked::Stop => break true,
             },
             () = service.ended(&mut outcome) => break false,
         }

@@ -1,4 +1,4 @@
-//! The telemetry side's runtime and the signals that end it.
+//! The telemetry side's runtime, and what a process says at its end.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,6 @@ use rustix::process::DumpableBehavior;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use signal_hook::low_level::emulate_default_handler;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::logging;
 use crate::pipeline::{Exit, Outcome, lower_priority};
@@ -22,45 +21,6 @@ pub(super) fn runtime(threads: usize) -> anyhow::Result<Runtime> {
         .on_thread_start(lower_priority)
         .build()
         .context("cannot start the telemetry threads")
-}
-
-/// The signals a process of ours listens to.
-pub(super) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
-
-/// What a signal asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// SIGTERM.
-    Terminate,
-    /// SIGINT.
-    Interrupt,
-    /// SIGHUP.
-    Reload,
-}
-
-impl Signals {
-    /// Must be called within the runtime.
-    pub(super) fn listen() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("cannot listen to signals");
-        Ok(Signals {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            hang_up: listen(SignalKind::hangup())?,
-        })
-    }
-
-    /// The next signal.
-    pub(super) async fn next(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.terminate.recv() => Asked::Terminate,
-            _ = self.interrupt.recv() => Asked::Interrupt,
-            _ = self.hang_up.recv() => Asked::Reload,
-        }
-    }
 }
 
 /// The last lines: what became of everything, for each exporter. Where logs are for problems only, an

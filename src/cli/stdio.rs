@@ -16,11 +16,12 @@ use tokio::time::Instant;
 use super::builtin;
 use super::config_args::{ConfigArgs, load, only_tap};
 use super::logging::{self, Reader};
-use super::runtime::{Asked, Signals, close_the_books, exit_code, runtime};
+use super::runtime::{close_the_books, exit_code, runtime};
+use super::signals::{Asks, Role, Signals};
 use super::{say, state};
 use crate::config::{Options, Sources};
 use crate::pipeline::{Context, Outcome, Plan, ReceiverConfig, Service, Vitals, yield_more};
-use crate::receivers::mcp_stdio::{self, Config, Remote, Signal};
+use crate::receivers::mcp_stdio::{self, Config, Remote};
 use crate::settings::Problems;
 use crate::telemetry::Clock;
 
@@ -65,7 +66,7 @@ impl Stdio {
         yield_more();
         // Before the child: a signal that comes early must reach it, not just end us.
         let runtime = runtime(THREADS)?;
-        let signals = runtime.block_on(async { Signals::listen() })?;
+        let signals = Signals::listen(Role::Wrapper)?;
         let tap = match mcp_stdio::start(&config, &command, &plan.base) {
             Ok(tap) => tap,
             Err(error) => {
@@ -73,10 +74,11 @@ impl Stdio {
                 return Ok(ExitCode::from(u8::try_from(error.exit_code).unwrap_or(u8::MAX)));
             }
         };
+        let asks = signals.answer()?;
         let remote = tap.remote();
         let server = config.server_name(&command, &plan.base);
         plan.receivers[0].config = mcp_stdio::running(tap, config, server);
-        let outcome = runtime.block_on(serve(plan, remote, signals, state));
+        let outcome = runtime.block_on(serve(plan, remote, asks, state));
         close_the_books(&outcome);
         // A write that the outside world blocks must not keep the process.
         runtime.shutdown_background();
@@ -110,12 +112,7 @@ impl Stdio {
 }
 
 /// Runs the telemetry side until the child is gone.
-async fn serve(
-    plan: Plan,
-    mut remote: Remote,
-    mut signals: Signals,
-    state: Option<PathBuf>,
-) -> Outcome {
+async fn serve(plan: Plan, mut remote: Remote, mut asks: Asks, state: Option<PathBuf>) -> Outcome {
     if let Some(dir) = state {
         tokio::task::spawn_blocking(move || state::clean(&dir));
     }
@@ -132,18 +129,8 @@ async fn serve(
     }
     let exit = loop {
         tokio::select! {
-            asked = signals.next() => {
-                let signal = match asked {
-                    Asked::Interrupt => Signal::Interrupt,
-                    // A host that hangs up wants its server gone.
-                    Asked::Terminate | Asked::Reload => Signal::Terminate,
-                };
-                remote.forward(signal);
-                if signal.terminates() {
-                    // Who asks may go on to SIGKILL before the server has ended.
-                    service.flush();
-                }
-            }
+            // The child has the signal. Who asks may go on to SIGKILL before the child has ended.
+            _ = asks.next() => service.flush(),
             exit = remote.ended() => break exit,
         }
     };

@@ -130,11 +130,7 @@ pub(super) fn spawn(plan: &Plan<'_>) -> Result<(Child, Pipe, Pipe), CannotStart>
 impl Child {
     /// Sends a signal to the child, or to its whole group if that is its own.
     pub(super) fn signal(&self, signal: Signal) {
-        let signal = match signal {
-            Signal::Interrupt => rustix::process::Signal::INT,
-            Signal::Terminate => rustix::process::Signal::TERM,
-            Signal::Kill => rustix::process::Signal::KILL,
-        };
+        let signal = by_number(signal);
         let sent = match self.own_group {
             true => rustix::process::kill_process_group(self.pid, signal),
             false => rustix::process::kill_process(self.pid, signal),
@@ -142,6 +138,11 @@ impl Child {
         if let Err(error) = sent {
             tracing::debug!(%error, "a signal did not reach the child");
         }
+    }
+
+    /// Whether it is in a process group of its own.
+    pub(super) fn has_own_group(&self) -> bool {
+        self.own_group
     }
 
     /// A function that blocks until the child has exited and leaves it to be reaped.
@@ -162,6 +163,19 @@ impl Child {
             Ok(Some(status)) => exit(status),
             _ => Exit::Signal(rustix::process::Signal::KILL.as_raw()),
         }
+    }
+}
+
+fn by_number(signal: Signal) -> rustix::process::Signal {
+    match signal {
+        Signal::HangUp => rustix::process::Signal::HUP,
+        Signal::Interrupt => rustix::process::Signal::INT,
+        Signal::Quit => rustix::process::Signal::QUIT,
+        Signal::User1 => rustix::process::Signal::USR1,
+        Signal::User2 => rustix::process::Signal::USR2,
+        Signal::Terminate => rustix::process::Signal::TERM,
+        Signal::WindowChange => rustix::process::Signal::WINCH,
+        Signal::Kill => rustix::process::Signal::KILL,
     }
 }
 

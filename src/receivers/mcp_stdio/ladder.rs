@@ -14,23 +14,31 @@ pub(super) const IDLE: Duration = Duration::from_millis(250);
 /// still being answered have this long.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
-/// Signals that the ladder knows.
+/// Signals that reach a child: SIGTERM and SIGKILL by the ladder's own doing, the others as they reached us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGINT, when that is what reached us.
+    /// SIGHUP.
+    HangUp,
+    /// SIGINT.
     Interrupt,
+    /// SIGQUIT.
+    Quit,
+    /// SIGUSR1.
+    User1,
+    /// SIGUSR2.
+    User2,
     /// SIGTERM.
     Terminate,
+    /// SIGWINCH.
+    WindowChange,
     /// SIGKILL.
     Kill,
 }
 
 impl Signal {
-    /// Whether it asks its receiver to go.
+    /// Whether it asks its receiver to go. The others say something to it.
     pub fn terminates(self) -> bool {
-        match self {
-            Signal::Interrupt | Signal::Terminate | Signal::Kill => true,
-        }
+        !matches!(self, Signal::User1 | Signal::User2 | Signal::WindowChange)
     }
 }
 
@@ -63,6 +71,8 @@ pub(super) enum Event {
     InputBroken,
     /// This signal reached us and is to reach the child.
     Asked(Signal),
+    /// This one reached us and the child.
+    Reached(Signal),
     /// The process stops.
     Stop(Times),
     /// The child is gone.
@@ -127,6 +137,9 @@ impl Ladder {
             }
             Event::InputBroken => self.end_of_input(now),
             Event::Asked(signal) => return Some(self.send(signal, now)),
+            Event::Reached(signal) => {
+                self.send(signal, now);
+            }
             Event::Stop(times) => return self.stop(times, now),
             Event::ChildExited => {
                 self.exited = true;

@@ -38,4 +38,4 @@ pub use ladder::Signal;
 pub use name::ServerName;
 pub use observer::Observe;
 pub use receiver::{running, start, watched_by};
-pub use tap::{Remote, Tap};
+pub use tap::{Remote, Tap, remote};

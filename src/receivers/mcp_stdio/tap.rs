@@ -4,9 +4,9 @@
 //! what goes by until an observer comes, and if none ever comes the traffic does not notice.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -55,6 +55,8 @@ pub struct Tap {
 #[derive(Clone, Debug)]
 pub struct Remote {
     events: SyncSender<Event>,
+    /// The child is in a group of its own, which what is sent to ours does not reach.
+    own_group: bool,
     /// Whether somebody has asked us to go.
     asked: Arc<AtomicBool>,
     queue: Arc<Queue>,
@@ -69,6 +71,14 @@ struct Client {
 
 /// Whether a tap of this process has taken its stdin and stdout: there is one pair.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The tap that took them.
+static RUNNING: OnceLock<Remote> = OnceLock::new();
+
+/// Reaches the child of this process, if there is one and it has not ended: there is one in a process's life.
+pub fn remote() -> Option<Remote> {
+    RUNNING.get().filter(|remote| remote.exit.borrow().is_none()).cloned()
+}
 
 /// Spawns the child and puts the tap between it and our own stdin and stdout, which are taken over:
 /// nothing else in the process can read or print there any more.
@@ -85,7 +95,9 @@ pub(super) fn start(
     let running = child::take_stdio().and_then(|(input, output)| {
         run(child, (stdin, stdout), Client { input, output }, limits, editing)
     });
-    running.map_err(|error| CannotStart::ours(plan, &error))
+    let tap = running.map_err(|error| CannotStart::ours(plan, &error))?;
+    RUNNING.set(tap.remote()).ok();
+    Ok(tap)
 }
 
 fn run(
@@ -126,13 +138,15 @@ fn run(
         exited();
         done.send(Event::ChildExited).ok();
     })?;
+    let own_group = child.has_own_group();
     let (ladder, closing) = (Ladder::new(limits.ladder), Arc::clone(&queue));
     named("ladder").spawn(move || {
         climb(ladder, &child, closer, &happened, &progress);
         closing.close();
         ended.send_replace(Some(child.reap()));
     })?;
-    let remote = Remote { events, asked: Arc::default(), queue: Arc::clone(&queue), exit };
+    let (asked, held) = (Arc::default(), Arc::clone(&queue));
+    let remote = Remote { events, own_group, asked, queue: held, exit };
     Ok(Tap { queue, editing, remote })
 }
 
@@ -231,6 +245,17 @@ impl Remote {
         self.tell(Event::Asked(signal));
     }
 
+    /// The same for a signal that reached our whole process group: a child in it has it already.
+    pub fn reached(&self, signal: Signal) {
+        if self.own_group {
+            return self.forward(signal);
+        }
+        if signal.terminates() {
+            self.begin();
+        }
+        self.tell(Event::Reached(signal));
+    }
+
     /// The process stops: SIGTERM, unless the child was asked to go already, and what is due later. Of
     /// several deadlines the soonest holds.
     pub(super) fn stop(&self, deadline: Deadline) {
@@ -275,15 +300,20 @@ mod tests {
         let (events, happened) = sync_channel(EVENTS);
         let (_, exit) = watch::channel(None);
         let asked = Arc::default();
-        let remote = Remote { events, asked, queue: Arc::clone(&queue), exit };
+        let (queued, own_group) = (Arc::clone(&queue), false);
+        let remote = Remote { events, own_group, asked, queue: queued, exit };
         let told = || {
             let mut held = Held::default();
             queue.drain(&mut held);
             held.events().map(|event| (event.note.direction, event.note.kind)).collect::<Vec<_>>()
         };
+        remote.forward(Signal::User1);
+        assert_eq!(told(), [], "which asks nobody to go");
         remote.forward(Signal::Terminate);
         assert_eq!(told(), [(Direction::ClientToServer, Kind::Stopped)]);
         remote.forward(Signal::Terminate);
+        remote.reached(Signal::Interrupt);
+        Remote { own_group: true, ..remote.clone() }.reached(Signal::Interrupt);
         let deadline = Deadline::within(Duration::from_secs(4));
         remote.stop(deadline);
         assert_eq!(told(), []);
@@ -291,7 +321,10 @@ mod tests {
         let heard: Vec<_> = happened.try_iter().collect();
         let asked = Event::Asked(Signal::Terminate);
         let times = Times::of(deadline);
-        assert_eq!(heard, [asked, asked, Event::Stop(times)]);
+        let interrupts = [Event::Reached(Signal::Interrupt), Event::Asked(Signal::Interrupt)];
+        let said = Event::Asked(Signal::User1);
+        let stop = Event::Stop(times);
+        assert_eq!(heard, [said, asked, asked, interrupts[0], interrupts[1], stop]);
         let [close, kill] = [times.close, times.kill].map(|at| at - deadline.half().into_std());
         assert_eq!([close, kill], [Duration::ZERO, Duration::from_secs(1)]);
     }

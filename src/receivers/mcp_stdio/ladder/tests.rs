@@ -209,3 +209,25 @@ fn a_child_that_goes_when_asked_is_not_killed() {
     climb.step(10, Event::OutputEnded);
     assert!(climb.ladder.over());
 }
+
+#[test]
+fn a_signal_that_asks_nobody_to_go_is_passed_on_and_begins_nothing() {
+    let mut climb = Climb::limited(0, 100);
+    for signal in [Signal::User1, Signal::User2, Signal::WindowChange] {
+        climb.signal(0, signal);
+        assert_eq!(climb.step(0, Event::Reached(signal)), None);
+    }
+    assert_eq!(climb.ladder.wake(), None);
+    climb.step(0, Event::ChildExited);
+    assert!(!climb.ladder.listens(), "nobody has asked it to go");
+}
+
+#[test]
+fn what_reached_the_child_by_itself_is_not_sent_again_and_counts_as_asked() {
+    let mut climb = Climb::limited(0, 100);
+    assert_eq!(climb.step(0, Event::Reached(Signal::Interrupt)), None);
+    assert_eq!(climb.stop(), None);
+    let mut climb = Climb::limited(0, 100);
+    assert_eq!(climb.step(0, Event::Reached(Signal::Terminate)), None);
+    assert_eq!(climb.rest(), [(100, KILL)]);
+}

@@ -1,0 +1,194 @@
+//! The signals that reach the process, and who gets them. All that only Unix has in this room: Linux and macOS.
+//!
+//! A tapped child gets what reached us, as it came and once: what the kernel sends to the whole foreground group,
+//! such as Ctrl-C at a terminal, a child in it has already. A thread of its own sees to it, so that nothing on the
+//! telemetry side holds a signal back.
+
+use std::thread;
+
+use anyhow::Context;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
+use signal_hook::iterator::SignalsInfo;
+use signal_hook::iterator::exfiltrator::WithOrigin;
+use signal_hook::low_level::emulate_default_handler;
+use signal_hook::low_level::siginfo::Origin;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::receivers::mcp_stdio::{self, Signal};
+
+/// What is heard, by the numbers it has here.
+const HEARD: [(i32, Signal); 7] = [
+    (SIGHUP, Signal::HangUp),
+    (SIGINT, Signal::Interrupt),
+    (SIGQUIT, Signal::Quit),
+    (SIGUSR1, Signal::User1),
+    (SIGUSR2, Signal::User2),
+    (SIGTERM, Signal::Terminate),
+    (SIGWINCH, Signal::WindowChange),
+];
+/// Requests that wait for whoever runs the pipelines; one more of the same would ask for nothing new.
+const WAITING: usize = 16;
+
+/// What kind of process hears the signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It stands for one child: every signal is the child's.
+    Wrapper,
+    /// It runs pipelines: SIGHUP reloads them, SIGTERM and SIGINT stop them.
+    Service,
+}
+
+/// What a signal asks of the process itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// To go.
+    Stop,
+    /// To load the configuration anew.
+    Reload,
+}
+
+/// Signals that are heard and wait for an answer.
+#[derive(Debug)]
+pub(super) struct Signals {
+    role: Role,
+    caught: SignalsInfo<WithOrigin>,
+    /// Ignored at the start and to be heard all the same.
+    late: Vec<i32>,
+}
+
+/// What signals ask of the process, one after the other.
+#[derive(Debug)]
+pub(super) struct Asks(Receiver<Asked>);
+
+impl Signals {
+    /// Hears signals from now on; they wait until [`answer`](Self::answer). To be called before there is a child: a
+    /// signal that comes early must reach it, not just end us.
+    ///
+    /// What was ignored at the start (`nohup`, a shell's background jobs) stays ignored, here and in children,
+    /// which inherit it.
+    pub(super) fn listen(role: Role) -> anyhow::Result<Self> {
+        let ignored = ignored_at_the_start();
+        let is_ignored = |signal: &i32| ignored >> (signal - 1) & 1 == 1;
+        let (mut late, heard): (Vec<_>, Vec<_>) =
+            HEARD.iter().map(|(signal, _)| *signal).partition(is_ignored);
+        // SIGTERM is how a process is told to go, and a reload harms nobody.
+        late.retain(|&signal| signal == SIGTERM || signal == SIGHUP && role == Role::Service);
+        let caught = SignalsInfo::<WithOrigin>::new(heard).context("cannot listen to signals")?;
+        Ok(Signals { role, caught, late })
+    }
+
+    /// Answers signals, those first that wait. To be called once there is a child, if there is to be one: it has
+    /// inherited by then what is ignored and heard here nevertheless.
+    pub(super) fn answer(self) -> anyhow::Result<Asks> {
+        let Signals { role, mut caught, late } = self;
+        for signal in late {
+            caught.handle().add_signal(signal).context("cannot listen to signals")?;
+        }
+        if role == Role::Service && is_first() && mcp_stdio::remote().is_some() {
+            tracing::info!("what the server leaves behind is reaped by nobody here: use --init");
+        }
+        let (ask, asks) = channel(WAITING);
+        let answering = move || caught.forever().for_each(|origin| take(role, &origin, &ask));
+        thread::Builder::new()
+            .name("signals".into())
+            .spawn(answering)
+            .context("cannot start the thread that answers signals")?;
+        Ok(Asks(asks))
+    }
+}
+
+impl Asks {
+    /// The next request.
+    pub(super) async fn next(&mut self) -> Asked {
+        match self.0.recv().await {
+            Some(asked) => asked,
+            // The thread that answers is gone: nothing will ask any more.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn take(role: Role, origin: &Origin, ask: &Sender<Asked>) {
+    let Some(&(_, signal)) = HEARD.iter().find(|(number, _)| *number == origin.signal) else {
+        return;
+    };
+    let service = role == Role::Service;
+    if service && signal == Signal::HangUp {
+        ask.try_send(Asked::Reload).ok();
+        return;
+    }
+    let stops = match role {
+        Role::Wrapper => signal.terminates(),
+        Role::Service => matches!(signal, Signal::Terminate | Signal::Interrupt),
+    };
+    match mcp_stdio::remote() {
+        Some(child) if reached_the_group(origin) => child.reached(signal),
+        Some(child) => child.forward(signal),
+        None if service && !stops => usual_effect(origin.signal),
+        None => {}
+    }
+    if stops {
+        ask.try_send(Asked::Stop).ok();
+    }
+}
+
+/// Does what the signal would have done had nobody listened. The first process of a container is spared, as the
+/// kernel spares it.
+fn usual_effect(signal: i32) {
+    if !is_first() {
+        emulate_default_handler(signal).ok();
+    }
+}
+
+/// Whether this is the first process of a container, to which orphans come.
+fn is_first() -> bool {
+    rustix::process::getpid().is_init()
+}
+
+/// Whether the kernel sent it to everybody in our process group. A terminal that hangs up tells the leader of its
+/// session alone, and the foreground group only when that is gone.
+#[cfg(target_os = "linux")]
+fn reached_the_group(origin: &Origin) -> bool {
+    use rustix::process::{getpid, getsid};
+    use signal_hook::low_level::siginfo::Cause;
+
+    let to_the_leader = origin.signal == SIGHUP && getsid(None) == Ok(getpid());
+    origin.cause == Cause::Kernel && !to_the_leader
+}
+
+/// Whether it may have been sent to everybody in our process group. Here signals do not say who sent them: what a
+/// terminal can send to its foreground group counts as sent by it while we are that group.
+#[cfg(not(target_os = "linux"))]
+fn reached_the_group(origin: &Origin) -> bool {
+    let foreground = || {
+        let terminal = std::fs::File::open("/dev/tty").ok()?;
+        rustix::termios::tcgetpgrp(terminal).ok()
+    };
+    [SIGHUP, SIGINT, SIGQUIT, SIGWINCH].contains(&origin.signal)
+        && foreground() == Some(rustix::process::getpgrp())
+}
+
+/// The signals that this process ignores before it listens to any, a bit each. Where there is no `/proc` that
+/// cannot be learned without unsafe code: none.
+fn ignored_at_the_start() -> u64 {
+    std::fs::read_to_string("/proc/self/status").map_or(0, |status| ignored(&status))
+}
+
+fn ignored(status: &str) -> u64 {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ignored_is_read_from_the_process_status() {
+        let status =
+            "Name:\tmcpcol\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001003\nSigCgt:\t04\n";
+        let bits = ignored(status);
+        assert_eq!(bits, 1 << (SIGHUP - 1) | 1 << (SIGINT - 1) | 1 << (13 - 1));
+        assert_eq!([ignored(""), ignored("SigIgn:\tno")], [0, 0]);
+    }
+}
