@@ -78,9 +78,11 @@ pub(super) fn with_service(upstream: &str, settings: &str, service: &str) -> Tap
 fn write_config(dir: &TempDir, routes: &str, settings: &str, digest: &str, exporter: &str) {
     let name = exporter.split(':').next().unwrap();
     let endpoint = if settings.contains("endpoint:") { "" } else { "    endpoint: 127.0.0.1:0\n" };
+    // Many tests stop with streams open: those are not waited for as long as users would want.
+    let drain = if settings.contains("drain_timeout:") { "" } else { "    drain_timeout: 1s\n" };
     let settings: String = settings.lines().map(|line| format!("    {}\n", line.trim())).collect();
     let yaml = format!(
-        "receivers:\n  mcp_http:\n{endpoint}    routes: {routes}\n{settings}\
+        "receivers:\n  mcp_http:\n{endpoint}{drain}    routes: {routes}\n{settings}\
          processors: {{ digest: {digest} }}\n\
          exporters: {{ {exporter} }}\n\
          service:\n  pipelines:\n    traces: {{ receivers: [mcp_http], processors: [digest], exporters: [{name}] }}\n"
