@@ -7,7 +7,7 @@ use super::exchange::{Body, Home, Open};
 use super::streams::{Over, PATIENCE};
 use crate::mcp::call::Owed;
 use crate::mcp::pairing::{Key, Pairing};
-use crate::mcp::{Direction, Outcome};
+use crate::mcp::{CancelledBy, Direction, Outcome};
 use crate::telemetry::Nanos;
 
 impl Connections {
@@ -41,7 +41,11 @@ impl Connections {
         }
         let by_server = matches!(cause, Cause::Ended | Cause::Server);
         let how = if open.is_stream() {
-            let outcome = if by_server { Outcome::ServerGone } else { Outcome::Cancelled };
+            let outcome = match cause {
+                Cause::Ended | Cause::Server => Outcome::ServerGone,
+                Cause::Client => Outcome::Cancelled(CancelledBy::Disconnect),
+                Cause::Tap => Outcome::Cancelled(CancelledBy::Tap),
+            };
             Over::Ended { resumable: open.resumable || open.resumes, outcome }
         } else if by_server {
             Over::Refused
