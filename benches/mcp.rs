@@ -42,7 +42,7 @@ fn session() -> Session {
         "\n"
     );
     let back = concat!(
-        r#"{"id":0,"result":{"protocolVersion":"2025-11-25","serverInfo":{"name":"s","version":"1"}}}"#,
+        r#"{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-11-25","serverInfo":{"name":"s","version":"1"}}}"#,
         "\n"
     );
     session.bytes(Direction::ClientToServer, hello.as_bytes(), 1);

@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
         "\n"
     );
     session.bytes(Direction::ClientToServer, ask.as_bytes(), 1_000_000_000);
-    let (before, after) = (br#"{"id":1,"result":{"_meta":{"otel":{"traces":"#, b"}}}}\n");
+    let (before, after) = (br#"{"jsonrpc":"2.0","id":1,"result":{"_meta":{"otel":{"traces":"#, b"}}}}\n");
     for part in [&before[..], data, &after[..]] {
         session.bytes(Direction::ServerToClient, part, 2_000_000_000);
     }

@@ -21,14 +21,14 @@ pub struct Counts {
     pub lines: u64,
     /// Lines of white space.
     pub blank: u64,
-    /// Lines, or rests of lines, that are not JSON objects or arrays: banners, log text.
+    /// Lines, bodies and events that are something else than one JSON object or array: banners, log text,
+    /// text beside an object. Requests in them count as such all the same; answers do not, for nobody can
+    /// read them.
     pub junk: u64,
-    /// JSON that is not JSON-RPC.
+    /// JSON that is not JSON-RPC, or an answer that the one who waits for it cannot take.
     pub not_rpc: u64,
     /// JSON-RPC batches (arrays); their entries count as messages.
     pub batches: u64,
-    /// Messages beyond the first of their line.
-    pub crowded: u64,
     /// Requests, both directions.
     pub requests: u64,
     /// Notifications, both directions.

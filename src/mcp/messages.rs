@@ -1,9 +1,13 @@
 //! One text of JSON-RPC, told apart into its messages.
 //!
-//! A text is an object or a batch; several objects in a row are read as several, as a stream decoder
-//! would. Nothing is paired or counted here.
+//! A text is an object or a batch. An answer counts as one only where it can be read by the one who waits
+//! for it; the measure is what both official SDKs read (`JSON.parse` and a schema in TypeScript, `pydantic`
+//! in Python), and where they differ the one that reads it. So it must be all there is on its line, of
+//! version 2.0, and an error, or a result that is an object; what is malformed deep inside of a result is not
+//! looked for. A request counts wherever it can be made out, because its sender waits for an answer,
+//! whoever else reads it. Nothing is paired or counted here.
 
-use super::{Message, Shape, TAIL};
+use super::{Answer, Message, Part, Shape, TAIL};
 use crate::json::{ErrorKind, MAX_DEPTH, Reader};
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -26,10 +30,9 @@ pub(super) enum Found<'m> {
     Blank,
     /// The text is a batch; its entries follow.
     Batch,
-    /// Something, or a rest of the text, that is no JSON object or array.
+    /// The text, or an entry of it, is something else than one JSON object or array. What it has of
+    /// requests and notifications came before.
     Junk,
-    /// The message before was not the last one beside it.
-    Crowded,
 }
 
 /// What is to be done with a message.
@@ -40,7 +43,7 @@ pub(super) enum Kind {
     Answer,
     /// It may have been anything.
     Unreadable,
-    /// JSON that is not JSON-RPC.
+    /// JSON that is not JSON-RPC, or an answer that nobody takes.
     NotRpc,
 }
 
@@ -52,6 +55,7 @@ impl Kind {
             Shape::Request => Kind::Request,
             Shape::Notification if !whole && !is_notification(message) => Kind::Unreadable,
             Shape::Notification => Kind::Notification,
+            Shape::Answer if !is_taken(message, whole) => Kind::NotRpc,
             Shape::Answer => Kind::Answer,
             Shape::Other if !whole => Kind::Unreadable,
             Shape::Other => Kind::NotRpc,
@@ -59,18 +63,28 @@ impl Kind {
     }
 }
 
-/// Tells `text` apart.
-pub(super) fn messages(text: &[u8], each: &mut dyn FnMut(Found<'_>)) {
-    let text = without_mark(text).trim_ascii();
-    match text.first() {
-        None => each(Found::Blank),
-        Some(b'[') => {
-            each(Found::Batch);
-            if entries(text, |entry| objects(entry, each)).is_none() {
+/// Tells `text` apart; `ended` says that it came with its end. One that begins with a mark of the byte
+/// order is read by nobody: whoever passes over that has taken it away.
+pub(super) fn messages(text: &[u8], ended: bool, each: &mut dyn FnMut(Found<'_>)) {
+    let (marked, text) = without_mark(text);
+    let text = trim(text);
+    let is_batch = text.first() == Some(&b'[');
+    let mut sound = ended && !marked;
+    if text.is_empty() {
+        return each(Found::Blank);
+    } else if is_batch {
+        each(Found::Batch);
+        sound &= entries(text, |_| ()).is_some();
+        entries(text, |entry| {
+            if !objects(entry, sound, each) {
                 each(Found::Junk);
             }
-        }
-        Some(_) => objects(text, each),
+        });
+    } else {
+        sound = objects(text, sound, each) && sound;
+    }
+    if !sound {
+        each(Found::Junk);
     }
 }
 
@@ -84,12 +98,19 @@ pub(super) fn cut_message(
     each: &mut dyn FnMut(Found<'_>),
 ) {
     let all = head.len() as u64 + tail.len() as u64 == size;
-    let head = without_mark(head).trim_ascii_start();
-    if may_be_message(head, tail, ended) {
-        let mut message = Message::peek_cut(head, tail);
-        if all {
-            message.hide(false);
-        }
+    let (marked, head) = without_mark(head);
+    let head = trim_start(head);
+    let closed = closes(head, tail);
+    // One that its sender may have left in the middle must close what it opened.
+    if closed == Some(false) && !ended {
+        return each(Found::Junk);
+    }
+    let mut message = Message::peek_cut(head, tail);
+    if all {
+        message.hide(false);
+    }
+    let spoilt = marked || !ended || (closed == Some(false) && !tail.is_empty());
+    if matches!(head.first(), None | Some(b'{' | b'[')) && !(spoilt && is_answer(&message)) {
         each(Found::Message(&message, size, Known::Cut));
     } else {
         each(Found::Junk);
@@ -98,38 +119,73 @@ pub(super) fn cut_message(
 
 /// Whether `text` is one whole object.
 pub(super) fn is_object(text: &[u8]) -> bool {
-    Message::peek(text).is_ok_and(|(_, used)| text[used..].trim_ascii().is_empty())
+    Message::peek(text).is_ok_and(|(_, used)| trim(&text[used..]).is_empty())
 }
 
-fn without_mark(text: &[u8]) -> &[u8] {
-    text.strip_prefix(BOM).unwrap_or(text)
+/// Whether there was a mark of the byte order, and what comes after it.
+pub(super) fn without_mark(text: &[u8]) -> (bool, &[u8]) {
+    text.strip_prefix(BOM).map_or((false, text), |text| (true, text))
 }
 
-/// Usually one object.
-fn objects(text: &[u8], each: &mut dyn FnMut(Found<'_>)) {
+/// Without the white space around it.
+fn trim(text: &[u8]) -> &[u8] {
+    let text = trim_start(text);
+    let end = text.iter().rposition(|b| !is_space(*b)).map_or(0, |last| last + 1);
+    &text[..end]
+}
+
+fn trim_start(text: &[u8]) -> &[u8] {
+    let start = text.iter().position(|b| !is_space(*b)).unwrap_or(text.len());
+    &text[start..]
+}
+
+/// The white space of JSON (RFC 8259 section 2), which is less than that of ASCII.
+fn is_space(b: u8) -> bool {
+    matches!(b, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// Usually one object, and `false` if it is anything else. Of answers only one that is alone in a `sound`
+/// text is handed on.
+fn objects(text: &[u8], sound: bool, each: &mut dyn FnMut(Found<'_>)) -> bool {
     let mut rest = text;
-    while !rest.is_empty() {
+    loop {
         // It is large, so it is read where it stays.
         let mut message = Message::default();
-        let Some((used, known)) = first(rest, &mut message) else { return each(Found::Junk) };
-        each(Found::Message(&message, used as u64, known));
-        rest = rest[used..].trim_ascii_start();
-        if !rest.is_empty() {
-            each(Found::Crowded);
+        let Some((used, known)) = first(rest, &mut message) else { return false };
+        let alone = used == text.len();
+        if (sound && alone) || !is_answer(&message) {
+            each(Found::Message(&message, used as u64, known));
+        }
+        rest = trim(&rest[used..]);
+        if rest.is_empty() {
+            return alone;
         }
     }
 }
 
-/// Whether a text of which these are the ends may be a message, or a batch of them. One that its sender
-/// may have left in the middle must close what it opened.
-fn may_be_message(head: &[u8], tail: &[u8], ended: bool) -> bool {
-    let close = match head.first() {
-        Some(b'{') => b'}',
-        Some(b'[') => b']',
-        Some(_) => return false,
-        None => return true,
+fn is_answer(message: &Message<'_>) -> bool {
+    message.shape() == Shape::Answer
+}
+
+/// Whether the one who waits for this answer can take it. Of one that was not observed `whole` what is out
+/// of sight is as it should be.
+fn is_taken(message: &Message<'_>, whole: bool) -> bool {
+    let version = message.jsonrpc.map_or(!whole, |version| version.is("2.0"));
+    let object = |result: &Answer<'_>| match result.raw {
+        Part::Whole(json) => json.starts_with(b"{"),
+        Part::Cut | Part::Absent => true,
     };
-    ended || tail.trim_ascii_end().last() == Some(&close)
+    version && (message.error.is_some() || message.result.as_ref().is_some_and(object))
+}
+
+/// Whether a text of which these are the ends closes what it opens; `None` if it is not known what that is.
+fn closes(head: &[u8], tail: &[u8]) -> Option<bool> {
+    let close = match head.first()? {
+        b'{' => b'}',
+        b'[' => b']',
+        _ => return Some(false),
+    };
+    Some(trim(tail).last() == Some(&close))
 }
 
 /// Reads the message at the start of `text`: the bytes it takes, and how much of it can be told.

@@ -27,12 +27,14 @@ fn call(id: &str, meta: &str) -> String {
 }
 
 fn answer(id: &str, meta: &str) -> String {
-    format!("{{\"result\":{{\"content\":[],\n\"_meta\":{{{meta}}}}},\"id\":{id}}}")
+    format!(
+        "{{\"result\":{{\"content\":[],\n\"_meta\":{{{meta}}}}},\"jsonrpc\":\"2.0\",\"id\":{id}}}"
+    )
 }
 
 /// An answer without its spans.
 fn bare(id: &str) -> String {
-    format!("{{\"result\":{{\"content\":[]}},\"id\":{id}}}")
+    format!("{{\"result\":{{\"content\":[]}},\"jsonrpc\":\"2.0\",\"id\":{id}}}")
 }
 
 /// A server that tells what it got.

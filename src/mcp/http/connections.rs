@@ -100,6 +100,7 @@ impl Connections {
             modern: false,
             legacy: false,
             answered: false,
+            garbled: false,
         }
     }
 

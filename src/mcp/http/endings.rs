@@ -36,7 +36,7 @@ impl Cause {
 /// How an exchange ended.
 struct End {
     cause: Cause,
-    /// The response said something, and was no stream.
+    /// The response said something, and was no stream, or one that said what nobody can read.
     told: bool,
     /// It came to its end, and there was nothing in it.
     empty: bool,
@@ -69,6 +69,7 @@ impl Connections {
             self.reply_came(&mut open, reply, None, now);
             true
         };
+        let told = told || (open.garbled && cause == Cause::Ended);
         let end = End { cause, told, empty, leaving: self.is_leaving(&open) };
         for (lane, key) in self.still_open(&mut open) {
             let fate = self.fate(&mut open, lane, &key, &end);

@@ -46,6 +46,8 @@ pub(super) struct Open {
     pub(super) legacy: bool,
     /// It brought a JSON-RPC answer that is about a request and not about the session.
     pub(super) answered: bool,
+    /// Its response brought something that no client can take for an answer.
+    pub(super) garbled: bool,
 }
 
 /// A body, as far as it is observed.

@@ -9,7 +9,7 @@ use super::endpoint::resolve;
 use super::exchange::{Body, Home, Lane, Open};
 use super::routing::What;
 use super::sse::Event;
-use crate::mcp::messages::{Found, Known, cut_message, messages};
+use crate::mcp::messages::{Found, Known, cut_message, messages, without_mark};
 use crate::mcp::pairing::{Key, State};
 use crate::mcp::{Cut, Direction, Id, Message, Outcome, TraceContext};
 use crate::telemetry::Nanos;
@@ -89,7 +89,7 @@ impl Connections {
             found => self.found(open, ServerToClient, found, (None, false), now),
         };
         match event.cut {
-            None => messages(event.data, found),
+            None => messages(event.data, true, found),
             Some(cut) => cut_message(event.data, cut.tail, cut.size, true, found),
         }
     }
@@ -116,6 +116,8 @@ impl Connections {
         cut: Option<Cut<'_>>,
         now: Nanos,
     ) {
+        // Clients that read a body as a text pass over the mark.
+        let (_, text) = without_mark(text);
         // No body is as good as an empty one, and nothing to count.
         if text.is_empty() && cut.is_none() {
             return;
@@ -127,7 +129,7 @@ impl Connections {
         let how = (context.as_deref(), alone);
         let found = &mut |found: Found<'_>| self.found(open, direction, found, how, now);
         match cut {
-            None => messages(text, found),
+            None => messages(text, true, found),
             Some(cut) => cut_message(text, cut.tail, cut.size, true, found),
         }
     }
@@ -152,8 +154,10 @@ impl Connections {
             }
             Found::Blank => counts.blank += 1,
             Found::Batch => counts.batches += 1,
-            Found::Junk => counts.junk += 1,
-            Found::Crowded => counts.crowded += 1,
+            Found::Junk => {
+                counts.junk += 1;
+                open.garbled |= direction == ServerToClient;
+            }
         }
     }
 
@@ -180,19 +184,19 @@ fn is_alone(text: &[u8], cut: bool) -> bool {
         return true;
     }
     let mut entries = 0;
-    messages(text, &mut |found| entries += usize::from(matches!(found, Found::Message(..))));
+    messages(text, true, &mut |found| entries += usize::from(matches!(found, Found::Message(..))));
     !cut && entries == 1
 }
 
 /// Whether nothing of a text of messages is missing.
 fn is_whole(text: &[u8]) -> bool {
     let mut whole = true;
-    messages(text, &mut |found| whole &= !matches!(found, Found::Junk));
+    messages(text, true, &mut |found| whole &= !matches!(found, Found::Junk));
     whole
 }
 
 /// HTTP errors come as HTML or plain text, which is nobody's fault.
 fn may_hold_messages(text: &[u8]) -> bool {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let (_, text) = without_mark(text);
     matches!(text.trim_ascii_start().first(), None | Some(b'{' | b'['))
 }

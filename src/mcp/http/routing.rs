@@ -74,7 +74,10 @@ impl Connections {
             }
             Kind::Answer => self.answer_of_server(open, id, what),
             Kind::Unreadable => self.reply_unseen(open),
-            Kind::NotRpc => self.common.counts.not_rpc += 1,
+            Kind::NotRpc => {
+                self.common.counts.not_rpc += 1;
+                open.garbled = true;
+            }
         }
     }
 

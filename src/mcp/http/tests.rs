@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::mcp::SessionName;
-use crate::mcp::testing::{Done, pairs, text};
+use crate::mcp::testing::{Done, pairs, text, versioned};
 use crate::telemetry::names;
 
 use Direction::{ClientToServer as C, ServerToClient as S};
@@ -89,7 +89,7 @@ impl Tap {
     /// A whole request.
     fn send(&mut self, head: &RequestHead<'_>, body: &str) -> Exchange {
         let x = self.begin(head);
-        self.http.bytes(x, C, body.as_bytes(), self.now);
+        self.http.bytes(x, C, versioned(body).as_bytes(), self.now);
         self.http.ended(x, C, self.now);
         self.step();
         x
@@ -117,7 +117,7 @@ impl Tap {
 
     fn bytes(&mut self, x: Exchange, bytes: &str) -> &mut Self {
         self.step();
-        self.http.bytes(x, S, bytes.as_bytes(), self.now);
+        self.http.bytes(x, S, versioned(bytes).as_bytes(), self.now);
         self
     }
 
@@ -211,4 +211,5 @@ mod modern;
 mod resumption;
 mod streams;
 mod traces;
+mod unreadable;
 mod waiting;

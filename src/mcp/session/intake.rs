@@ -64,7 +64,11 @@ impl Session {
 
     /// One JSON-RPC message, or a batch of them, where the transport does the framing.
     pub fn message(&mut self, direction: Direction, text: &[u8], now: Nanos) {
-        messages(text, &mut |found| self.found(direction, found, now));
+        self.text(direction, text, true, now);
+    }
+
+    fn text(&mut self, direction: Direction, text: &[u8], ended: bool, now: Nanos) {
+        messages(text, ended, &mut |found| self.found(direction, found, now));
     }
 
     pub(super) fn flush(&mut self, direction: Direction, now: Nanos) {
@@ -94,7 +98,7 @@ impl Session {
         } else if line.torn && !is_object(line.text) {
             self.torn(direction);
         } else {
-            self.message(direction, line.text, now);
+            self.text(direction, line.text, line.ended, now);
         }
     }
 
@@ -119,7 +123,6 @@ impl Session {
             Found::Blank => counts.blank += 1,
             Found::Batch => counts.batches += 1,
             Found::Junk => counts.junk += 1,
-            Found::Crowded => counts.crowded += 1,
         }
     }
 

@@ -3,7 +3,7 @@
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use super::*;
-use crate::mcp::testing::{Done, pairs, text};
+use crate::mcp::testing::{Done, pairs, text, versioned};
 use crate::mcp::{
     Notifications, Perspective, ServiceName, TraceContext, Traces, Transport, Unsampled,
 };
@@ -37,7 +37,7 @@ impl Tap {
 
     fn say(&mut self, direction: Direction, line: &str) {
         self.now += SECOND;
-        self.session.bytes(direction, line.as_bytes(), self.now);
+        self.session.bytes(direction, versioned(line).as_bytes(), self.now);
         self.session.bytes(direction, b"\n", self.now);
         assert!(self.session.counts().balanced(), "{:?}", self.session.counts());
     }
@@ -125,3 +125,4 @@ mod pairing;
 mod parents;
 mod passback;
 mod shape;
+mod unreadable;

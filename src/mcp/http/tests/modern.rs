@@ -26,7 +26,7 @@ fn a_modern_call_is_answered_by_its_own_exchange() {
         (names::PEER_SERVICE, "one"),
         (names::SESSION_ID, ""),
         (names::CLEAR_SESSION_ID, ""),
-        (names::RESPONSE_SIZE, "20"),
+        (names::RESPONSE_SIZE, "36"),
     ] {
         assert_eq!(done.get(key), value, "{key}");
     }
@@ -62,7 +62,7 @@ fn progress_and_answer_may_come_as_events() {
     let done = tap.only();
     assert_eq!(done.span.events.len(), 1);
     assert_eq!(done.span.end_time_unix_nano, end);
-    assert_eq!(done.get(names::RESPONSE_SIZE), "20");
+    assert_eq!(done.get(names::RESPONSE_SIZE), "36");
     tap.end(x);
     assert!(tap.spans().is_empty());
 }

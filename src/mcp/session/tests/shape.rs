@@ -13,7 +13,7 @@ fn times_are_those_of_the_last_byte_of_each_message() {
     let mut tap = Tap::new();
     tap.session.bytes(C, br#"{"id":1,"#, 10);
     tap.session.bytes(C, b"\"method\":\"ping\"}\n", 20);
-    tap.session.bytes(S, br#"{"id":1,"result":{}}"#, 30);
+    tap.session.bytes(S, br#"{"jsonrpc":"2.0","id":1,"result":{}}"#, 30);
     tap.session.bytes(S, b"\n", 45);
     let span = tap.only().span;
     assert_eq!((span.start_time_unix_nano, span.end_time_unix_nano), (20, 45));
@@ -23,7 +23,7 @@ fn times_are_those_of_the_last_byte_of_each_message() {
 fn a_span_never_ends_before_it_starts() {
     let mut tap = Tap::new();
     tap.session.message(C, br#"{"id":1,"method":"ping"}"#, 50);
-    tap.session.message(S, br#"{"id":1,"result":{}}"#, 40);
+    tap.session.message(S, br#"{"jsonrpc":"2.0","id":1,"result":{}}"#, 40);
     let span = tap.only().span;
     assert_eq!((span.start_time_unix_nano, span.end_time_unix_nano), (50, 50));
 }
