@@ -11,7 +11,7 @@ mod output;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use mcpcol::mcp::{Direction, Identity, Session, Settings};
+use mcpcol::mcp::{Direction, Hidden, Identity, Session, Settings};
 use mcpcol::telemetry::{Nanos, names};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use output::{BASE, Output, base, data, value};
@@ -51,7 +51,9 @@ fn session() -> Session {
         session: "test-session".to_owned(),
         ..Identity::default()
     };
-    Session::new(Arc::new(Settings::default()), identity, [7; 32])
+    let mut session = Session::new(Arc::new(Settings::default()), identity, [7; 32]);
+    session.hide(Hidden::by(|id| format!("stands for {}", &String::from_utf8_lossy(id)[..4])));
+    session
 }
 
 /// The session as recorded, in chunks as `split` cuts every line, ended after the last one.

@@ -252,6 +252,31 @@ fn results_are_digested_where_one_of_several_pipelines_asks_for_it() {
 }
 
 #[test]
+fn task_ids_are_hashed_with_the_key_of_the_digest() {
+    let named = |file: &PathBuf| file.to_string_lossy().contains("everything-handshake");
+    let session = sessions().into_iter().find(named).unwrap();
+    let shown = |digit: &str| {
+        let tap = Tap::with(&format!(
+            "receivers: {{ mcp_stdio: {{}} }}\n\
+             processors: {{ digest: {{ key: \"{}\" }} }}\n\
+             exporters: {{ file: {{ path: a.jsonl }} }}\n\
+             service:\n  pipelines:\n\
+             \x20   traces: {{ receivers: [mcp_stdio], processors: [digest], exporters: [file] }}\n",
+            digit.repeat(64)
+        ));
+        tap.replay(&session);
+        let text = fs::read_to_string(tap.path("a.jsonl")).unwrap();
+        assert!(!text.contains("4a428501e92d260bc3f313ff50d09af5"), "the id itself");
+        let mut told = text.split(r#""mcpcol.task.id","value":{"stringValue":""#).skip(1);
+        let first = told.next().unwrap()[..32].to_owned();
+        assert!(told.all(|next| next.starts_with(&first)), "of one task");
+        first
+    };
+    assert_eq!(shown("1"), shown("1"));
+    assert_ne!(shown("1"), shown("2"));
+}
+
+#[test]
 fn without_a_config_spans_go_to_the_state_directory_with_a_keyed_digest() {
     let tap = Tap { home: tempfile::tempdir().unwrap(), config: None };
     let output = tap.replay(&sessions()[1]);

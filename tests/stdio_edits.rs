@@ -148,6 +148,14 @@ fn nothing_changes_where_nothing_was_asked_for() {
 }
 
 #[test]
+fn an_answer_whose_id_is_the_text_of_ours_is_stripped() {
+    let text = answer(1, SPANS).replace(r#""id":1"#, r#""id":"1""#);
+    let mut tap = tap("{ passback: { request: true } }", &[&text]);
+    assert_eq!(tap.ask(&call(1, MODERN)), r#"{"result":{"content":[]},"id":"1"}"#);
+    tap.end();
+}
+
+#[test]
 fn a_slow_reader_holds_the_client_up_and_loses_nothing() {
     let calls: Vec<String> = (0..3000).map(|id| call(id, MODERN)).collect();
     let answers: Vec<String> = (0..3000).map(|id| answer(id, SPANS)).collect();

@@ -14,7 +14,7 @@ use crate::telemetry::{Nanos, Offset, Raw};
 const MAX_NAME: usize = 128;
 /// The longest URI kept, in bytes.
 const MAX_URI: usize = 1024;
-/// The longest version, task id or status kept, in bytes.
+/// The longest version or status kept, in bytes.
 const MAX_WORD: usize = 128;
 
 /// The methods of the specification, the frequent ones first.
@@ -100,7 +100,7 @@ pub(super) struct Call {
     pub(super) id: Option<Id>,
     pub(super) method: Cow<'static, str>,
     pub(super) subject: Subject,
-    pub(super) task_id: Option<String>,
+    pub(super) task_id: Option<TaskId>,
     /// A task was asked for (2025-11-25).
     pub(super) task: bool,
     /// Written when it is not 2.0.
@@ -118,7 +118,8 @@ pub(super) struct Call {
     pub(super) hop: Option<Box<Incoming>>,
     /// Who asked the server for its spans.
     pub(super) wish: Wish,
-    /// The span that it goes on from, and why: a task's beginning, or the first leg of a retry.
+    /// The span that it comes from, and why: the call that caused it, a task's beginning, or the first leg
+    /// of a retry.
     pub(super) earlier: Option<(SpanRef, &'static str)>,
     pub(super) start: Nanos,
     /// Where the wall clock was then.
@@ -173,8 +174,17 @@ impl Wish {
     }
 }
 
+/// A task, whose id may be all that is needed to fetch its result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TaskId {
+    /// What finds the call that began it.
+    pub(super) key: u64,
+    /// What may be told of it; empty if nothing.
+    pub(super) shown: String,
+}
+
 /// What an implementation says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Named {
     pub(super) name: String,
     pub(super) version: String,
@@ -244,6 +254,28 @@ impl Call {
         self.method == "subscriptions/listen"
     }
 
+    /// It asks whether the server is of the modern era.
+    pub(super) fn probes(&self) -> bool {
+        self.method == "server/discover"
+    }
+
+    /// The client that asks so.
+    pub(super) fn prober(&self) -> Named {
+        self.speaker.as_ref().map(|speaker| speaker.who.clone()).unwrap_or_default()
+    }
+
+    /// The server may have to ask the client something before it is answered.
+    pub(super) fn may_ask(&self) -> bool {
+        matches!(
+            &*self.method,
+            "tools/call"
+                | "resources/read"
+                | "prompts/get"
+                | "completion/complete"
+                | "tasks/result"
+        )
+    }
+
     /// A person has to act before it is answered.
     pub(super) fn asks_people(&self) -> bool {
         matches!(&*self.method, "elicitation/create" | "sampling/createMessage")
@@ -301,7 +333,7 @@ pub(super) fn name(text: &Option<Text<'_>>) -> Option<String> {
     bounded(text, MAX_NAME)
 }
 
-/// A version, task id, status or the like; empty if there is none.
+/// A version, status or the like; empty if there is none.
 pub(super) fn word(text: &Option<Text<'_>>) -> String {
     bounded(text, MAX_WORD).unwrap_or_default()
 }

@@ -46,6 +46,8 @@ pub struct Counts {
     pub cancels_unknown: u64,
     /// Requests whose id was in flight already; answered first come, first served.
     pub duplicate_ids: u64,
+    /// Answers and progress under the text of an integer, where that integer was waited for.
+    pub text_ids: u64,
     /// `traceparent` values that are none; treated as absent.
     pub bad_traceparents: u64,
     /// Progress beyond what one span carries.

@@ -12,7 +12,8 @@ const MAX_ID: usize = 256;
 /// Integers that a double holds exactly, so that `7.0` is the same id as `7` to every peer.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// An id. `1` and `"1"` are different ones.
+/// An id. `1` and `"1"` are different ones; what an answer under `"1"` may still close says
+/// [`spelled`](Id::spelled).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Id {
     /// An integer.
@@ -64,6 +65,17 @@ impl Id {
 }
 
 impl Id {
+    /// The integer that a text spells: digits, perhaps a minus before them, perhaps blanks around. Clients
+    /// of both official SDKs number their requests and take an answer whose id is the number as a text
+    /// (TypeScript by `Number(id)`, Python by `int(id)`), so a server that makes texts of ids works with
+    /// them. Blanks are those that both of them pass over.
+    pub fn spelled(&self) -> Option<i64> {
+        let Id::Text(text) = self else { return None };
+        let digits = text.trim_matches(|c: char| c.is_whitespace() && c != '\u{85}');
+        let plain = |b: u8| b.is_ascii_digit() || b == b'-';
+        digits.parse().ok().filter(|_| digits.bytes().all(plain))
+    }
+
     /// As a text; `digits` holds those of a number.
     pub fn shown<'a>(&'a self, digits: &'a mut itoa::Buffer) -> &'a str {
         match self {
@@ -100,6 +112,42 @@ mod tests {
         assert_eq!(id(&keys, "\"a\\u0062\""), id(&keys, "\"ab\""));
         for none in ["null", "true", "[1]", "{}"] {
             assert_eq!(id(&keys, none), None);
+        }
+    }
+
+    #[test]
+    fn a_text_spells_the_integer_that_both_sdks_read_in_it() {
+        let keys = RandomState::new();
+        for (json, number) in [
+            ("\"7\"", Some(7)),
+            ("\" 7\"", Some(7)),
+            ("\"7 \\t\\r\\n\"", Some(7)),
+            ("\"\\u00a07\\u2028\\u3000\"", Some(7)),
+            ("\"007\"", Some(7)),
+            ("\"-7\"", Some(-7)),
+            ("\"-0\"", Some(0)),
+            ("\"9007199254740993\"", Some(9_007_199_254_740_993)),
+            ("\"\"", None),
+            ("\" \"", None),
+            ("\"-\"", None),
+            ("\"- 7\"", None),
+            ("\"--7\"", None),
+            ("\"7-\"", None),
+            ("\"1 2\"", None),
+            ("\"7.0\"", None),
+            ("\"7e0\"", None),
+            ("\"0x7\"", None),
+            ("\"1_0\"", None),
+            ("\"\\u0667\"", None),
+            ("\"\\u00857\"", None),
+            ("\"\\u001c7\"", None),
+            ("\"\\ufeff7\"", None),
+            ("\"7\\u0000\"", None),
+            ("\"99999999999999999999\"", None),
+            ("7", None),
+            ("7.5", None),
+        ] {
+            assert_eq!(id(&keys, json).unwrap().spelled(), number, "{json}");
         }
     }
 

@@ -43,7 +43,7 @@ pub use passback::{HandedBack, Posted, Received, Refused, Tally};
 pub use peek::{Answer, Failure, Info, Message, Meta, Params, Part, RawId, Shape};
 pub use session::Session;
 pub use settings::{
-    Identity, Ingest, Notifications, Orphans, Parent, Passback, Perspective, ServiceName,
+    Hidden, Identity, Ingest, Notifications, Orphans, Parent, Passback, Perspective, ServiceName,
     SessionName, SessionNames, Settings, Traces, Transport, Unsampled,
 };
 pub use trace::{SpanRef, TraceContext};

@@ -93,15 +93,16 @@ impl Outcome {
         }
     }
 
-    /// What the status of a task means for the call behind it; a task that failed says why by a code.
+    /// What the status of a task means for the look at it that told of it; a task that failed says why by a
+    /// code. There is nothing to be done about one that works.
     pub(super) fn of_task(status: Text<'_>, is_error: bool) -> Outcome {
-        if status.is("working") || status.is("input_required") {
+        if status.is("input_required") {
             Outcome::InputRequired
         } else if status.is("failed") {
             Outcome::ProtocolError
         } else if status.is("cancelled") {
             Outcome::Cancelled(CancelledBy::Client)
-        } else if is_error {
+        } else if is_error && !status.is("working") {
             Outcome::ToolError
         } else {
             Outcome::Ok

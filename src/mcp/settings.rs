@@ -1,5 +1,6 @@
 //! What a tap may be told about observing, as plain data. The YAML words live in the receivers.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::TraceContext;
@@ -224,6 +225,32 @@ pub struct SessionName {
     pub shown: String,
     /// The id itself, only where the user asked for it: `mcp.session.id`.
     pub clear: Option<String>,
+}
+
+/// Says what stands for a task id, which may be all that is needed to fetch a result. Nothing is told of
+/// one unless somebody says what.
+#[derive(Default)]
+pub struct Hidden(Option<Naming>);
+
+type Naming = Box<dyn Fn(&[u8]) -> String + Send>;
+
+impl Hidden {
+    /// What `name` says.
+    pub fn by(name: impl Fn(&[u8]) -> String + Send + 'static) -> Self {
+        Hidden(Some(Box::new(name)))
+    }
+
+    /// What stands for `id`; empty for nothing.
+    pub(super) fn name(&self, id: &[u8]) -> String {
+        self.0.as_ref().map(|name| name(id)).unwrap_or_default()
+    }
+}
+
+// There is a key in it.
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hidden")
+    }
 }
 
 /// Says what may be told of a session id as it is on the wire.

@@ -130,6 +130,10 @@ impl Frame<'_> {
 
     /// `error.type`, which is there exactly when the status is ERROR.
     pub(super) fn error_type(&self, call: &Call, ending: &Ending<'_>) -> Option<Cow<'static, str>> {
+        // A client that is refused so goes on with the handshake: nothing failed.
+        if call.probes() && ending.outcome == Outcome::ClientError {
+            return None;
+        }
         if let Some(failure) = ending.answer.and_then(|(message, _)| call.failure(message)) {
             return match failure.code {
                 Some(code) if self.handles() && caller_fault(code) => None,
@@ -264,7 +268,7 @@ impl Frame<'_> {
             out.word(names::RESULT_TYPE, &word(&Some(kind)));
         }
         if let Some(task) = &call.task_id {
-            out.text(names::TASK_ID, task);
+            out.word(names::TASK_ID, &task.shown);
             if let Some(result) = result {
                 out.word(names::TASK_STATUS, &word(&result.task_status));
             }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::trace::v1::Span;
 
+use super::Hidden;
 use crate::telemetry::{Clock, Content, Model, Nanos, Offset, Seen, Telemetry, names};
 
 /// A finished span, taken apart.
@@ -67,6 +68,11 @@ pub(super) fn versioned(text: &str) -> String {
     let first = keys.iter().find(|key| text.contains(&format!("{{\"{key}\":"))).copied();
     let first = format!("{{\"{}\":", first.unwrap_or_default());
     text.replace(&first, &first.replace('{', r#"{"jsonrpc":"2.0","#))
+}
+
+/// What stands for task ids.
+pub(super) fn hidden() -> Hidden {
+    Hidden::by(|id| format!("name of {}", String::from_utf8_lossy(id)))
 }
 
 pub(super) fn text(attribute: &KeyValue) -> String {

@@ -88,16 +88,17 @@ pub const SERVER_INFO_NAME: &str = "mcpcol.server.info.name";
 pub const SERVER_INFO_VERSION: &str = "mcpcol.server.info.version";
 /// `resultType` of a 2026-07-28 result, when it is not `complete`.
 pub const RESULT_TYPE: &str = "mcpcol.result.type";
-/// Task id that a task-augmented call was answered with, or that a task method names.
+/// Keyed hash of the id of the task that a call was answered with, or that a task method names: the id may
+/// be all that is needed to fetch its result.
 pub const TASK_ID: &str = "mcpcol.task.id";
 /// Status of the task that a task method told.
 pub const TASK_STATUS: &str = "mcpcol.task.status";
 /// `true` on a call that may have ended in another way than the span says: a gap in the observation may have
 /// touched it, or the part of a long answer that says so was not observed.
 pub const DOUBTFUL: &str = "mcpcol.doubtful";
-/// Why a span links to another: `retry` (next leg of the same call), `task` (the call that began it),
-/// `http` (the context of the HTTP request, beside that of the message) or `parent` (the context that would be
-/// the parent, were the trace not the tap's own).
+/// Why a span links to another: `retry` (next leg of the same call), `task` (the call that began it), `cause`
+/// (the call in which the server asked this), `http` (the context of the HTTP request, beside that of the
+/// message) or `parent` (the context that would be the parent, were the trace not the tap's own).
 pub const LINK: &str = "mcpcol.link";
 /// Event: a progress notification of the call.
 pub const PROGRESS: &str = "mcpcol.progress";

@@ -30,13 +30,16 @@ pub enum Awaited {
 #[derive(Debug)]
 pub struct Asked {
     requests: Recent<(Scope, Id), Awaited>,
+    /// Where an integer was written as a text in the id of a request: there such a text means itself.
+    spelling: Recent<Scope, ()>,
     /// Where servers said that they hand spans back.
     capable: Recent<Scope, ()>,
 }
 
 impl Default for Asked {
     fn default() -> Self {
-        Asked { requests: Recent::new(REMEMBERED), capable: Recent::new(REMEMBERED) }
+        let (requests, spelling) = (Recent::new(REMEMBERED), Recent::new(REMEMBERED));
+        Asked { requests, spelling, capable: Recent::new(REMEMBERED) }
     }
 }
 
@@ -45,19 +48,25 @@ impl Asked {
     /// its answer is `awaited` for, if for anything. True if an answer that holds our spans is
     /// forgotten for want of room.
     pub fn request(&mut self, scope: Scope, id: Id, awaited: Option<Awaited>) -> bool {
+        if matches!(scope, Scope::Session(_)) && id.spelled().is_some() {
+            self.spelling.insert(scope, ());
+        }
         let Some(awaited) = awaited else {
-            self.take(scope, id);
+            self.requests.remove(&(scope, id));
             return false;
         };
         self.requests.insert((scope, id), awaited) == Some(Awaited::Spans)
     }
 
-    /// An answer comes, or never will: what it was awaited for, if for anything.
+    /// An answer comes, or never will: what it was awaited for, if for anything. Its id is taken as
+    /// [clients do](Id::spelled): as it is, else as the integer that it spells.
     pub fn take(&mut self, scope: Scope, id: Id) -> Option<Awaited> {
         if self.requests.is_empty() {
             return None;
         }
-        self.requests.remove(&(scope, id))
+        let number = id.spelled().filter(|_| self.spelling.get(&scope).is_none());
+        let exact = self.requests.remove(&(scope, id));
+        exact.or_else(|| self.requests.remove(&(scope, Id::Int(number?))))
     }
 
     /// Whether no answer is awaited.
@@ -104,12 +113,26 @@ mod tests {
         assert!(!asked.request(HERE, Id::Int(1), Some(Awaited::Spans)));
         assert_eq!(asked.take(Scope::Session(2), Id::Int(1)), None);
         assert_eq!(asked.take(Scope::Exchange(1), Id::Int(1)), None);
-        assert_eq!(asked.take(HERE, Id::Text("1".into())), None);
         assert_eq!(asked.take(HERE, Id::Int(1)), Some(Awaited::Spans));
         assert_eq!(asked.take(HERE, Id::Int(1)), None);
         asked.request(HERE, Id::Int(1), Some(Awaited::Spans));
         asked.request(HERE, Id::Int(1), None);
         assert!(asked.is_empty(), "the client's own use of it is not ours");
+    }
+
+    #[test]
+    fn an_integer_is_answered_by_its_text_too_unless_the_client_writes_such_texts() {
+        let mut asked = Asked::default();
+        asked.request(HERE, Id::Int(7), Some(Awaited::Spans));
+        assert_eq!(asked.take(Scope::Session(2), Id::Text("7".into())), None);
+        assert_eq!(asked.take(HERE, Id::Text("8".into())), None);
+        assert_eq!(asked.take(HERE, Id::Text(" 7".into())), Some(Awaited::Spans));
+        asked.request(HERE, Id::Text("7".into()), Some(Awaited::Spans));
+        assert_eq!(asked.take(HERE, Id::Int(7)), None);
+        asked.request(HERE, Id::Int(7), Some(Awaited::Spans));
+        assert_eq!(asked.take(HERE, Id::Text("7".into())), Some(Awaited::Spans), "its own");
+        assert_eq!(asked.take(HERE, Id::Text("7".into())), None, "the client's, not asked by us");
+        assert_eq!(asked.take(HERE, Id::Int(7)), Some(Awaited::Spans));
     }
 
     #[test]

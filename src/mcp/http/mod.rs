@@ -30,7 +30,7 @@ pub use self::endpoint::resolve_reference;
 use self::exchange::{Body, Open};
 pub use self::finder::{EndpointFinder, Looked};
 pub use self::sse::{Event, Sse};
-use super::{Counts, Direction, Edited, HandedBack, SessionNames, Settings, TraceContext};
+use super::{Counts, Direction, Edited, HandedBack, Hidden, SessionNames, Settings, TraceContext};
 use crate::telemetry::{Content, Nanos, Offset, OwnKeys, Reads, Telemetry};
 
 /// How many exchanges are observed at once; one beyond is counted and not observed. Each takes two
@@ -163,6 +163,11 @@ impl Http {
     /// Where the wall clock is from here on: spans that begin later are told by it.
     pub fn anchor(&mut self, offset: Offset) {
         self.connections.common.offset = offset;
+    }
+
+    /// Says what may be told of task ids from here on: nothing unless said otherwise.
+    pub fn hide(&mut self, hidden: Hidden) {
+        self.connections.common.hidden = hidden;
     }
 
     /// What of calls' content is kept for processors from here on: all of it unless said otherwise.

@@ -173,7 +173,10 @@ impl Connections {
         let id = Id::read(&message.id, &self.common.keys);
         let answers = message.result.is_some() || message.error.is_some();
         let Some(key) = id.filter(|_| answers).map(|id| Key::new(0, id)) else { return false };
-        let waits = |state: &mut State| state.flights[ClientToServer].get(&key).is_some();
+        let waits = |state: &mut State| {
+            let flight = &state.flights[ClientToServer];
+            flight.holds(&key) || flight.holds_number(&key)
+        };
         self.state(open, Lane::Home, waits) == Some(true)
     }
 }

@@ -7,7 +7,7 @@
 use super::connections::Connections;
 use super::exchange::{Asked, Body, Home, Lane, Open};
 use crate::mcp::messages::{Kind, Known};
-use crate::mcp::pairing::{Key, Observed, State, Via};
+use crate::mcp::pairing::{Cause, Flight, Key, Observed, State, Via};
 use crate::mcp::{Direction, Id, Message, TraceContext};
 use crate::telemetry::Nanos;
 
@@ -40,7 +40,13 @@ impl Connections {
         let lane = self.lane_of_client(open, what);
         let scope = open.scope(lane);
         match kind {
-            Kind::Request => self.ask(open, ClientToServer, lane, Key { scope, id }, what),
+            Kind::Request => {
+                if what.message.method.is_some_and(|method| method.is("initialize")) {
+                    let (shared, now) = (Lane::Shared, what.now);
+                    self.pair(open, shared, now, |p| p.gives_up_probe(what.message, now));
+                }
+                self.ask(open, ClientToServer, lane, Key { scope, id }, what);
+            }
             // A request whose id is out of sight: its exchange tells which answer is its.
             Kind::Unreadable if what.message.method.is_some() => {
                 let key = Key { scope: open.number, id: None };
@@ -117,7 +123,7 @@ impl Connections {
         let flight = &self.servers[open.server].state.flights[ClientToServer];
         let [token, request] = about;
         let known = token.is_some_and(|token| flight.knows_token(&token))
-            || request.is_some_and(|key| flight.get(&key).is_some());
+            || request.is_some_and(|key| flight.holds(&key));
         if known { Lane::Shared } else { own }
     }
 
@@ -133,6 +139,8 @@ impl Connections {
         let mut seen = what.seen(open, direction, key.scope);
         let edited = open.edited.take_if(|_| direction == ClientToServer);
         seen.via.edited = edited.as_deref();
+        let cause = self.cause(open, direction);
+        seen.via.cause = cause.as_ref();
         let tracked = self
             .pair(open, lane, what.now, |pairing| pairing.request(what.message, key.clone(), seen));
         let scoped = direction == ClientToServer || lane == Lane::Shared;
@@ -190,12 +198,15 @@ impl Connections {
     /// The request in flight that an answer under `id` belongs to.
     fn answered_by(&mut self, open: &mut Open, id: Option<&Id>) -> Option<(Lane, Key)> {
         let lanes = [(Lane::Shared, open.number), (open.own_lane(), open.scope(open.own_lane()))];
-        for (lane, scope) in lanes {
-            let Some(id) = id else { break };
-            let key = Key::new(scope, id.clone());
-            let waits = |state: &mut State| state.flights[ClientToServer].get(&key).is_some();
-            if self.state(open, lane, waits) == Some(true) {
-                return Some((lane, key));
+        // An id that is just the same comes first, wherever it waits.
+        for holds in [Flight::holds, Flight::holds_number] {
+            for (lane, scope) in lanes {
+                let Some(id) = id else { break };
+                let key = Key::new(scope, id.clone());
+                let waits = |state: &mut State| holds(&state.flights[ClientToServer], &key);
+                if self.state(open, lane, waits) == Some(true) {
+                    return Some((lane, key));
+                }
             }
         }
         self.only_open(open).filter(|(_, key)| id.is_none() || key.id.is_none())
@@ -210,6 +221,16 @@ impl Connections {
         }
         let mut still = self.still_open(open);
         still.pop().filter(|_| still.is_empty())
+    }
+
+    /// The call that a request of that direction comes with: the only one of a POST whose response brings it.
+    fn cause(&mut self, open: &mut Open, direction: Direction) -> Option<Cause> {
+        let by_server = direction == ServerToClient;
+        let (lane, key) = by_server.then(|| self.only_open(open)).flatten()?;
+        let number = open.number;
+        let cause =
+            |state: &mut State| state.flights[ClientToServer].brought(&key, number).map(Cause::of);
+        self.state(open, lane, cause).flatten()
     }
 
     /// The client's requests that this exchange brought and that are in flight.
@@ -241,6 +262,9 @@ impl<'a> What<'a> {
             context: self.context,
             alone: self.alone,
             edited: None,
+            // HTTP+SSE (2024-11-05); other streams bring what has to do with no call.
+            whole: open.session().is_some_and(|handle| handle.is_stream),
+            cause: None,
         };
         Observed { direction, size, known, now, via }
     }

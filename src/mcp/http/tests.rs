@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::mcp::SessionName;
-use crate::mcp::testing::{Done, pairs, text, versioned};
+use crate::mcp::testing::{Done, hidden, pairs, text, versioned};
 use crate::telemetry::names;
 
 use Direction::{ClientToServer as C, ServerToClient as S};
@@ -69,7 +69,8 @@ impl Tap {
             shown: format!("name of {}", String::from_utf8_lossy(raw)),
             clear: None,
         };
-        let http = Http::new(Arc::new(settings), servers, None, [1; 32], Box::new(name));
+        let mut http = Http::new(Arc::new(settings), servers, None, [1; 32], Box::new(name));
+        http.hide(hidden());
         Tap { http, now: 1_000 * SECOND, next: 1 }
     }
 
@@ -205,10 +206,13 @@ mod cancelled;
 mod context;
 mod endings;
 mod hops;
+mod ids;
 mod legacy;
 mod losses;
 mod modern;
+mod probes;
 mod resumption;
+mod server_requests;
 mod streams;
 mod traces;
 mod unreadable;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::json::Text;
 use crate::mcp::call::word;
-use crate::mcp::{Answer, CancelledBy};
+use crate::mcp::{Answer, CancelledBy, RawId};
 
 impl Pairing<'_> {
     /// The answer to what waits under `key`; `None` if it does not tell what it answers.
@@ -19,10 +19,14 @@ impl Pairing<'_> {
             self.common.counts.orphans += 1;
             return;
         };
-        if let Some(mut call) = self.state.flights[asked].take(&key, seen.via.exchange) {
+        if let Some(mut call) = self.take_answered(asked, &key, seen.via.exchange) {
             self.answered(&mut call, message, seen);
             self.hand_back(&call, message, seen.now);
-            let outcome = outcome(&call, message);
+            let outcome = if is_nameless(message, seen.known) {
+                Outcome::ProtocolError
+            } else {
+                outcome(&call, message, seen.via.status)
+            };
             call.doubtful |= seen.known != Known::Whole && is_unsure(&call, message);
             self.learn(&mut call, message, outcome);
             let content = self.content(&call, message, seen.known);
@@ -33,12 +37,24 @@ impl Pairing<'_> {
             return;
         }
         self.hand_back_to_nobody(message);
-        let expected = self.common.forget_late(self.state.number, asked, &key);
+        let mut forget = |key: &Key| self.common.forget_late(self.state.number, asked, key);
+        let expected = forget(&key).or_else(|| forget(&key.spelled()?));
         if expected.is_some_and(|until| seen.now <= until) {
             self.common.counts.late += 1;
         } else {
             self.common.counts.orphans += 1;
         }
+    }
+
+    /// Takes out the call that an answer under `key` is to: the one under just that id, else the one under
+    /// the integer that it spells.
+    fn take_answered(&mut self, asked: Direction, key: &Key, exchange: u64) -> Option<Box<Call>> {
+        let flight = &mut self.state.flights[asked];
+        flight.take(key, exchange).or_else(|| {
+            let number = flight.number(key)?;
+            self.common.counts.text_ids += 1;
+            flight.take(&number, exchange)
+        })
     }
 
     /// A cancellation of what waits under `key`.
@@ -80,10 +96,10 @@ impl Pairing<'_> {
         call.alive = seen.now;
         let Some(result) = &message.result else { return };
         if call.task_id.is_none() && begins_task(call, result) {
-            call.task_id = Some(word(&result.task_id)).filter(|id| !id.is_empty());
+            call.task_id = self.common.task_id(self.state.number, result.task_id);
         }
         if call.task_id.is_none() && call.method.starts_with("tasks/") {
-            call.task_id = Some(word(&result.meta.related_task)).filter(|id| !id.is_empty());
+            call.task_id = self.common.task_id(self.state.number, result.meta.related_task);
         }
     }
 
@@ -105,12 +121,13 @@ impl Pairing<'_> {
             // A look at a task is not where it began.
             _ if call.method == "tasks/get" => {}
             Outcome::InputRequired => match &call.task_id {
-                Some(task) => self.common.begin_task(number, task, own),
+                Some(task) => self.common.begin_task(task.key, own),
                 None => {
                     let echoed = result.request_state;
                     let leg = self.common.leg(number, &call.method, &call.subject, echoed);
                     // Every retry links to the first leg, the retry of a retry too.
-                    self.common.remember_leg(leg, call.earlier.map_or(own, |(first, _)| first));
+                    let first = call.earlier.filter(|(_, why)| *why == "retry");
+                    self.common.remember_leg(leg, first.map_or(own, |(first, _)| first));
                 }
             },
             Outcome::Ok => self.common.remember(server, &call.subject),
@@ -135,10 +152,18 @@ impl Pairing<'_> {
     }
 }
 
-/// How an answer ends its call.
-fn outcome(call: &Call, message: &Message<'_>) -> Outcome {
+/// Whether it is a result without an id. Where its exchange tells what it is to, it still is nothing that a
+/// client takes: both official SDKs refuse it.
+fn is_nameless(message: &Message<'_>, known: Known) -> bool {
+    let named = matches!(message.id, RawId::Number(_) | RawId::Text(_));
+    known == Known::Whole && message.error.is_none() && !named
+}
+
+/// How an answer ends its call. `status` is that of the HTTP response it came in.
+fn outcome(call: &Call, message: &Message<'_>, status: Option<u16>) -> Outcome {
     if let Some(error) = call.failure(message) {
-        return Outcome::of_code(error.code);
+        let refused = call.probes() && probes::is_refusal(error.code, status);
+        return if refused { Outcome::ClientError } else { Outcome::of_code(error.code) };
     }
     let Some(result) = &message.result else { return Outcome::Ok };
     let interim = result.result_type.is_some_and(|kind| kind.is("input_required"));

@@ -4,6 +4,7 @@
 //! sessions. What is remembered of ended calls, tasks and first legs is kept as keyed hashes: it is
 //! bounded, and nothing of it can be read back.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
@@ -16,11 +17,11 @@ use rand::{Rng, SeedableRng};
 use super::recent::Recent;
 use super::{Key, Known};
 use crate::json::Text;
-use crate::mcp::call::{Call, Named, Subject, name};
+use crate::mcp::call::{Call, Named, Subject, TaskId, name};
 use crate::mcp::peek::names_in;
 use crate::mcp::span::{Server, resource, scope};
 use crate::mcp::{
-    Counts, Direction, HandedBack, Part, ServiceName, Settings, SpanRef, TraceContext, Ways,
+    Counts, Direction, HandedBack, Hidden, Part, ServiceName, Settings, SpanRef, TraceContext, Ways,
 };
 use crate::otlp::wire::compose::{Span, Spans, Traces};
 use crate::telemetry::{
@@ -54,6 +55,10 @@ pub(in crate::mcp) struct Common {
     /// First legs that wait for their retry, by what the retry will echo.
     legs: Recent<u64, SpanRef>,
     tasks: Recent<u64, SpanRef>,
+    /// Probes that are over and that no handshake followed yet, by what both have in common.
+    probes: Recent<u64, u32>,
+    /// What may be told of ids that are as good as passwords.
+    pub(in crate::mcp) hidden: Hidden,
     finished: Vec<Group>,
     /// Spans that servers handed back, and what they had of content.
     pub(super) handed: Traces,
@@ -104,6 +109,8 @@ impl Common {
             ended: Ways([Recent::new(remembered), Recent::new(remembered)]),
             legs: Recent::new(remembered),
             tasks: Recent::new(remembered),
+            probes: Recent::new(remembered),
+            hidden: Hidden::default(),
             finished: Vec::new(),
             handed: Traces::default(),
             handed_seen: Vec::new(),
@@ -278,13 +285,39 @@ impl Common {
     }
 
     /// The call that began a task.
-    pub(super) fn task(&self, state: u64, task: &str) -> Option<SpanRef> {
-        self.tasks.get(&self.hash((state, task))).copied()
+    pub(super) fn task(&self, task: u64) -> Option<SpanRef> {
+        self.tasks.get(&task).copied()
     }
 
-    pub(super) fn begin_task(&mut self, state: u64, task: &str, call: SpanRef) {
-        let hash = self.hash((state, task));
-        self.tasks.insert(hash, call);
+    pub(super) fn begin_task(&mut self, task: u64, call: SpanRef) {
+        self.tasks.insert(task, call);
+    }
+
+    /// A task as it is remembered and told of; `None` without an id.
+    pub(super) fn task_id(&self, state: u64, id: Option<Text<'_>>) -> Option<TaskId> {
+        let id = id.filter(|id| !id.raw().is_empty())?;
+        let shown = self.hidden.name(&plain(&id));
+        Some(TaskId { key: self.task_key(state, &id), shown })
+    }
+
+    /// What finds the call that began a task.
+    pub(super) fn task_key(&self, state: u64, id: &Text<'_>) -> u64 {
+        self.hash((state, &*plain(id)))
+    }
+
+    /// A probe of the server is over.
+    pub(super) fn probed(&mut self, probe: u64) {
+        let before = self.probes.remove(&probe).unwrap_or_default();
+        self.probes.insert(probe, before.saturating_add(1));
+    }
+
+    /// The handshake comes that follows one such probe; whether one was over.
+    pub(super) fn followed(&mut self, probe: u64) -> bool {
+        let Some(over) = self.probes.remove(&probe) else { return false };
+        if over > 1 {
+            self.probes.insert(probe, over - 1);
+        }
+        true
     }
 
     /// The first leg that wanted more input, by what a retry and it have in common.
@@ -306,10 +339,7 @@ impl Common {
         echoed: Option<Text<'_>>,
     ) -> u64 {
         match echoed {
-            Some(echoed) => match echoed.decode() {
-                Ok(text) => self.hash((state, text.as_bytes())),
-                Err(_) => self.hash((state, echoed.raw())),
-            },
+            Some(echoed) => self.hash((state, &*plain(&echoed))),
             None => self.hash((state, method, subject)),
         }
     }
@@ -340,6 +370,15 @@ impl Common {
             self.ids.fill_bytes(&mut id);
         }
         id
+    }
+}
+
+/// The bytes that a text stands for, or as it stands if it is malformed.
+fn plain<'a>(text: &Text<'a>) -> Cow<'a, [u8]> {
+    match text.decode() {
+        Ok(Cow::Borrowed(text)) => Cow::Borrowed(text.as_bytes()),
+        Ok(Cow::Owned(text)) => Cow::Owned(text.into_bytes()),
+        Err(_) => Cow::Borrowed(text.raw()),
     }
 }
 

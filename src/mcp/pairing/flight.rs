@@ -20,6 +20,12 @@ impl Key {
     pub(in crate::mcp) fn new(scope: u64, id: Id) -> Self {
         Key { scope, id: Some(id) }
     }
+
+    /// The key of the integer that its id spells, if it is a text that does.
+    pub(super) fn spelled(&self) -> Option<Key> {
+        let number = self.id.as_ref()?.spelled()?;
+        Some(Key::new(self.scope, Id::Int(number)))
+    }
 }
 
 /// Requests in flight. Of several under one key the first is answered first.
@@ -34,6 +40,8 @@ pub(in crate::mcp) struct Flight {
     /// How many of them are in the hands of people. Doubtful ones are not counted: their answer may have
     /// been lost, and nobody waits for a person then.
     asking: usize,
+    /// How many of them probe the server.
+    probing: usize,
     /// No request expires before this.
     pub(super) quiet_until: Nanos,
 }
@@ -54,6 +62,7 @@ impl Flight {
         self.len += 1;
         self.certain += usize::from(!call.doubtful);
         self.asking += usize::from(call.asks_people() && !call.doubtful);
+        self.probing += usize::from(call.probes());
         if let Some(token) = &call.token {
             self.tokens.insert(Key::new(key.scope, token.clone()), key.clone());
         }
@@ -106,15 +115,69 @@ impl Flight {
         self.calls.get(key).is_some_and(|first| of(first) || first.behind.iter().any(|c| of(c)))
     }
 
-    /// Whether one asked for progress under `token`.
-    pub(in crate::mcp) fn knows_token(&self, token: &Key) -> bool {
-        self.tokens.contains_key(token)
+    /// Whether one waits under `key`.
+    pub(in crate::mcp) fn holds(&self, key: &Key) -> bool {
+        self.calls.contains_key(key)
     }
 
-    /// The one that asked for progress under `token`.
-    pub(super) fn by_token(&mut self, token: &Key) -> Option<&mut Call> {
-        let key = self.tokens.get(token)?;
-        self.calls.get_mut(key).map(|call| &mut **call)
+    /// Whether none waits under `key`, but one under the integer that it spells.
+    pub(in crate::mcp) fn holds_number(&self, key: &Key) -> bool {
+        self.number(key).is_some()
+    }
+
+    /// The key of the one that waits under the integer that `key` spells.
+    pub(super) fn number(&self, key: &Key) -> Option<Key> {
+        spelled_in(&self.calls, key)
+    }
+
+    /// The one that waits under `key`, if `exchange` brought it.
+    pub(in crate::mcp) fn brought(&self, key: &Key, exchange: u64) -> Option<&Call> {
+        self.get(key).filter(|call| call.exchange == exchange)
+    }
+
+    /// The only call that waits, subscriptions aside, if it is certain and one in which a server may ask
+    /// something.
+    pub(super) fn only_call(&self) -> Option<&Call> {
+        /// Among more nobody looks: a peer could have us look for ever.
+        const LOOK: usize = 16;
+        if self.len > LOOK {
+            return None;
+        }
+        let mut calls = self.calls.values().filter(|call| !call.listens());
+        let only = calls.next().filter(|call| call.may_ask() && !call.doubtful)?;
+        (calls.next().is_none() && only.behind.is_empty()).then_some(only)
+    }
+
+    /// The one that asked for progress under just that token.
+    pub(super) fn asks_for(&self, token: &Key) -> Option<&Call> {
+        self.tokens.get(token).and_then(|key| self.get(key))
+    }
+
+    /// The probe that has waited longest, of those that `which` says: its key, and the exchange that brought
+    /// it.
+    pub(super) fn first_probe(&self, which: impl Fn(&Call) -> bool) -> Option<(Key, u64)> {
+        if self.probing == 0 {
+            return None;
+        }
+        let probes = self.calls.iter().filter(|(_, call)| call.probes() && which(call));
+        let first = probes.min_by_key(|(_, call)| call.number)?;
+        Some((first.0.clone(), first.1.exchange))
+    }
+
+    /// Whether one asked for progress under `token`, or under the integer that it spells.
+    pub(in crate::mcp) fn knows_token(&self, token: &Key) -> bool {
+        self.tokens.contains_key(token) || spelled_in(&self.tokens, token).is_some()
+    }
+
+    /// The one that asked for progress under `token`, or under the integer that it spells, and whether it
+    /// is the latter.
+    pub(super) fn by_token(&mut self, token: &Key) -> Option<(&mut Call, bool)> {
+        let exact = self.tokens.get(token);
+        let key = match exact {
+            Some(key) => key,
+            None => self.tokens.get(&spelled_in(&self.tokens, token)?)?,
+        };
+        self.calls.get_mut(key).map(|call| (&mut **call, exact.is_none()))
     }
 
     /// Observation was lost: nobody knows what became of any of them.
@@ -184,6 +247,7 @@ impl Flight {
         self.len -= 1;
         self.certain -= usize::from(!call.doubtful);
         self.asking -= usize::from(call.asks_people() && !call.doubtful);
+        self.probing -= usize::from(call.probes());
         if let Some(token) = &call.token {
             self.tokens.remove(&Key::new(scope, token.clone()));
         }
@@ -194,4 +258,13 @@ impl Flight {
             self.tokens.shrink_to(KEEP);
         }
     }
+}
+
+/// The key of the integer that `key` spells, where that is known and its digits as a text are not: between
+/// `7` and `"7"` nobody can say which one ` 7` means.
+fn spelled_in<V>(known: &HashMap<Key, V, PeerKeys>, key: &Key) -> Option<Key> {
+    let number = key.spelled()?;
+    let text = number.id.as_ref()?.to_string().into();
+    let rival = Key::new(key.scope, Id::Text(text));
+    (known.contains_key(&number) && !known.contains_key(&rival)).then_some(number)
 }

@@ -9,9 +9,11 @@
 //! fail, time out or pair with a newer use of their id.
 
 mod answers;
+mod causes;
 mod common;
 mod flight;
 mod handed;
+mod probes;
 mod recent;
 mod requests;
 
@@ -21,11 +23,12 @@ use super::call::{Call, Named, Owed, Speaker, Subject};
 use super::messages::Known;
 use super::span::{Ending, Frame, Server};
 use super::{
-    Direction, Edited, Id, Message, Outcome, Part, Perspective, SessionName, SpanRef, TraceContext,
-    Unsampled, Ways,
+    Direction, Edited, Id, Message, Meta, Outcome, Part, Perspective, SessionName, SpanRef,
+    TraceContext, Unsampled, Ways,
 };
 use crate::telemetry::{Nanos, Raw, Seen};
 
+pub(super) use self::causes::Cause;
 pub(super) use self::common::Common;
 use self::common::nanos;
 pub(super) use self::flight::{Flight, Key};
@@ -52,6 +55,10 @@ pub(super) struct Via<'a> {
     pub(super) alone: bool,
     /// What was done to it on its way.
     pub(super) edited: Option<&'a Edited>,
+    /// All that its sender has to say comes this way.
+    pub(super) whole: bool,
+    /// The only call of the exchange that brought it, if the server sent it.
+    pub(super) cause: Option<&'a Cause>,
 }
 
 /// How much of a message was observed, and where it came from.
@@ -85,6 +92,12 @@ pub(super) struct State {
     pub(super) client: Arc<Speaker>,
     /// The client that the last modern request named.
     speaker: Arc<Speaker>,
+    /// The client of a connection with one client spoke so last.
+    modern: bool,
+    /// The client said that there are roots to be asked for, and the server has not asked since.
+    roots_due: bool,
+    /// Something went by that nobody read: there may be calls that nobody knows of.
+    missed: bool,
     info: Named,
     /// The trace of this session, and when it was last used.
     trace: Option<([u8; 16], Nanos)>,
@@ -107,6 +120,9 @@ impl State {
             people: Ways::default(),
             client: Arc::default(),
             speaker: Arc::default(),
+            modern: false,
+            roots_due: false,
+            missed: false,
             info: Named::default(),
             trace: None,
         }
@@ -127,6 +143,7 @@ impl State {
 
     /// Observation was lost, or something was seen that nobody can read.
     pub(super) fn doubt(&mut self) {
+        self.missed = true;
         self.flights.0.iter_mut().for_each(Flight::doubt);
     }
 
@@ -262,6 +279,9 @@ impl Pairing<'_> {
     /// Makes the span of a call that has left the flight.
     fn finish(&mut self, call: Box<Call>, ending: &Ending<'_>, seen: Seen) {
         self.leave(&call, ending.end);
+        if call.probes() {
+            self.probed(&call);
+        }
         self.put_out(call, ending, seen);
     }
 

@@ -1,7 +1,7 @@
 //! Requests, and notifications that make spans: from a message to a [`Call`].
 
 use super::*;
-use crate::mcp::call::{Place, Progress, Wish, method, word};
+use crate::mcp::call::{Place, Progress, TaskId, Wish, method, word};
 use crate::mcp::{Meta, Notifications, Params, Parent, Traces};
 
 /// Progress events one span carries at most: enough to see the pace of a call.
@@ -29,14 +29,20 @@ impl Pairing<'_> {
             _ => seen.via.brought,
         };
         if !self.common.has_room(direction, held) {
+            self.state.missed = true;
             let spans = seen.via.edited.map_or(1, Edited::spans);
             self.common.counts.received += spans - 1;
             self.common.counts.dropped.overflow += spans;
             return false;
         }
         let call = self.call(message, key.id.clone(), seen);
-        if call.method == "initialize" && direction == Direction::ClientToServer {
-            self.shake_hands(message);
+        if direction == Direction::ClientToServer {
+            let begins = call.method == "initialize";
+            self.state.modern = !begins && call.speaker.is_some() && self.state.name.is_some();
+            if begins {
+                self.gives_up_probe(message, seen.now);
+                self.shake_hands(message);
+            }
         }
         self.common.forget_late(self.state.number, direction, &key);
         self.common.entered(&call);
@@ -53,6 +59,9 @@ impl Pairing<'_> {
             let id = Id::read(&message.params.request_id, &self.common.keys);
             self.cancel(message, id.map(|id| Key::new(seen.via.scope, id)), seen);
         }
+        if is("notifications/initialized") || is("notifications/roots/list_changed") {
+            self.state.roots_due = true;
+        }
         let told = is("notifications/progress") && self.progress(message, seen);
         if self.common.settings.notifications == Notifications::Span && !told {
             self.common.counts.received += 1;
@@ -67,9 +76,9 @@ impl Pairing<'_> {
             return false;
         };
         let token = Key::new(seen.via.scope, token);
-        let Some(call) = self.state.flights[seen.direction.reverse()].by_token(&token) else {
-            return false;
-        };
+        let flight = &mut self.state.flights[seen.direction.reverse()];
+        let Some((call, as_text)) = flight.by_token(&token) else { return false };
+        self.common.counts.text_ids += u64::from(as_text);
         call.alive = seen.now;
         if call.events.len() < MAX_EVENTS {
             let (value, total) = (message.params.progress, message.params.total);
@@ -94,9 +103,15 @@ impl Pairing<'_> {
             }
             None => (place, None),
         };
-        let task_id = method.starts_with("tasks/").then(|| word(&params.task_id));
-        let task_id = task_id.filter(|id| !id.is_empty());
-        let earlier = self.earlier(&method, &subject, task_id.as_deref(), params);
+        let named = params.task_id.filter(|_| method.starts_with("tasks/"));
+        let task_id = self.common.task_id(self.state.number, named);
+        let by_server = seen.direction == Direction::ServerToClient;
+        let earlier = match &*method {
+            "sampling/createMessage" | "elicitation/create" | "roots/list" if by_server => {
+                self.cause(&method, params, seen).map(|call| (call, "cause"))
+            }
+            method => self.earlier(method, &subject, task_id.as_ref(), params),
+        };
         let arguments = match id.is_some() {
             true => self.keep_arguments(params.arguments, seen.known),
             false => Raw::Absent,
@@ -111,7 +126,7 @@ impl Pairing<'_> {
             task_id,
             task: params.task,
             jsonrpc: message.jsonrpc.filter(|v| !v.is("2.0")).map(|v| word(&Some(v))),
-            speaker: self.speaker(&params.meta, seen.direction),
+            speaker: self.speaker(&params.meta, seen),
             protocol: seen.via.protocol,
             http_version: seen.via.http_version,
             carrier,
@@ -148,16 +163,6 @@ impl Pairing<'_> {
         let wanted = self.common.settings.parent != Parent::Own;
         let other = wanted && place.caller() != Some(context.parent);
         other.then(|| Box::new(context.clone()))
-    }
-
-    /// The client that sent a modern request; `None` for a legacy one, and for what the server sends: it
-    /// does not name the client. Kept from request to request, because they all say the same as a rule.
-    fn speaker(&mut self, meta: &Meta<'_>, from: Direction) -> Option<Arc<Speaker>> {
-        meta.protocol_version.filter(|_| from == Direction::ClientToServer)?;
-        if !self.state.speaker.matches(meta) {
-            self.state.speaker = Arc::new(Speaker::read(meta));
-        }
-        Some(self.state.speaker.clone())
     }
 
     /// The client introduces itself (legacy). The version is the server's to pick.
@@ -215,12 +220,12 @@ impl Pairing<'_> {
         &self,
         method: &str,
         subject: &Subject,
-        task: Option<&str>,
+        task: Option<&TaskId>,
         params: &Params<'_>,
     ) -> Option<(SpanRef, &'static str)> {
         let number = self.state.number;
         if let Some(task) = task {
-            return self.common.task(number, task).map(|to| (to, "task"));
+            return self.common.task(task.key).map(|to| (to, "task"));
         }
         if !params.input_responses && params.request_state.is_none() {
             return None;

@@ -67,7 +67,7 @@ const CONTENT: [&str; 47] = [
 ];
 
 /// Words in names of attributes that hold secrets. Sorted.
-const SECRET: [&str; 16] = [
+const SECRET: [&str; 17] = [
     "apikey",
     "authorization",
     "bearer",
@@ -83,17 +83,19 @@ const SECRET: [&str; 16] = [
     "secret",
     "secrets",
     "sessionid",
+    "taskid",
     "token",
 ];
 
 /// The same, of two words. Sorted.
-const SECRET_PAIRS: [(&str, &str); 6] = [
+const SECRET_PAIRS: [(&str, &str); 7] = [
     ("access", "key"),
     ("api", "key"),
     ("private", "key"),
     ("secret", "key"),
     ("session", "id"),
     ("signing", "key"),
+    ("task", "id"),
 ];
 
 /// Names of the conventions that speak of content and have none. Sorted.
@@ -228,6 +230,8 @@ mod tests {
             ("http.request.header.x-thing", OfContent),
             ("db.query.text", OfContent),
             ("mcp.session.id", OfSecrets),
+            ("mcp.task.id", OfSecrets),
+            ("taskId", OfSecrets),
             ("upstream.apiKey", OfSecrets),
             ("API-KEY", OfSecrets),
             ("user.password", OfSecrets),

@@ -117,7 +117,8 @@ impl Session {
         let counts = &mut self.common.counts;
         match found {
             Found::Message(message, size, known) => {
-                let seen = Observed { direction, size, known, now, via: Via::default() };
+                let via = Via { whole: true, ..Via::default() };
+                let seen = Observed { direction, size, known, now, via };
                 self.observe(message, seen);
             }
             Found::Blank => counts.blank += 1,

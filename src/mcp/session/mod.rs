@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::pairing::{Common, Pairing, State};
 use super::span::Server;
 use super::{
-    CancelledBy, Counts, Direction, Edited, HandedBack, Identity, Lines, Outcome, Party,
+    CancelledBy, Counts, Direction, Edited, HandedBack, Hidden, Identity, Lines, Outcome, Party,
     SessionName, Settings, Ways,
 };
 use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
@@ -55,6 +55,11 @@ impl Session {
     /// Where the wall clock is from here on: spans that begin later are told by it.
     pub fn anchor(&mut self, offset: Offset) {
         self.common.offset = offset;
+    }
+
+    /// Says what may be told of task ids from here on: nothing unless said otherwise.
+    pub fn hide(&mut self, hidden: Hidden) {
+        self.common.hidden = hidden;
     }
 
     /// What of calls' content is kept for processors from here on: all of it unless said otherwise.

@@ -3,7 +3,7 @@
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use super::*;
-use crate::mcp::testing::{Done, pairs, text, versioned};
+use crate::mcp::testing::{Done, hidden, pairs, text, versioned};
 use crate::mcp::{
     Notifications, Perspective, ServiceName, TraceContext, Traces, Transport, Unsampled,
 };
@@ -31,7 +31,8 @@ impl Tap {
     }
 
     fn of(settings: Settings, identity: Identity) -> Tap {
-        let session = Session::new(Arc::new(settings), identity, [1; 32]);
+        let mut session = Session::new(Arc::new(settings), identity, [1; 32]);
+        session.hide(hidden());
         Tap { session, now: 1_000 * SECOND }
     }
 
@@ -120,9 +121,12 @@ mod doubt;
 mod endings;
 mod hidden;
 mod hops;
+mod ids;
 mod naming;
 mod pairing;
 mod parents;
 mod passback;
+mod probes;
+mod server_requests;
 mod shape;
 mod unreadable;

@@ -12,13 +12,13 @@ use crate::mcp::{
 };
 use crate::pipeline::{Build, Counter};
 use crate::privacy::digest::Key;
-use crate::receivers::tap::{self, Books, EditCounters, Followed, Unseen, Watch, ambient, edited};
+use crate::receivers::tap::{
+    self, Books, EditCounters, Followed, Unseen, Watch, ambient, edited, hashed, hidden, random_key,
+};
 use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
 
 /// What decoders may take at once, in bytes: some codings want 8 MiB each.
 const MAX_DECODING: usize = 128 << 20;
-/// Hex digits of a session id's hash: 128 bits, as a trace id.
-const SESSION_DIGITS: usize = 32;
 
 /// The state machine behind the records.
 pub(super) struct Watching {
@@ -132,15 +132,15 @@ impl Watching {
         });
         let servers = servers.collect::<anyhow::Result<_>>()?;
         let (session_ids, session_key) = (config.session_id, config.session_key(cx.base)?);
-        let (own, random) =
-            (session_key.clone(), Key::from_bytes(&rand::random::<[u8; 32]>(), None)?);
+        let key = session_key.clone().map_or_else(random_key, Ok)?;
         let mut http = Http::new(
             Arc::new(config.observing().settings()),
             servers,
             ambient(),
             rand::random(),
-            names(session_ids, own.unwrap_or(random)),
+            names(session_ids, key.clone()),
         );
+        http.hide(hidden(key));
         http.share(cx.process(HandedBack::default));
         Ok(Watching {
             session_ids,
@@ -154,11 +154,12 @@ impl Watching {
         })
     }
 
-    /// Hashes session ids under the key of the digests behind the receiver, if no other is written and they
-    /// have one.
+    /// Hashes ids of sessions and tasks under the key of the digests behind the receiver, if no other is
+    /// written and they have one.
     pub(super) fn share_key(&mut self, key: Option<Key>) {
         if let (None, Some(key)) = (&self.session_key, key) {
-            self.http.name_sessions(names(self.session_ids, key));
+            self.http.name_sessions(names(self.session_ids, key.clone()));
+            self.http.hide(hidden(key));
         }
     }
 
@@ -279,17 +280,12 @@ fn names(ids: SessionIds, key: Key) -> SessionNames {
 }
 
 fn name(ids: SessionIds, key: &Key, id: &[u8]) -> SessionName {
-    let hashed = || {
-        let digest = key.digest(id);
-        let hex = digest.rsplit(':').next().unwrap_or_default();
-        hex.chars().take(SESSION_DIGITS).collect()
-    };
     match ids {
         SessionIds::Off => SessionName { shown: String::new(), clear: None },
-        SessionIds::Hash => SessionName { shown: hashed(), clear: None },
+        SessionIds::Hash => SessionName { shown: hashed(key, id), clear: None },
         SessionIds::Clear => {
             let clear = Some(String::from_utf8_lossy(id).into_owned());
-            SessionName { shown: hashed(), clear }
+            SessionName { shown: hashed(key, id), clear }
         }
     }
 }

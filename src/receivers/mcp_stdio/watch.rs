@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{Config, Direction, Observe, ServerName};
 use crate::mcp::{Edited, HandedBack, Identity, Session, Transport};
 use crate::pipeline::Build;
-use crate::receivers::tap::{Followed, ambient};
+use crate::privacy::digest::Key;
+use crate::receivers::tap::{Followed, ambient, hidden, random_key};
 use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
 
 /// One observed connection.
@@ -28,6 +29,8 @@ impl Watch {
         let mut session =
             Session::new(Arc::new(config.observing().settings()), identity, rand::random());
         session.share(cx.process(HandedBack::default));
+        // Without a key nothing is told of them.
+        random_key().into_iter().for_each(|key| session.hide(hidden(key)));
         Watch { session, counters: Followed::new(cx) }
     }
 
@@ -93,5 +96,9 @@ impl Observe for Watch {
     fn take(&mut self) -> Option<(Telemetry, Content)> {
         self.tell();
         self.session.take()
+    }
+
+    fn share_key(&mut self, key: Key) {
+        self.session.hide(hidden(key));
     }
 }

@@ -46,6 +46,7 @@ impl Followed {
             odd(|c| c.replayed, "replayed_event"),
             odd(|c| c.duplicate_ids, "duplicate_id"),
             odd(|c| c.cancels_unknown, "cancel_of_unknown"),
+            odd(|c| c.text_ids, "id_as_text"),
             odd(|c| c.bad_traceparents, "bad_traceparent"),
             odd(|c| c.events_dropped, "event_dropped"),
             odd(|c| c.content_dropped, "content_dropped"),

@@ -9,6 +9,7 @@ mod beyond;
 mod books;
 pub(super) mod edited;
 mod editing;
+mod ids;
 mod observer;
 mod passback;
 mod queue;
@@ -17,6 +18,7 @@ mod words;
 pub(super) use beyond::Beyond;
 pub(super) use books::Followed;
 pub(super) use editing::{Around, Change, EditCounters, Editing, HOLD, Room, why};
+pub(super) use ids::{hashed, hidden, random_key};
 #[cfg(test)]
 pub(super) use observer::observe;
 pub(super) use observer::{Books, Observer, PATIENCE, Running, Unseen, Watch, drops, patience};

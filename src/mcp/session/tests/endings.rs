@@ -351,7 +351,8 @@ fn a_task_handle_ends_the_call_and_the_tasks_methods_link_back() {
         assert_eq!(spans[0].outcome(), "input_required");
         assert_eq!(spans[0].get(names::TASK_STATUS), "working");
         assert_eq!((spans[1].outcome(), spans[1].get(names::TASK_STATUS)), ("ok", "completed"));
-        assert_eq!(spans[1].get(names::TASK_ID), "k");
+        assert_eq!(spans[0].get(names::TASK_ID), "name of k");
+        assert_eq!(spans[1].get(names::TASK_ID), "name of k");
         assert_eq!(spans[1].span.links[0].span_id, spans[0].span.span_id);
         assert!(spans[2].span.links.is_empty());
     }
@@ -369,7 +370,7 @@ fn a_modern_task_ends_as_the_look_at_it_tells() {
         (r#""status":"completed","result":{"isError":false}"#.into(), "ok", ""),
         (r#""status":"completed","error":{"code":1}"#.into(), "ok", ""),
         (r#""status":"cancelled""#.into(), "cancelled", ""),
-        (r#""status":"working","result":{"isError":true}"#.into(), "input_required", ""),
+        (r#""status":"working","result":{"isError":true}"#.into(), "ok", ""),
         (r#""status":"input_required","inputRequests":{}"#.into(), "input_required", ""),
         (r#""status":"vendor/own""#.into(), "ok", ""),
     ] {
@@ -407,6 +408,23 @@ fn every_look_at_a_task_links_to_where_it_began() {
     for look in &spans[1..] {
         assert_eq!(look.span.links[0].span_id, spans[0].span.span_id);
     }
+}
+
+#[test]
+fn of_a_task_nothing_is_told_but_what_stands_for_its_id() {
+    let mut tap = Tap::new();
+    tap.c(r#"{"id":1,"method":"tasks/result","params":{"taskId":"se\u0063ret"}}"#);
+    tap.s(r#"{"id":1,"result":{"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"x"}}}}"#);
+    tap.c(r#"{"id":2,"method":"tasks/result"}"#);
+    tap.s(r#"{"id":2,"result":{"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"x"}}}}"#);
+    let spans = tap.spans();
+    assert_eq!(spans[0].get(names::TASK_ID), "name of secret");
+    assert_eq!(spans[1].get(names::TASK_ID), "name of x");
+    tap.session.hide(Hidden::default());
+    let done = tap.c(r#"{"id":3,"method":"tasks/get","params":{"taskId":"secret"}}"#);
+    let done = done.s(r#"{"id":3,"result":{"taskId":"secret","status":"working"}}"#).only();
+    assert!(!format!("{:?}", done.span).contains("secret"));
+    assert_eq!(done.get(names::TASK_STATUS), "working");
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// How `Mcp-Session-Id` leaves.
     pub session_id: SessionIds,
-    /// Key of the session ids' hashes, hex or base64. Unless written that of the digest behind the receiver,
+    /// Key of the hashes of session and task ids, hex or base64. Unless written that of the digest behind the receiver,
     /// else a random one of this process.
     pub session_key: Option<Secret>,
     /// The same in a file of its own.

@@ -216,7 +216,7 @@ impl Editing {
         let mut state = self.state();
         if scope != around.session {
             // Whoever used it in the session before: a client that asks for itself is never stripped.
-            state.asked.take(around.session, id.clone());
+            state.asked.request(around.session, id.clone(), None);
         }
         if state.asked.request(scope, id.clone(), awaited) {
             state.count(UNSTRIPPED, why::FORGOTTEN, 1);

@@ -111,6 +111,21 @@ fn an_id_in_a_session_means_its_latest_use_of_either_era() {
 }
 
 #[test]
+fn an_answer_is_ours_by_the_text_of_its_id_unless_the_client_writes_such_texts() {
+    let editing = editing("{ passback: { request: true } }").unwrap();
+    let around = Around { exchange: editing.exchange(), ..AROUND };
+    editing.state().asked.set_capable(HERE, true);
+    let answer = br#"{"id":"1","result":{"_meta":{"otel":{"traces":{}}}}}"#;
+    let ours = br#"{"id":1,"method":"tools/call"}"#;
+    editing.request(ours, &around);
+    assert!(editing.answer(answer, &around).is_some());
+    editing.request(ours, &around);
+    let own = br#"{"id":"1","method":"tools/call","params":{"_meta":{"otel":{"traces":{"request":true}}}}}"#;
+    editing.request(own, &around);
+    assert!(editing.answer(answer, &around).is_none(), "what the client asked for is the client's");
+}
+
+#[test]
 fn without_stripping_answers_keep_what_was_asked_for() {
     let editing = editing("{ passback: { request: true, strip: false } }").unwrap();
     let call = br#"{"id":1,"method":"tools/call","params":{"_meta":{
