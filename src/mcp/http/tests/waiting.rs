@@ -37,7 +37,7 @@ fn the_answer_comes_on_the_stream_of_the_session() {
         let x = tap.say(&call(1));
         let asked = tap.now - SECOND;
         tap.reply(x, status, "").wait(300);
-        let answer = r#"{"id":1,"result":{"content":[]}}"#;
+        let answer = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#;
         let done = tap.event(stream, answer).only();
         assert_eq!((done.outcome(), done.get(names::DOUBTFUL)), ("ok", ""));
         assert_eq!(done.span.start_time_unix_nano, asked);
