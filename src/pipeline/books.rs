@@ -188,7 +188,7 @@ impl Account {
     }
 }
 
-/// The last log line's text: `received=9 sent=7 dropped=2 (rejected=2) held=0, last failure: no such tenant`.
+/// The last log line's text: `received=9 sent=7 dropped=2 (rejected=2) held=0 last_failure="no such tenant"`.
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total: u64 = self.dropped.values().sum();
@@ -199,7 +199,7 @@ impl fmt::Display for Account {
         let close = if self.dropped.is_empty() { "" } else { ")" };
         write!(f, "{close} held={}", self.held())?;
         match &self.last_failure {
-            Some(why) if self.is_bad() => write!(f, ", last failure: {why}"),
+            Some(why) if self.is_bad() => write!(f, " last_failure={why:?}"),
             _ => Ok(()),
         }
     }

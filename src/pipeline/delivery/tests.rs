@@ -128,7 +128,7 @@ async fn one_item_that_is_too_large_is_dropped_and_the_others_are_not() {
     assert_eq!(setup.taken().concat(), ["a", "b", "c", "d"]);
     assert_eq!(
         setup.account().to_string(),
-        "received=5 sent=4 dropped=1 (too_large=1) held=0, last failure: 413 Payload Too Large"
+        r#"received=5 sent=4 dropped=1 (too_large=1) held=0 last_failure="413 Payload Too Large""#
     );
     // It was in the queue: what failed is sending it.
     let counted = |name: &str| {
@@ -161,7 +161,7 @@ async fn partial_success_of_a_part_is_counted_once() {
     assert_eq!(verdict, Verdict::Accepted);
     assert_eq!(
         setup.account().to_string(),
-        "received=4 sent=3 dropped=1 (partial_success=1) held=0, last failure: too old"
+        r#"received=4 sent=3 dropped=1 (partial_success=1) held=0 last_failure="too old""#
     );
 }
 
@@ -181,7 +181,7 @@ async fn parts_that_wait_when_the_time_is_up_are_lost_and_counted() {
     assert_eq!(waiting.verdict().await, Verdict::Retry { after: None });
     assert_eq!(
         setup.account().to_string(),
-        "received=4 sent=0 dropped=4 (shutdown=4) held=0, last failure: busy"
+        r#"received=4 sent=0 dropped=4 (shutdown=4) held=0 last_failure="busy""#
     );
 }
 
@@ -193,7 +193,7 @@ async fn an_exporter_that_cannot_start_is_told_with_and_without_items() {
     assert!(setup.account().is_bad());
     assert_eq!(
         setup.account().to_string(),
-        "received=0 sent=0 dropped=0 held=0, last failure: cannot start: no such file"
+        r#"received=0 sent=0 dropped=0 held=0 last_failure="cannot start: no such file""#
     );
 }
 

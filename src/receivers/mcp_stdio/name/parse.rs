@@ -22,6 +22,11 @@ const BASES: &[&str] = &[
     "oven/bun",
     "ubuntu",
 ];
+/// Words of shells that start no server.
+const BUILTINS: &[&str] = &[
+    ".", "call", "do", "done", "echo", "exit", "export", "fi", "for", "if", "printf", "read",
+    "set", "source", "test", "then", "trap", "true", "ulimit", "umask", "while", "[",
+];
 /// Endings of files that describe a project.
 const DESCRIPTIONS: &[&str] = &[
     ".csproj", ".fsproj", ".gradle", ".json", ".kts", ".toml", ".vbproj", ".xml", ".yaml", ".yml",
@@ -288,12 +293,8 @@ impl Reading {
         for command in words.split(|word| ["&&", "||", ";", "|", "&"].contains(word)) {
             match command {
                 ["cd" | "pushd", folder, ..] => self.project(folder),
-                []
-                | [
-                    "." | "source" | "export" | "set" | "echo" | "true" | "umask" | "ulimit"
-                    | "call",
-                    ..,
-                ] => {}
+                [] => {}
+                [first, ..] if BUILTINS.contains(first) => {}
                 command => return self.command(command),
             }
         }

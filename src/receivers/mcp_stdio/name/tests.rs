@@ -274,6 +274,7 @@ const NOTHING: &[(&str, &str)] = &[
     ("node /home/alice/Documents/server.js", "server"),
     ("ssh host server", "server"),
     ("sh -c 'exec \"$0\"'", "exec"),
+    ("sh -c 'while read line; do echo $line; done'", "sh"),
     ("supergateway --oauth2Bearer secret", "supergateway"),
     ("mcp-server", "mcp-server"),
     ("server", "server"),
