@@ -8,7 +8,6 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -61,6 +60,10 @@ impl Tap {
         let pids: Vec<_> = ready.split_whitespace().skip(1).map(|id| id.parse().unwrap()).collect();
         let [server, tap] = *pids else { panic!("not ready: {ready:?}") };
         let [server, tap] = [server, tap].map(|id| Pid::from_raw(id).unwrap());
+        // The server may be ready before its tap is.
+        while !threads(tap).iter().any(|name| name == "signals\n") {
+            std::thread::yield_now();
+        }
         Tap { process, stdin, stdout, tap, server, _home: home }
     }
 
@@ -84,7 +87,13 @@ impl Tap {
     }
 }
 
-/// What signals a process ignores.
+/// The names of a process's threads, each with a newline.
+fn threads(pid: Pid) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{}/task", pid.as_raw_pid())).unwrap();
+    tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok()).collect()
+}
+
+/// Whether a process ignores a signal.
 fn ignores(pid: Pid, signal: Signal) -> bool {
     let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_pid())).unwrap();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
@@ -107,7 +116,7 @@ impl Terminal {
         let mut options = File::options();
         let flags = i32::try_from(OFlags::NOCTTY.bits()).unwrap();
         let open = options.read(true).write(true).custom_flags(flags).open(&name).unwrap();
-        Terminal { keys: File::from(OwnedFd::from(keys)), name, _open: open }
+        Terminal { keys: File::from(keys), name, _open: open }
     }
 
     /// A session on this terminal, which a shell leads that runs `script`, with `"$@"` for the tap.
@@ -233,10 +242,6 @@ fn a_server_that_listens_to_sigterm_gets_it_though_it_was_ignored_at_the_start()
         let args = stdio(&[], path.to_str().unwrap(), flags);
         let mut tap = Tap::start(by_shell("trap '' TERM; exec \"$@\"", &args));
         assert_eq!(ignores(tap.server, Signal::TERM), expected.is_empty());
-        // The tap listens to it once its server has been started as one that ignores it.
-        while ignores(tap.tap, Signal::TERM) {
-            std::thread::yield_now();
-        }
         tap.kill(Signal::TERM);
         if !expected.is_empty() {
             assert_eq!(tap.hears(), expected);

@@ -88,7 +88,15 @@ impl Signals {
             tracing::info!("what the server leaves behind is reaped by nobody here: use --init");
         }
         let (ask, asks) = channel(WAITING);
-        let answering = move || caught.forever().for_each(|origin| take(role, &origin, &ask));
+        // What came while the child was being started may have reached our group before it was in there: rather
+        // twice than never.
+        let early: Vec<_> = caught.pending().collect();
+        let answering = move || {
+            early.iter().for_each(|origin| take(role, origin, false, &ask));
+            caught.forever().for_each(|origin| {
+                take(role, &origin, reached_the_group(&origin), &ask);
+            });
+        };
         thread::Builder::new()
             .name("signals".into())
             .spawn(answering)
@@ -108,7 +116,8 @@ impl Asks {
     }
 }
 
-fn take(role: Role, origin: &Origin, ask: &Sender<Asked>) {
+/// Answers a signal, which with `in_group` a child in our group has as well.
+fn take(role: Role, origin: &Origin, in_group: bool, ask: &Sender<Asked>) {
     let Some(&(_, signal)) = HEARD.iter().find(|(number, _)| *number == origin.signal) else {
         return;
     };
@@ -122,7 +131,7 @@ fn take(role: Role, origin: &Origin, ask: &Sender<Asked>) {
         Role::Service => matches!(signal, Signal::Terminate | Signal::Interrupt),
     };
     match mcp_stdio::remote() {
-        Some(child) if reached_the_group(origin) => child.reached(signal),
+        Some(child) if in_group => child.reached(signal),
         Some(child) => child.forward(signal),
         None if service && !stops => usual_effect(origin.signal),
         None => {}
