@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::origin::Origin;
-use super::tap::{End, PATIENCE, tap, with_exporter, with_service};
+use super::tap::{End, eventually, tap, with_exporter, with_service};
 
 const MODERN: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
 
@@ -102,11 +102,7 @@ fn a_tap_that_is_killed_during_its_stop_has_sent_its_spans() {
     client.send(tap.request("POST /mcp", MODERN));
     told.recv().unwrap();
     tap.signal(Signal::TERM);
-    let until = Instant::now() + PATIENCE;
-    while !tap.written().contains("\"ping\"") {
-        assert!(Instant::now() < until, "nothing was sent");
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
+    eventually("the span is written", || tap.written().contains("\"ping\""));
     tap.signal(Signal::KILL);
     assert_eq!(tap.ended().outcomes(), ["ping ok"]);
 }

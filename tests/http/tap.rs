@@ -182,12 +182,6 @@ impl Tap {
         }
     }
 
-    /// Whether a span with that in it has been written.
-    pub(super) fn written(&self, text: &str) -> bool {
-        let spans = fs::read_to_string(self.dir.path().join("spans.jsonl"));
-        spans.is_ok_and(|spans| spans.contains(text))
-    }
-
     /// SIGTERM, and what is left.
     pub(super) fn end(self) -> End {
         self.signal(Signal::TERM);
