@@ -215,7 +215,7 @@ fn a_call_in_flight_at_the_clients_eof_is_answered() {
 
 #[test]
 fn the_settings_bring_sigterm_after_eof_and_sigkill_after_sigterm() {
-    let mut tap = tapped("eof_grace: 100ms, kill_after: 100ms");
+    let mut tap = tapped("eof_grace: 1s, kill_after: 3s");
     tap.close();
     tap.says("eof");
     tap.says("told 15");

@@ -106,6 +106,11 @@ impl Signals {
 }
 
 impl Asks {
+    /// No requests at all.
+    pub(super) fn none() -> Self {
+        Asks(channel(1).1)
+    }
+
     /// The next request.
     pub(super) async fn next(&mut self) -> Asked {
         match self.0.recv().await {
@@ -126,10 +131,7 @@ fn take(role: Role, origin: &Origin, in_group: bool, ask: &Sender<Asked>) {
         ask.try_send(Asked::Reload).ok();
         return;
     }
-    let stops = match role {
-        Role::Wrapper => signal.terminates(),
-        Role::Service => matches!(signal, Signal::Terminate | Signal::Interrupt),
-    };
+    let stops = signal.stops();
     match mcp_stdio::remote() {
         Some(child) if in_group => child.reached(signal),
         Some(child) => child.forward(signal),

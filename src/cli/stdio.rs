@@ -74,7 +74,10 @@ impl Stdio {
                 return Ok(ExitCode::from(u8::try_from(error.exit_code).unwrap_or(u8::MAX)));
             }
         };
-        let asks = signals.answer()?;
+        let asks = signals.answer().unwrap_or_else(|error| {
+            tracing::error!("signals do not reach the server: {error:#}");
+            Asks::none()
+        });
         let remote = tap.remote();
         let server = config.server_name(&command, &plan.base);
         plan.receivers[0].config = mcp_stdio::running(tap, config, server);

@@ -57,7 +57,7 @@ impl Done {
     }
 }
 
-/// The same with the version in all of its answers, unless there is one somewhere in it: answers without
+/// Adds the version to all answers of a text, unless there is one somewhere in it: answers without
 /// are none, and in most tests only the rest matters.
 pub(super) fn versioned(text: &str) -> String {
     let answers = text.contains("\"result\":") || text.contains("\"error\":");

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::{Deadline, Outlet};
 use crate::privacy::digest::Key;
@@ -186,6 +186,20 @@ impl Stop {
     }
 }
 
+impl Stop {
+    /// Returns once what had begun must not go on: `patience` after the stop, and sooner if the process ends
+    /// sooner, though a reload had taken the receiver out before.
+    pub async fn over(mut self, patience: Duration) {
+        self.given().await;
+        let until = self.until(patience);
+        let mut ending = self.clone();
+        tokio::select! {
+            () = sleep_until(until) => {}
+            _ = ending.ends() => sleep_until(until.min(self.until(patience))).await,
+        }
+    }
+}
+
 impl Order {
     /// Of a switch that is gone without an order as of one that retired its receiver.
     fn deadline(self) -> Deadline {
@@ -243,6 +257,24 @@ mod tests {
         assert_eq!(stop.ends().await, deadline, "and is no reprieve");
         assert_eq!(stop.until(short), Instant::now() + short);
         assert_eq!(stop.until(long), deadline.cut());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_that_comes_after_a_reload_shortens_what_is_left() {
+        let (switch, stop) = Stop::switch();
+        let begun = Instant::now();
+        switch.retire();
+        #[expect(clippy::disallowed_methods, reason = "ended by this test")]
+        let over = tokio::spawn(stop.clone().over(Duration::from_secs(10)));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        switch.end(Deadline::within(Duration::from_secs(4)));
+        over.await.unwrap();
+        assert_eq!(begun.elapsed().as_secs(), 5, "two and the four's first three");
+        let (switch, stop) = Stop::switch();
+        let begun = Instant::now();
+        switch.retire();
+        stop.over(Duration::from_secs(10)).await;
+        assert_eq!(begun.elapsed().as_secs(), 10);
     }
 
     #[tokio::test(start_paused = true)]

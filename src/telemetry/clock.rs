@@ -53,7 +53,7 @@ impl Clock {
         Clock::reading(|| nanos(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()))
     }
 
-    /// The same with another wall clock than the system's: `wall` says what time it is.
+    /// A clock anchored now whose wall clock is `wall` and not the system's.
     pub fn reading(wall: impl Fn() -> Nanos + Send + Sync + 'static) -> Self {
         let begun = wall();
         let (wall, start) = (Box::new(wall), Instant::now());

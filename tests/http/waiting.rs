@@ -258,7 +258,7 @@ mod backlog {
     }
 
     #[test]
-    fn a_call_that_given_up() {
+    fn a_call_that_is_given_up() {
         let full = Full::new();
         let (client, then) = full.call();
         drop(client);

@@ -137,8 +137,9 @@ impl Incidents {
     }
 
     /// The queue has no room; `used` of `limit` are taken.
-    pub(super) fn overflow(&self, (used, limit): (usize, usize)) {
+    pub(super) fn overflow(&self, level: impl FnOnce() -> (usize, usize)) {
         if let Some(unsaid) = self.overflowing.begin() {
+            let (used, limit) = level();
             tracing::warn!(target: INCIDENTS, exporter = %self.exporter, used, limit, unsaid,
                 "sending queue is full: dropping");
         }

@@ -130,7 +130,7 @@ impl Delivery {
         };
         lane.books.received(batch.signal(), batch.items());
         lane.books.refused(batch.signal(), batch.items(), reason);
-        lane.incidents.overflow(lane.queue.level());
+        lane.incidents.overflow(|| lane.queue.level());
     }
 
     /// What to tell a sender that was refused: when the next attempt may have made room.

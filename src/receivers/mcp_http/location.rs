@@ -37,7 +37,7 @@ impl Places<'_> {
         }
     }
 
-    /// The same place as a path at the tap; `None` if what is written leads there, or is to stay.
+    /// The place that is named as a path at the tap; `None` if what is written leads there, or is to stay.
     fn at_tap(&self, location: &str) -> Option<String> {
         // What URL parsers drop or write anew, or take for a slash.
         if location.bytes().any(|b| !b.is_ascii_graphic() || b == b'\\') {

@@ -119,7 +119,7 @@ impl Receiver for McpHttp {
             let mut told = stop.clone();
             let failure = tokio::select! {
                 failure = &mut ended => failure,
-                _ = told.given() => {
+                _ = told.ends() => {
                     queue.flush();
                     ended.await
                 }

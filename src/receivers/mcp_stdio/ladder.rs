@@ -36,9 +36,15 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// Whether it asks its receiver to go. The others say something to it.
+    /// Whether it may be meant to end its receiver. SIGHUP and SIGQUIT are, unless the receiver takes them for
+    /// something else, a reload or a dump; the other signals say something to it.
     pub fn terminates(self) -> bool {
         !matches!(self, Signal::User1 | Signal::User2 | Signal::WindowChange)
+    }
+
+    /// Whether it tells its receiver to stop, and nothing else.
+    pub fn stops(self) -> bool {
+        matches!(self, Signal::Interrupt | Signal::Terminate | Signal::Kill)
     }
 }
 
@@ -102,8 +108,10 @@ pub(super) struct Ladder {
     close_at: Option<Instant>,
     kill_at: Option<Instant>,
     leave_at: Option<Instant>,
-    /// The child was asked to go.
+    /// The child got a signal that may be meant to end it.
     asked: bool,
+    /// It was told to stop.
+    told_to_stop: bool,
     input_ended: bool,
     exited: bool,
     output_ended: bool,
@@ -120,6 +128,7 @@ impl Ladder {
             kill_at: None,
             leave_at: None,
             asked: false,
+            told_to_stop: false,
             input_ended: false,
             exited: false,
             output_ended: false,
@@ -180,6 +189,7 @@ impl Ladder {
 
     fn send(&mut self, signal: Signal, now: Instant) -> Action {
         self.asked |= signal.terminates();
+        self.told_to_stop |= signal.stops();
         if signal == Signal::Terminate
             && let Some(patience) = self.limits.kill_after
         {
@@ -188,14 +198,14 @@ impl Ladder {
         Action::Send(signal)
     }
 
-    /// A child that was asked before is not asked again.
+    /// A child that was told to stop before is not told again.
     fn stop(&mut self, times: Times, now: Instant) -> Option<Action> {
         if !self.input_ended {
             self.close_at = sooner(self.close_at, times.close);
         }
         self.kill_by(times.kill);
         self.leave_at = sooner(self.leave_at, times.leave);
-        (!self.asked).then(|| self.send(Signal::Terminate, now))
+        (!self.told_to_stop).then(|| self.send(Signal::Terminate, now))
     }
 
     fn end_of_input(&mut self, now: Instant) {

@@ -12,7 +12,6 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use tokio::task::spawn_blocking;
-use tokio::time::sleep_until;
 
 use super::books::Books;
 use super::budget::{Budget, Full, Hold};
@@ -225,9 +224,7 @@ impl Intake {
     }
 
     async fn given_up(&self) {
-        let mut stop = self.stop.clone();
-        stop.given().await;
-        sleep_until(stop.until(self.drain_timeout)).await;
+        self.stop.clone().over(self.drain_timeout).await;
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout, timeout_at};
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::reply::Reply;
@@ -32,7 +32,7 @@ const BREATH: Duration = Duration::from_millis(50);
 /// At the stop, how long a new connection may take with its first request.
 const FIRST_REQUEST: Duration = Duration::from_millis(250);
 /// At the stop, how long the last answers may take to be written.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+const LAST_WORDS: Duration = Duration::from_millis(250);
 /// HTTP/2: how far ahead one request may be read, in bytes, and all of a connection.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
@@ -125,8 +125,15 @@ impl Door {
             }
         }
         drop((listener, socket));
-        let deadline = stop.until(self.timing.drain) + LAST_WORDS;
-        while let Ok(Some(_)) = timeout_at(deadline, connections.join_next()).await {}
+        let all_done = async { while connections.join_next().await.is_some() {} };
+        let enough = async {
+            stop.over(self.timing.drain).await;
+            sleep(LAST_WORDS).await;
+        };
+        tokio::select! {
+            () = all_done => {}
+            () = enough => {}
+        }
         connections.shutdown().await;
         Ok(())
     }

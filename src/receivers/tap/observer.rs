@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use tokio::sync::oneshot;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{self, sleep_until, timeout};
 
 use super::queue::{Event, Held, Note, Queue};
 use crate::pipeline::books::DROPPED;
@@ -32,13 +32,19 @@ pub(in crate::receivers) const PATIENCE: Duration = Duration::from_millis(500);
 /// And then, told to hurry: enough to count what is left, unless something behind it is stuck.
 const LAST_PATIENCE: Duration = Duration::from_millis(100);
 
-/// Waits as long as an observer may take after its traffic's end: `usual`, and at the process's end no
-/// longer than receivers may.
-pub(in crate::receivers) async fn patience(usual: Duration, mut stop: Stop) {
-    tokio::select! {
-        () = sleep(usual) => {}
-        deadline = stop.ends() => sleep_until(deadline.returned() - LAST_PATIENCE).await,
-    }
+/// Waits as long as an observer may take after its traffic's end: `usual`, and at the process's end no longer
+/// than receivers may. Returns how long it may take then, told to hurry; what it leaves is still to be counted
+/// before receivers have to be back, however little time there is.
+pub(in crate::receivers) async fn patience(usual: Duration, mut stop: Stop) -> Duration {
+    let enough = time::Instant::now() + usual;
+    let deadline = tokio::select! {
+        () = sleep_until(enough) => return LAST_PATIENCE,
+        deadline = stop.ends() => deadline,
+    };
+    let left = deadline.returned().saturating_duration_since(time::Instant::now());
+    let last = LAST_PATIENCE.min(left / 4);
+    sleep_until(enough.min(time::Instant::now() + left - 2 * last)).await;
+    last
 }
 
 /// What looks at one tap's records: its state machine, without a clock of its own. Times are steady ones,
@@ -138,14 +144,14 @@ where
 impl<N: Note, B: Books<N>> Running<N, B> {
     /// Waits for the end, the queue being closed, until `enough`. Then tells it to hurry, and counts what
     /// it leaves if it does not come to an end all the same.
-    pub(in crate::receivers) async fn end(self, enough: impl Future<Output = ()>) {
+    pub(in crate::receivers) async fn end(self, enough: impl Future<Output = Duration>) {
         let Running { queue, books, hurry, mut ended } = self;
-        tokio::select! {
+        let last = tokio::select! {
             _ = &mut ended => return,
-            () = enough => {}
-        }
+            last = enough => last,
+        };
         hurry.store(true, Ordering::Relaxed);
-        if timeout(LAST_PATIENCE, ended).await.is_err() {
+        if timeout(last, ended).await.is_err() {
             let mut unseen = Held::default();
             queue.drain(&mut unseen);
             unseen.events().for_each(|event| books.count_unseen(&event, Unseen::Shutdown));
@@ -243,6 +249,36 @@ impl<W: Watch, B: Books<W::Note>> Watching<'_, W, B> {
         self.since = None;
         if let Some((telemetry, content)) = self.watch.take() {
             self.out.offer(Batch { telemetry, content, receipt: Receipt::nobody() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::Deadline;
+
+    /// How long an observer that is stuck is waited for in all, and whether receivers had to be back by then.
+    async fn waited(usual: u64, shutdown: Option<u64>) -> (Duration, bool) {
+        let (switch, stop) = Stop::switch();
+        let begun = time::Instant::now();
+        let deadline = shutdown.map(|ms| Deadline::within(Duration::from_millis(ms)));
+        deadline.into_iter().for_each(|deadline| switch.end(deadline));
+        let last = patience(Duration::from_millis(usual), stop).await;
+        let waited = begun.elapsed() + last;
+        (waited, deadline.is_some_and(|deadline| begun + waited >= deadline.returned()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stuck_observer_is_given_up_while_there_is_time_to_count_what_it_leaves() {
+        let ms = Duration::from_millis;
+        assert_eq!(waited(500, None).await, (ms(600), false));
+        // The process's end leaves more than it needs.
+        assert_eq!(waited(500, Some(1_000)).await, (ms(600), false));
+        assert_eq!(waited(500, Some(25_000)).await, (ms(600), false));
+        for short in [10, 100, 400] {
+            let (waited, late) = waited(500, Some(short)).await;
+            assert!(!late && waited > ms(short / 2), "{short}: {waited:?}");
         }
     }
 }

@@ -17,6 +17,8 @@ use crate::receivers::tap::{HOLD, Room, why};
 #[derive(Default)]
 pub(super) struct Held {
     ahead: VecDeque<Frame<Bytes>>,
+    /// What was read on before there was a connection, in bytes, frames included.
+    read_on: usize,
     /// Its head names no length: it must not get one.
     unmeasured: bool,
     events: Option<(Events, Stripping)>,
@@ -45,6 +47,8 @@ pub(in crate::receivers::mcp_http) enum Gathered {
 /// What is read of a request, in bytes, before there is a connection to send it by: as much as a client of
 /// HTTP/2 may send ahead.
 const AHEAD: usize = 64 << 10;
+/// What a frame takes beside its bytes: a client may send bodies of one byte a frame.
+const FRAME: usize = 128;
 
 impl Passing {
     /// Waits for something and meanwhile reads the body on, up to [`AHEAD`] bytes. `None` if it breaks off
@@ -69,10 +73,13 @@ impl Passing {
 impl Through {
     /// Reads as far as it can be and may be; an error if it broke off.
     fn read_on(&mut self, cx: &mut Context<'_>) -> Result<(), ()> {
-        let length = |held: &Held| held.lengths().sum::<u64>() as usize;
-        while !self.over && self.held.as_deref().map_or(0, length) < AHEAD {
+        while !self.over && self.held.as_deref().map_or(0, |held| held.read_on) < AHEAD {
             match self.pass(cx) {
-                Poll::Ready(Some(Ok(frame))) => self.ahead().push_back(frame),
+                Poll::Ready(Some(Ok(frame))) => {
+                    let held = self.held.get_or_insert_default();
+                    held.read_on += FRAME + frame.data_ref().map_or(0, Bytes::len);
+                    held.ahead.push_back(frame);
+                }
                 Poll::Ready(_) | Poll::Pending => break,
             }
         }

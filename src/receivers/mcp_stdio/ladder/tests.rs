@@ -187,6 +187,15 @@ fn a_stop_after_a_signal_does_not_ask_again() {
 }
 
 #[test]
+fn a_stop_asks_a_child_that_outlived_a_hang_up_or_a_dump() {
+    for signal in [Signal::HangUp, Signal::Quit] {
+        let mut climb = Climb::transparent();
+        climb.signal(0, signal);
+        assert_eq!(climb.stop(), Some(TERM), "{signal:?} was no word to stop");
+    }
+}
+
+#[test]
 fn the_input_is_not_closed_again_where_the_client_has_closed_it() {
     let mut climb = Climb::transparent();
     climb.stop();

@@ -10,7 +10,7 @@ pub(super) struct Launcher {
     pub(super) flags: &'static str,
     /// Options whose value is the next argument, or stands in the same one behind `=`.
     pub(super) valued: &'static str,
-    /// The same, where the value tells something.
+    /// Options whose value tells something, and what.
     pub(super) telling: &'static [(&'static str, Tells)],
     /// What follows a subcommand; `""` is none.
     pub(super) then: &'static [(&'static str, Then)],
@@ -52,7 +52,7 @@ pub(super) enum Then {
     Name,
     /// After that many words, a command line.
     Command(usize),
-    /// The same on another machine.
+    /// After that many words, a command line on another machine.
     Remote(usize),
     /// A command line of the project that we are in.
     Within,

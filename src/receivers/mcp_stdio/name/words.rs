@@ -136,7 +136,7 @@ pub(super) fn file_name(path: &str) -> &str {
     path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or_default()
 }
 
-/// The same without its ending, if that is one of a script or a program.
+/// The last part of a path without its ending, if that is one of a script or a program.
 pub(super) fn stem(path: &str) -> &str {
     let name = file_name(path);
     match name.rsplit_once('.') {
