@@ -16,6 +16,7 @@ use hyper::{Method, Uri};
 
 use super::routes::{Found, Routes, WELL_KNOWN};
 use crate::mcp::{EndpointFinder, Looked};
+use crate::pipeline::Complaint;
 
 /// Places that are remembered; the oldest is forgotten first. One a session of the old transport.
 const MAX_DETOURS: usize = 1024;
@@ -26,10 +27,12 @@ pub(super) struct Detours {
     known: Mutex<VecDeque<Detour>>,
     /// There ever was one: without, nobody takes the lock.
     any: AtomicBool,
+    /// Two servers name one place.
+    ambiguous: Complaint,
 }
 
-/// One of them.
-#[derive(Debug)]
+/// A place that a stream named.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Detour {
     /// What clients ask the tap for.
     asked: PathAndQuery,
@@ -44,14 +47,15 @@ pub(super) struct Lookout {
     /// Nothing once there is nothing more to look for.
     finder: Option<EndpointFinder>,
     /// What this stream named.
-    named: Option<PathAndQuery>,
+    named: Option<Detour>,
     route: usize,
     detours: Arc<Detours>,
     routes: Arc<Routes>,
 }
 
 impl Detours {
-    /// Where a target that no route leads to is served.
+    /// Where a target that no route leads to is served. Nowhere, if streams of several servers name it: nobody
+    /// can tell whose it is, and what was meant for one must not reach another.
     pub(super) fn find(&self, method: &Method, asked: &Uri) -> Option<Found> {
         if !self.any.load(Ordering::Relaxed) || method != Method::POST {
             return None;
@@ -59,6 +63,16 @@ impl Detours {
         let target = asked.path_and_query()?;
         let mut known = self.known();
         let at = known.iter().position(|known| known.asked == *target)?;
+        if known.iter().any(|other| other.asked == *target && *other != known[at]) {
+            if let Some(unsaid) = self.ambiguous.due() {
+                tracing::warn!(
+                    unsaid,
+                    "two servers name the same place for messages (HTTP+SSE): it is \
+                     not served; give each server a tap of its own"
+                );
+            }
+            return None;
+        }
         // What is used is remembered longest.
         let detour = known.remove(at)?;
         let found = Found { route: detour.route, target: detour.meant.clone(), aside: false };
@@ -66,22 +80,22 @@ impl Detours {
         Some(found)
     }
 
-    /// Remembers it; `false` if another stream named it before.
-    fn add(&self, detour: Detour) -> bool {
+    /// Remembers what one stream named; several may name the same.
+    fn add(&self, detour: Detour) {
         let mut known = self.known();
-        if known.iter().any(|other| other.asked == detour.asked) {
-            return false;
-        }
         known.push_back(detour);
         self.any.store(true, Ordering::Relaxed);
         if known.len() > MAX_DETOURS {
             known.pop_front();
         }
-        true
     }
 
-    fn forget(&self, asked: &PathAndQuery) {
-        self.known().retain(|known| known.asked != *asked);
+    /// Forgets what one stream named, and not what another did.
+    fn forget(&self, detour: &Detour) {
+        let mut known = self.known();
+        if let Some(at) = known.iter().position(|known| known == detour) {
+            known.remove(at);
+        }
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, VecDeque<Detour>> {
@@ -123,8 +137,9 @@ impl Lookout {
         let (Some(asked), Some(meant)) = (asked, meant) else { return };
         let about_us = asked.query().is_some() && !asked.path().starts_with(WELL_KNOWN);
         if about_us && !self.routes.own(asked.path()) {
-            let detour = Detour { asked: asked.clone(), meant, route: self.route };
-            self.named = Some(asked).filter(|_| self.detours.add(detour));
+            let detour = Detour { asked, meant, route: self.route };
+            self.detours.add(detour.clone());
+            self.named = Some(detour);
         }
     }
 }
@@ -144,6 +159,7 @@ mod tests {
     use crate::receivers::mcp_http::config::Route;
 
     const OLD: usize = 0;
+    const OTHER: usize = 1;
 
     fn places(origin: bool) -> (Arc<Detours>, Arc<Routes>) {
         let route = |path: Option<&str>| Route {
@@ -156,9 +172,17 @@ mod tests {
         (Arc::default(), Arc::new(Routes::new(&routes)))
     }
 
-    fn told((detours, routes): &(Arc<Detours>, Arc<Routes>), endpoint: &str) -> Lookout {
+    fn told(places: &(Arc<Detours>, Arc<Routes>), endpoint: &str) -> Lookout {
+        told_by(OLD, places, endpoint)
+    }
+
+    fn told_by(
+        route: usize,
+        (detours, routes): &(Arc<Detours>, Arc<Routes>),
+        endpoint: &str,
+    ) -> Lookout {
         let (asked, served) = ("/old".parse().unwrap(), "/a/sse".parse().unwrap());
-        let mut lookout = Lookout::new(&asked, &served, OLD, detours, routes);
+        let mut lookout = Lookout::new(&asked, &served, route, detours, routes);
         let event = format!("event: endpoint\ndata: {endpoint}\n\n");
         event.as_bytes().chunks(3).for_each(|chunk| lookout.look(chunk));
         lookout.look(b"event: endpoint\ndata: /second?s=1\n\n");
@@ -196,10 +220,23 @@ mod tests {
             assert!(!leads(&places, other), "{other}");
         }
         assert_eq!(places.0.find(&Method::GET, &"/messages?s=1".parse().unwrap()), None);
-        drop(same);
-        assert!(leads(&places, "/messages?s=1"), "the first to name it has it");
         drop(stream);
+        assert!(leads(&places, "/messages?s=1"), "the other stream lasts");
+        drop(same);
         assert!(!leads(&places, "/messages?s=1"));
+    }
+
+    #[test]
+    fn a_place_that_two_servers_name_leads_to_neither() {
+        for order in [[OLD, OTHER], [OTHER, OLD]] {
+            let places = places(false);
+            let [first, second] = order.map(|route| told_by(route, &places, "/m?s=1"));
+            assert!(!leads(&places, "/m?s=1"));
+            drop(first);
+            let found = places.0.find(&Method::POST, &"/m?s=1".parse().unwrap()).unwrap();
+            assert_eq!(found.route, order[1]);
+            drop(second);
+        }
     }
 
     #[test]

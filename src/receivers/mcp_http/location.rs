@@ -146,6 +146,9 @@ mod tests {
             // What would be somebody else's at the tap.
             (None, "http://h/mcp", "http://h//evil/mcp/"),
             (None, "http://h/mcp", "http://h/other/x"),
+            (None, "http://h/mcp", "http://h/x/%2e%2e/other/y?s=1"),
+            (None, "http://h/mcp", "http://h/.%2E/other"),
+            (None, "http://h/mcp", "http://h/mcp//../.%2E/%2e/other"),
             // What parsers do not agree about.
             (Some("/desk"), "http://h/mcp", "/\\evil/mcp/"),
             (Some("/desk"), "http://h/mcp", "http://h\\@evil/mcp/"),

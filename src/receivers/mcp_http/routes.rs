@@ -79,6 +79,10 @@ impl Routes {
             "" => target.to_owned(),
             prefix => format!("{prefix}{}", target.strip_prefix(known.path.as_str())?),
         };
+        // Clients take dots out of it in ways of their own, and might come to another route.
+        if climbs(asked.split(['?', '#']).next().unwrap_or_default()) {
+            return None;
+        }
         // Two slashes would begin a host.
         let found = self.find(&asked.parse().ok()?).filter(|_| !asked.starts_with("//"))?;
         (found.route == route && found.target == *target).then_some(asked)
