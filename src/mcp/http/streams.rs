@@ -3,8 +3,8 @@
 //!
 //! A server may accept a request (202) and answer it on such a stream, or end the response and go on with
 //! it where the client resumes (2025-11-25). Both wait by one rule: a call waits as long as a stream is
-//! open or one that brought event ids may be resumed; without either it waits for 5 s. It is a state
-//! machine without a clock and knows of no message.
+//! open, for 5 minutes where one that brought event ids may be resumed, and without either for 5 s. It is a
+//! state machine without a clock and knows of no message.
 
 use crate::mcp::Outcome;
 use crate::mcp::call::Owed;
@@ -15,12 +15,16 @@ use crate::telemetry::Nanos;
 /// second after theirs has ended.
 pub(super) const PATIENCE: Nanos = 5_000_000_000;
 
+/// How long a call waits for a client that may resume a stream: servers can ask it to stay away for a while
+/// (`retry`, SSE), and one that never comes back must not keep its calls.
+const RESUMPTION: Nanos = 300_000_000_000;
+
 /// The streams of one session.
 #[derive(Debug)]
 pub(super) struct Streams {
     /// How many are open, or asked for and not refused.
     open: u32,
-    /// One that ended brought event ids, so that its client may come back for the rest whenever it likes.
+    /// One that ended brought event ids, so that its client may come back for the rest.
     resumable: bool,
     /// The session began under observation, or had a stream that was observed.
     pub(super) known: bool,
@@ -94,8 +98,9 @@ impl Streams {
 
     /// Until when a call waits that is owed its answer; `None` as long as there is a way for it.
     pub(super) fn until(&self, owed: &Owed) -> Option<Nanos> {
-        let none = self.open == 0 && !self.resumable;
-        none.then(|| owed.since.max(self.none_since).saturating_add(PATIENCE))
+        let patience = if self.resumable { RESUMPTION } else { PATIENCE };
+        let since = owed.since.max(self.none_since);
+        (self.open == 0).then(|| since.saturating_add(patience))
     }
 
     /// How it ends if it has waited long enough at `now`: when the last way for its answer was gone.
@@ -157,14 +162,16 @@ mod tests {
     }
 
     #[test]
-    fn one_that_may_be_resumed_is_no_end_until_that_is_refused() {
+    fn one_that_may_be_resumed_is_no_end_until_that_is_refused_or_nobody_came_for_long() {
         let mut streams = Streams::new(true);
         streams.asked();
         streams.over(WITH_IDS, 200);
-        assert_eq!(due(&streams, Nanos::MAX), None);
+        assert_eq!(due(&streams, 199 + RESUMPTION), None);
+        assert_eq!(due(&streams, 200 + RESUMPTION), Some((Outcome::ServerGone, 200)));
         streams.asked();
+        assert_eq!(due(&streams, Nanos::MAX), None, "it is asked for");
         streams.over(Over::GivenUp, 300);
-        assert_eq!(due(&streams, Nanos::MAX), None);
+        assert_eq!(due(&streams, 299 + RESUMPTION), None);
         streams.asked();
         streams.over(Over::Refused, 400);
         assert_eq!(due(&streams, 399 + PATIENCE), None);

@@ -133,11 +133,18 @@ fn a_client_that_asks_for_the_stream_again_goes_on_waiting() {
 fn a_stream_with_event_ids_has_not_ended_for_good() {
     for party in [Party::Server, Party::Client] {
         let (mut tap, stream) = waiting();
-        tap.event_with_id(stream, "a", "").broken(stream, party).wait(1000);
+        tap.event_with_id(stream, "a", "").broken(stream, party).wait(298);
         let again = tap.begin(&RESUME);
         tap.stream(again).event_with_id(again, "b", &ok(1));
         assert_eq!(tap.outcomes(), pairs(&[("1", "ok")]));
     }
+}
+
+#[test]
+fn a_client_that_does_not_come_back_for_five_minutes_has_gone_for_good() {
+    let (mut tap, stream) = waiting();
+    tap.event_with_id(stream, "a", "").broken(stream, Party::Server).wait(302);
+    assert_eq!(tap.outcomes(), pairs(&[("1", "server_gone")]));
 }
 
 /// One rule for the stream of the session and for that of the request.
