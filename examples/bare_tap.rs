@@ -75,14 +75,8 @@ async fn until_the_end(
     settings: &HashMap<String, String>,
 ) -> anyhow::Result<i32> {
     let (vitals, counts) = (Vitals::default(), Arc::default());
-    let cx = Build {
-        id: &Id { kind: "mcp_stdio".into(), name: None },
-        vitals: &vitals,
-        clock: Clock::start(),
-        base: Path::new("."),
-        emit: Outlet::default(),
-        shared: &Shared::default(),
-    };
+    let (id, shared) = (Id { kind: "mcp_stdio".into(), name: None }, Shared::default());
+    let cx = Build::alone(&id, &vitals, Clock::start(), Path::new("."), &shared);
     let watch = settings.get("watch").map_or("count", String::as_str);
     let remote = tap.remote();
     let receiver = match watch {

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use mcpcol::pipeline::books::Account;
 use mcpcol::pipeline::{
-    BoxFuture, Build, Context, Ended, Exit, ExportError, Exported, Exporter, Id, Outcome, Outlet,
-    Pipeline, Plan, Planned, PlannedExporter, PlannedProcessor, PlannedReceiver, Processor,
-    Receiver, Service, Stop, Vitals,
+    BoxFuture, Build, Context, Ended, Exit, ExportError, Exported, Exporter, Flow, Id, Next,
+    Outcome, Outlet, Pass, Pipeline, Plan, Planned, PlannedExporter, PlannedProcessor,
+    PlannedReceiver, Processor, Receiver, Service, Stop, Vitals,
 };
 use mcpcol::settings::{
     BatchSettings, Delivery, Mark, Node, OnFull, QueueSettings, RetrySettings, Value,
@@ -197,7 +197,7 @@ impl PlannedReceiver for PlannedTap {
 /// A processor made of a function.
 #[derive(Clone)]
 struct Stage(Arc<StageFn>);
-type StageFn = dyn Fn(Batch) -> Option<Batch> + Send + Sync;
+type StageFn = dyn Fn(Batch, &mut Pass) -> Flow + Send + Sync;
 
 impl PlannedProcessor for Stage {
     fn build(&self, _: &Build<'_>) -> anyhow::Result<Box<dyn Processor>> {
@@ -206,15 +206,14 @@ impl PlannedProcessor for Stage {
 }
 
 impl Processor for Stage {
-    fn process(&self, batch: Batch, _: Nanos) -> Option<Batch> {
-        (self.0)(batch)
+    fn process(&self, batch: Batch, pass: &mut Pass) -> Flow {
+        (self.0)(batch, pass)
     }
+}
 
-    fn tick(&self, _: Nanos) -> Option<Nanos> {
-        None
-    }
-
-    fn finish(&self, _: Nanos) {}
+/// A processor of a function.
+fn stage(process: impl Fn(Batch, &mut Pass) -> Flow + Send + Sync + 'static) -> Stage {
+    Stage(Arc::new(process))
 }
 
 /// Counts spans and emits the count as a metric: on its timer and when it finishes.
@@ -223,14 +222,14 @@ struct PlannedCount {
 }
 
 struct Count {
-    seen: AtomicU64,
+    seen: Arc<AtomicU64>,
     emit: Outlet,
     every: Option<Duration>,
 }
 
 impl PlannedProcessor for PlannedCount {
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Processor>> {
-        let seen = AtomicU64::new(0);
+        let seen = Arc::default();
         Ok(Box::new(Count { seen, emit: cx.emit.clone(), every: self.every }))
     }
 }
@@ -254,9 +253,12 @@ impl Count {
 }
 
 impl Processor for Count {
-    fn process(&self, batch: Batch, _: Nanos) -> Option<Batch> {
-        self.seen.fetch_add(batch.telemetry.items() as u64, Ordering::Relaxed);
-        Some(batch)
+    fn process(&self, batch: Batch, pass: &mut Pass) -> Flow {
+        let (seen, items) = (Arc::clone(&self.seen), batch.telemetry.items() as u64);
+        pass.once_accepted(move || {
+            seen.fetch_add(items, Ordering::Relaxed);
+        });
+        Flow::Pass(batch)
     }
 
     fn tick(&self, now: Nanos) -> Option<Nanos> {
@@ -787,13 +789,13 @@ async fn fan_out_shares_and_copies_nothing() {
 async fn an_edit_in_one_pipeline_does_not_show_in_the_other() {
     let (tap, plain, edited) =
         (PlannedTap::default(), Fake::new(Does::Send), Fake::new(Does::Send));
-    let rename = Stage(Arc::new(|mut batch: Batch| {
+    let rename = stage(|mut batch, _| {
         batch.telemetry.edit(|model| {
             let Model::Traces(all) = model else { return };
             all[0].scope_spans[0].spans[0].name = "edited".into();
         });
-        Some(batch)
-    }));
+        Flow::Pass(batch)
+    });
     let sketch = Sketch::default()
         .receiver("tap", &tap)
         .processor("rename", rename)
@@ -808,12 +810,12 @@ async fn an_edit_in_one_pipeline_does_not_show_in_the_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_processor_filters_is_accepted_and_counted_under_its_name() {
+async fn what_a_processor_drops_is_accepted_and_counted_for_its_reason() {
     let (tap, sink) = (PlannedTap::default(), Fake::new(Does::Send));
-    let filter = Stage(Arc::new(|batch: Batch| {
-        batch.discard();
-        None
-    }));
+    let filter = stage(|batch, pass| {
+        pass.dropped("filtered", batch.telemetry.items());
+        Flow::Done(batch.receipt)
+    });
     let sketch = Sketch::default()
         .receiver("tap", &tap)
         .processor("filter", filter)
@@ -822,16 +824,258 @@ async fn what_a_processor_filters_is_accepted_and_counted_under_its_name() {
     let world = World::of(sketch, &tap).await;
     assert_eq!(world.send(&["a"]).verdict().await, Verdict::Accepted);
     let accounts = world.stop().await;
-    assert_eq!(dropped(&accounts["sink"]), [("filter", 1)]);
+    assert_eq!(dropped(&accounts["sink"]), [("filtered", 1)]);
+}
+
+// === What a processor may do, and when it has happened ===
+
+/// Counts items, once they are accepted.
+fn counted() -> (Stage, Arc<AtomicUsize>) {
+    let seen = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&seen);
+    let stage = stage(move |batch, pass| {
+        let (count, items) = (Arc::clone(&count), batch.telemetry.items());
+        pass.once_accepted(move || {
+            count.fetch_add(items, Ordering::Relaxed);
+        });
+        Flow::Pass(batch)
+    });
+    (stage, seen)
+}
+
+/// Turns back so many batches, then lets all pass.
+fn refusing(times: usize) -> Stage {
+    let left = AtomicUsize::new(times);
+    stage(move |batch, _| {
+        let refuses = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        match refuses {
+            Ok(_) => {
+                Flow::Refused(batch.receipt, Verdict::Retry { after: Some(Duration::from_secs(3)) })
+            }
+            Err(_) => Flow::Pass(batch),
+        }
+    })
+}
+
+/// Keeps every batch and sends all on when it is let go, or drops it when it finishes.
+#[derive(Clone, Default)]
+struct Keeping {
+    kept: Arc<Mutex<Vec<Telemetry>>>,
+    next: Arc<Mutex<Option<Next>>>,
+}
+
+struct Keeper {
+    kept: Arc<Mutex<Vec<Telemetry>>>,
+    next: Next,
+}
+
+impl Keeping {
+    fn let_go(&self) {
+        let next = self.next.lock().unwrap().clone().unwrap();
+        for telemetry in self.kept.lock().unwrap().drain(..) {
+            next.send(Batch::new(telemetry));
+        }
+    }
+}
+
+impl PlannedProcessor for Keeping {
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Processor>> {
+        *self.next.lock().unwrap() = Some(cx.next.clone());
+        Ok(Box::new(Keeper { kept: Arc::clone(&self.kept), next: cx.next.clone() }))
+    }
+}
+
+impl Processor for Keeper {
+    fn process(&self, batch: Batch, pass: &mut Pass) -> Flow {
+        let (kept, telemetry) = (Arc::clone(&self.kept), batch.telemetry);
+        pass.keep(telemetry.items(), move || kept.lock().unwrap().push(telemetry));
+        Flow::Done(batch.receipt)
+    }
+
+    fn finish(&self, _: Nanos) {
+        for telemetry in self.kept.lock().unwrap().drain(..) {
+            self.next.dropped("undecided", telemetry.items());
+        }
+    }
+}
+
+const LATER: Verdict = Verdict::Retry { after: Some(Duration::from_secs(3)) };
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_comes_again_after_a_refusal_has_its_effects_once() {
+    let (tap, sink) = (PlannedTap::default(), Fake::new(Does::Send));
+    let (count, seen) = counted();
+    let sketch = Sketch::default()
+        .receiver("tap", &tap)
+        .processor("count", count)
+        .processor("busy", refusing(2))
+        .exporter("sink", &sink)
+        .pipeline("traces", &["tap"], &["count", "busy"], &["sink"]);
+    let world = World::of(sketch, &tap).await;
+    for (told, effects) in [(LATER, 0), (LATER, 0), (Verdict::Accepted, 2)] {
+        assert_eq!(world.send(&["a", "b"]).verdict().await, told);
+        assert_eq!(seen.load(Ordering::Relaxed), effects);
+    }
+    assert_eq!(world.counter("mcpcol_pipeline_accepted_items", "traces"), 2);
+    assert_eq!(world.counter("otelcol_processor_incoming_items", "count"), 2);
+    assert_eq!(world.counter("otelcol_receiver_refused_spans", "tap"), 4);
+    let accounts = world.stop().await;
+    assert_eq!(
+        (sink.got(), dropped(&accounts["sink"])),
+        (vec![vec!["a".into(), "b".into()]], vec![])
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_behind_a_processor_keeps_its_effects_from_happening() {
+    let gate = Arc::new(Notify::new());
+    let sink = Fake::new(Does::Gate(Arc::clone(&gate))).queue(|q| q.queue_size = 1);
+    let tap = PlannedTap::default();
+    let (count, seen) = counted();
+    let sketch = Sketch::default()
+        .receiver("tap", &tap)
+        .processor("count", count)
+        .exporter("sink", &sink)
+        .pipeline("traces", &["tap"], &["count"], &["sink"]);
+    let world = World::of(sketch, &tap).await;
+    assert_eq!(world.send(&["a"]).verdict().await, Verdict::Accepted);
+    assert!(matches!(world.send(&["b"]).verdict().await, Verdict::Retry { .. }));
+    assert_eq!(seen.load(Ordering::Relaxed), 1);
+    gate.notify_one();
+    settle().await;
+    assert_eq!(world.send(&["b"]).verdict().await, Verdict::Accepted);
+    assert_eq!(seen.load(Ordering::Relaxed), 2);
+    gate.notify_one();
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_effect_waits_for_the_result_where_the_sender_does() {
+    let tap = PlannedTap::default();
+    let sink = Fake::new(Does::Reject).queue(|q| q.wait_for_result = true);
+    let (count, seen) = counted();
+    let sketch = Sketch::default()
+        .receiver("tap", &tap)
+        .processor("count", count)
+        .exporter("sink", &sink)
+        .pipeline("traces", &["tap"], &["count"], &["sink"]);
+    let world = World::of(sketch, &tap).await;
+    assert_eq!(world.send(&["a"]).verdict().await, Verdict::Rejected("no".into()));
+    assert_eq!(seen.load(Ordering::Relaxed), 0);
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_pipeline_keeps_and_another_refuses_and_the_retry_is_kept_once() {
+    let (tap, kept, plain) = (PlannedTap::default(), Fake::new(Does::Send), Fake::new(Does::Send));
+    let keeping = Keeping::default();
+    let sketch = Sketch::default()
+        .receiver("tap", &tap)
+        .processor("keep", keeping.clone())
+        .processor("busy", refusing(1))
+        .exporter("kept", &kept)
+        .exporter("plain", &plain)
+        .pipeline("traces/a", &["tap"], &["keep"], &["kept"])
+        .pipeline("traces/b", &["tap"], &["busy"], &["plain"]);
+    let world = World::of(sketch, &tap).await;
+    assert_eq!(world.send(&["a"]).verdict().await, LATER);
+    assert_eq!(keeping.kept.lock().unwrap().len(), 0);
+    assert_eq!(world.send(&["a"]).verdict().await, Verdict::Accepted);
+    assert_eq!(world.counter("mcpcol_processor_held_items", "keep"), 1);
+    keeping.let_go();
+    assert_eq!(world.counter("mcpcol_processor_held_items", "keep"), 0);
+    keeping.next.lock().unwrap().take();
+    let accounts = world.stop().await;
+    assert_eq!((kept.got(), plain.got()), (vec![vec!["a".into()]], vec![vec!["a".into()]]));
+    assert_eq!((accounts["kept"].received, accounts["kept"].sent), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_still_kept_at_the_end_is_dropped_for_its_reason_and_the_books_balance() {
+    let (tap, sink) = (PlannedTap::default(), Fake::new(Does::Send));
+    let keeping = Keeping::default();
+    let (count, seen) = counted();
+    let sketch = Sketch::default()
+        .receiver("tap", &tap)
+        .processor("keep", keeping.clone())
+        .processor("count", count)
+        .exporter("sink", &sink)
+        .pipeline("traces", &["tap"], &["keep", "count"], &["sink"]);
+    let world = World::of(sketch, &tap).await;
+    world.offer(&["a", "b"]);
+    keeping.let_go();
+    assert_eq!(seen.load(Ordering::Relaxed), 2, "the stages behind it run when it is let go");
+    world.offer(&["c"]);
+    keeping.next.lock().unwrap().take();
+    let accounts = world.stop().await;
+    assert_eq!(sink.got(), [["a", "b"]]);
+    assert_eq!(dropped(&accounts["sink"]), [("undecided", 1)]);
+    assert_eq!((accounts["sink"].received, accounts["sink"].sent), (3, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_in_one_of_two_pipelines_delivers_nowhere_and_the_retry_once() {
+    let (tap, one, two) = (PlannedTap::default(), Fake::new(Does::Send), Fake::new(Does::Send));
+    let sketch = Sketch::default()
+        .receiver("tap", &tap)
+        .processor("busy", refusing(1))
+        .exporter("one", &one)
+        .exporter("two", &two)
+        .pipeline("traces/a", &["tap"], &[], &["one"])
+        .pipeline("traces/b", &["tap"], &["busy"], &["two"]);
+    let world = World::of(sketch, &tap).await;
+    assert_eq!(world.send(&["a"]).verdict().await, LATER);
+    settle().await;
+    assert_eq!(one.got(), Vec::<Vec<String>>::new());
+    assert_eq!(world.send(&["a"]).verdict().await, Verdict::Accepted);
+    let accounts = world.stop().await;
+    assert_eq!((one.got(), two.got()), (vec![vec!["a".into()]], vec![vec!["a".into()]]));
+    assert!(accounts.values().all(|account| account.received == 1 && account.dropped.is_empty()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_taps_batch_that_one_pipeline_refuses_is_a_counted_drop_there_and_reaches_the_other() {
+    let (tap, one, two) = (PlannedTap::default(), Fake::new(Does::Send), Fake::new(Does::Send));
+    let (count, seen) = counted();
+    let sketch = Sketch::default()
+        .receiver("tap", &tap)
+        .processor("count", count)
+        .processor("busy", refusing(1))
+        .exporter("one", &one)
+        .exporter("two", &two)
+        .pipeline("traces/a", &["tap"], &[], &["one"])
+        .pipeline("traces/b", &["tap"], &["count", "busy"], &["two"]);
+    let world = World::of(sketch, &tap).await;
+    world.offer(&["a"]);
+    let accounts = world.stop().await;
+    assert_eq!((one.got(), two.got()), (vec![vec!["a".into()]], vec![]));
+    assert_eq!(dropped(&accounts["one"]), []);
+    assert_eq!(dropped(&accounts["two"]), [("busy", 1)]);
+    assert_eq!(seen.load(Ordering::Relaxed), 1, "what stood before the refusal has seen it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_of_which_a_processor_says_nothing_are_dropped_under_its_name() {
+    let (tap, sink) = (PlannedTap::default(), Fake::new(Does::Send));
+    let silent = stage(|batch, _| Flow::Done(batch.receipt));
+    let sketch = Sketch::default()
+        .receiver("tap", &tap)
+        .processor("silent", silent)
+        .exporter("sink", &sink)
+        .pipeline("traces", &["tap"], &["silent"], &["sink"]);
+    let world = World::of(sketch, &tap).await;
+    assert_eq!(world.send(&["a"]).verdict().await, Verdict::Accepted);
+    let accounts = world.stop().await;
+    assert_eq!(dropped(&accounts["sink"]), [("silent", 1)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_panicking_processor_loses_its_batch_and_nothing_else() {
     let (tap, sink) = (PlannedTap::default(), Fake::new(Does::Send));
-    let fussy = Stage(Arc::new(|batch: Batch| {
+    let fussy = stage(|batch, _| {
         assert!(names_of(&batch.telemetry) != ["bad"], "a bug");
-        Some(batch)
-    }));
+        Flow::Pass(batch)
+    });
     let sketch = Sketch::default()
         .receiver("tap", &tap)
         .processor("fussy", fussy)
@@ -978,8 +1222,8 @@ async fn a_receiver_that_a_reload_takes_out_is_still_heard() {
 async fn a_processor_that_panics_while_it_finishes_ends_nothing_else() {
     struct Bad;
     impl Processor for Bad {
-        fn process(&self, batch: Batch, _: Nanos) -> Option<Batch> {
-            Some(batch)
+        fn process(&self, batch: Batch, _: &mut Pass) -> Flow {
+            Flow::Pass(batch)
         }
         fn tick(&self, _: Nanos) -> Option<Nanos> {
             panic!("a bug")

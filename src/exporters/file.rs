@@ -278,19 +278,14 @@ fn ends_inside_a_line(file: &File, len: u64) -> io::Result<bool> {
 mod tests {
     use super::super::lines::tests::span_named;
     use super::*;
-    use crate::pipeline::{Id, Outlet, Shared, Vitals};
+    use crate::pipeline::{Id, Shared, Vitals};
     use crate::telemetry::Clock;
 
     fn built(config: serde_json::Value, base: &Path) -> Box<dyn Exporter> {
         let config: Config = serde_json::from_value(config).unwrap();
-        let cx = Build {
-            id: &Id::parse("file").unwrap(),
-            vitals: &Vitals::default(),
-            clock: Clock::start(),
-            base,
-            emit: Outlet::default(),
-            shared: &Shared::default(),
-        };
+        let (id, vitals, shared) =
+            (Id::parse("file").unwrap(), Vitals::default(), Shared::default());
+        let cx = Build::alone(&id, &vitals, Clock::start(), base, &shared);
         config.build(&cx).unwrap()
     }
 

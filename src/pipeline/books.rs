@@ -5,13 +5,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
-use super::{Counter, Gauge, Id, Vitals};
+use super::pass::Said;
+use super::{Complaint, Counter, Gauge, INCIDENTS, Id, Vitals};
 use crate::telemetry::Signal;
 
 /// Items that were dropped somewhere, by component and reason. Dropped is dropped: the name says what
 /// kind of component did it.
 pub const DROPPED: &str = "mcpcol_dropped_items";
+
+/// Items that a processor keeps for later.
+const HELD: &str = "mcpcol_processor_held_items";
 
 /// The account of one exporter.
 #[derive(Clone, Debug)]
@@ -125,6 +130,103 @@ pub fn receiver_drops(vitals: &Vitals, id: &Id, signal: Signal, reason: &str) ->
     vitals.counter(DROPPED, &labels)
 }
 
+/// What comes into one pipeline, and what ends in it before its exporters.
+#[derive(Debug)]
+pub(super) struct PipelineCounters {
+    vitals: Vitals,
+    id: String,
+    accepted: Counter,
+    panics: Complaint,
+}
+
+impl PipelineCounters {
+    pub(super) fn new(vitals: &Vitals, id: &str) -> Self {
+        let accepted = vitals.counter("mcpcol_pipeline_accepted_items", &[("pipeline", id)]);
+        let panics = Complaint::default();
+        PipelineCounters { vitals: vitals.clone(), id: id.to_owned(), accepted, panics }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Enters items that were taken.
+    pub(super) fn accepted(&self, items: usize) {
+        self.accepted.add(items as u64);
+    }
+
+    /// Enters items that were lost in a bug of a processor.
+    pub(super) fn panicked(&self, items: usize) {
+        self.dropped("panic", items);
+        if let Some(unsaid) = self.panics.due() {
+            tracing::error!(target: INCIDENTS, pipeline = self.id, items, unsaid,
+                "a processor panicked: dropping");
+        }
+    }
+
+    /// Enters items that ended here, for a reason.
+    pub(super) fn dropped(&self, reason: &str, items: usize) {
+        count_drop(&self.vitals, "pipeline", &self.id, reason, items as u64);
+    }
+}
+
+/// What passes one processor of a pipeline, and what it holds.
+#[derive(Debug)]
+pub(super) struct StageCounters {
+    pub(super) pipeline: Arc<PipelineCounters>,
+    processor: String,
+    incoming: Counter,
+    outgoing: Counter,
+    held: Gauge,
+    pub(super) panics: Complaint,
+}
+
+impl StageCounters {
+    pub(super) fn new(pipeline: Arc<PipelineCounters>, processor: &str, signal: Signal) -> Self {
+        let vitals = &pipeline.vitals;
+        let labels = [("processor", processor), ("otel.signal", signal.name())];
+        let incoming = vitals.counter("otelcol_processor_incoming_items", &labels);
+        let outgoing = vitals.counter("otelcol_processor_outgoing_items", &labels);
+        let labels = [("pipeline", pipeline.id()), ("processor", processor)];
+        let held = vitals.gauge(HELD, &labels);
+        let (processor, panics) = (processor.to_owned(), Complaint::default());
+        StageCounters { processor, incoming, outgoing, held, panics, pipeline }
+    }
+
+    /// The processor's id.
+    pub(super) fn processor(&self) -> &str {
+        &self.processor
+    }
+
+    /// Enters a batch that passed, with what its processor said of the items that did not. Items of which it
+    /// said nothing are dropped under its own name, so that the books add up whatever it does.
+    pub(super) fn enter(&self, incoming: usize, outgoing: usize, said: &Said) {
+        self.incoming.add(incoming as u64);
+        self.outgoing.add(outgoing as u64);
+        self.held.add(said.kept);
+        let mut told = outgoing + said.kept;
+        for (reason, items) in &said.dropped {
+            self.pipeline.dropped(reason, *items);
+            told += items;
+        }
+        if told < incoming {
+            self.pipeline.dropped(&self.processor, incoming - told);
+        }
+    }
+
+    /// Enters items that were held and go on.
+    pub(super) fn sent_on(&self, items: usize) {
+        self.held.take(items);
+        self.outgoing.add(items as u64);
+    }
+
+    /// Enters items that were held and end here.
+    pub(super) fn let_go(&self, reason: &str, items: usize) {
+        self.held.take(items);
+        self.pipeline.dropped(reason, items);
+    }
+}
+
 /// Counts items that end at a component, for a reason.
 pub(super) fn count_drop(vitals: &Vitals, kind: &str, id: &str, reason: &str, items: u64) {
     vitals.counter(DROPPED, &[("kind", kind), ("component", id), ("reason", reason)]).add(items);
@@ -153,6 +255,13 @@ pub(super) fn drops(
     out
 }
 
+/// Items that the processors of a pipeline still keep.
+pub(super) fn held(vitals: &Vitals, pipeline: &str) -> u64 {
+    let samples = vitals.samples().into_iter().filter(|sample| sample.name == HELD);
+    let here = samples.filter(|sample| sample.labels[0].1 == pipeline);
+    here.map(|sample| u64::try_from(sample.value).unwrap_or_default()).sum()
+}
+
 /// What became of everything that one exporter should have sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
@@ -177,6 +286,11 @@ impl Account {
     /// Whether anything did not arrive, or could not have.
     pub fn is_bad(&self) -> bool {
         !self.dropped.is_empty() || self.held() > 0 || self.off
+    }
+
+    /// Adds what came in for the exporter and is kept before it.
+    pub(super) fn add_held(&mut self, items: u64) {
+        self.received += items;
     }
 
     /// Adds what came in for the exporter and was dropped before it.

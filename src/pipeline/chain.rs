@@ -1,115 +1,170 @@
 //! The processors of one pipeline, run as one function on the caller's thread.
+//!
+//! A stage owns what stands behind it: so what a processor kept has a way on, and a chain ends front to back
+//! with its last holder. A chain asks no queue and settles no receipt; that is the `route`'s work.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::books::count_drop;
-use super::{Complaint, Counter, INCIDENTS, Id, Processor, Vitals};
-use crate::privacy::digest::Key;
-use crate::telemetry::{Batch, Clock, Reads};
+use super::books::{PipelineCounters, StageCounters};
+use super::delivery::Delivery;
+use super::{Flow, INCIDENTS, Pass, Processor};
+use crate::telemetry::{Batch, Clock, Nanos, Reads, Receipt, Verdict};
 
-/// One pipeline's processors. Dropping the last handle finishes them, in order: an old chain ends with
-/// its last offer.
+/// One pipeline's processors, and the exporters behind them.
 pub(super) struct Chain {
-    id: String,
-    stages: Vec<Stage>,
+    pub(super) rest: Rest,
+    pub(super) counters: Arc<PipelineCounters>,
     clock: Clock,
-    vitals: Vitals,
-    accepted: Counter,
-    panics: Complaint,
 }
 
-struct Stage {
-    id: String,
+/// What stands behind a place in a chain. Clones share it.
+#[derive(Clone)]
+pub(super) enum Rest {
+    Stage(Arc<Stage>),
+    Exits(Arc<[Arc<Delivery>]>),
+}
+
+/// One processor in its place. Dropping the last handle finishes it, before what stands behind it.
+pub(super) struct Stage {
     processor: Box<dyn Processor>,
-    incoming: Counter,
-    outgoing: Counter,
-    panics: Complaint,
+    rest: Rest,
+    counters: Arc<StageCounters>,
+    clock: Clock,
 }
 
-/// A batch at the end of the chain, with how many items each stage let through. Nothing is counted
-/// until somebody has taken the batch: a refused one comes again.
-pub(super) struct Passed {
-    pub(super) batch: Option<Batch>,
-    /// Items before the first stage and after each.
-    items: Vec<usize>,
+/// A batch's way through the stages. `T` is what is there once it got to the exporters.
+pub(super) struct Passed<T> {
+    pub(super) end: End<T>,
+    pub(super) steps: Steps,
+}
+
+/// Where a batch's way ended.
+pub(super) enum End<T> {
+    /// Behind the last stage.
+    Exits(T),
+    /// At a stage that dropped or kept all of it.
+    Done(Receipt),
+    /// At a stage that turned it back.
+    Refused { receipt: Receipt, verdict: Verdict, items: usize, by: Arc<StageCounters> },
+}
+
+/// A batch and the exporters that it is for.
+pub(super) type AtExits<'a> = (&'a [Arc<Delivery>], Batch);
+
+/// What the stages said and want done. Nothing of it has happened: a batch that is turned back comes again.
+pub(super) struct Steps(Vec<Step>);
+
+struct Step {
+    counters: Arc<StageCounters>,
+    incoming: usize,
+    outgoing: usize,
+    pass: Pass,
 }
 
 impl Chain {
-    pub(super) fn new(
-        pipeline: &Id,
-        processors: Vec<(Id, Box<dyn Processor>)>,
-        clock: Clock,
-        vitals: &Vitals,
-    ) -> Arc<Self> {
-        let signal = pipeline.kind.clone();
-        let stage = |(id, processor): (Id, Box<dyn Processor>)| {
-            let id = id.to_string();
-            let labels = [("processor", id.as_str()), ("otel.signal", signal.as_str())];
-            let incoming = vitals.counter("otelcol_processor_incoming_items", &labels);
-            let outgoing = vitals.counter("otelcol_processor_outgoing_items", &labels);
-            Stage { id, processor, incoming, outgoing, panics: Complaint::default() }
-        };
-        let id = pipeline.to_string();
-        let accepted = vitals.counter("mcpcol_pipeline_accepted_items", &[("pipeline", &id)]);
-        let stages = processors.into_iter().map(stage).collect();
-        let (vitals, panics) = (vitals.clone(), Complaint::default());
-        Arc::new(Chain { id, stages, clock, vitals, accepted, panics })
+    pub(super) fn new(rest: Rest, counters: Arc<PipelineCounters>, clock: Clock) -> Arc<Self> {
+        Arc::new(Chain { rest, counters, clock })
     }
 
     /// What its processors read of content.
     pub(super) fn reads(&self) -> Reads {
-        self.stages.iter().map(|stage| stage.processor.reads()).fold(Reads::NONE, Reads::or)
+        self.stages().map(|stage| stage.processor.reads()).fold(Reads::NONE, Reads::or)
     }
 
-    /// The key of the first processor that has one.
-    pub(super) fn key(&self) -> Option<Key> {
-        self.stages.iter().find_map(|stage| stage.processor.key())
-    }
-
-    /// Runs the batch through all stages.
-    pub(super) fn run(&self, batch: Batch) -> Passed {
-        let now = self.clock.now();
-        let mut items = Vec::with_capacity(self.stages.len() + 1);
-        items.push(batch.telemetry.items());
-        let mut batch = Some(batch);
-        for stage in &self.stages {
-            batch = batch.and_then(|b| stage.processor.process(b, now));
-            items.push(batch.as_ref().map_or(0, |b| b.telemetry.items()));
-        }
-        Passed { batch, items }
-    }
-
-    /// Enters a batch that was taken into the books.
-    pub(super) fn book(&self, passed: &[usize]) {
-        self.accepted.add(passed[0] as u64);
-        for (stage, step) in self.stages.iter().zip(passed.windows(2)) {
-            stage.incoming.add(step[0] as u64);
-            stage.outgoing.add(step[1] as u64);
-            if step[1] < step[0] {
-                let ended = (step[0] - step[1]) as u64;
-                count_drop(&self.vitals, "pipeline", &self.id, &stage.id, ended);
-            }
-        }
-    }
-
-    /// Enters a batch that ended in a panic of one of the stages.
-    pub(super) fn book_panic(&self, items: usize) {
-        self.accepted.add(items as u64);
-        count_drop(&self.vitals, "pipeline", &self.id, "panic", items as u64);
-        if let Some(unsaid) = self.panics.due() {
-            tracing::error!(target: INCIDENTS, pipeline = self.id, items, unsaid,
-                "a processor panicked: dropping");
-        }
+    /// Runs the batch through all stages; `None` if one of them panicked, and then the batch is gone.
+    pub(super) fn run(&self, batch: Batch) -> Option<Passed<AtExits<'_>>> {
+        self.rest.run(batch, self.clock.now())
     }
 
     /// Ticks every stage; how long until the first of them wants to be called again. A wait and no time,
     /// because the wall clock may jump meanwhile.
     pub(super) fn tick(&self) -> Option<Duration> {
         let now = self.clock.now();
-        let next = self.stages.iter().filter_map(|s| s.caught(|p| p.tick(now)).flatten()).min()?;
+        let next = self.stages().filter_map(|s| s.caught(|p| p.tick(now)).flatten()).min()?;
         Some(Duration::from_nanos(next.saturating_sub(now)))
+    }
+
+    fn stages(&self) -> impl Iterator<Item = &Stage> {
+        std::iter::successors(self.rest.stage(), |stage| stage.rest.stage())
+    }
+}
+
+impl Rest {
+    /// Puts a processor in front.
+    pub(super) fn behind(
+        self,
+        processor: Box<dyn Processor>,
+        counters: Arc<StageCounters>,
+        clock: Clock,
+    ) -> Rest {
+        Rest::Stage(Arc::new(Stage { processor, rest: self, counters, clock }))
+    }
+
+    /// Runs the batch through the stages from here on; `None` if one of them panicked. Such a bug must not
+    /// take the thread with it: it may be a tap's observer.
+    pub(super) fn run(&self, batch: Batch, now: Nanos) -> Option<Passed<AtExits<'_>>> {
+        catch_unwind(AssertUnwindSafe(|| self.walk(batch, now))).ok()
+    }
+
+    fn walk(&self, mut batch: Batch, now: Nanos) -> Passed<AtExits<'_>> {
+        let mut steps = Vec::new();
+        let mut rest = self;
+        let end = loop {
+            let stage = match rest {
+                Rest::Exits(exits) => break End::Exits((&**exits, batch)),
+                Rest::Stage(stage) => stage,
+            };
+            let counters = Arc::clone(&stage.counters);
+            let incoming = batch.telemetry.items();
+            let mut pass = Pass::new(now);
+            let ended = match stage.processor.process(batch, &mut pass) {
+                Flow::Pass(on) => Ok(on),
+                Flow::Done(receipt) => Err(End::Done(receipt)),
+                Flow::Refused(receipt, verdict) => {
+                    break End::Refused { receipt, verdict, items: incoming, by: counters };
+                }
+            };
+            let outgoing = ended.as_ref().map_or(0, |on| on.telemetry.items());
+            steps.push(Step { counters, incoming, outgoing, pass });
+            match ended {
+                Ok(on) => batch = on,
+                Err(end) => break end,
+            }
+            rest = &stage.rest;
+        };
+        Passed { end, steps: Steps(steps) }
+    }
+
+    fn stage(&self) -> Option<&Stage> {
+        match self {
+            Rest::Stage(stage) => Some(stage),
+            Rest::Exits(_) => None,
+        }
+    }
+}
+
+impl<T> End<T> {
+    /// Goes on with what came to the exporters.
+    pub(super) fn map<U>(self, go_on: impl FnOnce(T) -> U) -> End<U> {
+        match self {
+            End::Exits(at) => End::Exits(go_on(at)),
+            End::Done(receipt) => End::Done(receipt),
+            End::Refused { receipt, verdict, items, by } => {
+                End::Refused { receipt, verdict, items, by }
+            }
+        }
+    }
+}
+
+impl Steps {
+    /// Lets it happen once the sender is told Accepted.
+    pub(super) fn entrust(self, receipt: &Receipt) {
+        for Step { counters, incoming, outgoing, pass } in self.0 {
+            let said = pass.entrust(receipt);
+            receipt.once_accepted(move || counters.enter(incoming, outgoing, &said));
+        }
     }
 }
 
@@ -118,27 +173,18 @@ impl Stage {
     fn caught<T>(&self, call: impl FnOnce(&dyn Processor) -> T) -> Option<T> {
         let result = catch_unwind(AssertUnwindSafe(|| call(&*self.processor)));
         if result.is_err()
-            && let Some(unsaid) = self.panics.due()
+            && let Some(unsaid) = self.counters.panics.due()
         {
-            tracing::error!(target: INCIDENTS, processor = %self.id, unsaid,
+            tracing::error!(target: INCIDENTS, processor = self.counters.processor(), unsaid,
                 "the processor panicked");
         }
         result.ok()
     }
 }
 
-impl Passed {
-    /// The batch, and the counts for [`Chain::book`].
-    pub(super) fn into_parts(self) -> (Option<Batch>, Vec<usize>) {
-        (self.batch, self.items)
-    }
-}
-
-impl Drop for Chain {
+impl Drop for Stage {
     fn drop(&mut self) {
         let now = self.clock.now();
-        for stage in &self.stages {
-            stage.caught(|processor| processor.finish(now));
-        }
+        self.caught(|processor| processor.finish(now));
     }
 }

@@ -7,9 +7,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Deadline, Outlet};
-use crate::privacy::digest::Key;
-use crate::telemetry::{Batch, Nanos, Reads, Telemetry};
+use super::{Deadline, Outlet, Pass};
+use crate::telemetry::{Batch, Nanos, Reads, Receipt, Telemetry, Verdict};
 
 /// A future behind a box, so that traits with async methods stay object-safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -59,28 +58,37 @@ impl Exit {
 /// wall-clock time, as spans have it, and may jump between two calls. One instance a pipeline; called from
 /// the receivers' threads, possibly at once.
 pub trait Processor: Send + Sync {
-    /// Passes a batch on, changed or not. `None` when it ended here: then the processor has settled
-    /// the receipt, by `Batch::discard` (filtered on purpose) or by adopting it (kept for later).
-    fn process(&self, batch: Batch, now: Nanos) -> Option<Batch>;
+    /// Works on a batch and says how it goes on. Whoever sent the batch may be told to send it again, by
+    /// a queue behind this processor or by another pipeline: until then nothing has happened. So whatever a
+    /// batch changes beyond itself (counters, state, what is kept for later) changes by
+    /// [`Pass::once_accepted`] or [`Pass::keep`].
+    fn process(&self, batch: Batch, pass: &mut Pass) -> Flow;
 
     /// Does what is due and says when to be called next; `None` for a processor without a timer.
-    fn tick(&self, now: Nanos) -> Option<Nanos>;
+    fn tick(&self, _now: Nanos) -> Option<Nanos> {
+        None
+    }
 
-    /// Lets go of whatever it keeps, into its outlet: the last call it gets.
-    fn finish(&self, now: Nanos);
+    /// Lets go of whatever it keeps, into `Build::next` and `Build::emit`: the last call it gets.
+    fn finish(&self, _now: Nanos) {}
 
-    /// What it reads of a batch's content, and what is read behind an outlet of its own. Taps keep what
-    /// somebody reads, from their next look after a reload on; what they kept nothing of before is
-    /// [`Raw::Unread`](crate::telemetry::Raw::Unread).
+    /// Says what it reads of a batch's content. Taps keep what somebody reads, from their next look after a
+    /// reload on; what they kept nothing of before is [`Raw::Unread`](crate::telemetry::Raw::Unread).
     fn reads(&self) -> Reads {
         Reads::NONE
     }
+}
 
-    /// The key that it hashes content with. Receivers that hash names of their own use the same one, so that
-    /// both are comparable wherever they come from.
-    fn key(&self) -> Option<Key> {
-        None
-    }
+/// How a batch goes on behind a processor.
+#[derive(Debug)]
+pub enum Flow {
+    /// It goes on, changed or not, perhaps without items that were dropped or kept.
+    Pass(Batch),
+    /// Nothing goes on now: every item was dropped or kept, as was said on the [`Pass`].
+    Done(Receipt),
+    /// It is turned back, with this answer to its sender. No pipeline delivers it and nothing is counted;
+    /// where nobody waits for an answer, this pipeline alone drops it and counts that.
+    Refused(Receipt, Verdict),
 }
 
 /// Where telemetry leaves. One attempt at a time: queue, batching, retry, timeout live in `delivery`.

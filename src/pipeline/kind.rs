@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::de::DeserializeOwned;
 
-use super::{Exporter, Id, Outlet, Processor, Receiver, Vitals};
+use super::{Exporter, Id, Next, Outlet, Processor, Receiver, Vitals};
 use crate::settings::{Delivery, Node, Place, Problems, Report};
 use crate::telemetry::{Clock, Signal};
 
@@ -27,11 +27,27 @@ pub struct Build<'a> {
     pub base: &'a Path,
     /// Where a processor puts telemetry of other signals: the pipelines that name it as a receiver.
     pub emit: Outlet,
+    /// Where a processor sends what it kept of earlier batches.
+    pub next: Next,
+    /// The processors behind a receiver, in the order in which batches come to them.
+    pub behind: &'a [Id],
     /// State that is single per id.
     pub shared: &'a Shared,
 }
 
-impl Build<'_> {
+impl<'a> Build<'a> {
+    /// What a component is built with that stands alone: its ways out lead nowhere.
+    pub fn alone(
+        id: &'a Id,
+        vitals: &'a Vitals,
+        clock: Clock,
+        base: &'a Path,
+        shared: &'a Shared,
+    ) -> Self {
+        let (emit, next) = (Outlet::default(), Next::nowhere());
+        Build { id, vitals, clock, base, emit, next, behind: &[], shared }
+    }
+
     /// The one value of type `T` for this component's id, made the first time: an engine that several
     /// instances of one processor share and that survives a reload.
     pub fn shared<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Arc<T> {
@@ -42,6 +58,17 @@ impl Build<'_> {
     /// know together.
     pub fn process<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Arc<T> {
         self.shared.of(None, make)
+    }
+
+    /// Makes a value known to the receivers in front of this component, in place of the one that it made
+    /// known before, or takes that one back.
+    pub fn publish<T: Any + Send + Sync>(&self, value: Option<T>) {
+        self.shared.put(self.id, value);
+    }
+
+    /// The value of type `T` that a processor behind this receiver published: of several the first.
+    pub fn published<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.behind.iter().find_map(|id| self.shared.get(id))
     }
 }
 
@@ -58,6 +85,20 @@ impl Shared {
             .entry((id.cloned(), TypeId::of::<T>()))
             .or_insert_with(|| Arc::new(make()) as Arc<dyn Any + Send + Sync>);
         Arc::clone(slot).downcast().unwrap_or_else(|_| unreachable!("keyed by its type"))
+    }
+
+    fn put<T: Any + Send + Sync>(&self, id: &Id, value: Option<T>) {
+        let key = (Some(id.clone()), TypeId::of::<T>());
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match value {
+            Some(value) => drop(map.insert(key, Arc::new(value))),
+            None => drop(map.remove(&key)),
+        }
+    }
+
+    fn get<T: Any + Send + Sync>(&self, id: &Id) -> Option<Arc<T>> {
+        let map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(map.get(&(Some(id.clone()), TypeId::of::<T>()))?).downcast().ok()
     }
 }
 

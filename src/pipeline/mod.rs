@@ -12,7 +12,9 @@ mod deadline;
 mod delivery;
 mod id;
 mod kind;
+mod next;
 mod outlet;
+mod pass;
 pub mod plan;
 mod priority;
 mod route;
@@ -22,7 +24,8 @@ mod vitals;
 
 pub use complaint::Complaint;
 pub use component::{
-    BoxFuture, Ended, Exit, ExportError, Exported, Exporter, Processor, Receiver, Stop, Switch,
+    BoxFuture, Ended, Exit, ExportError, Exported, Exporter, Flow, Processor, Receiver, Stop,
+    Switch,
 };
 pub use deadline::Deadline;
 pub use delivery::INCIDENTS;
@@ -31,7 +34,9 @@ pub use kind::{
     Build, ExporterConfig, ExporterKind, PlannedExporter, PlannedProcessor, PlannedReceiver,
     ProcessorConfig, ProcessorKind, ReceiverConfig, ReceiverKind, Shared,
 };
+pub use next::Next;
 pub use outlet::{Outlet, Target, Transport};
+pub use pass::{Pass, Said};
 pub use plan::{Pipeline, Plan, Planned};
 pub use priority::{lower_priority, yield_more};
 pub use service::{Context, Outcome, Service};

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
-use crate::privacy::digest::Key;
 use crate::telemetry::{Batch, Reads, Signal, Verdict};
 
 /// What stands behind an outlet: runs the chains and offers the result to the queues.
@@ -21,11 +20,6 @@ pub trait Target: Send + Sync {
     /// What is read of content behind it.
     fn reads(&self) -> Reads {
         Reads::ALL
-    }
-
-    /// The key that content is hashed with behind it; of several the first.
-    fn key(&self) -> Option<Key> {
-        None
     }
 }
 
@@ -89,11 +83,6 @@ impl Outlet {
     /// What is read of content behind it; while it leads nowhere, all may yet be.
     pub fn reads(&self) -> Reads {
         self.target.load_full().map_or(Reads::ALL, |target| target.reads())
-    }
-
-    /// The key that content is hashed with behind it, if it is.
-    pub fn key(&self) -> Option<Key> {
-        self.target.load_full()?.key()
     }
 
     /// Hands a batch over. Never waits: full queues refuse or drop, and the receipt tells.

@@ -1,19 +1,19 @@
 //! What stands behind a receiver's outlet: every pipeline that names it.
 //!
-//! An offer runs all chains first and then asks the queues, so that exporters which refuse when full
-//! take a batch all or none: the sender's retry duplicates nothing. A tap has no sender that could
-//! come again, so for it a full queue is a counted drop there and a delivery everywhere else.
+//! An offer runs all chains first and then asks the queues, so that a batch that a processor or a full
+//! exporter turns back is taken by all or by none: the sender's retry duplicates nothing, and what stages
+//! did for it has not happened. A tap has no sender that could come again, so for it a refusal is a counted
+//! drop there and a delivery everywhere else.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
-use super::chain::Chain;
+use super::books::PipelineCounters;
+use super::chain::{AtExits, Chain, End, Passed, Rest};
 use super::delivery::{Delivery, Permit};
 use super::outlet::{Target, Transport};
 use super::{Counter, Vitals};
-use crate::privacy::digest::Key;
 use crate::settings::OnFull;
-use crate::telemetry::{Batch, Reads, Signal, Verdict};
+use crate::telemetry::{Batch, Nanos, Reads, Receipt, Signal, Verdict};
 
 /// All pipelines of one receiver.
 pub(super) struct Route {
@@ -30,12 +30,20 @@ struct Books {
     refused: [Counter; 3],
 }
 
-/// One pipeline: its chain and its exporters.
+/// One pipeline.
 #[derive(Clone)]
 pub(super) struct Branch {
     pub(super) signal: Signal,
     pub(super) chain: Arc<Chain>,
-    pub(super) exits: Arc<[Arc<Delivery>]>,
+}
+
+/// What came of a batch in one pipeline.
+struct Answer<'a> {
+    counters: &'a Arc<PipelineCounters>,
+    /// Items that came in.
+    items: usize,
+    /// `None` if a processor panicked.
+    passed: Option<Passed<Vec<Offer<'a>>>>,
 }
 
 /// A batch for one exporter, and what its queue said.
@@ -45,9 +53,6 @@ struct Offer<'a> {
     batch: Batch,
     answer: Result<Permit, Verdict>,
 }
-
-/// What each chain let through, to be booked once the batch is taken.
-type Counts<'a> = Vec<(&'a Chain, Vec<usize>)>;
 
 impl Route {
     /// The route of the receiver (or emitting processor) `id`.
@@ -66,43 +71,93 @@ impl Route {
         })
     }
 
-    fn run(&self, batch: Batch) -> (Vec<Offer<'_>>, Counts<'_>) {
+    /// Runs the chains of the batch's signal and asks the queues behind them.
+    fn run(&self, batch: Batch) -> Vec<Answer<'_>> {
         let signal = batch.telemetry.signal();
-        let mut offers = Vec::new();
-        let mut counts = Vec::new();
-        let mut chains: Vec<_> = self.branches.iter().filter(|b| b.signal == signal).collect();
-        let last = chains.pop();
-        for branch in chains {
-            branch.run(batch.clone(), &mut offers, &mut counts);
-        }
-        if let Some(branch) = last {
-            branch.run(batch, &mut offers, &mut counts);
-        }
-        (offers, counts)
+        let mut branches: Vec<_> = self.branches.iter().filter(|b| b.signal == signal).collect();
+        let last = branches.pop();
+        let mut answers: Vec<_> = branches.into_iter().map(|b| b.run(batch.clone())).collect();
+        answers.extend(last.map(|branch| branch.run(batch)));
+        answers
     }
 }
 
 impl Branch {
-    fn run<'a>(&'a self, batch: Batch, offers: &mut Vec<Offer<'a>>, counts: &mut Counts<'a>) {
+    fn run(&self, batch: Batch) -> Answer<'_> {
         let items = batch.telemetry.items();
-        // A bug of a processor must not take the tap's observer with it; the batch is lost and counted.
-        let Ok(passed) = catch_unwind(AssertUnwindSafe(|| self.chain.run(batch))) else {
-            return self.chain.book_panic(items);
-        };
-        let (batch, items) = passed.into_parts();
-        counts.push((&*self.chain, items));
-        let Some(mut batch) = batch else { return };
-        batch.telemetry = batch.telemetry.into_wire();
-        let alone = self.exits.len() == 1;
-        let mut exits: Vec<&Delivery> = self.exits.iter().map(|delivery| &**delivery).collect();
-        let last = exits.pop();
-        for delivery in exits {
-            offers.push(Offer::new(delivery, alone, batch.clone()));
-        }
-        if let Some(delivery) = last {
-            offers.push(Offer::new(delivery, alone, batch));
+        Answer::of(self.chain.run(batch), items, &self.chain.counters)
+    }
+}
+
+/// Sends a batch that nobody waits for through the rest of a chain.
+pub(super) fn go_on(rest: &Rest, batch: Batch, now: Nanos, counters: &Arc<PipelineCounters>) {
+    let (items, receipt) = (batch.telemetry.items(), batch.receipt.clone());
+    Answer::of(rest.run(batch, now), items, counters).conclude(&receipt);
+    receipt.settle(Verdict::Accepted);
+}
+
+impl<'a> Answer<'a> {
+    fn of(
+        passed: Option<Passed<AtExits<'a>>>,
+        items: usize,
+        counters: &'a Arc<PipelineCounters>,
+    ) -> Self {
+        let passed = passed.map(|Passed { end, steps }| Passed { end: end.map(offers), steps });
+        Answer { counters, items, passed }
+    }
+
+    /// The answer that turns the whole batch back, if a processor or a queue gave one. Where nobody waits for
+    /// it, nobody does.
+    fn refusal(&self) -> Option<Verdict> {
+        match &self.passed.as_ref()?.end {
+            End::Exits(offers) => offers.iter().find_map(Offer::refusal),
+            End::Refused { receipt, verdict, .. } if receipt.awaited() => Some(verdict.clone()),
+            End::Refused { .. } | End::Done(_) => None,
         }
     }
+
+    /// Gives the batch to the queues. What the stages said and want done happens once `receipt` is Accepted.
+    fn conclude(self, receipt: &Receipt) {
+        let Some(Passed { end, steps }) = self.passed else {
+            return self.counters.panicked(self.items);
+        };
+        steps.entrust(receipt);
+        match end {
+            End::Exits(offers) => offers.into_iter().for_each(Offer::conclude),
+            End::Done(receipt) => receipt.settle(Verdict::Accepted),
+            End::Refused { receipt, items, by, .. } => {
+                self.counters.dropped(by.processor(), items);
+                receipt.settle(Verdict::Accepted);
+            }
+        }
+    }
+
+    fn turn_back(self, verdict: &Verdict) {
+        match self.passed.map(|passed| passed.end) {
+            Some(End::Exits(offers)) => {
+                offers.into_iter().for_each(|o| o.batch.receipt.settle(verdict.clone()));
+            }
+            Some(End::Done(receipt) | End::Refused { receipt, .. }) => {
+                receipt.settle(verdict.clone());
+            }
+            None => {}
+        }
+    }
+}
+
+/// Offers a batch to each of its exporters.
+fn offers((exits, batch): AtExits<'_>) -> Vec<Offer<'_>> {
+    let mut batch = batch;
+    batch.telemetry = batch.telemetry.into_wire();
+    let alone = exits.len() == 1;
+    let Some((last, others)) = exits.split_last() else {
+        batch.receipt.settle(Verdict::Accepted);
+        return Vec::new();
+    };
+    let mut offers = Vec::with_capacity(exits.len());
+    offers.extend(others.iter().map(|delivery| Offer::new(delivery, alone, batch.clone())));
+    offers.push(Offer::new(last, alone, batch));
+    offers
 }
 
 impl<'a> Offer<'a> {
@@ -142,10 +197,6 @@ impl Target for Route {
         self.branches.iter().map(|branch| branch.chain.reads()).fold(Reads::NONE, Reads::or)
     }
 
-    fn key(&self) -> Option<Key> {
-        self.branches.iter().find_map(|branch| branch.chain.key())
-    }
-
     fn offer(&self, batch: Batch, transport: Transport) {
         let (signal, items) = (batch.telemetry.signal(), batch.telemetry.items() as u64);
         let books = self.books(transport);
@@ -154,21 +205,20 @@ impl Target for Route {
             let why = format!("no pipeline of {} takes this", signal.name());
             return batch.receipt.settle(Verdict::Rejected(why));
         }
-        let (offers, counts) = self.run(batch);
-        if let Some(verdict) = offers.iter().find_map(Offer::refusal) {
+        let receipt = batch.receipt.clone();
+        let answers = self.run(batch);
+        if let Some(verdict) = answers.iter().find_map(Answer::refusal) {
             books.refused[signal as usize].add(items);
-            for offer in offers {
-                offer.batch.receipt.settle(verdict.clone());
-            }
-            return;
+            answers.into_iter().for_each(|answer| answer.turn_back(&verdict));
+            return receipt.settle(verdict);
         }
         books.accepted[signal as usize].add(items);
-        for (chain, passed) in counts {
-            chain.book(&passed);
+        for answer in answers {
+            let (counters, items) = (Arc::clone(answer.counters), answer.items);
+            receipt.once_accepted(move || counters.accepted(items));
+            answer.conclude(&receipt);
         }
-        for offer in offers {
-            offer.conclude();
-        }
+        receipt.settle(Verdict::Accepted);
     }
 }
 

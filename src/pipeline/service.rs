@@ -13,14 +13,14 @@ use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::books::{Account, ExporterBooks, drops};
-use super::chain::Chain;
+use super::books::{Account, ExporterBooks, PipelineCounters, StageCounters, drops, held};
+use super::chain::{Chain, Rest};
 use super::delivery::Delivery;
 use super::kind::{Build, Shared};
 use super::plan::{Pipeline, Plan, Planned};
 use super::route::{Branch, Route};
 use super::stand_in::{Closed, Off};
-use super::{Deadline, Ended, Exit, Id, Outlet, Processor, Receiver, Stop, Switch, Vitals};
+use super::{Deadline, Ended, Exit, Id, Next, Outlet, Receiver, Stop, Switch, Vitals};
 use crate::settings::Node;
 use crate::telemetry::Clock;
 
@@ -200,16 +200,18 @@ impl Service {
         }
         let mut chains = Vec::new();
         for pipeline in &plan.pipelines {
-            chains.push((pipeline.clone(), self.build_chain(plan, pipeline)?));
+            chains.push((pipeline.clone(), self.build_chain(plan, pipeline, &exporters)?));
         }
         let mut receivers = Vec::new();
         for part in &plan.receivers {
             if self.receivers.get(&part.id).is_some_and(|running| running.node == part.settings) {
                 continue;
             }
+            let fed = plan.pipelines.iter().filter(|p| p.receivers.contains(&part.id));
+            let behind: Vec<_> = fed.flat_map(|p| &p.processors).cloned().collect();
             let receiver = part
                 .config
-                .build(&self.cx(plan, &part.id))
+                .build(&self.cx(plan, &part.id, &behind))
                 .with_context(|| format!("{}: cannot build", part.id))?;
             receivers.push((part.id.clone(), part.settings.clone(), receiver));
         }
@@ -222,7 +224,7 @@ impl Service {
         part: &Planned<dyn super::PlannedExporter>,
     ) -> anyhow::Result<Arc<Delivery>> {
         let mut off = None;
-        let exporter = match part.config.build(&self.cx(plan, &part.id)) {
+        let exporter = match part.config.build(&self.cx(plan, &part.id, &[])) {
             Ok(exporter) => exporter,
             Err(error) if self.cx.lenient => {
                 let why = off.insert(format!("{error:#}"));
@@ -242,47 +244,54 @@ impl Service {
         Ok(delivery)
     }
 
-    fn build_chain(&self, plan: &Plan, pipeline: &Pipeline) -> anyhow::Result<Arc<Chain>> {
-        let mut processors: Vec<(Id, Box<dyn Processor>)> = Vec::new();
-        for id in &pipeline.processors {
+    /// Builds a pipeline from its end, so that each processor is given its way on.
+    fn build_chain(
+        &self,
+        plan: &Plan,
+        pipeline: &Pipeline,
+        exporters: &BTreeMap<Id, (Node, Arc<Delivery>)>,
+    ) -> anyhow::Result<Arc<Chain>> {
+        let clock = &self.cx.clock;
+        let counters = PipelineCounters::new(&self.cx.vitals, &pipeline.id.to_string());
+        let counters = Arc::new(counters);
+        let exits = pipeline.exporters.iter().map(|id| Arc::clone(&exporters[id].1));
+        let mut rest = Rest::Exits(exits.collect());
+        for id in pipeline.processors.iter().rev() {
             let part = plan.processors.iter().find(|part| part.id == *id);
             let part =
                 part.with_context(|| format!("{id}: named by {} but absent", pipeline.id))?;
-            let processor = match part.config.build(&self.cx(plan, id)) {
+            let stage = StageCounters::new(Arc::clone(&counters), &id.to_string(), pipeline.signal);
+            let stage = Arc::new(stage);
+            let next = Next::new(rest.clone(), Arc::clone(&stage), clock.clone());
+            let processor = match part.config.build(&Build { next, ..self.cx(plan, id, &[]) }) {
                 Ok(processor) => processor,
                 Err(error) if self.cx.lenient => Box::new(Closed::because(id, &error)),
                 Err(error) => return Err(error.context(format!("{id}: cannot build"))),
             };
-            processors.push((id.clone(), processor));
+            rest = rest.behind(processor, stage, clock.clone());
         }
-        Ok(Chain::new(&pipeline.id, processors, self.cx.clock.clone(), &self.cx.vitals))
+        Ok(Chain::new(rest, counters, clock.clone()))
     }
 
-    fn cx<'a>(&'a self, plan: &'a Plan, id: &'a Id) -> Build<'a> {
-        Build {
-            id,
-            vitals: &self.cx.vitals,
-            clock: self.cx.clock.clone(),
-            base: &plan.base,
-            emit: self.emits.get(id).cloned().unwrap_or_default(),
-            shared: &self.shared,
-        }
+    fn cx<'a>(&'a self, plan: &'a Plan, id: &'a Id, behind: &'a [Id]) -> Build<'a> {
+        let emit = self.emits.get(id).cloned().unwrap_or_default();
+        let (vitals, shared) = (&self.cx.vitals, &self.shared);
+        let alone = Build::alone(id, vitals, self.cx.clock.clone(), &plan.base, shared);
+        Build { emit, behind, ..alone }
     }
 
     /// From here on nothing can fail.
     fn connect(&mut self, plan: &Plan, parts: Parts) {
-        let target = |id: &Id,
-                      named: fn(&Pipeline) -> &Vec<Id>|
-         -> Option<Box<dyn super::Target>> {
-            let fed = parts.chains.iter().filter(|(plan, _)| named(plan).contains(id));
-            let branch = |(plan, chain): &(Pipeline, Arc<Chain>)| Branch {
-                signal: plan.signal,
-                chain: Arc::clone(chain),
-                exits: plan.exporters.iter().map(|e| Arc::clone(&parts.exporters[e].1)).collect(),
+        let target =
+            |id: &Id, named: fn(&Pipeline) -> &Vec<Id>| -> Option<Box<dyn super::Target>> {
+                let fed = parts.chains.iter().filter(|(plan, _)| named(plan).contains(id));
+                let branch = |(plan, chain): &(Pipeline, Arc<Chain>)| Branch {
+                    signal: plan.signal,
+                    chain: Arc::clone(chain),
+                };
+                let branches = fed.map(branch).collect();
+                Some(Box::new(Route::new(&id.to_string(), branches, &self.cx.vitals)))
             };
-            let branches = fed.map(branch).collect();
-            Some(Box::new(Route::new(&id.to_string(), branches, &self.cx.vitals)))
-        };
         let received = |id: &Id| target(id, |plan| &plan.receivers);
         for (id, outlet) in &self.emits {
             outlet.point(target(id, |plan| &plan.emitters));
@@ -353,6 +362,7 @@ impl Service {
                     &plan.id.to_string(),
                     Some(plan.signal),
                 ));
+                account.add_held(held(&self.cx.vitals, &plan.id.to_string()));
                 for source in plan.receivers.iter().filter(|id| sources.contains(id)) {
                     account.add_drops(drops(
                         &self.cx.vitals,

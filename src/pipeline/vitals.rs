@@ -99,6 +99,16 @@ impl Gauge {
         self.0.store(n, Ordering::Relaxed);
     }
 
+    /// Raises the level.
+    pub fn add(&self, n: usize) {
+        self.0.fetch_add(i64::try_from(n).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// Lowers the level.
+    pub fn take(&self, n: usize) {
+        self.0.fetch_sub(i64::try_from(n).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
     /// The level now.
     pub fn get(&self) -> i64 {
         self.0.load(Ordering::Relaxed)

@@ -21,7 +21,7 @@ mod keys;
 mod settings;
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use prost::Message as _;
@@ -30,12 +30,12 @@ use self::about::{About, Whose, name_of};
 use crate::otlp::wire::compose::Value;
 use crate::otlp::wire::edit::{Changes, SpanView, length_bit};
 use crate::otlp::wire::fields::Irregular;
-use crate::pipeline::{Counter, Processor, Vitals};
+use crate::pipeline::{Counter, Flow, Pass, Processor, Vitals};
 use crate::privacy::canonical::Canonicalizer;
 use crate::privacy::digest::{Digester, Key, is_digest};
 use crate::privacy::{Paths, Reason, Rejected};
 use crate::telemetry::names::{ARGUMENTS_DIGEST, METHOD, RESULT_DIGEST, TOOL, TOOL_ARGUMENTS};
-use crate::telemetry::{Batch, Content, Model, Nanos, Raw, Reads, Seen, Signal, Telemetry};
+use crate::telemetry::{Batch, Content, Model, Raw, Reads, Seen, Signal, Telemetry};
 
 pub use settings::Config;
 
@@ -93,7 +93,7 @@ struct Digest {
     replaced: Vec<String>,
     /// How long they are, to pass over most others without a look: a bit a length.
     lengths: u64,
-    rejected: Rejections,
+    rejected: Arc<Rejections>,
 }
 
 /// What is hashed of the arguments of one tool.
@@ -105,51 +105,46 @@ struct Plan {
 }
 
 impl Processor for Digest {
-    fn process(&self, mut batch: Batch, _now: Nanos) -> Option<Batch> {
+    fn process(&self, mut batch: Batch, pass: &mut Pass) -> Flow {
         let Batch { telemetry, content, .. } = &mut batch;
         let traces = telemetry.signal() == Signal::Traces;
         // Most batches have nothing to do.
         let describes = traces && !content.is_empty();
         if !describes && !telemetry.any_attribute(&|name| self.may_replace(name)) {
-            return Some(batch);
+            return Flow::Pass(batch);
         }
         // The bytes are enough for attributes of spans, the messages are the way for everything else.
-        if !traces || self.rewrite_in_bytes(telemetry, content).is_err() {
-            self.rewrite(telemetry, content);
+        let rejected = match traces.then(|| self.rewrite_in_bytes(telemetry, content)) {
+            Some(Ok(rejected)) => rejected,
+            Some(Err(Irregular)) | None => self.rewrite(telemetry, content),
+        };
+        if !rejected.is_empty() {
+            let counters = Arc::clone(&self.rejected);
+            pass.once_accepted(move || rejected.into_iter().for_each(|r| counters.count(r)));
         }
-        Some(batch)
+        Flow::Pass(batch)
     }
-
-    fn tick(&self, _now: Nanos) -> Option<Nanos> {
-        None
-    }
-
-    fn finish(&self, _now: Nanos) {}
 
     fn reads(&self) -> Reads {
         Reads { arguments: true, answers: self.result }
     }
-
-    fn key(&self) -> Option<Key> {
-        self.digester.as_ref()?.key().cloned()
-    }
 }
 
 impl Digest {
-    /// Replaces content on spans and describes the calls behind them, in their bytes. Gives up where there
-    /// is content elsewhere.
+    /// Replaces content on spans and describes the calls behind them, in their bytes; why there are digests
+    /// missing. Gives up where there is content elsewhere.
     fn rewrite_in_bytes(
         &self,
         telemetry: &mut Telemetry,
         content: &Content,
-    ) -> Result<(), Irregular> {
+    ) -> Result<Vec<Reason>, Irregular> {
         if [METHOD, TOOL].iter().any(|name| self.may_replace(name.as_bytes())) {
             // What is replaced decides about the rest.
             return Err(Irregular);
         }
-        let mut pass = Pass::new(self);
+        let mut work = Work::new(self);
         telemetry.edit_attributes(&|name| self.may_replace(name), |scope, span, changes| {
-            pass.replace_in_bytes(span, changes)?;
+            work.replace_in_bytes(span, changes)?;
             let Some(seen) = content.of(span.trace_id, span.span_id) else { return Ok(()) };
             let whose = Whose::of(scope);
             let about = About::in_bytes(span)?;
@@ -162,22 +157,22 @@ impl Digest {
                 all_new &= !span.has(name);
                 changes.add(name, value);
             };
-            pass.describe(say, seen, whose, about.tool);
+            work.describe(say, seen, whose, about.tool);
             all_new.then_some(()).ok_or(Irregular)
         })?;
-        pass.count();
-        Ok(())
+        Ok(work.rejected)
     }
 
-    /// The same and the rest, on the messages.
-    fn rewrite(&self, telemetry: &mut Telemetry, content: &Content) {
+    /// The same and the rest, on the messages; why there are digests missing.
+    fn rewrite(&self, telemetry: &mut Telemetry, content: &Content) -> Vec<Reason> {
         // Both are asked first: an edit gives up the wire view, and copies what is shared.
         let replaces = self.replaces_any(telemetry.model());
-        if replaces || self.describes_any(telemetry.model(), content) {
-            let mut pass = Pass::new(self);
-            telemetry.edit(|model| pass.rewrite(model, content, replaces));
-            pass.count();
+        if !replaces && !self.describes_any(telemetry.model(), content) {
+            return Vec::new();
         }
+        let mut work = Work::new(self);
+        telemetry.edit(|model| work.rewrite(model, content, replaces));
+        work.rejected
     }
 
     /// Whether there is content to replace.
@@ -226,7 +221,7 @@ impl Digest {
 type Say<'a> = &'a mut dyn FnMut(&str, Value<'_>);
 
 /// The work on one batch, with the buffers that its texts share.
-struct Pass<'a> {
+struct Work<'a> {
     digest: &'a Digest,
     canonicalizer: Canonicalizer,
     /// The canonical text.
@@ -239,10 +234,10 @@ struct Pass<'a> {
     rejected: Vec<Reason>,
 }
 
-impl<'a> Pass<'a> {
+impl<'a> Work<'a> {
     fn new(digest: &'a Digest) -> Self {
         let canonicalizer = Canonicalizer::new(digest.max_bytes);
-        Pass {
+        Work {
             digest,
             canonicalizer,
             text: Vec::new(),
@@ -334,11 +329,6 @@ impl<'a> Pass<'a> {
     fn refuse(&mut self, say: Say<'_>, names: &Names, reason: Reason) {
         self.rejected.push(reason);
         say(names.error, Value::Text(reason.name()));
-    }
-
-    /// Enters what had no digest into the books: not before the pass has got to its end.
-    fn count(self) {
-        self.rejected.into_iter().for_each(|reason| self.digest.rejected.count(reason));
     }
 
     /// Says what is to stand in place of a span's content.

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use mcpcol::exporters::otlp_grpc;
 use mcpcol::otlp::wire::{self, Request};
 use mcpcol::pipeline::{
-    Build, ExportError, Exported, Exporter, ExporterConfig, Id, Outlet, Shared, Vitals,
+    Build, ExportError, Exported, Exporter, ExporterConfig, Id, Shared, Vitals,
 };
 use mcpcol::telemetry::{Clock, Model, Telemetry};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -47,14 +47,8 @@ fn built(config: Value) -> Box<dyn Exporter> {
 /// An exporter by its settings.
 fn build<C: ExporterConfig>(config: Value) -> Box<dyn Exporter> {
     let config: C = serde_json::from_value(config).unwrap();
-    let cx = Build {
-        id: &Id::parse(C::NAME).unwrap(),
-        vitals: &Vitals::default(),
-        clock: Clock::start(),
-        base: Path::new(""),
-        emit: Outlet::default(),
-        shared: &Shared::default(),
-    };
+    let (id, vitals, shared) = (Id::parse(C::NAME).unwrap(), Vitals::default(), Shared::default());
+    let cx = Build::alone(&id, &vitals, Clock::start(), Path::new(""), &shared);
     config.build(&cx).unwrap()
 }
 

@@ -1,5 +1,6 @@
 //! Spans that a server handed back, forwarded by its client as they came: `POST /v1/passback`.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use mcpcol::pipeline::ExportError;
@@ -192,4 +193,25 @@ async fn what_the_pipelines_refuse_for_good_is_not_claimed() {
         assert_eq!(send(&rig, &[], &body).await.status, 500);
     }
     rig.stop().await;
+}
+
+#[tokio::test]
+async fn spans_that_come_again_after_a_refusal_are_neither_duplicates_nor_counted_twice() {
+    let left = AtomicUsize::new(2);
+    let fake = Fake::new(move |_| {
+        let busy = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        let later = || ExportError::Retry { after: None, why: "busy".into() };
+        if busy.is_ok() { Err(later()) } else { Ok(()) }
+    });
+    let fake = fake.queue(|q| q.wait_for_result = true).retry(|retry| retry.enabled = false);
+    let rig = Rig::start(BOTH, std::slice::from_ref(&fake)).await;
+    let mut body = traces(start(), IDS);
+    let foreign = json!("f".repeat(32));
+    body["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["traceId"] = foreign;
+    for (status, refused) in [(503, 0), (503, 0), (200, 1)] {
+        assert_eq!(send(&rig, &[], &body).await.status, status);
+        assert_eq!(rig.count("mcpcol_dropped_items", &["passback_foreign_trace"]), refused);
+        assert_eq!(rig.count("mcpcol_dropped_items", &["passback_duplicate"]), 0);
+    }
+    assert_eq!(spans(&fake.has(1).await[0]).len(), 1);
 }

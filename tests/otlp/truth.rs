@@ -1,16 +1,18 @@
 //! The answer tells the truth: what queues and backends say is what the sender hears.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use mcpcol::pipeline::ExportError;
 use mcpcol::settings::{self, OnFull};
+use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use tonic::{Code, Request};
 use tonic_types::StatusExt;
 
 use crate::rig::{BOTH, Fake, JSON, PROTOBUF, Rig, TRACES, call, channel, post};
-use crate::telemetry::{tagged, tags_of};
+use crate::telemetry::{span, tagged, tags_of, traces};
 
 fn body(tag: u64) -> Vec<u8> {
     tagged([tag]).encode_to_vec()
@@ -107,4 +109,34 @@ async fn a_request_that_no_queue_could_ever_hold_is_refused_for_good() {
     let large = tagged(0..3).encode_to_vec();
     let answer = post(rig.http(), "/v1/traces", &[PROTOBUF], &large).await;
     assert_eq!((answer.status, answer.header("retry-after")), (500, None));
+}
+
+/// A backend that is busy so many times, for senders that wait for its answer.
+fn busy(times: usize) -> Fake {
+    let left = AtomicUsize::new(times);
+    let fake = Fake::new(move |_| {
+        let busy = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        let later = || ExportError::Retry { after: None, why: "busy".into() };
+        if busy.is_ok() { Err(later()) } else { Ok(()) }
+    });
+    fake.queue(|queue| queue.wait_for_result = true).retry(|retry| retry.enabled = false)
+}
+
+#[tokio::test]
+async fn what_comes_again_after_a_refusal_is_counted_once() {
+    let rig = Rig::start(BOTH, &[busy(2)]).await;
+    let nameless = Span { trace_id: Vec::new(), ..span(2) };
+    let body = traces(vec![span(1), nameless]).encode_to_vec();
+    for (status, invalid) in [(503, 0), (503, 0), (200, 1)] {
+        assert_eq!(post(rig.http(), "/v1/traces", &[PROTOBUF], &body).await.status, status);
+        assert_eq!(rig.count("mcpcol_dropped_items", &["invalid"]), invalid);
+    }
+}
+
+#[tokio::test]
+async fn a_request_of_which_nothing_is_left_is_counted_though_no_queue_is_asked() {
+    let rig = Rig::start(BOTH, &[one_at_a_time(Fake::stuck())]).await;
+    let body = traces(vec![Span { trace_id: Vec::new(), ..span(2) }]).encode_to_vec();
+    assert_eq!(post(rig.http(), "/v1/traces", &[PROTOBUF], &body).await.status, 200);
+    assert_eq!(rig.count("mcpcol_dropped_items", &["invalid"]), 1);
 }

@@ -155,11 +155,6 @@ impl Http {
         self.connections.common.handed_back = handed_back;
     }
 
-    /// Says anew what may be told of session ids, of those that are not known yet.
-    pub fn name_sessions(&mut self, session_name: SessionNames) {
-        self.connections.session_name = session_name;
-    }
-
     /// Where the wall clock is from here on: spans that begin later are told by it.
     pub fn anchor(&mut self, offset: Offset) {
         self.connections.common.offset = offset;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -127,6 +128,8 @@ impl ProcessorConfig for Config {
             Some(Mode::Ephemeral) => Some(Digester::new(vec![EPHEMERAL.clone()])),
             _ => Some(Digester::new(keys)),
         };
+        // Taps hash names with the key of the digest behind them, so that both can be compared.
+        cx.publish(digester.as_ref().and_then(|digester| digester.key().cloned()));
         let (arguments, tools) = plans;
         Ok(Box::new(Digest {
             also: self.emit == Emit::All && self.keys.as_ref().is_some_and(|keys| keys.len() > 1),
@@ -140,7 +143,7 @@ impl ProcessorConfig for Config {
                 .attributes
                 .iter()
                 .fold(0, |lengths, name| lengths | length_bit(name.len())),
-            rejected: Rejections::new(cx.vitals, &cx.id.to_string()),
+            rejected: Arc::new(Rejections::new(cx.vitals, &cx.id.to_string())),
         }))
     }
 }

@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 use super::about::TOOLS_CALL;
 use super::*;
 use crate::otlp::wire;
-use crate::pipeline::{Build, Id, Outlet, ProcessorConfig, Shared};
+use crate::pipeline::{Build, Id, ProcessorConfig, Shared};
 use crate::settings::{Severity, testing};
 use crate::telemetry::names::{INPUT_MESSAGES, METHOD, PASSBACK, SCOPE, TOOL_RESULT};
 use crate::telemetry::{Clock, Receipt, SpanId, Telemetry};
@@ -46,14 +46,23 @@ fn config(yaml: &str) -> Config {
 
 fn build(yaml: &str, vitals: &Vitals, base: &Path) -> anyhow::Result<Box<dyn Processor>> {
     let id = Id::parse("digest/test").unwrap();
-    let (clock, shared) = (Clock::start(), Shared::default());
-    let emit = Outlet::default();
-    config(yaml).build(&Build { id: &id, vitals, clock, base, emit, shared: &shared })
+    let shared = Shared::default();
+    config(yaml).build(&Build::alone(&id, vitals, Clock::start(), base, &shared))
 }
 
 fn processor(yaml: &str) -> (Box<dyn Processor>, Vitals) {
     let vitals = Vitals::default();
     (build(yaml, &vitals, Path::new("")).unwrap(), vitals)
+}
+
+/// What a batch becomes that is accepted.
+fn passed(processor: &dyn Processor, batch: Batch) -> Batch {
+    let mut pass = Pass::new(0);
+    let Flow::Pass(batch) = processor.process(batch, &mut pass) else {
+        panic!("a digest passes all that it is given")
+    };
+    pass.entrust(&batch.receipt);
+    batch
 }
 
 /// What `check` says: field paths, and messages of errors and warnings apart.
@@ -102,7 +111,7 @@ fn batch(telemetry: Telemetry, content: Content) -> Batch {
 
 /// The attributes that a call of `tool` gets beyond those it came with.
 fn described(processor: &dyn Processor, tool: &str, content: Content) -> Vec<(String, Value)> {
-    let made = processor.process(batch(traces(SCOPE, vec![call(tool)]), content), 0).unwrap();
+    let made = passed(processor, batch(traces(SCOPE, vec![call(tool)]), content));
     let Model::Traces(all) = made.telemetry.model() else { panic!("traces stay traces") };
     let span = &all[0].scope_spans[0].spans[0];
     let added = &span.attributes[2..];
@@ -248,7 +257,7 @@ fn only_tool_calls_that_a_tap_of_ours_saw_get_one() {
     for telemetry in
         [traces(SCOPE, vec![other_method, other_span]), traces("somebody.else", vec![call("t")])]
     {
-        let made = processor.process(batch(telemetry.clone(), content()), 0).unwrap();
+        let made = passed(&*processor, batch(telemetry.clone(), content()));
         assert_eq!(made.telemetry.model(), telemetry.model());
     }
 }
@@ -264,7 +273,7 @@ fn spans_that_servers_handed_back_get_one_if_they_had_arguments() {
     };
     let (processor, _) = processor("result: true");
     let digests = |telemetry, content| {
-        let made = processor.process(batch(telemetry, content), 0).unwrap();
+        let made = passed(&*processor, batch(telemetry, content));
         let Model::Traces(all) = made.telemetry.model() else { panic!("traces stay traces") };
         let names = all[0].scope_spans[0].spans[0].attributes.iter().map(|a| a.key.clone());
         names.filter(|name| name.ends_with(".digest")).collect::<Vec<_>>()
@@ -336,9 +345,9 @@ fn bytes_and_messages_come_to_the_same() {
             let [one, other] = [UNKNOWN, GROUP].map(|more| with(&telemetry, more));
             let counted = || Reason::ALL.iter().map(|r| rejected(&vitals, r.name())).sum::<u64>();
             let before = counted();
-            let one = processor.process(batch(one, content.clone()), 0).unwrap();
+            let one = passed(&*processor, batch(one, content.clone()));
             let between = counted();
-            let other = processor.process(batch(other, content), 0).unwrap();
+            let other = passed(&*processor, batch(other, content));
             let was_in_bytes = one.telemetry.wire().ends_with(UNKNOWN);
             assert!(in_bytes.is_none_or(|in_bytes| was_in_bytes == in_bytes), "{spans:?}");
             assert_eq!(one.telemetry.model(), other.telemetry.model());
@@ -358,7 +367,7 @@ fn a_span_of_nothing_but_content_takes_no_longer_than_it_is_long() {
     let telemetry = traces("x", vec![span]);
     let group: &[u8] = &[0x9b, 0x06, 0x9c, 0x06];
     for telemetry in [with(&telemetry, group), telemetry] {
-        let made = processor.process(Batch::new(telemetry), 0).unwrap();
+        let made = passed(&*processor, Batch::new(telemetry));
         let mut all = 0;
         attributes::visit(made.telemetry.model(), &mut |list| {
             all += list.iter().filter(|a| attributes::text(a) == Some(&*sha256("1"))).count();
@@ -380,7 +389,7 @@ fn names_that_decide_are_replaced_in_order() {
         [([tool.clone(), arguments.clone()], r#"{"a":1}"#), ([arguments, tool], "{}")]
     {
         let span = Span { attributes: list.to_vec(), ..Span::default() };
-        let made = processor.process(Batch::new(traces("x", vec![span])), 0).unwrap();
+        let made = passed(&*processor, Batch::new(traces("x", vec![span])));
         let mut all = Vec::new();
         attributes::visit(made.telemetry.model(), &mut |list| all.extend(list.to_vec()));
         let found = attributes::find(&all, TOOL_ARGUMENTS).and_then(attributes::text);
@@ -393,7 +402,7 @@ fn untouched_telemetry_is_not_copied() {
     let (processor, _) = processor("{}");
     let telemetry = traces("x", vec![call("t")]);
     let held = telemetry.clone();
-    let made = processor.process(batch(telemetry, Content::default()), 0).unwrap();
+    let made = passed(&*processor, batch(telemetry, Content::default()));
     assert!(std::ptr::eq(made.telemetry.model(), held.model()), "shared, so not edited");
 }
 
@@ -432,7 +441,7 @@ fn content_is_replaced_wherever_it_stands() {
         (Model::Metrics(vec![metrics]), 9),
     ];
     for (model, lists) in models {
-        let made = processor.process(Batch::new(Telemetry::from(model)), 0).unwrap();
+        let made = passed(&*processor, Batch::new(Telemetry::from(model)));
         let mut found = 0;
         attributes::visit(made.telemetry.model(), &mut |list| {
             let expected =
@@ -441,7 +450,7 @@ fn content_is_replaced_wherever_it_stands() {
             found += 1;
         });
         assert_eq!(found, lists);
-        let again = processor.process(made.clone(), 0).unwrap();
+        let again = passed(&*processor, made.clone());
         assert!(std::ptr::eq(again.telemetry.model(), made.telemetry.model()), "once is enough");
     }
 }
@@ -452,7 +461,7 @@ fn replaced(processor: &dyn Processor, tool: &str, name: &str, content: Value) -
     let content = KeyValue { key: name.into(), value: content, ..Default::default() };
     let attributes = vec![content, attribute(TOOL, tool)];
     let telemetry = traces("x", vec![Span { attributes, ..Default::default() }]);
-    let made = processor.process(Batch::new(telemetry), 0).unwrap();
+    let made = passed(processor, Batch::new(telemetry));
     let Model::Traces(all) = made.telemetry.model() else { panic!("traces stay traces") };
     let span = &all[0].scope_spans[0].spans[0];
     span.attributes[0].value.clone().unwrap().value
@@ -696,4 +705,18 @@ mod settings {
         let made = described(&*processor, "t", seen(Raw::Absent, Raw::Absent));
         assert_eq!(made[0], string(ARGUMENTS_DIGEST, keyed(3, "k", "{}")));
     }
+}
+
+#[test]
+fn a_batch_that_is_turned_back_and_comes_again_is_counted_once() {
+    let (processor, vitals) = processor("{ max_bytes: 2 }");
+    let call = || {
+        let content = seen(whole(r#"{"a":1}"#), Raw::Absent);
+        batch(traces(SCOPE, vec![call("t")]), content)
+    };
+    let refused = processor.process(call(), &mut Pass::new(0));
+    assert!(matches!(refused, Flow::Pass(_)));
+    assert_eq!(rejected(&vitals, "size"), 0);
+    passed(&*processor, call());
+    assert_eq!(rejected(&vitals, "size"), 1);
 }

@@ -147,7 +147,6 @@ impl McpHttp {
         let queue = Arc::new(Queue::new(self.config.queue_size));
         announce(&self.config, &opened)?;
         let forwarding = self.forward(&opened, &queue, stop)?;
-        self.watching.share_key(out.key());
         let observer = Observer {
             queue: Arc::clone(&queue),
             watch: self.watching,

@@ -13,7 +13,8 @@ use crate::mcp::{
 use crate::pipeline::{Build, Counter};
 use crate::privacy::digest::Key;
 use crate::receivers::tap::{
-    self, Books, EditCounters, Followed, Unseen, Watch, ambient, edited, hashed, hidden, random_key,
+    self, Books, EditCounters, Followed, Unseen, Watch, ambient, content_key, edited, hashed,
+    hidden,
 };
 use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
 
@@ -22,9 +23,6 @@ const MAX_DECODING: usize = 128 << 20;
 
 /// The state machine behind the records.
 pub(super) struct Watching {
-    session_ids: SessionIds,
-    /// The key that is written for them.
-    session_key: Option<Key>,
     http: Http,
     followed: Followed,
     edits: EditCounters,
@@ -131,20 +129,17 @@ impl Watching {
             Ok(HttpServer { name: route.server_name(), address, port })
         });
         let servers = servers.collect::<anyhow::Result<_>>()?;
-        let (session_ids, session_key) = (config.session_id, config.session_key(cx.base)?);
-        let key = session_key.clone().map_or_else(random_key, Ok)?;
+        let key = config.session_key(cx.base)?.map_or_else(|| content_key(cx), Ok)?;
         let mut http = Http::new(
             Arc::new(config.observing().settings()),
             servers,
             ambient(),
             rand::random(),
-            names(session_ids, key.clone()),
+            names(config.session_id, key.clone()),
         );
         http.hide(hidden(key));
         http.share(cx.process(HandedBack::default));
         Ok(Watching {
-            session_ids,
-            session_key,
             http,
             followed: Followed::new(cx),
             edits,
@@ -152,15 +147,6 @@ impl Watching {
             packed: HashMap::new(),
             decoding: 0,
         })
-    }
-
-    /// Hashes ids of sessions and tasks under the key of the digests behind the receiver, if no other is
-    /// written and they have one.
-    pub(super) fn share_key(&mut self, key: Option<Key>) {
-        if let (None, Some(key)) = (&self.session_key, key) {
-            self.http.name_sessions(names(self.session_ids, key.clone()));
-            self.http.hide(hidden(key));
-        }
     }
 
     fn request(&mut self, exchange: u64, bytes: &[u8], now: Nanos) {

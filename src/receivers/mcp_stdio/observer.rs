@@ -6,7 +6,6 @@ use super::Direction;
 use super::queue::{Event, Kind, Note, Skipped};
 use crate::mcp::Edited;
 use crate::pipeline::{Build, Counter};
-use crate::privacy::digest::Key;
 use crate::receivers::tap::{self, Books, Unseen, Watch, edited};
 use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
 
@@ -44,8 +43,6 @@ pub trait Observe: Send + 'static {
     fn ready(&self) -> usize;
     /// Takes the spans that are ready.
     fn take(&mut self) -> Option<(Telemetry, Content)>;
-    /// The key of the digests behind the receiver, told before anything else.
-    fn share_key(&mut self, _key: Key) {}
 }
 
 /// The state machine behind the records.

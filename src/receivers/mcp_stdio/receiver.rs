@@ -143,8 +143,7 @@ async fn stop_with(mut stop: Stop, remote: Remote) -> Infallible {
 impl Observing {
     /// Starts the observer's thread.
     fn begin(self, tap: &Tap, out: Outlet) -> std::io::Result<Observed<Note, Counters>> {
-        let Observing { mut watch, clock, counters, edits, .. } = self;
-        out.key().into_iter().for_each(|key| watch.share_key(key));
+        let Observing { watch, clock, counters, edits, .. } = self;
         let queue = Arc::clone(&tap.queue);
         let edits = edits.follow(tap.editing.clone());
         let watch = Looking { watch, counters: counters.clone(), edits };

@@ -462,14 +462,8 @@ fn observed_with(
 ) -> Observed {
     let (queue, notes) = (Arc::new(Queue::new(ROOM)), Arc::default());
     let vitals = Vitals::default();
-    let cx = Build {
-        id: &Id::parse("mcp_stdio/x").unwrap(),
-        vitals: &vitals,
-        clock,
-        base: "".as_ref(),
-        emit: Outlet::default(),
-        shared: &Shared::default(),
-    };
+    let (id, shared) = (Id::parse("mcp_stdio/x").unwrap(), Shared::default());
+    let cx = Build::alone(&id, &vitals, clock, "".as_ref(), &shared);
     let (tx, batches) = sync_channel(100);
     let books = Counters::new(&cx);
     let watch = Box::new(Recorder {

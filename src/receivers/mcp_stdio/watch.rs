@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::{Config, Direction, Observe, ServerName};
 use crate::mcp::{Edited, HandedBack, Identity, Session, Transport};
 use crate::pipeline::Build;
-use crate::privacy::digest::Key;
-use crate::receivers::tap::{Followed, ambient, hidden, random_key};
+use crate::receivers::tap::{Followed, ambient, content_key, hidden};
 use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
 
 /// One observed connection.
@@ -30,7 +29,7 @@ impl Watch {
             Session::new(Arc::new(config.observing().settings()), identity, rand::random());
         session.share(cx.process(HandedBack::default));
         // Without a key nothing is told of them.
-        random_key().into_iter().for_each(|key| session.hide(hidden(key)));
+        content_key(cx).into_iter().for_each(|key| session.hide(hidden(key)));
         Watch { session, counters: Followed::new(cx) }
     }
 
@@ -96,9 +95,5 @@ impl Observe for Watch {
     fn take(&mut self) -> Option<(Telemetry, Content)> {
         self.tell();
         self.session.take()
-    }
-
-    fn share_key(&mut self, key: Key) {
-        self.session.hide(hidden(key));
     }
 }

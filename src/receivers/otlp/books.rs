@@ -64,6 +64,9 @@ impl Books {
 
     /// Items with unusable ids: received, and dropped here.
     pub(super) fn invalid(&self, signal: Signal, items: usize, why: &str) {
+        if items == 0 {
+            return;
+        }
         receiver_drops(&self.vitals, &self.id, signal, "invalid").add(items as u64);
         if self.said[0].may() {
             tracing::warn!(receiver = %self.id, items, "a sender's {why} (further ones are counted)");

@@ -15,7 +15,7 @@ use tokio::task::spawn_blocking;
 
 use super::books::Books;
 use super::budget::{Budget, Full, Hold};
-use super::passback::{Claim, Named, Passback};
+use super::passback::{Named, Passback, heard};
 use super::refusal::{Reason, Refusal};
 use super::unpack::{Coding, unpack};
 use crate::otlp::{MAX_GROWTH, json, sieve, wire};
@@ -54,7 +54,7 @@ pub(super) struct Success {
 /// The way in of one protocol.
 pub(super) struct Intake {
     pub(super) out: Outlet,
-    pub(super) books: Books,
+    pub(super) books: Arc<Books>,
     pub(super) budget: Arc<Budget>,
     pub(super) passback: Passback,
     /// The largest request, in bytes.
@@ -69,8 +69,6 @@ struct Offered {
     success: Success,
     /// Nothing for a request without items.
     waiting: Option<Waiting>,
-    /// On spans that were handed back.
-    claim: Option<Claim>,
     /// Kept until the answer is known.
     _hold: Hold,
 }
@@ -109,7 +107,7 @@ impl Intake {
         parcel: Parcel,
         offer: impl FnOnce(&Intake, Parcel) -> Result<Offered, Refusal> + Send + 'static,
     ) -> Result<Success, Refusal> {
-        let mut offered = if parcel.bytes.len() <= INLINE {
+        let offered = if parcel.bytes.len() <= INLINE {
             offer(self, parcel)?
         } else {
             let intake = Arc::clone(self);
@@ -117,11 +115,8 @@ impl Intake {
                 Err(Refusal::new(Reason::Failed, "the request could not be worked on"))
             })?
         };
-        if let Some(waiting) = offered.waiting.take() {
+        if let Some(waiting) = offered.waiting {
             self.verdict(waiting).await?;
-        }
-        if let Some(claim) = offered.claim.take() {
-            claim.keep();
         }
         Ok(offered.success)
     }
@@ -133,34 +128,47 @@ impl Intake {
             Form::Protobuf => protobuf(signal, bytes)?,
             Form::Json => self.json(signal, &bytes)?,
         };
-        let success = self.rejected(signal, rejected);
+        let success = refused_for_ids(signal, rejected);
         // A server may export what it handed back as well. Its sender has done nothing wrong.
-        self.books.twins(self.passback.known.drop_known(&mut telemetry));
-        Ok(self.put_in(telemetry, Content::default(), success, None, hold))
+        let twins = self.passback.known.drop_known(&mut telemetry);
+        let (books, message) = (Arc::clone(&self.books), success.message.clone());
+        let effect = move || {
+            books.invalid(signal, rejected, &message);
+            books.twins(twins);
+        };
+        Ok(self.put_in(telemetry, Content::default(), success, hold, effect))
     }
 
     fn offer_handed_back(&self, parcel: Parcel, named: &Named) -> Result<Offered, Refusal> {
         let Parcel { coding, bytes, mut hold, .. } = parcel;
         let bytes = unpack(coding, bytes, self.max, &mut hold)?;
-        let (telemetry, content, claim, success) =
-            self.passback.take(&bytes, named, &self.books)?;
-        Ok(self.put_in(telemetry, content, success, Some(claim), hold))
+        let (telemetry, content, claim, tally) = self.passback.take(&bytes, named)?;
+        let books = Arc::clone(&self.books);
+        let effect = move || {
+            books.handed_back(&tally);
+            claim.keep();
+        };
+        Ok(self.put_in(telemetry, content, heard(&tally), hold, effect))
     }
 
+    /// Offers what is left of a request. `effect` is what happens once it is taken: a sender that is told to
+    /// come again brings the same items again.
     fn put_in(
         &self,
         telemetry: Telemetry,
         content: Content,
         success: Success,
-        claim: Option<Claim>,
         hold: Hold,
+        effect: impl FnOnce() + Send + 'static,
     ) -> Offered {
-        let waiting = (telemetry.items() > 0).then(|| {
-            let (receipt, waiting) = Receipt::pair();
-            self.out.offer(Batch { telemetry, content, receipt });
-            waiting
-        });
-        Offered { success, waiting, claim, _hold: hold }
+        if telemetry.items() == 0 {
+            effect();
+            return Offered { success, waiting: None, _hold: hold };
+        }
+        let (receipt, waiting) = Receipt::pair();
+        receipt.once_accepted(effect);
+        self.out.offer(Batch { telemetry, content, receipt });
+        Offered { success, waiting: Some(waiting), _hold: hold }
     }
 
     fn json(&self, signal: Signal, text: &[u8]) -> Result<(Telemetry, usize), Refusal> {
@@ -182,22 +190,6 @@ impl Intake {
             self.books.strange(signal);
         }
         Ok((telemetry, rejected))
-    }
-
-    fn rejected(&self, signal: Signal, items: usize) -> Success {
-        if items == 0 {
-            return Success::default();
-        }
-        let what = match signal {
-            Signal::Traces => {
-                "spans need a trace id of 16 bytes and a span id of 8, not zero; other ids have these lengths"
-            }
-            Signal::Metrics => "ids of exemplars have 16 bytes (trace) and 8 (span)",
-            Signal::Logs => "ids of log records have 16 bytes (trace) and 8 (span)",
-        };
-        let message = format!("{items} rejected for their ids: {what}");
-        self.books.invalid(signal, items, &message);
-        Success { rejected: items, message }
     }
 
     async fn verdict(&self, waiting: Waiting) -> Result<(), Refusal> {
@@ -226,6 +218,21 @@ impl Intake {
     async fn given_up(&self) {
         self.stop.clone().over(self.drain_timeout).await;
     }
+}
+
+/// What the sender hears whose items have unusable ids.
+fn refused_for_ids(signal: Signal, items: usize) -> Success {
+    if items == 0 {
+        return Success::default();
+    }
+    let what = match signal {
+        Signal::Traces => {
+            "spans need a trace id of 16 bytes and a span id of 8, not zero; other ids have these lengths"
+        }
+        Signal::Metrics => "ids of exemplars have 16 bytes (trace) and 8 (span)",
+        Signal::Logs => "ids of log records have 16 bytes (trace) and 8 (span)",
+    };
+    Success { rejected: items, message: format!("{items} rejected for their ids: {what}") }
 }
 
 /// The one member of a signal's JSON document.

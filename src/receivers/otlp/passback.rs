@@ -9,7 +9,6 @@ use std::sync::Arc;
 use hyper::HeaderMap;
 use hyper::header::HeaderName;
 
-use super::books::Books;
 use super::intake::Success;
 use super::refusal::{Reason, Refusal};
 use crate::mcp::{self, HandedBack, Posted, Received, Tally, Unsampled};
@@ -54,13 +53,12 @@ pub(super) struct Passback {
 }
 
 impl Passback {
-    /// Takes the spans of a body: them, their content, the claim on them, and what the sender hears.
+    /// Takes the spans of a body: them, their content, the claim on them, and what was refused of them.
     pub(super) fn take(
         &self,
         body: &[u8],
         named: &Named,
-        books: &Books,
-    ) -> Result<(Telemetry, Content, Claim, Success), Refusal> {
+    ) -> Result<(Telemetry, Content, Claim, Tally), Refusal> {
         let posted = Posted {
             body,
             traceparent: named.traceparent.as_deref(),
@@ -71,14 +69,13 @@ impl Passback {
         let taken = posted.take_in(&mcp::Passback::default(), &self.known);
         let Received { telemetry, content, tally } =
             taken.map_err(|why| Refusal::new(Reason::Malformed, why))?;
-        books.handed_back(&tally);
         let claim = Claim { known: Arc::clone(&self.known), spans: Some(telemetry.clone()) };
-        Ok((telemetry, content, claim, heard(&tally)))
+        Ok((telemetry, content, claim, tally))
     }
 }
 
-/// Spans that are taken for handed back as long as the pipelines may take them. If they do not, or
-/// nobody waits to hear of it, the spans may come again.
+/// Spans that are taken for handed back as long as the pipelines may take them. If they do not, the spans
+/// may come again.
 pub(super) struct Claim {
     known: Arc<HandedBack>,
     spans: Option<Telemetry>,
@@ -99,8 +96,8 @@ impl Drop for Claim {
     }
 }
 
-/// What was refused, by reason.
-fn heard(tally: &Tally) -> Success {
+/// What the sender hears of what was refused, by reason.
+pub(super) fn heard(tally: &Tally) -> Success {
     let mut message = String::new();
     let whole = [("too_large", tally.too_large), ("malformed", tally.malformed)];
     let refused = tally.refused.reasons();

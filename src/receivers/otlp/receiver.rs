@@ -135,7 +135,7 @@ impl Receiver for Otlp {
             let intake = |books, transport, max| {
                 Arc::new(Intake {
                     out: out.over(transport),
-                    books,
+                    books: Arc::new(books),
                     budget: Arc::clone(&budget),
                     passback: passback.clone(),
                     max,

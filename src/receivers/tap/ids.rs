@@ -1,6 +1,7 @@
 //! Ids that are as good as passwords, and what leaves in their place.
 
 use crate::mcp::Hidden;
+use crate::pipeline::Build;
 use crate::privacy::digest::{BadKey, Key};
 
 /// Hex digits of an id's hash: 128 bits, as a trace id.
@@ -18,8 +19,13 @@ pub(in crate::receivers) fn hidden(key: Key) -> Hidden {
     Hidden::by(move |id| hashed(&key, id))
 }
 
-/// A key that lasts as long as the process.
-pub(in crate::receivers) fn random_key() -> Result<Key, BadKey> {
+/// The key that ids are hashed with where none is written: that of the digest behind the receiver, so that
+/// both can be compared with what others hash, else one that lasts as long as the process.
+pub(in crate::receivers) fn content_key(cx: &Build<'_>) -> Result<Key, BadKey> {
+    cx.published::<Key>().map_or_else(random_key, |key| Ok(Key::clone(&key)))
+}
+
+fn random_key() -> Result<Key, BadKey> {
     Key::from_bytes(&rand::random::<[u8; 32]>(), None)
 }
 

@@ -18,7 +18,7 @@ mod words;
 pub(super) use beyond::Beyond;
 pub(super) use books::Followed;
 pub(super) use editing::{Around, Change, EditCounters, Editing, HOLD, Room, why};
-pub(super) use ids::{hashed, hidden, random_key};
+pub(super) use ids::{content_key, hashed, hidden};
 #[cfg(test)]
 pub(super) use observer::observe;
 pub(super) use observer::{Books, Observer, PATIENCE, Running, Unseen, Watch, drops, patience};

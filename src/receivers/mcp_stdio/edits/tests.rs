@@ -7,7 +7,7 @@ use std::time::Instant;
 use proptest::prelude::*;
 
 use super::*;
-use crate::pipeline::{Build, Id, Outlet, Shared, Vitals};
+use crate::pipeline::{Build, Id, Shared, Vitals};
 use crate::receivers::mcp_stdio::Config;
 use crate::receivers::mcp_stdio::intake::Intake;
 use crate::receivers::mcp_stdio::queue::{Held, Kind, Queue};
@@ -90,14 +90,8 @@ fn pass(editing: &Arc<Editing>, direction: Direction, text: &str, reads: usize) 
 
 fn counted(editing: &Arc<Editing>) -> BTreeMap<String, i128> {
     let vitals = Vitals::default();
-    let cx = Build {
-        id: &Id { kind: "mcp_stdio".into(), name: None },
-        vitals: &vitals,
-        clock: Clock::start(),
-        base: std::path::Path::new("."),
-        emit: Outlet::default(),
-        shared: &Shared::default(),
-    };
+    let (id, shared) = (Id { kind: "mcp_stdio".into(), name: None }, Shared::default());
+    let cx = Build::alone(&id, &vitals, Clock::start(), std::path::Path::new("."), &shared);
     let mut counters = EditCounters::new(&cx).follow(Some(Arc::clone(editing)));
     counters.tell();
     counters.tell();
