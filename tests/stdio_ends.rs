@@ -224,6 +224,20 @@ fn the_settings_bring_sigterm_after_eof_and_sigkill_after_sigterm() {
     assert!(end.log.contains("SIGKILL"), "{}", end.log);
 }
 
+#[test]
+fn a_server_has_its_own_end_though_whoever_started_us_ignores_ended_children() {
+    for (end, code) in [("exit 3", 3), ("exit 0", 0)] {
+        let home = tempfile::tempdir().unwrap();
+        let line = format!("trap '' CHLD; exec \"$0\" stdio -- sh -c 'cat >/dev/null; {end}'");
+        let status = Command::new("sh")
+            .args(["-c", &line, MCPCOL])
+            .env("XDG_STATE_HOME", home.path())
+            .stdin(Stdio::null())
+            .status();
+        assert_eq!(status.unwrap().code(), Some(code));
+    }
+}
+
 // Telemetry.
 
 #[test]

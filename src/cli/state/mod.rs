@@ -8,7 +8,7 @@ mod key;
 mod retention;
 
 use std::ffi::OsString;
-use std::fs::{DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -95,15 +95,21 @@ fn prepare(dir: &Path, beside: Beside, keyed: bool) -> io::Result<Option<Result<
 }
 
 /// Makes the directory if it is absent, and makes sure that it is the user's and closed to others. Where
-/// everybody may have made it, nothing about it is mended: what is not as we would have made it is refused.
+/// everybody may have made it, nothing about it is mended: what is not as we would have made it is refused. A
+/// link is followed only if the user made it, and what is behind it is left as it is: it may be anything.
 fn make_private(dir: &Path, beside: Beside) -> io::Result<()> {
     let everybody = beside == Beside::Everybody;
     match DirBuilder::new().recursive(!everybody).mode(0o700).create(dir) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
+    let linked = fs::symlink_metadata(dir)?;
+    let is_link = linked.file_type().is_symlink();
+    if is_link && (everybody || linked.uid() != geteuid().as_raw()) {
+        return Err(io::Error::other("it is a link of another user"));
+    }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let flags = if everybody { flags | OFlags::NOFOLLOW } else { flags };
+    let flags = if is_link { flags } else { flags | OFlags::NOFOLLOW };
     let opened = File::from(rustix::fs::open(dir, flags, Mode::empty())?);
     let found = opened.metadata()?;
     if found.uid() != geteuid().as_raw() {
@@ -112,8 +118,11 @@ fn make_private(dir: &Path, beside: Beside) -> io::Result<()> {
     if found.mode() & 0o077 == 0 {
         return Ok(());
     }
-    if everybody {
+    if everybody || (is_link && found.mode() & 0o022 != 0) {
         return Err(io::Error::other("it is open to other users"));
+    }
+    if is_link {
+        return Ok(());
     }
     opened.set_permissions(Permissions::from_mode(0o700))
 }

@@ -96,6 +96,29 @@ fn a_place_of_the_users_may_lie_behind_a_link_of_theirs() {
 }
 
 #[test]
+fn the_directory_itself_may_be_a_link_of_the_users_and_what_is_behind_it_stays_as_it_is() {
+    let mut machine = Machine::new();
+    machine.env.insert("HOME", machine.home("home").into());
+    let (dir, behind) = (machine.home("home/.local/state").join("mcpcol"), machine.home("disk"));
+    symlink(&behind, &dir).unwrap();
+    fs::set_permissions(&behind, Permissions::from_mode(0o755)).unwrap();
+    assert_eq!((machine.found(), mode(&behind)), (dir.clone(), 0o755));
+
+    fs::set_permissions(&behind, Permissions::from_mode(0o777)).unwrap();
+    let (state, notes) = machine.open();
+    assert_eq!((state.unwrap().dir, mode(&behind)), (machine.fallback(), 0o777));
+    assert!(notes[0].contains("it is open to other users"), "{notes:?}");
+
+    fs::set_permissions(&behind, Permissions::from_mode(0o755)).unwrap();
+    if std::os::unix::fs::lchown(&dir, Some(12345), None).is_err() {
+        return; // Only root can give a link away.
+    }
+    let (state, notes) = machine.open();
+    assert_eq!((state.unwrap().dir, mode(&behind)), (machine.fallback(), 0o755));
+    assert!(notes[0].contains("it is a link of another user"), "{notes:?}");
+}
+
+#[test]
 fn a_directory_of_ours_that_is_too_open_is_closed() {
     let mut machine = Machine::new();
     machine.env.insert("HOME", machine.home("home").into());

@@ -10,9 +10,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, WaitId, WaitIdOptions};
+use signal_hook::consts::SIGCHLD;
 
 use super::ladder::Signal;
 use crate::pipeline::Exit;
@@ -120,6 +122,7 @@ pub(super) fn spawn(plan: &Plan<'_>) -> Result<(Child, Pipe, Pipe), CannotStart>
         command.process_group(0);
     }
     let mut process = command.spawn().map_err(cannot)?;
+    hear_of_its_end();
     let stdin = process.stdin.take().expect("asked for above");
     let stdout = process.stdout.take().expect("asked for above");
     let pid = Pid::from_child(&process);
@@ -157,12 +160,22 @@ impl Child {
         }
     }
 
-    /// Takes how it ended. A child that cannot even be killed counts as killed.
+    /// Takes how it ended. A child that cannot even be killed counts as killed; one of which nothing is known
+    /// any more, because somebody else reaped it, as failed.
     pub(super) fn reap(mut self) -> Exit {
         match self.process.try_wait() {
             Ok(Some(status)) => exit(status),
-            _ => Exit::Signal(rustix::process::Signal::KILL.as_raw()),
+            Ok(None) => Exit::Signal(rustix::process::Signal::KILL.as_raw()),
+            Err(_) => Exit::Code(1),
         }
+    }
+}
+
+/// Has the kernel leave ended children to be reaped: it does not where SIGCHLD is ignored, and whoever started
+/// us may have ignored it. After the child's start, because it inherits what is ignored.
+fn hear_of_its_end() {
+    if let Err(error) = signal_hook::flag::register(SIGCHLD, Arc::default()) {
+        tracing::debug!(%error, "cannot listen to SIGCHLD");
     }
 }
 

@@ -26,8 +26,9 @@ use crate::receivers::tap::Editing;
 const EVENTS: usize = 16;
 /// How often the output of a dead child is looked at.
 const LOOK: Duration = Duration::from_millis(25);
-/// How long a relay whose reader takes nothing counts as one that is still at work.
-const STUCK: Duration = Duration::from_secs(10);
+/// How long a relay whose reader takes nothing counts as one that is still at work. Who stops a container kills
+/// it after 10 s, and by then what was seen has to be told.
+const STUCK: Duration = Duration::from_secs(5);
 
 /// How a tap behaves, all but the command.
 #[derive(Clone, Copy, Debug)]

@@ -260,6 +260,9 @@ impl Reading {
         if launchers::find(word).is_some() {
             return self.command(&[&[word], rest].concat());
         }
+        if is_path(word) {
+            return None;
+        }
         if word.split('.').all(is_general) {
             self.here = true;
             return self.specific(word.split('.').next()?);

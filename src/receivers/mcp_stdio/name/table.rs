@@ -131,13 +131,20 @@ pub(super) const LAUNCHERS: &[Launcher] = &[
         then: &[("run|dev|dev inspector", Then::Script)],
     },
     Launcher {
-        programs: "poetry pdm pipenv rye hatch pixi bundle",
+        programs: "poetry pdm pipenv rye hatch bundle",
         flags: "-q --quiet -v --verbose -n --no-interaction --frozen --locked -s --no-ansi",
         valued: "-e --env --environment -f --feature --site --color",
         telling: &[
             ("-C --directory --project -P -p --manifest-path", Tells::Folder),
             ("-m --module", Tells::Module),
         ],
+        then: &[("run|exec", Then::Within)],
+    },
+    Launcher {
+        programs: "pixi",
+        flags: "-q --quiet -v --verbose --frozen --locked",
+        valued: "-e --environment --color",
+        telling: &[("-m --manifest-path", Tells::File)],
         then: &[("run|exec", Then::Within)],
     },
     Launcher {
