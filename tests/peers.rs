@@ -87,7 +87,7 @@ fn the_python_client_gets_the_same_answers_from_server_everything() {
     let probe = named(&spans, "server/discover");
     assert_eq!(attribute(probe[0], "mcpcol.outcome"), "client_error", "it knows no discover");
     let harm = (probe[0].status, attribute(probe[0], "error.type"));
-    assert_eq!(harm, (0, String::new()), "which is how the client finds out");
+    assert_eq!(harm, (0, ""), "which is how the client finds out");
     let traced: Vec<_> =
         spans.iter().filter(|s| s.trace == "0af7651916cd43dd8448eb211c80319c").collect();
     assert_eq!(traced.len(), 1, "one call carries the client's traceparent");

@@ -392,9 +392,11 @@ fn check(story: &Story, spans: &[Span]) {
     assert_eq!(good + bad, spans.len(), "an outcome out of place: {outcomes:?}");
 
     let failed = |span: &&Span| span.status == 2;
+    let is_probe = |span: &Span| attribute(span, "mcp.method.name") == "server/discover";
+    let refused = |span: &&Span| is_probe(span) && attribute(span, "mcpcol.outcome") != "ok";
     let mut errors: Vec<String> = spans
         .iter()
-        .filter(failed)
+        .filter(|span| failed(span) || refused(span))
         .filter(|span| !["tool_error", "timeout"].contains(&attribute(span, "mcpcol.outcome")))
         .map(|span| match attribute(span, "mcp.method.name") {
             "server/discover" => "discover".into(),
@@ -425,7 +427,9 @@ fn the_python_client_gets_the_same_answers_from_server_everything() {
     let spans = same_answers(Driver::PythonAuto, Peer::Everything, &[]);
     is_traced(&spans);
     let probe = named(&spans, "server/discover");
-    assert_eq!(attribute(probe[0], "error.type"), "-32000", "an old server wants a session first");
+    assert_eq!(attribute(probe[0], "mcpcol.outcome"), "client_error", "it wants a session first");
+    let harm = (probe[0].status, attribute(probe[0], "error.type"));
+    assert_eq!(harm, (0, ""), "which is how the client finds out");
 }
 
 #[test]
