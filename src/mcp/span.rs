@@ -130,8 +130,10 @@ impl Frame<'_> {
 
     /// `error.type`, which is there exactly when the status is ERROR.
     pub(super) fn error_type(&self, call: &Call, ending: &Ending<'_>) -> Option<Cow<'static, str>> {
-        // A client that is refused so goes on with the handshake: nothing failed.
-        if call.probes() && ending.outcome == Outcome::ClientError {
+        // A client that is refused so goes on with the handshake: nothing failed. One that is sent elsewhere
+        // asks again.
+        let redirected = ending.answer.is_none() && matches!(ending.status, Some(300..400));
+        if call.probes() && ending.outcome == Outcome::ClientError && !redirected {
             return None;
         }
         if let Some(failure) = ending.answer.and_then(|(message, _)| call.failure(message)) {

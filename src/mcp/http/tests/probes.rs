@@ -90,7 +90,9 @@ fn a_refused_probe_is_no_error_whichever_way_it_is_refused() {
         assert_eq!((done.outcome(), done.error()), ("client_error", ""), "{status} {body}");
         assert!(!done.is_error());
     }
-    for (status, outcome) in [(401, "auth"), (429, "rate_limited"), (503, "server_gone")] {
+    for (status, outcome) in
+        [(307, "client_error"), (401, "auth"), (429, "rate_limited"), (503, "server_gone")]
+    {
         let mut tap = Tap::new();
         let x = tap.post(&probe(1, "a"));
         tap.reply(x, status, "");
