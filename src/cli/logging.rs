@@ -60,8 +60,8 @@ pub(super) fn start(settings: &LogSettings, reader: Reader) {
     }
 }
 
-/// What is said. Libraries speak up only about what is wrong; their debug output is not for users of
-/// mcpcol.
+/// Returns the filter of log events. Of libraries only warnings and errors pass; their debug output is not for
+/// users of mcpcol.
 fn filter(level: Option<LogLevel>, reader: Reader) -> String {
     let level = level.unwrap_or(match reader {
         Reader::Operator => LogLevel::Info,

@@ -3,13 +3,10 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-#[cfg(target_os = "linux")]
-use rustix::process::DumpableBehavior;
-use rustix::process::{Resource, Rlimit, setrlimit};
-use signal_hook::low_level::emulate_default_handler;
 use tokio::runtime::{Builder, Runtime};
 
 use super::logging;
+use super::signals::end_by;
 use crate::pipeline::{Exit, Outcome, lower_priority};
 
 /// A runtime whose threads run at lower priority.
@@ -50,19 +47,4 @@ pub(super) fn exit_code(outcome: &Outcome) -> ExitCode {
         None if outcome.failures.is_empty() => ExitCode::SUCCESS,
         None => ExitCode::FAILURE,
     }
-}
-
-/// Ends the process by the signal that ended its child, so that whoever waits for it sees what it would
-/// have seen without us. Returns if there is no such signal, or if nothing would come of it: the first
-/// process of a container is spared its own signals.
-fn end_by(number: i32) {
-    if rustix::process::getpid().is_init() {
-        return;
-    }
-    // The core that is worth a look is the child's.
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    setrlimit(Resource::Core, none).ok();
-    #[cfg(target_os = "linux")] // where a limit does not hold back cores that go to a program
-    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).ok();
-    emulate_default_handler(number).ok();
 }

@@ -1,4 +1,4 @@
-//! The signals that reach the process, and who gets them. All that only Unix has in this room: Linux and macOS.
+//! The signals that reach the process, who gets them, and how a signal ends it. Linux and macOS.
 //!
 //! A tapped child gets what reached us, as it came and once: what the kernel sends to the whole foreground group,
 //! such as Ctrl-C at a terminal, a child in it has already. A thread of its own sees to it, so that nothing on the
@@ -7,6 +7,9 @@
 use std::thread;
 
 use anyhow::Context;
+#[cfg(target_os = "linux")]
+use rustix::process::DumpableBehavior;
+use rustix::process::{Resource, Rlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
@@ -16,7 +19,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::receivers::mcp_stdio::{self, Signal};
 
-/// What is heard, by the numbers it has here.
+/// Lists the signals that are listened to, with their numbers on this platform.
 const HEARD: [(i32, Signal); 7] = [
     (SIGHUP, Signal::HangUp),
     (SIGINT, Signal::Interrupt),
@@ -29,7 +32,7 @@ const HEARD: [(i32, Signal); 7] = [
 /// Requests that wait for whoever runs the pipelines; one more of the same would ask for nothing new.
 const WAITING: usize = 16;
 
-/// What kind of process hears the signals.
+/// Says whether the process wraps one child or runs pipelines, which decides who gets a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// It stands for one child: every signal is the child's.
@@ -38,7 +41,7 @@ pub(super) enum Role {
     Service,
 }
 
-/// What a signal asks of the process itself.
+/// Names what a signal requests of the process itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     /// To go.
@@ -56,7 +59,7 @@ pub(super) struct Signals {
     late: Vec<i32>,
 }
 
-/// What signals ask of the process, one after the other.
+/// Receives the requests that signals make of the process, in order.
 #[derive(Debug)]
 pub(super) struct Asks(Receiver<Asked>);
 
@@ -64,8 +67,8 @@ impl Signals {
     /// Hears signals from now on; they wait until [`answer`](Self::answer). To be called before there is a child: a
     /// signal that comes early must reach it, not just end us.
     ///
-    /// What was ignored at the start (`nohup`, a shell's background jobs) stays ignored, here and in children,
-    /// which inherit it.
+    /// Signals that were ignored at the start (`nohup`, a shell's background jobs) stay ignored, here and in
+    /// children, which inherit it.
     pub(super) fn listen(role: Role) -> anyhow::Result<Self> {
         let ignored = ignored_at_the_start();
         let is_ignored = |signal: &i32| ignored >> (signal - 1) & 1 == 1;
@@ -149,6 +152,21 @@ fn usual_effect(signal: i32) {
     if !is_first() {
         emulate_default_handler(signal).ok();
     }
+}
+
+/// Ends the process by the signal that ended its child, so that whoever waits for it sees what it would
+/// have seen without us. Returns if there is no such signal, or if nothing would come of it: the first
+/// process of a container is spared its own signals.
+pub(super) fn end_by(number: i32) {
+    if is_first() {
+        return;
+    }
+    // The core that is worth a look is the child's.
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    setrlimit(Resource::Core, none).ok();
+    #[cfg(target_os = "linux")] // where a limit does not hold back cores that go to a program
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).ok();
+    emulate_default_handler(number).ok();
 }
 
 /// Whether this is the first process of a container, to which orphans come.

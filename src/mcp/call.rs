@@ -177,9 +177,9 @@ impl Wish {
 /// A task, whose id may be all that is needed to fetch its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TaskId {
-    /// What finds the call that began it.
+    /// Identifies the call that began the task: a keyed hash of the task's id.
     pub(super) key: u64,
-    /// What may be told of it; empty if nothing.
+    /// Stands for the id on spans: its keyed hash, or nothing where there is no key.
     pub(super) shown: String,
 }
 

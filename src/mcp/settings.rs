@@ -14,7 +14,7 @@ pub struct Settings {
     pub service_name: ServiceName,
     /// Whether notifications make spans.
     pub notifications: Notifications,
-    /// What the context means that a request stands in.
+    /// Says how a caller's trace context is used: as the parent, as a link, or not at all.
     pub parent: Parent,
     /// What becomes of a span whose parent was not sampled.
     pub unsampled: Unsampled,

@@ -70,6 +70,15 @@ pub(super) fn versioned(text: &str) -> String {
     text.replace(&first, &first.replace('{', r#"{"jsonrpc":"2.0","#))
 }
 
+/// Returns the request id of each span and who cancelled it; nothing for what was not cancelled.
+pub(super) fn cancelled(spans: &[Done]) -> Vec<(String, String)> {
+    let by = |done: &Done| {
+        let id = done.get(names::REQUEST_ID).to_owned();
+        (id, done.get(names::CANCELLED_BY).to_owned())
+    };
+    spans.iter().map(by).collect()
+}
+
 /// What stands for task ids.
 pub(super) fn hidden() -> Hidden {
     Hidden::by(|id| format!("name of {}", String::from_utf8_lossy(id)))

@@ -130,7 +130,7 @@ pub fn receiver_drops(vitals: &Vitals, id: &Id, signal: Signal, reason: &str) ->
     vitals.counter(DROPPED, &labels)
 }
 
-/// What comes into one pipeline, and what ends in it before its exporters.
+/// Counts the items that come into one pipeline, and those that end in it before its exporters.
 #[derive(Debug)]
 pub(super) struct PipelineCounters {
     vitals: Vitals,
@@ -170,7 +170,7 @@ impl PipelineCounters {
     }
 }
 
-/// What passes one processor of a pipeline, and what it holds.
+/// Counts the items that pass one processor of a pipeline, and those that it holds.
 #[derive(Debug)]
 pub(super) struct StageCounters {
     pub(super) pipeline: Arc<PipelineCounters>,

@@ -19,7 +19,7 @@ pub(super) struct Chain {
     clock: Clock,
 }
 
-/// What stands behind a place in a chain. Clones share it.
+/// Leads on from a place in a chain: to a processor, or to the exporters. Clones share it.
 #[derive(Clone)]
 pub(super) enum Rest {
     Stage(Arc<Stage>),
@@ -53,7 +53,8 @@ pub(super) enum End<T> {
 /// A batch and the exporters that it is for.
 pub(super) type AtExits<'a> = (&'a [Arc<Delivery>], Batch);
 
-/// What the stages said and want done. Nothing of it has happened: a batch that is turned back comes again.
+/// Holds what the stages said and want done. Nothing of it has happened: a batch that is turned back comes
+/// again.
 pub(super) struct Steps(Vec<Step>);
 
 struct Step {

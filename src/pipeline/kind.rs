@@ -36,7 +36,7 @@ pub struct Build<'a> {
 }
 
 impl<'a> Build<'a> {
-    /// What a component is built with that stands alone: its ways out lead nowhere.
+    /// Makes what a component that stands alone is built with: its ways out lead nowhere.
     pub fn alone(
         id: &'a Id,
         vitals: &'a Vitals,

@@ -10,7 +10,7 @@ pub struct Pass {
     effects: Vec<Box<dyn FnOnce() + Send>>,
 }
 
-/// What became of the items that do not go on now.
+/// Tells what became of the items that do not go on now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Said {
     /// Items dropped, by reason.

@@ -37,7 +37,7 @@ pub(super) struct Branch {
     pub(super) chain: Arc<Chain>,
 }
 
-/// What came of a batch in one pipeline.
+/// Holds what came of a batch in one pipeline, before it is taken or turned back.
 struct Answer<'a> {
     counters: &'a Arc<PipelineCounters>,
     /// Items that came in.

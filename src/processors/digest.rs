@@ -163,7 +163,8 @@ impl Digest {
         Ok(work.rejected)
     }
 
-    /// The same and the rest, on the messages; why there are digests missing.
+    /// Replaces content and describes calls on the decoded messages, at every place; returns why digests are
+    /// missing.
     fn rewrite(&self, telemetry: &mut Telemetry, content: &Content) -> Vec<Reason> {
         // Both are asked first: an edit gives up the wire view, and copies what is shared.
         let replaces = self.replaces_any(telemetry.model());

@@ -11,6 +11,17 @@ use super::tap::{End, eventually, tap, with_exporter, with_service};
 
 const MODERN: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
 
+/// An origin whose stream begins with one event and has no end.
+fn without_end() -> Origin {
+    Origin::serve(|mut conn| {
+        let asked = conn.asked().unwrap();
+        conn.body(&asked);
+        conn.stream();
+        conn.event("{}");
+        conn.is_gone();
+    })
+}
+
 #[test]
 fn a_request_in_flight_at_the_stop_is_finished() {
     let (next, go) = sync_channel::<()>(100);
@@ -40,13 +51,7 @@ fn a_request_in_flight_at_the_stop_is_finished() {
 
 #[test]
 fn a_stream_without_an_end_does_not_hold_the_stop_up() {
-    let origin = Origin::serve(|mut conn| {
-        let asked = conn.asked().unwrap();
-        conn.body(&asked);
-        conn.stream();
-        conn.event("{}");
-        conn.is_gone();
-    });
+    let origin = without_end();
     let tap = tap(&origin.url(), "drain_timeout: 200ms");
     let mut client = tap.connect();
     client.send(tap.request("POST /mcp", MODERN));
@@ -62,13 +67,7 @@ fn a_stream_without_an_end_does_not_hold_the_stop_up() {
 
 #[test]
 fn requests_that_take_longer_than_the_stop_leave_the_exporters_their_time() {
-    let origin = Origin::serve(|mut conn| {
-        let asked = conn.asked().unwrap();
-        conn.body(&asked);
-        conn.stream();
-        conn.event("{}");
-        conn.is_gone();
-    });
+    let origin = without_end();
     let tap = with_service(&origin.url(), "drain_timeout: 1h", "shutdown_timeout: 2s");
     let mut client = tap.connect();
     client.send(tap.request("POST /mcp", MODERN));

@@ -1,14 +1,11 @@
 //! Who cancelled a call over HTTP, where a closed connection says different things in either era.
 
 use super::*;
+use crate::mcp::testing::cancelled;
 
 impl Tap {
     fn cancelled(&mut self) -> Vec<(String, String)> {
-        let by = |done: &Done| {
-            let id = done.get(names::REQUEST_ID).to_owned();
-            (id, done.get(names::CANCELLED_BY).to_owned())
-        };
-        self.spans().iter().map(by).collect()
+        cancelled(&self.spans())
     }
 }
 

@@ -1,15 +1,11 @@
 //! Who cancelled a call: whoever asked, nobody but the connection's end, or our own stop.
 
 use super::*;
+use crate::mcp::testing::cancelled;
 
 impl Tap {
-    /// Ids and who cancelled what has them; nothing for what was not cancelled.
     fn cancelled(&mut self) -> Vec<(String, String)> {
-        let by = |done: &Done| {
-            let id = done.get(names::REQUEST_ID).to_owned();
-            (id, done.get(names::CANCELLED_BY).to_owned())
-        };
-        self.spans().iter().map(by).collect()
+        cancelled(&self.spans())
     }
 }
 

@@ -17,7 +17,7 @@ use crate::receivers::tap::{HOLD, Room, why};
 #[derive(Default)]
 pub(super) struct Held {
     ahead: VecDeque<Frame<Bytes>>,
-    /// What was read on before there was a connection, in bytes, frames included.
+    /// Counts what was read on before there was a connection, in bytes, frames included.
     read_on: usize,
     /// Its head names no length: it must not get one.
     unmeasured: bool,
@@ -44,10 +44,10 @@ pub(in crate::receivers::mcp_http) enum Gathered {
     Broken(Bytes),
 }
 
-/// What is read of a request, in bytes, before there is a connection to send it by: as much as a client of
-/// HTTP/2 may send ahead.
+/// Limits what is read of a request before there is a connection to send it by, in bytes: as much as a client
+/// of HTTP/2 may send ahead.
 const AHEAD: usize = 64 << 10;
-/// What a frame takes beside its bytes: a client may send bodies of one byte a frame.
+/// Charges a frame beside its bytes, in bytes: a client may send bodies of one byte a frame.
 const FRAME: usize = 128;
 
 impl Passing {

@@ -75,7 +75,7 @@ pub struct Config {
     pub span_kind: SpanKind,
     /// What notifications become.
     pub notifications: Notifications,
-    /// What the context means that a request stands in.
+    /// Says how a caller's trace context is used: as the parent, as a link, or not at all.
     pub parent: Parent,
     /// What becomes of a span whose caller did not sample; without `parent: meta` that does not matter.
     pub unsampled: Unsampled,

@@ -4,7 +4,7 @@ use proptest::strategy::Strategy as _;
 
 use super::*;
 
-/// The name of what `line` starts in `/work/forecast`; quotes hold words together.
+/// The name of what `line` starts in `/srv/forecast`; quotes hold words together.
 fn named(line: &str) -> ServerName {
     let mut words = vec![String::new()];
     let mut quoted = false;
@@ -16,7 +16,7 @@ fn named(line: &str) -> ServerName {
         }
     }
     let words: Vec<_> = words.into_iter().map(OsString::from).collect();
-    server_name(&words, Some(Path::new("/work/forecast")))
+    server_name(&words, Some(Path::new("/srv/forecast")))
 }
 
 /// Every line of the table that has another name, with that.
