@@ -4,6 +4,7 @@
 //! such as Ctrl-C at a terminal, a child in it has already. A thread of its own sees to it, so that nothing on the
 //! telemetry side holds a signal back.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use anyhow::Context;
@@ -96,9 +97,11 @@ impl Signals {
         let early: Vec<_> = caught.pending().collect();
         let answering = move || {
             early.iter().for_each(|origin| take(role, origin, false, &ask));
-            caught.forever().for_each(|origin| {
-                take(role, &origin, reached_the_group(&origin), &ask);
-            });
+            for origin in caught.forever() {
+                // A fault that one signal brings to light must not make the process deaf to the next, SIGTERM.
+                let one = || take(role, &origin, reached_the_group(&origin), &ask);
+                catch_unwind(AssertUnwindSafe(one)).ok();
+            }
         };
         thread::Builder::new()
             .name("signals".into())
@@ -178,11 +181,23 @@ fn is_first() -> bool {
 /// session alone, and the foreground group only when that is gone.
 #[cfg(target_os = "linux")]
 fn reached_the_group(origin: &Origin) -> bool {
-    use rustix::process::{getpid, getsid};
     use signal_hook::low_level::siginfo::Cause;
 
-    let to_the_leader = origin.signal == SIGHUP && getsid(None) == Ok(getpid());
+    let leads = || {
+        let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+        Some(session(&stat)? == std::process::id())
+    };
+    let to_the_leader = origin.signal == SIGHUP && leads() == Some(true);
     origin.cause == Cause::Kernel && !to_the_leader
+}
+
+/// Reads the session's id from `/proc/self/stat` (proc_pid_stat(5), field 6). It is 0 where the leader is outside our
+/// PID namespace, as for what `docker exec` and CI runners start: `getsid` of rustix takes that for impossible and
+/// panics.
+#[cfg(target_os = "linux")]
+fn session(stat: &str) -> Option<u32> {
+    // The name, in parentheses, may hold anything.
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(3)?.parse().ok()
 }
 
 /// Whether it may have been sent to everybody in our process group. Here signals do not say who sent them: what a
@@ -219,5 +234,19 @@ mod tests {
         let bits = ignored(status);
         assert_eq!(bits, 1 << (SIGHUP - 1) | 1 << (SIGINT - 1) | 1 << (13 - 1));
         assert_eq!([ignored(""), ignored("SigIgn:\tno")], [0, 0]);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_session_is_read_from_the_process_stat() {
+        assert_eq!(session("8 (mcpcol) S 1 8 7 0 -1 4194560"), Some(7));
+        assert_eq!(
+            session("8 (a) R 1 (b) S 1 1 0 0 -1 4194560"),
+            Some(0),
+            "its leader is elsewhere"
+        );
+        assert_eq!([session(""), session("8 (mcpcol) S 1 8")], [None, None]);
+        let own = std::fs::read_to_string("/proc/self/stat").unwrap();
+        assert!(session(&own).is_some());
     }
 }
