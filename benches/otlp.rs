@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use mcpcol::otlp::Messages;
+use mcpcol::otlp::wire::edit::{At, Edit, Place, Wants};
 use mcpcol::otlp::{json, wire};
-use mcpcol::telemetry::{Model, Telemetry, names};
+use mcpcol::telemetry::{Telemetry, names};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{
     AnyValue, InstrumentationScope, KeyValue, any_value::Value,
@@ -92,25 +94,45 @@ fn otlp(c: &mut Criterion) {
     group.bench_function("wire/decode", |b| {
         b.iter(|| ExportTraceServiceRequest::decode(black_box(&wire).clone()));
     });
-    group.bench_function("encode/protobuf", |b| {
-        b.iter_batched(
-            || Telemetry::from(Model::Traces(request.resource_spans.clone())),
-            |telemetry| {
-                black_box(telemetry.wire());
-                // Handed back, so that dropping the messages is not counted.
-                telemetry
-            },
-            criterion::BatchSize::SmallInput,
-        );
-    });
     group.bench_function("encode/json", |b| {
         let mut out = Vec::new();
         b.iter(|| {
             out.clear();
-            json::write(&mut out, wire::Request::Traces, black_box(&wire)).is_ok()
+            json::write(&mut out, wire::Request::Traces, black_box(&wire));
         });
     });
+    let mut document = Vec::new();
+    json::write(&mut document, wire::Request::Traces, &wire);
+    group.bench_function("read/json", |b| {
+        b.iter(|| json::read(wire::Request::Traces, black_box(&document)));
+    });
+    let telemetry = Telemetry::from(Messages::Traces(request.resource_spans));
+    group.bench_function("edit/nothing", |b| {
+        b.iter(|| black_box(&telemetry).edited(&mut Mask { all: false }));
+    });
+    group.bench_function("edit/every text", |b| {
+        b.iter(|| black_box(&telemetry).edited(&mut Mask { all: true }));
+    });
+    group.bench_function("split", |b| {
+        b.iter(|| black_box(&telemetry).clone().split(SPANS / 8));
+    });
     group.finish();
+}
+
+/// Looks at every text, and replaces all values of attributes or none.
+struct Mask {
+    all: bool,
+}
+
+impl<'a> Edit<'a> for Mask {
+    fn wants(&self) -> Wants {
+        Wants { texts: true, ..Wants::default() }
+    }
+
+    fn text(&mut self, at: &At<'a>, text: &'a str) -> Option<&str> {
+        black_box(text);
+        (self.all && matches!(at.place, Place::Value(_))).then_some("****")
+    }
 }
 
 criterion_group! {

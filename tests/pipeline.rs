@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use mcpcol::otlp::Messages;
 use mcpcol::pipeline::books::Account;
 use mcpcol::pipeline::{
     BoxFuture, Build, Context, Ended, Exit, ExportError, Exported, Exporter, Flow, Id, Next,
@@ -17,7 +18,7 @@ use mcpcol::pipeline::{
 use mcpcol::settings::{
     BatchSettings, Delivery, Mark, Node, OnFull, QueueSettings, RetrySettings, Value,
 };
-use mcpcol::telemetry::{Batch, Clock, Model, Nanos, Receipt, Signal, Telemetry, Verdict, Waiting};
+use mcpcol::telemetry::{Batch, Clock, Nanos, Receipt, Signal, Telemetry, Verdict, Waiting};
 use opentelemetry_proto::tonic::metrics::v1::{
     Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric,
 };
@@ -31,27 +32,27 @@ use tokio::time::Instant;
 fn spans(names: &[&str]) -> Telemetry {
     let spans = names.iter().map(|n| Span { name: (*n).into(), ..Span::default() }).collect();
     let scope = ScopeSpans { spans, ..ScopeSpans::default() };
-    Telemetry::from(Model::Traces(vec![ResourceSpans {
+    Telemetry::from(Messages::Traces(vec![ResourceSpans {
         scope_spans: vec![scope],
         ..ResourceSpans::default()
     }]))
 }
 
 fn names_of(telemetry: &Telemetry) -> Vec<String> {
-    match telemetry.model() {
-        Model::Traces(all) => all
+    match telemetry.messages() {
+        Messages::Traces(all) => all
             .iter()
             .flat_map(|r| &r.scope_spans)
             .flat_map(|s| &s.spans)
             .map(|s| s.name.clone())
             .collect(),
-        Model::Metrics(all) => all
+        Messages::Metrics(all) => all
             .iter()
             .flat_map(|r| &r.scope_metrics)
             .flat_map(|s| &s.metrics)
             .map(|m| m.name.clone())
             .collect(),
-        Model::Logs(_) => Vec::new(),
+        Messages::Logs(_) => Vec::new(),
     }
 }
 
@@ -248,7 +249,7 @@ impl Count {
         };
         let scope = ScopeMetrics { metrics: vec![metric], ..ScopeMetrics::default() };
         let resource = ResourceMetrics { scope_metrics: vec![scope], ..ResourceMetrics::default() };
-        self.emit.offer(Batch::new(Telemetry::from(Model::Metrics(vec![resource]))));
+        self.emit.offer(Batch::new(Telemetry::from(Messages::Metrics(vec![resource]))));
     }
 }
 
@@ -790,10 +791,11 @@ async fn an_edit_in_one_pipeline_does_not_show_in_the_other() {
     let (tap, plain, edited) =
         (PlannedTap::default(), Fake::new(Does::Send), Fake::new(Does::Send));
     let rename = stage(|mut batch, _| {
-        batch.telemetry.edit(|model| {
-            let Model::Traces(all) = model else { return };
+        let mut messages = batch.telemetry.messages();
+        if let Messages::Traces(all) = &mut messages {
             all[0].scope_spans[0].spans[0].name = "edited".into();
-        });
+        }
+        batch.telemetry = Telemetry::from(messages);
         Flow::Pass(batch)
     });
     let sketch = Sketch::default()

@@ -444,9 +444,12 @@ proptest! {
             steps.iter().for_each(|(x, step)| act(&mut http, *x, step, at_once, &mut now));
             http.finish(now);
             let taken = http.take().map(|(spans, seen)| {
-                let keys = spans.spans().into_iter().filter_map(|(key, _)| key);
-                let kept = keys.map(|(trace, span)| seen.of(&trace, &span).cloned());
-                (spans.wire().to_vec(), kept.collect::<Vec<_>>())
+                let mut kept = Vec::new();
+                spans.each_item(|item| {
+                    let (trace, span) = item.own.ids();
+                    kept.push(seen.of(trace, span).cloned());
+                });
+                (spans.wire().to_vec(), kept)
             });
             (taken, http.counts())
         };

@@ -12,7 +12,8 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use mcpcol::telemetry::{Model, Telemetry};
+use mcpcol::otlp::Messages;
+use mcpcol::telemetry::Telemetry;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{
     AnyValue, InstrumentationScope, KeyValue, any_value::Value,
@@ -53,7 +54,7 @@ impl Way {
             Way::HttpGzip => gzip(&plain).into(),
             Way::Json => {
                 let mut text = Vec::new();
-                Telemetry::from(Model::Traces(batch.resource_spans)).write_json(&mut text);
+                Telemetry::from(Messages::Traces(batch.resource_spans)).write_json(&mut text);
                 text.into()
             }
             Way::Grpc => framed(0, &plain),

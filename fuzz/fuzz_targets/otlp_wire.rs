@@ -1,72 +1,57 @@
-//! The wire check on arbitrary bytes: it accepts exactly what the decoder accepts, counts what the decoded
-//! messages have, and what is left after the sieve is usable.
+//! The wire check on arbitrary bytes: it accepts what the decoder accepts, texts apart; what it makes regular means
+//! the same; edits come to what they would on decoded messages and leave what passes the check.
 #![no_main]
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use mcpcol::json::ErrorKind;
-use mcpcol::otlp::wire::{self, Request, compose};
-use mcpcol::otlp::{MAX_GROWTH, json, sieve};
-use mcpcol::telemetry::{Model, Telemetry};
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use mcpcol::otlp::wire::compose::{Attributes, Value};
+use mcpcol::otlp::wire::edit::{At, Change, Edit, Holders, Wants};
+use mcpcol::otlp::wire::view::{ValueView, View};
+use mcpcol::otlp::wire::{self, Request};
+use mcpcol::otlp::{Holder, MAX_GROWTH, Messages, json};
+use mcpcol::telemetry::Telemetry;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use prost::Message;
 
 fuzz_target!(|input: &[u8]| {
     let Some((which, bytes)) = input.split_first() else { return };
     let bytes = Bytes::copy_from_slice(bytes);
-    let (request, decoded) = match which % 3 {
-        0 => {
-            let decoded = ExportTraceServiceRequest::decode(bytes.clone());
-            (Request::Traces, decoded.map(|all| Model::Traces(all.resource_spans)))
-        }
-        1 => {
-            let decoded = ExportMetricsServiceRequest::decode(bytes.clone());
-            (Request::Metrics, decoded.map(|all| Model::Metrics(all.resource_metrics)))
-        }
-        _ => {
-            let decoded = ExportLogsServiceRequest::decode(bytes.clone());
-            (Request::Logs, decoded.map(|all| Model::Logs(all.resource_logs)))
-        }
+    let request = match which % 3 {
+        0 => Request::Traces,
+        1 => Request::Metrics,
+        _ => Request::Logs,
     };
-    let checked = wire::check(request, bytes.clone());
-    assert_eq!(checked.is_ok(), decoded.is_ok());
-    let (Ok(checked), Ok(mut model)) = (checked, decoded) else { return };
-    let (items, bad) = (checked.items(), checked.bad());
-    if checked.decoded_size() <= MAX_GROWTH.of(bytes.len()) {
-        // NaN is not equal to itself, its bytes are.
-        let telemetry = Telemetry::from(checked);
-        in_bytes(&telemetry, &model);
-        let decoded = Telemetry::from(telemetry.model().clone());
-        assert_eq!(decoded.wire(), Telemetry::from(model.clone()).wire());
+    let decoded = Messages::decode(request, bytes.clone());
+    let found = wire::check(request, bytes.clone());
+    assert_eq!(found.as_ref().is_ok_and(|found| found.broken() == 0), decoded.is_ok());
+    let Ok(found) = found else { return };
+    if found.decoded_size() > MAX_GROWTH.of(bytes.len()) {
+        return;
     }
-    let removed = match &mut model {
-        Model::Traces(all) => sieve::traces(all),
-        Model::Metrics(all) => sieve::metrics(all),
-        Model::Logs(all) => sieve::logs(all),
-    };
-    // An id that is given twice may be bad only once.
-    assert!(removed <= bad);
-    let left = Telemetry::from(model);
-    assert_eq!(left.items() + removed, items);
-    let again = wire::check(request, left.wire().clone()).expect("what is left is well-formed");
-    assert_eq!((again.items(), again.bad()), (left.items(), 0));
+    let checked = found.repaired();
+    let good = checked.clone().without_bad();
+    let again = wire::check(request, good.into_bytes()).expect("what is left is well-formed");
+    assert_eq!(again.repaired().items() + checked.bad(), checked.items());
+    let telemetry = Telemetry::from(checked);
+    if let Ok(decoded) = decoded {
+        // NaN is not equal to itself, its bytes are.
+        assert_eq!(telemetry.messages().encode(), decoded.encode());
+    }
+    written(request, &telemetry);
+    edited(request, &telemetry);
+    let pieces = telemetry.clone().split(1 + usize::from(*which));
+    assert_eq!(pieces.iter().map(Telemetry::items).sum::<usize>(), telemetry.items());
 });
 
-/// What is done on bytes comes to what a decoder would make of them.
-fn in_bytes(telemetry: &Telemetry, model: &Model) {
+fn written(request: Request, telemetry: &Telemetry) {
     let mut text = Vec::new();
     telemetry.write_json(&mut text);
-    let read = match model {
-        Model::Traces(_) => json::read_traces(&text).map(Model::Traces),
-        Model::Metrics(_) => json::read_metrics(&text).map(Model::Metrics),
-        Model::Logs(_) => json::read_logs(&text).map(Model::Logs),
-    };
-    match read {
-        Ok(read) => assert_eq!(Telemetry::from(read).wire(), Telemetry::from(model.clone()).wire()),
+    match json::read(request, &text) {
+        Ok(read) => {
+            let read = Messages::decode(request, read.into()).expect("it was written here");
+            assert_eq!(read.encode(), telemetry.messages().encode());
+        }
         // Protobuf may nest deeper, and grow further, than what is read here.
         Err(error) => assert!(
             matches!(error.why, json::Why::Growth | json::Why::Json(ErrorKind::Depth)),
@@ -74,32 +59,55 @@ fn in_bytes(telemetry: &Telemetry, model: &Model) {
             String::from_utf8_lossy(&text)
         ),
     }
-    telemetry.any_attribute(&|_| false);
-    let Model::Traces(all) = model else { return };
-    let spans: Vec<_> = all.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans).collect();
-    let starts: Vec<_> = spans.iter().map(|span| span.start_time_unix_nano).collect();
-    assert_eq!(telemetry.spans().into_iter().map(|(_, at)| at).collect::<Vec<_>>(), starts);
-    let (mut changed, mut expected) = (telemetry.clone(), telemetry.clone());
-    let empty = Some(AnyValue::default());
-    let one = KeyValue { key: "added".to_owned(), value: empty, ..KeyValue::default() };
-    let text = || "instead".to_owned();
-    let edited = changed.edit_attributes(&|_| false, |_, span, changes| {
-        changes.add(&one.key, compose::Value::Empty);
-        changes.replaced.extend(span.attributes.first().map(|_| (0, text())));
-        Ok(())
-    });
-    if edited.is_ok() {
-        expected.edit(|model| {
-            let Model::Traces(all) = model else { return };
-            let scopes = all.iter_mut().flat_map(|r| &mut r.scope_spans);
-            for span in scopes.flat_map(|s| &mut s.spans) {
-                if let Some(first) = span.attributes.first_mut() {
-                    first.value = Some(AnyValue { value: Some(Value::StringValue(text())) });
-                }
-                span.attributes.push(one.clone());
-            }
-        });
-        let changed = Telemetry::from(changed.model().clone());
-        assert_eq!(changed.wire(), expected.wire());
+}
+
+/// Gives each attribute of a span another value, and each span one more.
+struct Pass;
+
+impl<'a> Edit<'a> for Pass {
+    fn wants(&self) -> Wants {
+        let spans = Holders::only(Holder::Span);
+        Wants { attributes: spans, lengths: u64::MAX, more: spans, ..Wants::default() }
     }
+
+    fn attribute(&mut self, _: View<'a>, _: &'a str, _: ValueView<'a>) -> Change<'_> {
+        Change::Value(Value::Text("instead"))
+    }
+
+    fn more(&mut self, _: View<'a>, out: &mut Attributes<'_>) {
+        out.add("added", Value::Int(1));
+    }
+}
+
+/// Gives every text another.
+struct Mask;
+
+impl<'a> Edit<'a> for Mask {
+    fn wants(&self) -> Wants {
+        Wants { texts: true, ..Wants::default() }
+    }
+
+    fn text(&mut self, _: &At<'a>, text: &'a str) -> Option<&str> {
+        (text.len() % 2 == 1).then_some("a longer text in its place")
+    }
+}
+
+fn edited(request: Request, telemetry: &Telemetry) {
+    let masked = telemetry.edited(&mut Mask);
+    wire::check(request, masked.wire().clone()).expect("what is edited is well-formed");
+    let mut expected = telemetry.messages();
+    let Messages::Traces(all) = &mut expected else { return };
+    let one = |key: String, value| {
+        let value = Some(AnyValue { value: Some(value) });
+        KeyValue { key, value, ..KeyValue::default() }
+    };
+    let scopes = all.iter_mut().flat_map(|r| &mut r.scope_spans);
+    for span in scopes.flat_map(|s| &mut s.spans) {
+        for attribute in &mut span.attributes {
+            let key = std::mem::take(&mut attribute.key);
+            *attribute = one(key, Any::StringValue("instead".to_owned()));
+        }
+        span.attributes.push(one("added".to_owned(), Any::IntValue(1)));
+    }
+    assert_eq!(telemetry.edited(&mut Pass).messages().encode(), expected.encode());
 }

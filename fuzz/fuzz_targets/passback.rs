@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use mcpcol::mcp::{
     Direction, HandedBack, Identity, Orphans, Passback, Posted, Session, Settings, Unsampled,
 };
-use mcpcol::telemetry::Model;
+use mcpcol::otlp::Messages;
 
 const TRACEPARENT: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
 const TRACE: &[u8] = b"\x0a\xf7\x65\x19\x16\xcd\x43\xdd\x84\x48\xeb\x21\x1c\x80\x31\x9c";
@@ -32,7 +32,7 @@ fuzz_target!(|data: &[u8]| {
     assert!(counts.balanced() && counts.in_flight == 0, "{counts:?}");
     assert_eq!(session.ready() as u64, counts.spans + counts.passback.spans);
     if let Some((telemetry, _)) = session.take() {
-        let Model::Traces(all) = telemetry.model() else { panic!("a session makes spans") };
+        let Messages::Traces(all) = telemetry.messages() else { panic!("a session makes spans") };
         let spans = all.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
         assert!(spans.into_iter().all(|span| span.trace_id == TRACE && span.span_id.len() == 8));
     }

@@ -96,14 +96,14 @@ pub(super) mod tests {
     use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 
     use super::*;
-    use crate::telemetry::Model;
+    use crate::otlp::Messages;
 
     /// One span of that name.
     pub(in crate::exporters) fn span_named(name: &str) -> Telemetry {
         let span = Span { name: name.into(), ..Span::default() };
         let scope = ScopeSpans { spans: vec![span], ..ScopeSpans::default() };
         let all = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
-        Telemetry::from(Model::Traces(vec![all]))
+        Telemetry::from(Messages::Traces(vec![all]))
     }
 
     /// Writes into memory, each time only after being allowed to.

@@ -8,7 +8,8 @@ use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::trace::v1::Span;
 
 use super::Hidden;
-use crate::telemetry::{Clock, Content, Model, Nanos, Offset, Seen, Telemetry, names};
+use crate::otlp::Messages;
+use crate::telemetry::{Clock, Content, Nanos, Offset, Seen, Telemetry, names};
 
 /// A finished span, taken apart.
 pub(super) struct Done {
@@ -21,7 +22,7 @@ impl Done {
     /// All spans of what a tap put out, in order.
     pub(super) fn all(taken: Option<(Telemetry, Content)>) -> Vec<Done> {
         let Some((telemetry, content)) = taken else { return Vec::new() };
-        let Model::Traces(all) = telemetry.model() else { panic!("a tap makes spans") };
+        let Messages::Traces(all) = telemetry.messages() else { panic!("a tap makes spans") };
         let spans = all.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
         let done = spans
             .map(|span| Done {

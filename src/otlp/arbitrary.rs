@@ -22,6 +22,8 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use super::ids;
+
 pub(crate) fn traces() -> impl Strategy<Value = ExportTraceServiceRequest> {
     let scope = (option::of(scope()), vec(span(), 0..4), text())
         .prop_map(|(scope, spans, schema_url)| ScopeSpans { scope, spans, schema_url });
@@ -339,4 +341,17 @@ fn metric() -> impl Strategy<Value = Metric> {
             data,
         },
     )
+}
+
+/// The rule of [`ids`](super::ids) for decoded spans.
+pub(crate) fn usable(span: &Span) -> bool {
+    ids::given(&span.trace_id, ids::TRACE_ID)
+        && ids::given(&span.span_id, ids::SPAN_ID)
+        && ids::absent_or(&span.parent_span_id, ids::SPAN_ID)
+        && span.links.iter().all(|link| usable_pair(&link.trace_id, &link.span_id))
+}
+
+/// The same for ids that may be missing.
+pub(crate) fn usable_pair(trace: &[u8], span: &[u8]) -> bool {
+    ids::absent_or(trace, ids::TRACE_ID) && ids::absent_or(span, ids::SPAN_ID)
 }

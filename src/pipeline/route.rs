@@ -147,8 +147,6 @@ impl<'a> Answer<'a> {
 
 /// Offers a batch to each of its exporters.
 fn offers((exits, batch): AtExits<'_>) -> Vec<Offer<'_>> {
-    let mut batch = batch;
-    batch.telemetry = batch.telemetry.into_wire();
     let alone = exits.len() == 1;
     let Some((last, others)) = exits.split_last() else {
         batch.receipt.settle(Verdict::Accepted);

@@ -15,7 +15,6 @@
 //! other attributes: that is redaction's work.
 
 mod about;
-mod attributes;
 mod complaints;
 mod keys;
 mod settings;
@@ -23,19 +22,17 @@ mod settings;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use prost::Message as _;
-
-use self::about::{About, Whose, name_of};
-use crate::otlp::wire::compose::Value;
-use crate::otlp::wire::edit::{Changes, SpanView, length_bit};
-use crate::otlp::wire::fields::Irregular;
+use self::about::{About, Whose};
+use crate::otlp::Holder;
+use crate::otlp::wire::compose::{Attributes, Value};
+use crate::otlp::wire::edit::{Change, Edit, Holders, Take, Wants, length_bit};
+use crate::otlp::wire::view::{Item, ValueView, View};
 use crate::pipeline::{Counter, Flow, Pass, Processor, Vitals};
 use crate::privacy::canonical::Canonicalizer;
 use crate::privacy::digest::{Digester, Key, is_digest};
 use crate::privacy::{Paths, Reason, Rejected};
-use crate::telemetry::names::{ARGUMENTS_DIGEST, METHOD, RESULT_DIGEST, TOOL, TOOL_ARGUMENTS};
-use crate::telemetry::{Batch, Content, Model, Raw, Reads, Seen, Signal, Telemetry};
+use crate::telemetry::names::{ARGUMENTS_DIGEST, RESULT_DIGEST, TOOL, TOOL_ARGUMENTS};
+use crate::telemetry::{Batch, Content, Raw, Reads, Seen, Signal};
 
 pub use settings::Config;
 
@@ -50,6 +47,12 @@ struct Names {
     error: &'static str,
     /// The digests under the other keys of a rotation.
     also: &'static str,
+}
+
+impl Names {
+    fn all(&self) -> [&'static str; 5] {
+        [self.digest, self.size, self.lossy, self.error, self.also]
+    }
 }
 
 const ARGUMENTS: Names = Names {
@@ -86,6 +89,8 @@ struct Digest {
     also: bool,
     /// For tools without settings of their own.
     arguments: Plan,
+    /// For results.
+    answer: Plan,
     tools: HashMap<String, Plan>,
     result: bool,
     max_bytes: usize,
@@ -93,6 +98,8 @@ struct Digest {
     replaced: Vec<String>,
     /// How long they are, to pass over most others without a look: a bit a length.
     lengths: u64,
+    /// How long the names are under which calls are described, likewise.
+    said_lengths: u64,
     rejected: Arc<Rejections>,
 }
 
@@ -106,18 +113,12 @@ struct Plan {
 
 impl Processor for Digest {
     fn process(&self, mut batch: Batch, pass: &mut Pass) -> Flow {
-        let Batch { telemetry, content, .. } = &mut batch;
-        let traces = telemetry.signal() == Signal::Traces;
-        // Most batches have nothing to do.
-        let describes = traces && !content.is_empty();
-        if !describes && !telemetry.any_attribute(&|name| self.may_replace(name)) {
-            return Flow::Pass(batch);
-        }
-        // The bytes are enough for attributes of spans, the messages are the way for everything else.
-        let rejected = match traces.then(|| self.rewrite_in_bytes(telemetry, content)) {
-            Some(Ok(rejected)) => rejected,
-            Some(Err(Irregular)) | None => self.rewrite(telemetry, content),
-        };
+        let Batch { telemetry, content, .. } = &batch;
+        let describes = telemetry.signal() == Signal::Traces && !content.is_empty();
+        let mut work = Work::new(self, describes.then_some(content));
+        let edited = telemetry.edited(&mut work);
+        let rejected = work.rejected;
+        batch.telemetry = edited;
         if !rejected.is_empty() {
             let counters = Arc::clone(&self.rejected);
             pass.once_accepted(move || rejected.into_iter().for_each(|r| counters.count(r)));
@@ -131,99 +132,30 @@ impl Processor for Digest {
 }
 
 impl Digest {
-    /// Replaces content on spans and describes the calls behind them, in their bytes; why there are digests
-    /// missing. Gives up where there is content elsewhere.
-    fn rewrite_in_bytes(
-        &self,
-        telemetry: &mut Telemetry,
-        content: &Content,
-    ) -> Result<Vec<Reason>, Irregular> {
-        if [METHOD, TOOL].iter().any(|name| self.may_replace(name.as_bytes())) {
-            // What is replaced decides about the rest.
-            return Err(Irregular);
-        }
-        let mut work = Work::new(self);
-        telemetry.edit_attributes(&|name| self.may_replace(name), |scope, span, changes| {
-            work.replace_in_bytes(span, changes)?;
-            let Some(seen) = content.of(span.trace_id, span.span_id) else { return Ok(()) };
-            let whose = Whose::of(scope);
-            let about = About::in_bytes(span)?;
-            if !whose.concerns(&about) {
-                return Ok(());
-            }
-            // One that is there already is for the messages' way.
-            let mut all_new = true;
-            let say = &mut |name: &str, value: Value<'_>| {
-                all_new &= !span.has(name);
-                changes.add(name, value);
-            };
-            work.describe(say, seen, whose, about.tool);
-            all_new.then_some(()).ok_or(Irregular)
-        })?;
-        Ok(work.rejected)
-    }
-
-    /// Replaces content and describes calls on the decoded messages, at every place; returns why digests are
-    /// missing.
-    fn rewrite(&self, telemetry: &mut Telemetry, content: &Content) -> Vec<Reason> {
-        // Both are asked first: an edit gives up the wire view, and copies what is shared.
-        let replaces = self.replaces_any(telemetry.model());
-        if !replaces && !self.describes_any(telemetry.model(), content) {
-            return Vec::new();
-        }
-        let mut work = Work::new(self);
-        telemetry.edit(|model| work.rewrite(model, content, replaces));
-        work.rejected
-    }
-
-    /// Whether there is content to replace.
-    fn replaces_any(&self, model: &Model) -> bool {
-        let mut found = false;
-        attributes::visit(model, &mut |list| {
-            found = found || list.iter().any(|attribute| self.replaces(attribute));
-        });
-        found
-    }
-
-    /// Whether there is a call to describe.
-    fn describes_any(&self, model: &Model, content: &Content) -> bool {
-        let Model::Traces(resources) = model else { return false };
-        let mut scopes = resources.iter().flat_map(|r| &r.scope_spans);
-        !content.is_empty()
-            && scopes.any(|scope| {
-                let whose = Whose::of(name_of(scope));
-                scope.spans.iter().any(|span| whose.seen(span, content).is_some())
-            })
-    }
-
     /// Whether an attribute of this name may be content: its length is looked at first.
-    fn may_replace(&self, name: &[u8]) -> bool {
+    fn may_replace(&self, name: &str) -> bool {
         self.lengths & length_bit(name.len()) != 0
-            && self.replaced.iter().any(|replaced| replaced.as_bytes() == name)
+            && self.replaced.iter().any(|replaced| replaced == name)
     }
 
-    /// Whether this attribute carries content that is to go. A digest is left as it is, so that a
-    /// second pass changes nothing.
-    fn replaces(&self, attribute: &KeyValue) -> bool {
-        self.may_replace(attribute.key.as_bytes())
-            && attribute.value.as_ref().is_some_and(is_content)
-    }
-
-    fn plan(&self, tool: Option<&[u8]>) -> &Plan {
-        if self.tools.is_empty() {
-            return &self.arguments;
-        }
-        let tool = tool.and_then(|tool| std::str::from_utf8(tool).ok());
+    fn plan(&self, tool: Option<&str>) -> &Plan {
         tool.and_then(|tool| self.tools.get(tool)).unwrap_or(&self.arguments)
     }
 }
 
 /// Takes the attributes that describe a call.
-type Say<'a> = &'a mut dyn FnMut(&str, Value<'_>);
+type Say<'s, 'd> = &'s mut dyn FnMut(&'d str, Value<'_>);
 
-/// The work on one batch, with the buffers that its texts share.
-struct Work<'a> {
-    digest: &'a Digest,
+/// The work on one batch: a pass over it, with the buffers that its texts share.
+struct Work<'a, 'd> {
+    digest: &'d Digest,
+    /// What was seen of the calls behind the spans, if any is to be described.
+    content: Option<&'d Content>,
+    /// The names that the span at hand is to get, and the attributes as they will stand in it.
+    names: Vec<&'d str>,
+    said: Vec<u8>,
+    /// What is hashed of arguments on the holder at hand: looked up once, it may be nothing but arguments.
+    of_tool: Option<(View<'a>, &'d Paths)>,
     canonicalizer: Canonicalizer,
     /// The canonical text.
     text: Vec<u8>,
@@ -235,12 +167,62 @@ struct Work<'a> {
     rejected: Vec<Reason>,
 }
 
-impl<'a> Work<'a> {
-    fn new(digest: &'a Digest) -> Self {
-        let canonicalizer = Canonicalizer::new(digest.max_bytes);
+impl<'a> Edit<'a> for Work<'a, '_> {
+    fn wants(&self) -> Wants {
+        let describes = self.content.is_some();
+        Wants {
+            items: describes,
+            attributes: Holders::ALL,
+            lengths: self.digest.lengths | if describes { self.digest.said_lengths } else { 0 },
+            more: if describes { Holders::only(Holder::Span) } else { Holders::default() },
+            texts: false,
+        }
+    }
+
+    fn item(&mut self, item: &Item<'a>) -> Take {
+        self.names.clear();
+        self.said.clear();
+        let (trace, span) = item.own.ids();
+        if let Some(seen) = self.content.and_then(|content| content.of(trace, span)) {
+            let (whose, about) = (Whose::of(item.scope.name()), About::of(item.own));
+            if whose.concerns(&about) {
+                self.describe(seen, whose, about.tool);
+            }
+        }
+        Take::Keep
+    }
+
+    fn attribute(&mut self, of: View<'a>, name: &'a str, value: ValueView<'a>) -> Change<'_> {
+        if of.holder() == Holder::Span && self.names.contains(&name) {
+            // It is said anew.
+            return Change::Drop;
+        }
+        if !self.digest.may_replace(name) || !is_content(value) {
+            return Change::Keep;
+        }
+        // Arguments are hashed as the tap hashes them, so that the two digests are one.
+        let paths = if name == TOOL_ARGUMENTS { self.paths(of) } else { &WHOLE };
+        self.stand_in(value, paths);
+        Change::Value(Value::Text(&self.digested))
+    }
+
+    fn more(&mut self, _: View<'a>, out: &mut Attributes<'_>) {
+        out.part(&self.said);
+    }
+}
+
+/// Nothing of a value is left out.
+static WHOLE: LazyLock<Paths> = LazyLock::new(Paths::default);
+
+impl<'a, 'd> Work<'a, 'd> {
+    fn new(digest: &'d Digest, content: Option<&'d Content>) -> Self {
         Work {
             digest,
-            canonicalizer,
+            content,
+            names: Vec::new(),
+            said: Vec::new(),
+            of_tool: None,
+            canonicalizer: Canonicalizer::new(digest.max_bytes),
             text: Vec::new(),
             json: Vec::new(),
             digested: String::new(),
@@ -248,29 +230,31 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn rewrite(&mut self, model: &mut Model, content: &Content, replaces: bool) {
-        if replaces {
-            attributes::visit_mut(model, &mut |list| self.replace(list));
-        }
-        let Model::Traces(resources) = model else { return };
-        for scope in resources.iter_mut().flat_map(|r| &mut r.scope_spans) {
-            let whose = Whose::of(name_of(scope));
-            for span in &mut scope.spans {
-                if let Some(seen) = whose.seen(span, content) {
-                    let tool = About::in_messages(span).tool;
-                    let mut said = Vec::new();
-                    let say = &mut |name: &str, value: Value<'_>| {
-                        said.push(attributes::attribute(name, value));
-                    };
-                    self.describe(say, seen, whose, tool);
-                    said.into_iter().for_each(|said| attributes::set(&mut span.attributes, said));
-                }
+    /// What is hashed of arguments that stand on `of`.
+    fn paths(&mut self, of: View<'a>) -> &'d Paths {
+        match self.of_tool {
+            Some((known, paths)) if known.is(of) => paths,
+            _ => {
+                let tool = of.attribute(TOOL).and_then(|tool| tool.text());
+                self.of_tool.insert((of, &self.digest.plan(tool).paths)).1
             }
         }
     }
 
+    /// Notes what a span is to say of its call.
+    fn describe(&mut self, seen: &Seen, whose: Whose, tool: Option<&str>) {
+        let (mut names, mut said) =
+            (std::mem::take(&mut self.names), std::mem::take(&mut self.said));
+        let say = &mut |name: &'d str, value: Value<'_>| {
+            names.push(name);
+            Attributes::of_span(&mut said).add(name, value);
+        };
+        self.tell(say, seen, whose, tool);
+        (self.names, self.said) = (names, said);
+    }
+
     /// Says what a call was made with, and what it returned if that is wanted.
-    fn describe(&mut self, say: Say<'_>, seen: &Seen, whose: Whose, tool: Option<&[u8]>) {
+    fn tell(&mut self, say: Say<'_, 'd>, seen: &Seen, whose: Whose, tool: Option<&str>) {
         let digest = self.digest;
         let plan = digest.plan(tool);
         match &seen.arguments {
@@ -286,15 +270,21 @@ impl<'a> Work<'a> {
         match &seen.result {
             _ if !digest.result => {}
             Raw::Absent => {}
-            Raw::Cut => self.write(say, &RESULT, &Plan::default(), Err(Reason::Size)),
-            Raw::Deep => self.write(say, &RESULT, &Plan::default(), Err(Reason::Depth)),
-            Raw::Unread => self.write(say, &RESULT, &Plan::default(), Err(Reason::Unread)),
-            Raw::Whole(text) => self.write(say, &RESULT, &Plan::default(), Ok(text)),
+            Raw::Cut => self.write(say, &RESULT, &digest.answer, Err(Reason::Size)),
+            Raw::Deep => self.write(say, &RESULT, &digest.answer, Err(Reason::Depth)),
+            Raw::Unread => self.write(say, &RESULT, &digest.answer, Err(Reason::Unread)),
+            Raw::Whole(text) => self.write(say, &RESULT, &digest.answer, Ok(text)),
         }
     }
 
     /// Writes the digest of `raw`, or why there is none.
-    fn write(&mut self, say: Say<'_>, names: &Names, plan: &Plan, raw: Result<&[u8], Reason>) {
+    fn write(
+        &mut self,
+        say: Say<'_, 'd>,
+        names: &'static Names,
+        plan: &'d Plan,
+        raw: Result<&[u8], Reason>,
+    ) {
         let Digest { digester, also, .. } = self.digest;
         let Some(digester) = digester else { return self.refuse(say, names, Reason::NoKey) };
 
@@ -320,89 +310,40 @@ impl<'a> Work<'a> {
             say(names.lossy, Value::Bool(true));
         }
         if *also {
-            say(names.also, Value::Other(&attributes::strings(digester.others(&self.text))));
+            let others: Vec<String> = digester.others(&self.text).collect();
+            say(names.also, Value::Texts(&others));
         }
         for (field, digest) in fields {
             say(&plan.fields[field], Value::Text(&digest));
         }
     }
 
-    fn refuse(&mut self, say: Say<'_>, names: &Names, reason: Reason) {
+    fn refuse(&mut self, say: Say<'_, 'd>, names: &'static Names, reason: Reason) {
         self.rejected.push(reason);
         say(names.error, Value::Text(reason.name()));
     }
 
-    /// Says what is to stand in place of a span's content.
-    fn replace_in_bytes(
-        &mut self,
-        span: &SpanView<'_>,
-        changes: &mut Changes,
-    ) -> Result<(), Irregular> {
-        let digest = self.digest;
-        if span.lengths & digest.lengths == 0 {
-            return Ok(());
-        }
-        let whole = Paths::default();
-        // Looked up once: a span may be nothing but arguments.
-        let mut of_tool = None;
-        for (place, attribute) in span.attributes.iter().enumerate() {
-            if !digest.may_replace(attribute.name) {
-                continue;
-            }
-            let value = AnyValue::decode(attribute.value).map_err(|_| Irregular)?;
-            if !is_content(&value) {
-                continue;
-            }
-            let paths = match of_tool {
-                _ if attribute.name != TOOL_ARGUMENTS.as_bytes() => &whole,
-                Some(paths) => paths,
-                None => of_tool.insert(&digest.plan(About::in_bytes(span)?.tool).paths),
-            };
-            changes.replaced.push((place, self.stand_in(&value, paths)));
-        }
-        Ok(())
-    }
-
-    /// Puts digests in place of content.
-    fn replace(&mut self, list: &mut [KeyValue]) {
-        let digest = self.digest;
-        let whole = Paths::default();
-        let tool = list.iter().position(|attribute| attribute.key == TOOL);
-        for i in 0..list.len() {
-            if !digest.replaces(&list[i]) {
-                continue;
-            }
-            // Arguments are hashed as the tap hashes them, so that the two digests are one.
-            let paths = if list[i].key == TOOL_ARGUMENTS {
-                let tool = tool.and_then(|tool| attributes::text(&list[tool]));
-                &digest.plan(tool.map(str::as_bytes)).paths
-            } else {
-                &whole
-            };
-            if let Some(value) = &list[i].value {
-                let text = self.stand_in(value, paths);
-                list[i].value = Some(attributes::any(Value::Text(&text)));
-            }
-        }
-    }
-
-    /// The text that stands in for an attribute's value.
-    fn stand_in(&mut self, value: &AnyValue, paths: &Paths) -> String {
+    /// Makes the text that stands in for an attribute's value.
+    fn stand_in(&mut self, value: ValueView<'_>, paths: &Paths) {
         let digester = self.digest.digester.as_ref().ok_or(Reason::NoKey);
-        match digester.and_then(|digester| self.canonical(value, paths).map(|()| digester)) {
-            Ok(digester) => digester.digest(&self.text),
+        let canonical =
+            digester.and_then(|digester| self.canonical(value, paths).map(|()| digester));
+        self.digested.clear();
+        match canonical {
+            Ok(digester) => digester.write(&self.text, &mut self.digested),
             Err(reason) => {
                 self.rejected.push(reason);
-                format!("{WITHHELD}{reason}")
+                self.digested.push_str(WITHHELD);
+                self.digested.push_str(reason.name());
             }
         }
     }
 
     /// Makes the canonical text of an attribute's value: of the JSON text it holds, else of the value
     /// itself as JSON.
-    fn canonical(&mut self, value: &AnyValue, paths: &Paths) -> Result<(), Reason> {
+    fn canonical(&mut self, value: ValueView<'_>, paths: &Paths) -> Result<(), Reason> {
         self.text.clear();
-        if let Some(text) = attributes::string(value) {
+        if let Some(text) = value.text() {
             let text = text.as_bytes();
             let as_json =
                 self.canonicalizer.write_selected(text, paths, &mut self.text, &mut |_, _| {});
@@ -411,7 +352,8 @@ impl<'a> Work<'a> {
             }
         }
         self.json.clear();
-        attributes::write_json(value, &mut self.json)?;
+        value.write_json(&mut self.json).ok_or(Reason::Depth)?;
+        self.text.clear();
         let written =
             self.canonicalizer.write_selected(&self.json, paths, &mut self.text, &mut |_, _| {});
         written.map(drop).map_err(|Rejected { reason, .. }| reason)
@@ -419,8 +361,8 @@ impl<'a> Work<'a> {
 }
 
 /// Whether it is a value, and not one that was put in place of content.
-fn is_content(value: &AnyValue) -> bool {
-    value.value.is_some() && attributes::string(value).is_none_or(|text| !is_made_here(text))
+fn is_content(value: ValueView<'_>) -> bool {
+    !value.is_empty() && value.text().is_none_or(|text| !is_made_here(text))
 }
 
 /// Whether `text` is what this processor puts in place of content.

@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mcpcol::exporters::{otlp_http, zipkin};
+use mcpcol::otlp::Messages;
 use mcpcol::pipeline::{
     BoxFuture, Build, Context, Ended, ExporterConfig, Id, Outcome, Outlet, Pipeline, Plan, Planned,
     PlannedReceiver, Receiver, Service, Stop, Vitals,
 };
 use mcpcol::settings::{Mark, Node};
-use mcpcol::telemetry::{Batch, Clock, Model, Receipt, Signal, Telemetry, Verdict};
+use mcpcol::telemetry::{Batch, Clock, Receipt, Signal, Telemetry, Verdict};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use serde_json::{Value, json};
@@ -93,7 +94,7 @@ fn batch(ids: std::ops::Range<u64>) -> Telemetry {
             span
         })
         .collect();
-    Telemetry::from(Model::Traces(all))
+    Telemetry::from(Messages::Traces(all))
 }
 
 /// The ids of the spans in a request, of either exporter.

@@ -15,11 +15,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mcpcol::exporters::otlp_grpc;
+use mcpcol::otlp::Messages;
 use mcpcol::otlp::wire::{self, Request};
 use mcpcol::pipeline::{
     Build, ExportError, Exported, Exporter, ExporterConfig, Id, Shared, Vitals,
 };
-use mcpcol::telemetry::{Clock, Model, Telemetry};
+use mcpcol::telemetry::{Clock, Telemetry};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::{
@@ -70,7 +71,7 @@ fn request() -> ExportTraceServiceRequest {
 }
 
 fn spans() -> Telemetry {
-    Telemetry::from(Model::Traces(request().resource_spans))
+    Telemetry::from(Messages::Traces(request().resource_spans))
 }
 
 async fn export_to(sink: &Sink) -> Result<Exported, ExportError> {
@@ -91,7 +92,8 @@ async fn bytes_arrive_as_they_are_held_even_those_of_a_newer_sender() {
     // A field 99 that no schema of ours has.
     bytes.extend_from_slice(&[0x9a, 0x06, 0x03, b'n', b'e', b'w']);
     let bytes = Bytes::from(bytes);
-    let telemetry = Telemetry::from(wire::check(Request::Traces, bytes.clone()).unwrap());
+    let telemetry =
+        Telemetry::from(wire::check(Request::Traces, bytes.clone()).unwrap().repaired());
     let sink = Sink::taking_all();
     let listening = sink.listen(None).await;
     let exported = plain(listening.addr).export(&telemetry).await;
@@ -115,8 +117,8 @@ async fn each_signal_has_its_own_service() {
     let sink = Sink::taking_all();
     let listening = sink.listen(None).await;
     let exporter = plain(listening.addr);
-    exporter.export(&Telemetry::from(Model::Metrics(vec![metrics.clone()]))).await.unwrap();
-    exporter.export(&Telemetry::from(Model::Logs(vec![logs.clone()]))).await.unwrap();
+    exporter.export(&Telemetry::from(Messages::Metrics(vec![metrics.clone()]))).await.unwrap();
+    exporter.export(&Telemetry::from(Messages::Logs(vec![logs.clone()]))).await.unwrap();
     let seen = sink.seen();
     let paths: Vec<_> = seen.iter().map(|request| request.path.as_str()).collect();
     assert_eq!(
@@ -265,7 +267,7 @@ async fn a_request_over_the_limit_is_not_sent_and_asks_to_be_cut() {
     let sink = Sink::taking_all();
     let listening = sink.listen(None).await;
     let error =
-        plain(listening.addr).export(&Telemetry::from(Model::Traces(all))).await.unwrap_err();
+        plain(listening.addr).export(&Telemetry::from(Messages::Traces(all))).await.unwrap_err();
     assert!(matches!(error, ExportError::TooLarge { .. }), "{error:?}");
     assert!(sink.seen().is_empty());
 }

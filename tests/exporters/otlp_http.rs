@@ -8,10 +8,11 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use mcpcol::exporters::otlp_http;
-use mcpcol::otlp::json::{read_logs, read_metrics, read_traces};
+use mcpcol::otlp::Messages;
+use mcpcol::otlp::json;
 use mcpcol::otlp::wire::{self, Request};
 use mcpcol::pipeline::{ExportError, Exported, Exporter};
-use mcpcol::telemetry::{Model, Telemetry};
+use mcpcol::telemetry::Telemetry;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
@@ -43,15 +44,21 @@ async fn export_to(
     result
 }
 
+/// What a document says.
+fn read(request: Request, document: &[u8]) -> Telemetry {
+    let bytes = json::read(request, document).unwrap();
+    Telemetry::from(wire::check(request, bytes.into()).unwrap().repaired())
+}
+
 fn logs() -> Telemetry {
     let document = br#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"severityNumber":13}]}]}]}"#;
-    Telemetry::from(Model::Logs(read_logs(document).unwrap()))
+    read(Request::Logs, document)
 }
 
 fn metrics() -> Telemetry {
     let document = br#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"calls",
         "gauge":{"dataPoints":[{"asInt":"7"}]}}]}]}]}"#;
-    Telemetry::from(Model::Metrics(read_metrics(document).unwrap()))
+    read(Request::Metrics, document)
 }
 
 #[tokio::test]
@@ -60,7 +67,7 @@ async fn bytes_arrive_as_they_are_held_even_those_of_a_newer_sender() {
     // A field 99 that no schema of ours has.
     bytes.extend_from_slice(&[0x9a, 0x06, 0x03, b'n', b'e', b'w']);
     let telemetry =
-        Telemetry::from(wire::check(Request::Traces, Bytes::from(bytes.clone())).unwrap());
+        Telemetry::from(wire::check(Request::Traces, bytes.clone().into()).unwrap().repaired());
     let sink = HttpSink::taking_all().await;
     assert_eq!(plain(&sink).export(&telemetry).await, Ok(Exported::default()));
     let seen = sink.seen();
@@ -92,12 +99,8 @@ async fn each_signal_goes_to_its_own_path_in_either_encoding() {
                 continue;
             }
             assert_eq!(seen.header("content-type"), Some("application/json"));
-            let arrived = match telemetry.model() {
-                Model::Traces(_) => Model::Traces(read_traces(&body).unwrap()),
-                Model::Metrics(_) => Model::Metrics(read_metrics(&body).unwrap()),
-                Model::Logs(_) => Model::Logs(read_logs(&body).unwrap()),
-            };
-            assert_eq!(arrived, *telemetry.model());
+            let arrived = read(telemetry.signal().request(), &body);
+            assert_eq!(arrived.messages(), telemetry.messages());
         }
     }
 }
@@ -126,7 +129,7 @@ async fn headers_agent_and_compression_are_sent_as_set() {
         // The second is large enough for a thread of its own.
         let mut large = request().resource_spans;
         large[0].scope_spans[0].spans[0].name = "large ".repeat(1 << 18);
-        for telemetry in [spans(), Telemetry::from(Model::Traces(large))] {
+        for telemetry in [spans(), Telemetry::from(Messages::Traces(large))] {
             exporter.export(&telemetry).await.unwrap();
             let seen = sink.seen().remove(0);
             assert_eq!(seen.plain(), telemetry.wire().to_vec());
@@ -162,7 +165,7 @@ async fn large_bodies_pass_side_by_side_on_connections_that_are_kept() {
     let exporter = built(json!({ "endpoint": sink.url(), "compression": "none" }));
     let mut large = request().resource_spans;
     large[0].schema_url = "x".repeat(400 << 10);
-    let large = Telemetry::from(Model::Traces(large));
+    let large = Telemetry::from(Messages::Traces(large));
     for _ in 0..50 {
         let results = tokio::join!(
             exporter.export(&large),
@@ -320,7 +323,7 @@ async fn a_request_over_the_limit_is_not_sent_and_asks_to_be_cut() {
     let mut all = request().resource_spans;
     all[0].schema_url = "x".repeat(64 << 20);
     let sink = HttpSink::taking_all().await;
-    let error = plain(&sink).export(&Telemetry::from(Model::Traces(all))).await.unwrap_err();
+    let error = plain(&sink).export(&Telemetry::from(Messages::Traces(all))).await.unwrap_err();
     assert!(matches!(error, ExportError::TooLarge { .. }), "{error:?}");
     assert_eq!((sink.seen().len(), sink.connections()), (0, 0));
 }
@@ -334,7 +337,7 @@ async fn a_refusal_that_comes_before_the_body_was_written_is_heard() {
     let mut large = request().resource_spans;
     large[0].schema_url = "x".repeat(16 << 20);
     let exporter = built(json!({ "endpoint": url, "compression": "none" }));
-    let telemetry = Telemetry::from(Model::Traces(large));
+    let telemetry = Telemetry::from(Messages::Traces(large));
     let refuse = async {
         let (stream, _) = listener.accept().await.unwrap();
         let mut stream = BufReader::new(stream);

@@ -2,8 +2,9 @@
 //! of it in `tests/peers_zipkin.rs`.
 
 use mcpcol::exporters::zipkin;
+use mcpcol::otlp::Messages;
 use mcpcol::pipeline::{ExportError, Exported, Exporter};
-use mcpcol::telemetry::{Model, Telemetry};
+use mcpcol::telemetry::Telemetry;
 use serde_json::{Value, json};
 
 use crate::http_sink::{HttpSink, ok, says};
@@ -88,7 +89,7 @@ async fn spans_without_usable_ids_are_counted_and_nothing_is_sent_for_them_alone
     let mut all = request().resource_spans;
     let spans = &mut all[0].scope_spans[0].spans;
     spans[0].trace_id = vec![0; 16];
-    let exported = exporter.export(&Telemetry::from(Model::Traces(all))).await.unwrap();
+    let exported = exporter.export(&Telemetry::from(Messages::Traces(all))).await.unwrap();
     assert_eq!((exported.rejected, sink.seen().len()), (1, 0));
     assert_eq!(exported.message, "spans without usable ids are not sent");
 }

@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use mcpcol::otlp::Messages;
 use mcpcol::pipeline::ExportError;
-use mcpcol::telemetry::{Model, Telemetry};
+use mcpcol::telemetry::Telemetry;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
@@ -59,7 +60,7 @@ async fn send(rig: &Rig, headers: &[(&str, &str)], body: &Value) -> Answer {
 }
 
 fn spans(telemetry: &Telemetry) -> Vec<Span> {
-    let Model::Traces(all) = telemetry.model() else { panic!("traces") };
+    let Messages::Traces(all) = telemetry.messages() else { panic!("traces") };
     all.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans).cloned().collect()
 }
 

@@ -1,6 +1,7 @@
 //! Telemetry to send, and what is in telemetry that arrived.
 
-use mcpcol::telemetry::{Model, Telemetry};
+use mcpcol::otlp::Messages;
+use mcpcol::telemetry::Telemetry;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -51,7 +52,7 @@ pub(crate) fn metrics(exemplar_ids: &[&[u8]]) -> ExportMetricsServiceRequest {
 
 /// The tags of the spans in what arrived.
 pub(crate) fn tags_of(telemetry: &Telemetry) -> Vec<u64> {
-    let Model::Traces(all) = telemetry.model() else { return Vec::new() };
+    let Messages::Traces(all) = telemetry.messages() else { return Vec::new() };
     let spans = all.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
     spans.map(|span| u64::from_be_bytes(span.span_id[..].try_into().unwrap()) - 1).collect()
 }

@@ -7,7 +7,8 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use mcpcol::mcp::Counts;
-use mcpcol::telemetry::{Content, Model, Nanos, Raw, Telemetry, names};
+use mcpcol::otlp::Messages;
+use mcpcol::telemetry::{Content, Nanos, Raw, Telemetry, names};
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
@@ -52,7 +53,7 @@ impl Output {
     /// Adds what a tap put out; `counts` are its books by then.
     pub(crate) fn add(&mut self, taken: Option<(Telemetry, Content)>, counts: Counts) {
         if let Some((telemetry, content)) = taken {
-            let Model::Traces(all) = telemetry.model() else { panic!("a tap makes spans") };
+            let Messages::Traces(all) = telemetry.messages() else { panic!("a tap makes spans") };
             for resource in all {
                 let told = attributes(&resource.resource.as_ref().unwrap().attributes, |_| true);
                 for scope in &resource.scope_spans {

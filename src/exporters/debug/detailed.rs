@@ -12,11 +12,11 @@ use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::Status
 
 use super::normal::Number;
 use super::page::{Page, Timestamp, Typed};
-use crate::telemetry::Model;
+use crate::otlp::Messages;
 
-pub(super) fn batch(page: &mut Page, model: &Model) {
-    match model {
-        Model::Traces(all) => {
+pub(super) fn batch(page: &mut Page, messages: &Messages) {
+    match messages {
+        Messages::Traces(all) => {
             for r in all {
                 resource(page, r.resource.as_ref());
                 for s in &r.scope_spans {
@@ -25,7 +25,7 @@ pub(super) fn batch(page: &mut Page, model: &Model) {
                 }
             }
         }
-        Model::Metrics(all) => {
+        Messages::Metrics(all) => {
             for r in all {
                 resource(page, r.resource.as_ref());
                 for s in &r.scope_metrics {
@@ -34,7 +34,7 @@ pub(super) fn batch(page: &mut Page, model: &Model) {
                 }
             }
         }
-        Model::Logs(all) => {
+        Messages::Logs(all) => {
             for r in all {
                 resource(page, r.resource.as_ref());
                 for s in &r.scope_logs {

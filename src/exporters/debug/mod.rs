@@ -22,9 +22,10 @@ use serde::Deserialize;
 
 use self::page::Page;
 use super::lines::{Lines, Sink};
+use crate::otlp::Messages;
 use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
 use crate::settings::{Delivery, Duration, QueueSettings, Report, RetrySettings, Unsupported};
-use crate::telemetry::{Model, Signal, Telemetry};
+use crate::telemetry::{Signal, Telemetry};
 
 /// Settings: the Collector's names.
 #[derive(Debug, Deserialize)]
@@ -130,23 +131,24 @@ impl Exporter for Debug {
 /// A batch as text that ends in a newline.
 fn render(id: &str, telemetry: &Telemetry, verbosity: Verbosity, colours: bool) -> String {
     let mut page = Page::new(colours);
+    let messages = telemetry.messages();
+    if verbosity != Verbosity::Normal {
+        summary(&mut page, id, telemetry, &messages);
+    }
     match verbosity {
-        Verbosity::Basic => summary(&mut page, id, telemetry),
-        Verbosity::Normal => normal::batch(&mut page, telemetry.model()),
-        Verbosity::Detailed => {
-            summary(&mut page, id, telemetry);
-            detailed::batch(&mut page, telemetry.model());
-        }
+        Verbosity::Basic => {}
+        Verbosity::Normal => normal::batch(&mut page, &messages),
+        Verbosity::Detailed => detailed::batch(&mut page, &messages),
     }
     page.into_text()
 }
 
 /// The Collector's count line.
-fn summary(page: &mut Page, id: &str, telemetry: &Telemetry) {
-    let resources = match telemetry.model() {
-        Model::Traces(all) => all.len(),
-        Model::Metrics(all) => all.len(),
-        Model::Logs(all) => all.len(),
+fn summary(page: &mut Page, id: &str, telemetry: &Telemetry, messages: &Messages) {
+    let resources = match messages {
+        Messages::Traces(all) => all.len(),
+        Messages::Metrics(all) => all.len(),
+        Messages::Logs(all) => all.len(),
     };
     let signal = telemetry.signal();
     let items = signal.items().replace('_', " ");

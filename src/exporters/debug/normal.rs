@@ -8,19 +8,20 @@ use opentelemetry_proto::tonic::metrics::v1::{Metric, metric::Data, number_data_
 use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode};
 
 use super::page::{Page, Paint, TimeOfDay, Typed, elapsed, size};
-use crate::telemetry::{Model, Nanos, names};
+use crate::otlp::Messages;
+use crate::telemetry::{Nanos, names};
 
-pub(super) fn batch(page: &mut Page, model: &Model) {
-    match model {
-        Model::Traces(all) => {
+pub(super) fn batch(page: &mut Page, messages: &Messages) {
+    match messages {
+        Messages::Traces(all) => {
             let scopes = all.iter().flat_map(|r| &r.scope_spans);
             scopes.flat_map(|s| &s.spans).for_each(|s| span(page, s));
         }
-        Model::Metrics(all) => {
+        Messages::Metrics(all) => {
             let scopes = all.iter().flat_map(|r| &r.scope_metrics);
             scopes.flat_map(|s| &s.metrics).for_each(|m| metric(page, m));
         }
-        Model::Logs(all) => {
+        Messages::Logs(all) => {
             let scopes = all.iter().flat_map(|r| &r.scope_logs);
             scopes.flat_map(|s| &s.log_records).for_each(|r| record(page, r));
         }

@@ -20,7 +20,7 @@ fn attribute(key: &str, value: Value) -> KeyValue {
 fn traces(spans: Vec<Span>) -> Telemetry {
     let scope = ScopeSpans { spans, ..ScopeSpans::default() };
     let all = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
-    Telemetry::from(Model::Traces(vec![all]))
+    Telemetry::from(Messages::Traces(vec![all]))
 }
 
 fn call(name: &str, took: u64, outcome: &str, code: i32) -> Span {
@@ -136,7 +136,7 @@ fn metrics_and_logs_have_their_lines_too() {
     let metric = Metric { name: "calls".into(), unit: "1".into(), data, ..Metric::default() };
     let scope = ScopeMetrics { metrics: vec![metric], ..ScopeMetrics::default() };
     let all = ResourceMetrics { scope_metrics: vec![scope], ..ResourceMetrics::default() };
-    let metrics = Telemetry::from(Model::Metrics(vec![all]));
+    let metrics = Telemetry::from(Messages::Metrics(vec![all]));
     let expected = "18:42:02.123  calls                                7 1 tool=search\n";
     assert_eq!(text(&metrics, Verbosity::Normal), expected);
     assert!(text(&metrics, Verbosity::Detailed).contains("    Temporality    : Cumulative\n"));
@@ -149,7 +149,7 @@ fn metrics_and_logs_have_their_lines_too() {
     };
     let scope = ScopeLogs { log_records: vec![record], ..ScopeLogs::default() };
     let all = ResourceLogs { scope_logs: vec![scope], ..ResourceLogs::default() };
-    let logs = Telemetry::from(Model::Logs(vec![all]));
+    let logs = Telemetry::from(Messages::Logs(vec![all]));
     assert_eq!(text(&logs, Verbosity::Normal), "18:42:02.123  WARN    slo burns\n");
     assert!(text(&logs, Verbosity::Detailed).contains("    Body           : Str(slo burns)\n"));
 }

@@ -167,7 +167,7 @@ impl OtlpHttp {
         if self.encoding == Encoding::Proto {
             return telemetry.wire().clone();
         }
-        let mut out = Vec::with_capacity(telemetry.wire_len() * 2);
+        let mut out = Vec::with_capacity(telemetry.wire().len() * 2);
         telemetry.write_json(&mut out);
         out.into()
     }

@@ -21,10 +21,10 @@ use serde::Deserialize;
 
 use self::span::ZipkinSpan;
 use super::http::{Client, http_exporter_config, refused, text_of};
-use crate::otlp::ids;
+use crate::otlp::{Messages, ids};
 use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
 use crate::settings::{Compression, Delivery, Duration, Report, parse_url, url_target};
-use crate::telemetry::{Model, Signal, Telemetry};
+use crate::telemetry::{Signal, Telemetry};
 
 /// The largest body, before compression. Zipkin's own reporters never sent more, and its server takes
 /// twice as much; what is larger is sent in parts.
@@ -144,19 +144,17 @@ struct Body {
 
 /// The spans as a JSON array; an error as soon as it is over [`MAX_BODY`].
 fn body(telemetry: &Telemetry, default_service_name: &str) -> Result<Body, ExportError> {
-    let Model::Traces(all) = telemetry.model() else {
+    let usable = telemetry.edited(&mut ids::Usable);
+    let Messages::Traces(all) = usable.messages() else {
         return Err(ExportError::Reject { why: "Zipkin takes spans only".to_owned() });
     };
-    let mut body = Body { json: vec![b'['], spans: 0, unusable: 0 };
-    for resource in all {
+    let unusable = telemetry.items() - usable.items();
+    let mut body = Body { json: vec![b'['], spans: 0, unusable };
+    for resource in &all {
         let origin = span::Origin::new(resource.resource.as_ref(), default_service_name);
         for scope in &resource.scope_spans {
             for span in &scope.spans {
-                if ids::span(span) {
-                    body.add(&ZipkinSpan::new(&origin, scope.scope.as_ref(), span))?;
-                } else {
-                    body.unusable += 1;
-                }
+                body.add(&ZipkinSpan::new(&origin, scope.scope.as_ref(), span))?;
             }
         }
     }

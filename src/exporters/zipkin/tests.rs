@@ -59,7 +59,7 @@ fn resource(attributes: Vec<KeyValue>, spans: Vec<Span>) -> ResourceSpans {
 
 /// The spans of a body, checked against the schema.
 fn written(all: Vec<ResourceSpans>) -> Vec<Value> {
-    let telemetry = Telemetry::from(Model::Traces(all));
+    let telemetry = Telemetry::from(Messages::Traces(all));
     let body = body(&telemetry, "unknown_service").unwrap();
     let spans = schema::read(&body.json).unwrap_or_else(|why| panic!("{why}"));
     assert_eq!(spans.len(), body.spans);
@@ -283,7 +283,7 @@ fn events_links_and_counts_have_their_places() {
 #[test]
 fn spans_without_usable_ids_are_left_out_and_counted() {
     let bad = Span { span_id: vec![0; 8], ..span(Vec::new()) };
-    let telemetry = Telemetry::from(Model::Traces(vec![resource(
+    let telemetry = Telemetry::from(Messages::Traces(vec![resource(
         Vec::new(),
         vec![bad.clone(), span(Vec::new()), bad],
     )]));
@@ -296,7 +296,7 @@ fn spans_without_usable_ids_are_left_out_and_counted() {
 fn a_body_over_the_limit_asks_to_be_cut() {
     let large = span(vec![string("k", &"x".repeat(MAX_BODY / 3))]);
     let all = vec![resource(Vec::new(), vec![large; 4])];
-    let telemetry = Telemetry::from(Model::Traces(all));
+    let telemetry = Telemetry::from(Messages::Traces(all));
     assert!(matches!(body(&telemetry, "x"), Err(ExportError::TooLarge { .. })));
     for half in telemetry.halves().unwrap() {
         assert!(body(&half, "x").is_ok_and(|body| body.json.len() < MAX_BODY));
@@ -350,12 +350,12 @@ proptest! {
     fn whatever_is_in_a_span_what_is_written_fits_the_schema(request in arbitrary::traces()) {
         let scopes = request.resource_spans.iter().flat_map(|r| &r.scope_spans);
         let all: Vec<_> = scopes.flat_map(|s| &s.spans).cloned().collect();
-        let telemetry = Telemetry::from(Model::Traces(request.resource_spans));
+        let telemetry = Telemetry::from(Messages::Traces(request.resource_spans));
         let body = body(&telemetry, "unknown_service").unwrap();
         prop_assert_eq!(body.spans + body.unusable, all.len());
         let spans = schema::read(&body.json).map_err(TestCaseError::fail)?;
         prop_assert_eq!(spans.len(), body.spans);
-        for (written, span) in spans.iter().zip(all.iter().filter(|span| ids::span(span))) {
+        for (written, span) in spans.iter().zip(all.iter().filter(|span| crate::otlp::arbitrary::usable(span))) {
             let tags = &written["tags"];
             for attribute in span.attributes.iter().filter(|a| !a.key.is_empty()) {
                 let tag = &tags[&attribute.key];

@@ -13,9 +13,9 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
-
-use crate::telemetry::{Model, Nanos, Signal, SpanId, Telemetry};
+use crate::otlp::wire::edit::{Edit, Take, Wants};
+use crate::otlp::wire::view::{Item, View};
+use crate::telemetry::{Nanos, Signal, SpanId, SpanKey, Telemetry};
 
 /// How many spans of either kind are remembered at least; twice as many at most.
 const REMEMBERED: usize = 16_384;
@@ -75,30 +75,24 @@ impl HandedBack {
     }
 
     /// Drops spans of `telemetry` that were handed back before; says how many. The others are remembered,
-    /// so that they are not taken when they are handed back later. Decodes, copies and encodes nothing
-    /// unless something is dropped.
+    /// so that they are not taken when they are handed back later. Copies nothing unless something is dropped.
     pub fn drop_known(&self, telemetry: &mut Telemetry) -> u64 {
         if self.is_empty() || telemetry.signal() != Signal::Traces {
             return 0;
         }
-        let known = self.known(telemetry);
-        let count = known.iter().filter(|known| **known).count();
-        if count > 0 {
-            telemetry.edit(|model| {
-                if let Model::Traces(all) = model {
-                    retain(all, known);
-                }
-            });
-        }
-        count as u64
+        let before = telemetry.items();
+        *telemetry = telemetry.edited(&mut Sieve(self));
+        (before - telemetry.items()) as u64
     }
 
     /// Spans that were handed back did not get anywhere: they may come again.
     pub fn forget(&self, telemetry: &Telemetry) {
         let mut tables = self.tables();
-        for (trace, id) in telemetry.spans().into_iter().filter_map(|(key, _)| key) {
-            tables.handed.remove(self.key(&trace, &id));
-        }
+        telemetry.each_item(|item| {
+            if let Some((trace, id)) = key_of(item.own) {
+                tables.handed.remove(self.key(&trace, &id));
+            }
+        });
     }
 
     /// Whether each span comes for the first time, all of one answer. They are known from now on.
@@ -128,23 +122,6 @@ impl HandedBack {
         self.tables().ours.insert(key, ());
     }
 
-    /// Whether each exported span was handed back before; what was not is remembered.
-    fn known(&self, telemetry: &Telemetry) -> Vec<bool> {
-        let spans = telemetry.spans();
-        let mut tables = self.tables();
-        let known = spans.into_iter().map(|(key, start)| {
-            let Some((trace, id)) = key else { return false };
-            let key = self.key(&trace, &id);
-            let began = self.keys.hash_one((key, start));
-            let known = tables.handed.get(key) == Some(&began);
-            if !known {
-                tables.exported.insert(key, ());
-            }
-            known
-        });
-        known.collect()
-    }
-
     fn key(&self, trace: &[u8; 16], span: &SpanId) -> u64 {
         // As words: they are hashed in one go.
         self.keys.hash_one((u128::from_ne_bytes(*trace), u64::from_ne_bytes(*span)))
@@ -156,16 +133,32 @@ impl HandedBack {
     }
 }
 
-/// Leaves out the spans that are `known`, and what is empty then.
-fn retain(all: &mut Vec<ResourceSpans>, known: Vec<bool>) {
-    let mut known = known.into_iter();
-    for resource in all.iter_mut() {
-        for scope in &mut resource.scope_spans {
-            scope.spans.retain(|_| !known.next().unwrap_or_default());
-        }
-        resource.scope_spans.retain(|scope| !scope.spans.is_empty());
+/// Drops exported spans that were handed back before; what was not is remembered.
+struct Sieve<'t>(&'t HandedBack);
+
+impl<'a> Edit<'a> for Sieve<'_> {
+    fn wants(&self) -> Wants {
+        Wants { items: true, ..Wants::default() }
     }
-    all.retain(|resource| !resource.scope_spans.is_empty());
+
+    fn item(&mut self, span: &Item<'a>) -> Take {
+        let Some((trace, id)) = key_of(span.own) else { return Take::Keep };
+        let Sieve(known) = self;
+        let key = known.key(&trace, &id);
+        let began = known.keys.hash_one((key, span.own.start()));
+        let mut tables = known.tables();
+        if tables.handed.get(key) == Some(&began) {
+            return Take::Drop;
+        }
+        tables.exported.insert(key, ());
+        Take::Keep
+    }
+}
+
+/// What names a span; nothing where an id is not one.
+fn key_of(span: View<'_>) -> Option<SpanKey> {
+    let (trace, id) = span.ids();
+    Some((trace.try_into().ok()?, id.try_into().ok()?))
 }
 
 impl<V> Default for Latest<V> {
@@ -199,7 +192,8 @@ impl<V> Latest<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use opentelemetry_proto::tonic::trace::v1::{ScopeSpans, Span};
+    use crate::otlp::Messages;
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 
     const TRACE: [u8; 16] = [7; 16];
 
@@ -216,7 +210,7 @@ mod tests {
         };
         let scope = ScopeSpans { spans: ids.iter().map(span).collect(), ..ScopeSpans::default() };
         let resource = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
-        Telemetry::from(Model::Traces(vec![resource]))
+        Telemetry::from(Messages::Traces(vec![resource]))
     }
 
     #[test]
@@ -238,7 +232,7 @@ mod tests {
         assert_eq!(twins.items(), 1);
         let mut none = exported(&[1], 5);
         assert_eq!((table.drop_known(&mut none), none.items()), (1, 0));
-        assert_eq!(none.model(), &Model::Traces(Vec::new()));
+        assert_eq!(none.messages(), Messages::Traces(Vec::new()));
     }
 
     #[test]

@@ -232,8 +232,9 @@ mod tests {
     use super::*;
     use crate::mcp::passback::{Expected, Window};
     use crate::mcp::{Passback, Unsampled};
+    use crate::otlp::Messages;
     use crate::otlp::arbitrary;
-    use crate::telemetry::{Model, Telemetry};
+    use crate::telemetry::Telemetry;
 
     fn nothing_known() -> Expected<'static> {
         Expected {
@@ -256,7 +257,7 @@ mod tests {
             damage in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
         ) {
             let mut json = Vec::new();
-            Telemetry::from(Model::Traces(resource_spans)).write_json(&mut json);
+            Telemetry::from(Messages::Traces(resource_spans)).write_json(&mut json);
             if let Some((at, with)) = damage {
                 let at = at.index(json.len());
                 json[at] = with;

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
+use prost::Message as _;
 
 use super::credentials::looks_secret;
 use super::drafts::Event;
@@ -372,7 +373,7 @@ fn take(list: &mut [Attribute<'_>], name: &str) -> Option<Vec<u8>> {
         Some(text) if is_json(text) => Some(text.as_bytes().to_vec()),
         _ => {
             let mut json = Vec::new();
-            write_plain(&value.into_message().unwrap_or_default(), &mut json)?;
+            write_plain(&value.into_message().unwrap_or_default().encode_to_vec(), &mut json)?;
             Some(json)
         }
     }

@@ -6,8 +6,9 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 
 use super::*;
 use crate::mcp::testing::text;
-use crate::otlp::{json, wire};
-use crate::telemetry::{Model, Nanos, Telemetry, names};
+use crate::otlp::Messages;
+use crate::otlp::wire;
+use crate::telemetry::{Nanos, Telemetry, names};
 
 mod hostile;
 mod posted;
@@ -74,10 +75,10 @@ impl Case {
         assert_eq!(tally.spans as usize, accepted.spans.spans());
         let Accepted { spans, content } = accepted;
         let spans = Telemetry::from(spans);
-        // It needs no decoder to be written as JSON, nor to be looked into.
-        let regular = json::write(&mut Vec::new(), wire::Request::Traces, spans.wire());
-        assert!(regular.is_ok(), "{:?}", spans.model());
-        let Model::Traces(resources) = spans.model().clone() else { panic!("spans") };
+        // It is as encoders write it.
+        let found = wire::check(wire::Request::Traces, spans.wire().clone()).unwrap();
+        assert_eq!(found.repair_size(), 0, "{:?}", spans.messages());
+        let Messages::Traces(resources) = spans.messages() else { panic!("spans") };
         Outcome { resources, content, tally }
     }
 }

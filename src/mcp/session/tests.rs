@@ -7,7 +7,8 @@ use crate::mcp::testing::{Done, hidden, pairs, text, versioned};
 use crate::mcp::{
     Notifications, Perspective, ServiceName, TraceContext, Traces, Transport, Unsampled,
 };
-use crate::telemetry::{Model, Raw, Seen, names};
+use crate::otlp::Messages;
+use crate::telemetry::{Raw, Seen, names};
 use bytes::Bytes;
 
 use Direction::{ClientToServer as C, ServerToClient as S};

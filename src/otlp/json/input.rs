@@ -29,9 +29,9 @@ impl<'a> Reader<'a> {
         self.text
     }
 
-    /// Takes note of one more `T` in memory.
-    pub(super) fn spend<T>(&mut self) -> Result<(), Error> {
-        let room = self.room.checked_sub(size_of::<T>());
+    /// Takes note of so many more bytes in memory.
+    pub(super) fn spend(&mut self, bytes: usize) -> Result<(), Error> {
+        let room = self.room.checked_sub(bytes);
         self.room = room.ok_or(Error { why: Why::Growth, at: self.text.offset() })?;
         Ok(())
     }

@@ -14,6 +14,7 @@ use super::input::Reader;
 use super::view::Id;
 use super::{Error, Why};
 use crate::json::{Kind, Text};
+use crate::otlp::wire::compose::header;
 
 pub(super) type Result<T> = std::result::Result<T, Error>;
 
@@ -69,16 +70,6 @@ fn camel(key: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Reads an array.
-pub(super) fn list<'a, T>(
-    r: &mut Reader<'a>,
-    item: impl FnMut(&mut Reader<'a>) -> Result<T>,
-) -> Result<Vec<T>> {
-    let mut all = Vec::new();
-    append(r, &mut all, item)?;
-    Ok(all)
-}
-
 /// Reads an array to the end of a list.
 pub(super) fn append<'a, T>(
     r: &mut Reader<'a>,
@@ -87,14 +78,10 @@ pub(super) fn append<'a, T>(
 ) -> Result<()> {
     r.array()?;
     while r.item()? {
-        r.spend::<T>()?;
+        r.spend(size_of::<T>())?;
         all.push(item(r)?);
     }
     Ok(())
-}
-
-pub(super) fn text(r: &mut Reader<'_>) -> Result<String> {
-    borrowed(r).map(Cow::into_owned)
 }
 
 pub(super) fn borrowed<'a>(r: &mut Reader<'a>) -> Result<Cow<'a, str>> {
@@ -105,15 +92,21 @@ pub(super) fn bool(r: &mut Reader<'_>) -> Result<bool> {
     Ok(r.bool()?)
 }
 
-/// A trace or span id.
-pub(super) fn hex(r: &mut Reader<'_>) -> Result<Vec<u8>> {
+/// Reads an id as a field of protobuf; an empty one is none.
+pub(super) fn hex_onto(r: &mut Reader<'_>, number: u32, out: &mut Vec<u8>) -> Result<()> {
     let text = r.text()?;
     let digits = text.decode()?;
-    let mut bytes = vec![0; digits.len() / 2];
-    if unhex(digits.as_bytes(), &mut bytes) { Ok(bytes) } else { Err(wrong(Why::Hex, &text)) }
+    let len = digits.len() / 2;
+    if digits.is_empty() {
+        return Ok(());
+    }
+    header(out, number, len);
+    let start = out.len();
+    out.resize(start + len, 0);
+    if unhex(digits.as_bytes(), &mut out[start..]) { Ok(()) } else { Err(wrong(Why::Hex, &text)) }
 }
 
-/// The same where it is known how long they are.
+/// Reads an id of which is known how long it is.
 pub(super) fn id<const N: usize>(r: &mut Reader<'_>) -> Result<Id<N>> {
     let (_, at) = r.peek()?;
     let digits = borrowed(r)?;

@@ -3,21 +3,20 @@
 //!
 //! The specification's rules: ids are lower-case hex, other bytes base64, 64-bit integers are strings,
 //! enums numbers, keys lowerCamelCase. Members that hold their default are left out; a oneof keeps its
-//! chosen member. Written straight from protobuf's bytes and read straight into messages, with no tree and no
-//! serde between.
+//! chosen member. Written straight from protobuf's bytes and read straight into them, with no tree, no messages and
+//! no serde between.
 
 mod input;
 mod members;
 mod plain;
 mod read;
-mod shape;
 #[cfg(test)]
 mod tests;
 pub mod view;
 mod write;
 
 pub use plain::write_plain;
-pub use read::{is_strange, read_logs, read_metrics, read_traces};
+pub use read::{is_strange, read};
 pub use write::write;
 
 use crate::json;

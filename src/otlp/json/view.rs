@@ -8,14 +8,14 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
+use prost::Message as _;
 
 use super::Error;
 use super::input::Reader;
-use super::members::{
-    Result, append, base64, bool, borrowed, f64, i32, i64, id, members, named, u32, u64,
-};
-use super::read::{array_value, key_value_list, span_kind, status_code};
+use super::members::{Result, append, bool, borrowed, f64, i32, i64, id, members, named, u32, u64};
+use super::read::message;
 use crate::json;
+use crate::otlp::schema::{ANY_VALUE, span_kind, status_code};
 
 /// An id as it was given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -302,7 +302,7 @@ fn attributes<'a>(r: &mut Reader<'a>, all: &mut Vec<Attribute<'a>>) -> Result<Ra
     let from = all.len();
     r.array()?;
     while r.item()? {
-        r.spend::<Attribute<'_>>()?;
+        r.spend(size_of::<Attribute<'_>>())?;
         if let Some((key, value)) = usual(r) {
             all.push(Attribute { key: Cow::Borrowed(key), value });
         } else {
@@ -361,24 +361,34 @@ fn attribute<'a>(r: &mut Reader<'a>) -> Result<Attribute<'a>> {
     Ok(m)
 }
 
+/// Reads a value. Lists, maps and bytes are seldom: those are read as everywhere and decoded.
 fn value<'a>(r: &mut Reader<'a>) -> Result<Value<'a>> {
-    use any_value::Value::{ArrayValue, BytesValue, KvlistValue, StringValueStrindex};
-    let mut m = Value::Empty;
+    let begin = r.offset();
+    let mut m = Some(Value::Empty);
     members(r, |r, key| {
         m = match key {
-            b"stringValue" => Value::text(borrowed(r)?),
-            b"boolValue" => Value::Bool(bool(r)?),
-            b"intValue" => Value::Int(i64(r)?),
-            b"doubleValue" => Value::Double(f64(r)?),
-            b"arrayValue" => Value::other(ArrayValue(array_value(r)?)),
-            b"kvlistValue" => Value::other(KvlistValue(key_value_list(r)?)),
-            b"bytesValue" => Value::other(BytesValue(base64(r)?)),
-            b"stringValueStrindex" => Value::other(StringValueStrindex(i32(r)?)),
+            b"stringValue" => Some(Value::text(borrowed(r)?)),
+            b"boolValue" => Some(Value::Bool(bool(r)?)),
+            b"intValue" => Some(Value::Int(i64(r)?)),
+            b"doubleValue" => Some(Value::Double(f64(r)?)),
+            b"arrayValue" | b"kvlistValue" | b"bytesValue" | b"stringValueStrindex" => {
+                r.skip()?;
+                None
+            }
             _ => return Ok(false),
         };
         Ok(true)
     })?;
-    Ok(m)
+    match m {
+        Some(value) => Ok(value),
+        None => {
+            r.back_to(begin);
+            let mut bytes = Vec::new();
+            message(r, &ANY_VALUE, &mut bytes)?;
+            let value = AnyValue::decode(&*bytes).unwrap_or_default().value;
+            Ok(value.map_or(Value::Empty, Value::other))
+        }
+    }
 }
 
 impl<'a> Value<'a> {

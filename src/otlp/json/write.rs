@@ -1,96 +1,79 @@
-//! From protobuf to OTLP/JSON without anything in between: fields become members as they are met.
-//!
-//! That works for what encoders write: every field once, the values of a repeated one in a row.
-//! Protobuf allows more (a field twice, of which the last counts; messages in parts; groups), and that
-//! is for a decoder to make sense of: here it is [`Irregular`]. Members come in the order of the bytes.
+//! From protobuf to OTLP/JSON without anything in between: fields become members as they are met, in the order of
+//! the bytes.
 
 use std::ptr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::shape::{Form, KEY_VALUE, Member, Presence, Shape};
 use crate::json::write_utf8;
-use crate::otlp::wire::fields::{Fields, Irregular, Value, plain_attribute, plain_int, plain_text};
+use crate::otlp::schema::{Form, KEY_VALUE, Message, Presence};
+use crate::otlp::wire::fields::{Fields, Value, plain_attribute, plain_int, plain_text};
 use crate::otlp::wire::{MAX_DEPTH, Request};
-
-/// The choice of a oneof takes the place of field 0, which there is not.
-const CHOICE: u32 = 1;
 
 /// Appends an export request as one JSON document, without a newline. The bytes are such as
 /// [`check`](crate::otlp::wire::check) lets pass: it does not look again whether texts are UTF-8.
-/// Appends nothing where they are [`Irregular`].
-pub fn write(out: &mut Vec<u8>, request: Request, wire: &[u8]) -> Result<(), Irregular> {
-    let before = out.len();
-    let written = message(out, Shape::of(request), wire, MAX_DEPTH);
-    if written.is_err() {
-        out.truncate(before);
-    }
-    written
+pub fn write(out: &mut Vec<u8>, request: Request, wire: &[u8]) {
+    message(out, Message::of(request), wire, MAX_DEPTH);
 }
 
 /// One message as an object, with `depth` more levels allowed below it.
-fn message(out: &mut Vec<u8>, shape: &Shape, wire: &[u8], depth: u32) -> Result<(), Irregular> {
+fn message(out: &mut Vec<u8>, schema: &Message, wire: &[u8], depth: u32) {
     let mut fields = Fields(wire);
-    // One bit for each field that was there, and the number of the list that is being written.
-    let mut seen = 0_u32;
-    let mut list = 0;
+    // The number of the list that is being written, and whether field 1 was there.
+    let (mut list, mut first) = (0, false);
     out.push(b'{');
     let start = out.len();
-    while let Some((number, value)) = fields.field()? {
-        let Member { key, form, presence } = shape.member(number);
-        if let Form::Unknown = form {
+    while let Some((number, value)) = fields.field() {
+        let field = schema.field(number);
+        if let Form::Unknown = field.form {
             continue;
         }
         if number == list {
             out.push(b',');
-            element(out, form, value, depth)?;
+            element(out, field.form, value, depth);
             continue;
         }
         if list != 0 {
             out.push(b']');
             list = 0;
         }
-        let bit = if presence == Presence::Choice { CHOICE } else { 1 << number };
-        if seen & bit != 0 {
-            return Err(Irregular);
-        }
-        seen |= bit;
-        if presence == Presence::Implicit && form.is_default(value) {
+        first |= number == 1;
+        if field.presence == Presence::Implicit && field.form.is_default(value) {
             continue;
         }
         // Without its comma for the first.
-        out.extend_from_slice(&key.as_bytes()[usize::from(out.len() == start)..]);
-        if form.is_list() {
+        out.extend_from_slice(&field.key.as_bytes()[usize::from(out.len() == start)..]);
+        if field.list {
             list = number;
             out.push(b'[');
         }
-        element(out, form, value, depth)?;
+        element(out, field.form, value, depth);
     }
     if list != 0 {
         out.push(b']');
     }
-    if let Some(wanted) = shape.wanted.filter(|_| seen & 1 << 1 == 0) {
+    if let Some(wanted) = schema.wanted.filter(|_| !first) {
         out.extend_from_slice(&wanted.as_bytes()[usize::from(out.len() == start)..]);
     }
     out.push(b'}');
-    Ok(())
 }
 
 /// A value, or one of the values of a list.
-fn element(out: &mut Vec<u8>, form: Form, value: Value<'_>, depth: u32) -> Result<(), Irregular> {
+fn element(out: &mut Vec<u8>, form: Form, value: Value<'_>, depth: u32) {
     match (form, value) {
         (Form::Text | Form::Texts, Value::Slice(text)) => write_utf8(out, text),
-        (Form::Messages(shape), Value::Slice(inner))
-            if ptr::eq(shape, &KEY_VALUE) && depth > 1 && usual_attribute(out, inner) => {}
-        (Form::Message(shape) | Form::Messages(shape), Value::Slice(inner)) => {
-            message(out, shape, inner, depth.checked_sub(1).ok_or(Irregular)?)?;
-        }
-        (Form::Id, Value::Slice(id)) => hex(out, id),
+        (Form::Messages(schema), Value::Slice(inner))
+            if ptr::eq(schema, &KEY_VALUE) && depth > 1 && usual_attribute(out, inner) => {}
+        (
+            Form::Message(schema) | Form::Messages(schema) | Form::Items(schema),
+            Value::Slice(inner),
+        ) if depth > 0 => message(out, schema, inner, depth - 1),
+        (Form::Id(_), Value::Slice(id)) => hex(out, id),
         (Form::Fixed64, Value::Fixed64(value)) => quoted(out, value),
         (Form::Fixed32, Value::Fixed32(value)) => decimal(out, value),
         // What is too large for its type is cut off, as decoders do.
-        (Form::I32, Value::Varint(value)) => decimal(out, value as i32),
+        (Form::I32 | Form::Enum(_), Value::Varint(value)) => decimal(out, value as i32),
         (Form::U32, Value::Varint(value)) => decimal(out, value as u32),
         (Form::S32, Value::Varint(value)) => decimal(out, zigzag(value as u32)),
         (Form::I64, Value::Varint(value)) => quoted(out, value as i64),
@@ -100,14 +83,14 @@ fn element(out: &mut Vec<u8>, form: Form, value: Value<'_>, depth: u32) -> Resul
             out.extend_from_slice(if value == 0 { b"false" } else { b"true" });
         }
         (Form::Bytes, Value::Slice(bytes)) => write_utf8(out, STANDARD.encode(bytes).as_bytes()),
-        (Form::Varints, Value::Slice(packed)) => numbers(out, packed, Fields::varint, quoted)?,
-        (Form::Fixed64s, Value::Slice(packed)) => numbers(out, packed, Fields::fixed64, quoted)?,
+        (Form::Varints, Value::Slice(packed)) => numbers(out, packed, Fields::varint, quoted),
+        (Form::Fixed64s, Value::Slice(packed)) => numbers(out, packed, Fields::fixed64, quoted),
         (Form::Doubles, Value::Slice(packed)) => {
-            numbers(out, packed, Fields::fixed64, |out, bits| double(out, f64::from_bits(bits)))?;
+            numbers(out, packed, Fields::fixed64, |out, bits| double(out, f64::from_bits(bits)));
         }
-        _ => return Err(Irregular),
+        // Nothing that passes the check; still a document.
+        _ => out.extend_from_slice(b"null"),
     }
-    Ok(())
 }
 
 /// Writes an attribute that is a text or a whole number, which is most of what a span is made of. `false`,
@@ -135,18 +118,19 @@ fn usual_attribute(out: &mut Vec<u8>, key_value: &[u8]) -> bool {
 fn numbers<'a>(
     out: &mut Vec<u8>,
     packed: &'a [u8],
-    read: impl Fn(&mut Fields<'a>) -> Result<u64, Irregular>,
+    read: impl Fn(&mut Fields<'a>) -> Option<u64>,
     write: impl Fn(&mut Vec<u8>, u64),
-) -> Result<(), Irregular> {
+) {
     let mut rest = Fields(packed);
     let mut before = b'[';
-    while !rest.0.is_empty() {
+    while !rest.0.is_empty()
+        && let Some(number) = read(&mut rest)
+    {
         out.push(before);
         before = b',';
-        write(out, read(&mut rest)?);
+        write(out, number);
     }
     out.push(b']');
-    Ok(())
 }
 
 impl Form {
@@ -154,17 +138,15 @@ impl Form {
     /// negative zero: its bits differ (protobuf, "Default values").
     fn is_default(self, value: Value<'_>) -> bool {
         match (self, value) {
-            (Form::Message(_) | Form::Messages(_) | Form::Texts, _) => false,
-            (Form::U32 | Form::I32 | Form::S32, Value::Varint(value)) => value as u32 == 0,
+            (Form::Message(_) | Form::Messages(_) | Form::Items(_) | Form::Texts, _) => false,
+            (Form::U32 | Form::I32 | Form::Enum(_) | Form::S32, Value::Varint(value)) => {
+                value as u32 == 0
+            }
             (_, Value::Varint(value) | Value::Fixed64(value)) => value == 0,
             (_, Value::Fixed32(value)) => value == 0,
             (_, Value::Slice(slice)) => slice.is_empty(),
+            (_, Value::Group) => true,
         }
-    }
-
-    /// Whether its values come one by one, a field each.
-    fn is_list(self) -> bool {
-        matches!(self, Form::Messages(_) | Form::Texts)
     }
 }
 

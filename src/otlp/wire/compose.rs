@@ -12,6 +12,8 @@ use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, message};
 
+/// The field number of a span's attributes.
+const SPAN_ATTRIBUTES: u32 = 9;
 /// About what a span takes, in bytes.
 const USUAL: usize = 1000;
 /// About what many take.
@@ -75,6 +77,8 @@ pub enum Value<'a> {
     Empty,
     /// Any.
     Other(&'a any_value::Value),
+    /// A list of strings.
+    Texts(&'a [String]),
 }
 
 impl Traces {
@@ -158,7 +162,7 @@ impl ResourceSpans<'_> {
     pub fn resource(&mut self, write: impl FnOnce(Attributes<'_>) -> u32) {
         message_of(self.out, 1, 0, |out| {
             let dropped = write(Attributes { out, number: 1 });
-            varint(out, 2, dropped.into());
+            number(out, 2, dropped.into());
         });
     }
 
@@ -181,7 +185,7 @@ impl ScopeSpans<'_> {
             text(out, 1, name);
             text(out, 2, version);
             let dropped = write(Attributes { out, number: 3 });
-            varint(out, 4, dropped.into());
+            number(out, 4, dropped.into());
         });
     }
 
@@ -242,13 +246,13 @@ impl<'a> Span<'a> {
 
     /// `kind`
     pub fn kind(&mut self, kind: SpanKind) {
-        varint(self.0, 6, kind as u64);
+        number(self.0, 6, kind as u64);
     }
 
     /// `start_time_unix_nano` and `end_time_unix_nano`.
     pub fn times(&mut self, start: u64, end: u64) {
-        fixed64(self.0, 7, start);
-        fixed64(self.0, 8, end);
+        fixed64(self.0, 7, start, false);
+        fixed64(self.0, 8, end, false);
     }
 
     /// One of `attributes`. Names must differ.
@@ -264,7 +268,7 @@ impl<'a> Span<'a> {
 
     /// `dropped_attributes_count`
     pub fn dropped_attributes(&mut self, count: u32) {
-        varint(self.0, 10, count.into());
+        number(self.0, 10, count.into());
     }
 
     /// One of `events`.
@@ -285,14 +289,14 @@ impl<'a> Span<'a> {
             out.extend_from_slice(&time.to_le_bytes());
             text(out, 2, name);
             let dropped = write(Attributes { out, number: 3 });
-            varint(out, 4, dropped.into());
+            number(out, 4, dropped.into());
         });
         begin + 1
     }
 
     /// `dropped_events_count`
     pub fn dropped_events(&mut self, count: u32) {
-        varint(self.0, 12, count.into());
+        number(self.0, 12, count.into());
     }
 
     /// One of `links`.
@@ -312,37 +316,47 @@ impl<'a> Span<'a> {
             slice(out, 1, trace);
             slice(out, 2, span);
             let dropped = write(Attributes { out, number: 4 });
-            varint(out, 5, dropped.into());
-            fixed32(out, 6, flags);
+            number(out, 5, dropped.into());
+            fixed32(out, 6, flags, false);
         });
     }
 
     /// `dropped_links_count`
     pub fn dropped_links(&mut self, count: u32) {
-        varint(self.0, 14, count.into());
+        number(self.0, 14, count.into());
     }
 
     /// `status`, without a message.
     pub fn status(&mut self, code: StatusCode) {
-        message_of(self.0, 15, 0, |out| varint(out, 3, code as u64));
+        message_of(self.0, 15, 0, |out| number(out, 3, code as u64));
     }
 
     /// `flags`
     pub fn flags(&mut self, flags: u32) {
-        fixed32(self.0, 16, flags);
+        fixed32(self.0, 16, flags, false);
     }
 }
 
 impl<'a> Attributes<'a> {
-    /// Those of a span, [onto](Span::onto) other memory.
-    pub(super) fn of_span(out: &'a mut Vec<u8>) -> Self {
-        Attributes { out, number: 9 }
+    /// Those of a span, written to other memory: for [`part`](Self::part).
+    pub fn of_span(out: &'a mut Vec<u8>) -> Self {
+        Attributes::of(out, SPAN_ATTRIBUTES)
+    }
+
+    /// Those of a message whose attributes have that field number.
+    pub(in crate::otlp) fn of(out: &'a mut Vec<u8>, number: u32) -> Self {
+        Attributes { out, number }
     }
 
     /// Adds one. Names must differ.
     #[inline(always)]
     pub fn add(&mut self, name: &str, value: Value<'_>) {
         key_value(self.out, self.number, name, value);
+    }
+
+    /// Adds attributes that were written before, to a message with the same field number for them.
+    pub fn part(&mut self, fields: &[u8]) {
+        self.out.extend_from_slice(fields);
     }
 }
 
@@ -384,6 +398,10 @@ fn any_key_value(out: &mut Vec<u8>, number: u32, name: &str, value: Value<'_>) {
         Value::Double(_) => 1 + size_of::<f64>(),
         Value::Empty => 0,
         Value::Other(value) => value.encoded_len(),
+        Value::Texts(texts) => {
+            let list = texts_len(texts);
+            header_len(list) + list
+        }
     };
     let key = if name.is_empty() { 0 } else { header_len(name.len()) + name.len() };
     header(out, number, key + header_len(inner) + inner);
@@ -402,7 +420,20 @@ fn any_key_value(out: &mut Vec<u8>, number: u32, name: &str, value: Value<'_>) {
         }
         Value::Empty => {}
         Value::Other(value) => value.encode(out),
+        Value::Texts(texts) => {
+            header(out, 5, texts_len(texts));
+            for text in texts {
+                header(out, 1, header_len(text.len()) + text.len());
+                slice(out, 1, text.as_bytes());
+            }
+        }
     }
+}
+
+/// How long an `ArrayValue` of these strings is, in bytes.
+fn texts_len(texts: &[String]) -> usize {
+    let value = |text: &String| header_len(text.len()) + text.len();
+    texts.iter().map(|text| header_len(value(text)) + value(text)).sum()
 }
 
 /// A message of about `len` bytes; returns where it begins.
@@ -418,8 +449,8 @@ fn message_of(
 }
 
 /// A message that is written before its length is known.
-#[derive(Debug)]
-pub(super) struct Open {
+#[derive(Clone, Copy, Debug)]
+pub(in crate::otlp) struct Open {
     /// Where it begins, and how much room was left for its length.
     at: usize,
     room: usize,
@@ -428,13 +459,13 @@ pub(super) struct Open {
 impl Open {
     /// Begins one of about `len` bytes. If its length takes another number of bytes than that one would,
     /// it is moved in the end.
-    pub(super) fn guess(out: &mut Vec<u8>, number: u32, len: usize) -> Self {
+    pub(in crate::otlp) fn guess(out: &mut Vec<u8>, number: u32, len: usize) -> Self {
         header(out, number, len);
         Open { at: out.len(), room: encoded_len_varint(len as u64) }
     }
 
     /// Ends it; returns where it begins.
-    pub(super) fn close(self, out: &mut Vec<u8>) -> usize {
+    pub(in crate::otlp) fn close(self, out: &mut Vec<u8>) -> usize {
         let Open { at, room } = self;
         let len = out.len() - at;
         let takes = encoded_len_varint(len as u64);
@@ -451,7 +482,7 @@ impl Open {
 }
 
 /// Key and length of a field that has one. Fields up to 15 have a key of one byte.
-fn header(out: &mut Vec<u8>, number: u32, len: usize) {
+pub(in crate::otlp) fn header(out: &mut Vec<u8>, number: u32, len: usize) {
     debug_assert!(number < 16);
     let key = length_delimited(number);
     match u8::try_from(len) {
@@ -477,27 +508,34 @@ fn text(out: &mut Vec<u8>, number: u32, text: &str) {
     }
 }
 
-fn slice(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
+pub(in crate::otlp) fn slice(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
     header(out, number, bytes.len());
     out.extend_from_slice(bytes);
 }
 
-fn varint(out: &mut Vec<u8>, number: u32, value: u64) {
+pub(in crate::otlp) fn varint(out: &mut Vec<u8>, number: u32, value: u64) {
+    encode_key(number, WireType::Varint, out);
+    encode_varint(value, out);
+}
+
+/// Writes a number unless it is the default.
+fn number(out: &mut Vec<u8>, field: u32, value: u64) {
     if value != 0 {
-        encode_key(number, WireType::Varint, out);
-        encode_varint(value, out);
+        varint(out, field, value);
     }
 }
 
-fn fixed32(out: &mut Vec<u8>, number: u32, value: u32) {
-    if value != 0 {
+/// Writes a number of four bytes unless it is the default, which is written if it is `kept`.
+pub(in crate::otlp) fn fixed32(out: &mut Vec<u8>, number: u32, value: u32, kept: bool) {
+    if value != 0 || kept {
         encode_key(number, WireType::ThirtyTwoBit, out);
         out.extend_from_slice(&value.to_le_bytes());
     }
 }
 
-fn fixed64(out: &mut Vec<u8>, number: u32, value: u64) {
-    if value != 0 {
+/// Writes a number of eight bytes, likewise.
+pub(in crate::otlp) fn fixed64(out: &mut Vec<u8>, number: u32, value: u64, kept: bool) {
+    if value != 0 || kept {
         encode_key(number, WireType::SixtyFourBit, out);
         out.extend_from_slice(&value.to_le_bytes());
     }

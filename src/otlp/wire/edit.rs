@@ -1,385 +1,416 @@
-//! Looking for attributes and spans, and changing the attributes of spans, without decoding.
+//! Changes a request at any place without decoding it: attributes, texts, whole items.
 //!
-//! All read what encoders write and give up on what only a decoder makes sense of ([`Irregular`]).
-//! Attributes inside of values (key-value lists) are values, not attributes.
+//! One walk shows a pass what it [wants](Edit::wants) to see and notes what it answers; the bytes are copied once
+//! in the end, and not at all where nothing changes. What was regular stays so: it is for bytes that passed the
+//! [`check`](super::check), and its result passes it again.
 
-use std::ptr;
+use bytes::Bytes;
 
-use super::compose::{Attributes, Open, Value as Composed};
-use super::fields::{Fields, Irregular, Value, plain_attribute, plain_text};
-use super::schema::{self, Kind, Schema};
-use super::{Request, schema_of, wire_type};
+use super::Request;
+use super::compose::{self, Attributes, Value as Composed};
+use super::fields::{Fields, Value};
+use super::view::{Above, Item, ValueView, View, attribute, text};
+use crate::otlp::schema::{self, Form, Holder, Message};
 
-/// Field numbers of `ResourceSpans`, `ScopeSpans` and `Span`.
-const RESOURCE_SPANS: u32 = 1;
-const SCOPE_SPANS: u32 = 2;
-const SCOPE: u32 = 1;
-const SPANS: u32 = 2;
-const TRACE_ID: u32 = 1;
-const SPAN_ID: u32 = 2;
-const START: u32 = 7;
-const ATTRIBUTES: u32 = 9;
+/// A pass over a request: what it wants to see, and what is to become of that.
+pub trait Edit<'a> {
+    /// Says what is to be shown; asked once, before anything else. Everything else is passed over.
+    fn wants(&self) -> Wants;
 
-/// An attribute as its bytes stand in a request.
-#[derive(Clone, Copy, Debug)]
-pub struct AttributeView<'a> {
-    /// `key`
-    pub name: &'a [u8],
-    /// `value`, an `AnyValue`
-    pub value: &'a [u8],
-    /// It is nothing but these.
-    plain: bool,
+    /// Sees a span, data point or log record before anything in it. What it drops takes a scope, metric or
+    /// resource with it that has no other item.
+    fn item(&mut self, _: &Item<'a>) -> Take {
+        Take::Keep
+    }
+
+    /// Sees one attribute, whole, and what it is of.
+    fn attribute(&mut self, _: View<'a>, _name: &'a str, _: ValueView<'a>) -> Change<'_> {
+        Change::Keep
+    }
+
+    /// Sees one text, wherever it stands: a field, an attribute's name or value, a part of a value, a log's body.
+    /// Says what is to stand in its place.
+    fn text(&mut self, _: &At<'a>, _: &'a str) -> Option<&str> {
+        None
+    }
+
+    /// Sees bytes that are no text and no id: only values hold such. Says what text is to stand in their place.
+    fn bytes(&mut self, _: &At<'a>, _: &'a [u8]) -> Option<&str> {
+        None
+    }
+
+    /// Adds attributes to a holder, behind those it has, once all of it was shown. Names must be new to it.
+    fn more(&mut self, _: View<'a>, _: &mut Attributes<'_>) {}
 }
 
-impl<'a> AttributeView<'a> {
-    /// The attribute that a span goes on with, if it is one of the usual: plain, and so short that each
-    /// length takes one byte.
-    #[inline(always)]
-    fn usual(span: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        const KEY: u8 = (ATTRIBUTES << 3) as u8 | wire_type::LENGTH as u8;
-        let [KEY, length @ ..0x80, rest @ ..] = span else { return None };
-        let (key_value, rest) = rest.split_at_checked(usize::from(*length))?;
-        let (name, value) = plain_attribute(key_value)?;
-        Some((AttributeView { name, value, plain: true }, rest))
-    }
-
-    #[inline]
-    fn read(key_value: &'a [u8]) -> Result<Self, Irregular> {
-        match plain_attribute(key_value) {
-            Some((name, value)) => Ok(AttributeView { name, value, plain: true }),
-            None => Self::read_other(key_value),
-        }
-    }
-
-    #[inline(never)]
-    fn read_other(key_value: &'a [u8]) -> Result<Self, Irregular> {
-        let (mut name, mut any_value) = (None, None);
-        let mut fields = Fields(key_value);
-        while let Some((number, value)) = fields.field()? {
-            match number {
-                1 => once(&mut name, value)?,
-                2 => once(&mut any_value, value)?,
-                _ => {}
-            }
-        }
-        let (name, value) = (name.unwrap_or_default(), any_value.unwrap_or_default());
-        Ok(AttributeView { name, value, plain: false })
-    }
-
-    /// Its value, if that is a string.
-    pub fn text(&self) -> Result<Option<&'a [u8]>, Irregular> {
-        if let Some(text) = plain_text(self.value) {
-            return Ok(Some(text));
-        }
-        let mut fields = Fields(self.value);
-        let Some((number, value)) = fields.field()? else { return Ok(None) };
-        if !fields.0.is_empty() {
-            return Err(Irregular);
-        }
-        match value {
-            Value::Slice(text) if number == 1 => Ok(Some(text)),
-            _ => Ok(None),
-        }
-    }
-}
-
-/// What is to become of the attributes of a span.
-#[derive(Debug, Default)]
-pub struct Changes {
-    /// More of them, as they will stand in the span.
-    added: Vec<u8>,
-    /// Texts in place of values, by the place of their attribute, in order.
-    pub replaced: Vec<(usize, String)>,
-}
-
-impl Changes {
-    /// One more attribute. Its name must be [new](SpanView::has) to the span.
-    pub fn add(&mut self, name: &str, value: Composed<'_>) {
-        Attributes::of_span(&mut self.added).add(name, value);
-    }
-}
-
-/// What is added is about that part of what there is.
-const EIGHTH: usize = 8;
-
-/// A span as its bytes stand in a request.
-#[derive(Clone, Copy, Debug)]
-pub struct SpanView<'a> {
-    /// `trace_id`
-    pub trace_id: &'a [u8],
-    /// `span_id`
-    pub span_id: &'a [u8],
-    /// `attributes`
-    pub attributes: &'a [AttributeView<'a>],
-    /// How long the names of its attributes are, a [bit](length_bit) a length.
+/// What a pass wants to be shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wants {
+    /// Items.
+    pub items: bool,
+    /// Attributes of these holders...
+    pub attributes: Holders,
+    /// ...whose names have these lengths, a [bit](length_bit) a length.
     pub lengths: u64,
+    /// Texts and bytes, all of them.
+    pub texts: bool,
+    /// Holders that may get more attributes.
+    pub more: Holders,
 }
 
-impl SpanView<'_> {
-    /// Whether it has an attribute of that name.
-    pub fn has(&self, name: &str) -> bool {
-        self.lengths & length_bit(name.len()) != 0
-            && self.attributes.iter().any(|attribute| attribute.name == name.as_bytes())
+/// A set of holders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holders(u16);
+
+/// What is to become of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// It stays.
+    Keep,
+    /// It goes.
+    Drop,
+}
+
+/// What is to become of an attribute.
+#[derive(Clone, Copy, Debug)]
+pub enum Change<'c> {
+    /// It stays as it is.
+    Keep,
+    /// It goes.
+    Drop,
+    /// It keeps its name and gets another value.
+    Value(Composed<'c>),
+}
+
+/// Where a text stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At<'a> {
+    /// What it belongs to.
+    pub holder: Holder,
+    /// Where in it.
+    pub place: Place<'a>,
+    /// How many lists and maps stand around it, within a value.
+    pub depth: u8,
+}
+
+/// Where in its holder a text stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// A field, by its name in OTLP/JSON: `name`, `traceState`, `message` of a status, `body` of a log record and
+    /// all that is in it.
+    Field(&'static str),
+    /// The name of an attribute, or with a depth that of an entry of a map.
+    Name,
+    /// The value of the attribute of that name, or a part of it.
+    Value(&'a str),
+}
+
+/// What became of a request.
+#[derive(Clone, Debug)]
+pub struct Edited {
+    /// The new bytes; `None` where nothing changed.
+    pub bytes: Option<Bytes>,
+    /// How many items were dropped.
+    pub dropped: usize,
+}
+
+impl Holders {
+    /// All there are.
+    pub const ALL: Holders = Holders(u16::MAX);
+
+    /// That one alone.
+    pub const fn only(holder: Holder) -> Self {
+        Holders(1 << holder as u16)
+    }
+
+    const fn and(self, other: Holders) -> Self {
+        Holders(self.0 | other.0)
+    }
+
+    const fn has(self, holder: Holder) -> bool {
+        self.0 & 1 << holder as u16 != 0
+    }
+
+    /// Whether one of them is `holder` or stands within it, levels above items apart.
+    const fn reach(self, holder: Holder) -> bool {
+        let only = Holders::only;
+        let within = match holder {
+            Holder::Span => only(Holder::Event).and(only(Holder::Link)),
+            Holder::Point => only(Holder::Exemplar),
+            _ => Holders(0),
+        };
+        self.0 & within.and(only(holder)).0 != 0
     }
 }
 
 /// The bit of a name's length, to tell most names apart without a look at them; all long ones share one.
 #[inline]
-pub fn length_bit(name: usize) -> u64 {
-    1 << name.min(63)
+pub const fn length_bit(name: usize) -> u64 {
+    1 << if name < 63 { name } else { 63 }
 }
 
-/// Whether there is an attribute, wherever, whose name `wanted` says yes to.
-pub fn any_attribute(
-    request: Request,
-    bytes: &[u8],
-    wanted: &impl Fn(&[u8]) -> bool,
-) -> Result<bool, Irregular> {
-    any_below(schema_of(request), bytes, wanted)
-}
-
-fn any_below(
-    schema: &Schema,
-    bytes: &[u8],
-    wanted: &impl Fn(&[u8]) -> bool,
-) -> Result<bool, Irregular> {
-    let mut fields = Fields(bytes);
-    while let Some((number, value)) = fields.field()? {
-        if any_in(schema, number, value, wanted)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// The same in one field of a message.
-fn any_in(
-    schema: &Schema,
-    number: u32,
-    value: Value<'_>,
-    wanted: &impl Fn(&[u8]) -> bool,
-) -> Result<bool, Irregular> {
-    let (Kind::Message(inner) | Kind::Item(inner) | Kind::Data(inner)) = schema.field(number)
-    else {
-        return Ok(false);
+/// Runs a pass over a request.
+pub fn edit<'a>(request: Request, bytes: &'a Bytes, by: &mut impl Edit<'a>) -> Edited {
+    let wants = by.wants();
+    let (splices, pool) = (Vec::new(), Vec::new());
+    let mut editor = Editor { input: bytes, by, wants, splices, pool, kept: 0, dropped: 0 };
+    let cx = Context {
+        above: Above::default(),
+        own: View::of(&schema::RESOURCE, &[]),
+        holder: Holder::Resource,
+        place: Place::Field(""),
+        depth: 0,
     };
-    let Value::Slice(bytes) = value else { return Err(Irregular) };
-    if ptr::eq(inner, &schema::KEY_VALUE) {
-        return Ok(wanted(name_of(bytes)?));
+    let growth = editor.fields(Message::of(request), 0, bytes.len(), cx);
+    let Editor { splices, pool, dropped, .. } = editor;
+    let bytes = (!splices.is_empty()).then(|| spliced(bytes, &splices, &pool, growth).into());
+    Edited { bytes, dropped }
+}
+
+/// Copies `input`, with what the splices say in place of what they say.
+fn spliced(input: &[u8], splices: &[Splice], pool: &[u8], growth: isize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(input.len().saturating_add_signed(growth));
+    let mut copied = 0;
+    for &Splice { from, to, with: (begin, end) } in splices {
+        out.extend_from_slice(&input[copied..from]);
+        out.extend_from_slice(&pool[begin..end]);
+        copied = to;
     }
-    Ok(!ptr::eq(inner, &schema::ANY_VALUE) && any_below(inner, bytes, wanted)?)
+    out.extend_from_slice(&input[copied..]);
+    out
 }
 
-/// A trace request with its spans' attributes as `change` wants them. It is shown each span with the name
-/// of its scope; there are no changes yet each time. `None` if there are none in the end. Gives up, too, at
-/// an attribute of anything but a span whose name `barred` says yes to: that is looked for on the same way.
-pub fn edit_attributes(
-    traces: &[u8],
-    barred: &impl Fn(&[u8]) -> bool,
-    mut change: impl FnMut(&[u8], &SpanView<'_>, &mut Changes) -> Result<(), Irregular>,
-) -> Result<Option<Vec<u8>>, Irregular> {
-    let mut out = Vec::with_capacity(traces.len() + traces.len() / EIGHTH);
-    let (mut attributes, mut changes) = (Vec::new(), Changes::default());
-    let mut any = false;
-    each(traces, RESOURCE_SPANS, &mut out, &schema::TRACES, barred, |resource, out| {
-        each(resource, SCOPE_SPANS, out, &schema::RESOURCE_SPANS, barred, |scope, out| {
-            let name = scope_name(scope)?;
-            each(scope, SPANS, out, &schema::SCOPE_SPANS, barred, |span, out| {
-                attributes.clear();
-                let read = read_span(span, &mut attributes, barred)?;
-                let Read { trace_id, span_id, lengths, end } = read;
-                let view = SpanView { trace_id, span_id, attributes: &attributes, lengths };
-                change(name, &view, &mut changes)?;
-                any |= !changes.added.is_empty() || !changes.replaced.is_empty();
-                let (before, after) = span.split_at(end);
-                if changes.replaced.is_empty() {
-                    out.extend_from_slice(before);
-                } else {
-                    replace(before, &attributes, changes.replaced.drain(..), out)?;
-                }
-                out.extend_from_slice(&changes.added);
-                changes.added.clear();
-                out.extend_from_slice(after);
-                Ok(())
-            })
-        })
-    })?;
-    Ok(any.then_some(out))
+/// A part of the input, and the part of the pool that takes its place.
+#[derive(Clone, Copy, Debug)]
+struct Splice {
+    from: usize,
+    to: usize,
+    with: (usize, usize),
 }
 
-/// Copies what there is of a span up to its last attribute, with texts in place of some values.
-fn replace(
-    span: &[u8],
-    attributes: &[AttributeView<'_>],
-    mut texts: impl Iterator<Item = (usize, String)>,
-    out: &mut Vec<u8>,
-) -> Result<(), Irregular> {
-    let mut next = texts.next();
-    let mut all = attributes.iter().enumerate();
-    let mut fields = Fields(span);
-    loop {
-        let before = fields.0;
-        let Some((number, _)) = fields.field()? else { return Ok(()) };
-        if number == ATTRIBUTES
-            && let Some((place, attribute)) = all.next()
-            && let Some((_, text)) = next.take_if(|(wanted, _)| *wanted == place)
-        {
-            if !attribute.plain {
-                return Err(Irregular);
-            }
-            let name = std::str::from_utf8(attribute.name).map_err(|_| Irregular)?;
-            Attributes::of_span(out).add(name, Composed::Text(&text));
-            next = texts.next();
-        } else {
-            out.extend_from_slice(&before[..before.len() - fields.0.len()]);
-        }
-    }
+struct Editor<'a, 'e, E> {
+    input: &'a [u8],
+    by: &'e mut E,
+    wants: Wants,
+    /// In the order of the input.
+    splices: Vec<Splice>,
+    pool: Vec<u8>,
+    /// Items that stayed.
+    kept: usize,
+    dropped: usize,
 }
 
-/// What is read of a span beside its attributes.
-struct Read<'a> {
-    trace_id: &'a [u8],
-    span_id: &'a [u8],
-    lengths: u64,
-    /// Where more attributes belong: behind the last, so that they are one list.
+/// Where in the request the walk is.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    above: Above<'a>,
+    /// The holder, whose attributes come next.
+    own: View<'a>,
+    holder: Holder,
+    place: Place<'a>,
+    depth: u8,
+}
+
+/// Where a field stands: from its key to its end, and where its value begins.
+#[derive(Clone, Copy)]
+struct Span {
+    from: usize,
+    body: usize,
     end: usize,
 }
 
-fn read_span<'a>(
-    span: &'a [u8],
-    attributes: &mut Vec<AttributeView<'a>>,
-    barred: &impl Fn(&[u8]) -> bool,
-) -> Result<Read<'a>, Irregular> {
-    let (mut trace_id, mut span_id, mut lengths, mut end) = (None, None, 0, 0);
-    let mut fields = Fields(span);
-    loop {
-        // Most of a span is a row of attributes.
-        while let Some((attribute, rest)) = AttributeView::usual(fields.0) {
-            lengths |= length_bit(attribute.name.len());
-            attributes.push(attribute);
-            fields = Fields(rest);
-            end = span.len() - rest.len();
-        }
-        let Some((number, value)) = fields.field()? else { break };
-        match (number, value) {
-            (TRACE_ID, value) => once(&mut trace_id, value)?,
-            (SPAN_ID, value) => once(&mut span_id, value)?,
-            (ATTRIBUTES, Value::Slice(attribute)) => {
-                let attribute = AttributeView::read(attribute)?;
-                lengths |= length_bit(attribute.name.len());
-                attributes.push(attribute);
+impl<'a, E: Edit<'a>> Editor<'a, '_, E> {
+    /// Walks the fields of a message; returns by how much they grow, in bytes.
+    fn fields(
+        &mut self,
+        message: &'static Message,
+        start: usize,
+        end: usize,
+        cx: Context<'a>,
+    ) -> isize {
+        let input = self.input;
+        let mut rest = Fields(&input[start..end]);
+        let mut growth = 0;
+        // Where more attributes belong: behind the last, so that they are one list.
+        let mut more = (start, self.splices.len());
+        let mut listed = false;
+        loop {
+            let from = end - rest.0.len();
+            let Some((number, value)) = rest.field() else { break };
+            let at = end - rest.0.len();
+            if let Value::Slice(slice) = value {
+                let span = Span { from, body: at - slice.len(), end: at };
+                growth += self.field(message, number, span, cx);
             }
-            _ if any_in(&schema::SPAN, number, value, barred)? => return Err(Irregular),
-            _ => {}
+            listed |= number == message.attributes;
+            if number == message.attributes || number < message.attributes && !listed {
+                more = (at, self.splices.len());
+            }
         }
-        if number == ATTRIBUTES || number < ATTRIBUTES && attributes.is_empty() {
-            end = span.len() - fields.0.len();
+        if message.holder.is_some_and(|holder| self.wants.more.has(holder)) {
+            let begin = self.pool.len();
+            self.by.more(cx.own, &mut Attributes::of(&mut self.pool, message.attributes));
+            let (at, place) = more;
+            let with = (begin, self.pool.len());
+            if with.1 > begin {
+                self.splices.insert(place, Splice { from: at, to: at, with });
+                growth += (with.1 - begin).cast_signed();
+            }
+        }
+        growth
+    }
+
+    /// Walks one field whose value has a length.
+    #[inline]
+    fn field(
+        &mut self,
+        message: &'static Message,
+        number: u32,
+        span: Span,
+        cx: Context<'a>,
+    ) -> isize {
+        let field = message.field(number);
+        match field.form {
+            Form::Messages(inner) if std::ptr::eq(inner, &schema::KEY_VALUE) && cx.depth == 0 => {
+                self.attribute(number, span, cx)
+            }
+            Form::Message(inner) | Form::Messages(inner) | Form::Items(inner) => {
+                let cx = match message.holder {
+                    // A part of a value goes by the attribute that it is in.
+                    None => cx,
+                    Some(_) => Context { place: Place::Field(field.name()), ..cx },
+                };
+                let item = matches!(field.form, Form::Items(_));
+                self.message(inner, number, span, cx, item)
+            }
+            Form::Text | Form::Texts if self.wants.texts => {
+                let place = match cx.place {
+                    Place::Field(_) if !is_value(message) => Place::Field(field.name()),
+                    Place::Value(_) if std::ptr::eq(message, &schema::KEY_VALUE) => Place::Name,
+                    place => place,
+                };
+                let at = At { holder: cx.holder, place, depth: cx.depth };
+                let input = self.input;
+                let new = self.by.text(&at, text(&input[span.body..span.end]));
+                let Some(new) = new else { return 0 };
+                let begin = self.pool.len();
+                compose::slice(&mut self.pool, number, new.as_bytes());
+                self.replace(span, begin)
+            }
+            Form::Bytes if self.wants.texts => {
+                let at = At { holder: cx.holder, place: cx.place, depth: cx.depth };
+                let input = self.input;
+                let new = self.by.bytes(&at, &input[span.body..span.end]);
+                let Some(new) = new else { return 0 };
+                let begin = self.pool.len();
+                compose::slice(&mut self.pool, 1, new.as_bytes());
+                self.replace(span, begin)
+            }
+            _ => 0,
         }
     }
-    let (trace_id, span_id) = (trace_id.unwrap_or_default(), span_id.unwrap_or_default());
-    Ok(Read { trace_id, span_id, lengths, end })
-}
 
-/// Shows the `trace_id`, `span_id` and `start_time_unix_nano` of each span, in order.
-pub fn each_span(traces: &[u8], mut show: impl FnMut(&[u8], &[u8], u64)) -> Result<(), Irregular> {
-    fields_of(traces, RESOURCE_SPANS, |resource| {
-        fields_of(resource, SCOPE_SPANS, |scope| {
-            fields_of(scope, SPANS, |span| {
-                let (mut trace_id, mut span_id, mut start) = (None, None, None);
-                let mut fields = Fields(span);
-                while let Some((number, value)) = fields.field()? {
-                    match (number, value) {
-                        (TRACE_ID, value) => once(&mut trace_id, value)?,
-                        (SPAN_ID, value) => once(&mut span_id, value)?,
-                        (START, Value::Fixed64(at)) if start.is_none() => start = Some(at),
-                        (START, _) => return Err(Irregular),
-                        _ => {}
-                    }
+    /// Walks a message if there may be something wanted in it.
+    fn message(
+        &mut self,
+        inner: &'static Message,
+        number: u32,
+        span: Span,
+        mut cx: Context<'a>,
+        item: bool,
+    ) -> isize {
+        let input = self.input;
+        let bytes = &input[span.body..span.end];
+        if let Some(holder) = inner.holder {
+            cx.holder = holder;
+            cx.own = View::of(inner, bytes);
+        }
+        if inner.groups {
+            cx.above = cx.above.enter(inner, bytes);
+            cx.holder = inner.level().unwrap_or(cx.holder);
+        }
+        if inner.nests {
+            cx.depth = cx.depth.saturating_add(1);
+        }
+        if item {
+            if self.wants.items && self.by.item(&cx.above.item(cx.own)) == Take::Drop {
+                self.dropped += 1;
+                return self.remove(span);
+            }
+            self.kept += 1;
+        }
+        if !self.wants.below(inner) {
+            return 0;
+        }
+        let (slot, kept, dropped) = (self.splices.len(), self.kept, self.dropped);
+        // What stands before the message is known only after it.
+        self.splices.push(Splice { from: span.from, to: span.body, with: (0, 0) });
+        let growth = self.fields(inner, span.body, span.end, cx);
+        if self.splices.len() == slot + 1 {
+            self.splices.pop();
+            return 0;
+        }
+        if inner.groups && self.kept == kept && self.dropped > dropped {
+            self.splices.truncate(slot);
+            return self.remove(span);
+        }
+        let begin = self.pool.len();
+        let len = (span.end - span.body).saturating_add_signed(growth);
+        compose::header(&mut self.pool, number, len);
+        let with = (begin, self.pool.len());
+        self.splices[slot].with = with;
+        growth + (with.1 - begin).cast_signed() - (span.body - span.from).cast_signed()
+    }
+
+    /// Shows an attribute, and what is in it.
+    #[inline]
+    fn attribute(&mut self, number: u32, span: Span, mut cx: Context<'a>) -> isize {
+        let input = self.input;
+        let (name, value) = attribute(&input[span.body..span.end]);
+        let (wants, holder) = (self.wants, cx.holder);
+        if wants.lengths & length_bit(name.len()) != 0 && wants.attributes.has(holder) {
+            let name = text(name);
+            match self.by.attribute(cx.own, name, value) {
+                Change::Keep => {}
+                Change::Drop => return self.remove(span),
+                Change::Value(value) => {
+                    let begin = self.pool.len();
+                    Attributes::of(&mut self.pool, number).add(name, value);
+                    return self.replace(span, begin);
                 }
-                show(
-                    trace_id.unwrap_or_default(),
-                    span_id.unwrap_or_default(),
-                    start.unwrap_or_default(),
-                );
-                Ok(())
-            })
-        })
-    })
-}
-
-/// Shows the fields `number` of a message, which are messages.
-fn fields_of<'a>(
-    bytes: &'a [u8],
-    number: u32,
-    mut show: impl FnMut(&'a [u8]) -> Result<(), Irregular>,
-) -> Result<(), Irregular> {
-    let mut fields = Fields(bytes);
-    while let Some((found, value)) = fields.field()? {
-        if let Value::Slice(inner) = value
-            && found == number
-        {
-            show(inner)?;
-        }
-    }
-    Ok(())
-}
-
-/// Copies a message; of the fields `number`, which are messages, `change` writes the copy. The others are
-/// not to have attributes that are `barred`.
-fn each<'a>(
-    bytes: &'a [u8],
-    number: u32,
-    out: &mut Vec<u8>,
-    schema: &Schema,
-    barred: &impl Fn(&[u8]) -> bool,
-    mut change: impl FnMut(&'a [u8], &mut Vec<u8>) -> Result<(), Irregular>,
-) -> Result<(), Irregular> {
-    let mut fields = Fields(bytes);
-    loop {
-        let before = fields.0;
-        match fields.field()? {
-            None => return Ok(()),
-            Some((found, Value::Slice(inner))) if found == number => {
-                let open = Open::guess(out, number, inner.len() + inner.len() / EIGHTH);
-                change(inner, out)?;
-                open.close(out);
             }
-            Some((other, value)) if any_in(schema, other, value, barred)? => return Err(Irregular),
-            Some(_) => out.extend_from_slice(&before[..before.len() - fields.0.len()]),
         }
+        if !wants.texts {
+            return 0;
+        }
+        cx.place = Place::Value(text(name));
+        self.message(&schema::KEY_VALUE, number, span, cx, false)
+    }
+
+    /// Puts what the pool has from `begin` on in place of a field.
+    fn replace(&mut self, span: Span, begin: usize) -> isize {
+        let with = (begin, self.pool.len());
+        self.splices.push(Splice { from: span.from, to: span.end, with });
+        (with.1 - begin).cast_signed() - (span.end - span.from).cast_signed()
+    }
+
+    fn remove(&mut self, span: Span) -> isize {
+        self.replace(span, self.pool.len())
     }
 }
 
-fn scope_name(scope_spans: &[u8]) -> Result<&[u8], Irregular> {
-    let mut scope = None;
-    let mut fields = Fields(scope_spans);
-    while let Some((number, value)) = fields.field()? {
-        if number == SCOPE {
-            once(&mut scope, value)?;
-        }
+impl Wants {
+    /// Whether there may be something of it in a message.
+    #[inline]
+    fn below(&self, message: &Message) -> bool {
+        let holders = self.attributes.and(self.more);
+        self.texts || message.groups || message.holder.is_some_and(|h| holders.reach(h))
     }
-    scope.map_or(Ok(&[]), name_of)
 }
 
-/// Field 1 of a `KeyValue` or an `InstrumentationScope`.
-fn name_of(bytes: &[u8]) -> Result<&[u8], Irregular> {
-    let mut name = None;
-    let mut fields = Fields(bytes);
-    while let Some((number, value)) = fields.field()? {
-        if number == 1 {
-            once(&mut name, value)?;
-        }
-    }
-    Ok(name.unwrap_or_default())
-}
-
-/// A field that is a slice and may be there once.
-fn once<'a>(place: &mut Option<&'a [u8]>, value: Value<'a>) -> Result<(), Irregular> {
-    match (&place, value) {
-        (None, Value::Slice(slice)) => *place = Some(slice),
-        _ => return Err(Irregular),
-    }
-    Ok(())
+/// Whether it is a part of a value.
+fn is_value(message: &Message) -> bool {
+    std::ptr::eq(message, &schema::ANY_VALUE) || std::ptr::eq(message, &schema::KEY_VALUE)
 }
 
 #[cfg(test)]

@@ -1,11 +1,8 @@
 //! The fields of one message, in the order of its bytes, for whoever reads single ones without a decoder.
+//!
+//! For bytes that passed the [`check`](super::check): of others it reads as far as there is sense in them.
 
 use super::wire_type;
-
-/// Not what an encoder writes: a field twice that may be there once, a group, an end inside of a value.
-/// A decoder may make sense of it; decoded and encoded again it would be regular.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Irregular;
 
 /// What is left of a message.
 #[derive(Clone, Copy, Debug)]
@@ -22,39 +19,75 @@ pub enum Value<'a> {
     Slice(&'a [u8]),
     /// Four bytes.
     Fixed32(u32),
+    /// A group, which no message of OTLP has: from a newer sender.
+    Group,
 }
 
 impl<'a> Fields<'a> {
     /// The next field's number and value; `None` at the end.
     #[inline(always)]
-    pub fn field(&mut self) -> Result<Option<(u32, Value<'a>)>, Irregular> {
+    pub fn field(&mut self) -> Option<(u32, Value<'a>)> {
         if self.0.is_empty() {
-            return Ok(None);
+            return None;
         }
         let key = self.varint()?;
-        let number = u32::try_from(key >> 3).map_err(|_| Irregular)?;
+        let number = (key >> 3) as u32;
         let value = match (key & 7) as u32 {
             wire_type::LENGTH => {
-                let len = usize::try_from(self.varint()?).map_err(|_| Irregular)?;
-                let (slice, rest) = self.0.split_at_checked(len).ok_or(Irregular)?;
+                let len = usize::try_from(self.varint()?).ok()?;
+                let (slice, rest) = self.0.split_at_checked(len)?;
                 self.0 = rest;
                 Value::Slice(slice)
             }
             wire_type::VARINT => Value::Varint(self.varint()?),
             wire_type::FIXED64 => Value::Fixed64(self.fixed64()?),
             wire_type::FIXED32 => Value::Fixed32(u32::from_le_bytes(self.array()?)),
-            _ => return Err(Irregular),
+            wire_type::START_GROUP => self.group()?,
+            _ => return None,
         };
-        Ok(Some((number, value)))
+        Some((number, value))
+    }
+
+    /// The first field of that number, if its value has a length: a text, bytes, a message.
+    #[inline]
+    pub fn slice(mut self, wanted: u32) -> Option<&'a [u8]> {
+        while let Some((number, value)) = self.field() {
+            if number == wanted
+                && let Value::Slice(slice) = value
+            {
+                return Some(slice);
+            }
+        }
+        None
+    }
+
+    /// Passes over a group. Those within it are as many as the check lets pass.
+    #[inline(never)]
+    fn group(&mut self) -> Option<Value<'a>> {
+        let mut open = 1;
+        while open > 0 {
+            match (self.varint()? & 7) as u32 {
+                wire_type::LENGTH => {
+                    let len = usize::try_from(self.varint()?).ok()?;
+                    self.0 = self.0.split_at_checked(len)?.1;
+                }
+                wire_type::VARINT => drop(self.varint()?),
+                wire_type::FIXED64 => drop(self.fixed64()?),
+                wire_type::FIXED32 => drop(self.array::<4>()?),
+                wire_type::START_GROUP => open += 1,
+                _ => open -= 1,
+            }
+        }
+        Some(Value::Group)
     }
 
     /// A varint, of a packed field for example.
     #[inline(always)]
-    pub fn varint(&mut self) -> Result<u64, Irregular> {
+    pub fn varint(&mut self) -> Option<u64> {
         match self.0 {
             [b, rest @ ..] if *b < 0x80 => {
                 self.0 = rest;
-                Ok(u64::from(*b))
+                Some(u64::from(*b))
             }
             _ => self.long_varint(),
         }
@@ -62,21 +95,21 @@ impl<'a> Fields<'a> {
 
     /// Of more than one byte: seldom, and so not where the others are read.
     #[inline(never)]
-    fn long_varint(&mut self) -> Result<u64, Irregular> {
-        prost::encoding::decode_varint(&mut self.0).map_err(|_| Irregular)
+    fn long_varint(&mut self) -> Option<u64> {
+        prost::encoding::decode_varint(&mut self.0).ok()
     }
 
     /// Eight bytes, likewise.
     #[inline]
-    pub fn fixed64(&mut self) -> Result<u64, Irregular> {
-        Ok(u64::from_le_bytes(self.array()?))
+    pub fn fixed64(&mut self) -> Option<u64> {
+        Some(u64::from_le_bytes(self.array()?))
     }
 
     #[inline]
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Irregular> {
-        let (array, rest) = self.0.split_first_chunk().ok_or(Irregular)?;
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (array, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
-        Ok(*array)
+        Some(*array)
     }
 }
 
@@ -109,7 +142,7 @@ pub fn plain_text(any_value: &[u8]) -> Option<&[u8]> {
 pub fn plain_int(any_value: &[u8]) -> Option<i64> {
     let [INT, number @ ..] = any_value else { return None };
     let mut fields = Fields(number);
-    let number = fields.varint().ok()?;
+    let number = fields.varint()?;
     fields.0.is_empty().then_some(number as i64)
 }
 
@@ -117,7 +150,7 @@ pub fn plain_int(any_value: &[u8]) -> Option<i64> {
 #[inline(always)]
 fn whole(bytes: &[u8]) -> Option<&[u8]> {
     let mut fields = Fields(bytes);
-    (fields.varint() == Ok(fields.0.len() as u64)).then_some(fields.0)
+    (fields.varint() == Some(fields.0.len() as u64)).then_some(fields.0)
 }
 
 #[cfg(test)]

@@ -1,24 +1,28 @@
-//! Protobuf bytes that are known to decode.
+//! Protobuf bytes that are known to decode, and are as encoders write them.
 //!
 //! [`check`] walks an export request without decoding it and refuses everything that the decoder of
-//! `opentelemetry-proto` would refuse: bytes that pass it can be joined, stored and forwarded as they
-//! are, and one sender's garbage never costs another sender's spans. It allocates nothing. It does not
-//! look at what values mean, except that it counts items and those whose ids no backend would take.
+//! `opentelemetry-proto` would refuse, but for texts: bytes that pass it can be joined, stored, edited and
+//! forwarded as they are, and one sender's garbage never costs another sender's spans. It does not look at what
+//! values mean, except that it counts items and those whose ids no backend would take. What is good but not
+//! regular, and texts that are not UTF-8, [`repair`](Found::repaired) makes anew, once: whoever reads the bytes
+//! later needs neither errors nor a decoder.
 //!
-//! Beside it: [`fields`] reads single fields, [`edit`] looks for attributes and changes some, [`compose`]
-//! writes spans.
+//! Beside it: [`fields`] reads single fields, [`view`] whole items, [`edit`] changes any place, [`split`] cuts,
+//! [`compose`] writes spans.
 
 pub mod compose;
 pub mod edit;
 pub mod fields;
-mod schema;
+mod regular;
+pub mod split;
 #[cfg(test)]
 mod tests;
+pub mod view;
 
 use bytes::Bytes;
 
-use self::schema::{Duty, Kind, Schema};
 use super::ids;
+use super::schema::{Form, Id, Message};
 
 /// How deep messages may nest below the request: prost's limit, which cannot be changed there.
 pub(in crate::otlp) const MAX_DEPTH: u32 = 100;
@@ -34,14 +38,31 @@ pub enum Request {
     Logs,
 }
 
-/// Bytes of an export request that a decoder will accept. Only [`check`] makes one.
+/// Bytes of an export request that a decoder will accept, and that are regular: each singular field of a message
+/// is there once at most, the values of a repeated one stand in a row, numbers are packed, texts are UTF-8.
 #[derive(Clone, Debug)]
 pub struct Checked {
     request: Request,
     bytes: Bytes,
     items: usize,
     bad: usize,
+}
+
+/// Bytes of an export request that passed [`check`], and what was found in them.
+#[derive(Clone, Debug)]
+pub struct Found {
+    checked: Checked,
     decoded: usize,
+    irregular: bool,
+    broken: Broken,
+}
+
+/// Texts that are not UTF-8.
+#[derive(Clone, Copy, Debug, Default)]
+struct Broken {
+    texts: usize,
+    /// How many bytes longer they are once U+FFFD stands for what cannot be read.
+    growth: usize,
 }
 
 /// Why bytes are not the export request they were said to be.
@@ -72,9 +93,6 @@ pub enum Why {
     /// A group that is not closed by its own end.
     #[error("a group is not closed")]
     Group,
-    /// A string that is not UTF-8 (protobuf, "Scalar Value Types").
-    #[error("a string is not UTF-8")]
-    Utf8,
     /// Messages nested deeper than decoders go.
     #[error("messages are nested too deeply")]
     Depth,
@@ -91,15 +109,19 @@ impl Checked {
         self.items
     }
 
-    /// How many of them have ids that [`ids`] refuses: reject these, a backend would reject the whole
-    /// request. Never fewer than the decoded messages have, more only where a message gives an id twice.
+    /// How many of them have ids that [`ids`] refuses: reject these, a backend would reject the whole request.
     pub fn bad(&self) -> usize {
         self.bad
     }
 
-    /// About what the decoded messages would take in memory beside their texts, in bytes.
-    pub fn decoded_size(&self) -> usize {
-        self.decoded
+    /// Removes the items with bad ids, and scopes and resources that have no others.
+    pub fn without_bad(self) -> Checked {
+        if self.bad == 0 {
+            return self;
+        }
+        let edited = edit::edit(self.request, &self.bytes, &mut ids::Usable);
+        let bytes = edited.bytes.unwrap_or(self.bytes);
+        Checked { bytes, items: self.items - edited.dropped, bad: 0, ..self }
     }
 
     /// The bytes.
@@ -108,24 +130,71 @@ impl Checked {
     }
 }
 
-/// Checks that `bytes` decode as `request`.
-pub fn check(request: Request, bytes: Bytes) -> Result<Checked, Malformed> {
-    let schema = schema_of(request);
-    let mut walk =
-        Walk { buf: &bytes, items: 0, bad: 0, decoded: 0, item: Item::default(), malformed: None };
-    let end = walk.message(schema, 0, bytes.len(), MAX_DEPTH);
-    let Walk { items, bad, decoded, malformed, .. } = walk;
-    match (end, malformed) {
-        (Ok(_), None) => Ok(Checked { request, bytes, items, bad, decoded }),
-        (_, malformed) => Err(malformed.unwrap_or(Malformed { why: Why::Truncated, at: 0 })),
+impl Found {
+    /// About what the decoded messages would take in memory beside their texts, in bytes.
+    pub fn decoded_size(&self) -> usize {
+        self.decoded
+    }
+
+    /// How many texts are not UTF-8, as protobuf wants them ("Scalar Value Types").
+    pub fn broken(&self) -> usize {
+        self.broken.texts
+    }
+
+    /// About how many bytes [`repaired`](Self::repaired) will allocate: most requests are regular, and need none.
+    pub fn repair_size(&self) -> usize {
+        match self.needs_repair() {
+            // Lengths take more bytes now and then.
+            true => self.checked.bytes.len() + self.broken.growth + 8 * self.broken.texts,
+            false => 0,
+        }
+    }
+
+    /// The bytes made regular, the texts UTF-8; what decodes from them is what decoded before.
+    pub fn repaired(self) -> Checked {
+        if !self.needs_repair() {
+            return self.checked;
+        }
+        let Checked { request, bytes, .. } = self.checked;
+        let bytes = Bytes::from(regular::write(request, &bytes, self.broken.growth));
+        match check(request, bytes.clone()) {
+            Ok(found) => {
+                debug_assert!(!found.needs_repair());
+                found.checked
+            }
+            // Nothing is made here that was not there; if it were, it must go nowhere.
+            Err(malformed) => {
+                debug_assert!(false, "{malformed}");
+                Checked { request, bytes: Bytes::new(), items: 0, bad: 0 }
+            }
+        }
+    }
+
+    fn needs_repair(&self) -> bool {
+        self.irregular || self.broken.texts > 0
     }
 }
 
-fn schema_of(request: Request) -> &'static Schema {
-    match request {
-        Request::Traces => &schema::TRACES,
-        Request::Metrics => &schema::METRICS,
-        Request::Logs => &schema::LOGS,
+/// Checks that `bytes` decode as `request`, texts apart. Allocates nothing.
+pub fn check(request: Request, bytes: Bytes) -> Result<Found, Malformed> {
+    let mut walk = Walk {
+        buf: &bytes,
+        items: 0,
+        bad: 0,
+        decoded: 0,
+        item: Item::default(),
+        irregular: false,
+        broken: Broken::default(),
+        malformed: None,
+    };
+    let end = walk.message(Message::of(request), 0, bytes.len(), MAX_DEPTH);
+    let Walk { items, bad, decoded, irregular, broken, malformed, .. } = walk;
+    match (end, malformed) {
+        (Ok(_), None) => {
+            let checked = Checked { request, bytes, items, bad };
+            Ok(Found { checked, decoded, irregular, broken })
+        }
+        (_, malformed) => Err(malformed.unwrap_or(Malformed { why: Why::Truncated, at: 0 })),
     }
 }
 
@@ -157,6 +226,8 @@ struct Walk<'a> {
     bad: usize,
     decoded: usize,
     item: Item,
+    irregular: bool,
+    broken: Broken,
     malformed: Option<Malformed>,
 }
 
@@ -168,47 +239,56 @@ type Step = Result<usize, Refused>;
 
 impl<'a> Walk<'a> {
     /// One message from `pos` to `end`, with `depth` more levels allowed below it.
-    fn message(&mut self, schema: &Schema, mut pos: usize, end: usize, depth: u32) -> Step {
-        self.decoded += schema.size;
+    fn message(&mut self, message: &Message, mut pos: usize, end: usize, depth: u32) -> Step {
+        self.decoded += message.size;
         let before = (self.items, self.bad);
-        let mut member = 0;
+        let (mut seen, mut last, mut choice) = (0, 0, 0);
         while pos < end {
             let key;
             (key, pos) = self.varint(pos, end)?;
             let (number, wire) = self.field(key, pos)?;
-            pos = match schema.field(number) {
-                Kind::Text => self.text(wire, pos, end)?,
-                Kind::Message(inner) => self.nested(inner, wire, pos, end, depth)?,
-                Kind::Varint => self.varint_field(wire, pos, end)?,
-                Kind::Fixed64 => self.fixed64_field(wire, pos, end)?,
-                Kind::Fixed32 => {
-                    self.expect(wire, wire_type::FIXED32, pos)?;
-                    self.advance(4, pos, end)?
-                }
-                Kind::Id { len, duty } => self.id(len, duty, wire, pos, end)?,
-                Kind::Bytes => self.slice(wire, pos, end)?.1,
-                Kind::Item(inner) => self.item(inner, wire, pos, end, depth)?,
-                Kind::Data(inner) => {
-                    if member != number {
+            let field = message.field(number);
+            // A list goes on, everything else is there once.
+            self.irregular |= seen & field.bit != 0 && !(field.list && last == number);
+            seen |= field.bit;
+            last = number;
+            pos = match field.form {
+                Form::Text | Form::Texts => self.text(wire, pos, end)?,
+                Form::Messages(inner) => self.nested(inner, wire, pos, end, depth)?,
+                Form::Message(inner) => {
+                    if field.bit == 1 && choice != number {
                         // Another member of the oneof takes the place of the one before, items and all.
                         (self.items, self.bad) = before;
-                        member = number;
+                        choice = number;
                     }
                     self.nested(inner, wire, pos, end, depth)?
                 }
-                Kind::Varints => {
+                Form::Bool | Form::U32 | Form::I32 | Form::S32 | Form::I64 | Form::Enum(_) => {
+                    self.varint_field(wire, pos, end)?
+                }
+                Form::Fixed64 | Form::Sfixed64 | Form::Double => {
+                    self.fixed64_field(wire, pos, end)?
+                }
+                Form::Fixed32 => {
+                    self.expect(wire, wire_type::FIXED32, pos)?;
+                    self.advance(4, pos, end)?
+                }
+                Form::Id(id) => self.id(id, wire, pos, end)?,
+                Form::Bytes => self.slice(wire, pos, end)?.1,
+                Form::Items(inner) => self.item(inner, wire, pos, end, depth)?,
+                Form::Varints => {
                     self.repeated(wire, pos, end, wire_type::VARINT, Walk::varint_field)?
                 }
-                Kind::Fixed64s => {
+                Form::Fixed64s | Form::Doubles => {
                     self.repeated(wire, pos, end, wire_type::FIXED64, Walk::fixed64_field)?
                 }
-                Kind::Unknown => self.skip(number, wire, pos, end, depth)?,
+                Form::Unknown => self.skip(number, wire, pos, end, depth)?,
             };
         }
         Ok(pos)
     }
 
-    fn nested(&mut self, s: &Schema, wire: u32, pos: usize, end: usize, depth: u32) -> Step {
+    fn nested(&mut self, s: &Message, wire: u32, pos: usize, end: usize, depth: u32) -> Step {
         self.expect(wire, wire_type::LENGTH, pos)?;
         if depth == 0 {
             return self.refuse(Why::Depth, pos);
@@ -217,7 +297,7 @@ impl<'a> Walk<'a> {
         self.message(s, pos, pos + len, depth - 1)
     }
 
-    fn item(&mut self, s: &Schema, wire: u32, pos: usize, end: usize, depth: u32) -> Step {
+    fn item(&mut self, s: &Message, wire: u32, pos: usize, end: usize, depth: u32) -> Step {
         self.item = Item { trace: !s.identified, span: !s.identified, spoiled: false };
         let pos = self.nested(s, wire, pos, end, depth)?;
         self.items += 1;
@@ -226,12 +306,13 @@ impl<'a> Walk<'a> {
         Ok(pos)
     }
 
-    fn id(&mut self, len: usize, duty: Duty, wire: u32, pos: usize, end: usize) -> Step {
+    fn id(&mut self, of: Id, wire: u32, pos: usize, end: usize) -> Step {
         let (id, pos) = self.slice(wire, pos, end)?;
-        match duty {
-            Duty::OwnTrace => self.item.trace = ids::given(id, len),
-            Duty::OwnSpan => self.item.span = ids::given(id, len),
-            Duty::Optional => {}
+        let Id { len, own } = of;
+        match len {
+            _ if !own => {}
+            ids::TRACE_ID => self.item.trace = ids::given(id, len),
+            _ => self.item.span = ids::given(id, len),
         }
         // Written twice, the last one counts, but a strict backend trips over any of them.
         self.item.spoiled |= !ids::absent_or(id, len);
@@ -240,12 +321,16 @@ impl<'a> Walk<'a> {
 
     fn text(&mut self, wire: u32, pos: usize, end: usize) -> Step {
         let (text, pos) = self.slice(wire, pos, end)?;
-        if !text.is_ascii()
-            && let Err(e) = std::str::from_utf8(text)
-        {
-            return self.refuse(Why::Utf8, pos - text.len() + e.valid_up_to());
+        if !text.is_ascii() && std::str::from_utf8(text).is_err() {
+            self.broken(text);
         }
         Ok(pos)
+    }
+
+    #[cold]
+    fn broken(&mut self, text: &[u8]) {
+        self.broken.texts += 1;
+        self.broken.growth += String::from_utf8_lossy(text).len().saturating_sub(text.len());
     }
 
     fn varint_field(&mut self, wire: u32, pos: usize, end: usize) -> Step {
@@ -258,7 +343,7 @@ impl<'a> Walk<'a> {
         self.advance(8, pos, end)
     }
 
-    /// A repeated number: packed, or one of them with the wire type `single`. Decoders take both.
+    /// A repeated number: packed, or one of them with the wire type `single`. Decoders take both, encoders pack.
     fn repeated(
         &mut self,
         wire: u32,
@@ -268,6 +353,7 @@ impl<'a> Walk<'a> {
         one: impl Fn(&mut Self, u32, usize, usize) -> Step,
     ) -> Step {
         if wire != wire_type::LENGTH {
+            self.irregular = true;
             return one(self, wire, pos, end);
         }
         let (len, mut pos) = self.length(pos, end)?;

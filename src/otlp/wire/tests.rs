@@ -7,10 +7,10 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, any
 use opentelemetry_proto::tonic::metrics::v1::{Exemplar, metric::Data};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use proptest::prelude::*;
-use prost::Message;
+use prost::Message as _;
 
 use super::*;
-use crate::otlp::arbitrary;
+use crate::otlp::{Messages, arbitrary};
 
 /// What the decoder says of some bytes: the items and how many have unusable ids; `None` if it refuses.
 fn decoded(request: Request, bytes: &[u8]) -> Option<(usize, usize)> {
@@ -18,12 +18,12 @@ fn decoded(request: Request, bytes: &[u8]) -> Option<(usize, usize)> {
         Request::Traces => {
             let all = ExportTraceServiceRequest::decode(bytes).ok()?.resource_spans;
             let spans = all.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
-            spans.map(ids::span).collect()
+            spans.map(arbitrary::usable).collect()
         }
         Request::Logs => {
             let all = ExportLogsServiceRequest::decode(bytes).ok()?.resource_logs;
             let records = all.iter().flat_map(|r| &r.scope_logs).flat_map(|s| &s.log_records);
-            records.map(ids::log_record).collect()
+            records.map(|r| arbitrary::usable_pair(&r.trace_id, &r.span_id)).collect()
         }
         Request::Metrics => {
             let all = ExportMetricsServiceRequest::decode(bytes).ok()?.resource_metrics;
@@ -36,7 +36,8 @@ fn decoded(request: Request, bytes: &[u8]) -> Option<(usize, usize)> {
 
 fn point_verdicts(data: &Data) -> Vec<bool> {
     fn of<P>(points: &[P], exemplars: impl Fn(&P) -> &[Exemplar]) -> Vec<bool> {
-        points.iter().map(|point| ids::exemplars(exemplars(point))).collect()
+        let usable = |e: &Exemplar| arbitrary::usable_pair(&e.trace_id, &e.span_id);
+        points.iter().map(|point| exemplars(point).iter().all(usable)).collect()
     }
     match data {
         Data::Gauge(d) => of(&d.data_points, |p| &p.exemplars),
@@ -56,19 +57,39 @@ fn encoded() -> impl Strategy<Value = (Request, Vec<u8>)> {
     ]
 }
 
-/// The check and the decoder must be of one mind about `bytes`.
+/// What bytes decode to, encoded: as bytes, for NaN is not equal to itself.
+fn meaning(request: Request, bytes: &[u8]) -> Option<Vec<u8>> {
+    let bytes = Bytes::copy_from_slice(bytes);
+    Some(Messages::decode(request, bytes).ok()?.encode())
+}
+
+/// The check and the decoder must be of one mind about `bytes`, texts apart; made regular they mean the same.
 fn agree(request: Request, bytes: Vec<u8>) -> Result<(), TestCaseError> {
     let expected = decoded(request, &bytes);
-    match (check(request, bytes.into()), expected) {
-        (Ok(checked), Some((items, bad))) => {
-            prop_assert_eq!(checked.items(), items);
-            prop_assert!(checked.bad() >= bad, "{} < {bad}", checked.bad());
+    let (found, items) = match (check(request, bytes.clone().into()), expected) {
+        (Ok(found), Some(items)) => (found, Some(items)),
+        (Ok(found), None) if found.broken() > 0 => (found, None),
+        (Err(_), None) => return Ok(()),
+        (found, expected) => {
+            prop_assert!(false, "check says {found:?}, the decoder {expected:?}");
+            return Ok(());
         }
-        (Err(_), None) => {}
-        (checked, expected) => {
-            prop_assert!(false, "check says {checked:?}, the decoder {expected:?}");
-        }
+    };
+    prop_assert_eq!(found.broken() > 0, items.is_none());
+    let checked = found.clone().repaired();
+    let regular = checked.clone().into_bytes();
+    if let Some(items) = items {
+        prop_assert_eq!((checked.items(), checked.bad()), items);
+        prop_assert_eq!(meaning(request, &regular), meaning(request, &bytes));
     }
+    prop_assert!(found.repair_size() > 0 || regular == bytes);
+    let again = check(request, regular.clone()).unwrap();
+    prop_assert_eq!((again.repair_size(), again.broken()), (0, 0));
+    // Without the bad ones.
+    let good = checked.clone().without_bad();
+    let (items, bad) = decoded(request, &regular).unwrap();
+    prop_assert_eq!(decoded(request, &good.clone().into_bytes()), Some((items - bad, 0)));
+    prop_assert_eq!(good.items(), items - bad);
     Ok(())
 }
 
@@ -76,7 +97,9 @@ proptest! {
     #[test]
     fn what_was_encoded_passes_with_its_items((request, bytes) in encoded()) {
         let (items, bad) = decoded(request, &bytes).unwrap();
-        let checked = check(request, bytes.clone().into()).unwrap();
+        let found = check(request, bytes.clone().into()).unwrap();
+        prop_assert_eq!(found.repair_size(), 0);
+        let checked = found.repaired();
         prop_assert_eq!((checked.items(), checked.bad()), (items, bad));
         prop_assert_eq!(checked.into_bytes(), bytes);
     }
@@ -115,6 +138,25 @@ proptest! {
         agree(request, bytes)?;
     }
 
+    /// Twice the same, a part of it again somewhere in it: fields come twice, lists in pieces.
+    #[test]
+    fn fields_that_come_again_are_judged_like_the_decoder_does(
+        (request, bytes) in encoded(),
+        from in any::<prop::sample::Index>(),
+        to in any::<prop::sample::Index>(),
+    ) {
+        let ends = boundaries(Message::of(request), &bytes);
+        let pick = |index: &prop::sample::Index| ends[index.index(ends.len())].clone();
+        let (field, at) = (pick(&from), pick(&to));
+        let mut again = bytes.clone();
+        again.splice(at.2..at.2, bytes[field.0..field.2].iter().copied());
+        // Lengths of what is around it.
+        let grown = field.2 - field.0;
+        prop_assume!(at.3.iter().all(|len_at| usize::from(bytes[*len_at]) + grown < 0x80));
+        at.3.iter().for_each(|len_at| again[*len_at] += grown as u8);
+        agree(request, again)?;
+    }
+
     /// Whatever is sent as the wrong signal is judged by that signal's schema.
     #[test]
     fn a_request_of_another_signal_is_judged_like_the_decoder_does((_, bytes) in encoded()) {
@@ -145,15 +187,42 @@ proptest! {
     }
 }
 
+/// Where each field at any depth begins, its value and it end, and where the lengths of one byte around it are.
+type Boundary = (usize, usize, usize, Vec<usize>);
+
+fn boundaries(message: &Message, bytes: &[u8]) -> Vec<Boundary> {
+    let mut all = vec![(0, 0, 0, Vec::new())];
+    walk(message, bytes, 0, &[], &mut all);
+    all
+}
+
+fn walk(message: &Message, bytes: &[u8], base: usize, around: &[usize], all: &mut Vec<Boundary>) {
+    let mut fields = fields::Fields(bytes);
+    loop {
+        let from = base + bytes.len() - fields.0.len();
+        let Some((number, value)) = fields.field() else { return };
+        let end = base + bytes.len() - fields.0.len();
+        all.push((from, end, end, around.to_vec()));
+        if let fields::Value::Slice(body) = value
+            && let Form::Message(inner) | Form::Messages(inner) | Form::Items(inner) =
+                message.field(number).form
+            && body.len() < 0x80
+        {
+            let start = end - body.len();
+            walk(inner, body, start, &[around, &[start - 1]].concat(), all);
+        }
+    }
+}
+
 /// Every field number with every wire type in every message: the schema is the decoder's, no field
 /// missing and none of another kind.
 #[test]
 fn the_schema_is_that_of_the_decoder() {
     let mut probes = 0;
     for (request, root) in [
-        (Request::Traces, &schema::TRACES),
-        (Request::Metrics, &schema::METRICS),
-        (Request::Logs, &schema::LOGS),
+        (Request::Traces, &crate::otlp::schema::TRACES),
+        (Request::Metrics, &crate::otlp::schema::METRICS),
+        (Request::Logs, &crate::otlp::schema::LOGS),
     ] {
         probe(request, root, &mut Vec::new(), &mut probes);
     }
@@ -161,7 +230,7 @@ fn the_schema_is_that_of_the_decoder() {
 }
 
 /// Probes the message at the end of a path of field numbers, and those below it.
-fn probe(request: Request, message: &Schema, path: &mut Vec<u8>, probes: &mut usize) {
+fn probe(request: Request, message: &Message, path: &mut Vec<u8>, probes: &mut usize) {
     // As far down as a value in a list in an attribute of an exemplar of a data point.
     const DEEPEST: usize = 9;
     let values: [&[u8]; 5] = [&[0], &[0, 0, 0, 0], &[0; 8], &[1, 0xff], &[2, 0x08, 0x00]];
@@ -179,8 +248,8 @@ fn probe(request: Request, message: &Schema, path: &mut Vec<u8>, probes: &mut us
             }
         }
         if path.len() < DEEPEST
-            && let Kind::Message(inner) | Kind::Item(inner) | Kind::Data(inner) =
-                message.field(u32::from(number))
+            && let Form::Message(inner) | Form::Messages(inner) | Form::Items(inner) =
+                message.field(u32::from(number)).form
         {
             path.push(number);
             probe(request, inner, path, probes);
@@ -248,21 +317,32 @@ fn each_kind_of_damage_has_its_name() {
 }
 
 #[test]
-fn a_string_that_is_not_utf8_is_refused_at_its_place() {
-    let mut bytes = request_with(Span { name: "tools/call".into(), ..good_span() });
-    let at = bytes.windows(5).position(|w| w == b"tools").unwrap();
-    bytes[at + 2] = 0xff;
-    let refused = check(Request::Traces, bytes.into()).unwrap_err();
-    assert_eq!(refused, Malformed { why: Why::Utf8, at: at + 2 });
-    assert_eq!(refused.to_string(), format!("a string is not UTF-8 at byte {}", at + 2));
+fn strings_that_are_not_utf8_are_counted_and_repaired() {
+    let key = KeyValue { key: "key".into(), ..KeyValue::default() };
+    let span = Span { name: "tools/call".into(), attributes: vec![key], ..good_span() };
+    let mut bytes = request_with(span);
+    let at = |bytes: &[u8], text: &[u8]| bytes.windows(text.len()).position(|w| w == text).unwrap();
+    let (name, key) = (at(&bytes, b"tools"), at(&bytes, b"key"));
+    bytes[name + 2] = 0xff;
+    bytes[key..key + 3].copy_from_slice(&[0xe2, 0x82, 0xff]);
+    // A field that nobody knows, whatever is in it.
+    bytes.extend_from_slice(&[0x9a, 0x06, 1, 0xff]);
+    let found = check(Request::Traces, bytes.clone().into()).unwrap();
+    assert_eq!(found.broken(), 2);
+    let repaired = found.repaired().into_bytes();
+    assert!(repaired.ends_with(&[0x9a, 0x06, 1, 0xff]));
+    let all = ExportTraceServiceRequest::decode(repaired).unwrap().resource_spans;
+    let span = &all[0].scope_spans[0].spans[0];
+    assert_eq!((&*span.name, &*span.attributes[0].key), ("to\u{fffd}ls/call", "\u{fffd}\u{fffd}"));
 }
 
 #[test]
 fn unknown_fields_and_groups_of_a_newer_sender_pass() {
     let mut bytes = request_with(good_span());
     bytes.extend_from_slice(&[0x9b, 0x06, 0x08, 0x01, 0x9c, 0x06]);
-    let checked = check(Request::Traces, bytes.into()).unwrap();
-    assert_eq!(checked.items(), 1);
+    let found = check(Request::Traces, bytes.clone().into()).unwrap();
+    let checked = found.repaired();
+    assert_eq!((checked.items(), checked.into_bytes().to_vec()), (1, bytes));
 }
 
 #[test]
@@ -273,10 +353,10 @@ fn items_whose_ids_no_backend_takes_are_counted() {
         Span { span_id: Vec::new(), ..good_span() },
         Span { parent_span_id: vec![1; 4], ..good_span() },
     ] {
-        let checked = check(Request::Traces, request_with(span.clone()).into()).unwrap();
+        let checked = check(Request::Traces, request_with(span.clone()).into()).unwrap().repaired();
         assert_eq!((checked.items(), checked.bad()), (1, 1), "{span:?}");
     }
-    let checked = check(Request::Traces, request_with(good_span()).into()).unwrap();
+    let checked = check(Request::Traces, request_with(good_span()).into()).unwrap().repaired();
     assert_eq!((checked.items(), checked.bad()), (1, 0));
 }
 
@@ -289,7 +369,7 @@ fn points_of_a_replaced_oneof_member_do_not_count() {
     let wrap = |field: u8, inner: &[u8]| [&[field << 3 | 2, inner.len() as u8], inner].concat();
     let request = wrap(1, &wrap(2, &wrap(2, &metric)));
     assert_eq!(decoded(Request::Metrics, &request), Some((1, 0)));
-    assert_eq!(check(Request::Metrics, request.into()).unwrap().items(), 1);
+    assert_eq!(check(Request::Metrics, request.into()).unwrap().repaired().items(), 1);
 }
 
 #[test]
@@ -308,4 +388,28 @@ fn honest_requests_grow_less_than_the_bound_and_empty_messages_more() {
     let short = KeyValue { key: "k".into(), value, key_strindex: 0 };
     assert!(!grows(vec![Span { attributes: vec![short; 200_000], ..bare }]));
     assert!(grows(vec![Span::default(); 100_000]));
+}
+
+/// What decoders understand and encoders do not write.
+#[test]
+fn what_encoders_do_not_write_is_made_regular() {
+    let spans = |span: &[u8]| {
+        let nested =
+            |field: u8, inner: &[u8]| [&[field << 3 | 2, inner.len() as u8], inner].concat();
+        nested(1, &nested(2, &nested(2, span)))
+    };
+    let name = |text: &str| [&[0x2a, text.len() as u8], text.as_bytes()].concat();
+    let attribute = [0x4a, 3, 0x0a, 1, b'k'];
+    for (span, regular) in [
+        (name("a"), true),
+        ([name("a"), vec![0x98, 0x06, 1]].concat(), true), // field 99, nobody's
+        ([name("a"), name("b")].concat(), false),          // twice: the last counts
+        ([&attribute[..], &name("a"), &attribute].concat(), false), // a list in two parts
+        (vec![0x4a, 6, 0x12, 4, 0x10, 1, 0x18, 1], false), // two choices
+        ([name("a"), vec![0x9b, 0x06, 0x9c, 0x06]].concat(), true), // a group, nobody's
+    ] {
+        let found = check(Request::Traces, spans(&span).into()).unwrap();
+        assert_eq!(found.repair_size() == 0, regular, "{span:?}");
+        agree(Request::Traces, spans(&span)).unwrap();
+    }
 }

@@ -209,7 +209,7 @@ impl Lane {
             _ if batch.max_size == 0 => return vec![whole],
             Sizer::Bytes => {
                 // Items of one batch are of a size: cut by their average.
-                let average = whole.wire_len().div_ceil(whole.items().max(1));
+                let average = whole.wire().len().div_ceil(whole.items().max(1));
                 batch.max_size / average.max(1)
             }
             _ => batch.max_size,

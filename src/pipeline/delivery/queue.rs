@@ -309,7 +309,7 @@ fn size(sizer: Sizer, telemetry: &Telemetry) -> usize {
     let size = match sizer {
         Sizer::Requests => 1,
         Sizer::Items => telemetry.items(),
-        Sizer::Bytes => telemetry.wire_len(),
+        Sizer::Bytes => telemetry.wire().len(),
     };
     size.max(1)
 }

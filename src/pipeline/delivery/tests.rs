@@ -6,10 +6,10 @@ use std::sync::Mutex;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 
 use super::*;
+use crate::otlp::Messages;
 use crate::pipeline::Vitals;
 use crate::pipeline::books::Account;
 use crate::settings::{BatchSettings, Duration as Setting, QueueSettings, RetrySettings};
-use crate::telemetry::Model;
 
 /// A backend with room for `most` spans a request, which refuses those called `huge` for good and
 /// answers what fits with `answers`, then with success.
@@ -43,7 +43,7 @@ impl Exporter for Backend {
 }
 
 fn names(telemetry: &Telemetry) -> Vec<String> {
-    let Model::Traces(all) = telemetry.model() else { panic!("made of spans") };
+    let Messages::Traces(all) = telemetry.messages() else { panic!("made of spans") };
     let scopes = all.iter().flat_map(|r| &r.scope_spans);
     scopes.flat_map(|s| &s.spans).map(|s| s.name.clone()).collect()
 }
@@ -52,7 +52,7 @@ fn spans(names: &[&str]) -> Telemetry {
     let spans = names.iter().map(|n| Span { name: (*n).into(), ..Span::default() }).collect();
     let scope = ScopeSpans { spans, ..ScopeSpans::default() };
     let all = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
-    Telemetry::from(Model::Traces(vec![all]))
+    Telemetry::from(Messages::Traces(vec![all]))
 }
 
 /// A queue whose batches would wait for an hour.

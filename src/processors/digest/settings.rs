@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::complaints::{Complaint, Complaints};
 use super::keys::{KeySettings, written};
-use super::{Digest, EPHEMERAL, Plan, Rejections};
+use super::{ARGUMENTS, Digest, EPHEMERAL, Plan, RESULT, Rejections};
 use crate::otlp::wire::edit::length_bit;
 use crate::pipeline::{Build, Processor, ProcessorConfig};
 use crate::privacy::canonical::MAX_BYTES;
@@ -131,6 +131,9 @@ impl ProcessorConfig for Config {
         // Taps hash names with the key of the digest behind them, so that both can be compared.
         cx.publish(digester.as_ref().and_then(|digester| digester.key().cloned()));
         let (arguments, tools) = plans;
+        let of_fields = tools.values().chain([&arguments]).flat_map(|plan| &plan.fields);
+        let said = ARGUMENTS.all().into_iter().chain(RESULT.all());
+        let said_lengths = lengths(said.chain(of_fields.map(String::as_str)));
         Ok(Box::new(Digest {
             also: self.emit == Emit::All && self.keys.as_ref().is_some_and(|keys| keys.len() > 1),
             digester,
@@ -139,13 +142,17 @@ impl ProcessorConfig for Config {
             result: self.result,
             max_bytes: self.max_bytes,
             replaced: self.attributes.clone(),
-            lengths: self
-                .attributes
-                .iter()
-                .fold(0, |lengths, name| lengths | length_bit(name.len())),
+            lengths: lengths(self.attributes.iter().map(String::as_str)),
+            said_lengths,
+            answer: Plan::default(),
             rejected: Arc::new(Rejections::new(cx.vitals, &cx.id.to_string())),
         }))
     }
+}
+
+/// The lengths of some names, a bit each.
+fn lengths<'n>(names: impl Iterator<Item = &'n str>) -> u64 {
+    names.fold(0, |lengths, name| lengths | length_bit(name.len()))
 }
 
 type Plans = (Plan, HashMap<String, Plan>);

@@ -17,9 +17,10 @@ use super::queue::{Event, Held, Kind, Queue, Skipped};
 use super::relay::{End, Progress, relay};
 use super::{Direction, Observe};
 use crate::mcp::Edited;
+use crate::otlp::Messages;
 use crate::pipeline::{Build, Id, Outlet, Shared, Target, Transport, Vitals};
 use crate::receivers::tap::{EditCounters, observe};
-use crate::telemetry::{Batch, Clock, Content, Model, Nanos, Offset, Reads, Telemetry};
+use crate::telemetry::{Batch, Clock, Content, Nanos, Offset, Reads, Telemetry};
 
 const TAIL: usize = 4096;
 const ROOM: usize = 1 << 22;
@@ -419,7 +420,7 @@ impl Observe for Recorder {
     fn take(&mut self) -> Option<(Telemetry, Content)> {
         let ready = std::mem::take(&mut self.ready);
         self.note(format!("take {ready}"));
-        (ready > 0).then(|| (Telemetry::from(Model::Traces(Vec::new())), Content::default()))
+        (ready > 0).then(|| (Telemetry::from(Messages::Traces(Vec::new())), Content::default()))
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) struct Books {
     strange: Counter,
     /// Connections that were closed because there were too many.
     pub(super) turned_away: Counter,
-    said: [Rarely; 2],
+    said: [Rarely; 3],
 }
 
 impl Books {
@@ -70,6 +70,20 @@ impl Books {
         receiver_drops(&self.vitals, &self.id, signal, "invalid").add(items as u64);
         if self.said[0].may() {
             tracing::warn!(receiver = %self.id, items, "a sender's {why} (further ones are counted)");
+        }
+    }
+
+    /// Texts that were not UTF-8, in items that were taken.
+    pub(super) fn repaired(&self, signal: Signal, texts: usize) {
+        if texts == 0 {
+            return;
+        }
+        let id = self.id.to_string();
+        let labels = [("receiver", id.as_str()), ("signal", signal.name())];
+        self.vitals.counter("mcpcol_otlp_repaired_strings", &labels).add(texts as u64);
+        if self.said[2].may() {
+            tracing::warn!(receiver = %self.id, strings = texts,
+                "a sender's strings were not UTF-8: U+FFFD stands for what could not be read (further ones are counted)");
         }
     }
 

@@ -1,16 +1,13 @@
 //! From the bytes of a request to the pipelines' verdict, the same for both protocols.
 //!
-//! Protobuf is checked, not decoded; only a request with unusable ids in it is taken apart, and alone. An
-//! answer is given when the pipelines have answered: what was said to be taken is theirs.
+//! Nothing is decoded: protobuf is checked, JSON is written as protobuf, and what is not regular or has texts that
+//! are not UTF-8 is made anew, once. An answer is given when the pipelines have answered: what was said to be
+//! taken is theirs.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use prost::Message;
 use tokio::task::spawn_blocking;
 
 use super::books::Books;
@@ -18,9 +15,10 @@ use super::budget::{Budget, Full, Hold};
 use super::passback::{Named, Passback, heard};
 use super::refusal::{Reason, Refusal};
 use super::unpack::{Coding, unpack};
-use crate::otlp::{MAX_GROWTH, json, sieve, wire};
+use crate::otlp::wire::Checked;
+use crate::otlp::{MAX_GROWTH, json, wire};
 use crate::pipeline::{Outlet, Stop};
-use crate::telemetry::{Batch, Content, Model, Receipt, Signal, Telemetry, Verdict, Waiting};
+use crate::telemetry::{Batch, Content, Receipt, Signal, Telemetry, Verdict, Waiting};
 
 /// Requests of more bytes than this are worked on beside the runtime's threads, which others share.
 const INLINE: usize = 128 << 10;
@@ -124,17 +122,25 @@ impl Intake {
     fn offer(&self, parcel: Parcel) -> Result<Offered, Refusal> {
         let Parcel { signal, form, coding, bytes, mut hold } = parcel;
         let bytes = unpack(coding, bytes, self.max, &mut hold)?;
-        let (mut telemetry, rejected) = match form {
-            Form::Protobuf => protobuf(signal, bytes)?,
-            Form::Json => self.json(signal, &bytes)?,
+        let Taken { checked, repaired } = match form {
+            Form::Protobuf => protobuf(signal, bytes.clone(), &mut hold)?,
+            Form::Json => json(signal, &bytes, &mut hold)?,
         };
-        let success = refused_for_ids(signal, rejected);
+        let strange =
+            form == Form::Json && checked.items() == 0 && json::is_strange(&bytes, member(signal));
+        let rejected = checked.bad();
+        let mut telemetry = Telemetry::from(checked.without_bad());
+        let success = heard_of(signal, rejected, repaired);
         // A server may export what it handed back as well. Its sender has done nothing wrong.
         let twins = self.passback.known.drop_known(&mut telemetry);
         let (books, message) = (Arc::clone(&self.books), success.message.clone());
         let effect = move || {
             books.invalid(signal, rejected, &message);
+            books.repaired(signal, repaired);
             books.twins(twins);
+            if strange {
+                books.strange(signal);
+            }
         };
         Ok(self.put_in(telemetry, Content::default(), success, hold, effect))
     }
@@ -171,27 +177,6 @@ impl Intake {
         Offered { success, waiting: Some(waiting), _hold: hold }
     }
 
-    fn json(&self, signal: Signal, text: &[u8]) -> Result<(Telemetry, usize), Refusal> {
-        let malformed = |error: json::Error| match error.why {
-            json::Why::Growth => Refusal::new(Reason::TooLarge, GROWS),
-            _ => {
-                let what = signal.name();
-                Refusal::new(Reason::Malformed, format!("not OTLP/JSON {what}: {error}"))
-            }
-        };
-        let mut model = match signal {
-            Signal::Traces => Model::Traces(json::read_traces(text).map_err(malformed)?),
-            Signal::Metrics => Model::Metrics(json::read_metrics(text).map_err(malformed)?),
-            Signal::Logs => Model::Logs(json::read_logs(text).map_err(malformed)?),
-        };
-        let rejected = keep_usable(&mut model);
-        let telemetry = Telemetry::from(model);
-        if telemetry.items() + rejected == 0 && json::is_strange(text, member(signal)) {
-            self.books.strange(signal);
-        }
-        Ok((telemetry, rejected))
-    }
-
     async fn verdict(&self, waiting: Waiting) -> Result<(), Refusal> {
         let verdict = tokio::select! {
             biased;
@@ -220,19 +205,24 @@ impl Intake {
     }
 }
 
-/// What the sender hears whose items have unusable ids.
-fn refused_for_ids(signal: Signal, items: usize) -> Success {
-    if items == 0 {
-        return Success::default();
+/// Says what the sender hears of items with unusable ids, which are not taken, and of texts that were repaired.
+fn heard_of(signal: Signal, rejected: usize, repaired: usize) -> Success {
+    let mut message = String::new();
+    if rejected > 0 {
+        let what = match signal {
+            Signal::Traces => {
+                "spans need a trace id of 16 bytes and a span id of 8, not zero; other ids have these lengths"
+            }
+            Signal::Metrics => "ids of exemplars have 16 bytes (trace) and 8 (span)",
+            Signal::Logs => "ids of log records have 16 bytes (trace) and 8 (span)",
+        };
+        message = format!("{rejected} rejected for their ids: {what}");
     }
-    let what = match signal {
-        Signal::Traces => {
-            "spans need a trace id of 16 bytes and a span id of 8, not zero; other ids have these lengths"
-        }
-        Signal::Metrics => "ids of exemplars have 16 bytes (trace) and 8 (span)",
-        Signal::Logs => "ids of log records have 16 bytes (trace) and 8 (span)",
-    };
-    Success { rejected: items, message: format!("{items} rejected for their ids: {what}") }
+    if repaired > 0 {
+        let comma = if message.is_empty() { "" } else { "; " };
+        message.push_str(&format!("{comma}{repaired} strings were not UTF-8 and were repaired"));
+    }
+    Success { rejected, message }
 }
 
 /// The one member of a signal's JSON document.
@@ -244,45 +234,39 @@ pub(super) fn member(signal: Signal) -> &'static str {
     }
 }
 
-/// Protobuf as it is, or without what is unusable of it; how many items that was.
-fn protobuf(signal: Signal, bytes: Bytes) -> Result<(Telemetry, usize), Refusal> {
-    let request = match signal {
-        Signal::Traces => wire::Request::Traces,
-        Signal::Metrics => wire::Request::Metrics,
-        Signal::Logs => wire::Request::Logs,
-    };
-    let malformed = |error: &dyn std::fmt::Display| {
-        Refusal::new(
-            Reason::Malformed,
-            format!("not an export request of {}: {error}", signal.name()),
-        )
-    };
-    let length = bytes.len();
-    let checked = wire::check(request, bytes).map_err(|error| malformed(&error))?;
-    if checked.decoded_size() > MAX_GROWTH.of(length) {
-        return Err(Refusal::new(Reason::TooLarge, GROWS));
-    }
-    if checked.bad() == 0 {
-        return Ok((Telemetry::from(checked), 0));
-    }
-    let bytes = checked.into_bytes();
-    let mut model = match signal {
-        Signal::Traces => ExportTraceServiceRequest::decode(bytes)
-            .map(|request| Model::Traces(request.resource_spans)),
-        Signal::Metrics => ExportMetricsServiceRequest::decode(bytes)
-            .map(|request| Model::Metrics(request.resource_metrics)),
-        Signal::Logs => ExportLogsServiceRequest::decode(bytes)
-            .map(|request| Model::Logs(request.resource_logs)),
-    }
-    .map_err(|error| malformed(&error))?;
-    let rejected = keep_usable(&mut model);
-    Ok((Telemetry::from(model), rejected))
+/// A request as it goes on.
+struct Taken {
+    checked: Checked,
+    /// Texts that were not UTF-8.
+    repaired: usize,
 }
 
-fn keep_usable(model: &mut Model) -> usize {
-    match model {
-        Model::Traces(all) => sieve::traces(all),
-        Model::Metrics(all) => sieve::metrics(all),
-        Model::Logs(all) => sieve::logs(all),
+/// Protobuf as it is, or made regular.
+fn protobuf(signal: Signal, bytes: Bytes, hold: &mut Hold) -> Result<Taken, Refusal> {
+    let length = bytes.len();
+    let found = wire::check(signal.request(), bytes).map_err(|error| {
+        let what = signal.name();
+        Refusal::new(Reason::Malformed, format!("not an export request of {what}: {error}"))
+    })?;
+    if found.decoded_size() > MAX_GROWTH.of(length) {
+        return Err(Refusal::new(Reason::TooLarge, GROWS));
     }
+    let repaired = found.broken();
+    let size = found.repair_size();
+    if size > 0 {
+        hold.add(size)?;
+    }
+    Ok(Taken { checked: found.repaired(), repaired })
+}
+
+/// JSON as the protobuf that it stands for.
+fn json(signal: Signal, text: &[u8], hold: &mut Hold) -> Result<Taken, Refusal> {
+    let bytes = json::read(signal.request(), text).map_err(|error| match error.why {
+        json::Why::Growth => Refusal::new(Reason::TooLarge, GROWS),
+        _ => {
+            let what = signal.name();
+            Refusal::new(Reason::Malformed, format!("not OTLP/JSON {what}: {error}"))
+        }
+    })?;
+    protobuf(signal, bytes.into(), hold)
 }

@@ -154,7 +154,7 @@ fn spans_come_by_server() {
         tap.reply(x, 200, &ok(1));
     }
     let (telemetry, _) = tap.http.take().unwrap();
-    let crate::telemetry::Model::Traces(all) = telemetry.model() else { panic!("spans") };
+    let crate::otlp::Messages::Traces(all) = telemetry.messages() else { panic!("spans") };
     let server = |r: &opentelemetry_proto::tonic::trace::v1::ResourceSpans| {
         let attributes = &r.resource.as_ref().unwrap().attributes;
         let named = attributes.iter().find(|a| a.key == names::SERVER_NAME).map(text);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::mcp::testing::jumped;
 use crate::mcp::{Parent, ServiceName, Traces};
-use crate::telemetry::Model;
+use crate::otlp::Messages;
 
 const INITIALIZE: &str = r#"{"id":0,"method":"initialize","params":{}}"#;
 
@@ -183,7 +183,7 @@ fn a_version_stands_beside_the_name_that_it_is_of() {
     let x = tap.post(&modern(1, ""));
     tap.reply(x, 200, &ok(1));
     let (telemetry, _) = tap.http.take().unwrap();
-    let Model::Traces(all) = telemetry.model() else { panic!("a tap makes spans") };
+    let Messages::Traces(all) = telemetry.messages() else { panic!("a tap makes spans") };
     let of = |key: &str, resource: &opentelemetry_proto::tonic::trace::v1::ResourceSpans| {
         let attributes = &resource.resource.as_ref().unwrap().attributes;
         attributes.iter().find(|a| a.key == key).map(text)

@@ -171,7 +171,7 @@ fn is_safe(outcome: &Outcome) {
     let ids: BTreeMap<_, _> = spans.iter().map(|s| (s.span_id.clone(), *s)).collect();
     assert_eq!(ids.len(), spans.len(), "ids are unique");
     for span in &spans {
-        assert!(crate::otlp::ids::span(span));
+        assert!(crate::otlp::arbitrary::usable(span));
         assert_eq!(span.trace_id, bytes::<16>(TRACE));
         assert!(span.span_id != bytes::<8>(PARENT) && span.span_id != [0xee; 8]);
         let (start, end) = (span.start_time_unix_nano, span.end_time_unix_nano);

@@ -1,7 +1,8 @@
 //! The three shapes of what clients post, and what their spans are held to.
 
 use super::*;
-use crate::telemetry::{Model, Raw};
+use crate::otlp::Messages;
+use crate::telemetry::Raw;
 
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
 
@@ -20,7 +21,7 @@ fn post(body: &str, header: Option<&str>, rules: &Passback) -> Result<Received, 
 }
 
 fn only(received: &Received) -> Span {
-    let Model::Traces(all) = received.telemetry.model() else { panic!("spans") };
+    let Messages::Traces(all) = received.telemetry.messages() else { panic!("spans") };
     let mut spans = all.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
     let span = spans.next().unwrap().clone();
     assert!(spans.next().is_none());

@@ -8,7 +8,7 @@ use super::*;
 /// `mcpcol.server.name` of each resource in turn, and `peer.service` of the spans below it.
 fn servers(tap: &mut Tap) -> Vec<(String, Vec<String>)> {
     let (telemetry, _) = tap.session.take().unwrap();
-    let Model::Traces(all) = telemetry.model() else { panic!("a session makes spans") };
+    let Messages::Traces(all) = telemetry.messages() else { panic!("a session makes spans") };
     let named = |attributes: &[KeyValue], key: &str| {
         attributes.iter().find(|a| a.key == key).map(text).unwrap_or_default()
     };

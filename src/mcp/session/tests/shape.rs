@@ -276,7 +276,7 @@ fn kind_transport_and_service_name_are_settings() {
     let mut tap = Tap::of(settings, identity);
     tap.c(r#"{"id":0,"method":"initialize","params":{"clientInfo":{"name":"agent"}}}"#).ok(0);
     let (telemetry, _) = tap.session.take().unwrap();
-    let Model::Traces(all) = telemetry.model() else { panic!("a session makes spans") };
+    let Messages::Traces(all) = telemetry.messages() else { panic!("a session makes spans") };
     assert_eq!(all[0].scope_spans[0].scope.as_ref().unwrap().name, names::SCOPE);
     let span = &all[0].scope_spans[0].spans[0];
     assert_eq!(span.kind, SpanKind::Internal as i32);
@@ -324,7 +324,7 @@ fn resource(name: &str, version: Option<&str>) -> Vec<(String, String)> {
 
 fn resources(tap: &mut Tap) -> Vec<Vec<(String, String)>> {
     let (telemetry, _) = tap.session.take().unwrap();
-    let Model::Traces(all) = telemetry.model() else { panic!("a session makes spans") };
+    let Messages::Traces(all) = telemetry.messages() else { panic!("a session makes spans") };
     let found = all.iter().map(|spans| &spans.resource.as_ref().unwrap().attributes);
     found.map(|all| all.iter().map(|a| (a.key.clone(), text(a))).collect()).collect()
 }

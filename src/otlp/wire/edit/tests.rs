@@ -1,164 +1,326 @@
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use opentelemetry_proto::tonic::trace::v1::Span;
+//! The law: editing bytes and decoding equals decoding and editing; what comes out passes the check.
+
+use std::collections::BTreeSet;
+
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value as Any};
 use proptest::prelude::*;
-use prost::Message;
 
 use super::*;
-use crate::otlp::arbitrary;
+use crate::otlp::wire::check;
+use crate::otlp::{Messages, arbitrary};
 
-fn spans(request: &mut ExportTraceServiceRequest) -> impl Iterator<Item = (String, &mut Span)> {
-    let scopes = request.resource_spans.iter_mut().flat_map(|r| &mut r.scope_spans);
-    scopes.flat_map(|s| {
-        let name = s.scope.as_ref().map(|scope| scope.name.clone()).unwrap_or_default();
-        s.spans.iter_mut().map(move |span| (name.clone(), span))
-    })
+/// Says what becomes of attributes and items, by what is in them, so that messages can be treated alike.
+fn fate(text: &str) -> u64 {
+    text.bytes().fold(7, |hash: u64, b| hash.wrapping_mul(31).wrapping_add(b.into())) % 5
 }
 
-/// What is added to a span: nothing to every third, something long to some.
-fn more(scope: &[u8], trace: &[u8], attributes: usize) -> Vec<String> {
-    let key = format!("{scope:?} {trace:?}").repeat(attributes % 7);
-    vec![key; attributes % 3]
+/// Drops some attributes, gives others another value, adds one to some holders, and replaces texts.
+#[derive(Default)]
+struct Pass {
+    texts: bool,
+    new: String,
 }
 
-fn empty(key: String) -> KeyValue {
-    KeyValue { key, value: Some(AnyValue::default()), ..KeyValue::default() }
+impl<'a> Edit<'a> for Pass {
+    fn wants(&self) -> Wants {
+        Wants {
+            attributes: Holders::ALL,
+            lengths: u64::MAX,
+            more: Holders::ALL,
+            texts: self.texts,
+            items: false,
+        }
+    }
+
+    fn attribute(&mut self, _: View<'a>, name: &'a str, value: ValueView<'a>) -> Change<'_> {
+        match fate(name) {
+            0 => Change::Drop,
+            1 => {
+                self.new = format!("{name} {:?}", value.text());
+                Change::Value(Composed::Text(&self.new))
+            }
+            _ => Change::Keep,
+        }
+    }
+
+    fn text(&mut self, at: &At<'a>, text: &'a str) -> Option<&str> {
+        // Nothing that decides about attributes.
+        let named = matches!(at.place, Place::Name) && at.depth == 0;
+        (!named && fate(text) == 3).then(|| {
+            self.new = format!("{text}!");
+            &*self.new
+        })
+    }
+
+    fn more(&mut self, of: View<'a>, out: &mut Attributes<'_>) {
+        let mut count = 0;
+        of.each_attribute(|_, _| count += 1);
+        if count % 3 == 1 {
+            out.add("more", Composed::Int(count));
+        }
+    }
+}
+
+/// The same on decoded attributes.
+fn on_messages(list: &mut Vec<KeyValue>) {
+    let count = list.len();
+    list.retain(|a| fate(&a.key) != 0);
+    for a in list.iter_mut().filter(|a| fate(&a.key) == 1) {
+        let text = match a.value.as_ref().and_then(|value| value.value.as_ref()) {
+            Some(Any::StringValue(text)) => Some(text),
+            _ => None,
+        };
+        *a = attribute(&a.key, Any::StringValue(format!("{} {text:?}", a.key)));
+    }
+    if count % 3 == 1 {
+        list.push(attribute("more", Any::IntValue(count as i64)));
+    }
+}
+
+fn attribute(key: &str, value: Any) -> KeyValue {
+    let value = Some(AnyValue { value: Some(value) });
+    KeyValue { key: key.into(), value, ..KeyValue::default() }
+}
+
+/// Every list of attributes, decoded.
+fn each_list(messages: &mut Messages, mut each: impl FnMut(&mut Vec<KeyValue>)) {
+    use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+    macro_rules! points {
+        ($data:expr) => {
+            for point in &mut $data.data_points {
+                each(&mut point.attributes);
+                point.exemplars.iter_mut().for_each(|e| each(&mut e.filtered_attributes));
+            }
+        };
+    }
+    match messages {
+        Messages::Traces(all) => {
+            for r in all {
+                r.resource.iter_mut().for_each(|r| each(&mut r.attributes));
+                for s in &mut r.scope_spans {
+                    s.scope.iter_mut().for_each(|s| each(&mut s.attributes));
+                    for span in &mut s.spans {
+                        each(&mut span.attributes);
+                        span.events.iter_mut().for_each(|e| each(&mut e.attributes));
+                        span.links.iter_mut().for_each(|l| each(&mut l.attributes));
+                    }
+                }
+            }
+        }
+        Messages::Logs(all) => {
+            for r in all {
+                r.resource.iter_mut().for_each(|r| each(&mut r.attributes));
+                for s in &mut r.scope_logs {
+                    s.scope.iter_mut().for_each(|s| each(&mut s.attributes));
+                    s.log_records.iter_mut().for_each(|r| each(&mut r.attributes));
+                }
+            }
+        }
+        Messages::Metrics(all) => {
+            for r in all {
+                r.resource.iter_mut().for_each(|r| each(&mut r.attributes));
+                for s in &mut r.scope_metrics {
+                    s.scope.iter_mut().for_each(|s| each(&mut s.attributes));
+                    for metric in &mut s.metrics {
+                        each(&mut metric.metadata);
+                        match &mut metric.data {
+                            Some(Data::Gauge(d)) => points!(d),
+                            Some(Data::Sum(d)) => points!(d),
+                            Some(Data::Histogram(d)) => points!(d),
+                            Some(Data::ExponentialHistogram(d)) => points!(d),
+                            Some(Data::Summary(d)) => {
+                                d.data_points.iter_mut().for_each(|p| each(&mut p.attributes));
+                            }
+                            None => {}
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn requests() -> impl Strategy<Value = Messages> {
+    prop_oneof![
+        arbitrary::traces().prop_map(|r| Messages::Traces(r.resource_spans)),
+        arbitrary::metrics().prop_map(|r| Messages::Metrics(r.resource_metrics)),
+        arbitrary::logs().prop_map(|r| Messages::Logs(r.resource_logs)),
+    ]
+}
+
+fn edited(messages: &Messages, by: &mut impl for<'a> Edit<'a>) -> (Bytes, usize) {
+    let (request, bytes) = (messages.request(), Bytes::from(messages.encode()));
+    let Edited { bytes: new, dropped } = edit(request, &bytes, by);
+    let new = new.unwrap_or(bytes);
+    let found = check(request, new.clone()).unwrap();
+    assert_eq!((found.repair_size(), found.broken()), (0, 0));
+    (new, dropped)
+}
+
+/// Notes every text and all bytes.
+#[derive(Default)]
+struct Seen(Vec<Vec<u8>>);
+
+impl<'a> Edit<'a> for Seen {
+    fn wants(&self) -> Wants {
+        Wants { texts: true, ..Wants::default() }
+    }
+
+    fn text(&mut self, _: &At<'a>, text: &'a str) -> Option<&str> {
+        self.0.push(text.as_bytes().to_vec());
+        None
+    }
+
+    fn bytes(&mut self, _: &At<'a>, bytes: &'a [u8]) -> Option<&str> {
+        self.0.push(bytes.to_vec());
+        None
+    }
+}
+
+/// Every text of a request, by a walk of its own.
+fn texts(message: &Message, bytes: &[u8], all: &mut Vec<Vec<u8>>) {
+    let mut fields = Fields(bytes);
+    while let Some((number, value)) = fields.field() {
+        let Value::Slice(slice) = value else { continue };
+        match message.field(number).form {
+            Form::Text | Form::Texts | Form::Bytes => all.push(slice.to_vec()),
+            Form::Message(inner) | Form::Messages(inner) | Form::Items(inner) => {
+                texts(inner, slice, all);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Drops items by the ids or the count that is before them.
+struct Drops(Vec<bool>, usize);
+
+impl<'a> Edit<'a> for Drops {
+    fn wants(&self) -> Wants {
+        Wants { items: true, ..Wants::default() }
+    }
+
+    fn item(&mut self, _: &Item<'a>) -> Take {
+        let drops = self.0[self.1 % self.0.len()];
+        self.1 += 1;
+        if drops { Take::Drop } else { Take::Keep }
+    }
 }
 
 proptest! {
     #[test]
-    fn spans_get_what_is_added_and_all_else_stays(mut request in arbitrary::traces()) {
-        let before = request.encode_to_vec();
-        let after = edit_attributes(&before, &|_| false, |scope, span, changes| {
-            let more = more(scope, span.trace_id, span.attributes.len());
-            more.iter().for_each(|key| changes.add(key, Composed::Empty));
-            Ok(())
-        });
-        let mut any = false;
-        for (scope, span) in spans(&mut request) {
-            let added = more(scope.as_bytes(), &span.trace_id, span.attributes.len());
-            any |= !added.is_empty();
-            span.attributes.extend(added.into_iter().map(empty));
-        }
-        prop_assert_eq!(after.unwrap(), any.then(|| request.encode_to_vec()));
-    }
-
-    /// What is plain; for the rest a decoder is needed.
-    #[test]
-    fn values_are_replaced_and_all_else_stays(
-        mut request in arbitrary::traces(),
-        every in 1..4_usize,
-        text in "[a-z]{0,10}|[a-z]{120,140}",
-        also in any::<bool>(),
-    ) {
-        use opentelemetry_proto::tonic::common::v1::any_value::Value;
-        let before = request.encode_to_vec();
-        let after = edit_attributes(&before, &|_| false, |_, span, changes| {
-            let places = (0..span.attributes.len()).step_by(every);
-            changes.replaced.extend(places.map(|place| (place, text.clone())));
-            if also {
-                changes.add("more", Composed::Empty);
-            }
-            Ok(())
-        });
-        let (mut any, mut plain) = (false, true);
-        for (_, span) in spans(&mut request) {
-            for attribute in span.attributes.iter_mut().step_by(every) {
-                plain &= (1..128).contains(&attribute.key.len())
-                    && attribute.key_strindex == 0
-                    && attribute.value.is_some();
-                any = true;
-                let value = Some(Value::StringValue(text.clone()));
-                attribute.value = Some(AnyValue { value });
-            }
-            span.attributes.extend(also.then(|| empty("more".to_owned())));
-            any |= also;
-        }
-        let expected = if plain { Ok(any.then(|| request.encode_to_vec())) } else { Err(Irregular) };
-        prop_assert_eq!(after, expected);
+    fn attributes_change_everywhere_as_they_do_on_messages(mut messages in requests()) {
+        let (bytes, dropped) = edited(&messages, &mut Pass::default());
+        prop_assert_eq!(dropped, 0);
+        each_list(&mut messages, on_messages);
+        let expected = messages.encode();
+        prop_assert_eq!(Messages::decode(messages.request(), bytes).unwrap().encode(), expected);
     }
 
     #[test]
-    fn attributes_are_read_as_a_decoder_does(mut request in arbitrary::traces()) {
-        let bytes = request.encode_to_vec();
-        let mut read = Vec::new();
-        edit_attributes(&bytes, &|_| false, |_, span, _| {
-            for attribute in span.attributes {
-                read.push((attribute.name.to_vec(), attribute.text()?.map(<[u8]>::to_vec)));
-            }
-            Ok(())
-        }).unwrap();
+    fn every_text_and_all_bytes_are_shown(messages in requests()) {
+        let mut seen = Seen::default();
+        let (bytes, _) = edited(&messages, &mut seen);
         let mut expected = Vec::new();
-        for (_, span) in spans(&mut request) {
-            for attribute in &span.attributes {
-                use opentelemetry_proto::tonic::common::v1::any_value::Value::StringValue;
-                let text = match attribute.value.as_ref().and_then(|v| v.value.as_ref()) {
-                    Some(StringValue(text)) => Some(text.clone().into_bytes()),
-                    _ => None,
-                };
-                expected.push((attribute.key.clone().into_bytes(), text));
+        texts(Message::of(messages.request()), &bytes, &mut expected);
+        prop_assert_eq!(seen.0, expected);
+    }
+
+    /// A text that was replaced is another one: a second pass finds nothing to do.
+    #[test]
+    fn a_second_pass_changes_nothing(messages in requests()) {
+        struct Mask;
+        impl<'a> Edit<'a> for Mask {
+            fn wants(&self) -> Wants {
+                Wants { texts: true, ..Wants::default() }
+            }
+            fn text(&mut self, _: &At<'a>, text: &'a str) -> Option<&str> {
+                (!text.is_empty() && text != "****").then_some("****")
+            }
+            fn bytes(&mut self, _: &At<'a>, _: &'a [u8]) -> Option<&str> {
+                Some("****")
             }
         }
-        prop_assert_eq!(read, expected);
+        let (bytes, _) = edited(&messages, &mut Mask);
+        prop_assert!(edit(messages.request(), &bytes, &mut Mask).bytes.is_none());
+        let mut seen = Seen::default();
+        edit(messages.request(), &bytes, &mut seen);
+        prop_assert!(seen.0.iter().all(|text| text.is_empty() || text == b"****"));
     }
 
     #[test]
-    fn attributes_are_found_wherever_they_stand(request in arbitrary::traces()) {
-        let bytes = request.encode_to_vec();
-        let (mut own, mut beside) = (Vec::new(), Vec::new());
-        let keys = |list: &[KeyValue]| list.iter().map(|a| a.key.clone()).collect::<Vec<_>>();
-        for resource in &request.resource_spans {
-            resource.resource.iter().for_each(|r| beside.extend(keys(&r.attributes)));
-            for scope in &resource.scope_spans {
-                scope.scope.iter().for_each(|s| beside.extend(keys(&s.attributes)));
-                for span in &scope.spans {
-                    own.extend(keys(&span.attributes));
-                    span.events.iter().for_each(|e| beside.extend(keys(&e.attributes)));
-                    span.links.iter().for_each(|l| beside.extend(keys(&l.attributes)));
-                }
-            }
+    fn texts_and_attributes_change_in_one_pass(messages in requests()) {
+        let (bytes, _) = edited(&messages, &mut Pass { texts: true, ..Pass::default() });
+        Messages::decode(messages.request(), bytes).unwrap();
+    }
+
+    #[test]
+    fn dropped_items_take_what_they_leave_empty(
+        messages in requests(),
+        drops in prop::collection::vec(any::<bool>(), 1..8),
+    ) {
+        let (request, bytes) = (messages.request(), Bytes::from(messages.encode()));
+        let before = check(request, bytes).unwrap().repaired().items();
+        let (bytes, dropped) = edited(&messages, &mut Drops(drops.clone(), 0));
+        let gone = (0..before).filter(|i| drops[i % drops.len()]).count();
+        prop_assert_eq!(dropped, gone);
+        prop_assert_eq!(check(request, bytes.clone()).unwrap().repaired().items(), before - gone);
+        let (nothing, _) = edited(&messages, &mut Drops(vec![true], 0));
+        if let Messages::Traces(all) = &messages
+            && all.iter().all(|r| r.scope_spans.iter().all(|s| !s.spans.is_empty()) && !r.scope_spans.is_empty())
+        {
+            prop_assert!(nothing.is_empty());
         }
-        let names = std::cell::RefCell::new(Vec::new());
-        let look = |name: &[u8]| {
-            names.borrow_mut().push(String::from_utf8(name.to_vec()).unwrap());
-            false
-        };
-        let seen = || {
-            let mut names = names.take();
-            names.sort();
-            names
-        };
-        edit_attributes(&bytes, &look, |_, _, _| Ok(())).unwrap();
-        beside.sort();
-        prop_assert_eq!(&seen(), &beside);
-        for name in &beside {
-            let barred = |other: &[u8]| other == name.as_bytes();
-            prop_assert_eq!(edit_attributes(&bytes, &barred, |_, _, _| Ok(())), Err(Irregular));
+    }
+
+    /// Anything at all: no panic.
+    #[test]
+    fn garbage_ends(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        let bytes = Bytes::from(bytes);
+        for request in [Request::Traces, Request::Metrics, Request::Logs] {
+            edit(request, &bytes, &mut Pass { texts: true, ..Pass::default() });
+            edit(request, &bytes, &mut Drops(vec![true, false], 0));
         }
-        any_attribute(Request::Traces, &bytes, &look).unwrap();
-        own.extend(beside);
-        own.sort();
-        prop_assert_eq!(seen(), own);
     }
+}
 
-    #[test]
-    fn spans_are_told_apart_as_a_decoder_does(mut request in arbitrary::traces()) {
-        let mut read = Vec::new();
-        each_span(&request.encode_to_vec(), |trace, span, start| {
-            read.push((trace.to_vec(), span.to_vec(), start));
-        }).unwrap();
-        let key = |span: &mut Span| {
-            (span.trace_id.clone(), span.span_id.clone(), span.start_time_unix_nano)
-        };
-        let expected: Vec<_> = spans(&mut request).map(|(_, span)| key(span)).collect();
-        prop_assert_eq!(read, expected);
-    }
+/// Where a text stands is told in the words of OTLP/JSON.
+#[test]
+fn places_have_names() {
+    use opentelemetry_proto::tonic::common::v1::KeyValueList;
+    use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 
-    /// Anything at all: no panic, and no answer where there is none.
-    #[test]
-    fn garbage_is_given_up(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-        any_attribute(Request::Metrics, &bytes, &|_| false).ok();
-        edit_attributes(&bytes, &|_| false, |_, _, _| Ok(())).ok();
-        each_span(&bytes, |_, _, _| ()).ok();
+    #[derive(Default)]
+    struct Places(BTreeSet<String>);
+    impl<'a> Edit<'a> for Places {
+        fn wants(&self) -> Wants {
+            Wants { texts: true, ..Wants::default() }
+        }
+        fn text(&mut self, at: &At<'a>, text: &'a str) -> Option<&str> {
+            self.0.insert(format!("{:?} {:?} {}: {text}", at.holder, at.place, at.depth));
+            None
+        }
     }
+    let entry = attribute("inner", Any::StringValue("deep".into()));
+    let map = attribute("outer", Any::KvlistValue(KeyValueList { values: vec![entry] }));
+    let record = LogRecord {
+        severity_text: "WARN".into(),
+        body: Some(AnyValue { value: Some(Any::StringValue("said".into())) }),
+        attributes: vec![map],
+        ..LogRecord::default()
+    };
+    let scope_logs =
+        ScopeLogs { log_records: vec![record], schema_url: "u".into(), ..ScopeLogs::default() };
+    let logs = ResourceLogs { scope_logs: vec![scope_logs], ..ResourceLogs::default() };
+    let mut places = Places::default();
+    edit(Request::Logs, &Messages::Logs(vec![logs]).encode().into(), &mut places);
+    let expected = [
+        r#"LogRecord Field("body") 0: said"#,
+        r#"LogRecord Field("severityText") 0: WARN"#,
+        "LogRecord Name 0: outer",
+        "LogRecord Name 1: inner",
+        r#"LogRecord Value("outer") 1: deep"#,
+        r#"Scope Field("schemaUrl") 0: u"#,
+    ];
+    assert_eq!(places.0.iter().map(String::as_str).collect::<Vec<_>>(), expected);
 }

@@ -1,0 +1,160 @@
+//! The unit that flows: OTLP as its bytes, with what may not leave beside it and the acknowledgement as a value.
+
+use bytes::Bytes;
+
+use super::{Content, Receipt, Signal};
+use crate::otlp::wire::compose::Traces;
+use crate::otlp::wire::edit::{self, Edit, Edited};
+use crate::otlp::wire::split::{self, Piece};
+use crate::otlp::wire::view::{Item, each_item};
+use crate::otlp::wire::{Checked, Request, check};
+use crate::otlp::{Messages, json};
+
+/// What moves through a pipeline: telemetry, what was seen but may not be exported, and the duty to
+/// say what became of it.
+#[derive(Debug)]
+pub struct Batch {
+    /// What exporters are handed, and all they are handed.
+    pub telemetry: Telemetry,
+    /// What the taps saw. Processors read it; it is by type out of an exporter's reach.
+    pub content: Content,
+    /// Who holds the batch settles it.
+    pub receipt: Receipt,
+}
+
+impl Batch {
+    /// A batch without content that nobody waits for.
+    pub fn new(telemetry: Telemetry) -> Self {
+        Batch { telemetry, content: Content::default(), receipt: Receipt::nobody() }
+    }
+}
+
+/// A second holder with a receipt of its own; telemetry and content are shared, not copied.
+impl Clone for Batch {
+    fn clone(&self) -> Self {
+        Batch {
+            telemetry: self.telemetry.clone(),
+            content: self.content.clone(),
+            receipt: self.receipt.clone(),
+        }
+    }
+}
+
+/// OTLP of one signal: the bytes of its export request, which passed the [check](crate::otlp::wire::check). Clones
+/// share them.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    signal: Signal,
+    items: usize,
+    wire: Bytes,
+}
+
+impl Telemetry {
+    /// Which signal it is.
+    pub fn signal(&self) -> Signal {
+        self.signal
+    }
+
+    /// How many spans, data points or log records.
+    pub fn items(&self) -> usize {
+        self.items
+    }
+
+    /// The protobuf bytes of the signal's export request.
+    pub fn wire(&self) -> &Bytes {
+        &self.wire
+    }
+
+    /// Appends one OTLP/JSON document, without a newline.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        json::write(out, self.signal.request(), &self.wire);
+    }
+
+    /// Shows each item, in order.
+    pub fn each_item<'a>(&'a self, mut show: impl FnMut(&Item<'a>)) {
+        each_item(self.signal.request(), &self.wire, &mut show);
+    }
+
+    /// Runs a pass over it; returns what that makes of it, which shares the bytes if it changes nothing.
+    pub fn edited<'a>(&'a self, by: &mut impl Edit<'a>) -> Telemetry {
+        let Edited { bytes, dropped } = edit::edit(self.signal.request(), &self.wire, by);
+        let wire = bytes.unwrap_or_else(|| self.wire.clone());
+        debug_assert!(check(self.signal.request(), wire.clone()).is_ok());
+        Telemetry { wire, items: self.items - dropped, ..*self }
+    }
+
+    /// Cuts into pieces of at most `max` spans, log records or metrics (a metric with its data points
+    /// is not cut), in order. `max` of 0 is taken as 1.
+    pub fn split(self, max: usize) -> Vec<Telemetry> {
+        if self.items <= max.max(1) {
+            return vec![self];
+        }
+        let pieces = split::split(self.signal.request(), &self.wire, max);
+        pieces.into_iter().map(|piece| self.piece(piece)).collect()
+    }
+
+    /// Cuts into two pieces with about half of the spans, log records or metrics each; a single metric
+    /// by its data points. `None` if there is one item or none: that cannot be cut.
+    pub fn halves(&self) -> Option<[Telemetry; 2]> {
+        if self.items < 2 {
+            return None;
+        }
+        let halves = split::halves(self.signal.request(), &self.wire)?;
+        Some(halves.map(|piece| self.piece(piece)))
+    }
+
+    fn piece(&self, (wire, items): Piece) -> Telemetry {
+        Telemetry { signal: self.signal, items, wire }
+    }
+
+    /// All of `parts` as one, joined on the wire: a repeated field of a message is its occurrences in
+    /// order, so requests join by concatenation. `None` for nothing; the parts must share a signal.
+    pub fn join(parts: Vec<Telemetry>) -> Option<Telemetry> {
+        let signal = parts.first()?.signal();
+        debug_assert!(parts.iter().all(|part| part.signal() == signal));
+        if let [_] = parts.as_slice() {
+            return parts.into_iter().next();
+        }
+        let mut wire = Vec::with_capacity(parts.iter().map(|part| part.wire.len()).sum());
+        for part in &parts {
+            wire.extend_from_slice(&part.wire);
+        }
+        let items = parts.iter().map(Telemetry::items).sum();
+        Some(Telemetry { signal, items, wire: wire.into() })
+    }
+
+    /// Decodes it, for those who print it.
+    pub fn messages(&self) -> Messages {
+        Messages::decode(self.signal.request(), self.wire.clone())
+            .expect("bytes that passed the check decode")
+    }
+}
+
+/// Only checked bytes get in: nobody behind has to doubt them.
+impl From<Checked> for Telemetry {
+    fn from(checked: Checked) -> Self {
+        let (signal, items) = (checked.request().into(), checked.items());
+        Telemetry { signal, items, wire: checked.into_bytes() }
+    }
+}
+
+/// What was composed is regular by construction.
+impl From<Traces> for Telemetry {
+    fn from(traces: Traces) -> Self {
+        let (bytes, items) = traces.into_parts();
+        let wire = Bytes::from(bytes);
+        debug_assert!(check(Request::Traces, wire.clone()).is_ok());
+        Telemetry { signal: Signal::Traces, items, wire }
+    }
+}
+
+/// What an encoder writes passes the check. Panics for messages that nest deeper than decoders go.
+impl From<Messages> for Telemetry {
+    fn from(messages: Messages) -> Self {
+        let found = check(messages.request(), messages.encode().into());
+        found.expect("what is encoded here decodes").repaired().into()
+    }
+}
+
+#[cfg(test)]
+mod tests;
