@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use mcpcol::otlp::Messages;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 use serde_json::json;
@@ -128,6 +129,31 @@ async fn what_no_backend_would_take_is_left_out_said_and_counted() {
     assert_eq!(rig.count("otelcol_receiver_accepted_spans", &["http"]), 2);
     // Six of ten were received and dropped, whatever pipelines they did not get into.
     assert_eq!(rig.stop().await, ["received=10 sent=4 dropped=6 (invalid=6) held=0"]);
+}
+
+#[tokio::test]
+async fn strings_that_are_not_utf8_cost_no_span_and_are_said_and_counted() {
+    let fake = Fake::taking_all();
+    let rig = Rig::start(BOTH, std::slice::from_ref(&fake)).await;
+    let mut spans: Vec<_> = (0..100).map(span).collect();
+    spans[7].name = "caf?".into();
+    let mut request = traces(spans).encode_to_vec();
+    let at = memchr::memmem::find(&request, b"caf?").unwrap();
+    request[at + 3] = 0xe9;
+    for _ in 0..2 {
+        let answer = post(rig.http(), "/v1/traces", &[PROTOBUF], &request).await;
+        let said = ExportTraceServiceResponse::decode(&answer.body[..]).unwrap();
+        let partial = said.partial_success.unwrap();
+        assert_eq!((answer.status, partial.rejected_spans), (200, 0));
+        assert_eq!(partial.error_message, "strings that were not UTF-8 and were repaired: 1");
+    }
+    let got = fake.has(2).await;
+    assert_eq!(tags_of(&got[0]), (0..100).collect::<Vec<_>>());
+    let Messages::Traces(all) = got[1].messages() else { panic!("traces stay traces") };
+    assert_eq!(all[0].scope_spans[0].spans[7].name, "caf\u{fffd}");
+    assert_eq!(rig.count("mcpcol_otlp_repaired_strings", &["http", "traces"]), 2);
+    assert_eq!(rig.log.text().matches("were not UTF-8").count(), 1, "{}", rig.log.text());
+    assert_eq!(rig.stop().await, ["received=200 sent=200 dropped=0 held=0"]);
 }
 
 #[tokio::test]

@@ -79,7 +79,11 @@ impl Books {
             return;
         }
         let id = self.id.to_string();
-        let labels = [("receiver", id.as_str()), ("signal", signal.name())];
+        let labels = [
+            ("receiver", id.as_str()),
+            ("transport", self.transport.name()),
+            ("signal", signal.name()),
+        ];
         self.vitals.counter("mcpcol_otlp_repaired_strings", &labels).add(texts as u64);
         if self.said[2].may() {
             tracing::warn!(receiver = %self.id, strings = texts,

@@ -220,7 +220,8 @@ fn heard_of(signal: Signal, rejected: usize, repaired: usize) -> Success {
     }
     if repaired > 0 {
         let comma = if message.is_empty() { "" } else { "; " };
-        message.push_str(&format!("{comma}{repaired} strings were not UTF-8 and were repaired"));
+        message
+            .push_str(&format!("{comma}strings that were not UTF-8 and were repaired: {repaired}"));
     }
     Success { rejected, message }
 }
