@@ -1,7 +1,7 @@
 //! mcpcol, the OpenTelemetry Collector for MCP.
 //!
 //! The rooms, from the ground up; a room uses rooms on lower floors only (`tests/house.rs` checks it):
-//! [`json`] 0, [`otlp`] 1, [`telemetry`] 2, [`mcp`] and [`privacy`] 3, [`settings`] 4, [`pipeline`] 5,
+//! [`json`] 0, [`otlp`] and [`privacy`] 1, [`telemetry`] 2, [`mcp`] 3, [`settings`] 4, [`pipeline`] 5,
 //! [`receivers`], [`processors`] and [`exporters`] 6, [`config`] 7, [`cli`] 8.
 //! ARCHITECTURE.md has the picture, the laws and the reasons.
 

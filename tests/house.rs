@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, u8)] = &[
     ("json", 0),
     ("otlp", 1),
+    ("privacy", 1),
     ("telemetry", 2),
     ("mcp", 3),
-    ("privacy", 3),
     ("slo", 3),
     ("settings", 4),
     ("pipeline", 5),

@@ -28,7 +28,6 @@ mod span;
 #[cfg(test)]
 mod testing;
 mod trace;
-mod uri;
 
 pub use counts::{Counts, Dropped};
 pub use edited::{Edited, Hop};

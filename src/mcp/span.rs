@@ -14,12 +14,12 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use super::call::{Call, Named, Progress, Speaker, Subject, is_known, word};
 use super::outcome::caller_fault;
 use super::trace::span_flags;
-use super::uri;
 use super::{
     Direction, Message, Outcome, Parent, Perspective, ServiceName, SessionName, Settings, SpanRef,
     TraceContext, Transport,
 };
 use crate::otlp::wire::compose::{self, Span};
+use crate::privacy::detect::redact_uri;
 use crate::telemetry::{Nanos, names};
 
 /// How a call ended.
@@ -201,7 +201,7 @@ impl Frame<'_> {
             Subject::Nothing => {}
             Subject::Tool(name) => out.text(names::TOOL, name),
             Subject::Prompt(name) => out.text(names::PROMPT, name),
-            Subject::Resource(uri) => out.text(names::RESOURCE_URI, &uri::shown(uri)),
+            Subject::Resource(uri) => out.text(names::RESOURCE_URI, &redact_uri(uri)),
         }
         if let Some(id) = &call.id {
             out.text(names::REQUEST_ID, id.shown(&mut itoa::Buffer::new()));

@@ -1,10 +1,11 @@
-//! What keeps content private without losing the ability to compare it: canonical JSON, and digests of
-//! it that are plain or keyed.
+//! Keeps content private: canonical JSON, plain and keyed digests of it that can still be compared, and
+//! detectors of content, secrets and credentials.
 //!
-//! Pure functions of bytes: no I/O, no clock, no randomness of their own. Keys arrive as text or bytes
+//! Pure functions of bytes and texts, below all that knows telemetry or MCP: no I/O, no clock, no randomness of their own. Keys arrive as text or bytes
 //! from whoever read them, and never print.
 
 pub mod canonical;
+pub mod detect;
 pub mod digest;
 
 mod members;

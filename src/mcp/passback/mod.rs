@@ -3,24 +3,21 @@
 //!
 //! Nothing of them is believed. An answer is looked into only if its request asked for spans; size and
 //! depth are known before anything is read. Then, in this order: where each span stands and which
-//! ids it has (`outline`); of as many as may be taken, the span itself and what of it may leave (`drafts`;
-//! `screen`, `judge`, `credentials`, `dialect`); whose child it is (`lineage`), its times (`times`), whether
-//! it came before (`handed_back`); and these put together (`answer`). What is refused is counted by reason
+//! ids it has (`outline`); of as many as may be taken, the span itself and what of it may leave (`drafts`,
+//! `screen` with the detectors of [`crate::privacy::detect`], `dialect`); whose child it is (`lineage`), its
+//! times (`times`), whether it came before (`handed_back`); and these put together (`answer`). What is refused is counted by reason
 //! (`tally`). It touches neither the answer nor its call.
 
 mod answer;
-mod credentials;
 mod dialect;
 mod drafts;
 mod handed_back;
-mod judge;
 mod lineage;
 mod outline;
 mod posted;
 mod screen;
 mod tally;
 mod times;
-mod uris;
 pub(in crate::mcp) mod words;
 
 #[cfg(test)]

@@ -10,14 +10,13 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
 use prost::Message as _;
 
-use super::credentials::looks_secret;
 use super::drafts::Event;
-use super::judge::{self, Speaks};
-use super::{Expected, Tally, Texts, dialect, uris};
+use super::{Expected, Tally, Texts, dialect};
 use crate::mcp::Passback;
 use crate::otlp::json::view::{self, Attribute, Value};
 use crate::otlp::json::write_plain;
 use crate::otlp::wire::compose::{self, Attributes};
+use crate::privacy::detect::{self, NameClass, redact_uris};
 use crate::telemetry::names::{REQUEST_ID, SCOPE, SERVICE_NAME, TOOL_ARGUMENTS, TOOL_RESULT};
 
 /// The longest name of a span, an event, a scope or an attribute, in bytes: they become labels.
@@ -36,7 +35,7 @@ pub(super) struct Screen<'r> {
     rules: &'r Passback,
     /// The request's id is known: what servers say of it is not wanted.
     knows_request: bool,
-    judged: Judged,
+    known: KnownNames,
     left: Left,
 }
 
@@ -48,37 +47,37 @@ pub(super) struct Left {
     over_limit: u32,
 }
 
-/// What names were judged to say: the spans of an answer have the same few, in the same order.
+/// Remembers the classes of names: the spans of an answer have the same few, in the same order.
 #[derive(Default)]
-struct Judged {
-    names: Vec<(String, Speaks)>,
+struct KnownNames {
+    names: Vec<(String, NameClass)>,
     /// Where the next is looked for first.
     next: usize,
 }
 
-impl Judged {
-    fn name(&mut self, name: &str) -> Speaks {
+impl KnownNames {
+    fn class_of(&mut self, name: &str) -> NameClass {
         /// Looked through one by one, so they must be few.
         const REMEMBERED: usize = 32;
         let (before, behind) = self.names.split_at(self.next.min(self.names.len()));
         let mut places = (behind.iter().zip(before.len()..)).chain(before.iter().zip(0..));
-        if let Some(((_, speaks), place)) = places.find(|((known, _), _)| known == name) {
+        if let Some(((_, class), place)) = places.find(|((known, _), _)| known == name) {
             self.next = place + 1;
-            return *speaks;
+            return *class;
         }
-        let speaks = judge::name(name);
+        let class = detect::classify_name(name);
         if self.names.len() < REMEMBERED && name.len() <= MAX_NAME {
-            self.names.push((name.to_owned(), speaks));
+            self.names.push((name.to_owned(), class));
             self.next = self.names.len();
         }
-        speaks
+        class
     }
 }
 
 impl<'r> Screen<'r> {
     pub(super) fn new(rules: &'r Passback, expected: &Expected<'_>) -> Self {
         let knows_request = !expected.request_id.is_empty();
-        Screen { rules, knows_request, judged: Judged::default(), left: Left::default() }
+        Screen { rules, knows_request, known: KnownNames::default(), left: Left::default() }
     }
 
     /// What was left out since this was asked last.
@@ -178,18 +177,18 @@ impl<'r> Screen<'r> {
 
     /// Screens a schema URL.
     pub(super) fn schema_url<'t>(&mut self, url: &'t str) -> Cow<'t, str> {
-        self.label(uris::shown(url), MAX_URL)
+        self.label(redact_uris(url), MAX_URL)
     }
 
     /// A name, which is never empty.
     fn name<'t>(&mut self, name: &'t str) -> Cow<'t, str> {
-        let label = self.label(uris::shown(name), MAX_NAME);
+        let label = self.label(redact_uris(name), MAX_NAME);
         if label.is_empty() { Cow::Borrowed(OTHER) } else { label }
     }
 
     /// A short text without control characters; empty if it looks like a secret.
     fn label<'t>(&mut self, text: Cow<'t, str>, max: usize) -> Cow<'t, str> {
-        if looks_secret(&text) {
+        if detect::has_credential(&text) {
             self.left.withheld += 1;
             return Cow::Borrowed("");
         }
@@ -218,7 +217,7 @@ impl<'r> Screen<'r> {
             {
                 &mut self.left.over_limit
             } else {
-                match self.rules.screened(value, self.judged.name(key)) {
+                match self.rules.screened(value, self.known.class_of(key)) {
                     Ok(value) => {
                         out.add(key, value);
                         kept += 1;
@@ -262,33 +261,33 @@ impl Passback {
     fn screened<'v>(
         &self,
         value: &'v mut Value<'_>,
-        speaks: Speaks,
+        class: NameClass,
     ) -> Result<compose::Value<'v>, Stays> {
         let number =
-            |value| if speaks == Speaks::OfSecrets { Err(Stays::Withheld) } else { Ok(value) };
+            |value| if class == NameClass::Secret { Err(Stays::Withheld) } else { Ok(value) };
         match value {
             Value::Absent | Value::Gone | Value::Empty => Ok(compose::Value::Empty),
             Value::Bool(value) => Ok(compose::Value::Bool(*value)),
             Value::Int(value) => number(compose::Value::Int(*value)),
             Value::Double(value) => number(compose::Value::Double(*value)),
-            Value::Text(text) => match uris::shown(text) {
-                Cow::Borrowed(text) => self.text(text, speaks).map(compose::Value::Text),
+            Value::Text(text) => match redact_uris(text) {
+                Cow::Borrowed(text) => self.text(text, class).map(compose::Value::Text),
                 Cow::Owned(shown) => {
                     *value = Value::text(Cow::Owned(shown));
                     let shown = value.as_text().unwrap_or_default();
-                    self.text(shown, speaks).map(compose::Value::Text)
+                    self.text(shown, class).map(compose::Value::Text)
                 }
             },
             Value::Other(value) => {
-                self.nested(value, speaks, self.max_depth)?;
+                self.nested(value, class, self.max_depth)?;
                 Ok(compose::Value::Other(value))
             }
         }
     }
 
     /// What of a text may leave that has been looked at for URIs.
-    fn text<'t>(&self, text: &'t str, speaks: Speaks) -> Result<&'t str, Stays> {
-        if judge::text(text, speaks) {
+    fn text<'t>(&self, text: &'t str, class: NameClass) -> Result<&'t str, Stays> {
+        if detect::is_harmless(text, class) {
             Ok(&text[..text.floor_char_boundary(self.max_value_bytes)])
         } else {
             Err(Stays::Withheld)
@@ -299,34 +298,34 @@ impl Passback {
     fn nested(
         &self,
         value: &mut any_value::Value,
-        speaks: Speaks,
+        class: NameClass,
         depth: usize,
     ) -> Result<(), Stays> {
         use any_value::Value;
         match value {
             Value::BoolValue(_) => Ok(()),
-            Value::IntValue(_) | Value::DoubleValue(_) if speaks == Speaks::OfSecrets => {
+            Value::IntValue(_) | Value::DoubleValue(_) if class == NameClass::Secret => {
                 Err(Stays::Withheld)
             }
             Value::IntValue(_) | Value::DoubleValue(_) => Ok(()),
             Value::StringValue(text) => {
-                if let Cow::Owned(shown) = uris::shown(text) {
+                if let Cow::Owned(shown) = redact_uris(text) {
                     *text = shown;
                 }
-                text.truncate(self.text(text, speaks)?.len());
+                text.truncate(self.text(text, class)?.len());
                 Ok(())
             }
             // What bytes hold nobody can tell, and there is no table for an index to point into.
             Value::BytesValue(_) | Value::StringValueStrindex(_) => Err(Stays::Withheld),
             Value::ArrayValue(_) | Value::KvlistValue(_) if depth == 0 => Err(Stays::TooDeep),
-            Value::ArrayValue(array) => self.all(array.values.iter_mut(), speaks, depth - 1),
+            Value::ArrayValue(array) => self.all(array.values.iter_mut(), class, depth - 1),
             Value::KvlistValue(list) => {
                 list.values.iter_mut().try_for_each(|KeyValue { key, value, .. }| {
-                    let speaks = match judge::name(key) {
-                        Speaks::Known | Speaks::Unknown => speaks,
+                    let class = match detect::classify_name(key) {
+                        NameClass::Conventional | NameClass::Unknown => class,
                         worse => worse,
                     };
-                    self.all(value.iter_mut(), speaks, depth - 1)
+                    self.all(value.iter_mut(), class, depth - 1)
                 })
             }
         }
@@ -335,11 +334,11 @@ impl Passback {
     fn all<'v>(
         &self,
         mut values: impl Iterator<Item = &'v mut AnyValue>,
-        speaks: Speaks,
+        class: NameClass,
         depth: usize,
     ) -> Result<(), Stays> {
         values.try_for_each(|value| match &mut value.value {
-            Some(value) => self.nested(value, speaks, depth),
+            Some(value) => self.nested(value, class, depth),
             None => Ok(()),
         })
     }

@@ -1,7 +1,7 @@
-//! What has the looks of a credential, told by its characters alone: how it begins, how it is mixed, or which
-//! word stands before it. It knows no formats and checks no sums.
+//! Finds credentials by their characters alone: how they begin, how they are mixed, or which word stands
+//! before them. It knows no formats and checks no sums.
 
-/// How credentials begin, those that tell by it.
+/// Beginnings that only credentials have.
 const PREFIXES: [&str; 16] = [
     "AIza",
     "AKIA",
@@ -25,8 +25,8 @@ const PREFIXES: [&str; 16] = [
 const ANNOUNCED: [&str; 8] =
     ["bearer ", "basic ", "-----begin", "password", "passwd", "api_key=", "apikey=", "token="];
 
-/// Whether anything in `text` has the looks of a credential.
-pub(super) fn looks_secret(text: &str) -> bool {
+/// Tells whether anything in `text` looks like a credential. Reads it once, without allocating.
+pub fn has_credential(text: &str) -> bool {
     let bytes = text.as_bytes();
     if bytes.len() < SHORTEST {
         return false;
@@ -49,10 +49,10 @@ pub(super) fn looks_secret(text: &str) -> bool {
     is_credential(&bytes[start..])
 }
 
-/// Credentials are long.
+/// The shortest text that can hold a credential, in bytes.
 const SHORTEST: usize = 16;
 
-/// What a byte means to who looks for credentials.
+/// Says what a byte can begin or end.
 #[derive(Clone, Copy)]
 enum Kind {
     /// Ends a piece that may be one.
@@ -79,7 +79,7 @@ static KINDS: [Kind; 256] = {
     kinds
 };
 
-/// Whether a text begins with a word that stands before credentials.
+/// Tells whether a text begins with a word that stands before credentials.
 fn is_announcement(text: &[u8]) -> bool {
     ANNOUNCED.iter().map(|word| word.as_bytes()).any(|word| {
         // The second letter settles it nearly always.
@@ -89,6 +89,7 @@ fn is_announcement(text: &[u8]) -> bool {
     })
 }
 
+/// Tells whether a piece between two marks is a credential, by its beginning or its mixture.
 fn is_credential(piece: &[u8]) -> bool {
     /// Of each kind of character, so many: random texts of base64 or base62 have them.
     const MIXED: usize = 3;
@@ -119,12 +120,12 @@ mod tests {
             for text in [format!("{word}x"), format!("of {}", word.to_uppercase()), word.to_owned()]
             {
                 let text = format!("{text}                ");
-                assert!(looks_secret(&text), "{text}");
+                assert!(has_credential(&text), "{text}");
             }
             let cut = format!("{}xxxxxxxxxxxxxxxx", &word[..word.len() - 1]);
-            assert!(!looks_secret(&cut), "{cut}");
+            assert!(!has_credential(&cut), "{cut}");
         }
-        assert!(!looks_secret("a table of parts, bears and tokens"));
+        assert!(!has_credential("a table of parts, bears and tokens"));
     }
 
     #[test]
@@ -136,16 +137,16 @@ mod tests {
                 format!("x{mark}{random}{mark}y"),
                 format!("somewhere{mark}{mark}{random}"),
             ] {
-                assert!(looks_secret(&text), "{text}");
+                assert!(has_credential(&text), "{text}");
             }
             let halves = format!("{}{mark}{}", &random[..11], &random[11..]);
-            assert!(!looks_secret(&halves), "{halves}");
+            assert!(!has_credential(&halves), "{halves}");
         }
-        assert!(looks_secret(&format!("\u{e4}\u{f6}\u{fc} {random} \u{df}")));
+        assert!(has_credential(&format!("\u{e4}\u{f6}\u{fc} {random} \u{df}")));
     }
 
     /// The rule as it is said: a piece between marks that is a credential, or a word before one.
-    fn is_said_to_look_secret(text: &str) -> bool {
+    fn is_said_to_have_one(text: &str) -> bool {
         let lower = text.to_ascii_lowercase();
         let mut pieces = text.split([' ', '=', ':', ',', ';', '"', '\'', '/', '?', '&', '@']);
         text.len() >= SHORTEST
@@ -158,7 +159,7 @@ mod tests {
         fn one_look_finds_what_the_rule_says(
             text in r#"([a-cA-C1-3=: ,;"'/?&@äß-]|bearer |BASIC |sk-|AKIA|Password|token=|eyJ){0,24}"#,
         ) {
-            prop_assert_eq!(looks_secret(&text), is_said_to_look_secret(&text));
+            prop_assert_eq!(has_credential(&text), is_said_to_have_one(&text));
         }
     }
 }
