@@ -3,6 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+/// The target of log lines about single events, which the account at the end sums up.
+pub const INCIDENTS: &str = "mcpcol::incidents";
+
 /// Between two lines about the same thing.
 const PAUSE: Duration = Duration::from_secs(30);
 

@@ -22,13 +22,12 @@ mod service;
 mod stand_in;
 mod vitals;
 
-pub use complaint::Complaint;
+pub use complaint::{Complaint, INCIDENTS};
 pub use component::{
     BoxFuture, Ended, Exit, ExportError, Exported, Exporter, Flow, Processor, Receiver, Stop,
     Switch,
 };
 pub use deadline::Deadline;
-pub use delivery::INCIDENTS;
 pub use id::Id;
 pub use kind::{
     Build, ExporterConfig, ExporterKind, PlannedExporter, PlannedProcessor, PlannedReceiver,

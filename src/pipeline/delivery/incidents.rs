@@ -9,10 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::pipeline::{Complaint, Id};
-
-/// The target of log lines about single events, which the account at the end sums up.
-pub const INCIDENTS: &str = "mcpcol::incidents";
+use crate::pipeline::{Complaint, INCIDENTS, Id};
 
 /// The longest reason in the last line, in characters.
 const MAX_REASON: usize = 500;

@@ -22,7 +22,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-pub use self::incidents::INCIDENTS;
 use self::incidents::Incidents;
 pub(super) use self::queue::Permit;
 use self::queue::{Queue, Refusal, Taken};
