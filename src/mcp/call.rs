@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::hop::Incoming;
 use super::{
     Answer, Direction, Edited, Failure, Id, Info, Message, Meta, Outcome, SpanRef, TraceContext,
 };
 use crate::json::Text;
-use crate::telemetry::{Nanos, Offset, Raw};
+use crate::telemetry::{Nanos, Offset, Raw, SpanId};
 
 /// The longest tool, prompt or method name kept, in bytes: they become span names and labels.
 const MAX_NAME: usize = 128;
@@ -68,6 +67,14 @@ pub(super) struct Place {
     pub(super) state: String,
     /// The caller's context where it is not the parent, because the trace is ours.
     pub(super) beside: Option<Box<TraceContext>>,
+}
+
+/// Identifies the SERVER span above the call of a hop.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    pub(super) span: SpanId,
+    /// The client's span.
+    pub(super) parent: Option<SpanId>,
 }
 
 impl Place {

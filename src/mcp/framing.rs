@@ -4,10 +4,7 @@
 //! a chunk leaves open is copied, and of a line longer than the limit only its head and its last
 //! bytes. After a loss of observation the next line is marked: it may lack its beginning.
 
-use super::partial::Partial;
-
-/// How many of the last bytes of an over-long line are kept: TypeScript peers put the id there.
-pub const TAIL: usize = 4096;
+use super::partial::{Cut, Partial};
 
 /// One line without its newline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,15 +17,6 @@ pub struct Line<'a> {
     pub torn: bool,
     /// Its newline came. Without one it is what its sender left, maybe in the middle of it.
     pub ended: bool,
-}
-
-/// The rest of a line that was too long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cut<'a> {
-    /// Bytes of the whole line.
-    pub size: u64,
-    /// The last bytes of the line, at most [`TAIL`].
-    pub tail: &'a [u8],
 }
 
 /// The framing state of one direction.
@@ -93,8 +81,10 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
+    use crate::mcp::TAIL;
 
     type Owned = (Vec<u8>, Option<(u64, Vec<u8>)>, bool);
 

@@ -8,20 +8,12 @@
 
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
-use super::call::{Call, Place};
+use super::call::{Call, Incoming, Place};
 use super::span::{Attributes, Ending, Frame, Server, status};
 use super::trace::span_flags;
 use super::{Edited, Hop, Perspective, SpanRef};
 use crate::otlp::wire::compose::Span;
-use crate::telemetry::{SpanId, names};
-
-/// The SERVER span above the call of a hop.
-#[derive(Debug)]
-pub(super) struct Incoming {
-    pub(super) span: SpanId,
-    /// The client's span.
-    parent: Option<SpanId>,
-}
+use crate::telemetry::names;
 
 impl Edited {
     /// How many spans a request makes to which this was done.

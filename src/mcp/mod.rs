@@ -22,6 +22,7 @@ mod pairing;
 mod partial;
 mod passback;
 mod peek;
+mod sep2448;
 mod session;
 mod settings;
 mod span;
@@ -31,13 +32,14 @@ mod trace;
 
 pub use counts::{Counts, Dropped};
 pub use edited::{Edited, Hop};
-pub use framing::{Cut, Line, Lines, TAIL};
+pub use framing::{Line, Lines};
 pub use http::{
     BodyKind, EndpointFinder, Event, Exchange, Http, HttpServer, Looked, Party, RequestHead,
     ResponseHead, Sse, Verb, resolve_reference,
 };
 pub use id::Id;
 pub use outcome::{CancelledBy, Outcome};
+pub use partial::{Cut, TAIL};
 pub use passback::{HandedBack, Posted, Received, Refused, Tally};
 pub use peek::{Answer, Failure, Info, Message, Meta, Params, Part, RawId, Shape};
 pub use session::Session;

@@ -3,7 +3,17 @@
 //! Lines of stdio, HTTP bodies and server-sent events are gathered this way. It knows nothing of what
 //! ends them.
 
-use super::framing::{Cut, TAIL};
+/// Limits the last bytes that are kept of an over-long text: TypeScript peers put the id there.
+pub const TAIL: usize = 4096;
+
+/// Describes the rest of a text that was too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut<'a> {
+    /// Bytes of the whole text.
+    pub size: u64,
+    /// The last bytes of the text, at most [`TAIL`].
+    pub tail: &'a [u8],
+}
 
 /// A text in progress.
 #[derive(Debug, Default)]

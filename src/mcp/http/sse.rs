@@ -6,7 +6,7 @@
 //! gathered, and of one that is too long only the head and the last bytes are. Nothing here knows what
 //! the events mean, and `retry` is for others to obey.
 
-use crate::mcp::framing::Cut;
+use crate::mcp::partial::Cut;
 use crate::mcp::partial::Partial;
 
 /// The longest event id that is told, in bytes; SDKs use UUIDs. A longer one is as good as none.

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::screen::{Left, Screen};
+use super::screen::{Event, Left, Screen};
 use super::{Expected, Texts};
 use crate::json::Reader;
 use crate::mcp::Passback;
@@ -43,13 +43,6 @@ pub(super) struct Ids {
     pub(super) trace: Id<16>,
     pub(super) span: Id<8>,
     pub(super) parent: Id<8>,
-}
-
-/// When something happened, and where that stands among the bytes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Event {
-    pub(super) time: Nanos,
-    pub(super) place: usize,
 }
 
 impl<'r, 'a> Drafts<'r, 'a> {

@@ -18,7 +18,6 @@ mod posted;
 mod screen;
 mod tally;
 mod times;
-pub(in crate::mcp) mod words;
 
 #[cfg(test)]
 mod tests;

@@ -5,9 +5,9 @@
 //! whatever the text is; spans beyond that are counted.
 
 use super::drafts::{Draft, Drafts, Ids};
-use super::words;
 use crate::json::{Kind, MAX_DEPTH, Reader, Result, Text};
 use crate::mcp::peek::{members, skip};
+use crate::mcp::sep2448;
 use crate::otlp::json::view::Id;
 
 /// How many resources and scopes are told apart; spans of one beyond count as beyond.
@@ -75,13 +75,13 @@ impl<'a> Outline<'a> {
         drafts: &mut Drafts<'_, 'a>,
     ) -> Result<()> {
         members(reader, |key, reader| match key {
-            key if words::RESOURCE_SPANS.contains(&key) => {
+            key if sep2448::RESOURCE_SPANS.contains(&key) => {
                 items(reader, |reader| self.resource(json, reader, drafts))
             }
-            words::TRUNCATED if reader.peek()?.0 == Kind::Bool => {
+            sep2448::TRUNCATED if reader.peek()?.0 == Kind::Bool => {
                 reader.bool().map(|yes| self.truncated = yes)
             }
-            words::LEFT_OUT => count(reader).map(|n| self.left_out = n),
+            sep2448::LEFT_OUT => count(reader).map(|n| self.left_out = n),
             _ => skip(reader),
         })
     }

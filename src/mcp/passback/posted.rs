@@ -6,10 +6,10 @@
 //! the member `traceparent` at the top of the body (in a `_meta` it stands there anyway). The client is
 //! the one who asked, so it is believed when it says what it had sent; the spans are not.
 
-use super::{Expected, HandedBack, Tally, Told, Window, take_in, words};
+use super::{Expected, HandedBack, Tally, Told, Window, take_in};
 use crate::json::{Kind, MAX_DEPTH, Reader};
 use crate::mcp::peek::{Message, Part, RawId, members, skip};
-use crate::mcp::{Orphans, Passback, TraceContext, Unsampled};
+use crate::mcp::{Orphans, Passback, TraceContext, Unsampled, sep2448};
 use crate::telemetry::{Content, Nanos, Raw, Seen, Telemetry};
 
 /// What is posted, and what is known of it beside.
@@ -107,19 +107,19 @@ impl<'a> Body<'a> {
         }
         let mut is_traces = false;
         members(&mut reader, |key, reader| match key {
-            words::TRACEPARENT if reader.peek()?.0 == Kind::String => {
+            sep2448::TRACEPARENT if reader.peek()?.0 == Kind::String => {
                 body.traceparent = Some(reader.text()?.lossy(64).0);
                 Ok(())
             }
-            words::OTEL if reader.peek()?.0 == Kind::Object => members(reader, |key, reader| {
+            sep2448::OTEL if reader.peek()?.0 == Kind::Object => members(reader, |key, reader| {
                 let value = &json[reader.skip()?];
-                if key == words::TRACES {
+                if key == sep2448::TRACES {
                     body.traces = Part::Whole(value);
                 }
                 Ok(())
             }),
             key => {
-                is_traces |= words::RESOURCE_SPANS.contains(&key);
+                is_traces |= sep2448::RESOURCE_SPANS.contains(&key);
                 skip(reader)
             }
         })

@@ -10,13 +10,13 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
 use prost::Message as _;
 
-use super::drafts::Event;
 use super::{Expected, Tally, Texts, dialect};
 use crate::mcp::Passback;
 use crate::otlp::json::view::{self, Attribute, Value};
 use crate::otlp::json::write_plain;
 use crate::otlp::wire::compose::{self, Attributes};
 use crate::privacy::detect::{self, NameClass, redact_uris};
+use crate::telemetry::Nanos;
 use crate::telemetry::names::{REQUEST_ID, SCOPE, SERVICE_NAME, TOOL_ARGUMENTS, TOOL_RESULT};
 
 /// The longest name of a span, an event, a scope or an attribute, in bytes: they become labels.
@@ -45,6 +45,13 @@ pub(super) struct Left {
     withheld: u32,
     claimed: u32,
     over_limit: u32,
+}
+
+/// Locates the time of a written event: what it is, and at which byte of the span it stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Event {
+    pub(super) time: Nanos,
+    pub(super) place: usize,
 }
 
 /// Remembers the classes of names: the spans of an answer have the same few, in the same order.

@@ -2,7 +2,7 @@
 
 use super::{Part, RawId, id, members, number, skip, text};
 use crate::json::{Kind, Reader, Result, Text};
-use crate::mcp::passback::words;
+use crate::mcp::sep2448;
 
 /// `params` of a request or notification.
 #[derive(Clone, Debug, Default)]
@@ -131,7 +131,7 @@ impl<'a> Meta<'a> {
                     _ => skip(reader),
                 })?;
             }
-            words::OTEL => {
+            sep2448::OTEL => {
                 (self.otel, self.traces) = (false, Part::Absent);
                 self.otel(buf, reader)?;
             }
@@ -145,11 +145,11 @@ impl<'a> Meta<'a> {
     /// What stands under `otel`: a wish for spans in a request, spans in an answer.
     fn otel(&mut self, buf: &'a [u8], reader: &mut Reader<'a>) -> Result<()> {
         members(reader, |key, reader| match key {
-            words::TRACES if reader.peek()?.0 == Kind::Object => {
+            sep2448::TRACES if reader.peek()?.0 == Kind::Object => {
                 let start = reader.peek()?.1;
                 self.traces = Part::Cut;
                 members(reader, |key, reader| match key {
-                    words::REQUEST => wished(reader).map(|yes| self.otel = yes),
+                    sep2448::REQUEST => wished(reader).map(|yes| self.otel = yes),
                     _ => skip(reader),
                 })?;
                 self.traces = Part::Whole(&buf[start..reader.offset()]);

@@ -1,12 +1,12 @@
-//! The words of the proposal SEP-2448, "server execution telemetry". It is not adopted and its key may
-//! move, so they stand here and nowhere else in this room.
+//! Names the members that the proposal SEP-2448, "server execution telemetry", defines. It is not adopted
+//! and its key may move, so the words stand here and nowhere else in this room.
 
 /// In `_meta`: what telemetry has to do with.
-pub(in crate::mcp) const OTEL: &[u8] = b"otel";
+pub(super) const OTEL: &[u8] = b"otel";
 /// In `otel`: the wish for spans, or the spans.
-pub(in crate::mcp) const TRACES: &[u8] = b"traces";
+pub(super) const TRACES: &[u8] = b"traces";
 /// In the wish: spans are welcome.
-pub(in crate::mcp) const REQUEST: &[u8] = b"request";
+pub(super) const REQUEST: &[u8] = b"request";
 /// In the spans: OTLP/JSON of an export request, as most servers write it and as the Collector takes it.
 pub(super) const RESOURCE_SPANS: [&[u8]; 2] = [b"resourceSpans", b"resource_spans"];
 /// Beside them, in no text but in the only implementation: spans are missing.
