@@ -16,11 +16,24 @@ use prost::Message;
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::intake::{Form, Success};
 use super::refusal::{Reason, Refusal};
 use super::reply::Reply;
 use crate::json::write_string;
 use crate::telemetry::Signal;
+
+/// Names the encoding of a request and its response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Protobuf,
+    Json,
+}
+
+/// Describes a request that was taken, perhaps without some of its items.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Success {
+    pub(super) rejected: usize,
+    pub(super) message: String,
+}
 
 impl Form {
     /// The form that a content type stands for, whatever its parameters.
@@ -41,6 +54,15 @@ impl Form {
             Form::Protobuf => "application/x-protobuf",
             Form::Json => "application/json",
         })
+    }
+}
+
+/// Names the one member of a signal's JSON document.
+pub(super) fn member(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Traces => "resourceSpans",
+        Signal::Metrics => "resourceMetrics",
+        Signal::Logs => "resourceLogs",
     }
 }
 

@@ -120,7 +120,7 @@ impl Books {
             tracing::warn!(receiver = %self.id,
                 "a JSON request for {0} holds nothing that OTLP knows and was taken as empty (further \
                  ones are counted); it should have `{1}`",
-                signal.name(), super::intake::member(signal));
+                signal.name(), super::answer::member(signal));
         }
     }
 }

@@ -3,11 +3,8 @@
 use hyper::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Deserializer};
 
-use super::cors;
-use super::http::Place;
+use super::cors::Cors;
 use super::passback;
-use super::receiver;
-use crate::pipeline::{Build, Receiver, ReceiverConfig};
 use crate::receivers::listening::{host_port, is_loopback};
 use crate::settings::{Duration, Headers, Report, Secret, ServerTls, Unsupported};
 use crate::telemetry::Signal;
@@ -119,20 +116,6 @@ pub struct Auth {
     request_params: Unsupported,
 }
 
-/// `cors` of `http`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Cors {
-    /// Origins of pages that may send; `*` stands for any characters.
-    pub allowed_origins: Vec<String>,
-    /// Headers that they may send besides the usual; `*` for any.
-    pub allowed_headers: Vec<String>,
-    /// Headers of responses that they may read.
-    pub exposed_headers: Vec<String>,
-    /// How long a browser may remember the leave it got, in seconds.
-    pub max_age: u32,
-}
-
 /// `keepalive` of `grpc`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -156,6 +139,33 @@ pub struct ServerParameters {
     pub max_connection_age: Duration,
     /// How long its requests may take from then on.
     pub max_connection_age_grace: Duration,
+}
+
+/// Says what is posted to a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Export requests of one signal.
+    Export(Signal),
+    /// Spans that a server handed back to the client.
+    Passback,
+}
+
+impl Place {
+    /// The word that its setting begins with.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Place::Export(signal) => signal.name(),
+            Place::Passback => "passback",
+        }
+    }
+
+    /// The signal that its spans, points or records are counted under.
+    pub(super) fn signal(self) -> Signal {
+        match self {
+            Place::Export(signal) => signal,
+            Place::Passback => Signal::Traces,
+        }
+    }
 }
 
 impl Default for Config {
@@ -225,13 +235,9 @@ impl Default for ServerParameters {
     }
 }
 
-impl ReceiverConfig for Config {
-    const NAME: &'static str = "otlp";
-    const ALIASES: &'static [&'static str] = &[];
-    const ABOUT: &'static str = "OTLP over gRPC and HTTP";
-    const SIGNALS: &'static [Signal] = &Signal::ALL;
-
-    fn check(&self, report: &mut Report<'_>) {
+impl Config {
+    /// Reports every setting that cannot be meant.
+    pub(super) fn check_all(&self, report: &mut Report<'_>) {
         let Protocols { grpc, http } = &self.protocols;
         if grpc.is_none() && http.is_none() {
             report.error("protocols", "has none; write `protocols: { grpc: {}, http: {} }`");
@@ -258,18 +264,13 @@ impl ReceiverConfig for Config {
         }
     }
 
-    fn listens(&self) -> Vec<&str> {
+    /// Lists the addresses that it listens on, as written.
+    pub(super) fn endpoints(&self) -> Vec<&str> {
         let Protocols { grpc, http } = &self.protocols;
         let grpc = grpc.as_ref().map(|grpc| grpc.endpoint.as_str());
         grpc.into_iter().chain(http.as_ref().map(|http| http.endpoint.as_str())).collect()
     }
 
-    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
-        Ok(Box::new(receiver::Otlp::new(self.clone(), cx)))
-    }
-}
-
-impl Config {
     fn largest_request(&self) -> usize {
         let grpc = self.protocols.grpc.as_ref().map_or(0, Grpc::max_request);
         grpc.max(self.protocols.http.as_ref().map_or(0, |http| http.max_request_body_size))
@@ -326,7 +327,7 @@ impl Http {
             }
         }
         if let Some(cors) = &self.cors {
-            cors::check(cors, &mut report.below("cors"));
+            cors.check(&mut report.below("cors"));
         }
         if self.middlewares.is_some() {
             report.error("middlewares", "is not supported");

@@ -11,31 +11,51 @@ use hyper::header::{
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
+use serde::Deserialize;
 
-use super::config::Cors;
 use super::reply::Reply;
 use crate::settings::Report;
 
 /// What senders in browsers need and may always send.
 const USUAL: [&str; 4] = ["accept", "content-type", "content-encoding", "x-requested-with"];
 
-/// Adds what is wrong with the settings.
-pub(super) fn check(cors: &Cors, report: &mut Report<'_>) {
-    if cors.allowed_origins.is_empty() {
-        report.warn("allowed_origins", "is empty: no page may send");
-    }
-    for (at, origin) in cors.allowed_origins.iter().enumerate() {
-        if origin != "*" && !origin.contains("://") {
-            let message = format!("`{origin}` is not an origin such as `https://app.example.com`");
-            report.error(&format!("allowed_origins.{at}"), message);
+/// `cors` of `http`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cors {
+    /// Origins of pages that may send; `*` stands for any characters.
+    pub allowed_origins: Vec<String>,
+    /// Headers that they may send besides the usual; `*` for any.
+    pub allowed_headers: Vec<String>,
+    /// Headers of responses that they may read.
+    pub exposed_headers: Vec<String>,
+    /// How long a browser may remember the leave it got, in seconds.
+    pub max_age: u32,
+}
+
+impl Cors {
+    /// Reports what is wrong with the settings.
+    pub(super) fn check(&self, report: &mut Report<'_>) {
+        if self.allowed_origins.is_empty() {
+            report.warn("allowed_origins", "is empty: no page may send");
         }
-    }
-    let lists =
-        [("allowed_headers", &cors.allowed_headers), ("exposed_headers", &cors.exposed_headers)];
-    for (field, names) in lists {
-        for (at, name) in names.iter().enumerate() {
-            if name != "*" && HeaderName::try_from(name).is_err() {
-                report.error(&format!("{field}.{at}"), format!("`{name}` is not a header name"));
+        for (at, origin) in self.allowed_origins.iter().enumerate() {
+            if origin != "*" && !origin.contains("://") {
+                let message =
+                    format!("`{origin}` is not an origin such as `https://app.example.com`");
+                report.error(&format!("allowed_origins.{at}"), message);
+            }
+        }
+        let lists = [
+            ("allowed_headers", &self.allowed_headers),
+            ("exposed_headers", &self.exposed_headers),
+        ];
+        for (field, names) in lists {
+            for (at, name) in names.iter().enumerate() {
+                if name != "*" && HeaderName::try_from(name).is_err() {
+                    report
+                        .error(&format!("{field}.{at}"), format!("`{name}` is not a header name"));
+                }
             }
         }
     }

@@ -10,9 +10,9 @@ use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
-use super::answer::{message, rpc_status};
+use super::answer::{Form, Success, message, rpc_status};
 use super::body::{self, Length, PREFIX};
-use super::intake::{Form, Intake, Parcel, Success};
+use super::intake::{Intake, Parcel};
 use super::refusal::{Reason, Refusal};
 use super::reply::Reply;
 use super::server::Answer;

@@ -12,19 +12,18 @@ use hyper::header::{
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, Version};
 
-use super::answer;
+use super::answer::{self, Form};
 use super::body::{self, Length};
-use super::config;
+use super::config::{self, Place};
 use super::cors::Rules;
 use super::grpc;
-use super::intake::{Form, Intake, Parcel};
+use super::intake::{Intake, Parcel};
 use super::passback::Named;
 use super::refusal::{Reason, Refusal};
 use super::reply::Reply;
 use super::server::Answer;
 use super::unpack::Coding;
 use crate::receivers::listening::Bearer;
-use crate::telemetry::Signal;
 
 /// How much of a refused request is read for nothing, in bytes, so that the answer arrives.
 const COURTESY: usize = 4 << 20;
@@ -41,32 +40,6 @@ pub(super) struct Service {
 
 /// What is served, by path.
 pub(super) struct Places(Vec<(String, Place)>);
-
-/// What stands at a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Export requests of one signal.
-    Export(Signal),
-    /// Spans that a server handed back to the client.
-    Passback,
-}
-
-impl Place {
-    /// The word that its setting begins with.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Place::Export(signal) => signal.name(),
-            Place::Passback => "passback",
-        }
-    }
-
-    fn signal(self) -> Signal {
-        match self {
-            Place::Export(signal) => signal,
-            Place::Passback => Signal::Traces,
-        }
-    }
-}
 
 impl Places {
     pub(super) fn new(http: &config::Http) -> Places {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
+use super::answer::{Form, Success, member};
 use super::books::Books;
 use super::budget::{Budget, Full, Hold};
 use super::passback::{Named, Passback, heard};
@@ -26,13 +27,6 @@ const INLINE: usize = 128 << 10;
 /// What a sender hears whose request is small and would become huge.
 const GROWS: &str = "the request has far too many parts for its size";
 
-/// The encodings of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    Protobuf,
-    Json,
-}
-
 /// One request as it came.
 pub(super) struct Parcel {
     pub(super) signal: Signal,
@@ -40,13 +34,6 @@ pub(super) struct Parcel {
     pub(super) coding: Coding,
     pub(super) bytes: Bytes,
     pub(super) hold: Hold,
-}
-
-/// A request that was taken, perhaps without some of its items.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Success {
-    pub(super) rejected: usize,
-    pub(super) message: String,
 }
 
 /// The way in of one protocol.
@@ -224,15 +211,6 @@ fn heard_of(signal: Signal, rejected: usize, repaired: usize) -> Success {
             .push_str(&format!("{comma}strings that were not UTF-8 and were repaired: {repaired}"));
     }
     Success { rejected, message }
-}
-
-/// The one member of a signal's JSON document.
-pub(super) fn member(signal: Signal) -> &'static str {
-    match signal {
-        Signal::Traces => "resourceSpans",
-        Signal::Metrics => "resourceMetrics",
-        Signal::Logs => "resourceLogs",
-    }
 }
 
 /// A request as it goes on.

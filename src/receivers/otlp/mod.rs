@@ -30,4 +30,28 @@ mod reply;
 mod server;
 mod unpack;
 
-pub use config::{Auth, Config, Cors, Grpc, Http, Keepalive, Protocols, ServerParameters};
+pub use config::{Auth, Config, Grpc, Http, Keepalive, Protocols, ServerParameters};
+pub use cors::Cors;
+
+use crate::pipeline::{Build, Receiver, ReceiverConfig};
+use crate::settings::Report;
+use crate::telemetry::Signal;
+
+impl ReceiverConfig for Config {
+    const NAME: &'static str = "otlp";
+    const ALIASES: &'static [&'static str] = &[];
+    const ABOUT: &'static str = "OTLP over gRPC and HTTP";
+    const SIGNALS: &'static [Signal] = &Signal::ALL;
+
+    fn check(&self, report: &mut Report<'_>) {
+        self.check_all(report);
+    }
+
+    fn listens(&self) -> Vec<&str> {
+        self.endpoints()
+    }
+
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
+        Ok(Box::new(receiver::Otlp::new(self.clone(), cx)))
+    }
+}

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hyper::HeaderMap;
 use hyper::header::HeaderName;
 
-use super::intake::Success;
+use super::answer::Success;
 use super::refusal::{Reason, Refusal};
 use crate::mcp::{self, HandedBack, Posted, Received, Tally, Unsampled};
 use crate::receivers::tap::usable_name;

@@ -5,7 +5,7 @@ use crate::settings::{Severity, testing};
 
 fn problems(yaml: &str) -> Vec<String> {
     let config: Config = testing::read(yaml).expect("settings that can be read");
-    let problems = testing::check(yaml, "otlp", |report| config.check(report));
+    let problems = testing::check(yaml, "otlp", |report| config.check_all(report));
     let said = |p: crate::settings::Problem| {
         let mark = if p.severity == Severity::Warning { "warning: " } else { "" };
         format!("{mark}{}: {}", p.path, p.message)
@@ -33,7 +33,7 @@ fn a_protocol_without_settings_has_the_defaults_and_an_absent_one_is_off() {
     let config: Config = testing::read("protocols: {grpc: }").unwrap();
     assert_eq!(config.protocols.grpc, Some(Grpc::default()));
     assert_eq!(config.protocols.http, None);
-    assert_eq!(config.listens(), ["localhost:4317"]);
+    assert_eq!(config.endpoints(), ["localhost:4317"]);
 }
 
 #[test]
