@@ -6,14 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::watch::Watch;
-use super::{ServerName, ladder, name, receiver, tap};
-use crate::pipeline::{Build, Receiver, ReceiverConfig};
+use super::{ServerName, ladder, name, tap};
 use crate::receivers::tap::{
     Notifications, Observing, Parent, Passback, Propagate, SpanKind, Trace, Unsampled, usable_name,
 };
 use crate::settings::{Duration, Report};
-use crate::telemetry::Signal;
 
 /// Settings.
 #[derive(Clone, PartialEq, Deserialize)]
@@ -99,13 +96,9 @@ impl Default for Config {
     }
 }
 
-impl ReceiverConfig for Config {
-    const NAME: &'static str = "mcp_stdio";
-    const ALIASES: &'static [&'static str] = &[];
-    const ABOUT: &'static str = "starts one stdio MCP server and taps its traffic";
-    const SIGNALS: &'static [Signal] = &[Signal::Traces];
-
-    fn check(&self, report: &mut Report<'_>) {
+impl Config {
+    /// Reports every setting that cannot be meant.
+    pub(super) fn check_all(&self, report: &mut Report<'_>) {
         if self.command.as_deref() == Some("") {
             report.error("command", "must not be empty");
         }
@@ -121,14 +114,6 @@ impl ReceiverConfig for Config {
         self.observing().check(report);
     }
 
-    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
-        let server = self.server_name(&self.command_line(), cx.base);
-        let watch = Box::new(Watch::new(self, &server, cx));
-        Ok(receiver::later(self.clone(), cx, watch))
-    }
-}
-
-impl Config {
     /// The command as the YAML has it; empty without `command`.
     pub fn command_line(&self) -> Vec<OsString> {
         self.command.iter().chain(&self.args).map(OsString::from).collect()
@@ -184,7 +169,7 @@ mod tests {
 
     fn problems(yaml: &str) -> Vec<String> {
         let config: Config = testing::read(yaml).unwrap();
-        let problems = testing::check(yaml, "r", |report| config.check(report));
+        let problems = testing::check(yaml, "r", |report| config.check_all(report));
         problems.0.into_iter().map(|p| format!("{} {}", p.path, p.message)).collect()
     }
 

@@ -11,7 +11,6 @@ use memchr::{memchr, memrchr};
 
 use super::Direction;
 use super::queue::{Event, Handing, Kind, Note, Queue};
-use super::relay::End;
 use crate::mcp::Edited;
 use crate::receivers::tap::{Beyond, edited};
 
@@ -20,6 +19,15 @@ use crate::receivers::tap::{Beyond, edited};
 pub(super) struct Intake {
     queue: Arc<Queue>,
     cutter: Cutter,
+}
+
+/// Tells which side of a direction is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The one that is read from.
+    Source,
+    /// The one that is written to.
+    Sink,
 }
 
 /// Where the current line stands.

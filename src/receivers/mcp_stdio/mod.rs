@@ -39,3 +39,23 @@ pub use name::ServerName;
 pub use observer::Observe;
 pub use receiver::{running, start, watched_by};
 pub use tap::{Remote, Tap, remote};
+
+use crate::pipeline::{Build, Receiver, ReceiverConfig};
+use crate::settings::Report;
+
+impl ReceiverConfig for Config {
+    const NAME: &'static str = "mcp_stdio";
+    const ALIASES: &'static [&'static str] = &[];
+    const ABOUT: &'static str = "starts one stdio MCP server and taps its traffic";
+    const SIGNALS: &'static [crate::telemetry::Signal] = &[crate::telemetry::Signal::Traces];
+
+    fn check(&self, report: &mut Report<'_>) {
+        self.check_all(report);
+    }
+
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
+        let server = self.server_name(&self.command_line(), cx.base);
+        let watch = Box::new(watch::Watch::new(self, &server, cx));
+        Ok(receiver::later(self.clone(), cx, watch))
+    }
+}

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::edits::{Edits, Lines};
-use super::intake::Intake;
+use super::intake::{End, Intake};
 
 /// What a pipe holds on Linux: larger reads would not be filled.
 const READ: usize = 64 * 1024;
@@ -34,15 +34,6 @@ impl Progress {
     fn step(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
-}
-
-/// Which side is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// The one that is read from.
-    Source,
-    /// The one that is written to.
-    Sink,
 }
 
 /// Relays until either side is gone and closes both. With `edits` line by line, else as it comes.

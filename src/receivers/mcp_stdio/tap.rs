@@ -15,10 +15,11 @@ use tokio::sync::watch;
 use super::Direction;
 use super::child::{self, CannotStart, Child, Closer, Pipe, Plan};
 use super::edits::Edits;
+use super::intake::End;
 use super::intake::Intake;
 use super::ladder::{self, Action, Event, Ladder, Signal, Times};
 use super::queue::{Kind, Note, Queue};
-use super::relay::{End, Progress, relay};
+use super::relay::{Progress, relay};
 use crate::pipeline::{Deadline, Exit};
 use crate::receivers::tap::Editing;
 

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::Direction::{ClientToServer, ServerToClient};
+use super::intake::End;
 use super::intake::Intake;
 use super::observer::{Counters, Looking, Observer};
 use super::queue::{Event, Held, Kind, Queue, Skipped};
-use super::relay::{End, Progress, relay};
+use super::relay::{Progress, relay};
 use super::{Direction, Observe};
 use crate::mcp::Edited;
 use crate::otlp::Messages;

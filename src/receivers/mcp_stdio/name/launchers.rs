@@ -1,6 +1,4 @@
-//! How the command line of a program that starts another one is read; [`LAUNCHERS`] has them all.
-
-use super::table::LAUNCHERS;
+//! How the command line of a program that starts another one is read; `table` has them all.
 
 /// A program that starts another one. Lists are words between blanks.
 pub(super) struct Launcher {
@@ -68,11 +66,6 @@ pub(super) enum Kind {
     Telling(Tells),
 }
 
-/// The launcher that a program is.
-pub(super) fn find(program: &str) -> Option<&'static Launcher> {
-    LAUNCHERS.iter().find(|launcher| has(launcher.programs, program))
-}
-
 fn has(words: &str, word: &str) -> bool {
     words.split_ascii_whitespace().any(|known| match known.strip_suffix('*') {
         Some(head) => word.starts_with(head),
@@ -81,6 +74,11 @@ fn has(words: &str, word: &str) -> bool {
 }
 
 impl Launcher {
+    /// Whether a program goes by one of its names.
+    pub(super) fn is(&self, program: &str) -> bool {
+        has(self.programs, program)
+    }
+
     /// What this option is, if it is a known one.
     pub(super) fn option(&self, name: &str) -> Option<Kind> {
         let telling = self.telling.iter().find(|(names, _)| has(names, name));

@@ -2,7 +2,8 @@
 
 use std::ops::ControlFlow::{self, Break, Continue};
 
-use super::launchers::{self, Kind, Launcher, Tells, Then};
+use super::launchers::{Kind, Launcher, Tells, Then};
+use super::table;
 use super::words::{
     address, file_name, is_archive, is_assignment, is_general, is_path, is_plain, is_relative,
     parent, project, split, stem, unnumbered, versionless,
@@ -60,8 +61,7 @@ impl Reading {
             return self.line(first);
         }
         self.depth += 1;
-        let Some(launcher) = launchers::find(&program(first)).filter(|_| self.depth < MAX_DEPTH)
-        else {
+        let Some(launcher) = table::find(&program(first)).filter(|_| self.depth < MAX_DEPTH) else {
             if self.general.is_empty() {
                 self.general = file_name(first).to_owned();
             }
@@ -133,7 +133,7 @@ impl Reading {
             Tells::Package if value.contains("://") => {
                 self.folder = self.folder.take().or_else(|| self.package(value));
             }
-            Tells::Package if launchers::find(versionless(value)).is_some() => {}
+            Tells::Package if table::find(versionless(value)).is_some() => {}
             Tells::Package => *package = package.take().or_else(|| self.package(value)),
             Tells::Folder => self.project(value),
             Tells::File => self.file_of_project(value),
@@ -157,7 +157,7 @@ impl Reading {
         match then {
             Then::Package => {
                 let name = versionless(word);
-                if launchers::find(name).is_some() {
+                if table::find(name).is_some() {
                     return self.command(&[&[name], rest].concat()).or(package);
                 }
                 package.or_else(|| self.package(word))
@@ -257,7 +257,7 @@ impl Reading {
 
     /// A module or class, which may be a launcher itself.
     fn module(&mut self, word: &str, rest: &[&str]) -> Option<String> {
-        if launchers::find(word).is_some() {
+        if table::find(word).is_some() {
             return self.command(&[&[word], rest].concat());
         }
         if is_path(word) {
@@ -282,7 +282,7 @@ impl Reading {
             _ => undigested,
         };
         let name = path.split(':').next()?;
-        let base = launchers::find(name).is_some() || BASES.contains(&name);
+        let base = table::find(name).is_some() || BASES.contains(&name);
         let meant = if base && !rest.is_empty() { self.command(rest) } else { self.specific(name) };
         // What the working directory is called says nothing about a container.
         self.here = false;
@@ -356,7 +356,7 @@ fn program(path: &str) -> String {
     let lower = name.to_ascii_lowercase();
     let ending = [".exe", ".cmd", ".bat", ".ps1"].iter().find_map(|end| lower.strip_suffix(end));
     let name = ending.unwrap_or(&lower);
-    if launchers::find(name).is_some() {
+    if table::find(name).is_some() {
         return name.to_owned();
     }
     name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.').to_owned()

@@ -6,6 +6,11 @@
 
 use super::launchers::{Launcher, Tells, Then};
 
+/// Finds the launcher that a program is.
+pub(super) fn find(program: &str) -> Option<&'static Launcher> {
+    LAUNCHERS.iter().find(|launcher| launcher.is(program))
+}
+
 pub(super) const LAUNCHERS: &[Launcher] = &[
     // JavaScript.
     Launcher {
