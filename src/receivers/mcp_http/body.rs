@@ -17,8 +17,8 @@ pub(super) use self::held::Gathered;
 use self::held::Held;
 use super::clients::Asked;
 use super::detours::Lookout;
-use super::exchange::Admitted;
 use super::note::By;
+use super::slots::Admitted;
 use super::tape::Reel;
 use super::turn::Mark;
 use super::upstream::Lease;
@@ -49,7 +49,7 @@ pub(super) struct Through {
     from: Incoming,
     reel: Reel,
     /// The upstream connection that it comes by, given back when it has come whole.
-    lease: Option<Lease>,
+    lease: Option<Lease<Passing>>,
     /// Nothing more comes of it, whichever its end.
     over: bool,
     /// What lasts as long as it.
@@ -112,7 +112,7 @@ impl Passing {
     pub(super) fn response(
         from: Incoming,
         reel: Reel,
-        lease: Lease,
+        lease: Lease<Passing>,
         lookout: Option<Lookout>,
         bodiless: bool,
     ) -> Self {

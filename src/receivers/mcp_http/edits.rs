@@ -157,7 +157,8 @@ impl Edits {
         let Passing::Through(body) = response.body_mut() else { return response };
         if events {
             let room = Room::new(&self.editing);
-            body.strip_events(Stripping { edits: Rc::clone(self), peer }, room);
+            let stripping = Stripping { edits: Rc::clone(self), peer };
+            body.edit_events(Box::new(stripping), room);
             response.headers_mut().remove(CONTENT_LENGTH);
         } else if self.post
             && json

@@ -52,7 +52,7 @@ impl Events {
         bytes: &[u8],
         limit: usize,
         out: &mut Vec<u8>,
-        edit: &mut impl Edit,
+        edit: &mut dyn Edit,
     ) {
         self.held.extend_from_slice(bytes);
         while !self.held.is_empty() {
@@ -84,7 +84,7 @@ impl Events {
     }
 
     /// The stream ended: what is held passes, the last event as if a blank line had come.
-    pub(super) fn end(&mut self, out: &mut Vec<u8>, edit: &mut impl Edit) {
+    pub(super) fn end(&mut self, out: &mut Vec<u8>, edit: &mut dyn Edit) {
         let rest = std::mem::take(&mut self.held);
         if self.state == State::Line && rest.starts_with(DATA) {
             write_event(&rest, out, edit);
@@ -94,7 +94,7 @@ impl Events {
     }
 
     /// At the beginning of a line that may be one of data; `false` if more is needed.
-    fn line(&mut self, limit: usize, out: &mut Vec<u8>, edit: &mut impl Edit) -> bool {
+    fn line(&mut self, limit: usize, out: &mut Vec<u8>, edit: &mut dyn Edit) -> bool {
         if !std::mem::replace(&mut self.begun, true) && self.held.starts_with(MARK) {
             self.pass(MARK.len(), out);
             return true;
@@ -159,7 +159,7 @@ impl Events {
 }
 
 /// Writes an event whose first line may be one of data.
-fn write_event(event: &[u8], out: &mut Vec<u8>, edit: &mut impl Edit) {
+fn write_event(event: &[u8], out: &mut Vec<u8>, edit: &mut dyn Edit) {
     let mut lines = data(event);
     match (lines.next(), lines.next()) {
         (Some(at), None) => {

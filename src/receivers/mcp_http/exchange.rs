@@ -28,6 +28,7 @@ use super::headers::{Present, SESSION, TRACEPARENT, TRACESTATE};
 use super::location::Places;
 use super::note::{self, By, Coding, Verb};
 use super::routes::{Found, Routes};
+use super::slots::Admitted;
 use super::tape::{Recorder, Reel, Tape};
 use super::upstream::{Lease, Upstream};
 use super::{answer, headers};
@@ -70,7 +71,7 @@ pub(super) struct Rules {
 pub(super) struct Desk {
     pub(super) rules: Arc<Rules>,
     pub(super) recorder: Rc<Recorder>,
-    pub(super) upstreams: Vec<Rc<Upstream>>,
+    pub(super) upstreams: Vec<Rc<Upstream<Passing>>>,
 }
 
 /// Who sent a request.
@@ -116,23 +117,7 @@ impl Drop for Waiting {
     }
 }
 
-/// One request's place among all that are in flight.
-#[derive(Debug)]
-pub(super) struct Admitted(Arc<AtomicUsize>);
-
-impl Drop for Admitted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl Rules {
-    fn admit(&self) -> Option<Admitted> {
-        let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
-        let admitted = Admitted(Arc::clone(&self.in_flight));
-        (before < self.max_in_flight).then_some(admitted)
-    }
-
     fn count_refused(&self, reason: &str) {
         let labels = [("receiver", self.id.as_str()), ("reason", reason)];
         self.vitals.counter("mcpcol_http_refused_requests", &labels).add(1);
@@ -185,7 +170,8 @@ impl Desk {
             let words = "a Transfer-Encoding other than chunked is not served";
             return Err(Box::new(answer::text(StatusCode::NOT_IMPLEMENTED, words)));
         }
-        let Some(admitted) = self.rules.admit() else {
+        let Some(admitted) = Admitted::among(&self.rules.in_flight, self.rules.max_in_flight)
+        else {
             self.rules.count_refused("busy");
             return Err(Box::new(answer::busy()));
         };
@@ -247,7 +233,7 @@ impl Desk {
     fn pass_on(
         &self,
         response: Response<Incoming>,
-        mut lease: Lease,
+        mut lease: Lease<Passing>,
         exchange: &Exchange,
     ) -> Response<Passing> {
         let (mut head, body) = response.into_parts();

@@ -9,24 +9,9 @@ use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, HeaderName, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::{Method, Version};
 
-use super::config::Config;
+use super::authority::{Authority, Origin, Written};
 use super::headers::Present;
 use crate::receivers::listening::{Bearer, is_loopback};
-
-/// Host and port as they stand in `Host`, an authority or an origin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Authority {
-    /// Lower case, an IPv6 address without brackets.
-    pub(super) host: String,
-    pub(super) port: Option<u16>,
-}
-
-/// A web origin (RFC 6454).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Origin {
-    scheme: String,
-    authority: Authority,
-}
 
 /// Why a request is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,75 +55,6 @@ struct Pattern {
     authority: Authority,
 }
 
-/// The same as it stands there, the case of its letters included.
-#[derive(Clone, Copy, Debug)]
-struct Written<'a> {
-    host: &'a str,
-    port: Option<u16>,
-}
-
-impl<'a> Written<'a> {
-    fn parse(text: &'a str) -> Option<Self> {
-        let (host, port) = match text.strip_prefix('[') {
-            Some(rest) => {
-                let (host, port) = rest.split_once(']')?;
-                host.parse::<std::net::Ipv6Addr>().ok()?;
-                (host, if port.is_empty() { None } else { Some(port.strip_prefix(':')?) })
-            }
-            None => match text.split_once(':') {
-                Some((host, port)) => (host, Some(port)),
-                None => (text, None),
-            },
-        };
-        let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
-        let v6 = text.starts_with('[');
-        if host.is_empty() || !(v6 || host.bytes().all(word)) {
-            return None;
-        }
-        let port = match port {
-            None => None,
-            Some(port) => Some(port.parse().ok()?),
-        };
-        Some(Written { host: host.trim_end_matches('.'), port })
-    }
-}
-
-impl Authority {
-    /// Reads `host`, `host:port`, `[v6]` or `[v6]:port`.
-    pub(super) fn parse(text: &str) -> Option<Authority> {
-        let Written { host, port } = Written::parse(text)?;
-        Some(Authority { host: host.to_ascii_lowercase(), port })
-    }
-
-    fn written(&self) -> Written<'_> {
-        Written { host: &self.host, port: self.port }
-    }
-}
-
-impl Origin {
-    /// In lower case.
-    pub(super) fn scheme(&self) -> &str {
-        &self.scheme
-    }
-
-    /// Reads `scheme://host[:port]`.
-    pub(super) fn parse(text: &str) -> Option<Origin> {
-        let (scheme, authority) = text.split_once("://")?;
-        let letters = scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
-        if scheme.is_empty() || !letters {
-            return None;
-        }
-        let scheme = scheme.to_ascii_lowercase();
-        let Authority { host, port } = Authority::parse(authority)?;
-        let port = port.or(match scheme.as_str() {
-            "http" => Some(80),
-            "https" => Some(443),
-            _ => None,
-        });
-        Some(Origin { scheme, authority: Authority { host, port } })
-    }
-}
-
 impl Pattern {
     fn matches(&self, asked: Written<'_>) -> bool {
         let (host, ours) = (asked.host, self.authority.host.as_str());
@@ -170,30 +86,32 @@ impl Hosts {
 }
 
 impl Guard {
-    /// The rules that the settings, which have been checked, come to.
-    pub(super) fn new(config: &Config) -> Guard {
-        let patterns = config.allowed_hosts.iter().filter_map(|host| {
+    /// Makes rules of settings that have been checked: `allowed_hosts`, `allowed_origins`, and the header and
+    /// value of the token, if clients have to show one.
+    pub(super) fn new(
+        allowed_hosts: &[String],
+        allowed_origins: &[String],
+        token: Option<(HeaderName, Bearer)>,
+    ) -> Guard {
+        let patterns = allowed_hosts.iter().filter_map(|host| {
             let below = host.strip_prefix("*.");
             let authority = Authority::parse(below.unwrap_or(host))?;
             Some(Pattern { below: below.is_some(), authority })
         });
-        let hosts = if config.allowed_hosts.iter().any(|host| host == "*") {
+        let hosts = if allowed_hosts.iter().any(|host| host == "*") {
             Hosts::Any
-        } else if config.allowed_hosts.is_empty() {
+        } else if allowed_hosts.is_empty() {
             Hosts::Loopback
         } else {
             Hosts::These(patterns.collect())
         };
-        let has = |word| config.allowed_origins.iter().any(|origin| origin == word);
+        let has = |word| allowed_origins.iter().any(|origin| origin == word);
         Guard {
             hosts,
-            origins: config.allowed_origins.iter().filter_map(|o| Origin::parse(o)).collect(),
+            origins: allowed_origins.iter().filter_map(|o| Origin::parse(o)).collect(),
             any_origin: has("*"),
             null_origin: has("null"),
-            token: config
-                .auth
-                .as_ref()
-                .and_then(|auth| Some((auth.header_name()?, Bearer::new(&auth.bearer_token)))),
+            token,
         }
     }
 
@@ -271,7 +189,7 @@ impl Guard {
         }
         let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
         let host = host.or(head.uri.authority().map(|authority| authority.as_str()));
-        let ours = host.and_then(|host| Origin::parse(&format!("{}://{host}", origin.scheme)));
+        let ours = host.and_then(|host| Origin::parse(&format!("{}://{host}", origin.scheme())));
         ours.is_some_and(|ours| ours == *origin)
     }
 

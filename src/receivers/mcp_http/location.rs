@@ -11,7 +11,7 @@ use hyper::Uri;
 use hyper::header::{Entry, HeaderMap, HeaderValue, LOCATION};
 use hyper::http::uri::PathAndQuery;
 
-use super::guard::Origin;
+use super::authority::Origin;
 use super::routes::Routes;
 use crate::mcp::resolve_reference;
 

@@ -16,6 +16,7 @@
 //! own (`location`); nothing is cached, followed or sent twice.
 
 mod answer;
+mod authority;
 mod body;
 mod clients;
 mod config;
@@ -41,3 +42,22 @@ mod watch;
 mod worker;
 
 pub use config::{Auth, Config, Protocol, Route, SessionIds};
+
+use crate::pipeline::{Build, Receiver, ReceiverConfig};
+use crate::settings::Report;
+use crate::telemetry::Signal;
+
+impl ReceiverConfig for Config {
+    const NAME: &'static str = "mcp_http";
+    const ALIASES: &'static [&'static str] = &[];
+    const ABOUT: &'static str = "a reverse proxy that taps the traffic of MCP servers over HTTP";
+    const SIGNALS: &'static [Signal] = &[Signal::Traces];
+
+    fn check(&self, report: &mut Report<'_>) {
+        self.check_all(report);
+    }
+
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
+        Ok(Box::new(receiver::McpHttp::new(self.clone(), cx)?))
+    }
+}

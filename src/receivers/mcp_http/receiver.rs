@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::config::Config;
+use super::config::{Auth, Config, Route};
 use super::exchange::Rules;
 use super::guard::Guard;
 use super::listener::Acceptor;
@@ -24,7 +24,7 @@ use super::worker::{self, Plan};
 use crate::pipeline::{
     BoxFuture, Build, Complaint, Counter, Ended, Outlet, Receiver, Stop, Vitals,
 };
-use crate::receivers::listening::{Sockets, raise_descriptors};
+use crate::receivers::listening::{Bearer, Sockets, raise_descriptors};
 use crate::receivers::tap::{EditCounters, Editing, Observer, PATIENCE, Running, patience};
 use crate::telemetry::Clock;
 
@@ -167,13 +167,13 @@ impl McpHttp {
     ) -> io::Result<JoinSet<ThreadEnd>> {
         let rules = Arc::new(Rules {
             id: self.id.clone(),
-            guard: Guard::new(&self.config),
+            guard: guard(&self.config),
             routes: Arc::new(Routes::new(&self.config.routes)),
             detours: Arc::default(),
             in_flight: Arc::default(),
             max_in_flight: self.config.max_requests,
             max_headers: self.config.max_headers,
-            names: self.config.routes.iter().map(super::Route::server_name).collect(),
+            names: self.config.routes.iter().map(Route::server_name).collect(),
             vitals: self.vitals.clone(),
             forwarded: self.count("mcpcol_http_forwarded_requests"),
             hinted: false.into(),
@@ -210,6 +210,12 @@ impl McpHttp {
         start(&mut ends, "http-accept".to_owned(), || acceptor.run(stop))?;
         Ok(ends)
     }
+}
+
+fn guard(config: &Config) -> Guard {
+    let token = |auth: &Auth| Some((auth.header_name()?, Bearer::new(&auth.bearer_token)));
+    let token = config.auth.as_ref().and_then(token);
+    Guard::new(&config.allowed_hosts, &config.allowed_origins, token)
 }
 
 fn start(

@@ -1,4 +1,4 @@
-//! How many connections there are, in all and for each worker: the bound, and the balance.
+//! Bounds what is served at once: connections, in all and for each worker, and requests in flight.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,6 +48,25 @@ impl Drop for Slot {
     fn drop(&mut self) {
         self.slots.by_worker[self.worker].fetch_sub(1, Ordering::Relaxed);
         self.slots.tell(self.slots.all.fetch_sub(1, Ordering::Relaxed) - 1);
+    }
+}
+
+/// Holds one request's place among all that are in flight; dropping it makes room.
+#[derive(Debug)]
+pub(super) struct Admitted(Arc<AtomicUsize>);
+
+impl Admitted {
+    /// Takes a place among at most `max`; `None` if all are taken.
+    pub(super) fn among(in_flight: &Arc<AtomicUsize>, max: usize) -> Option<Self> {
+        let before = in_flight.fetch_add(1, Ordering::Relaxed);
+        let admitted = Admitted(Arc::clone(in_flight));
+        (before < max).then_some(admitted)
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

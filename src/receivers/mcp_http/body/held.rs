@@ -3,14 +3,13 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::pin::pin;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 
 use super::*;
-use crate::receivers::mcp_http::edits::Stripping;
-use crate::receivers::mcp_http::events::Events;
+use crate::receivers::mcp_http::events::{Edit, Events};
+use crate::receivers::mcp_http::upstream;
 use crate::receivers::tap::{HOLD, Room, why};
 
 /// What of a body waits to be passed on, and what is done to what comes.
@@ -21,7 +20,7 @@ pub(super) struct Held {
     read_on: usize,
     /// Its head names no length: it must not get one.
     unmeasured: bool,
-    events: Option<(Events, Stripping)>,
+    events: Option<(Events, Box<dyn Edit>)>,
     /// What it takes.
     room: Option<Room>,
     /// It broke off: what is ahead has to be written before that is told.
@@ -50,28 +49,17 @@ const AHEAD: usize = 64 << 10;
 /// Charges a frame beside its bytes, in bytes: a client may send bodies of one byte a frame.
 const FRAME: usize = 128;
 
-impl Passing {
-    /// Waits for something and meanwhile reads the body on, up to [`AHEAD`] bytes. `None` if it breaks off
-    /// first.
-    pub(in crate::receivers::mcp_http) async fn reading_on<T>(
-        &mut self,
-        wait: impl Future<Output = T>,
-    ) -> Option<T> {
-        let mut wait = pin!(wait);
-        poll_fn(|cx| {
-            if let Passing::Through(body) = self
-                && body.read_on(cx).is_err()
-            {
-                return Poll::Ready(None);
-            }
-            wait.as_mut().poll(cx).map(Some)
-        })
-        .await
+impl upstream::Upload for Passing {
+    fn read_on(&mut self, cx: &mut Context<'_>) -> Result<(), ()> {
+        match self {
+            Passing::Through(body) => body.read_on(cx),
+            Passing::Own(_) => Ok(()),
+        }
     }
 }
 
 impl Through {
-    /// Reads as far as it can be and may be; an error if it broke off.
+    /// Reads up to [`AHEAD`] bytes; an error if it broke off.
     fn read_on(&mut self, cx: &mut Context<'_>) -> Result<(), ()> {
         while !self.over && self.held.as_deref().map_or(0, |held| held.read_on) < AHEAD {
             match self.pass(cx) {
@@ -143,12 +131,8 @@ impl Through {
     }
 
     /// From here on it is a stream whose events may change.
-    pub(in crate::receivers::mcp_http) fn strip_events(
-        &mut self,
-        stripping: Stripping,
-        room: Room,
-    ) {
-        let events = Some((Events::default(), stripping));
+    pub(in crate::receivers::mcp_http) fn edit_events(&mut self, edit: Box<dyn Edit>, room: Room) {
+        let events = Some((Events::default(), edit));
         let held = Held { unmeasured: true, events, room: Some(room), ..Held::default() };
         self.held = Some(Box::new(held));
     }
@@ -210,12 +194,12 @@ impl Through {
         let Some(held) = &mut self.held else { return };
         match frame.into_data() {
             Ok(data) => match &mut held.events {
-                Some((events, stripping)) => {
+                Some((events, edit)) => {
                     let mut out = Vec::new();
                     let room = held.room.as_mut();
                     let fits = room.is_none_or(|room| room.take(events.held() + data.len()));
                     let limit = if fits { HOLD } else { 0 };
-                    events.push(&data, limit, &mut out, stripping);
+                    events.push(&data, limit, &mut out, &mut **edit);
                     if let Some(room) = &mut held.room {
                         room.take(events.held());
                     }
@@ -235,9 +219,9 @@ impl Through {
     /// No more events come; true if something was still held.
     fn end_events(&mut self) -> bool {
         let Some(held) = &mut self.held else { return false };
-        let Some((mut events, mut stripping)) = held.events.take() else { return false };
+        let Some((mut events, mut edit)) = held.events.take() else { return false };
         let mut out = Vec::new();
-        events.end(&mut out, &mut stripping);
+        events.end(&mut out, &mut *edit);
         let any = !out.is_empty();
         if any {
             held.ahead.push_back(Frame::data(out.into()));

@@ -8,16 +8,13 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::guard::{self, Authority};
-use super::receiver;
-use crate::pipeline::{Build, Receiver, ReceiverConfig};
+use super::authority::{Authority, Origin};
 use crate::privacy::digest::Key;
 use crate::receivers::listening::{host_port, is_loopback};
 use crate::receivers::tap::{
     Notifications, Observing, Parent, Passback, Propagate, SpanKind, Trace, Unsampled,
 };
 use crate::settings::{Duration, Report, Secret, ServerTls};
-use crate::telemetry::Signal;
 
 pub use route::{Protocol, Route};
 
@@ -150,13 +147,9 @@ impl Default for Config {
     }
 }
 
-impl ReceiverConfig for Config {
-    const NAME: &'static str = "mcp_http";
-    const ALIASES: &'static [&'static str] = &[];
-    const ABOUT: &'static str = "a reverse proxy that taps the traffic of MCP servers over HTTP";
-    const SIGNALS: &'static [Signal] = &[Signal::Traces];
-
-    fn check(&self, report: &mut Report<'_>) {
+impl Config {
+    /// Reports every setting that cannot be meant.
+    pub(super) fn check_all(&self, report: &mut Report<'_>) {
         self.check_endpoint(report);
         if let Some(tls) = &self.tls {
             tls.check(report);
@@ -178,12 +171,6 @@ impl ReceiverConfig for Config {
         }
     }
 
-    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
-        Ok(Box::new(receiver::McpHttp::new(self.clone(), cx)?))
-    }
-}
-
-impl Config {
     /// Where it listens, in words that say whether it is loopback.
     pub(super) fn listens_locally(&self) -> bool {
         host_port(&self.endpoint).is_some_and(|(host, _)| is_loopback(host))
@@ -232,7 +219,7 @@ impl Config {
             }
         }
         for (i, origin) in self.allowed_origins.iter().enumerate() {
-            let known = origin == "*" || origin == "null" || guard::Origin::parse(origin).is_some();
+            let known = origin == "*" || origin == "null" || Origin::parse(origin).is_some();
             if !known {
                 let message =
                     format!("`{origin}` is not an origin such as `https://app.example.com`");

@@ -5,7 +5,7 @@ use crate::settings::testing;
 
 fn problems(yaml: &str) -> Vec<String> {
     let config: Config = testing::read(yaml).unwrap();
-    let problems = testing::check(yaml, "r", |report| config.check(report));
+    let problems = testing::check(yaml, "r", |report| config.check_all(report));
     problems.0.into_iter().map(|p| format!("{} {}", p.path, p.message)).collect()
 }
 

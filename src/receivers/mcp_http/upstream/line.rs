@@ -15,18 +15,18 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::spawn_local;
 
-use crate::receivers::mcp_http::body::Passing;
+use super::Upload;
 use crate::receivers::mcp_http::headers::{BUFFER, HYPERS_HEADERS};
 use crate::receivers::mcp_http::outgoing::{Outgoing, Waits};
 
 /// What moves bytes while it is polled.
 type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
 
-type Sent = Result<Response<Incoming>, TrySendError<Request<Passing>>>;
+type Sent<B> = Result<Response<Incoming>, TrySendError<Request<B>>>;
 
 /// One connection.
-pub(super) struct Line {
-    sender: http1::SendRequest<Passing>,
+pub(super) struct Line<B> {
+    sender: http1::SendRequest<B>,
     /// Nothing once it is closed.
     connection: Option<Connection>,
     /// Whether something of a request is not written yet.
@@ -47,9 +47,9 @@ impl Wake for Stirred {
     }
 }
 
-impl Line {
+impl<B: Upload> Line<B> {
     /// Over a stream that is open; heads of responses have so many fields at most.
-    pub(super) async fn over<S>(stream: S, max_headers: usize) -> io::Result<Line>
+    pub(super) async fn over<S>(stream: S, max_headers: usize) -> io::Result<Self>
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
@@ -67,15 +67,15 @@ impl Line {
     }
 
     /// Begins to send a request; [`until`](Self::until) goes on with it.
-    pub(super) fn begin(
-        &mut self,
-        request: Request<Passing>,
-    ) -> impl Future<Output = Sent> + use<> {
+    pub(super) fn begin(&mut self, request: Request<B>) -> impl Future<Output = Sent<B>> + use<B> {
         self.sender.try_send_request(request)
     }
 
     /// Drives the connection until the response to what was begun has begun.
-    pub(super) async fn until(&mut self, mut sent: Pin<&mut impl Future<Output = Sent>>) -> Sent {
+    pub(super) async fn until(
+        &mut self,
+        mut sent: Pin<&mut impl Future<Output = Sent<B>>>,
+    ) -> Sent<B> {
         poll_fn(|cx| {
             drive(&mut self.connection, cx);
             // Only what was just driven can have answered it, so nobody has to wake us for it.

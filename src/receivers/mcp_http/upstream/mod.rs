@@ -12,12 +12,14 @@ mod server;
 mod shared;
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Context;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
@@ -28,7 +30,6 @@ use hyper::{Request, Response, Uri, Version};
 use self::line::Line;
 use self::server::New;
 use self::shared::{Place, Shared};
-use super::body::Passing;
 use super::config::Protocol;
 use super::headers::Present;
 
@@ -43,11 +44,17 @@ const MAX_TRIES: usize = 3;
 /// What happened to a request that its client broke off.
 const BROKEN: &str = "the request broke off";
 
+/// A request's body, which can be read on before there is a connection to send it by.
+pub(super) trait Upload: Body<Data = Bytes, Error = hyper::Error> + Unpin + 'static {
+    /// Reads as far as it can be and may be, and keeps that; an error if it broke off.
+    fn read_on(&mut self, cx: &mut Context<'_>) -> Result<(), ()>;
+}
+
 /// See the module.
-pub(super) struct Upstream {
+pub(super) struct Upstream<B> {
     pub(super) server: Arc<Server>,
-    idle: RefCell<Vec<Idle>>,
-    shared: RefCell<Vec<Shared>>,
+    idle: RefCell<Vec<Idle<B>>>,
+    shared: RefCell<Vec<Shared<B>>>,
     /// It was found to speak HTTP/2.
     speaks_http2: Cell<bool>,
     /// Whoever connects holds it, where one connection serves many.
@@ -56,35 +63,35 @@ pub(super) struct Upstream {
     failed: RefCell<Option<(Instant, String)>>,
 }
 
-struct Idle {
-    line: Line,
+struct Idle<B> {
+    line: Line<B>,
     since: Instant,
     /// How long it may wait.
     keep: Duration,
 }
 
 /// A connection in use, as far as its request takes it.
-pub(super) struct Lease(Held);
+pub(super) struct Lease<B>(Held<B>);
 
-enum Held {
-    Own(Line, Rc<Upstream>),
+enum Held<B> {
+    Own(Line<B>, Rc<Upstream<B>>),
     Shared(#[expect(dead_code, reason = "held until the response is over")] Place),
     /// It goes on by itself.
     Nothing,
 }
 
-impl std::fmt::Debug for Lease {
+impl<B> std::fmt::Debug for Lease<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Lease")
     }
 }
 
-enum Way {
-    Own(Line),
-    Shared(http2::SendRequest<Passing>, Place),
+enum Way<B> {
+    Own(Line<B>),
+    Shared(http2::SendRequest<B>, Place),
 }
 
-impl Upstream {
+impl<B: Upload> Upstream<B> {
     /// No connections yet.
     pub(super) fn new(server: Arc<Server>) -> Rc<Self> {
         Rc::new(Upstream {
@@ -102,8 +109,8 @@ impl Upstream {
     /// there if nothing of it was written.
     pub(super) async fn send(
         self: &Rc<Self>,
-        request: &mut Option<Request<Passing>>,
-    ) -> Result<(Response<Incoming>, Lease), String> {
+        request: &mut Option<Request<B>>,
+    ) -> Result<(Response<Incoming>, Lease<B>), String> {
         for tries in 1..=MAX_TRIES {
             if tries == MAX_TRIES {
                 self.idle.borrow_mut().clear();
@@ -112,7 +119,7 @@ impl Upstream {
                 (Some(way), _) => (way, false),
                 // Boxed: it is rare, and every request's future would be moved about with it.
                 (None, Some(request)) => {
-                    Box::pin(request.body_mut().reading_on(self.way())).await.ok_or(BROKEN)??
+                    Box::pin(reading_on(request.body_mut(), self.way())).await.ok_or(BROKEN)??
                 }
                 (None, None) => break,
             };
@@ -144,7 +151,7 @@ impl Upstream {
     }
 
     /// Origin form and `Host` (RFC 9112 section 3.2.1).
-    fn for_http1(&self, request: &mut Request<Passing>) {
+    fn for_http1(&self, request: &mut Request<B>) {
         *request.version_mut() = Version::HTTP_11;
         // There after a try over HTTP/2, which has the host nowhere else.
         let authority = request.uri().authority().cloned();
@@ -175,7 +182,7 @@ impl Upstream {
     }
 
     /// Everything in the target, and no `Host` (RFC 9113 section 8.3.1).
-    fn for_http2(&self, request: &mut Request<Passing>) {
+    fn for_http2(&self, request: &mut Request<B>) {
         *request.version_mut() = Version::HTTP_2;
         let headers = request.headers_mut();
         headers.remove(CONNECTION);
@@ -193,7 +200,7 @@ impl Upstream {
     }
 
     /// A connection for one request where none waits, and whether it is new.
-    async fn way(&self) -> Result<(Way, bool), String> {
+    async fn way(&self) -> Result<(Way<B>, bool), String> {
         // Where one connection serves many, whoever comes while it is being made waits for it, and
         // hears of its failure.
         let came = Instant::now();
@@ -228,7 +235,7 @@ impl Upstream {
         }
     }
 
-    fn waiting(&self) -> Option<Way> {
+    fn waiting(&self) -> Option<Way<B>> {
         for shared in self.shared.borrow().iter() {
             if let Some(place) = shared.place() {
                 return Some(Way::Shared(shared.sender.clone(), place));
@@ -250,14 +257,14 @@ impl Upstream {
     }
 }
 
-impl Idle {
+impl<B: Upload> Idle<B> {
     /// Whether a request may be sent by it.
     fn is_good(&mut self) -> bool {
         self.since.elapsed() < self.keep && self.line.is_open()
     }
 }
 
-impl Lease {
+impl<B: Upload> Lease<B> {
     /// The response has come whole: the connection waits for the next request.
     pub(super) fn give_back(self) {
         let Held::Own(mut line, upstream) = self.0 else { return };
@@ -287,7 +294,7 @@ impl Lease {
     /// The response has begun. Where it came before the request was written, both go on by themselves;
     /// `over` if the request was read whole.
     pub(super) fn begun(&mut self, over: bool) {
-        let early = |line: &Line| !over || line.is_behind();
+        let early = |line: &Line<B>| !over || line.is_behind();
         if matches!(&self.0, Held::Own(line, _) if early(line))
             && let Held::Own(line, _) = std::mem::replace(&mut self.0, Held::Nothing)
         {
@@ -296,14 +303,27 @@ impl Lease {
     }
 }
 
+/// Waits for something and meanwhile reads a body on. `None` if it breaks off first.
+async fn reading_on<T>(body: &mut impl Upload, wait: impl Future<Output = T>) -> Option<T> {
+    let mut wait = pin!(wait);
+    poll_fn(|cx| {
+        if body.read_on(cx).is_err() {
+            return Poll::Ready(None);
+        }
+        wait.as_mut().poll(cx).map(Some)
+    })
+    .await
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::receivers::mcp_http::body::Passing;
     use crate::receivers::mcp_http::config::Route;
 
-    fn upstream() -> Rc<Upstream> {
+    fn upstream() -> Rc<Upstream<Passing>> {
         let route = Route { upstream: "http://server:1/mcp".into(), ..Route::default() };
         Upstream::new(Arc::new(Server::new(&route, Path::new(""), 100).unwrap()))
     }

@@ -14,10 +14,11 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::Upload;
 use super::line::Line;
 use super::shared::Shared;
+use crate::receivers::mcp_http::authority::Origin;
 use crate::receivers::mcp_http::config::{Protocol, Route};
-use crate::receivers::mcp_http::guard::Origin;
 
 /// See the module.
 pub(in crate::receivers::mcp_http) struct Server {
@@ -39,11 +40,11 @@ pub(in crate::receivers::mcp_http) struct Server {
 }
 
 /// A new connection.
-pub(super) enum New {
+pub(super) enum New<B> {
     /// For one request at a time.
-    Own(Line),
+    Own(Line<B>),
     /// For many.
-    Shared(Shared),
+    Shared(Shared<B>),
 }
 
 impl Server {
@@ -86,7 +87,7 @@ impl Server {
     }
 
     /// Connects within the connect timeout.
-    pub(super) async fn connect(&self) -> Result<New, String> {
+    pub(super) async fn connect<B: Upload>(&self) -> Result<New<B>, String> {
         let limit = self.connect_timeout;
         match timeout(limit, self.try_connect()).await {
             Ok(Ok(new)) => Ok(new),
@@ -95,7 +96,7 @@ impl Server {
         }
     }
 
-    async fn try_connect(&self) -> io::Result<New> {
+    async fn try_connect<B: Upload>(&self) -> io::Result<New<B>> {
         let stream = self.reach().await?;
         stream.set_nodelay(true)?;
         keep_alive(&stream);

@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::spawn_local;
 
-use crate::receivers::mcp_http::body::Passing;
+use super::Upload;
 use crate::receivers::mcp_http::local::Local;
 
 /// How far ahead of a slow client one response may be read, in bytes.
@@ -30,8 +30,8 @@ const UNSAID: usize = usize::MAX - 1;
 const LOOK: Duration = Duration::from_millis(1);
 
 /// One connection.
-pub(super) struct Shared {
-    pub(super) sender: http2::SendRequest<Passing>,
+pub(super) struct Shared<B> {
+    pub(super) sender: http2::SendRequest<B>,
     used: Rc<Used>,
 }
 
@@ -48,9 +48,9 @@ struct Used {
 #[derive(Debug)]
 pub(super) struct Place(Rc<Used>);
 
-impl Shared {
+impl<B: Upload> Shared<B> {
     /// Over a stream that is open.
-    pub(super) async fn over<S>(stream: S) -> io::Result<Shared>
+    pub(super) async fn over<S>(stream: S) -> io::Result<Self>
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
@@ -112,6 +112,7 @@ mod tests {
     use tokio::task::LocalSet;
 
     use super::*;
+    use crate::receivers::mcp_http::body::Passing;
 
     /// A server that does nothing else while it works answers no `PING`, and its call is not over for that.
     #[tokio::test(start_paused = true)]
