@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mcpcol::otlp::Messages;
+use mcpcol::otlp::Request;
 use mcpcol::otlp::wire::edit::{At, Edit, Place, Wants};
 use mcpcol::otlp::{json, wire};
 use mcpcol::telemetry::{Telemetry, names};
@@ -89,7 +90,7 @@ fn otlp(c: &mut Criterion) {
 
     group.bench_function("wire/memcpy", |b| b.iter(|| black_box(wire.to_vec())));
     group.bench_function("wire/check", |b| {
-        b.iter(|| wire::check(wire::Request::Traces, black_box(&wire).clone()));
+        b.iter(|| wire::check(Request::Traces, black_box(&wire).clone()));
     });
     group.bench_function("wire/decode", |b| {
         b.iter(|| ExportTraceServiceRequest::decode(black_box(&wire).clone()));
@@ -98,13 +99,13 @@ fn otlp(c: &mut Criterion) {
         let mut out = Vec::new();
         b.iter(|| {
             out.clear();
-            json::write(&mut out, wire::Request::Traces, black_box(&wire));
+            json::write(&mut out, Request::Traces, black_box(&wire));
         });
     });
     let mut document = Vec::new();
-    json::write(&mut document, wire::Request::Traces, &wire);
+    json::write(&mut document, Request::Traces, &wire);
     group.bench_function("read/json", |b| {
-        b.iter(|| json::read(wire::Request::Traces, black_box(&document)));
+        b.iter(|| json::read(Request::Traces, black_box(&document)));
     });
     let telemetry = Telemetry::from(Messages::Traces(request.resource_spans));
     group.bench_function("edit/nothing", |b| {

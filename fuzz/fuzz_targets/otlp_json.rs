@@ -3,7 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use mcpcol::otlp::json;
-use mcpcol::otlp::wire::{self, Request};
+use mcpcol::otlp::Request;
+use mcpcol::otlp::wire;
 use mcpcol::telemetry::Telemetry;
 
 fuzz_target!(|text: &[u8]| {

@@ -2,22 +2,22 @@
 //!
 //! stdout is data and stderr is talk, in every subcommand; only this room prints.
 
-mod builtin;
 mod completion;
 mod components;
 mod config_args;
-mod demo;
 mod digest;
-mod http;
 mod logging;
 mod otlp_env;
 mod print_config;
-mod run;
-mod runtime;
 mod signals;
+mod runtime;
+mod run;
 mod state;
+mod builtin;
+mod http;
 mod stdio;
 mod table;
+mod demo;
 mod validate;
 
 use std::io::{self, ErrorKind, Write};

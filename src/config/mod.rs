@@ -4,15 +4,15 @@
 //! Every step adds to one list of problems and goes on as far as it can, so that a configuration is
 //! reported whole. Nothing is opened, bound or started here.
 
-mod circles;
-mod components;
 mod elsewhere;
-mod expand;
+mod components;
 mod pipelines;
+mod circles;
 mod redact;
 mod render;
-mod service;
 mod sources;
+mod expand;
+mod service;
 
 use std::ffi::OsString;
 

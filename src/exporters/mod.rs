@@ -2,14 +2,14 @@
 //!
 //! Each makes single attempts. Queue, batching, retry and timeout surround them in `pipeline`.
 
+mod lines;
 pub mod debug;
 pub mod file;
-mod http;
-mod lines;
 pub mod nop;
+mod peer;
+mod http;
 pub mod otlp_grpc;
 pub mod otlp_http;
-mod peer;
 pub mod stdout;
 pub mod zipkin;
 

@@ -7,10 +7,10 @@
 //! not what is inside strings and numbers, so that a peek stays cheap; a caller that must be strict
 //! reads every value.
 
-mod reader;
 mod scan;
-mod text;
 mod write;
+mod text;
+mod reader;
 
 pub use reader::{Kind, Reader};
 pub use text::Text;

@@ -8,27 +8,27 @@
 //! They never fail and never grow with the traffic: what cannot be read is counted ([`Counts`]), and
 //! every table has a bound. They never change a byte: a tap that was told to does so with [`edit`].
 
-mod call;
-mod counts;
-pub mod edit;
 mod edited;
+mod outcome;
+mod partial;
 mod framing;
-mod hop;
-mod http;
+mod sep2448;
+mod peek;
 mod id;
 mod messages;
-mod outcome;
-mod pairing;
-mod partial;
-mod passback;
-mod peek;
-mod sep2448;
-mod session;
+mod trace;
+mod call;
 mod settings;
+mod passback;
+mod counts;
 mod span;
+mod hop;
+mod pairing;
+pub mod edit;
+mod http;
+mod session;
 #[cfg(test)]
 mod testing;
-mod trace;
 
 pub use counts::{Counts, Dropped};
 pub use edited::{Edited, Hop};

@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use prost::{DecodeError, Message};
 
-use super::wire::Request;
+use super::request::Request;
 
 /// The messages of one request.
 #[derive(Clone, Debug, PartialEq)]

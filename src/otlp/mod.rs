@@ -4,13 +4,15 @@
 
 mod growth;
 pub mod ids;
-pub mod json;
-pub mod messages;
+mod request;
 mod schema;
+pub mod messages;
 pub mod wire;
+pub mod json;
 
 pub use growth::{Growth, MAX_GROWTH};
 pub use messages::Messages;
+pub use request::Request;
 pub use schema::Holder;
 
 #[cfg(test)]

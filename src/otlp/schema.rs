@@ -25,7 +25,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 
 use super::ids::{SPAN_ID, TRACE_ID};
-use super::wire::Request;
+use super::request::Request;
 
 /// How a field's value stands in protobuf, and with it what it is in JSON.
 #[derive(Clone, Copy)]

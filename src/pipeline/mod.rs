@@ -4,23 +4,23 @@
 //! the exporters' queues. Counting happens on these edges, not in components. No component is named
 //! here.
 
-pub mod books;
-mod chain;
 mod complaint;
-mod component;
 mod deadline;
-mod delivery;
 mod id;
-mod kind;
-mod next;
 mod outlet;
 mod pass;
-pub mod plan;
+mod component;
 mod priority;
-mod route;
-mod service;
 mod stand_in;
 mod vitals;
+pub mod books;
+mod delivery;
+mod chain;
+mod route;
+mod next;
+mod kind;
+pub mod plan;
+mod service;
 
 pub use complaint::{Complaint, INCIDENTS};
 pub use component::{

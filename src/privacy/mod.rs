@@ -4,14 +4,13 @@
 //! Pure functions of bytes and texts, below all that knows telemetry or MCP: no I/O, no clock, no randomness of their own. Keys arrive as text or bytes
 //! from whoever read them, and never print.
 
-pub mod canonical;
 pub mod detect;
 pub mod digest;
-
-mod members;
 mod number;
 mod pointer;
 mod rejected;
+mod members;
+pub mod canonical;
 
 pub use pointer::{BadPointer, Paths, Pointer};
 pub use rejected::{Reason, Rejected};

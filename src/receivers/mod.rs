@@ -1,10 +1,10 @@
 //! Receivers: nouns, named for their protocol.
 
 mod listening;
+mod tap;
 pub mod mcp_http;
 pub mod mcp_stdio;
 pub mod otlp;
-mod tap;
 
 use crate::pipeline::ReceiverKind;
 

@@ -3,22 +3,22 @@
 //! Types here are what users write, checked; they open nothing. All they build is what rustls is
 //! configured with, because every client and every server needs the same.
 
-mod client;
-mod delivery;
 mod duration;
-mod http_client;
 mod key_file;
 mod names;
-mod problems;
-mod read;
 mod secret;
+mod written;
+mod problems;
+mod client;
+mod delivery;
+mod read;
+mod tls;
+mod http_client;
 mod server_tls;
+mod tls_config;
+mod yaml;
 #[cfg(test)]
 pub(crate) mod testing;
-mod tls;
-mod tls_config;
-mod written;
-mod yaml;
 
 pub use client::{Compression, Endpoint, Headers, Keepalive, Unsupported};
 pub use delivery::{BatchSettings, Delivery, OnFull, QueueSettings, RetrySettings, Sizer};

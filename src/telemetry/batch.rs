@@ -3,11 +3,12 @@
 use bytes::Bytes;
 
 use super::{Content, Receipt, Signal};
+use crate::otlp::Request;
 use crate::otlp::wire::compose::Traces;
 use crate::otlp::wire::edit::{self, Edit, Edited};
 use crate::otlp::wire::split::{self, Piece};
 use crate::otlp::wire::view::{Item, each_item};
-use crate::otlp::wire::{Checked, Request, check};
+use crate::otlp::wire::{Checked, check};
 use crate::otlp::{Messages, json};
 
 /// What moves through a pipeline: telemetry, what was seen but may not be exported, and the duty to

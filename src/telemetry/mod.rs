@@ -4,14 +4,13 @@
 //! There is no second span type and nothing is decoded on the way: who reads takes [views](crate::otlp::wire::view)
 //! of the bytes, who changes is an [`Edit`](crate::otlp::wire::edit::Edit). Nothing here does I/O or knows MCP.
 
-pub mod names;
-
-mod batch;
 mod clock;
-mod content;
 mod keys;
+mod content;
+pub mod names;
 mod receipt;
 mod signal;
+mod batch;
 
 pub use batch::{Batch, Telemetry};
 pub use clock::{Clock, Nanos, Offset};

@@ -1,6 +1,6 @@
 //! The three signals of OTLP.
 
-use crate::otlp::wire::Request;
+use crate::otlp::Request;
 
 /// The three signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -16,7 +16,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use mcpcol::exporters::otlp_grpc;
 use mcpcol::otlp::Messages;
-use mcpcol::otlp::wire::{self, Request};
+use mcpcol::otlp::Request;
+use mcpcol::otlp::wire;
 use mcpcol::pipeline::{
     Build, ExportError, Exported, Exporter, ExporterConfig, Id, Shared, Vitals,
 };

@@ -9,8 +9,9 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use mcpcol::exporters::otlp_http;
 use mcpcol::otlp::Messages;
+use mcpcol::otlp::Request;
 use mcpcol::otlp::json;
-use mcpcol::otlp::wire::{self, Request};
+use mcpcol::otlp::wire;
 use mcpcol::pipeline::{ExportError, Exported, Exporter};
 use mcpcol::telemetry::Telemetry;
 use opentelemetry_proto::tonic::collector::trace::v1::{

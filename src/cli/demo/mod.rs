@@ -6,8 +6,8 @@
 
 mod client;
 mod report;
-mod server;
 mod telemetry;
+mod server;
 mod tree;
 
 use std::fs;

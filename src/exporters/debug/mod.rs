@@ -10,9 +10,9 @@
 //! control characters are escaped and lines have a longest length: a hostile tool name must not drive
 //! the terminal. The text is not for programs and may change; those read `stdout` or `file`.
 
-mod detailed;
-mod normal;
 mod page;
+mod normal;
+mod detailed;
 #[cfg(test)]
 mod tests;
 

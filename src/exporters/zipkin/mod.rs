@@ -10,8 +10,8 @@
 //! Collector's exporter does. Zipkin has no partial success and no table of errors: any 2xx is success,
 //! and OTLP's table says what may be tried again. Zipkin's protobuf is not written.
 
-mod span;
 mod tags;
+mod span;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +21,8 @@ use serde::Deserialize;
 
 use self::span::ZipkinSpan;
 use super::http::{Client, http_exporter_config, refused, text_of};
-use crate::otlp::{Messages, ids};
+use crate::otlp::Messages;
+use crate::otlp::wire::usable::Usable;
 use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
 use crate::settings::{Compression, Delivery, Duration, Report, parse_url, url_target};
 use crate::telemetry::{Signal, Telemetry};
@@ -144,7 +145,7 @@ struct Body {
 
 /// The spans as a JSON array; an error as soon as it is over [`MAX_BODY`].
 fn body(telemetry: &Telemetry, default_service_name: &str) -> Result<Body, ExportError> {
-    let usable = telemetry.edited(&mut ids::Usable);
+    let usable = telemetry.edited(&mut Usable);
     let Messages::Traces(all) = usable.messages() else {
         return Err(ExportError::Reject { why: "Zipkin takes spans only".to_owned() });
     };

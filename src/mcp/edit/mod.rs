@@ -6,10 +6,10 @@
 //! changed for certain is not changed, and [`Unedited`] says why. Values that are passed over are
 //! checked no further than brackets and ends of strings: what is malformed in there stays so.
 
-mod answer;
 mod asked;
 mod object;
 mod request;
+mod answer;
 #[cfg(test)]
 mod tests;
 

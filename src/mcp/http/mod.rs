@@ -8,16 +8,16 @@
 //! It never fails and never grows with the traffic. The books are those of all sessions together and
 //! balance at every moment ([`Counts::balanced`]).
 
-mod connections;
-mod endings;
 mod endpoint;
+mod sse;
 mod exchange;
 mod finder;
-mod reading;
-mod routing;
-mod sessions;
-mod sse;
 mod streams;
+mod sessions;
+mod connections;
+mod endings;
+mod routing;
+mod reading;
 mod waiting;
 
 use std::collections::HashMap;

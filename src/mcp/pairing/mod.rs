@@ -10,11 +10,11 @@
 
 mod answers;
 mod causes;
-mod common;
 mod flight;
 mod handed;
 mod probes;
 mod recent;
+mod common;
 mod requests;
 
 use std::sync::Arc;

@@ -8,16 +8,16 @@
 //! times (`times`), whether it came before (`handed_back`); and these put together (`answer`). What is refused is counted by reason
 //! (`tally`). It touches neither the answer nor its call.
 
-mod answer;
 mod dialect;
-mod drafts;
 mod handed_back;
-mod lineage;
-mod outline;
-mod posted;
-mod screen;
 mod tally;
+mod screen;
+mod drafts;
+mod outline;
+mod lineage;
 mod times;
+mod answer;
+mod posted;
 
 #[cfg(test)]
 mod tests;

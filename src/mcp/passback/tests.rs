@@ -7,6 +7,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use super::*;
 use crate::mcp::testing::text;
 use crate::otlp::Messages;
+use crate::otlp::Request;
 use crate::otlp::wire;
 use crate::telemetry::{Nanos, Telemetry, names};
 
@@ -76,7 +77,7 @@ impl Case {
         let Accepted { spans, content } = accepted;
         let spans = Telemetry::from(spans);
         // It is as encoders write it.
-        let found = wire::check(wire::Request::Traces, spans.wire().clone()).unwrap();
+        let found = wire::check(Request::Traces, spans.wire().clone()).unwrap();
         assert_eq!(found.repair_size(), 0, "{:?}", spans.messages());
         let Messages::Traces(resources) = spans.messages() else { panic!("spans") };
         Outcome { resources, content, tally }

@@ -11,12 +11,23 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::input::Reader;
-use super::view::Id;
 use super::{Error, Why};
 use crate::json::{Kind, Text};
 use crate::otlp::wire::compose::header;
 
 pub(super) type Result<T> = std::result::Result<T, Error>;
+
+/// An id as it was given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Id<const N: usize> {
+    /// Missing, empty or all zero.
+    #[default]
+    Absent,
+    /// Something that is no id.
+    Bad,
+    /// An id.
+    Given([u8; N]),
+}
 
 /// proto3 JSON takes either alphabet, padded or not.
 const LAX: GeneralPurposeConfig =
@@ -236,6 +247,50 @@ fn numeric<'a>(r: &mut Reader<'a>) -> Result<(Cow<'a, str>, usize)> {
         return Ok((r.string()?, at));
     }
     Ok((Cow::Borrowed(r.number()?), at))
+}
+
+/// The value of a usual attribute.
+#[derive(Clone, Copy)]
+pub(super) enum Usual<'a> {
+    Text(&'a str),
+    Int(i64),
+    Bool(bool),
+    Double(f64),
+}
+
+/// An attribute as most encoders write most of them: to ask for no more than that is much faster. `None`,
+/// and nothing read, for every other.
+#[inline(always)]
+pub(super) fn usual<'a>(r: &mut Reader<'a>) -> Option<(&'a str, Usual<'a>)> {
+    let begin = r.offset();
+    let read = to_the_letter(r);
+    if read.is_none() {
+        r.back_to(begin);
+    }
+    read
+}
+
+#[inline(always)]
+fn to_the_letter<'a>(r: &mut Reader<'a>) -> Option<(&'a str, Usual<'a>)> {
+    if !r.has_room(2) || !r.exactly(b"{\"key\":") {
+        return None;
+    }
+    let key = r.plain()?;
+    if !r.exactly(b",\"value\":{\"") {
+        return None;
+    }
+    let value = if r.exactly(b"stringValue\":") {
+        Usual::Text(r.plain()?)
+    } else if r.exactly(b"intValue\":") {
+        Usual::Int(i64(r).ok()?)
+    } else if r.exactly(b"boolValue\":") {
+        Usual::Bool(r.bool().ok()?)
+    } else if r.exactly(b"doubleValue\":") {
+        Usual::Double(f64(r).ok()?)
+    } else {
+        return None;
+    };
+    r.exactly(b"}}").then_some((key, value))
 }
 
 fn wrong(why: Why, text: &Text<'_>) -> Error {

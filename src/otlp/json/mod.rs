@@ -8,14 +8,12 @@
 
 mod input;
 mod members;
-mod plain;
 mod read;
-#[cfg(test)]
-mod tests;
 pub mod view;
 mod write;
+#[cfg(test)]
+mod tests;
 
-pub use plain::write_plain;
 pub use read::{is_strange, read};
 pub use write::write;
 

@@ -10,12 +10,11 @@ use std::ptr;
 use super::Error;
 use super::input::Reader;
 use super::members::{
-    Result, base64, bool, borrowed, f64, hex_onto, i32, i64, members, named, u32, u64,
+    Result, Usual, base64, bool, borrowed, f64, hex_onto, i32, i64, members, named, u32, u64, usual,
 };
-use super::view::{Value, usual};
+use crate::otlp::Request;
 use crate::otlp::schema::{Field, Form, KEY_VALUE, Message, Presence};
-use crate::otlp::wire::Request;
-use crate::otlp::wire::compose::{self, Attributes, Open, slice};
+use crate::otlp::wire::compose::{self, Attributes, Open, Value, slice};
 
 /// About how long a level above items is, in bytes, and an item: the room that is left for their lengths.
 const LEVEL: usize = 30_000;
@@ -127,12 +126,10 @@ fn element(
         && let Some((name, value)) = usual(r)
     {
         let value = match value {
-            Value::Text(text) => compose::Value::Text(text),
-            Value::Int(value) => compose::Value::Int(value),
-            Value::Bool(value) => compose::Value::Bool(value),
-            Value::Double(value) => compose::Value::Double(value),
-            // No usual one.
-            _ => compose::Value::Empty,
+            Usual::Text(text) => Value::Text(text),
+            Usual::Int(value) => Value::Int(value),
+            Usual::Bool(value) => Value::Bool(value),
+            Usual::Double(value) => Value::Double(value),
         };
         Attributes::of(out, number).add(name, value);
         return Ok(());

@@ -18,37 +18,38 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
+use crate::otlp::Request;
 use crate::otlp::{Messages, arbitrary, wire};
 
-fn written(request: wire::Request, message: &impl Message) -> String {
+fn written(request: Request, message: &impl Message) -> String {
     let mut out = Vec::new();
     write(&mut out, request, &message.encode_to_vec());
     String::from_utf8(out).unwrap()
 }
 
 /// What a document is read as, decoded.
-fn taken(request: wire::Request, json: &[u8]) -> std::result::Result<Messages, Error> {
+fn taken(request: Request, json: &[u8]) -> std::result::Result<Messages, Error> {
     let bytes = read(request, json)?;
     let bytes = wire::check(request, bytes.into()).unwrap().repaired().into_bytes();
     Ok(Messages::decode(request, bytes).unwrap())
 }
 
 fn read_traces(json: &[u8]) -> std::result::Result<Vec<ResourceSpans>, Error> {
-    taken(wire::Request::Traces, json).map(|messages| match messages {
+    taken(Request::Traces, json).map(|messages| match messages {
         Messages::Traces(all) => all,
         _ => panic!("traces stay traces"),
     })
 }
 
 fn read_metrics(json: &[u8]) -> std::result::Result<Vec<ResourceMetrics>, Error> {
-    taken(wire::Request::Metrics, json).map(|messages| match messages {
+    taken(Request::Metrics, json).map(|messages| match messages {
         Messages::Metrics(all) => all,
         _ => panic!("metrics stay metrics"),
     })
 }
 
 fn read_logs(json: &[u8]) -> std::result::Result<Vec<ResourceLogs>, Error> {
-    taken(wire::Request::Logs, json).map(|messages| match messages {
+    taken(Request::Logs, json).map(|messages| match messages {
         Messages::Logs(all) => all,
         _ => panic!("logs stay logs"),
     })
@@ -57,7 +58,7 @@ fn read_logs(json: &[u8]) -> std::result::Result<Vec<ResourceLogs>, Error> {
 proptest! {
     #[test]
     fn traces_are_read_back_as_they_were(request in arbitrary::traces()) {
-        let text = written(wire::Request::Traces, &request);
+        let text = written(Request::Traces, &request);
         // Without any resource, all members are defaults and the document is empty.
         prop_assume!(!request.resource_spans.is_empty());
         let read: TracesData = serde_json::from_str(&text).expect(&text);
@@ -68,7 +69,7 @@ proptest! {
 
     #[test]
     fn metrics_are_read_back_as_they_were(request in arbitrary::metrics()) {
-        let text = written(wire::Request::Metrics, &request);
+        let text = written(Request::Metrics, &request);
         prop_assume!(!request.resource_metrics.is_empty());
         let read: MetricsData = serde_json::from_str(&text).expect(&text);
         prop_assert_eq!(read.resource_metrics, &request.resource_metrics[..]);
@@ -77,7 +78,7 @@ proptest! {
 
     #[test]
     fn logs_are_read_back_as_they_were(request in arbitrary::logs()) {
-        let text = written(wire::Request::Logs, &request);
+        let text = written(Request::Logs, &request);
         prop_assume!(!request.resource_logs.is_empty());
         let read: LogsData = serde_json::from_str(&text).expect(&text);
         prop_assert_eq!(read.resource_logs, &request.resource_logs[..]);
@@ -97,14 +98,14 @@ proptest! {
         request in arbitrary::traces(),
         hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
-        let mut text = written(wire::Request::Traces, &request).into_bytes();
+        let mut text = written(Request::Traces, &request).into_bytes();
         for (at, with) in hits {
             let at = at.index(text.len());
             text[at] = with;
         }
         if let Ok(resource_spans) = read_traces(&text) {
             let wire = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
-            prop_assert!(wire::check(wire::Request::Traces, wire.into()).is_ok());
+            prop_assert!(wire::check(Request::Traces, wire.into()).is_ok());
         }
     }
 }
@@ -125,15 +126,15 @@ proptest! {
             }
             text
         };
-        let text = written(wire::Request::Metrics, &metrics).into_bytes();
+        let text = written(Request::Metrics, &metrics).into_bytes();
         if let Ok(resource_metrics) = read_metrics(&damaged(text)) {
             let wire = ExportMetricsServiceRequest { resource_metrics }.encode_to_vec();
-            prop_assert!(wire::check(wire::Request::Metrics, wire.into()).is_ok());
+            prop_assert!(wire::check(Request::Metrics, wire.into()).is_ok());
         }
-        let text = written(wire::Request::Logs, &logs).into_bytes();
+        let text = written(Request::Logs, &logs).into_bytes();
         if let Ok(resource_logs) = read_logs(&damaged(text)) {
             let wire = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
-            prop_assert!(wire::check(wire::Request::Logs, wire.into()).is_ok());
+            prop_assert!(wire::check(Request::Logs, wire.into()).is_ok());
         }
         is_strange(&noise, "resourceLogs");
     }
@@ -171,7 +172,7 @@ fn only_a_document_of_other_things_is_strange() {
 fn document_of(span: Span) -> String {
     let scope = ScopeSpans { spans: vec![span], ..ScopeSpans::default() };
     let all = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
-    written(wire::Request::Traces, &ExportTraceServiceRequest { resource_spans: vec![all] })
+    written(Request::Traces, &ExportTraceServiceRequest { resource_spans: vec![all] })
 }
 
 fn value_of(value: Value) -> String {
@@ -224,7 +225,7 @@ fn values_keep_their_kind_even_when_they_are_empty() {
 
 #[test]
 fn nothing_is_an_empty_document() {
-    assert_eq!(written(wire::Request::Traces, &ExportTraceServiceRequest::default()), "{}");
+    assert_eq!(written(Request::Traces, &ExportTraceServiceRequest::default()), "{}");
 }
 
 /// What a view holds, as messages. It leaves out some members; so does `in_view`.
@@ -322,7 +323,7 @@ proptest! {
             } else {
                 let scope_spans = vec![ScopeSpans { spans: vec![span], ..ScopeSpans::default() }];
                 let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
-                let text = written(wire::Request::Traces, &TracesData { resource_spans });
+                let text = written(Request::Traces, &TracesData { resource_spans });
                 let begin = text.find(r#""spans":["#).unwrap() + r#""spans":["#.len();
                 text.as_bytes()[begin..text.len() - "]}]}]}".len()].to_vec()
             };

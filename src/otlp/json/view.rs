@@ -12,22 +12,14 @@ use prost::Message as _;
 
 use super::Error;
 use super::input::Reader;
-use super::members::{Result, append, bool, borrowed, f64, i32, i64, id, members, named, u32, u64};
+use super::members::{
+    Result, Usual, append, bool, borrowed, f64, i32, i64, id, members, named, u32, u64, usual,
+};
 use super::read::message;
 use crate::json;
 use crate::otlp::schema::{ANY_VALUE, span_kind, status_code};
 
-/// An id as it was given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Id<const N: usize> {
-    /// Missing, empty or all zero.
-    #[default]
-    Absent,
-    /// Something that is no id.
-    Bad,
-    /// An id.
-    Given([u8; N]),
-}
+pub use super::members::Id;
 
 /// The value of an attribute. Small, for it is moved more than once.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -304,47 +296,12 @@ fn attributes<'a>(r: &mut Reader<'a>, all: &mut Vec<Attribute<'a>>) -> Result<Ra
     while r.item()? {
         r.spend(size_of::<Attribute<'_>>())?;
         if let Some((key, value)) = usual(r) {
-            all.push(Attribute { key: Cow::Borrowed(key), value });
+            all.push(Attribute { key: Cow::Borrowed(key), value: value.into() });
         } else {
             all.push(attribute(r)?);
         }
     }
     Ok(from..all.len())
-}
-
-/// An attribute as most encoders write most of them: to ask for no more than that is much faster. `None`,
-/// and nothing read, for every other.
-#[inline(always)]
-pub(super) fn usual<'a>(r: &mut Reader<'a>) -> Option<(&'a str, Value<'a>)> {
-    let begin = r.offset();
-    let read = to_the_letter(r);
-    if read.is_none() {
-        r.back_to(begin);
-    }
-    read
-}
-
-#[inline(always)]
-fn to_the_letter<'a>(r: &mut Reader<'a>) -> Option<(&'a str, Value<'a>)> {
-    if !r.has_room(2) || !r.exactly(b"{\"key\":") {
-        return None;
-    }
-    let key = r.plain()?;
-    if !r.exactly(b",\"value\":{\"") {
-        return None;
-    }
-    let value = if r.exactly(b"stringValue\":") {
-        Value::Text(r.plain()?)
-    } else if r.exactly(b"intValue\":") {
-        Value::Int(i64(r).ok()?)
-    } else if r.exactly(b"boolValue\":") {
-        Value::Bool(r.bool().ok()?)
-    } else if r.exactly(b"doubleValue\":") {
-        Value::Double(f64(r).ok()?)
-    } else {
-        return None;
-    };
-    r.exactly(b"}}").then_some((key, value))
 }
 
 fn attribute<'a>(r: &mut Reader<'a>) -> Result<Attribute<'a>> {
@@ -387,6 +344,17 @@ fn value<'a>(r: &mut Reader<'a>) -> Result<Value<'a>> {
             message(r, &ANY_VALUE, &mut bytes)?;
             let value = AnyValue::decode(&*bytes).unwrap_or_default().value;
             Ok(value.map_or(Value::Empty, Value::other))
+        }
+    }
+}
+
+impl<'a> From<Usual<'a>> for Value<'a> {
+    fn from(value: Usual<'a>) -> Self {
+        match value {
+            Usual::Text(text) => Value::Text(text),
+            Usual::Int(value) => Value::Int(value),
+            Usual::Bool(value) => Value::Bool(value),
+            Usual::Double(value) => Value::Double(value),
         }
     }
 }

@@ -7,9 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::json::write_utf8;
+use crate::otlp::request::{MAX_DEPTH, Request};
 use crate::otlp::schema::{Form, KEY_VALUE, Message, Presence};
 use crate::otlp::wire::fields::{Fields, Value, plain_attribute, plain_int, plain_text};
-use crate::otlp::wire::{MAX_DEPTH, Request};
 
 /// Appends an export request as one JSON document, without a newline. The bytes are such as
 /// [`check`](crate::otlp::wire::check) lets pass: it does not look again whether texts are UTF-8.

@@ -6,10 +6,10 @@
 
 use bytes::Bytes;
 
-use super::Request;
 use super::compose::{self, Attributes, Value as Composed};
 use super::fields::{Fields, Value};
 use super::view::{Above, Item, ValueView, View, attribute, text};
+use crate::otlp::Request;
 use crate::otlp::schema::{self, Form, Holder, Message};
 
 /// A pass over a request: what it wants to see, and what is to become of that.

@@ -2,7 +2,15 @@
 //!
 //! For bytes that passed the [`check`](super::check): of others it reads as far as there is sense in them.
 
-use super::wire_type;
+/// Wire types, as the low three bits of a key give them.
+pub(super) mod wire_type {
+    pub(in crate::otlp::wire) const VARINT: u32 = 0;
+    pub(in crate::otlp::wire) const FIXED64: u32 = 1;
+    pub(in crate::otlp::wire) const LENGTH: u32 = 2;
+    pub(in crate::otlp::wire) const START_GROUP: u32 = 3;
+    pub(in crate::otlp::wire) const END_GROUP: u32 = 4;
+    pub(in crate::otlp::wire) const FIXED32: u32 = 5;
+}
 
 /// What is left of a message.
 #[derive(Clone, Copy, Debug)]

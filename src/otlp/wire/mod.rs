@@ -10,33 +10,26 @@
 //! Beside it: [`fields`] reads single fields, [`view`] whole items, [`edit`] changes any place, [`split`] cuts,
 //! [`compose`] writes spans.
 
-pub mod compose;
-pub mod edit;
 pub mod fields;
-mod regular;
+pub mod compose;
+mod plain;
+pub mod view;
+pub mod edit;
 pub mod split;
+mod regular;
+pub mod usable;
 #[cfg(test)]
 mod tests;
-pub mod view;
 
 use bytes::Bytes;
 
+use self::fields::wire_type;
+use self::usable::Usable;
 use super::ids;
+use super::request::{MAX_DEPTH, Request};
 use super::schema::{Form, Id, Message};
 
-/// How deep messages may nest below the request: prost's limit, which cannot be changed there.
-pub(in crate::otlp) const MAX_DEPTH: u32 = 100;
-
-/// Which export request some bytes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Request {
-    /// `ExportTraceServiceRequest`
-    Traces,
-    /// `ExportMetricsServiceRequest`
-    Metrics,
-    /// `ExportLogsServiceRequest`
-    Logs,
-}
+pub use self::plain::write_plain;
 
 /// Bytes of an export request that a decoder will accept, and that are regular: each singular field of a message
 /// is there once at most, the values of a repeated one stand in a row, numbers are packed, texts are UTF-8.
@@ -119,7 +112,7 @@ impl Checked {
         if self.bad == 0 {
             return self;
         }
-        let edited = edit::edit(self.request, &self.bytes, &mut ids::Usable);
+        let edited = edit::edit(self.request, &self.bytes, &mut Usable);
         let bytes = edited.bytes.unwrap_or(self.bytes);
         Checked { bytes, items: self.items - edited.dropped, bad: 0, ..self }
     }
@@ -196,16 +189,6 @@ pub fn check(request: Request, bytes: Bytes) -> Result<Found, Malformed> {
         }
         (_, malformed) => Err(malformed.unwrap_or(Malformed { why: Why::Truncated, at: 0 })),
     }
-}
-
-/// Wire types, as the low three bits of a key give them.
-mod wire_type {
-    pub(super) const VARINT: u32 = 0;
-    pub(super) const FIXED64: u32 = 1;
-    pub(super) const LENGTH: u32 = 2;
-    pub(super) const START_GROUP: u32 = 3;
-    pub(super) const END_GROUP: u32 = 4;
-    pub(super) const FIXED32: u32 = 5;
 }
 
 /// What was seen of the ids of the item at hand.

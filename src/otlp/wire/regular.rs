@@ -5,10 +5,10 @@
 //! Follows the rules of protobuf ("Encoding", "Last One Wins"), with the decoder as the oracle of its tests.
 //! Needs no memory but for the result, and for one slice an occurrence of a message that must be merged.
 
+use super::compose::{self, Open};
 use super::fields::{Fields, Value};
-use super::{MAX_DEPTH, Request};
+use crate::otlp::request::{MAX_DEPTH, Request};
 use crate::otlp::schema::{Form, Message};
-use crate::otlp::wire::compose::{self, Open};
 
 /// Writes `request`, which passed the check, anew. `growth` is how many bytes longer its texts become.
 pub(super) fn write(request: Request, bytes: &[u8], growth: usize) -> Vec<u8> {

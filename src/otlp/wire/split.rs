@@ -4,11 +4,11 @@
 
 use bytes::Bytes;
 
-use super::Request;
 use super::compose::Open;
 use super::edit::{Edit, Take, Wants, edit};
 use super::fields::{Fields, Value};
 use super::view::{Item, each_item};
+use crate::otlp::Request;
 use crate::otlp::schema::{Form, Message};
 
 /// A piece of a request, and how many items are in it.

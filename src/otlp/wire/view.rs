@@ -3,9 +3,9 @@
 //!
 //! For bytes that passed the [`check`](super::check).
 
-use super::Request;
 use super::fields::{Fields, Value, plain_attribute, plain_text};
-use crate::otlp::json::write_plain;
+use super::plain::write_plain;
+use crate::otlp::Request;
 use crate::otlp::schema::{self, Form, Holder, Message};
 
 /// One item and what it belongs to.

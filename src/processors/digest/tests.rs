@@ -20,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::about::TOOLS_CALL;
 use super::*;
+use crate::otlp::Request;
 use crate::otlp::{Messages, wire};
 use crate::pipeline::{Build, Id, ProcessorConfig, Shared};
 use crate::settings::{Severity, testing};
@@ -291,7 +292,7 @@ fn spans_that_servers_handed_back_get_one_if_they_had_arguments() {
 /// The same, with more bytes at the end.
 fn with(telemetry: &Telemetry, more: &[u8]) -> Telemetry {
     let bytes = [telemetry.wire(), more].concat();
-    Telemetry::from(wire::check(wire::Request::Traces, bytes.into()).unwrap().repaired())
+    Telemetry::from(wire::check(Request::Traces, bytes.into()).unwrap().repaired())
 }
 
 /// Every list of attributes.

@@ -15,31 +15,31 @@
 //! asked for by name (`edits`), and heads but for what is about one hop and a `Location` of the upstream's
 //! own (`location`); nothing is cached, followed or sent twice.
 
-mod answer;
 mod authority;
-mod body;
-mod clients;
 mod config;
-mod decode;
-mod detours;
-mod edits;
 mod events;
-mod exchange;
-mod guard;
-mod headers;
-mod listener;
 mod local;
-mod location;
 mod note;
+mod decode;
+mod headers;
+mod guard;
 mod outgoing;
-mod receiver;
+mod clients;
 mod routes;
+mod detours;
+mod location;
 mod slots;
 mod tape;
 mod turn;
 mod upstream;
+mod body;
+mod answer;
+mod edits;
+mod exchange;
 mod watch;
 mod worker;
+mod listener;
+mod receiver;
 
 pub use config::{Auth, Config, Protocol, Route, SessionIds};
 

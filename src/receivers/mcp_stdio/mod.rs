@@ -11,18 +11,18 @@
 //! `ladder`'s. Nothing on the observing side can delay, change or end the traffic.
 //! Where the user asked for it by name, `edits` changes single lines on the forwarding side.
 
-mod child;
-mod config;
 mod edits;
-mod intake;
 mod ladder;
+mod child;
 mod name;
-mod observer;
 mod queue;
-mod receiver;
+mod intake;
+mod observer;
 mod relay;
 mod tap;
+mod config;
 mod watch;
+mod receiver;
 
 #[cfg(test)]
 mod tests;

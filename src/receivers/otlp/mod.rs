@@ -14,21 +14,21 @@
 //! come again. gRPC is spoken here, not by tonic's server: so both protocols share the limits on bytes,
 //! and one too many is `RESOURCE_EXHAUSTED` as OTLP asks, after decompression too.
 
-mod answer;
-mod body;
-mod books;
 mod budget;
-mod config;
-mod cors;
-mod grpc;
-mod http;
-mod intake;
-mod passback;
-mod receiver;
 mod refusal;
+mod body;
 mod reply;
+mod answer;
+mod books;
+mod cors;
+mod passback;
+mod config;
 mod server;
 mod unpack;
+mod intake;
+mod grpc;
+mod http;
+mod receiver;
 
 pub use config::{Auth, Config, Grpc, Http, Keepalive, Protocols, ServerParameters};
 pub use cors::Cors;

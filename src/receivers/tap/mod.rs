@@ -8,12 +8,12 @@
 mod beyond;
 mod books;
 pub(super) mod edited;
-mod editing;
 mod ids;
-mod observer;
 mod passback;
 mod queue;
+mod observer;
 mod words;
+mod editing;
 
 pub(super) use beyond::Beyond;
 pub(super) use books::Followed;

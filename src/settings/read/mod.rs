@@ -8,8 +8,8 @@
 //! An empty value stands for the default. What that is, is found out by trying: a type that can be made
 //! from nothing (a struct) is; else an `Option` is `None`; else the key counts as not written.
 
-mod access;
 mod fault;
+mod access;
 mod node;
 #[cfg(test)]
 mod tests;

@@ -8,8 +8,8 @@
 //! its body is read on, so that it is observed when it came.
 
 mod line;
-mod server;
 mod shared;
+mod server;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;

@@ -9,9 +9,9 @@
 //! option before it is a known one; and nothing that looks like a token is a name.
 
 mod launchers;
-mod parse;
 mod table;
 mod words;
+mod parse;
 
 #[cfg(test)]
 mod tests;

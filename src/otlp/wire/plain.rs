@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::fields::{Fields, Value};
 use crate::json::{MAX_DEPTH, write_utf8};
-use crate::otlp::wire::fields::{Fields, Value};
 
 /// Appends a value (`AnyValue`, in checked bytes) as JSON: what it would be had it been written as a JSON text.
 /// Bytes are base64 and doubles that JSON lacks are their names, as OTLP/JSON has them. `None` for one that is
