@@ -9,13 +9,12 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use mcpcol::mcp::Edited;
 use mcpcol::pipeline::{Build, Exit, Id, Outlet, Shared, Stop, Vitals};
 use mcpcol::receivers::mcp_stdio::{
-    Config, Direction, Observe, ProcessGroup, ServerName, Signal, Tap,
+    self, Config, Direction, Event, Kind, Note, ProcessGroup, ServerName, Signal, Tap,
 };
 use mcpcol::receivers::mcp_stdio::{running, start, watched_by};
 use mcpcol::telemetry::{Clock, Content, Nanos, Offset, Reads, Telemetry};
@@ -156,10 +155,12 @@ impl Watch {
         }
         0
     }
-}
 
-impl Observe for Watch {
-    fn bytes(&mut self, way: Direction, chunk: &[u8], _: Nanos) {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bytes(&mut self, way: Direction, chunk: &[u8]) {
         match self.how.as_str() {
             "stuck" => loop {
                 std::thread::park();
@@ -180,38 +181,32 @@ impl Observe for Watch {
         }
         partial.extend_from_slice(rest);
         self.partial[way as usize] = partial;
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts();
         counts.bytes[way as usize] += chunk.len() as u64;
         counts.lines[way as usize] += lines;
         counts.early += early;
     }
+}
 
-    fn edited(&mut self, _: Direction, _: Edited) {}
-
-    fn cut(&mut self, way: Direction, skipped: u64, tail: &[u8], _: Nanos) {
-        self.skip(way, skipped, tail);
+impl mcp_stdio::Watch<Note> for Watch {
+    fn look(&mut self, event: &Event<'_>, _: Nanos) {
+        let way = event.note.direction;
+        match event.note.kind {
+            Kind::Bytes { .. } => self.bytes(way, event.bytes),
+            Kind::Cut { skipped, .. } => {
+                self.counts().bytes[way as usize] += skipped + event.bytes.len() as u64;
+            }
+            Kind::Gap(_) => {
+                self.partial[way as usize].clear();
+                // Requests went by unseen: from here on nothing is early.
+                self.asked = u64::MAX;
+            }
+            Kind::Eof => self.counts().eof[way as usize] = true,
+            Kind::Edited | Kind::Left | Kind::Stopped => {}
+        }
     }
-
-    fn skip(&mut self, way: Direction, skipped: u64, tail: &[u8]) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.bytes[way as usize] += skipped + tail.len() as u64;
-    }
-
-    fn gap(&mut self, way: Direction, _: u64, _: u64, _: Nanos) {
-        self.partial[way as usize].clear();
-        // Requests went by unseen: from here on nothing is early.
-        self.asked = u64::MAX;
-    }
-
-    fn left(&mut self, _: Direction) {}
-
-    fn stopped(&mut self) {}
 
     fn anchor(&mut self, _: Offset) {}
-
-    fn eof(&mut self, way: Direction, _: Nanos) {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).eof[way as usize] = true;
-    }
 
     fn tick(&mut self, _: Nanos) {}
 
@@ -223,7 +218,7 @@ impl Observe for Watch {
         0
     }
 
-    fn take(&mut self) -> Option<(Telemetry, Content)> {
-        None
+    fn take(&mut self) -> Vec<(Telemetry, Content)> {
+        Vec::new()
     }
 }

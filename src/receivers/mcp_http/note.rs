@@ -86,6 +86,22 @@ impl tap::Note for Note {
         None
     }
 
+    fn passed_over(&self, _: &[u8]) -> impl Iterator<Item = Self> {
+        let told = match self.kind {
+            Kind::Request { post } => {
+                let posts = u64::from(post);
+                [Some(Kind::Gap(Skipped { posts, bytes: 0 })), None]
+            }
+            Kind::Bytes(way) => [Some(Kind::Lost(way)), None],
+            Kind::Last(way) => [Some(Kind::Lost(way)), Some(Kind::Ended(way))],
+            // Of a body that nobody will see.
+            Kind::Edited => [None, None],
+            kind => [Some(kind), None],
+        };
+        let exchange = self.exchange;
+        told.into_iter().flatten().map(move |kind| Note { exchange, kind })
+    }
+
     /// Never: the stamp of each is that of what it completes.
     fn join(&mut self, _: usize, _: &Self) -> bool {
         false

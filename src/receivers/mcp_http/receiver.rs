@@ -41,6 +41,7 @@ pub(super) struct McpHttp {
     sockets: Arc<Sockets>,
     counters: Counters,
     watching: Watching,
+    edits: EditCounters,
     editing: Option<Arc<Editing>>,
     opened: Option<Opened>,
 }
@@ -55,7 +56,6 @@ struct Opened {
 impl McpHttp {
     pub(super) fn new(config: Config, cx: &Build<'_>) -> anyhow::Result<Self> {
         let editing = Editing::new(&config.observing());
-        let edits = EditCounters::new(cx).follow(editing.clone());
         Ok(McpHttp {
             id: cx.id.to_string(),
             base: cx.base.to_owned(),
@@ -63,7 +63,8 @@ impl McpHttp {
             clock: cx.clock.clone(),
             sockets: cx.shared(Sockets::default),
             counters: Counters::new(cx),
-            watching: Watching::new(&config, edits, cx)?,
+            watching: Watching::new(&config, cx)?,
+            edits: EditCounters::new(cx).follow(editing.clone()),
             editing,
             config: Arc::new(config),
             opened: None,
@@ -149,10 +150,11 @@ impl McpHttp {
         let forwarding = self.forward(&opened, &queue, stop)?;
         let observer = Observer {
             queue: Arc::clone(&queue),
-            watch: self.watching,
+            watch: Box::new(self.watching),
             out,
             clock: self.clock,
             books: self.counters,
+            edits: self.edits,
             hurry: Arc::default(),
         };
         Ok(Started { queue, forwarding, observed: observer.start()? })

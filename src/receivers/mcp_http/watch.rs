@@ -13,8 +13,7 @@ use crate::mcp::{
 use crate::pipeline::{Build, Counter};
 use crate::privacy::digest::Key;
 use crate::receivers::tap::{
-    self, Books, EditCounters, Followed, Unseen, Watch, ambient, content_key, edited, hashed,
-    hidden,
+    self, Books, Followed, Unseen, Watch, ambient, content_key, edited, hashed, hidden,
 };
 use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
 
@@ -25,7 +24,6 @@ const MAX_DECODING: usize = 128 << 20;
 pub(super) struct Watching {
     http: Http,
     followed: Followed,
-    edits: EditCounters,
     counters: Counters,
     /// Bodies in progress that are packed; nothing where one cannot be read.
     packed: HashMap<(u64, Direction), Packed>,
@@ -92,6 +90,14 @@ impl Books<Note> for Counters {
         }
     }
 
+    fn count_passed_over(&self, event: &Event<'_>) {
+        match event.note.kind {
+            Kind::Request { .. } => self.0.skipped_exchanges.add(1),
+            Kind::Bytes(_) | Kind::Last(_) => self.0.skipped_bytes.add(event.bytes.len() as u64),
+            _ => {}
+        }
+    }
+
     fn count_unseen(&self, event: &Event<'_>, why: Unseen) {
         self.count(event);
         match event.note.kind {
@@ -114,11 +120,7 @@ impl Books<Note> for Counters {
 
 impl Watching {
     /// The observer of the receiver that is built.
-    pub(super) fn new(
-        config: &Config,
-        edits: EditCounters,
-        cx: &Build<'_>,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn new(config: &Config, cx: &Build<'_>) -> anyhow::Result<Self> {
         let servers = config.routes.iter().map(|route| {
             let uri = route.uri().map_err(anyhow::Error::msg)?;
             let port = uri.port_u16().or(match uri.scheme_str() {
@@ -142,7 +144,6 @@ impl Watching {
         Ok(Watching {
             http,
             followed: Followed::new(cx),
-            edits,
             counters: Counters::new(cx),
             packed: HashMap::new(),
             decoding: 0,
@@ -276,9 +277,7 @@ fn name(ids: SessionIds, key: &Key, id: &[u8]) -> SessionName {
     }
 }
 
-impl Watch for Watching {
-    type Note = Note;
-
+impl Watch<Note> for Watching {
     fn look(&mut self, event: &Event<'_>, now: Nanos) {
         let Note { exchange, kind } = event.note;
         match kind {
@@ -297,38 +296,16 @@ impl Watch for Watching {
         }
     }
 
-    fn pass_over(&mut self, event: &Event<'_>, now: Nanos) {
-        let Note { exchange, kind } = event.note;
-        match kind {
-            Kind::Request { post } => {
-                self.counters.0.skipped_exchanges.add(1);
-                self.http.gap(u64::from(post), 0, now);
-            }
-            Kind::Bytes(direction) | Kind::Last(direction) => {
-                self.counters.0.skipped_bytes.add(event.bytes.len() as u64);
-                self.http.lost(exchange, direction, now);
-                if let Kind::Last(_) = kind {
-                    self.ended(exchange, direction, now);
-                }
-            }
-            // Of a body that nobody will see.
-            Kind::Edited => {}
-            _ => self.look(event, now),
-        }
-    }
-
     fn anchor(&mut self, offset: Offset) {
         self.http.anchor(offset);
     }
 
     fn tick(&mut self, now: Nanos) {
         self.http.tick(now);
-        self.edits.tell();
     }
 
     fn end(&mut self, now: Nanos) {
         self.http.finish(now);
-        self.edits.tell();
         self.followed.tell(&self.http.counts());
     }
 
@@ -340,8 +317,8 @@ impl Watch for Watching {
         self.http.ready()
     }
 
-    fn take(&mut self) -> Option<(Telemetry, Content)> {
+    fn take(&mut self) -> Vec<(Telemetry, Content)> {
         self.followed.tell(&self.http.counts());
-        self.http.take()
+        self.http.take().into_iter().collect()
     }
 }

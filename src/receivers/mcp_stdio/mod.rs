@@ -7,7 +7,7 @@
 //!
 //! Two worlds, joined by one bounded queue. Forwarding: a blocking thread a direction, which hands a
 //! copy over and writes the bytes on (`relay`, `intake`). Observing: a thread at lower priority that
-//! drives the state machine of the `mcp` room and the pipeline behind it (`observer`). The ends are the
+//! drives the state machine of the `mcp` room and the pipeline behind it (`watch`). The ends are the
 //! `ladder`'s. Nothing on the observing side can delay, change or end the traffic.
 //! Where the user asked for it by name, `edits` changes single lines on the forwarding side.
 
@@ -17,7 +17,7 @@ mod child;
 mod name;
 mod queue;
 mod intake;
-mod observer;
+mod books;
 mod relay;
 mod tap;
 mod config;
@@ -27,16 +27,16 @@ mod receiver;
 #[cfg(test)]
 mod tests;
 
-pub use super::tap::usable_name;
 pub use super::tap::{
     Ingest, Notifications, Orphans, Parent, Passback, Propagate, SpanKind, Trace, Unsampled,
 };
+pub use super::tap::{Watch, usable_name};
 pub use crate::mcp::Direction;
 pub use child::CannotStart;
 pub use config::{Config, ProcessGroup};
 pub use ladder::Signal;
 pub use name::ServerName;
-pub use observer::Observe;
+pub use queue::{Event, Kind, Note, Skipped};
 pub use receiver::{running, start, watched_by};
 pub use tap::{Remote, Tap, remote};
 

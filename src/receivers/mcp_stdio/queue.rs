@@ -12,22 +12,22 @@ pub(super) type Queue = tap::Queue<Note>;
 pub(super) type Held = tap::Held<Note>;
 /// One record with its bytes: those of [`Kind::Bytes`], the tail of [`Kind::Cut`], what was done by
 /// [`Kind::Edited`], else none.
-pub(super) type Event<'a> = tap::Event<'a, Note>;
+pub type Event<'a> = tap::Event<'a, Note>;
 /// The right to hand over.
 pub(super) type Handing<'a> = tap::Handing<'a, Note>;
 
 /// What a record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Note {
+pub struct Note {
     /// Which way.
-    pub(super) direction: Direction,
+    pub direction: Direction,
     /// What happened.
-    pub(super) kind: Kind,
+    pub kind: Kind,
 }
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// Bytes as they were read. The first `plain` of them are known to hold no newline.
     Bytes {
         /// Saves looking again.
@@ -56,11 +56,11 @@ pub(super) enum Kind {
 
 /// What was not handed over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Skipped {
+pub struct Skipped {
     /// All bytes, newlines included.
-    pub(super) bytes: u64,
+    pub bytes: u64,
     /// Newlines among them.
-    pub(super) lines: u64,
+    pub lines: u64,
 }
 
 impl Note {
@@ -108,6 +108,16 @@ impl tap::Note for Note {
         ended
             .then(|| std::mem::take(&mut skipped[self.direction as usize]))
             .and_then(|skipped| Note::gap(self.direction, skipped))
+    }
+
+    fn passed_over(&self, bytes: &[u8]) -> impl Iterator<Item = Self> {
+        match self.kind {
+            Kind::Bytes { .. } | Kind::Cut { .. } => Note::gap(self.direction, self.missed(bytes)),
+            // Of a line that nobody will see.
+            Kind::Edited => None,
+            Kind::Gap(_) | Kind::Left | Kind::Stopped | Kind::Eof => Some(*self),
+        }
+        .into_iter()
     }
 
     /// Reads of one line.

@@ -7,14 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::books::Counters;
 use super::child::{CannotStart, Plan};
-use super::observer::{Counters, Looking, Observe, Observer};
 use super::queue::Note;
-use super::tap::{self, Limits, Remote, Tap};
+use super::tap::{Limits, Remote, Tap};
 use super::watch::Watch;
 use super::{Config, ProcessGroup, ServerName};
 use crate::pipeline::{BoxFuture, Build, Ended, Outlet, PlannedReceiver, Receiver, Stop};
-use crate::receivers::tap::{EditCounters, Editing, PATIENCE, Running as Observed, patience};
+use crate::receivers::tap::{
+    self, EditCounters, Editing, Observer, PATIENCE, Running as Observed, patience,
+};
 use crate::telemetry::Clock;
 
 /// Starts `command` as `config` says and puts a tap between it and our stdin and stdout, at once:
@@ -34,7 +36,7 @@ fn start_with(
     let cwd = config.cwd_from(base);
     let own_group = config.process_group == ProcessGroup::Own;
     let plan = Plan { command, env: &env, cwd: cwd.as_deref(), own_group };
-    tap::start(&plan, limits, Editing::new(&config.observing()))
+    super::tap::start(&plan, limits, Editing::new(&config.observing()))
 }
 
 /// The receiver of a tap that runs already, to stand in the plan where `config` stood. Can be built
@@ -46,7 +48,7 @@ pub fn running(tap: Tap, config: Config, server: ServerName) -> Arc<dyn PlannedR
 /// The receiver of a tap that runs already, with a state machine of the caller's, which may take
 /// `patience` after the child's end.
 pub fn watched_by(
-    watch: Box<dyn Observe>,
+    watch: Box<dyn tap::Watch<Note>>,
     patience: Duration,
     tap: Tap,
     cx: &Build<'_>,
@@ -56,7 +58,11 @@ pub fn watched_by(
 }
 
 /// The receiver that starts its tap when it is opened.
-pub(super) fn later(config: Config, cx: &Build<'_>, watch: Box<dyn Observe>) -> Box<dyn Receiver> {
+pub(super) fn later(
+    config: Config,
+    cx: &Build<'_>,
+    watch: Box<dyn tap::Watch<Note>>,
+) -> Box<dyn Receiver> {
     let launch = Launch { config, base: cx.base.to_owned() };
     Box::new(McpStdio { tap: None, launch: Some(launch), observing: Observing::new(cx, watch) })
 }
@@ -80,7 +86,7 @@ struct Launch {
 }
 
 struct Observing {
-    watch: Box<dyn Observe>,
+    watch: Box<dyn tap::Watch<Note>>,
     clock: Clock,
     counters: Counters,
     edits: EditCounters,
@@ -88,7 +94,7 @@ struct Observing {
 }
 
 impl Observing {
-    fn new(cx: &Build<'_>, watch: Box<dyn Observe>) -> Self {
+    fn new(cx: &Build<'_>, watch: Box<dyn tap::Watch<Note>>) -> Self {
         let (counters, edits) = (Counters::new(cx), EditCounters::new(cx));
         Observing { watch, clock: cx.clock.clone(), counters, edits, patience: PATIENCE }
     }
@@ -146,8 +152,7 @@ impl Observing {
         let Observing { watch, clock, counters, edits, .. } = self;
         let queue = Arc::clone(&tap.queue);
         let edits = edits.follow(tap.editing.clone());
-        let watch = Looking { watch, counters: counters.clone(), edits };
         let hurry = Arc::default();
-        Observer { queue, watch, out, clock, books: counters, hurry }.start()
+        Observer { queue, watch, out, clock, books: counters, edits, hurry }.start()
     }
 }

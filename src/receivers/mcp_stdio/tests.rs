@@ -11,16 +11,14 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::Direction::{ClientToServer, ServerToClient};
-use super::intake::End;
-use super::intake::Intake;
-use super::observer::{Counters, Looking, Observer};
-use super::queue::{Event, Held, Kind, Queue, Skipped};
+use super::books::Counters;
+use super::intake::{End, Intake};
+use super::queue::{Event, Held, Kind, Note, Queue, Skipped};
 use super::relay::{Progress, relay};
-use super::{Direction, Observe};
-use crate::mcp::Edited;
+use super::{Direction, Watch};
 use crate::otlp::Messages;
 use crate::pipeline::{Build, Id, Outlet, Shared, Target, Transport, Vitals};
-use crate::receivers::tap::{EditCounters, observe};
+use crate::receivers::tap::{EditCounters, Observer, edited, observe};
 use crate::telemetry::{Batch, Clock, Content, Nanos, Offset, Reads, Telemetry};
 
 const TAIL: usize = 4096;
@@ -347,6 +345,8 @@ fn a_relay_says_which_side_is_gone() {
 struct Recorder {
     notes: Arc<Mutex<Vec<String>>>,
     ready: usize,
+    /// How many batches are taken at once.
+    signals: usize,
     trouble: Option<SyncSender<()>>,
     offset: Offset,
 }
@@ -357,34 +357,29 @@ impl Recorder {
     }
 }
 
-impl Observe for Recorder {
-    fn bytes(&mut self, direction: Direction, chunk: &[u8], _: Nanos) {
-        if let Some(trouble) = self.trouble.take() {
-            trouble.send(()).unwrap();
-            panic!("asked for");
+impl Watch<Note> for Recorder {
+    fn look(&mut self, event: &Event<'_>, _: Nanos) {
+        let (direction, length) = (event.note.direction, event.bytes.len());
+        match event.note.kind {
+            Kind::Bytes { .. } => {
+                if let Some(trouble) = self.trouble.take() {
+                    trouble.send(()).unwrap();
+                    panic!("asked for");
+                }
+                self.ready += event.bytes.iter().filter(|&&b| b == b'\n').count();
+                self.note(format!("{direction:?} {}", String::from_utf8_lossy(event.bytes)));
+            }
+            Kind::Cut { skipped, newline: true } => self.note(format!("cut {skipped} {length}")),
+            Kind::Cut { skipped, .. } => self.note(format!("skip {skipped} {length}")),
+            Kind::Gap(Skipped { bytes, lines }) => self.note(format!("gap {bytes} {lines}")),
+            Kind::Edited => {
+                let edited = edited::decode(event.bytes).unwrap();
+                self.note(format!("{direction:?} {edited:?}"));
+            }
+            Kind::Left => self.note(format!("{direction:?} left")),
+            Kind::Stopped => self.note("stopped".into()),
+            Kind::Eof => self.note(format!("{direction:?} eof")),
         }
-        self.ready += chunk.iter().filter(|&&b| b == b'\n').count();
-        self.note(format!("{direction:?} {}", String::from_utf8_lossy(chunk)));
-    }
-
-    fn edited(&mut self, direction: Direction, edited: Edited) {
-        self.note(format!("{direction:?} {edited:?}"));
-    }
-
-    fn cut(&mut self, _: Direction, skipped: u64, tail: &[u8], _: Nanos) {
-        self.note(format!("cut {skipped} {}", tail.len()));
-    }
-
-    fn skip(&mut self, _: Direction, skipped: u64, tail: &[u8]) {
-        self.note(format!("skip {skipped} {}", tail.len()));
-    }
-
-    fn left(&mut self, sender: Direction) {
-        self.note(format!("{sender:?} left"));
-    }
-
-    fn stopped(&mut self) {
-        self.note("stopped".into());
     }
 
     fn anchor(&mut self, offset: Offset) {
@@ -392,14 +387,6 @@ impl Observe for Recorder {
             self.offset = offset;
             self.note("anchor".into());
         }
-    }
-
-    fn gap(&mut self, _: Direction, bytes: u64, lines: u64, _: Nanos) {
-        self.note(format!("gap {bytes} {lines}"));
-    }
-
-    fn eof(&mut self, direction: Direction, _: Nanos) {
-        self.note(format!("{direction:?} eof"));
     }
 
     fn tick(&mut self, _: Nanos) {}
@@ -418,10 +405,11 @@ impl Observe for Recorder {
         self.ready
     }
 
-    fn take(&mut self) -> Option<(Telemetry, Content)> {
+    fn take(&mut self) -> Vec<(Telemetry, Content)> {
         let ready = std::mem::take(&mut self.ready);
         self.note(format!("take {ready}"));
-        (ready > 0).then(|| (Telemetry::from(Messages::Traces(Vec::new())), Content::default()))
+        let empty = || (Telemetry::from(Messages::Traces(Vec::new())), Content::default());
+        (0..self.signals).filter(|_| ready > 0).map(|_| empty()).collect()
     }
 }
 
@@ -471,15 +459,17 @@ fn observed_with(
     let watch = Box::new(Recorder {
         notes: Arc::clone(&notes),
         ready: 0,
+        signals: 2,
         trouble,
         offset: Offset::default(),
     });
     let observer = Observer {
         queue: Arc::clone(&queue),
-        watch: Looking { watch, counters: books.clone(), edits: EditCounters::new(&cx) },
+        watch,
         out: Outlet::to(Batches { batches: tx, reads }),
         clock: cx.clock.clone(),
         books,
+        edits: EditCounters::new(&cx),
         hurry: Arc::new(hurry.into()),
     };
     let thread = thread::spawn(move || observe(observer));
@@ -512,7 +502,7 @@ fn what_was_queued_before_the_observer_came_is_seen_in_order_and_offered_at_the_
     seen.thread.join().unwrap();
     let notes = seen.notes.lock().unwrap().join("|");
     assert_eq!(notes, "ClientToServer ask\n|ServerToClient answer\n|ServerToClient eof|end|take 2");
-    assert_eq!(seen.batches.try_iter().count(), 1);
+    assert_eq!(seen.batches.try_iter().count(), 2, "a batch for each signal");
 }
 
 /// A clock whose wall clock jumps by an hour when told to.

@@ -1,14 +1,15 @@
-//! The state machine of the `mcp` room as this tap's observer drives it, and its books as counters.
+//! Drives the state machine of the `mcp` room by the records of this tap, and follows its books.
 
 use std::sync::Arc;
 
-use super::{Config, Direction, Observe, ServerName};
-use crate::mcp::{Edited, HandedBack, Identity, Session, Transport};
+use super::queue::{Event, Kind, Note};
+use super::{Config, ServerName};
+use crate::mcp::{HandedBack, Identity, Session, Transport};
 use crate::pipeline::Build;
-use crate::receivers::tap::{Followed, ambient, content_key, hidden};
+use crate::receivers::tap::{self, Followed, ambient, content_key, edited, hidden};
 use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
 
-/// One observed connection.
+/// Watches one connection.
 pub(super) struct Watch {
     session: Session,
     counters: Followed,
@@ -32,43 +33,25 @@ impl Watch {
         content_key(cx).into_iter().for_each(|key| session.hide(hidden(key)));
         Watch { session, counters: Followed::new(cx) }
     }
-
-    fn tell(&mut self) {
-        self.counters.tell(&self.session.counts());
-    }
 }
 
-impl Observe for Watch {
-    fn bytes(&mut self, direction: Direction, chunk: &[u8], now: Nanos) {
-        self.session.bytes(direction, chunk, now);
-    }
-
-    fn cut(&mut self, direction: Direction, skipped: u64, tail: &[u8], now: Nanos) {
-        self.session.cut(direction, skipped, tail, now);
-    }
-
-    fn edited(&mut self, direction: Direction, edited: Edited) {
-        self.session.edited(direction, edited);
-    }
-
-    fn gap(&mut self, direction: Direction, bytes: u64, lines: u64, now: Nanos) {
-        self.session.gap(direction, bytes, lines, now);
-    }
-
-    fn skip(&mut self, direction: Direction, skipped: u64, tail: &[u8]) {
-        self.session.skip(direction, skipped, tail);
-    }
-
-    fn left(&mut self, sender: Direction) {
-        self.session.left(sender);
-    }
-
-    fn eof(&mut self, direction: Direction, now: Nanos) {
-        self.session.eof(direction, now);
-    }
-
-    fn stopped(&mut self) {
-        self.session.stopped();
+impl tap::Watch<Note> for Watch {
+    fn look(&mut self, event: &Event<'_>, now: Nanos) {
+        let (session, direction) = (&mut self.session, event.note.direction);
+        match event.note.kind {
+            Kind::Bytes { .. } => session.bytes(direction, event.bytes, now),
+            Kind::Cut { skipped, newline: true } => {
+                session.cut(direction, skipped, event.bytes, now);
+            }
+            Kind::Cut { skipped, .. } => session.skip(direction, skipped, event.bytes),
+            Kind::Edited => {
+                edited::decode(event.bytes).into_iter().for_each(|e| session.edited(direction, e));
+            }
+            Kind::Gap(gap) => session.gap(direction, gap.bytes, gap.lines, now),
+            Kind::Left => session.left(direction),
+            Kind::Stopped => session.stopped(),
+            Kind::Eof => session.eof(direction, now),
+        }
     }
 
     fn anchor(&mut self, offset: Offset) {
@@ -81,7 +64,7 @@ impl Observe for Watch {
 
     fn end(&mut self, now: Nanos) {
         self.session.end(now);
-        self.tell();
+        self.counters.tell(&self.session.counts());
     }
 
     fn keep(&mut self, reads: Reads) {
@@ -92,8 +75,8 @@ impl Observe for Watch {
         self.session.ready()
     }
 
-    fn take(&mut self) -> Option<(Telemetry, Content)> {
-        self.tell();
-        self.session.take()
+    fn take(&mut self) -> Vec<(Telemetry, Content)> {
+        self.counters.tell(&self.session.counts());
+        self.session.take().into_iter().collect()
     }
 }

@@ -11,17 +11,18 @@ pub(super) mod edited;
 mod ids;
 mod passback;
 mod queue;
-mod observer;
 mod words;
 mod editing;
+mod observer;
 
 pub(super) use beyond::Beyond;
 pub(super) use books::Followed;
 pub(super) use editing::{Around, Change, EditCounters, Editing, HOLD, Room, why};
 pub(super) use ids::{content_key, hashed, hidden};
+pub use observer::Watch;
 #[cfg(test)]
 pub(super) use observer::observe;
-pub(super) use observer::{Books, Observer, PATIENCE, Running, Unseen, Watch, drops, patience};
+pub(super) use observer::{Books, Observer, PATIENCE, Running, Unseen, drops, patience};
 pub use passback::{Ingest, Orphans, Passback, Propagate};
 #[cfg(test)]
 pub(super) use queue::Held;

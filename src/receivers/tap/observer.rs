@@ -13,6 +13,7 @@ use std::{io, thread};
 use tokio::sync::oneshot;
 use tokio::time::{self, sleep_until, timeout};
 
+use super::editing::EditCounters;
 use super::queue::{Event, Held, Note, Queue};
 use crate::pipeline::books::DROPPED;
 use crate::pipeline::{Build, Counter, Outlet, Stop, lower_priority};
@@ -47,33 +48,31 @@ pub(in crate::receivers) async fn patience(usual: Duration, mut stop: Stop) -> D
     last
 }
 
-/// What looks at one tap's records: its state machine, without a clock of its own. Times are steady ones,
-/// which never jump.
-pub(in crate::receivers) trait Watch: Send {
-    /// What its records say.
-    type Note: Note;
-    /// Looks at what happened.
-    fn look(&mut self, event: &Event<'_, Self::Note>, now: Nanos);
-    /// There is no time to look at it: tells the state machine of a gap instead, and counts that.
-    fn pass_over(&mut self, event: &Event<'_, Self::Note>, now: Nanos);
-    /// Where the wall clock is from here on.
+/// A state machine that looks at the records of one tap. It does no I/O and has no clock of its own: times are
+/// steady ones, which never jump.
+pub trait Watch<N>: Send {
+    /// Looks at a record.
+    fn look(&mut self, event: &Event<'_, N>, now: Nanos);
+    /// Says where the wall clock is from here on.
     fn anchor(&mut self, offset: Offset);
-    /// Time has passed.
+    /// Says that time has passed.
     fn tick(&mut self, now: Nanos);
-    /// Nothing will come at all: what is in flight ends.
+    /// Ends what is in flight: nothing will come at all.
     fn end(&mut self, now: Nanos);
-    /// From now on that much content is kept.
+    /// Says how much content is to be kept from now on.
     fn keep(&mut self, reads: Reads);
-    /// How many spans are ready to be taken.
+    /// Counts the items that are ready to be taken.
     fn ready(&self) -> usize;
-    /// Takes the spans that are ready.
-    fn take(&mut self) -> Option<(Telemetry, Content)>;
+    /// Takes the items that are ready: one piece of telemetry a signal, with what it has of content.
+    fn take(&mut self) -> Vec<(Telemetry, Content)>;
 }
 
-/// What one tap counts of its records.
+/// Counts the records of one tap.
 pub(in crate::receivers) trait Books<N: Note>: Send {
     /// Counts what somebody looks at.
     fn count(&self, event: &Event<'_, N>);
+    /// Counts as skipped what is passed over, which was counted before.
+    fn count_passed_over(&self, event: &Event<'_, N>);
     /// Counts what nobody will look at any more.
     fn count_unseen(&self, event: &Event<'_, N>, why: Unseen);
     /// Counts a failure of the observer.
@@ -98,18 +97,20 @@ pub(in crate::receivers) fn drops(cx: &Build<'_>) -> [Counter; 2] {
     })
 }
 
-/// What one observer works with.
-pub(in crate::receivers) struct Observer<W: Watch, B> {
+/// Holds what one observer works with.
+pub(in crate::receivers) struct Observer<N: Note, B> {
     /// Where the copies come from.
-    pub(in crate::receivers) queue: Arc<Queue<W::Note>>,
+    pub(in crate::receivers) queue: Arc<Queue<N>>,
     /// What looks at them.
-    pub(in crate::receivers) watch: W,
+    pub(in crate::receivers) watch: Box<dyn Watch<N>>,
     /// Where the spans go.
     pub(in crate::receivers) out: Outlet,
     /// Turns stamps into times.
     pub(in crate::receivers) clock: Clock,
     /// What is counted.
     pub(in crate::receivers) books: B,
+    /// What is counted of edits.
+    pub(in crate::receivers) edits: EditCounters,
     /// Set when the process has to be gone: what is still to be looked at is passed over, and counted.
     pub(in crate::receivers) hurry: Arc<AtomicBool>,
 }
@@ -122,13 +123,9 @@ pub(in crate::receivers) struct Running<N: Note, B> {
     ended: oneshot::Receiver<()>,
 }
 
-impl<W: Watch + 'static, B: Books<W::Note> + Clone + 'static> Observer<W, B>
-where
-    W::Note: Send + 'static,
-    <W::Note as Note>::Skipped: Send,
-{
+impl<N: Note<Skipped: Send> + Send + 'static, B: Books<N> + Clone + 'static> Observer<N, B> {
     /// Starts the thread that observes until the queue closes.
-    pub(in crate::receivers) fn start(self) -> io::Result<Running<W::Note, B>> {
+    pub(in crate::receivers) fn start(self) -> io::Result<Running<N, B>> {
         let (done, ended) = oneshot::channel();
         let (queue, books) = (Arc::clone(&self.queue), self.books.clone());
         let hurry = Arc::clone(&self.hurry);
@@ -162,10 +159,12 @@ impl<N: Note, B: Books<N>> Running<N, B> {
 
 /// Observes until the queue closes. A panic, ours or of a processor, ends observation: it is said and
 /// counted, and what goes by from then on counts as skipped.
-pub(in crate::receivers) fn observe<W: Watch, B: Books<W::Note>>(observer: Observer<W, B>) {
+pub(in crate::receivers) fn observe<N: Note, B: Books<N>>(observer: Observer<N, B>) {
     lower_priority();
-    let Observer { queue, watch, out, clock, books, hurry } = observer;
-    let watching = Watching { queue: &queue, watch, out, clock, books: &books, hurry, since: None };
+    let Observer { queue, watch, out, clock, books, edits, hurry } = observer;
+    let (of, counts) = (&*queue, &books);
+    let watching =
+        Watching { queue: of, watch, out, clock, books: counts, edits, hurry, since: None };
     if catch_unwind(AssertUnwindSafe(|| watching.run())).is_err() {
         books.count_panic();
         tracing::error!("the observer failed: no more spans from here on, traffic goes on");
@@ -186,23 +185,25 @@ fn count_what_goes_by<N: Note>(queue: &Queue<N>, books: &impl Books<N>) {
     count(&held);
 }
 
-struct Watching<'a, W: Watch, B> {
-    queue: &'a Queue<W::Note>,
-    watch: W,
+struct Watching<'a, N: Note, B> {
+    queue: &'a Queue<N>,
+    watch: Box<dyn Watch<N>>,
     out: Outlet,
     clock: Clock,
     books: &'a B,
+    edits: EditCounters,
     hurry: Arc<AtomicBool>,
     /// Since when the oldest span that is ready waits for company.
     since: Option<Instant>,
 }
 
-impl<W: Watch, B: Books<W::Note>> Watching<'_, W, B> {
+impl<N: Note, B: Books<N>> Watching<'_, N, B> {
     fn run(mut self) {
         let mut held = Held::default();
         while self.queue.drain(&mut held) {
             self.look_at(&held);
             self.watch.tick(self.clock.steady());
+            self.edits.tell();
             let patience = self.offer_what_is_due();
             if held.is_empty() {
                 self.queue.sleep(patience, &mut held);
@@ -211,24 +212,34 @@ impl<W: Watch, B: Books<W::Note>> Watching<'_, W, B> {
         }
         self.look_at(&held);
         self.watch.end(self.clock.steady());
+        self.edits.tell();
         self.offer();
     }
 
     /// What is held came after the last look at the clock: after a sleep of the machine it is late, too.
-    fn look_at(&mut self, held: &Held<W::Note>) {
+    fn look_at(&mut self, held: &Held<N>) {
         self.watch.anchor(self.clock.look());
         self.watch.keep(self.out.reads());
         held.events().for_each(|event| self.books.count(&event));
         for event in held.events() {
             let now = self.clock.at(event.at);
             if self.hurry.load(Ordering::Relaxed) {
-                self.watch.pass_over(&event, now);
+                self.pass_over(&event, now);
             } else {
                 self.watch.look(&event, now);
             }
             if self.watch.ready() >= ENOUGH {
                 self.offer();
             }
+        }
+    }
+
+    /// Tells of a gap in place of what there is no time to look at, and counts that.
+    fn pass_over(&mut self, event: &Event<'_, N>, now: Nanos) {
+        self.books.count_passed_over(event);
+        for note in event.note.passed_over(event.bytes) {
+            let bytes = if note == event.note { event.bytes } else { &[] };
+            self.watch.look(&Event { at: event.at, note, bytes }, now);
         }
     }
 
@@ -247,7 +258,7 @@ impl<W: Watch, B: Books<W::Note>> Watching<'_, W, B> {
 
     fn offer(&mut self) {
         self.since = None;
-        if let Some((telemetry, content)) = self.watch.take() {
+        for (telemetry, content) in self.watch.take() {
             self.out.offer(Batch { telemetry, content, receipt: Receipt::nobody() });
         }
     }

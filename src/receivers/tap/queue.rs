@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const KEPT: usize = 64 * 1024;
 
 /// What a record says, beside its time and its bytes. The tap's own.
-pub(in crate::receivers) trait Note: Copy + Debug {
+pub(in crate::receivers) trait Note: Copy + Debug + PartialEq {
     /// What was not handed over, summed up.
     type Skipped: Debug + Default;
 
@@ -27,6 +27,10 @@ pub(in crate::receivers) trait Note: Copy + Debug {
 
     /// The gap that has to be told before this record, taken out of what was skipped.
     fn gap_before(&self, skipped: &mut Self::Skipped) -> Option<Self>;
+
+    /// The records to look at instead of this one if it is passed over: those of a gap in what is observed,
+    /// and itself if it is to be known all the same.
+    fn passed_over(&self, bytes: &[u8]) -> impl Iterator<Item = Self>;
 
     /// Makes one record of this one, which has `length` bytes, and the next; `false` if they are two.
     fn join(&mut self, length: usize, next: &Self) -> bool;
@@ -75,13 +79,13 @@ struct Record<N> {
 
 /// One record with its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::receivers) struct Event<'a, N> {
+pub struct Event<'a, N> {
     /// When it happened, or when the last of the bytes had been read.
-    pub(in crate::receivers) at: Instant,
+    pub at: Instant,
     /// What happened.
-    pub(in crate::receivers) note: N,
+    pub note: N,
     /// What belongs to it.
-    pub(in crate::receivers) bytes: &'a [u8],
+    pub bytes: &'a [u8],
 }
 
 impl<N: Note> Queue<N> {
