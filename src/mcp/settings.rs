@@ -1,7 +1,10 @@
-//! What a tap may be told about observing, as plain data. The YAML words live in the receivers.
+//! Defines what a tap may be told about observing, as plain data. Enums are read by the words that users
+//! write; the settings around them are the receivers' own.
 
 use std::fmt;
 use std::time::Duration;
+
+use serde::Deserialize;
 
 use super::TraceContext;
 
@@ -106,7 +109,8 @@ impl Default for Passback {
 }
 
 /// Whose asking makes handed back spans welcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Ingest {
     /// The client's or ours.
     #[default]
@@ -118,7 +122,8 @@ pub enum Ingest {
 }
 
 /// What becomes of handed back spans of a request without a context of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Orphans {
     /// They are counted and dropped.
     #[default]
@@ -128,7 +133,8 @@ pub enum Orphans {
 }
 
 /// Whose view a span takes: the OTLP span kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Perspective {
     /// CLIENT: the initiator of the request, whichever side that is.
     #[default]
@@ -151,7 +157,8 @@ pub enum ServiceName {
 }
 
 /// Whether notifications make spans.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Notifications {
     /// They are counted.
     #[default]
@@ -162,7 +169,8 @@ pub enum Notifications {
 
 /// What the context means that a request stands in: its own, else that of its HTTP request, else that of our
 /// environment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Parent {
     /// It is the parent, and its trace is the span's.
     #[default]
@@ -174,7 +182,8 @@ pub enum Parent {
 }
 
 /// What becomes of a span whose parent was not sampled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Unsampled {
     /// It is counted and not put out.
     #[default]
@@ -184,7 +193,8 @@ pub enum Unsampled {
 }
 
 /// Which spans share a trace of ours.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Traces {
     /// Every request begins a trace.
     #[default]

@@ -27,10 +27,7 @@ mod receiver;
 #[cfg(test)]
 mod tests;
 
-pub use super::tap::{
-    Ingest, Notifications, Orphans, Parent, Passback, Propagate, SpanKind, Trace, Unsampled,
-};
-pub use super::tap::{Watch, usable_name};
+pub use super::tap::{Passback, Propagate, Watch, usable_name};
 pub use crate::mcp::Direction;
 pub use child::CannotStart;
 pub use config::{Config, ProcessGroup};

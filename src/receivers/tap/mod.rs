@@ -23,9 +23,9 @@ pub use observer::Watch;
 #[cfg(test)]
 pub(super) use observer::observe;
 pub(super) use observer::{Books, Observer, PATIENCE, Running, Unseen, drops, patience};
-pub use passback::{Ingest, Orphans, Passback, Propagate};
+pub use passback::{Passback, Propagate};
 #[cfg(test)]
 pub(super) use queue::Held;
 pub(super) use queue::{Event, Handing, Note, Queue};
+pub use words::usable_name;
 pub(super) use words::{MAX_NAME, Observing, ambient};
-pub use words::{Notifications, Parent, SpanKind, Trace, Unsampled, usable_name};

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::mcp;
+use crate::mcp::{self, Ingest, Orphans};
 use crate::settings::Report;
 
 /// `propagate`.
@@ -47,30 +47,6 @@ pub struct Passback {
     pub max_value_bytes: usize,
 }
 
-/// `passback.ingest`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Ingest {
-    /// The client's or ours.
-    #[default]
-    Solicited,
-    /// Only ours.
-    Requested,
-    /// Nobody's.
-    Off,
-}
-
-/// `passback.orphans`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Orphans {
-    /// They are dropped, and counted.
-    #[default]
-    Drop,
-    /// They are kept under the tap's span, and marked.
-    Mark,
-}
-
 impl Default for Passback {
     fn default() -> Self {
         let limits = mcp::Passback::default();
@@ -92,7 +68,7 @@ impl Default for Passback {
 }
 
 impl Passback {
-    /// Adds what is wrong with it; `report` is that of the receiver.
+    /// Reports what is wrong with it; `report` is that of the receiver.
     pub(super) fn check(&self, report: &mut Report<'_>) {
         if self.request && self.ingest == Ingest::Off {
             let message = "`off` would ask servers for spans and then not take them";
@@ -125,18 +101,11 @@ impl Passback {
         }
     }
 
-    /// What it means to the state machine.
+    /// Returns what it means to the state machine.
     pub(super) fn settings(&self) -> mcp::Passback {
         mcp::Passback {
-            ingest: match self.ingest {
-                Ingest::Solicited => mcp::Ingest::Solicited,
-                Ingest::Requested => mcp::Ingest::Requested,
-                Ingest::Off => mcp::Ingest::Off,
-            },
-            orphans: match self.orphans {
-                Orphans::Drop => mcp::Orphans::Drop,
-                Orphans::Mark => mcp::Orphans::Mark,
-            },
+            ingest: self.ingest,
+            orphans: self.orphans,
             normalize: self.normalize,
             max_bytes: self.max_bytes,
             max_spans: self.max_spans,

@@ -1,11 +1,11 @@
-//! Words that every tap takes about observing, and the settings of the state machine that they mean.
+//! Checks what every tap is told about observing, and makes settings of the state machine of it.
 
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use super::{Passback, Propagate};
-use crate::mcp::{self, ServiceName, Settings, TraceContext};
+use crate::mcp::{
+    Notifications, Parent, Perspective, ServiceName, Settings, TraceContext, Traces, Unsampled,
+};
 use crate::settings::Report;
 
 /// The smallest queue: a few full reads of both directions.
@@ -21,83 +21,24 @@ pub fn usable_name(name: &str) -> bool {
     !name.is_empty() && name.chars().count() <= MAX_NAME && !name.contains("://")
 }
 
-/// `span_kind`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SpanKind {
-    /// CLIENT.
-    #[default]
-    Client,
-    /// SERVER.
-    Server,
-    /// INTERNAL.
-    Internal,
-}
-
-/// `notifications`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Notifications {
-    /// They are counted.
-    #[default]
-    Off,
-    /// Each is a span.
-    Span,
-}
-
-/// `parent`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Parent {
-    /// The context that a request stands in is its span's parent.
-    #[default]
-    Meta,
-    /// The trace is the tap's own, and links to that context.
-    Link,
-    /// The trace is the tap's own.
-    Own,
-}
-
-/// `unsampled`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Unsampled {
-    /// Exporters do not see it.
-    #[default]
-    Drop,
-    /// It is exported all the same.
-    Keep,
-}
-
-/// `trace`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Trace {
-    /// One request, unless its caller says otherwise.
-    #[default]
-    Request,
-    /// One session.
-    Session,
-}
-
-/// What a tap's settings say about observing. The settings themselves stay flat, each tap has its own.
+/// Gathers what a tap's settings say about observing. They stay flat: each tap has its own `Config`.
 pub(in crate::receivers) struct Observing<'a> {
     pub(in crate::receivers) max_message_bytes: usize,
     pub(in crate::receivers) queue_size: usize,
     pub(in crate::receivers) request_timeout: Duration,
-    pub(in crate::receivers) span_kind: SpanKind,
+    pub(in crate::receivers) span_kind: Perspective,
     pub(in crate::receivers) notifications: Notifications,
     pub(in crate::receivers) parent: Parent,
     pub(in crate::receivers) unsampled: Unsampled,
     pub(in crate::receivers) cancelled_is_error: bool,
     pub(in crate::receivers) service_name: &'a str,
-    pub(in crate::receivers) trace: Trace,
+    pub(in crate::receivers) trace: Traces,
     pub(in crate::receivers) propagate: Propagate,
     pub(in crate::receivers) passback: &'a Passback,
 }
 
 impl Observing<'_> {
-    /// Adds what is wrong with them.
+    /// Reports what is wrong with them.
     pub(in crate::receivers) fn check(&self, report: &mut Report<'_>) {
         if self.service_name.is_empty() {
             report.error("service_name", "must be `client`, `server` or any other text");
@@ -116,7 +57,7 @@ impl Observing<'_> {
                 "must be more than 0: requests that nobody answers would be kept for good";
             report.error("request_timeout", message);
         }
-        if self.propagate == Propagate::Inject && self.trace == Trace::Session {
+        if self.propagate == Propagate::Inject && self.trace == Traces::Session {
             let message = "`session` does not hold for what `propagate: inject` touches: what is not in \
                            its caller's trace begins one of its own";
             report.warn("trace", message);
@@ -130,36 +71,19 @@ impl Observing<'_> {
         self.passback.check(report);
     }
 
-    /// What they mean to the state machine.
+    /// Returns what they mean to the state machine.
     pub(in crate::receivers) fn settings(&self) -> Settings {
         Settings {
-            span_kind: match self.span_kind {
-                SpanKind::Client => mcp::Perspective::Client,
-                SpanKind::Server => mcp::Perspective::Server,
-                SpanKind::Internal => mcp::Perspective::Internal,
-            },
+            span_kind: self.span_kind,
             service_name: match self.service_name {
                 "client" => ServiceName::Client,
                 "server" => ServiceName::Server,
                 text => ServiceName::Fixed(text.to_owned()),
             },
-            notifications: match self.notifications {
-                Notifications::Off => mcp::Notifications::Off,
-                Notifications::Span => mcp::Notifications::Span,
-            },
-            parent: match self.parent {
-                Parent::Meta => mcp::Parent::Meta,
-                Parent::Link => mcp::Parent::Link,
-                Parent::Own => mcp::Parent::Own,
-            },
-            unsampled: match self.unsampled {
-                Unsampled::Drop => mcp::Unsampled::Drop,
-                Unsampled::Keep => mcp::Unsampled::Keep,
-            },
-            trace: match self.trace {
-                Trace::Request => mcp::Traces::Request,
-                Trace::Session => mcp::Traces::Session,
-            },
+            notifications: self.notifications,
+            parent: self.parent,
+            unsampled: self.unsampled,
+            trace: self.trace,
             cancelled_is_error: self.cancelled_is_error,
             max_message_bytes: self.max_message_bytes,
             request_timeout: self.request_timeout,

@@ -9,11 +9,10 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::authority::{Authority, Origin};
+use crate::mcp::{Notifications, Parent, Perspective, Traces, Unsampled};
 use crate::privacy::digest::Key;
 use crate::receivers::listening::{host_port, is_loopback};
-use crate::receivers::tap::{
-    Notifications, Observing, Parent, Passback, Propagate, SpanKind, Trace, Unsampled,
-};
+use crate::receivers::tap::{Observing, Passback, Propagate};
 use crate::settings::{Duration, Report, Secret, ServerTls};
 
 pub use route::{Protocol, Route};
@@ -69,7 +68,7 @@ pub struct Config {
     /// How long a request waits for its answer, or for progress, before it counts as timed out.
     pub request_timeout: Duration,
     /// The kind of the spans.
-    pub span_kind: SpanKind,
+    pub span_kind: Perspective,
     /// What notifications become.
     pub notifications: Notifications,
     /// Says how a caller's trace context is used: as the parent, as a link, or not at all.
@@ -81,7 +80,7 @@ pub struct Config {
     /// `service.name` of the spans: `client` or `server` for their own names, or any text.
     pub service_name: String,
     /// What one trace holds.
-    pub trace: Trace,
+    pub trace: Traces,
     /// Whether the tap's own spans become the parents of what the server does.
     pub propagate: Propagate,
     /// The spans that servers hand back.
@@ -134,13 +133,13 @@ impl Default for Config {
             max_message_bytes: 1024 * 1024,
             queue_size: 4 * 1024 * 1024,
             request_timeout: Duration::secs(30 * 60),
-            span_kind: SpanKind::default(),
+            span_kind: Perspective::default(),
             notifications: Notifications::default(),
             parent: Parent::default(),
             unsampled: Unsampled::default(),
             cancelled_is_error: false,
             service_name: "mcpcol".into(),
-            trace: Trace::default(),
+            trace: Traces::default(),
             propagate: Propagate::default(),
             passback: Passback::default(),
         }

@@ -17,12 +17,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(in crate::receivers) use self::counters::EditCounters;
 pub(in crate::receivers) use self::room::Room;
-use super::words::{Observing, Parent, ambient};
+use super::words::{Observing, ambient};
 use super::{Passback, Propagate};
 use crate::mcp::edit::{
     Ask, Asked, Asking, Awaited, Edit, Method, Reply, Request, Scope, Target, Unedited,
 };
-use crate::mcp::{Edited, Hop, Id, TraceContext};
+use crate::mcp::{Edited, Hop, Id, Parent, TraceContext};
 
 /// The longest message that is held to be changed, in bytes.
 pub(in crate::receivers) const HOLD: usize = 1 << 20;
