@@ -11,13 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use memchr::{memchr2, memrchr2};
 use tokio::sync::Notify;
 
 use super::note::{By, Coding, Event, Kind, Note, Queue, Request, Response};
 use crate::mcp::{Direction, Edited};
 use crate::pipeline::Counter;
-use crate::receivers::tap::{Beyond, Handing, edited};
+use crate::receivers::tap::{Cutter, Ends, Handing, Piece, edited};
 
 /// What the tapes of one worker share.
 #[derive(Debug)]
@@ -67,26 +66,22 @@ pub(super) struct Reel {
     /// Nothing for what is not observed.
     tape: Option<Rc<Tape>>,
     direction: Direction,
-    unit: Unit,
-    /// Bytes of the current unit so far, counted no further than to the limit.
-    used: usize,
-    beyond: Beyond,
+    form: Form,
+    cutter: Cutter,
     /// There was no room.
     lost: bool,
     ended: bool,
 }
 
-/// What is cut when it is too long.
+/// Says what becomes of a body that is too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unit {
-    /// The body.
-    Body,
-    /// Each of its lines.
-    Line,
-    /// Nothing: what is left out of it would make the rest unreadable. Past the limit it is given up.
+enum Form {
+    /// It is cut, or each of its lines.
+    Plain,
+    /// It is given up: what is left out of it would make the rest unreadable.
     Packed,
-    /// Nothing: a packed stream, which has no end.
-    PackedLines,
+    /// Nothing: a packed stream has no end.
+    PackedStream,
 }
 
 impl Tape {
@@ -107,20 +102,31 @@ impl Tape {
     /// The request's body.
     pub(super) fn request(self: &Rc<Self>, coding: Coding) -> Reel {
         self.request.set(Came::Nothing);
-        let unit = if coding == Coding::Identity { Unit::Body } else { Unit::Packed };
-        Reel::new(Some(Rc::clone(self)), Direction::ClientToServer, unit)
+        let form = if coding == Coding::Identity { Form::Plain } else { Form::Packed };
+        self.reel(Direction::ClientToServer, form, Ends::Never)
     }
 
     /// Tells of the response; its body comes by the reel.
     pub(super) fn response(self: &Rc<Self>, head: &Response<'_>) -> Reel {
         self.hand(Instant::now(), |to, at| self.hand_response(head, at, to));
-        let unit = match (head.coding, head.events) {
-            (Coding::Identity, true) => Unit::Line,
-            (Coding::Identity, false) => Unit::Body,
-            (_, true) => Unit::PackedLines,
-            (_, false) => Unit::Packed,
+        let form = match (head.coding, head.events) {
+            (Coding::Identity, _) => Form::Plain,
+            (_, true) => Form::PackedStream,
+            (_, false) => Form::Packed,
         };
-        Reel::new(Some(Rc::clone(self)), Direction::ServerToClient, unit)
+        let ends = if head.events { Ends::EventLines } else { Ends::Never };
+        self.reel(Direction::ServerToClient, form, ends)
+    }
+
+    fn reel(self: &Rc<Self>, direction: Direction, form: Form, ends: Ends) -> Reel {
+        Reel {
+            cutter: Cutter::new(ends, self.recorder.max_message),
+            tape: Some(Rc::clone(self)),
+            direction,
+            form,
+            lost: false,
+            ended: false,
+        }
     }
 
     /// Tells that it is over before its end; the first to say so is believed.
@@ -189,14 +195,16 @@ impl Drop for Tape {
 }
 
 impl Reel {
-    fn new(tape: Option<Rc<Tape>>, direction: Direction, unit: Unit) -> Self {
-        let beyond = Beyond::default();
-        Reel { tape, direction, unit, used: 0, beyond, lost: false, ended: false }
-    }
-
     /// The reel of a body that is not observed.
     pub(super) fn none() -> Self {
-        Reel::new(None, Direction::ClientToServer, Unit::Body)
+        Reel {
+            tape: None,
+            direction: Direction::ClientToServer,
+            form: Form::Plain,
+            cutter: Cutter::new(Ends::Never, 0),
+            lost: false,
+            ended: false,
+        }
     }
 
     /// Bytes that were just read; `last` if the body ends with them.
@@ -249,8 +257,7 @@ impl Reel {
 
     /// The last bytes; in one record with the end, unless there is more to tell.
     fn hand_last(&mut self, tape: &Tape, read: &[u8], at: Instant, to: &mut Handing<'_, Note>) {
-        let fits = self.used + read.len() <= tape.recorder.max_message;
-        let fits = fits || self.unit == Unit::PackedLines;
+        let fits = self.form == Form::PackedStream || self.cutter.has_room(read.len());
         if self.lost || read.is_empty() || !fits || self.is_early(tape) {
             self.hand_over(tape, read, at, to);
             return self.hand_end(tape, at, to);
@@ -265,7 +272,7 @@ impl Reel {
     }
 
     fn hand_end(&mut self, tape: &Tape, at: Instant, to: &mut Handing<'_, Note>) {
-        self.hand_tail(tape, at, to);
+        self.with_cutter(tape, at, to, |cutter, each| cutter.end(each));
         if self.is_early(tape) {
             tape.ending.set(true);
         } else {
@@ -293,19 +300,6 @@ impl Reel {
         }
     }
 
-    /// What came past the limit, at the end of the unit.
-    fn hand_tail(&mut self, tape: &Tape, at: Instant, to: &mut Handing<'_, Note>) -> bool {
-        let mut beyond = std::mem::take(&mut self.beyond);
-        let any = beyond.end(|skipped, tail| {
-            if skipped > 0 && !self.lost {
-                to.tell(at, tape.note(Kind::Skip(self.direction, skipped)));
-            }
-            self.offer(tape, tail, at, to);
-        });
-        self.beyond = beyond;
-        any
-    }
-
     fn offer(&mut self, tape: &Tape, bytes: &[u8], at: Instant, to: &mut Handing<'_, Note>) {
         if self.lost || bytes.is_empty() {
             return;
@@ -324,59 +318,35 @@ impl Reel {
     }
 
     fn hand_over(&mut self, tape: &Tape, read: &[u8], at: Instant, to: &mut Handing<'_, Note>) {
-        let max = tape.recorder.max_message;
-        match self.unit {
-            Unit::PackedLines => self.offer(tape, read, at, to),
-            _ if self.used + read.len() <= max => {
-                self.used = match self.unit {
-                    Unit::Line => match memrchr2(b'\n', b'\r', read) {
-                        Some(end) => read.len() - end - 1,
-                        None => self.used + read.len(),
-                    },
-                    _ => self.used + read.len(),
-                };
-                self.offer(tape, read, at, to);
-            }
-            Unit::Packed => self.give_up(tape, at, to),
-            Unit::Body => {
-                let (kept, rest) = read.split_at(max - self.used);
-                self.used = max;
-                self.offer(tape, kept, at, to);
-                self.beyond.add(rest);
-            }
-            Unit::Line => self.hand_over_lines(tape, read, at, to),
+        if self.form == Form::PackedStream || self.cutter.whole(read).is_some() {
+            self.offer(tape, read, at, to);
+        } else if self.form == Form::Packed {
+            self.give_up(tape, at, to);
+        } else {
+            self.with_cutter(tape, at, to, |cutter, each| cutter.cut(read, each));
         }
     }
 
-    /// The same where a line may be too long.
-    fn hand_over_lines(
+    /// Hands over the pieces that the cutter makes.
+    fn with_cutter(
         &mut self,
         tape: &Tape,
-        read: &[u8],
         at: Instant,
         to: &mut Handing<'_, Note>,
+        cut: impl FnOnce(&mut Cutter, &mut dyn FnMut(Piece<'_>)),
     ) {
-        let max = tape.recorder.max_message;
-        let mut rest = read;
-        while !rest.is_empty() {
-            let end = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
-            let (line, after) = rest.split_at(end);
-            let (kept, over) = line.split_at(line.len().min(max - self.used));
-            self.used += kept.len();
-            self.offer(tape, kept, at, to);
-            if !over.is_empty() {
-                self.beyond.add(over);
+        let mut cutter = std::mem::replace(&mut self.cutter, Cutter::new(Ends::Never, 0));
+        cut(&mut cutter, &mut |piece| match piece {
+            Piece::Bytes(bytes) => self.offer(tape, bytes, at, to),
+            Piece::Cut { skipped, tail, end } => {
+                if skipped > 0 && !self.lost {
+                    to.tell(at, tape.note(Kind::Skip(self.direction, skipped)));
+                }
+                self.offer(tape, tail, at, to);
+                self.offer(tape, end, at, to);
             }
-            rest = after;
-            if let Some((newline, after)) = after.split_at_checked(1)
-                && !newline.is_empty()
-            {
-                self.hand_tail(tape, at, to);
-                self.offer(tape, newline, at, to);
-                self.used = 0;
-                rest = after;
-            }
-        }
+        });
+        self.cutter = cutter;
     }
 }
 

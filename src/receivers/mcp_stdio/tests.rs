@@ -16,12 +16,12 @@ use super::intake::{End, Intake};
 use super::queue::{Event, Held, Kind, Note, Queue, Skipped};
 use super::relay::{Progress, relay};
 use super::{Direction, Watch};
+use crate::mcp::TAIL;
 use crate::otlp::Messages;
 use crate::pipeline::{Build, Id, Outlet, Shared, Target, Transport, Vitals};
 use crate::receivers::tap::{EditCounters, Observer, edited, observe};
 use crate::telemetry::{Batch, Clock, Content, Nanos, Offset, Reads, Telemetry};
 
-const TAIL: usize = 4096;
 const ROOM: usize = 1 << 22;
 
 /// What was seen of one direction, put together again.

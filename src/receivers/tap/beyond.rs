@@ -1,10 +1,9 @@
-//! What a message has past the limit of observation: how much, and its last bytes, where the members that
-//! tell an answer's kind often stand.
+//! Holds the unobserved rest of a message longer than the limit: its length and its last 4 KiB, where peers
+//! often put `id` and `error`.
 
-/// How much of the end of a cut message is handed over: some peers write the id last.
-const TAIL: usize = 4096;
+use crate::mcp::TAIL;
 
-/// See the module.
+/// Counts what is past the limit of one message and keeps its end.
 #[derive(Debug, Default)]
 pub(in crate::receivers) struct Beyond {
     /// Bytes that are not kept.
@@ -14,7 +13,7 @@ pub(in crate::receivers) struct Beyond {
 }
 
 impl Beyond {
-    /// More of the message.
+    /// Takes more of the message.
     pub(in crate::receivers) fn add(&mut self, bytes: &[u8]) {
         let dropped = (self.tail.len() + bytes.len()).saturating_sub(TAIL);
         self.tail.drain(..dropped.min(self.tail.len()));
@@ -22,8 +21,8 @@ impl Beyond {
         self.left_out += dropped as u64;
     }
 
-    /// The message ended: tells how many bytes are left out and what comes after them, if there is
-    /// anything past the limit, and is empty again.
+    /// Ends the message: tells how many bytes are left out and what comes after them, if anything is past the
+    /// limit, and is empty again. `true` if something was.
     pub(in crate::receivers) fn end(&mut self, tell: impl FnOnce(u64, &[u8])) -> bool {
         let any = !self.tail.is_empty();
         if any {

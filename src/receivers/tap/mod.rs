@@ -6,6 +6,7 @@
 //! is what looks at it ([`Watch`]).
 
 mod beyond;
+mod cutter;
 mod books;
 pub(super) mod edited;
 mod ids;
@@ -17,6 +18,7 @@ mod observer;
 
 pub(super) use beyond::Beyond;
 pub(super) use books::Followed;
+pub(super) use cutter::{Cutter, Ends, Piece};
 pub(super) use editing::{Around, Change, EditCounters, Editing, HOLD, Room, why};
 pub(super) use ids::{content_key, hashed, hidden};
 pub use observer::Watch;
