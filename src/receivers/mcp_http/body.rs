@@ -17,11 +17,11 @@ pub(super) use self::held::Gathered;
 use self::held::Held;
 use super::clients::Asked;
 use super::detours::Lookout;
-use super::note::By;
 use super::slots::Admitted;
 use super::tape::Reel;
 use super::turn::Mark;
 use super::upstream::Lease;
+use crate::mcp::Party;
 use crate::receivers::tap::Beyond;
 
 /// What goes up: the client's body. What comes down: the upstream's, or words of our own.
@@ -206,9 +206,9 @@ impl Through {
     }
 
     /// Who broke a response off: an upstream may do so because the request did not come whole.
-    fn broken_by(&self) -> By {
+    fn broken_by(&self) -> Party {
         let broken = self.kept.as_ref().and_then(|kept| kept.upload.broken.get());
-        if broken.is_some() { By::Client } else { By::Server }
+        if broken.is_some() { Party::Client } else { Party::Server }
     }
 
     /// Whether the client has still to read what came before.
@@ -285,7 +285,7 @@ impl Drop for Through {
     fn drop(&mut self) {
         // A response that nobody takes any more. Of a request the response tells, or its absence.
         if !self.over && self.upload.is_none() {
-            self.reel.broken(By::Client);
+            self.reel.broken(Party::Client);
         }
     }
 }

@@ -10,8 +10,6 @@ use flate2::write::{MultiGzDecoder, ZlibDecoder};
 use zstd::stream::raw::DParameter;
 use zstd::stream::write::Decoder as ZstdDecoder;
 
-use super::note::Coding;
-
 /// Compressed bytes that go in at a time, so that what comes out is looked at in between.
 const PIECE: usize = 512;
 /// What one piece may unpack to. The densest deflate makes 512 KiB of it.
@@ -25,6 +23,33 @@ const ZSTD_WINDOW: u32 = 23;
 const BROTLI_WINDOW: u32 = 22;
 /// brotli's buffer, in bytes.
 const BROTLI_BUFFER: usize = 4096;
+
+/// Names how a body is encoded for its way (RFC 9110 section 8.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Coding {
+    #[default]
+    Identity,
+    Gzip,
+    Deflate,
+    Brotli,
+    Zstd,
+    /// Not one that we can read.
+    Unknown,
+}
+
+impl Coding {
+    /// Reads what `as u8` wrote.
+    pub(super) fn of(byte: u8) -> Self {
+        match byte {
+            0 => Coding::Identity,
+            1 => Coding::Gzip,
+            2 => Coding::Deflate,
+            3 => Coding::Brotli,
+            4 => Coding::Zstd,
+            _ => Coding::Unknown,
+        }
+    }
+}
 
 /// One body being unpacked.
 pub(super) struct Decoder {

@@ -15,9 +15,9 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 
 use super::body::{Gathered, Passing, Through};
+use super::decode::Coding;
 use super::events;
 use super::headers::{Present, SESSION, TRACEPARENT, TRACESTATE, coding};
-use super::note::Coding;
 use super::tape::Reel;
 use crate::mcp::edit::Scope;
 use crate::mcp::{Id, TraceContext};

@@ -11,9 +11,7 @@ use std::time::Duration;
 
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE,
-};
+use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
@@ -21,21 +19,20 @@ use tokio::time::timeout;
 
 use super::body::{Broken, Glimpse, Kept, Passing, Upload};
 use super::clients::Asked;
+use super::decode::Coding;
 use super::detours::{Detours, Lookout};
 use super::edits::Edits;
 use super::guard::Guard;
-use super::headers::{Present, SESSION, TRACEPARENT, TRACESTATE};
+use super::headers::Present;
 use super::location::Places;
-use super::note::{self, By, Coding, Verb};
 use super::routes::{Found, Routes};
 use super::slots::Admitted;
 use super::tape::{Recorder, Reel, Tape};
 use super::upstream::{Lease, Upstream};
-use super::{answer, headers};
+use super::{answer, headers, heads};
+use crate::mcp::{BodyKind, Party, Verb};
 use crate::pipeline::{Complaint, Counter, Vitals};
 use crate::receivers::tap::Editing;
-
-const PROTOCOL: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 /// How much of a request whose upstream is not there is read for its span and its answer, and how long
 /// that may take.
@@ -112,7 +109,7 @@ struct Waiting(Option<Rc<Tape>>);
 impl Drop for Waiting {
     fn drop(&mut self) {
         if let Some(tape) = &self.0 {
-            tape.broken(By::Client);
+            tape.broken(Party::Client);
         }
     }
 }
@@ -239,9 +236,9 @@ impl Desk {
         let (mut head, body) = response.into_parts();
         self.hint(&head.headers, head.status);
         let present = Present::among(&head.headers);
-        let seen = observed(head.status, &head.headers, present);
+        let seen = heads::Response::of(head.status, &head.headers, present);
         let reel = exchange.tape.as_ref().map_or_else(Reel::none, |tape| tape.response(&seen));
-        let readable = seen.events && seen.coding == Coding::Identity;
+        let readable = seen.kind == BodyKind::Sse && seen.coding == Coding::Identity;
         let lookout = if exchange.get && readable { self.lookout(exchange) } else { None };
         if present.has(Present::KEEP_ALIVE)
             && let Some(patience) = headers::patience(&head.headers)
@@ -286,34 +283,13 @@ impl Desk {
         present: Present,
         coding: Coding,
     ) -> Option<Rc<Tape>> {
-        let verb = match head.method {
-            Method::POST => Verb::Post,
-            Method::GET => Verb::Get,
-            Method::DELETE => Verb::Delete,
-            _ => return None,
-        };
+        let verb = heads::verb(&head.method)?;
         if found.aside && verb == Verb::Get {
             return None;
         }
-        let value = |name| head.headers.get(name).map(HeaderValue::as_bytes);
-        let traced = present.has(Present::TRACE);
-        let request = note::Request {
-            route: u16::try_from(found.route).ok()?,
-            verb,
-            version: match head.version {
-                Version::HTTP_2 => 20,
-                Version::HTTP_10 => 10,
-                _ => 11,
-            },
-            coding,
-            resumes: present.has(Present::LAST_EVENT),
-            target: head.uri.path_and_query().map_or(&b"/"[..], |t| t.as_str().as_bytes()),
-            session: present.has(Present::SESSION).then(|| value(SESSION)).flatten(),
-            protocol: value(PROTOCOL),
-            traceparent: traced.then(|| value(TRACEPARENT)).flatten(),
-            tracestate: traced.then(|| value(TRACESTATE)).flatten(),
-        };
-        Some(Tape::start(&self.recorder, &request))
+        let route = u16::try_from(found.route).ok()?;
+        let request = heads::Request::of(route, verb, head, present, coding);
+        Some(Tape::start(&self.recorder, request))
     }
 
     /// The request as the upstream gets it: what is about this hop is ours, the rest the client's.
@@ -358,7 +334,7 @@ impl Desk {
             timeout(LEFTOVER_TIME, read_on(unsent.into_body())).await.ok();
         }
         if let Some(tape) = &exchange.tape {
-            tape.broken(By::Server);
+            tape.broken(Party::Server);
         }
         answer::unreachable(name, exchange.upload.glimpse.borrow_mut().as_mut())
     }
@@ -372,7 +348,7 @@ impl Desk {
         }
         match &exchange.tape {
             Some(tape) if unreadable => tape.answered(status.as_u16()),
-            Some(tape) => tape.broken(By::Client),
+            Some(tape) => tape.broken(Party::Client),
             None => {}
         }
         answer::text(status, "the request broke off")
@@ -415,17 +391,5 @@ async fn read_on(mut body: Passing) {
         let next = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await;
         let Some(Ok(frame)) = next else { return };
         read += frame.data_ref().map_or(0, bytes::Bytes::len);
-    }
-}
-
-fn observed(status: StatusCode, fields: &HeaderMap, present: Present) -> note::Response<'_> {
-    let session = present.has(Present::SESSION).then(|| fields.get(SESSION)).flatten();
-    let kind = fields.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let kind = kind.unwrap_or_default().split(|b| *b == b';').next().unwrap_or_default();
-    note::Response {
-        status: status.as_u16(),
-        events: kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"),
-        coding: headers::coding(fields, present),
-        session: session.map(HeaderValue::as_bytes),
     }
 }

@@ -11,9 +11,11 @@ use hyper::header::{
     TE, TRANSFER_ENCODING, UPGRADE,
 };
 
-use super::note::Coding;
+use super::decode::Coding;
 
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+pub(super) const PROTOCOL: HeaderName = HeaderName::from_static("mcp-protocol-version");
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 

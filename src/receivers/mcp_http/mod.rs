@@ -22,6 +22,7 @@ mod local;
 mod note;
 mod decode;
 mod headers;
+mod heads;
 mod guard;
 mod outgoing;
 mod clients;

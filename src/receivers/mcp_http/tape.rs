@@ -13,8 +13,10 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use super::note::{By, Coding, Event, Kind, Note, Queue, Request, Response};
-use crate::mcp::{Direction, Edited};
+use super::decode::Coding;
+use super::heads::{Request, Response};
+use super::note::{Event, Kind, Note, Queue};
+use crate::mcp::{BodyKind, Direction, Edited, Party};
 use crate::pipeline::Counter;
 use crate::receivers::tap::{Cutter, Ends, Handing, Piece, edited};
 
@@ -86,12 +88,12 @@ enum Form {
 
 impl Tape {
     /// The tape of an exchange whose request has this head.
-    pub(super) fn start(recorder: &Rc<Recorder>, head: &Request<'_>) -> Rc<Tape> {
+    pub(super) fn start(recorder: &Rc<Recorder>, head: Request) -> Rc<Tape> {
         Rc::new(Tape {
             recorder: Rc::clone(recorder),
             exchange: recorder.numbers.fetch_add(1, Ordering::Relaxed),
-            head: RefCell::new(Some(head.encode())),
-            post: head.verb == super::note::Verb::Post,
+            head: RefCell::new(Some(head.bytes)),
+            post: head.post,
             heard: Cell::new(true),
             over: Cell::new(false),
             request: Cell::new(Came::All),
@@ -107,14 +109,15 @@ impl Tape {
     }
 
     /// Tells of the response; its body comes by the reel.
-    pub(super) fn response(self: &Rc<Self>, head: &Response<'_>) -> Reel {
+    pub(super) fn response(self: &Rc<Self>, head: &Response) -> Reel {
         self.hand(Instant::now(), |to, at| self.hand_response(head, at, to));
-        let form = match (head.coding, head.events) {
+        let events = head.kind == BodyKind::Sse;
+        let form = match (head.coding, events) {
             (Coding::Identity, _) => Form::Plain,
             (_, true) => Form::PackedStream,
             (_, false) => Form::Packed,
         };
-        let ends = if head.events { Ends::EventLines } else { Ends::Never };
+        let ends = if events { Ends::EventLines } else { Ends::Never };
         self.reel(Direction::ServerToClient, form, ends)
     }
 
@@ -130,8 +133,8 @@ impl Tape {
     }
 
     /// Tells that it is over before its end; the first to say so is believed.
-    pub(super) fn broken(&self, by: By) {
-        let by = if self.recorder.cutting.get() { By::Tap } else { by };
+    pub(super) fn broken(&self, by: Party) {
+        let by = if self.recorder.cutting.get() { Party::Tap } else { by };
         if !self.over.replace(true) {
             self.hand(Instant::now(), |to, at| to.tell(at, self.note(Kind::Broken(by))));
         }
@@ -141,7 +144,7 @@ impl Tape {
     /// been told before stands.
     pub(super) fn answered(&self, status: u16) {
         if !self.over.replace(true) {
-            let head = Response { status, events: false, coding: Coding::Identity, session: None };
+            let head = Response::with(status, BodyKind::Other, Coding::Identity);
             self.hand(Instant::now(), |to, at| {
                 self.hand_response(&head, at, to);
                 to.tell(at, self.note(Kind::Ended(Direction::ServerToClient)));
@@ -149,8 +152,8 @@ impl Tape {
         }
     }
 
-    fn hand_response(&self, head: &Response<'_>, at: Instant, to: &mut Handing<'_, Note>) {
-        if !to.offer(Event { at, note: self.note(Kind::Response), bytes: &head.encode() }) {
+    fn hand_response(&self, head: &Response, at: Instant, to: &mut Handing<'_, Note>) {
+        if !to.offer(Event { at, note: self.note(Kind::Response), bytes: &head.bytes }) {
             to.tell(at, self.note(Kind::Lost(Direction::ServerToClient)));
         }
     }
@@ -249,7 +252,7 @@ impl Reel {
     }
 
     /// It broke off.
-    pub(super) fn broken(&mut self, by: By) {
+    pub(super) fn broken(&mut self, by: Party) {
         if let Some(tape) = &self.tape {
             tape.broken(by);
         }

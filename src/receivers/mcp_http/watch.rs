@@ -4,12 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::config::{Config, SessionIds};
-use super::decode::Decoder;
-use super::note::{By, Coding, Event, Kind, Note, Request, Response, Verb};
-use crate::mcp::{
-    self, BodyKind, Direction, HandedBack, Http, HttpServer, Party, RequestHead, ResponseHead,
-    SessionName, SessionNames,
-};
+use super::decode::{Coding, Decoder};
+use super::heads;
+use super::note::{Event, Kind, Note};
+use crate::mcp::{Direction, HandedBack, Http, HttpServer, Party, SessionName, SessionNames};
 use crate::pipeline::{Build, Counter};
 use crate::privacy::digest::Key;
 use crate::receivers::tap::{
@@ -151,31 +149,14 @@ impl Watching {
     }
 
     fn request(&mut self, exchange: u64, bytes: &[u8], now: Nanos) {
-        let Some(head) = Request::decode(bytes) else { return };
-        self.unpack(exchange, Direction::ClientToServer, head.coding);
-        let head = RequestHead {
-            server: head.route.into(),
-            verb: match head.verb {
-                Verb::Post => mcp::Verb::Post,
-                Verb::Get => mcp::Verb::Get,
-                Verb::Delete => mcp::Verb::Delete,
-            },
-            target: head.target,
-            http_version: head.version,
-            session: head.session,
-            protocol_version: head.protocol,
-            traceparent: head.traceparent,
-            tracestate: head.tracestate,
-            resumes: head.resumes,
-        };
+        let Some((head, coding)) = heads::request(bytes) else { return };
+        self.unpack(exchange, Direction::ClientToServer, coding);
         self.http.request(exchange, &head, now);
     }
 
     fn response(&mut self, exchange: u64, bytes: &[u8], now: Nanos) {
-        let Some(head) = Response::decode(bytes) else { return };
-        self.unpack(exchange, Direction::ServerToClient, head.coding);
-        let kind = if head.events { BodyKind::Sse } else { BodyKind::Other };
-        let head = ResponseHead { status: head.status, kind, session: head.session };
+        let Some((head, coding)) = heads::response(bytes) else { return };
+        self.unpack(exchange, Direction::ServerToClient, coding);
         self.http.response(exchange, &head, now);
     }
 
@@ -250,13 +231,8 @@ impl Watching {
         self.http.ended(exchange, direction, now);
     }
 
-    fn broken(&mut self, exchange: u64, by: By, now: Nanos) {
+    fn broken(&mut self, exchange: u64, by: Party, now: Nanos) {
         Direction::BOTH.into_iter().for_each(|way| self.let_go(exchange, way, now));
-        let by = match by {
-            By::Client => Party::Client,
-            By::Server => Party::Server,
-            By::Tap => Party::Tap,
-        };
         self.http.broken(exchange, by, now);
     }
 }

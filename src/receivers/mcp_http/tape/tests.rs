@@ -16,24 +16,17 @@ fn recorder(limit: usize, max_message: usize) -> Rc<Recorder> {
     })
 }
 
-fn head() -> Request<'static> {
-    Request {
-        route: 0,
-        verb: super::super::note::Verb::Post,
-        version: 11,
-        coding: Coding::Identity,
-        resumes: false,
-        target: b"/mcp",
-        session: None,
-        protocol: None,
-        traceparent: None,
-        tracestate: None,
-    }
+fn head() -> Request {
+    Request { post: true, bytes: b"head".to_vec() }
 }
 
-const JSON: Response<'static> =
-    Response { status: 200, events: false, coding: Coding::Identity, session: None };
-const EVENTS: Response<'static> = Response { events: true, ..JSON };
+fn json(coding: Coding) -> Response {
+    Response::with(200, BodyKind::Other, coding)
+}
+
+fn events(coding: Coding) -> Response {
+    Response::with(200, BodyKind::Sse, coding)
+}
 
 /// What the observer finds, a word a record.
 fn told(recorder: &Recorder) -> String {
@@ -66,11 +59,11 @@ fn sign(way: Direction) -> char {
 #[test]
 fn head_body_and_end_of_a_request_go_together_and_before_the_response() {
     let recorder = recorder(1 << 20, 100);
-    let tape = Tape::start(&recorder, &head());
+    let tape = Tape::start(&recorder, head());
     assert_eq!(told(&recorder), "", "nothing is told before there is something to tell");
     let mut asked = tape.request(Coding::Identity);
     asked.bytes(b"{}", true);
-    let mut answer = tape.response(&JSON);
+    let mut answer = tape.response(&json(Coding::Identity));
     answer.bytes(b"[", false);
     answer.bytes(b"]", true);
     answer.end();
@@ -82,11 +75,11 @@ fn head_body_and_end_of_a_request_go_together_and_before_the_response() {
 fn what_was_done_to_a_message_is_told_right_before_it_or_before_its_loss() {
     let edited = Edited { hop: None, asked: true };
     let room = recorder(1 << 20, 4);
-    let mut asked = Tape::start(&room, &head()).request(Coding::Identity);
+    let mut asked = Tape::start(&room, head()).request(Coding::Identity);
     asked.whole(Some(&edited), b"12345");
     assert_eq!(told(&room), r#"request edited >"1234" >"5" >end"#);
     let full = recorder(600, 1000);
-    let mut asked = Tape::start(&full, &head()).request(Coding::Identity);
+    let mut asked = Tape::start(&full, head()).request(Coding::Identity);
     asked.whole(Some(&edited), &[b'x'; 600]);
     assert_eq!(told(&full), "request edited >lost >end gap:0+600");
 }
@@ -95,8 +88,8 @@ fn what_was_done_to_a_message_is_told_right_before_it_or_before_its_loss() {
 fn a_response_before_the_body_ends_after_it_or_when_none_can_come() {
     let recorder = recorder(1 << 20, 100);
     let begin = || {
-        let tape = Tape::start(&recorder, &head());
-        (tape.request(Coding::Identity), tape.response(&JSON))
+        let tape = Tape::start(&recorder, head());
+        (tape.request(Coding::Identity), tape.response(&json(Coding::Identity)))
     };
     let (mut asked, mut answer) = begin();
     answer.end();
@@ -105,7 +98,7 @@ fn a_response_before_the_body_ends_after_it_or_when_none_can_come() {
     assert_eq!(told(&recorder), r#"request response >"la" >"te". <end"#);
     let (asked, mut answer) = begin();
     answer.bytes(b"[]", true);
-    answer.broken(By::Client);
+    answer.broken(Party::Client);
     assert_eq!(told(&recorder), r#"request response <"[]""#);
     drop((asked, answer));
     assert_eq!(told(&recorder), "<end");
@@ -119,17 +112,17 @@ fn a_response_before_the_body_ends_after_it_or_when_none_can_come() {
 #[test]
 fn a_long_body_is_cut_to_head_and_tail_and_a_long_line_too() {
     let recorder = recorder(1 << 20, 4);
-    let tape = Tape::start(&recorder, &head());
+    let tape = Tape::start(&recorder, head());
     tape.request(Coding::Identity).bytes(b"123456", true);
     assert_eq!(told(&recorder), r#"request >"1234" >"56" >end"#);
     let long = [b'x'; 5000];
-    let mut asked = Tape::start(&recorder, &head()).request(Coding::Identity);
+    let mut asked = Tape::start(&recorder, head()).request(Coding::Identity);
     asked.bytes(b"abc", false);
     asked.bytes(&long, false);
     asked.end();
     let told_of = told(&recorder);
     assert!(told_of.starts_with(r#"request >"abc" >"x" >skip903 >"xxx"#), "{told_of}");
-    let mut answer = tape.response(&EVENTS);
+    let mut answer = tape.response(&events(Coding::Identity));
     answer.bytes(b"d\r\n123456\n", false);
     answer.bytes(b"12345", true);
     assert_eq!(told(&recorder), r#"response <"d\r\n1234" <"56" <"\n" <"1234" <"5" <end"#);
@@ -138,7 +131,7 @@ fn a_long_body_is_cut_to_head_and_tail_and_a_long_line_too() {
 #[test]
 fn short_lines_are_not_cut_however_many_come_in_a_read() {
     let recorder = recorder(1 << 20, 8);
-    let mut answer = Tape::start(&recorder, &head()).response(&EVENTS);
+    let mut answer = Tape::start(&recorder, head()).response(&events(Coding::Identity));
     answer.bytes(b"a\nb\nc\n", false);
     answer.bytes(b"d\n", false);
     answer.bytes(b"1234567", false);
@@ -152,14 +145,14 @@ fn short_lines_are_not_cut_however_many_come_in_a_read() {
 #[test]
 fn what_has_no_room_is_lost_once_and_the_end_still_told() {
     let recorder = recorder(600, 10_000);
-    let tape = Tape::start(&recorder, &head());
+    let tape = Tape::start(&recorder, head());
     let mut asked = tape.request(Coding::Identity);
     asked.bytes(&[b'a'; 100], false);
     asked.bytes(&[b'b'; 600], false);
     asked.bytes(b"c", true);
-    let other = Tape::start(&recorder, &head());
+    let other = Tape::start(&recorder, head());
     other.request(Coding::Identity).bytes(b"unheard", true);
-    other.broken(By::Client);
+    other.broken(Party::Client);
     let told = told(&recorder);
     assert!(told.ends_with(">lost >end gap:1+600"), "{told}");
     assert_eq!(recorder.unseen.get(), 7);
@@ -168,7 +161,7 @@ fn what_has_no_room_is_lost_once_and_the_end_still_told() {
 #[test]
 fn a_last_piece_that_has_no_room_is_lost_and_the_end_told() {
     let recorder = recorder(600, 10_000);
-    let mut asked = Tape::start(&recorder, &head()).request(Coding::Identity);
+    let mut asked = Tape::start(&recorder, head()).request(Coding::Identity);
     asked.bytes(&[b'a'; 600], true);
     asked.end();
     assert_eq!(told(&recorder), "request >lost >end gap:0+600");
@@ -177,13 +170,13 @@ fn a_last_piece_that_has_no_room_is_lost_and_the_end_told() {
 #[test]
 fn a_packed_body_past_the_limit_is_given_up_and_a_packed_stream_is_not() {
     let recorder = recorder(1 << 20, 4);
-    let tape = Tape::start(&recorder, &head());
-    let mut answer = tape.response(&Response { coding: Coding::Gzip, ..JSON });
+    let tape = Tape::start(&recorder, head());
+    let mut answer = tape.response(&json(Coding::Gzip));
     answer.bytes(b"123", false);
     answer.bytes(b"456", false);
     answer.bytes(b"789", true);
     assert_eq!(told(&recorder), r#"request response <"123" <lost <end"#);
-    let mut stream = tape.response(&Response { coding: Coding::Gzip, ..EVENTS });
+    let mut stream = tape.response(&events(Coding::Gzip));
     stream.bytes(b"123456", true);
     assert_eq!(told(&recorder), r#"response <"123456"."#);
 }
@@ -191,13 +184,13 @@ fn a_packed_body_past_the_limit_is_given_up_and_a_packed_stream_is_not() {
 #[test]
 fn only_the_first_end_is_told() {
     let recorder = recorder(1 << 20, 100);
-    let tape = Tape::start(&recorder, &head());
-    let mut answer = tape.response(&JSON);
+    let tape = Tape::start(&recorder, head());
+    let mut answer = tape.response(&json(Coding::Identity));
     answer.bytes(b"1", true);
-    answer.broken(By::Client);
-    let other = Tape::start(&recorder, &head());
-    other.broken(By::Server);
-    other.broken(By::Client);
+    answer.broken(Party::Client);
+    let other = Tape::start(&recorder, head());
+    other.broken(Party::Server);
+    other.broken(Party::Client);
     assert_eq!(told(&recorder), r#"request response <"1". request broken:Server"#);
 }
 
@@ -213,8 +206,9 @@ proptest! {
     ) {
         let tell = |size: usize, known: bool| {
             let recorder = recorder(1 << 22, max);
-            let tape = Tape::start(&recorder, &head());
-            let response = if events { EVENTS } else { JSON };
+            let tape = Tape::start(&recorder, head());
+            let kind = if events { BodyKind::Sse } else { BodyKind::Other };
+            let response = Response::with(200, kind, Coding::Identity);
             let mut reel = tape.response(&response);
             let mut chunks = bytes.chunks(size).peekable();
             while let Some(chunk) = chunks.next() {
