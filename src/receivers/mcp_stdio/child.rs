@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
@@ -72,6 +72,15 @@ pub(super) struct Closer {
     _pipe: PipeWriter,
 }
 
+/// Connects to one side of a stdio connection, the client's or the server's.
+#[derive(Debug)]
+pub(super) struct Ends {
+    /// What this side writes is read here.
+    pub(super) from: Pipe,
+    /// What it is to read is written here.
+    pub(super) to: Pipe,
+}
+
 /// An inherited or made descriptor, unbuffered. Should somebody else have made it non-blocking, it
 /// waits until it is ready.
 #[derive(Debug)]
@@ -100,8 +109,8 @@ impl CannotStart {
     }
 }
 
-/// Starts the child: stderr is ours, the other two are pipes, stdin and stdout in this order.
-pub(super) fn spawn(plan: &Plan<'_>) -> Result<(Child, Pipe, Pipe), CannotStart> {
+/// Starts the child: its stderr is ours, its stdin and stdout are pipes.
+pub(super) fn spawn(plan: &Plan<'_>) -> Result<(Child, Ends), CannotStart> {
     let cannot = |error: io::Error| CannotStart::new(plan, &error);
     let (program, args) = plan
         .command
@@ -127,7 +136,8 @@ pub(super) fn spawn(plan: &Plan<'_>) -> Result<(Child, Pipe, Pipe), CannotStart>
     let stdout = process.stdout.take().expect("asked for above");
     let pid = Pid::from_child(&process);
     let child = Child { process, pid, own_group: plan.own_group };
-    Ok((child, Pipe::from(OwnedFd::from(stdin)), Pipe::from(OwnedFd::from(stdout))))
+    let from = Pipe::from(OwnedFd::from(stdout));
+    Ok((child, Ends { from, to: Pipe::from(OwnedFd::from(stdin)) }))
 }
 
 impl Child {
@@ -195,17 +205,6 @@ fn by_number(signal: Signal) -> rustix::process::Signal {
 fn exit(status: ExitStatus) -> Exit {
     let signal = status.signal().map(Exit::Signal);
     signal.or(status.code().map(Exit::Code)).unwrap_or(Exit::Code(1))
-}
-
-/// Takes the process's stdin and stdout for itself. What stays behind is `/dev/null`: a stray print
-/// cannot break the protocol, and dropping a pipe really closes it.
-pub(super) fn take_stdio() -> io::Result<(Pipe, Pipe)> {
-    let stdin = io::stdin().as_fd().try_clone_to_owned()?;
-    let stdout = io::stdout().as_fd().try_clone_to_owned()?;
-    let null = File::options().read(true).write(true).open("/dev/null")?;
-    rustix::stdio::dup2_stdin(&null)?;
-    rustix::stdio::dup2_stdout(&null)?;
-    Ok((Pipe::from(stdin), Pipe::from(stdout)))
 }
 
 impl From<OwnedFd> for Pipe {

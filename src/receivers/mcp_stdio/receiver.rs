@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::books::Counters;
-use super::child::{CannotStart, Plan};
+use super::child::{self, CannotStart, Plan};
+use super::own_stdio::{self, OwnStdio};
 use super::queue::Note;
-use super::tap::{Limits, Remote, Tap};
+use super::tap::{Limits, Remote, Tap, start as start_tap};
 use super::watch::Watch;
 use super::{Config, ProcessGroup, ServerName};
 use crate::pipeline::{BoxFuture, Build, Ended, Outlet, PlannedReceiver, Receiver, Stop};
@@ -36,7 +37,15 @@ fn start_with(
     let cwd = config.cwd_from(base);
     let own_group = config.process_group == ProcessGroup::Own;
     let plan = Plan { command, env: &env, cwd: cwd.as_deref(), own_group };
-    super::tap::start(&plan, limits, Editing::new(&config.observing()))
+    let ours = |error| CannotStart::ours(&plan, &error);
+    let stdio = OwnStdio::claim().map_err(ours)?;
+    let child = child::spawn(&plan)?;
+    let editing = Editing::new(&config.observing());
+    // Once there is a child: a command that cannot be started leaves them as they are.
+    let client = stdio.take().map_err(ours)?;
+    let tap = start_tap(child, client, limits, editing).map_err(ours)?;
+    own_stdio::taken_by(&tap);
+    Ok(tap)
 }
 
 /// The receiver of a tap that runs already, to stand in the plan where `config` stood. Can be built

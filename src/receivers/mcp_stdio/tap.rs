@@ -4,16 +4,16 @@
 //! what goes by until an observer comes, and if none ever comes the traffic does not notice.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::Direction;
-use super::child::{self, CannotStart, Child, Closer, Pipe, Plan};
+use super::child::{Child, Closer, Ends};
 use super::edits::Edits;
 use super::intake::End;
 use super::intake::Intake;
@@ -65,47 +65,11 @@ pub struct Remote {
     exit: watch::Receiver<Option<Exit>>,
 }
 
-/// The two descriptors on the client's side.
-struct Client {
-    input: Pipe,
-    output: Pipe,
-}
-
-/// Whether a tap of this process has taken its stdin and stdout: there is one pair.
-static TAKEN: AtomicBool = AtomicBool::new(false);
-
-/// The tap that took them.
-static RUNNING: OnceLock<Remote> = OnceLock::new();
-
-/// Reaches the child of this process, if there is one and it has not ended: there is one in a process's life.
-pub fn remote() -> Option<Remote> {
-    RUNNING.get().filter(|remote| remote.exit.borrow().is_none()).cloned()
-}
-
-/// Spawns the child and puts the tap between it and our own stdin and stdout, which are taken over:
-/// nothing else in the process can read or print there any more.
+/// Puts a tap between a child that has been started and its client. Whoever calls this owns the child by the
+/// [`Tap`]; any number may run in one process.
 pub(super) fn start(
-    plan: &Plan<'_>,
-    limits: Limits,
-    editing: Option<Arc<Editing>>,
-) -> Result<Tap, CannotStart> {
-    if TAKEN.swap(true, Ordering::Relaxed) {
-        let error = io::Error::other("another server has this process's stdin and stdout");
-        return Err(CannotStart::ours(plan, &error));
-    }
-    let (child, stdin, stdout) = child::spawn(plan)?;
-    let running = child::take_stdio().and_then(|(input, output)| {
-        run(child, (stdin, stdout), Client { input, output }, limits, editing)
-    });
-    let tap = running.map_err(|error| CannotStart::ours(plan, &error))?;
-    RUNNING.set(tap.remote()).ok();
-    Ok(tap)
-}
-
-fn run(
-    child: Child,
-    server: (Pipe, Pipe),
-    client: Client,
+    (child, server): (Child, Ends),
+    client: Ends,
     limits: Limits,
     editing: Option<Arc<Editing>>,
 ) -> io::Result<Tap> {
@@ -119,12 +83,11 @@ fn run(
         (intake(Direction::ClientToServer), intake(Direction::ServerToClient));
     let edits = |direction| editing.as_ref().and_then(|editing| Edits::new(editing, direction));
     let (asked, answered) = (edits(Direction::ClientToServer), edits(Direction::ServerToClient));
-    let (stdin, stdout) = server;
-    let (input, closer) = client.input.closable(limits.closable)?;
+    let (input, closer) = client.from.closable(limits.closable)?;
     let done = events.clone();
     named("to-server").spawn(move || {
         let progress = Progress::default();
-        let end = match relay(input, stdin, to_server, asked, &progress) {
+        let end = match relay(input, server.to, to_server, asked, &progress) {
             End::Source => Event::ClientEof,
             End::Sink => Event::InputBroken,
         };
@@ -132,7 +95,7 @@ fn run(
     })?;
     let (done, moved) = (events.clone(), Arc::clone(&progress));
     named("to-client").spawn(move || {
-        relay(stdout, client.output, to_client, answered, &moved);
+        relay(server.from, client.to, to_client, answered, &moved);
         done.send(Event::OutputEnded).ok();
     })?;
     let (done, exited) = (events.clone(), child.exited());
@@ -282,6 +245,11 @@ impl Remote {
         self.events.try_send(event).ok();
     }
 
+    /// Whether the child is gone and what it had written has been relayed.
+    pub(super) fn has_ended(&self) -> bool {
+        self.exit.borrow().is_some()
+    }
+
     /// Returns once the child is gone and what it had written has been relayed: the end that is now ours.
     pub async fn ended(&mut self) -> Exit {
         match self.exit.wait_for(Option::is_some).await {
@@ -294,8 +262,39 @@ impl Remote {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{PipeReader, PipeWriter, Read as _, Write as _, pipe};
+    use std::os::fd::OwnedFd;
+
+    use super::super::child::{self, Pipe, Plan};
     use super::super::queue::Held;
     use super::*;
+
+    /// A tap in front of `cat`, and its client's side.
+    fn tapped_cat() -> (Tap, PipeWriter, PipeReader) {
+        let command = ["cat".into()];
+        let child =
+            child::spawn(&Plan { command: &command, env: &[], cwd: None, own_group: false });
+        let ((from, asks), (answers, to)) = (pipe().unwrap(), pipe().unwrap());
+        let [from, to] = [OwnedFd::from(from), OwnedFd::from(to)].map(Pipe::from);
+        let ladder = ladder::Limits::default();
+        let limits = Limits { max_line: 1000, queue: 1 << 20, ladder, closable: false };
+        let tap = start(child.unwrap(), Ends { from, to }, limits, None).unwrap();
+        (tap, asks, answers)
+    }
+
+    #[tokio::test]
+    async fn a_process_may_own_several_children_each_with_pipes_of_its_own() {
+        let [one, other] = [(); 2].map(|()| tapped_cat());
+        for (mine, (tap, mut asks, mut answers)) in [("one\n", one), ("other\n", other)] {
+            asks.write_all(mine.as_bytes()).unwrap();
+            drop(asks);
+            let mut read = String::new();
+            answers.read_to_string(&mut read).unwrap();
+            assert_eq!(read, mine);
+            let exit = tokio::time::timeout(Duration::from_secs(30), tap.remote().ended()).await;
+            assert_eq!(exit.unwrap(), Exit::Code(0));
+        }
+    }
 
     #[test]
     fn that_we_were_told_to_stop_is_queued_once_before_the_server_hears_of_it() {
