@@ -22,7 +22,7 @@ use super::tape::Reel;
 use super::turn::Mark;
 use super::upstream::Lease;
 use crate::mcp::Party;
-use crate::receivers::tap::Beyond;
+use crate::receivers::tap::OverflowTail;
 
 /// What goes up: the client's body. What comes down: the upstream's, or words of our own.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ pub(super) enum Broken {
 #[derive(Debug, Default)]
 pub(super) struct Glimpse {
     pub(super) head: Vec<u8>,
-    pub(super) beyond: Beyond,
+    pub(super) beyond: OverflowTail,
 }
 
 impl Upload {

@@ -153,7 +153,7 @@ impl McpHttp {
             watch: Box::new(self.watching),
             out,
             clock: self.clock,
-            books: self.counters,
+            counters: self.counters,
             edits: self.edits,
             hurry: Arc::default(),
         };

@@ -11,7 +11,8 @@ use crate::mcp::{Direction, HandedBack, Http, HttpServer, Party, SessionName, Se
 use crate::pipeline::{Build, Counter};
 use crate::privacy::digest::Key;
 use crate::receivers::tap::{
-    self, Books, Followed, Unseen, Watch, ambient, content_key, edited, hashed, hidden,
+    self, CountsExporter, RecordCounters, Unseen, Watch, ambient, content_key, edited, hashed,
+    hidden,
 };
 use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
 
@@ -21,7 +22,7 @@ const MAX_DECODING: usize = 128 << 20;
 /// The state machine behind the records.
 pub(super) struct Watching {
     http: Http,
-    followed: Followed,
+    counts: CountsExporter,
     counters: Counters,
     /// Bodies in progress that are packed; nothing where one cannot be read.
     packed: HashMap<(u64, Direction), Packed>,
@@ -72,7 +73,7 @@ impl Counters {
     }
 }
 
-impl Books<Note> for Counters {
+impl RecordCounters<Note> for Counters {
     fn count(&self, event: &Event<'_>) {
         match event.note.kind {
             Kind::Request { .. } => self.0.exchanges.add(1),
@@ -141,7 +142,7 @@ impl Watching {
         http.share(cx.process(HandedBack::default));
         Ok(Watching {
             http,
-            followed: Followed::new(cx),
+            counts: CountsExporter::new(cx),
             counters: Counters::new(cx),
             packed: HashMap::new(),
             decoding: 0,
@@ -282,7 +283,7 @@ impl Watch<Note> for Watching {
 
     fn end(&mut self, now: Nanos) {
         self.http.finish(now);
-        self.followed.tell(&self.http.counts());
+        self.counts.tell(&self.http.counts());
     }
 
     fn keep(&mut self, reads: Reads) {
@@ -294,7 +295,7 @@ impl Watch<Note> for Watching {
     }
 
     fn take(&mut self) -> Vec<(Telemetry, Content)> {
-        self.followed.tell(&self.http.counts());
+        self.counts.tell(&self.http.counts());
         self.http.take().into_iter().collect()
     }
 }

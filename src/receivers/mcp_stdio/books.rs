@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Direction;
 use super::queue::{Event, Kind, Note, Skipped};
 use crate::pipeline::{Build, Counter};
-use crate::receivers::tap::{self, Books, Unseen};
+use crate::receivers::tap::{self, RecordCounters, Unseen};
 
 /// Holds the counters of one tap. Clones count together.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ impl Counters {
     }
 }
 
-impl Books<Note> for Counters {
+impl RecordCounters<Note> for Counters {
     fn count(&self, event: &Event<'_>) {
         let (way, missed) = (event.note.direction as usize, || event.note.missed(event.bytes));
         match event.note.kind {

@@ -162,6 +162,6 @@ impl Observing {
         let queue = Arc::clone(&tap.queue);
         let edits = edits.follow(tap.editing.clone());
         let hurry = Arc::default();
-        Observer { queue, watch, out, clock, books: counters, edits, hurry }.start()
+        Observer { queue, watch, out, clock, counters, edits, hurry }.start()
     }
 }

@@ -455,7 +455,7 @@ fn observed_with(
     let (id, shared) = (Id::parse("mcp_stdio/x").unwrap(), Shared::default());
     let cx = Build::alone(&id, &vitals, clock, "".as_ref(), &shared);
     let (tx, batches) = sync_channel(100);
-    let books = Counters::new(&cx);
+    let counters = Counters::new(&cx);
     let watch = Box::new(Recorder {
         notes: Arc::clone(&notes),
         ready: 0,
@@ -468,7 +468,7 @@ fn observed_with(
         watch,
         out: Outlet::to(Batches { batches: tx, reads }),
         clock: cx.clock.clone(),
-        books,
+        counters,
         edits: EditCounters::new(&cx),
         hurry: Arc::new(hurry.into()),
     };

@@ -6,13 +6,13 @@ use super::queue::{Event, Kind, Note};
 use super::{Config, ServerName};
 use crate::mcp::{HandedBack, Identity, Session, Transport};
 use crate::pipeline::Build;
-use crate::receivers::tap::{self, Followed, ambient, content_key, edited, hidden};
+use crate::receivers::tap::{self, CountsExporter, ambient, content_key, edited, hidden};
 use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
 
 /// Watches one connection.
 pub(super) struct Watch {
     session: Session,
-    counters: Followed,
+    counters: CountsExporter,
 }
 
 impl Watch {
@@ -31,7 +31,7 @@ impl Watch {
         session.share(cx.process(HandedBack::default));
         // Without a key nothing is told of them.
         content_key(cx).into_iter().for_each(|key| session.hide(hidden(key)));
-        Watch { session, counters: Followed::new(cx) }
+        Watch { session, counters: CountsExporter::new(cx) }
     }
 }
 

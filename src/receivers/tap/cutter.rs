@@ -5,7 +5,7 @@
 
 use memchr::{memchr, memchr2, memrchr, memrchr2};
 
-use super::Beyond;
+use super::OverflowTail;
 
 /// Says what ends a unit, which is what is cut when it is too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(in crate::receivers) enum Ends {
     Never,
 }
 
-/// What is observed of what came.
+/// Carries one piece of what is observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::receivers) enum Piece<'a> {
     /// Bytes as they came; never empty.
@@ -42,7 +42,7 @@ pub(in crate::receivers) struct Cutter {
     max: usize,
     /// Bytes of the current unit that are kept.
     used: usize,
-    beyond: Beyond,
+    beyond: OverflowTail,
 }
 
 impl Ends {
@@ -66,7 +66,7 @@ impl Ends {
 impl Cutter {
     /// Keeps units of up to `max` bytes whole.
     pub(in crate::receivers) fn new(ends: Ends, max: usize) -> Self {
-        Cutter { ends, max, used: 0, beyond: Beyond::default() }
+        Cutter { ends, max, used: 0, beyond: OverflowTail::default() }
     }
 
     /// Whether nothing of so many bytes would have to be left out, wherever units end among them.

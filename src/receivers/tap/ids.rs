@@ -7,7 +7,7 @@ use crate::privacy::digest::{BadKey, Key};
 /// Hex digits of an id's hash: 128 bits, as a trace id.
 const DIGITS: usize = 32;
 
-/// What stands for `id`: the beginning of its HMAC.
+/// Makes what stands for `id`: the beginning of its HMAC.
 pub(in crate::receivers) fn hashed(key: &Key, id: &[u8]) -> String {
     let digest = key.digest(id);
     let hex = digest.rsplit(':').next().unwrap_or_default();

@@ -1,13 +1,13 @@
-//! What the taps have in common: the queue between forwarding and observing, the observer's loop, the
+//! Holds what the taps share: the queue between forwarding and observing, the observer's loop, the
 //! words that users write about observing, the books of the state machine, and what is done to messages
 //! where the user asked for that by name.
 //!
 //! It knows neither pipes nor HTTP: what a record of the queue says is the tap's own ([`Note`]), and so
 //! is what looks at it ([`Watch`]).
 
-mod beyond;
+mod overflow;
 mod cutter;
-mod books;
+mod counts;
 pub(super) mod edited;
 mod ids;
 mod passback;
@@ -16,15 +16,15 @@ mod words;
 mod editing;
 mod observer;
 
-pub(super) use beyond::Beyond;
-pub(super) use books::Followed;
+pub(super) use counts::CountsExporter;
 pub(super) use cutter::{Cutter, Ends, Piece};
 pub(super) use editing::{Around, Change, EditCounters, Editing, HOLD, Room, why};
 pub(super) use ids::{content_key, hashed, hidden};
 pub use observer::Watch;
 #[cfg(test)]
 pub(super) use observer::observe;
-pub(super) use observer::{Books, Observer, PATIENCE, Running, Unseen, drops, patience};
+pub(super) use observer::{Observer, PATIENCE, RecordCounters, Running, Unseen, drops, patience};
+pub(super) use overflow::OverflowTail;
 pub use passback::{Passback, Propagate};
 #[cfg(test)]
 pub(super) use queue::Held;

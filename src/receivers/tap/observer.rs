@@ -68,7 +68,7 @@ pub trait Watch<N>: Send {
 }
 
 /// Counts the records of one tap.
-pub(in crate::receivers) trait Books<N: Note>: Send {
+pub(in crate::receivers) trait RecordCounters<N: Note>: Send {
     /// Counts what somebody looks at.
     fn count(&self, event: &Event<'_, N>);
     /// Counts as skipped what is passed over, which was counted before.
@@ -98,7 +98,7 @@ pub(in crate::receivers) fn drops(cx: &Build<'_>) -> [Counter; 2] {
 }
 
 /// Holds what one observer works with.
-pub(in crate::receivers) struct Observer<N: Note, B> {
+pub(in crate::receivers) struct Observer<N: Note, C> {
     /// Where the copies come from.
     pub(in crate::receivers) queue: Arc<Queue<N>>,
     /// What looks at them.
@@ -108,7 +108,7 @@ pub(in crate::receivers) struct Observer<N: Note, B> {
     /// Turns stamps into times.
     pub(in crate::receivers) clock: Clock,
     /// What is counted.
-    pub(in crate::receivers) books: B,
+    pub(in crate::receivers) counters: C,
     /// What is counted of edits.
     pub(in crate::receivers) edits: EditCounters,
     /// Set when the process has to be gone: what is still to be looked at is passed over, and counted.
@@ -116,33 +116,35 @@ pub(in crate::receivers) struct Observer<N: Note, B> {
 }
 
 /// A running observer.
-pub(in crate::receivers) struct Running<N: Note, B> {
+pub(in crate::receivers) struct Running<N: Note, C> {
     queue: Arc<Queue<N>>,
-    books: B,
+    counters: C,
     hurry: Arc<AtomicBool>,
     ended: oneshot::Receiver<()>,
 }
 
-impl<N: Note<Skipped: Send> + Send + 'static, B: Books<N> + Clone + 'static> Observer<N, B> {
+impl<N: Note<Skipped: Send> + Send + 'static, C: RecordCounters<N> + Clone + 'static>
+    Observer<N, C>
+{
     /// Starts the thread that observes until the queue closes.
-    pub(in crate::receivers) fn start(self) -> io::Result<Running<N, B>> {
+    pub(in crate::receivers) fn start(self) -> io::Result<Running<N, C>> {
         let (done, ended) = oneshot::channel();
-        let (queue, books) = (Arc::clone(&self.queue), self.books.clone());
+        let (queue, counters) = (Arc::clone(&self.queue), self.counters.clone());
         let hurry = Arc::clone(&self.hurry);
         thread::Builder::new().name("observer".into()).spawn(move || {
             observe(self);
             // Nobody waits any more once the limit is over.
             done.send(()).ok();
         })?;
-        Ok(Running { queue, books, hurry, ended })
+        Ok(Running { queue, counters, hurry, ended })
     }
 }
 
-impl<N: Note, B: Books<N>> Running<N, B> {
+impl<N: Note, C: RecordCounters<N>> Running<N, C> {
     /// Waits for the end, the queue being closed, until `enough`. Then tells it to hurry, and counts what
     /// it leaves if it does not come to an end all the same.
     pub(in crate::receivers) async fn end(self, enough: impl Future<Output = Duration>) {
-        let Running { queue, books, hurry, mut ended } = self;
+        let Running { queue, counters, hurry, mut ended } = self;
         let last = tokio::select! {
             _ = &mut ended => return,
             last = enough => last,
@@ -151,7 +153,7 @@ impl<N: Note, B: Books<N>> Running<N, B> {
         if timeout(last, ended).await.is_err() {
             let mut unseen = Held::default();
             queue.drain(&mut unseen);
-            unseen.events().for_each(|event| books.count_unseen(&event, Unseen::Shutdown));
+            unseen.events().for_each(|event| counters.count_unseen(&event, Unseen::Shutdown));
             tracing::warn!("the observer was still busy at the end: its last spans are lost");
         }
     }
@@ -159,22 +161,23 @@ impl<N: Note, B: Books<N>> Running<N, B> {
 
 /// Observes until the queue closes. A panic, ours or of a processor, ends observation: it is said and
 /// counted, and what goes by from then on counts as skipped.
-pub(in crate::receivers) fn observe<N: Note, B: Books<N>>(observer: Observer<N, B>) {
+pub(in crate::receivers) fn observe<N: Note, C: RecordCounters<N>>(observer: Observer<N, C>) {
     lower_priority();
-    let Observer { queue, watch, out, clock, books, edits, hurry } = observer;
-    let (of, counts) = (&*queue, &books);
+    let Observer { queue, watch, out, clock, counters, edits, hurry } = observer;
+    let of = &*queue;
     let watching =
-        Watching { queue: of, watch, out, clock, books: counts, edits, hurry, since: None };
+        Watching { queue: of, watch, out, clock, counters: &counters, edits, hurry, since: None };
     if catch_unwind(AssertUnwindSafe(|| watching.run())).is_err() {
-        books.count_panic();
+        counters.count_panic();
         tracing::error!("the observer failed: no more spans from here on, traffic goes on");
-        count_what_goes_by(&queue, &books);
+        count_what_goes_by(&queue, &counters);
     }
 }
 
-fn count_what_goes_by<N: Note>(queue: &Queue<N>, books: &impl Books<N>) {
+fn count_what_goes_by<N: Note>(queue: &Queue<N>, counters: &impl RecordCounters<N>) {
     let mut held = Held::default();
-    let count = |held: &Held<N>| held.events().for_each(|e| books.count_unseen(&e, Unseen::Panic));
+    let count =
+        |held: &Held<N>| held.events().for_each(|e| counters.count_unseen(&e, Unseen::Panic));
     while queue.drain(&mut held) {
         count(&held);
         if held.is_empty() {
@@ -185,19 +188,19 @@ fn count_what_goes_by<N: Note>(queue: &Queue<N>, books: &impl Books<N>) {
     count(&held);
 }
 
-struct Watching<'a, N: Note, B> {
+struct Watching<'a, N: Note, C> {
     queue: &'a Queue<N>,
     watch: Box<dyn Watch<N>>,
     out: Outlet,
     clock: Clock,
-    books: &'a B,
+    counters: &'a C,
     edits: EditCounters,
     hurry: Arc<AtomicBool>,
     /// Since when the oldest span that is ready waits for company.
     since: Option<Instant>,
 }
 
-impl<N: Note, B: Books<N>> Watching<'_, N, B> {
+impl<N: Note, C: RecordCounters<N>> Watching<'_, N, C> {
     fn run(mut self) {
         let mut held = Held::default();
         while self.queue.drain(&mut held) {
@@ -220,7 +223,7 @@ impl<N: Note, B: Books<N>> Watching<'_, N, B> {
     fn look_at(&mut self, held: &Held<N>) {
         self.watch.anchor(self.clock.look());
         self.watch.keep(self.out.reads());
-        held.events().for_each(|event| self.books.count(&event));
+        held.events().for_each(|event| self.counters.count(&event));
         for event in held.events() {
             let now = self.clock.at(event.at);
             if self.hurry.load(Ordering::Relaxed) {
@@ -236,7 +239,7 @@ impl<N: Note, B: Books<N>> Watching<'_, N, B> {
 
     /// Tells of a gap in place of what there is no time to look at, and counts that.
     fn pass_over(&mut self, event: &Event<'_, N>, now: Nanos) {
-        self.books.count_passed_over(event);
+        self.counters.count_passed_over(event);
         for note in event.note.passed_over(event.bytes) {
             let bytes = if note == event.note { event.bytes } else { &[] };
             self.watch.look(&Event { at: event.at, note, bytes }, now);

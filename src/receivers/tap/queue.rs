@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 /// Buffers that held more than this in a burst are given back when it is quiet again.
 const KEPT: usize = 64 * 1024;
 
-/// What a record says, beside its time and its bytes. The tap's own.
+/// Says what a record is about, beside its time and its bytes. Each tap has its own.
 pub(in crate::receivers) trait Note: Copy + Debug + PartialEq {
-    /// What was not handed over, summed up.
+    /// Sums up what was not handed over.
     type Skipped: Debug + Default;
 
     /// Adds what is missed of the traffic if this record is.
@@ -36,7 +36,7 @@ pub(in crate::receivers) trait Note: Copy + Debug + PartialEq {
     fn join(&mut self, length: usize, next: &Self) -> bool;
 }
 
-/// See the module.
+/// Queues copies of the traffic of one tap for its observer.
 #[derive(Debug)]
 pub(in crate::receivers) struct Queue<N: Note> {
     filling: Mutex<Filling<N>>,
@@ -264,10 +264,10 @@ impl<N> Held<N> {
 }
 
 impl<N: Note> Held<N> {
-    /// What a record costs besides its bytes: many tiny reads must not grow the queue either.
+    /// Costs of a record besides its bytes: many tiny reads must not grow the queue either.
     const RECORD: usize = size_of::<Record<N>>();
 
-    /// What it holds, in order.
+    /// Its records with their bytes, in order.
     pub(in crate::receivers) fn events(&self) -> impl Iterator<Item = Event<'_, N>> {
         let mut rest = self.bytes.as_slice();
         self.records.iter().map(move |record| {

@@ -136,10 +136,7 @@ fn short_lines_are_not_cut_however_many_come_in_a_read() {
     answer.bytes(b"d\n", false);
     answer.bytes(b"1234567", false);
     answer.bytes(b"8\n", true);
-    assert_eq!(
-        told(&recorder),
-        r#"request response <"a\nb\nc\n" <"d\n" <"1234567" <"8\n" <end"#
-    );
+    assert_eq!(told(&recorder), r#"request response <"a\nb\nc\n" <"d\n" <"1234567" <"8\n" <end"#);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is edited, and what is not, as counters with names that the outside knows.
+//! Counts what is edited and what is not, under names that the outside knows.
 
 use std::sync::Arc;
 

@@ -52,7 +52,7 @@ pub(in crate::receivers) mod why {
     pub(super) const PANIC: &str = "panic";
 }
 
-/// See the module.
+/// Decides what is changed in the messages of one tap, and remembers whose answers that concerns.
 pub(in crate::receivers) struct Editing {
     inject: bool,
     /// Its spans are in the caller's trace, where there is one.
@@ -91,7 +91,7 @@ pub(in crate::receivers) struct Around<'a> {
     pub(in crate::receivers) carrier: Option<&'a TraceContext>,
 }
 
-/// What is done to a request.
+/// Says what is done to a request.
 #[derive(Debug, Default)]
 pub(in crate::receivers) struct Change {
     /// The changes, and what the observer is to be told of them.
@@ -101,7 +101,7 @@ pub(in crate::receivers) struct Change {
 }
 
 impl Editing {
-    /// What these settings ask for; `None` if nothing is to be changed.
+    /// Makes what these settings ask for; `None` if nothing is to be changed.
     pub(in crate::receivers) fn new(observing: &Observing<'_>) -> Option<Arc<Self>> {
         let Passback { request, detailed, strip, .. } = *observing.passback;
         let inject = observing.propagate == Propagate::Inject;
@@ -136,7 +136,7 @@ impl Editing {
         Scope::Session(self.keys.hash_one(name))
     }
 
-    /// What is done to a message that goes to the server.
+    /// Decides what is done to a message that goes to the server.
     pub(in crate::receivers) fn request(&self, text: &[u8], around: &Around<'_>) -> Change {
         self.guarded(UNEDITED, || self.try_request(text, around))
     }
@@ -151,7 +151,7 @@ impl Editing {
         self.guarded(UNEDITED, || self.unread(head, around, why));
     }
 
-    /// What is done to a message that comes from the server, if anything.
+    /// Decides what is done to a message that comes from the server, if anything.
     pub(in crate::receivers) fn answer(&self, text: &[u8], around: &Around<'_>) -> Option<Edit> {
         self.guarded(UNSTRIPPED, || self.try_answer(text, around))
     }
@@ -324,7 +324,7 @@ impl Editing {
         }
     }
 
-    /// What the answer under `id` was awaited for. From here on it is not.
+    /// Takes back what the answer under `id` was awaited for.
     fn awaited(&self, around: &Around<'_>, id: Id) -> Option<Awaited> {
         let mut state = self.state();
         let here = state.asked.take(around.exchange, id.clone());

@@ -1,11 +1,11 @@
-//! What messages that are not whole yet may take together.
+//! Bounds what messages that are not whole yet take together.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Editing;
 
-/// What one tap holds, over all messages, in bytes. What does not fit passes as it is.
+/// Counts what one tap holds, over all messages, in bytes. What does not fit passes as it is.
 const HOLD_ALL: usize = 64 << 20;
 
 /// Room for one message that is held; given back when it is dropped.

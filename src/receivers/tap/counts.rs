@@ -1,11 +1,11 @@
-//! The state machine's books as counters with names that the outside knows.
+//! Exports the counts of a tap's state machine as counters with names that the outside knows.
 
 use crate::mcp::{Counts, Tally};
 use crate::pipeline::books::DROPPED;
 use crate::pipeline::{Build, Counter};
 
-/// Counters that follow the [`Counts`] of one tap.
-pub(in crate::receivers) struct Followed(Vec<Row>);
+/// Brings counters up to the [`Counts`] of one tap.
+pub(in crate::receivers) struct CountsExporter(Vec<Row>);
 
 type Of = Box<dyn Fn(&Counts) -> u64 + Send>;
 
@@ -16,7 +16,7 @@ struct Row {
     told: u64,
 }
 
-impl Followed {
+impl CountsExporter {
     /// The counters of the component that is built.
     pub(in crate::receivers) fn new(cx: &Build<'_>) -> Self {
         let id = cx.id.to_string();
@@ -66,7 +66,7 @@ impl Followed {
         for (i, (reason, _)) in none.refused.reasons().into_iter().enumerate() {
             rows.push(lost_of(Box::new(move |c| c.passback.refused.reasons()[i].1), reason));
         }
-        Followed(rows)
+        CountsExporter(rows)
     }
 
     /// Brings the counters up to date.

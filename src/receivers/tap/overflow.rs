@@ -5,14 +5,14 @@ use crate::mcp::TAIL;
 
 /// Counts what is past the limit of one message and keeps its end.
 #[derive(Debug, Default)]
-pub(in crate::receivers) struct Beyond {
+pub(in crate::receivers) struct OverflowTail {
     /// Bytes that are not kept.
     left_out: u64,
     /// The last bytes, at most [`TAIL`].
     tail: Vec<u8>,
 }
 
-impl Beyond {
+impl OverflowTail {
     /// Takes more of the message.
     pub(in crate::receivers) fn add(&mut self, bytes: &[u8]) {
         let dropped = (self.tail.len() + bytes.len()).saturating_sub(TAIL);
