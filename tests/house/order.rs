@@ -14,8 +14,6 @@ use std::path::Path;
 const CIRCLES: &[&str] = &[
     // A reader and its accessors are one idea.
     "settings/read",
-    // For now, until the reader of documents walks the table of OTLP.
-    "otlp/json",
 ];
 
 /// How many re-exports are followed on the way to a name.
