@@ -17,7 +17,7 @@ fuzz_target!(|text: &[u8]| {
         // Compared as bytes: NaN is not equal to itself.
         assert_eq!(one.messages().encode(), other.messages().encode());
     }
-    json::is_strange(text, "resourceSpans");
+    json::is_strange(Request::Traces, text);
 });
 
 fn taken(request: Request, bytes: Vec<u8>) -> Telemetry {

@@ -11,7 +11,7 @@ use prost::{DecodeError, Message};
 
 use super::request::Request;
 
-/// The messages of one request.
+/// Holds the messages of one request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Messages {
     /// Spans, by resource.
@@ -36,7 +36,7 @@ impl Messages {
         })
     }
 
-    /// Which request they are.
+    /// Says which request they are.
     pub fn request(&self) -> Request {
         match self {
             Messages::Traces(_) => Request::Traces,

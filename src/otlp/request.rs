@@ -1,9 +1,9 @@
 //! Which export request some bytes are, and how deep its messages may nest.
 
-/// How deep messages may nest below the request: prost's limit, which cannot be changed there.
+/// Bounds how deep messages may nest below the request: prost's limit, which cannot be changed there.
 pub(in crate::otlp) const MAX_DEPTH: u32 = 100;
 
-/// Which export request some bytes are.
+/// Says which export request some bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
     /// `ExportTraceServiceRequest`

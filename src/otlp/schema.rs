@@ -27,7 +27,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use super::ids::{SPAN_ID, TRACE_ID};
 use super::request::Request;
 
-/// How a field's value stands in protobuf, and with it what it is in JSON.
+/// Says how a field's value stands in protobuf, and with it what it is in JSON.
 #[derive(Clone, Copy)]
 pub(in crate::otlp) enum Form {
     /// Not in the schema.
@@ -69,7 +69,7 @@ pub(in crate::otlp) enum Form {
     Doubles,
 }
 
-/// What an id owes to the item it stands in.
+/// Says what an id owes to the item it stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::otlp) struct Id {
     /// Its length in bytes.
@@ -87,7 +87,7 @@ const TRACE: Id = Id { len: TRACE_ID, own: false };
 /// A span id that may be missing.
 const SPAN_REF: Id = Id { len: SPAN_ID, own: false };
 
-/// When a member is written to JSON.
+/// Says when a member is written to JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::otlp) enum Presence {
     /// Unless it holds its default.
@@ -121,7 +121,7 @@ pub enum Holder {
     LogRecord,
 }
 
-/// One field of a message.
+/// Describes one field of a message.
 #[derive(Clone, Copy)]
 pub(in crate::otlp) struct Field {
     /// The member's name in quotes, between the comma before it and the colon behind it.
@@ -137,7 +137,7 @@ pub(in crate::otlp) struct Field {
 /// The highest field number of any message of OTLP.
 const MAX_FIELD: usize = 16;
 
-/// One message.
+/// Describes one message.
 pub(in crate::otlp) struct Message {
     fields: [Field; MAX_FIELD + 1],
     /// Its own place, if it is one.
@@ -172,14 +172,14 @@ impl Field {
         Field { key, form, presence, bit, list }
     }
 
-    /// The member's name.
+    /// Gives the member's name.
     pub(in crate::otlp) fn name(&self) -> &'static str {
         self.key.strip_prefix(",\"").and_then(|name| name.strip_suffix("\":")).unwrap_or_default()
     }
 }
 
 impl Message {
-    /// The request's message.
+    /// Gives the request's message.
     pub(in crate::otlp) fn of(request: Request) -> &'static Message {
         match request {
             Request::Traces => &TRACES,
@@ -188,7 +188,7 @@ impl Message {
         }
     }
 
-    /// Which holder a level above items has beside them: a resource, a scope.
+    /// Says which holder a level above items has beside them: a resource, a scope.
     pub(in crate::otlp) fn level(&self) -> Option<Holder> {
         match self.field(1).form {
             Form::Message(inner) => inner.holder,
@@ -196,14 +196,14 @@ impl Message {
         }
     }
 
-    /// What stands behind a field number.
+    /// Gives what stands behind a field number.
     #[inline(always)]
     pub(in crate::otlp) fn field(&self, number: u32) -> &Field {
         self.fields.get(number as usize).unwrap_or(&UNKNOWN)
     }
 
-    /// The field of that name in OTLP/JSON, with its number. Members mostly come in the order of their numbers: it
-    /// is looked for from `from` on first.
+    /// Finds the field of that name in OTLP/JSON, with its number. Members mostly come in the order of their
+    /// numbers: it is looked for from `from` on first.
     pub(in crate::otlp) fn named(&self, name: &[u8], from: u32) -> Option<(u32, &Field)> {
         let from = (from as usize).min(MAX_FIELD);
         let numbers = (from..=MAX_FIELD).chain(1..from);
@@ -249,17 +249,17 @@ impl Message {
     }
 }
 
-/// Whether the member of that key is a list of attributes of the message itself.
+/// Says whether the member of that key is a list of attributes of the message itself.
 const fn is_attributes(key: &str) -> bool {
     matches!(key.as_bytes(), b",\"attributes\":" | b",\"filteredAttributes\":" | b",\"metadata\":")
 }
 
-/// Whether the member of that key is a list of values, or of entries that have one.
+/// Says whether the member of that key is a list of values, or of entries that have one.
 const fn is_values(key: &str) -> bool {
     matches!(key.as_bytes(), b",\"values\":")
 }
 
-/// Whether the member of that key is a list of levels above items.
+/// Says whether the member of that key is a list of levels above items.
 const fn is_group(key: &str) -> bool {
     matches!(
         key.as_bytes(),
@@ -273,7 +273,7 @@ const fn is_group(key: &str) -> bool {
     )
 }
 
-/// A message: its decoded type and its holder, then lines of number, name, form, and the presence where it is not
+/// Writes down a message: its decoded type and its holder, then lines of number, name, form, and the presence where it is not
 /// implicit.
 macro_rules! message {
     ($decoded:ty $(, $holder:ident)?;

@@ -11,26 +11,26 @@ use crate::otlp::wire::view::{Item, each_item};
 use crate::otlp::wire::{Checked, check};
 use crate::otlp::{Messages, json};
 
-/// What moves through a pipeline: telemetry, what was seen but may not be exported, and the duty to
+/// Moves through a pipeline: telemetry, what was seen but may not be exported, and the duty to
 /// say what became of it.
 #[derive(Debug)]
 pub struct Batch {
-    /// What exporters are handed, and all they are handed.
+    /// Is handed to exporters, and is all that they are handed.
     pub telemetry: Telemetry,
-    /// What the taps saw. Processors read it; it is by type out of an exporter's reach.
+    /// Holds what the taps saw. Processors read it; it is by type out of an exporter's reach.
     pub content: Content,
-    /// Who holds the batch settles it.
+    /// Is settled by who holds the batch.
     pub receipt: Receipt,
 }
 
 impl Batch {
-    /// A batch without content that nobody waits for.
+    /// Makes a batch without content that nobody waits for.
     pub fn new(telemetry: Telemetry) -> Self {
         Batch { telemetry, content: Content::default(), receipt: Receipt::nobody() }
     }
 }
 
-/// A second holder with a receipt of its own; telemetry and content are shared, not copied.
+/// Makes a second holder with a receipt of its own; telemetry and content are shared, not copied.
 impl Clone for Batch {
     fn clone(&self) -> Self {
         Batch {
@@ -41,8 +41,8 @@ impl Clone for Batch {
     }
 }
 
-/// OTLP of one signal: the bytes of its export request, which passed the [check](crate::otlp::wire::check). Clones
-/// share them.
+/// Holds OTLP of one signal: the bytes of its export request, which passed the [check](crate::otlp::wire::check).
+/// Clones share them.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
     signal: Signal,
@@ -51,17 +51,17 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Which signal it is.
+    /// Says which signal it is.
     pub fn signal(&self) -> Signal {
         self.signal
     }
 
-    /// How many spans, data points or log records.
+    /// Counts spans, data points or log records.
     pub fn items(&self) -> usize {
         self.items
     }
 
-    /// The protobuf bytes of the signal's export request.
+    /// Gives the protobuf bytes of the signal's export request.
     pub fn wire(&self) -> &Bytes {
         &self.wire
     }
@@ -108,7 +108,7 @@ impl Telemetry {
         Telemetry { signal: self.signal, items, wire }
     }
 
-    /// All of `parts` as one, joined on the wire: a repeated field of a message is its occurrences in
+    /// Joins all of `parts` as one, on the wire: a repeated field of a message is its occurrences in
     /// order, so requests join by concatenation. `None` for nothing; the parts must share a signal.
     pub fn join(parts: Vec<Telemetry>) -> Option<Telemetry> {
         let signal = parts.first()?.signal();

@@ -2,7 +2,7 @@
 
 use crate::otlp::Request;
 
-/// The three signals.
+/// Names the three signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Signal {
     /// Spans.
@@ -14,10 +14,10 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// All three, in the order in which people list them.
+    /// Lists all three, in the order in which people list them.
     pub const ALL: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
 
-    /// The word that stands in pipeline ids.
+    /// Gives the word that stands in pipeline ids.
     pub fn name(self) -> &'static str {
         match self {
             Signal::Traces => "traces",
@@ -26,7 +26,7 @@ impl Signal {
         }
     }
 
-    /// The export request of this signal.
+    /// Gives the export request of this signal.
     pub fn request(self) -> Request {
         match self {
             Signal::Traces => Request::Traces,
@@ -35,7 +35,7 @@ impl Signal {
         }
     }
 
-    /// What one item is called in the Collector's metric names.
+    /// Says what one item is called in the Collector's metric names.
     pub fn items(self) -> &'static str {
         match self {
             Signal::Traces => "spans",

@@ -14,7 +14,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use read::{is_strange, read};
+pub use read::{is_strange, read, root};
 pub use write::write;
 
 use crate::json;

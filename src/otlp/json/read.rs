@@ -30,14 +30,19 @@ pub fn read(request: Request, json: &[u8]) -> std::result::Result<Vec<u8>, Error
     Ok(out)
 }
 
-/// Whether a document has members but not `known`, which is all that it may have: it says something, and
+/// Names the one member of a request's document.
+pub fn root(request: Request) -> &'static str {
+    Message::of(request).field(1).name()
+}
+
+/// Says whether a document has members but not its [`root`], which is all that it may have: it says something, and
 /// nothing of it is OTLP. `false` for what is no object.
-pub fn is_strange(json: &[u8], known: &str) -> bool {
-    let mut r = Reader::new(json);
+pub fn is_strange(request: Request, json: &[u8]) -> bool {
+    let (root, mut r) = (root(request).as_bytes(), Reader::new(json));
     let (mut named, mut others) = (false, false);
     let read = members(&mut r, |_, key| {
-        named |= key == known.as_bytes();
-        others |= key != known.as_bytes();
+        named |= key == root;
+        others |= key != root;
         Ok(false)
     });
     read.is_ok() && others && !named

@@ -136,7 +136,7 @@ proptest! {
             let wire = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
             prop_assert!(wire::check(Request::Logs, wire.into()).is_ok());
         }
-        is_strange(&noise, "resourceLogs");
+        is_strange(Request::Logs, &noise);
     }
 }
 
@@ -165,7 +165,7 @@ fn only_a_document_of_other_things_is_strange() {
         ("[]", false),
         ("{", false),
     ] {
-        assert_eq!(is_strange(text.as_bytes(), "resourceSpans"), strange, "{text}");
+        assert_eq!(is_strange(Request::Traces, text.as_bytes()), strange, "{text}");
     }
 }
 

@@ -12,7 +12,7 @@ use super::view::{Above, Item, ValueView, View, attribute, text};
 use crate::otlp::Request;
 use crate::otlp::schema::{self, Form, Holder, Message};
 
-/// A pass over a request: what it wants to see, and what is to become of that.
+/// Implemented by a pass over a request: says what it wants to see, and what is to become of that.
 pub trait Edit<'a> {
     /// Says what is to be shown; asked once, before anything else. Everything else is passed over.
     fn wants(&self) -> Wants;
@@ -43,26 +43,26 @@ pub trait Edit<'a> {
     fn more(&mut self, _: View<'a>, _: &mut Attributes<'_>) {}
 }
 
-/// What a pass wants to be shown.
+/// Says what a pass is to be shown.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wants {
-    /// Items.
+    /// Shows items.
     pub items: bool,
-    /// Attributes of these holders...
+    /// Shows attributes of these holders...
     pub attributes: Holders,
     /// ...whose names have these lengths, a [bit](length_bit) a length.
     pub lengths: u64,
-    /// Texts and bytes, all of them.
+    /// Shows texts and bytes, all of them.
     pub texts: bool,
-    /// Holders that may get more attributes.
+    /// Asks for these holders whether they get more attributes.
     pub more: Holders,
 }
 
-/// A set of holders.
+/// Holds a set of holders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Holders(u16);
 
-/// What is to become of an item.
+/// Says what is to become of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Take {
     /// It stays.
@@ -71,7 +71,7 @@ pub enum Take {
     Drop,
 }
 
-/// What is to become of an attribute.
+/// Says what is to become of an attribute.
 #[derive(Clone, Copy, Debug)]
 pub enum Change<'c> {
     /// It stays as it is.
@@ -82,18 +82,18 @@ pub enum Change<'c> {
     Value(Composed<'c>),
 }
 
-/// Where a text stands.
+/// Says where a text stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct At<'a> {
-    /// What it belongs to.
+    /// Names what it belongs to.
     pub holder: Holder,
-    /// Where in it.
+    /// Says where in it.
     pub place: Place<'a>,
-    /// How many lists and maps stand around it, within a value.
+    /// Counts the lists and maps around it, within a value.
     pub depth: u8,
 }
 
-/// Where in its holder a text stands.
+/// Says where in its holder a text stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place<'a> {
     /// A field, by its name in OTLP/JSON: `name`, `traceState`, `message` of a status, `body` of a log record and
@@ -105,20 +105,20 @@ pub enum Place<'a> {
     Value(&'a str),
 }
 
-/// What became of a request.
+/// Holds what became of a request.
 #[derive(Clone, Debug)]
 pub struct Edited {
-    /// The new bytes; `None` where nothing changed.
+    /// Holds the new bytes; `None` where nothing changed.
     pub bytes: Option<Bytes>,
-    /// How many items were dropped.
+    /// Counts the items that were dropped.
     pub dropped: usize,
 }
 
 impl Holders {
-    /// All there are.
+    /// Holds all there are.
     pub const ALL: Holders = Holders(u16::MAX);
 
-    /// That one alone.
+    /// Makes a set of one.
     pub const fn only(holder: Holder) -> Self {
         Holders(1 << holder as u16)
     }
@@ -131,7 +131,7 @@ impl Holders {
         self.0 & 1 << holder as u16 != 0
     }
 
-    /// Whether one of them is `holder` or stands within it, levels above items apart.
+    /// Says whether one of them is `holder` or stands within it, levels above items apart.
     const fn reach(self, holder: Holder) -> bool {
         let only = Holders::only;
         let within = match holder {
@@ -143,7 +143,8 @@ impl Holders {
     }
 }
 
-/// The bit of a name's length, to tell most names apart without a look at them; all long ones share one.
+/// Gives the bit of a name's length in bytes, to tell most names apart without a look at them. All from 63 bytes
+/// on share one.
 #[inline]
 pub const fn length_bit(name: usize) -> u64 {
     1 << if name < 63 { name } else { 63 }
@@ -180,7 +181,7 @@ fn spliced(input: &[u8], splices: &[Splice], pool: &[u8], growth: isize) -> Vec<
     out
 }
 
-/// A part of the input, and the part of the pool that takes its place.
+/// Names a part of the input, and the part of the pool that takes its place.
 #[derive(Clone, Copy, Debug)]
 struct Splice {
     from: usize,
@@ -200,7 +201,7 @@ struct Editor<'a, 'e, E> {
     dropped: usize,
 }
 
-/// Where in the request the walk is.
+/// Says where in the request the walk is.
 #[derive(Clone, Copy)]
 struct Context<'a> {
     above: Above<'a>,
@@ -211,7 +212,7 @@ struct Context<'a> {
     depth: u8,
 }
 
-/// Where a field stands: from its key to its end, and where its value begins.
+/// Says where a field stands: from its key to its end, and where its value begins.
 #[derive(Clone, Copy)]
 struct Span {
     from: usize,
@@ -400,7 +401,7 @@ impl<'a, E: Edit<'a>> Editor<'a, '_, E> {
 }
 
 impl Wants {
-    /// Whether there may be something of it in a message.
+    /// Says whether there may be something of it in a message.
     #[inline]
     fn below(&self, message: &Message) -> bool {
         let holders = self.attributes.and(self.more);
@@ -408,7 +409,7 @@ impl Wants {
     }
 }
 
-/// Whether it is a part of a value.
+/// Says whether a message is a part of a value.
 fn is_value(message: &Message) -> bool {
     std::ptr::eq(message, &schema::ANY_VALUE) || std::ptr::eq(message, &schema::KEY_VALUE)
 }

@@ -17,7 +17,7 @@ pub(super) fn write(request: Request, bytes: &[u8], growth: usize) -> Vec<u8> {
     out
 }
 
-/// One field as it stands in a message.
+/// Holds one field as it stands in a message.
 #[derive(Clone, Copy)]
 struct Raw<'a> {
     number: u32,
@@ -26,7 +26,7 @@ struct Raw<'a> {
     whole: &'a [u8],
 }
 
-/// The fields of a message that may have come in parts.
+/// Walks the fields of a message that may have come in parts.
 fn fields<'a>(parts: &[&'a [u8]]) -> impl Iterator<Item = Raw<'a>> + Clone {
     parts.iter().flat_map(|part| {
         let mut rest = Fields(part);
@@ -116,7 +116,7 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// The numbers of a packed field, or the one that came by itself.
+    /// Gives the numbers of a packed field, or the one that came by itself.
     fn packed(&self) -> &'a [u8] {
         let mut rest = Fields(self.whole);
         match self.value {

@@ -11,7 +11,7 @@ use super::view::{Item, each_item};
 use crate::otlp::Request;
 use crate::otlp::schema::{Form, Message};
 
-/// A piece of a request, and how many items are in it.
+/// Holds a piece of a request, and how many items are in it.
 pub type Piece = (Bytes, usize);
 
 /// Cuts into pieces of at most `max` spans, log records or metrics (a metric with its data points is not cut), in
@@ -60,7 +60,7 @@ impl<'a> Edit<'a> for Only {
     }
 }
 
-/// One request being cut.
+/// Cuts one request.
 struct Cutter<'a> {
     /// The piece in the making.
     out: Vec<u8>,
@@ -135,7 +135,7 @@ fn begin(out: &mut Vec<u8>, number: u32, bytes: &[u8], list: u32) -> Open {
     }
 }
 
-/// What a field is to the cut: a level that holds entries, or an entry.
+/// Says what a field is to the cut: a level that holds entries, or an entry.
 enum Entry {
     /// With the field number of its list.
     Level(&'static Message, u32),
@@ -154,7 +154,7 @@ fn entry(message: &Message, number: u32) -> Option<Entry> {
     }
 }
 
-/// How many spans, log records or metrics there are.
+/// Counts spans, log records or metrics.
 fn entries(message: &Message, bytes: &[u8]) -> usize {
     let mut count = 0;
     let mut fields = Fields(bytes);
@@ -169,7 +169,7 @@ fn entries(message: &Message, bytes: &[u8]) -> usize {
     count
 }
 
-/// How many items an entry is: a metric's data points, else one.
+/// Counts the items that an entry is: a metric's data points, else one.
 fn items(message: &Message, bytes: &[u8]) -> usize {
     if !message.groups {
         return 1;

@@ -21,7 +21,7 @@ impl<'a> Edit<'a> for Usable {
     }
 }
 
-/// Whether the ids of an item, of its links and of its exemplars are usable.
+/// Says whether the ids of an item, of its links and of its exemplars are usable.
 fn usable(message: &Message, bytes: &[u8]) -> bool {
     let (mut trace, mut span) = (!message.identified, !message.identified);
     let mut fields = Fields(bytes);

@@ -8,7 +8,7 @@ use super::plain::write_plain;
 use crate::otlp::Request;
 use crate::otlp::schema::{self, Form, Holder, Message};
 
-/// One item and what it belongs to.
+/// Holds one item and what it belongs to.
 #[derive(Clone, Copy, Debug)]
 pub struct Item<'a> {
     /// Its resource; an empty one where none is written.
@@ -21,14 +21,14 @@ pub struct Item<'a> {
     pub own: View<'a>,
 }
 
-/// A message that has attributes, as its bytes stand in a request.
+/// Reads a message that has attributes, as its bytes stand in a request.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     message: &'static Message,
     bytes: &'a [u8],
 }
 
-/// The value of an attribute (`AnyValue`).
+/// Reads the value of an attribute (`AnyValue`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ValueView<'a>(&'a [u8]);
 
@@ -57,7 +57,7 @@ fn below<'a>(
     }
 }
 
-/// What stands above an item.
+/// Holds what stands above an item.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Above<'a> {
     resource: View<'a>,
@@ -102,34 +102,34 @@ impl<'a> View<'a> {
         View { message, bytes }
     }
 
-    /// What it is.
+    /// Says what it is.
     pub fn holder(&self) -> Holder {
         self.message.holder.unwrap_or(Holder::Resource)
     }
 
-    /// Whether both stand at the same place.
+    /// Says whether both stand at the same place.
     pub fn is(&self, other: View<'_>) -> bool {
         std::ptr::eq(self.bytes, other.bytes)
     }
 
-    /// Its table and its bytes.
+    /// Gives its table and its bytes.
     pub(in crate::otlp) fn parts(self) -> (&'static Message, &'a [u8]) {
         (self.message, self.bytes)
     }
 
-    /// The name of a scope; of anything else the first of its texts.
+    /// Reads the name of a scope.
     pub fn name(&self) -> &'a str {
         text(Fields(self.bytes).slice(1).unwrap_or_default())
     }
 
-    /// The trace id and the span id of a span, as they are written; empty where there is none.
+    /// Reads the trace id and the span id of a span, as they are written; empty where there is none.
     pub fn ids(&self) -> (&'a [u8], &'a [u8]) {
         debug_assert_eq!(self.message.holder, Some(Holder::Span));
         let id = |number| Fields(self.bytes).slice(number).unwrap_or_default();
         (id(1), id(2))
     }
 
-    /// When a span began, in nanoseconds since the epoch; 0 where it does not say.
+    /// Reads when a span began, in nanoseconds since the epoch; 0 where it does not say.
     pub fn start(&self) -> u64 {
         debug_assert_eq!(self.message.holder, Some(Holder::Span));
         let mut fields = Fields(self.bytes);
@@ -141,7 +141,7 @@ impl<'a> View<'a> {
         0
     }
 
-    /// The first attribute of that name.
+    /// Finds the first attribute of that name.
     pub fn attribute(&self, wanted: &str) -> Option<ValueView<'a>> {
         let mut found = None;
         self.each_attribute(|name, value| {
@@ -167,7 +167,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// The name and the value of an attribute (`KeyValue`).
+/// Reads the name and the value of an attribute (`KeyValue`).
 #[inline(always)]
 pub(super) fn attribute(key_value: &[u8]) -> (&[u8], ValueView<'_>) {
     match plain_attribute(key_value) {
@@ -182,19 +182,19 @@ fn other_attribute(key_value: &[u8]) -> (&[u8], ValueView<'_>) {
     (part(1), ValueView(part(2)))
 }
 
-/// A text of checked bytes.
+/// Gives a text of checked bytes.
 #[inline]
 pub(super) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 
 impl<'a> ValueView<'a> {
-    /// The text, if it is one.
+    /// Reads the text, if it is one.
     pub fn text(&self) -> Option<&'a str> {
         plain_text(self.0).or_else(|| Fields(self.0).slice(1)).map(text)
     }
 
-    /// Whether it holds no value at all.
+    /// Says whether it holds no value at all.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -57,15 +57,6 @@ impl Form {
     }
 }
 
-/// Names the one member of a signal's JSON document.
-pub(super) fn member(signal: Signal) -> &'static str {
-    match signal {
-        Signal::Traces => "resourceSpans",
-        Signal::Metrics => "resourceMetrics",
-        Signal::Logs => "resourceLogs",
-    }
-}
-
 /// 200, with what was left out.
 pub(super) fn success(signal: Signal, form: Form, success: &Success) -> Response<Reply> {
     let body = match form {

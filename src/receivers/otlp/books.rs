@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::refusal::Reason;
 use crate::mcp::Tally;
+use crate::otlp::json;
 use crate::pipeline::books::receiver_drops;
 use crate::pipeline::{Build, Counter, Id, Transport, Vitals};
 use crate::telemetry::Signal;
@@ -120,7 +121,7 @@ impl Books {
             tracing::warn!(receiver = %self.id,
                 "a JSON request for {0} holds nothing that OTLP knows and was taken as empty (further \
                  ones are counted); it should have `{1}`",
-                signal.name(), super::answer::member(signal));
+                signal.name(), json::root(signal.request()));
         }
     }
 }

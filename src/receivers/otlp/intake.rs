@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
-use super::answer::{Form, Success, member};
+use super::answer::{Form, Success};
 use super::books::Books;
 use super::budget::{Budget, Full, Hold};
 use super::passback::{Named, Passback, heard};
@@ -113,8 +113,9 @@ impl Intake {
             Form::Protobuf => protobuf(signal, bytes.clone(), &mut hold)?,
             Form::Json => json(signal, &bytes, &mut hold)?,
         };
-        let strange =
-            form == Form::Json && checked.items() == 0 && json::is_strange(&bytes, member(signal));
+        let strange = form == Form::Json
+            && checked.items() == 0
+            && json::is_strange(signal.request(), &bytes);
         let rejected = checked.bad();
         let mut telemetry = Telemetry::from(checked.without_bad());
         let success = heard_of(signal, rejected, repaired);
