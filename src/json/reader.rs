@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::scan::{self, BLOCK, Block, STEP};
-use super::text::{Shape, Text};
+use super::strings::{Strings, first, is_flawed, padded};
+use super::text::{Shape, Text, has_controls};
 use super::{Error, ErrorKind, MAX_DEPTH, Result};
 
 /// How far a string is looked at before it is searched, in bytes.
@@ -53,18 +54,36 @@ pub struct Reader<'a> {
     limit: usize,
     /// One bit an open container, the innermost lowest: set once it has had a member.
     filled: u128,
+    /// It reads [as peers do](Self::of_messages).
+    as_peers: bool,
+    flawed: bool,
 }
 
 impl<'a> Reader<'a> {
     /// A reader over `buf` that refuses nesting deeper than `limit` (at most [`MAX_DEPTH`]).
     pub fn new(buf: &'a [u8], limit: usize) -> Self {
-        Reader { buf, utf8: "", pos: 0, depth: 0, limit: limit.min(MAX_DEPTH), filled: 0 }
+        let limit = limit.min(MAX_DEPTH);
+        let (as_peers, flawed) = (false, false);
+        Reader { buf, utf8: "", pos: 0, depth: 0, limit, filled: 0, as_peers, flawed }
     }
 
     /// The same for who will ask for most of its strings: to look once whether all of `buf` is UTF-8 is
     /// cheaper then than to look at each. It reads the same if it is not.
     pub fn of_strings(buf: &'a [u8], limit: usize) -> Self {
         Reader { utf8: std::str::from_utf8(buf).unwrap_or_default(), ..Reader::new(buf, limit) }
+    }
+
+    /// The same for messages of MCP, in which counts what one of its official clients reads, not what JSON
+    /// is: `NaN`, `Infinity` and `-Infinity` are numbers, and what [none reads](Self::is_flawed) is noted.
+    pub fn of_messages(buf: &'a [u8], limit: usize) -> Self {
+        Reader { as_peers: true, ..Reader::new(buf, limit) }
+    }
+
+    /// Whether a string that was read or passed over has what no JSON parser takes: a raw control character,
+    /// or a backslash that makes no escape. Halves of surrogate pairs and invalid UTF-8 are taken by some.
+    /// Only a reader [of messages](Self::of_messages) looks for it.
+    pub fn is_flawed(&self) -> bool {
+        self.flawed
     }
 
     /// Offset of the next unread byte.
@@ -93,6 +112,7 @@ impl<'a> Reader<'a> {
             b'-' | b'0'..=b'9' => Kind::Number,
             b't' | b'f' => Kind::Bool,
             b'n' => Kind::Null,
+            b'N' | b'I' if self.as_peers => Kind::Number,
             _ => return Err(self.error(ErrorKind::Unexpected)),
         };
         Ok((kind, self.pos))
@@ -164,7 +184,11 @@ impl<'a> Reader<'a> {
             return Err(self.wrong_kind());
         }
         let start = self.pos + 1;
-        let (end, shape) = self.string_end(start)?;
+        let found = self.string_end(start);
+        if self.as_peers && !matches!(found, Ok((_, Shape::Plain))) {
+            self.note_flaws(found);
+        }
+        let (end, shape) = found?;
         let quoted = &self.buf[self.pos..=end];
         self.pos = end + 1;
         Ok(Text::new(quoted, start, shape))
@@ -224,8 +248,14 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The next value, which must be a number by the grammar of RFC 8259 section 6, as written.
+    /// The next value, which must be a number by the grammar of RFC 8259 section 6, as written. In
+    /// [messages](Self::of_messages) it may be a word that stands for what is no number.
     pub fn number(&mut self) -> Result<&'a str> {
+        if self.as_peers
+            && let Some(word) = self.no_number()?
+        {
+            return Ok(word);
+        }
         if !matches!(self.byte()?, b'-' | b'0'..=b'9') {
             return Err(self.wrong_kind());
         }
@@ -277,8 +307,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over the next value, whatever it is, and tells where it stood. Brackets and string ends
-    /// are checked, and that no backslash is outside of strings; what is inside strings is not. A number or
-    /// word must end where a value may end.
+    /// are checked, and that no backslash is outside of strings; what is inside strings is not, but it may be
+    /// [noted](Self::of_messages). A number or word must end where a value may end.
     #[inline]
     pub fn skip(&mut self) -> Result<Range<usize>> {
         let (kind, start) = self.peek()?;
@@ -328,15 +358,20 @@ impl<'a> Reader<'a> {
         // One bit an open container, the innermost lowest: set for an object.
         let mut objects: u128 = 0;
         let mut open = 0;
-        let mut padded = [b' '; BLOCK];
+        let mut last;
         while self.pos < self.buf.len() {
             let rest = &self.buf[self.pos..];
-            let bytes = rest.first_chunk().unwrap_or_else(|| {
-                padded[..rest.len()].copy_from_slice(rest);
-                &padded
-            });
+            let bytes = match rest.first_chunk() {
+                Some(bytes) => bytes,
+                None => {
+                    last = padded(rest);
+                    &last
+                }
+            };
             let block = Block::of(bytes);
-            let inside = strings.inside(&block);
+            let places = strings.next(&block);
+            let flaws = if self.as_peers { strings.flaws(bytes, &block, places) } else { 0 };
+            let inside = places.inside;
             // JSON has no backslash outside of strings; what stands behind one is not looked at.
             let stray = block.backslashes & !inside;
             let before = (stray & stray.wrapping_neg()).wrapping_sub(1);
@@ -360,6 +395,7 @@ impl<'a> Reader<'a> {
                 objects >>= 1;
                 open -= 1;
                 if open == 0 {
+                    self.flawed |= flaws & first(place) != 0;
                     self.pos += place + 1;
                     return Ok(());
                 }
@@ -368,7 +404,9 @@ impl<'a> Reader<'a> {
                 let place = stray.trailing_zeros() as usize;
                 return Err(Error { kind: ErrorKind::Unexpected, at: self.pos + place });
             }
-            self.pos += rest.len().min(BLOCK);
+            let length = rest.len().min(BLOCK);
+            self.flawed |= flaws & first(length) != 0;
+            self.pos += length;
         }
         Err(self.error(ErrorKind::Eof))
     }
@@ -449,10 +487,31 @@ impl<'a> Reader<'a> {
         Err(Error { kind: ErrorKind::Eof, at: self.buf.len() })
     }
 
+    /// Looks for flaws in the string that stands next, of which this was found.
+    #[inline(never)]
+    fn note_flaws(&mut self, found: Result<(usize, Shape)>) {
+        self.flawed |= match found {
+            Ok((_, Shape::Plain)) => false,
+            Ok((end, Shape::Raw)) => has_controls(&self.buf[self.pos..end]),
+            Ok((end, Shape::Escaped)) => is_flawed(&self.buf[self.pos..=end]),
+            Err(_) => is_flawed(&self.buf[self.pos..]),
+        };
+    }
+
     /// What stands in a place, if it is known to be a `str`.
     #[inline]
     fn known(&self, place: Range<usize>) -> Option<&'a str> {
         self.utf8.get(place)
+    }
+
+    /// The next value, if it is a word that stands for what is no number.
+    fn no_number(&mut self) -> Result<Option<&'static str>> {
+        self.byte()?;
+        let rest = &self.buf[self.pos..];
+        let words = ["NaN", "Infinity", "-Infinity"];
+        let word = words.into_iter().find(|word| rest.starts_with(word.as_bytes()));
+        self.pos += word.map_or(0, str::len);
+        Ok(word)
     }
 
     fn digits(&mut self) -> Result<()> {
@@ -509,46 +568,5 @@ impl<'a> Reader<'a> {
             Ok(_) => self.error(ErrorKind::WrongKind),
             Err(error) => error,
         }
-    }
-}
-
-/// Where a text that is looked at in blocks is inside of strings.
-#[derive(Clone, Copy, Debug, Default)]
-struct Strings {
-    /// The next block begins inside of one.
-    inside: bool,
-    /// And with a byte that is escaped.
-    escaped: bool,
-}
-
-impl Strings {
-    /// Which bytes of the next block are inside of strings, opening quotes included.
-    #[inline]
-    fn inside(&mut self, block: &Block) -> u64 {
-        let quotes = block.quotes & !self.escaped(block.backslashes);
-        // Each bit becomes the parity of those up to it: of quotes, whether a string is open.
-        let mut inside = quotes;
-        for shift in [1, 2, 4, 8, 16, 32] {
-            inside ^= inside << shift;
-        }
-        if self.inside {
-            inside = !inside;
-        }
-        self.inside = inside >> (BLOCK - 1) == 1;
-        inside
-    }
-
-    /// Which bytes stand behind a backslash that is not behind one itself.
-    #[inline]
-    fn escaped(&mut self, mut backslashes: u64) -> u64 {
-        let mut escaped = u64::from(std::mem::take(&mut self.escaped));
-        backslashes &= !escaped;
-        while backslashes != 0 {
-            let next = backslashes & backslashes.wrapping_neg();
-            escaped |= next << 1;
-            self.escaped = next << 1 == 0;
-            backslashes &= !(next | next << 1);
-        }
-        escaped
     }
 }

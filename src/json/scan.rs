@@ -11,13 +11,15 @@ pub(super) const STEP: usize = 16;
 /// How many bytes are looked at together where only brackets and quotes matter.
 pub(super) const BLOCK: usize = 64;
 
-/// Where the bytes stand that decide where a value ends.
+/// Where the bytes stand that decide where a value ends, and those that no string may hold.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Block {
     pub(super) quotes: u64,
     pub(super) backslashes: u64,
     /// All four kinds.
     pub(super) brackets: u64,
+    /// Control characters that JSON forbids in strings.
+    pub(super) controls: u64,
 }
 
 /// Which of the bytes are control characters that JSON forbids, not ASCII, quotes or backslashes.
@@ -61,9 +63,26 @@ impl Block {
             block.quotes |= place(is(bytes, b'"'));
             block.backslashes |= place(is(bytes, b'\\'));
             block.brackets |= place(is(folded, b'{') | is(folded, b'}'));
+            block.controls |= place(is(bytes & i8x16::splat(!0x1f), 0));
         }
         block
     }
+}
+
+/// Which of the bytes are hexadecimal digits, in either case.
+pub(super) fn hex_digits(bytes: &[u8; BLOCK]) -> u64 {
+    let mut digits = 0;
+    for (i, bytes) in bytes.as_chunks().0.iter().enumerate() {
+        let bytes = vector(bytes);
+        let folded = bytes | i8x16::splat(0x20);
+        let between = |bytes: i8x16, from: i8, to: i8| {
+            bytes.simd_gt(i8x16::splat(from - 1)) & bytes.simd_lt(i8x16::splat(to + 1))
+        };
+        let found =
+            between(bytes, b'0' as i8, b'9' as i8) | between(folded, b'a' as i8, b'f' as i8);
+        digits |= u64::from(found.to_bitmask()) << (i * STEP);
+    }
+    digits
 }
 
 #[inline]
@@ -101,12 +120,14 @@ mod tests {
         }
 
         #[test]
-        fn every_byte_has_its_bit(text in "[\"\\\\{}\\[\\] -~é\u{0}-\u{20}\u{7f}]{64}", any in any::<[u8; BLOCK]>()) {
+        fn every_byte_has_its_bit(text in "[\"\\\\{}\\[\\] -~éA-Ga-g\u{0}-\u{20}\u{7f}]{64}", any in any::<[u8; BLOCK]>()) {
             for bytes in [text.as_bytes().first_chunk().unwrap(), &any] {
                 let block = Block::of(bytes);
                 prop_assert_eq!(block.quotes, places(bytes, |b| b == b'"'));
                 prop_assert_eq!(block.backslashes, places(bytes, |b| b == b'\\'));
                 prop_assert_eq!(block.brackets, places(bytes, |b| b"{}[]".contains(&b)));
+                prop_assert_eq!(block.controls, places(bytes, |b| b < 0x20));
+                prop_assert_eq!(hex_digits(bytes), places(bytes, |b| b.is_ascii_hexdigit()));
                 let special = |b: u8| !b.is_ascii() || b < 0x20 || b == b'"' || b == b'\\';
                 for step in bytes.as_chunks().0 {
                     prop_assert_eq!(u64::from(super::special(step)), places(step, special));

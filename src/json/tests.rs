@@ -1,6 +1,8 @@
 //! The reader against serde_json on valid, mutated and arbitrary bytes, and its own promises: spans,
 //! depth, strings.
 
+mod messages;
+
 use super::*;
 use proptest::prelude::*;
 use serde_json::Value;

@@ -93,8 +93,8 @@ impl<'a> Text<'a> {
     /// The raw string, known to be UTF-8 without control characters.
     fn checked(&self) -> Result<&'a str> {
         let raw = self.raw();
-        // The fold has no early exit, so it runs at memory speed; the place is looked for only if bad.
-        if self.shape != Shape::Plain && raw.iter().fold(u8::MAX, |least, b| least.min(*b)) < 0x20 {
+        // The place is looked for only if there is one.
+        if self.shape != Shape::Plain && has_controls(raw) {
             let i = raw.iter().position(|b| *b < 0x20).unwrap_or(0);
             return Err(self.error(ErrorKind::BadString, i));
         }
@@ -152,6 +152,13 @@ impl<'a> Text<'a> {
     fn error(&self, kind: ErrorKind, i: usize) -> Error {
         Error { kind, at: self.at + i }
     }
+}
+
+/// Whether a control character stands there that JSON forbids in strings. There is no early exit, so it runs
+/// at memory speed.
+#[inline]
+pub(super) fn has_controls(raw: &[u8]) -> bool {
+    raw.iter().fold(u8::MAX, |least, b| least.min(*b)) < 0x20
 }
 
 /// A part of a string: what stands as it is, or one that was escaped.

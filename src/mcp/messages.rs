@@ -3,12 +3,12 @@
 //! A text is an object or a batch. An answer counts as one only where it can be read by the one who waits
 //! for it; the measure is what both official SDKs read (`JSON.parse` and a schema in TypeScript, `pydantic`
 //! in Python), and where they differ the one that reads it. So it must be all there is on its line, of
-//! version 2.0, and an error, or a result that is an object; what is malformed deep inside of a result is not
-//! looked for. A request counts wherever it can be made out, because its sender waits for an answer,
-//! whoever else reads it. Nothing is paired or counted here.
+//! version 2.0, and an error, or a result that is an object, and none of its strings may be flawed; what is
+//! malformed otherwise deep inside of a result is not looked for. A request counts wherever it can be made
+//! out, because its sender waits for an answer, whoever else reads it. Nothing is paired or counted here.
 
 use super::{Answer, Message, Part, Shape, TAIL};
-use crate::json::{ErrorKind, MAX_DEPTH, Reader};
+use crate::json::{ErrorKind, MAX_DEPTH, Reader, is_flawed};
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -30,8 +30,8 @@ pub(super) enum Found<'m> {
     Blank,
     /// The text is a batch; its entries follow.
     Batch,
-    /// The text, or an entry of it, is something else than one JSON object or array. What it has of
-    /// requests and notifications came before.
+    /// The text, or an entry of it, is something else than one JSON object or array that can be read. What it
+    /// has of requests and notifications came before.
     Junk,
 }
 
@@ -74,7 +74,7 @@ pub(super) fn messages(text: &[u8], ended: bool, each: &mut dyn FnMut(Found<'_>)
         return each(Found::Blank);
     } else if is_batch {
         each(Found::Batch);
-        sound &= entries(text, |_| ()).is_some();
+        sound &= entries(text, |_| ()).is_some() && !is_flawed(text);
         entries(text, |entry| {
             if !objects(entry, sound, each) {
                 each(Found::Junk);
@@ -109,7 +109,7 @@ pub(super) fn cut_message(
     if all {
         message.hide(false);
     }
-    let spoilt = marked || !ended || (closed == Some(false) && !tail.is_empty());
+    let spoilt = marked || !ended || message.flawed || (closed == Some(false) && !tail.is_empty());
     if matches!(head.first(), None | Some(b'{' | b'[')) && !(spoilt && is_answer(&message)) {
         each(Found::Message(&message, size, Known::Cut));
     } else {
@@ -144,21 +144,21 @@ fn is_space(b: u8) -> bool {
     matches!(b, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-/// Usually one object, and `false` if it is anything else. Of answers only one that is alone in a `sound`
-/// text is handed on.
+/// Usually one object that can be read, and `false` if it is anything else. Of answers only one that is alone
+/// in a `sound` text is handed on.
 fn objects(text: &[u8], sound: bool, each: &mut dyn FnMut(Found<'_>)) -> bool {
     let mut rest = text;
     loop {
         // It is large, so it is read where it stays.
         let mut message = Message::default();
         let Some((used, known)) = first(rest, &mut message) else { return false };
-        let alone = used == text.len();
-        if (sound && alone) || !is_answer(&message) {
+        let readable = used == text.len() && !message.flawed;
+        if (sound && readable) || !is_answer(&message) {
             each(Found::Message(&message, used as u64, known));
         }
         rest = trim(&rest[used..]);
         if rest.is_empty() {
-            return alone;
+            return readable;
         }
     }
 }
@@ -196,6 +196,7 @@ fn first<'a>(text: &'a [u8], message: &mut Message<'a>) -> Option<(usize, Known)
             let used = extent(text)?;
             let tail = &text[used.saturating_sub(TAIL)..used];
             *message = Message::peek_cut(&text[..used], tail);
+            message.flawed = is_flawed(&text[..used]);
             Some((used, Known::Deep))
         }
         Err(_) => None,
@@ -205,15 +206,15 @@ fn first<'a>(text: &'a [u8], message: &mut Message<'a>) -> Option<(usize, Known)
 /// Hands on the entries of a batch; `None` if it turns out to be none. Each gets a reader of its own,
 /// because none can go on behind a value that is nested too deeply for it.
 fn entries<'a>(batch: &'a [u8], mut each: impl FnMut(&'a [u8])) -> Option<()> {
-    let mut rest = batch.strip_prefix(b"[")?.trim_ascii_start();
+    let mut rest = batch.strip_prefix(b"[").map(trim_start)?;
     if let Some(after) = rest.strip_prefix(b"]") {
         return after.is_empty().then_some(());
     }
     loop {
         let (entry, after) = rest.split_at(extent(rest)?);
         each(entry);
-        match after.trim_ascii_start().split_first()? {
-            (b',', after) => rest = after.trim_ascii_start(),
+        match trim_start(after).split_first()? {
+            (b',', after) => rest = trim_start(after),
             (b']', after) => return after.is_empty().then_some(()),
             _ => return None,
         }

@@ -4,7 +4,7 @@
 //! Pure: one whole message in, a short list of [`Splice`]s out. Nothing is parsed into a tree and
 //! written again, so everything outside of the splices stays as it is, byte by byte. What cannot be
 //! changed for certain is not changed, and [`Unedited`] says why. Values that are passed over are
-//! checked no further than brackets and ends of strings: what is malformed in there stays so.
+//! checked no further than brackets and strings: what is malformed otherwise in there stays so.
 
 mod asked;
 mod object;
@@ -26,7 +26,8 @@ use crate::json;
 pub enum Unedited {
     /// It is an array of messages (2025-03-26).
     Batch,
-    /// It is no JSON object, or has something behind it, or is nested too deeply.
+    /// It is no JSON object, or has something behind it, or a string that nobody reads, or is nested too
+    /// deeply.
     Invalid,
     /// A key that matters stands there twice: peers differ in which one they believe.
     Duplicate,

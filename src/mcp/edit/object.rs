@@ -39,14 +39,15 @@ pub(super) struct Room {
 }
 
 impl<const N: usize> Object<N> {
-    /// Walks the object that stands at `at` and looks for these keys.
+    /// Walks the object that stands at `at` and looks for these keys. Fails where a string is such that nobody
+    /// reads the object.
     pub(super) fn scan(
         text: &[u8],
         at: Range<usize>,
         keys: [&str; N],
     ) -> Result<Object<N>, Unedited> {
         let base = at.start;
-        let mut reader = Reader::new(&text[at], MAX_DEPTH);
+        let mut reader = Reader::of_messages(&text[at], MAX_DEPTH);
         if reader.peek()?.0 != Kind::Object {
             return Err(Unedited::NotAnObject);
         }
@@ -79,6 +80,9 @@ impl<const N: usize> Object<N> {
             }
             object.last = Some(end);
             object.members += 1;
+        }
+        if reader.is_flawed() {
+            return Err(Unedited::Invalid);
         }
         object.end = base + reader.offset();
         Ok(object)

@@ -2,14 +2,15 @@
 //!
 //! What spans and pairing need is found wherever it stands (`result` before `id` included); the rest
 //! is skipped. A value of another kind than the protocol says counts as absent, an unknown member as
-//! normal. Of duplicate members the last wins, as in the parsers of both official SDKs. A message
-//! that was not observed whole gives what its head and its tail tell for certain.
+//! normal, and strings that no client reads are noted. Of duplicate members the last wins, as in the parsers
+//! of both official SDKs. A message that was not observed whole gives what its head and its tail tell for
+//! certain.
 
 mod params;
 mod result;
 mod tail;
 
-use crate::json::{Error, ErrorKind, Kind, MAX_DEPTH, Reader, Result, Text};
+use crate::json::{Error, ErrorKind, Kind, MAX_DEPTH, Reader, Result, Text, is_flawed};
 
 pub use params::{Info, Meta, Params};
 pub(super) use result::names_in;
@@ -32,6 +33,8 @@ pub struct Message<'a> {
     pub error: Option<Failure<'a>>,
     /// Spans that an answer hands back in a `_meta` of its own, beside `result` or `error`.
     traces: Part<'a>,
+    /// A string in it is such that no client reads the message.
+    pub(in crate::mcp) flawed: bool,
     /// The member whose value the head of a cut message ends in.
     open: Open,
 }
@@ -97,11 +100,12 @@ impl<'a> Message<'a> {
 
     /// The same into an empty one.
     pub(in crate::mcp) fn read_first(&mut self, text: &'a [u8]) -> Result<usize> {
-        let mut reader = Reader::new(text, MAX_DEPTH);
+        let mut reader = Reader::of_messages(text, MAX_DEPTH);
         if reader.peek()?.0 != Kind::Object {
             return Err(Error { kind: ErrorKind::WrongKind, at: reader.offset() });
         }
         self.read(text, &mut reader)?;
+        self.flawed = reader.is_flawed();
         Ok(reader.offset())
     }
 
@@ -111,9 +115,11 @@ impl<'a> Message<'a> {
         // A number at the very end of the head may go on: better not seen than seen wrong.
         let digits = head.iter().rev().take_while(|b| tail::in_number(**b)).count();
         let head = &head[..head.len() - digits];
-        let mut message = Message::default();
+        let (mut message, mut reader) = (Message::default(), Reader::of_messages(head, MAX_DEPTH));
         // It must fail, for the head is no whole message; what was read so far stays.
-        if message.read(head, &mut Reader::new(head, MAX_DEPTH)).is_err() {
+        let read = message.read(head, &mut reader);
+        message.flawed = reader.is_flawed();
+        if read.is_err() {
             message.hide(true);
             message.read_tail(tail);
         }
@@ -200,7 +206,8 @@ impl<'a> Message<'a> {
             match back.member() {
                 Some((key, value)) if open.is(key) => break (tail::Back::new(value), true),
                 Some((key, value)) => {
-                    each_member(key, value, |key, reader| self.member(key, value, reader));
+                    let read = |key: &[u8], reader: &mut _| self.member(key, value, reader);
+                    self.flawed |= each_member(key, value, read);
                 }
                 None => break (back.into_last(), false),
             }
@@ -208,7 +215,7 @@ impl<'a> Message<'a> {
         self.open = open;
         let Some(mut inner) = inner else { return };
         while let Some((key, value)) = inner.member() {
-            each_member(key, value, |key, reader| match (open, &mut self.result) {
+            self.flawed |= each_member(key, value, |key, reader| match (open, &mut self.result) {
                 _ if !keyed && matches!(key, b"name" | b"uri") => Ok(()),
                 (Open::Params, _) => self.params.member(key, value, reader),
                 (Open::Result, Some(answer)) => answer.member(key, value, reader),
@@ -232,15 +239,16 @@ impl Open {
     }
 }
 
-/// Reads one member out of a tail. What is malformed there is as if absent.
+/// Reads one member out of a tail, and says whether it is flawed. What is malformed otherwise is as if absent.
 fn each_member<'a>(
     key: &'a [u8],
     value: &'a [u8],
     read: impl FnOnce(&[u8], &mut Reader<'a>) -> Result<()>,
-) {
+) -> bool {
     if let Ok(key) = Reader::new(key, 0).text().and_then(|key| key.decode()) {
-        read(key.as_bytes(), &mut Reader::new(value, MAX_DEPTH)).unwrap_or_default();
+        read(key.as_bytes(), &mut Reader::of_messages(value, MAX_DEPTH)).unwrap_or_default();
     }
+    is_flawed(key) || is_flawed(value)
 }
 
 /// Walks the members of the next value if it is an object, else passes over it. `each` must read or
@@ -309,7 +317,12 @@ fn flag(reader: &mut Reader<'_>) -> Result<Option<bool>> {
 
 fn id<'a>(reader: &mut Reader<'a>) -> Result<RawId<'a>> {
     Ok(match reader.peek()?.0 {
-        Kind::Number => RawId::Number(reader.number()?),
+        Kind::Number => {
+            let number = reader.number()?;
+            // No peer takes a word for an id.
+            let digits = number.ends_with(|last: char| last.is_ascii_digit());
+            if digits { RawId::Number(number) } else { RawId::Odd }
+        }
         Kind::String => RawId::Text(reader.text()?),
         Kind::Null => {
             reader.null()?;

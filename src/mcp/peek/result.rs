@@ -134,7 +134,7 @@ impl<'a> Failure<'a> {
 
 /// The names in `result[list][].name` of a list method.
 pub(in crate::mcp) fn names_in(result: &[u8], list: &str, mut each: impl FnMut(Text<'_>)) {
-    let mut reader = Reader::new(result, crate::json::MAX_DEPTH);
+    let mut reader = Reader::of_messages(result, crate::json::MAX_DEPTH);
     let read = members(&mut reader, |key, reader| {
         if key != list.as_bytes() || reader.peek()?.0 != Kind::Array {
             return skip(reader);

@@ -136,9 +136,9 @@ pub(super) fn in_number(b: u8) -> bool {
     matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')
 }
 
-/// Bytes that a number or `true`, `false`, `null` may hold.
+/// Bytes that a number or `true`, `false`, `null`, `NaN` and `Infinity` may hold.
 fn in_word(b: u8) -> bool {
-    in_number(b) || b.is_ascii_lowercase()
+    in_number(b) || b.is_ascii_lowercase() || matches!(b, b'N' | b'I')
 }
 
 #[cfg(test)]

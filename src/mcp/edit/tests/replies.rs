@@ -46,7 +46,9 @@ fn what_is_not_certain_stays() {
         assert_eq!(stripped(&format!(r#"{{"id":1,"result":{result}}}"#)), Err(why));
     }
     assert!(matches!(Reply::read(b"[{}]"), Err(Unedited::Batch)));
-    assert!(matches!(Reply::read(b"{} x"), Err(Unedited::Invalid)));
+    for invalid in ["{} x", r#"{"id":1,"result":{"a":"\u12"}}"#, "{\"id\":1,\"result\":[\"\t\"]}"] {
+        assert!(matches!(Reply::read(invalid.as_bytes()), Err(Unedited::Invalid)), "{invalid:?}");
+    }
     for none in ["", "{}", r#"{"id":null,"error":{}}"#, r#"{"id":1,"method":"ping"}"#] {
         assert!(Reply::read(none.as_bytes()).unwrap().is_none());
     }

@@ -116,6 +116,8 @@ fn what_is_not_certain_stays() {
         (r#"{"id":1,"method":"tools/call"} {}"#, Unedited::Invalid),
         (r#"{"id":1,"method":"tools/call""#, Unedited::Invalid),
         ("listening on stdio", Unedited::Invalid),
+        ("{\"id\":1,\"method\":\"tools/call\",\"params\":{\"a\":\"\t\"}}", Unedited::Invalid),
+        (r#"{"id":1,"method":"tools/call","params":{"a":["\x41"]}}"#, Unedited::Invalid),
         (r#"{"id":1,"method":"tools/call","params":[]}"#, Unedited::NotAnObject),
         (r#"{"id":1,"method":"tools/call","params":null}"#, Unedited::NotAnObject),
         (&call("3"), Unedited::NotAnObject),
@@ -136,6 +138,16 @@ fn what_is_not_certain_stays() {
         "]".repeat(200)
     );
     assert_eq!(edited(&deep, &INJECT), Err(Unedited::Invalid));
+}
+
+/// Python writes it, and Python reads it.
+#[test]
+fn a_request_with_what_is_no_number_is_edited_like_any() {
+    let call =
+        |meta: &str| format!(r#"{{"id":1,"method":"tools/call","params":{{"a":NaN{meta}}}}}"#);
+    let meta = format!(r#","_meta":{{"traceparent":"{NEW}"}}"#);
+    assert_eq!(edited(&call(""), &INJECT), Ok(call(&meta)));
+    assert!(Request::read(br#"{"id":NaN,"method":"tools/call"}"#).unwrap().is_none());
 }
 
 #[test]

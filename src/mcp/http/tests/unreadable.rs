@@ -11,6 +11,9 @@ fn a_body_that_nobody_can_read_is_a_failure_of_the_server() {
         r#"{"jsonrpc":"1.0","id":1,"result":{}}"#,
         r#"{"jsonrpc":"2.0","id":1,"result":null}"#,
         r#"[{"jsonrpc":"2.0","id":1,"result":{}},]"#,
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"a\":[\"\t\"]}}",
+        r#"{"jsonrpc":"2.0","id":1,"result":{"a":["\x41"]}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{"a":"\u12G4"}}"#,
     ] {
         for (head, request) in [(POST, modern(1, "")), (POST, call(1)), (IN_SESSION, call(1))] {
             let mut tap = Tap::new();

@@ -30,6 +30,8 @@ fn something_beside_an_answer_on_its_line_spoils_it() {
         ("\u{feff}", ""),
         ("\u{c}", ""),
         ("[", ",]"),
+        ("[\u{c}", "]"),
+        ("[", "\u{c}]"),
         ("[", "] text"),
         ("\u{feff}[", "]"),
     ] {
@@ -53,9 +55,99 @@ fn an_answer_that_no_schema_takes_is_none() {
         r#"{"jsonrpc":"2.0","id":1,"result":[]}"#,
         r#"{"jsonrpc":"2.0","id":1,"result":true}"#,
         r#"{"jsonrpc":"2.0","id":1,"result":{},}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":NaN}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{"a":-NaN}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{"a":nan}}"#,
         r#"{"id":1,"error":{"code":1,"message":"m"}}"#,
     ] {
         assert_eq!(answered(line), ("server_gone".to_owned(), 1), "{line}");
+    }
+}
+
+/// Both SDKs refuse these, in whichever string.
+const FLAWS: [&str; 10] =
+    ["\t", "\u{1}", "\0", "\r", "\u{1f}", r"\x41", r"\u12", r"\u12G4", r"\'", r"\U0041"];
+
+#[test]
+fn a_flaw_in_a_string_spoils_the_whole_answer() {
+    let long = "x".repeat(200);
+    for flaw in FLAWS {
+        let deep = "[".repeat(250) + &format!("\"{flaw}\"") + &"]".repeat(250);
+        for (result, beside) in [
+            (format!(r#"{{"t":"a{flaw}b"}}"#), String::new()),
+            (format!(r#"{{"t{flaw}":1}}"#), String::new()),
+            (format!(r#"{{"t":[[{{"a":["{long}{flaw}"]}}]]}}"#), String::new()),
+            (format!(r#"{{"content":[{{"{flaw}{long}":1}}]}}"#), String::new()),
+            (format!(r#"{{"_meta":{{"x":"{flaw}"}}}}"#), String::new()),
+            (format!(r#"{{"requestState":"{long}{flaw}{long}"}}"#), String::new()),
+            (format!(r#"{{"a":{deep}}}"#), String::new()),
+            ("{}".to_owned(), format!(r#","x":"{flaw}""#)),
+            ("{}".to_owned(), format!(r#","{flaw}":1"#)),
+            ("{}".to_owned(), format!(r#","id":"1{flaw}""#)),
+            ("{}".to_owned(), format!(r#","jsonrpc":"2.0{flaw}""#)),
+            ("{}".to_owned(), format!(r#","error":{{"code":1,"message":"{flaw}"}}"#)),
+        ] {
+            let line = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}{beside}}}"#);
+            assert_eq!(answered(&line), ("server_gone".to_owned(), 1), "{line:?}");
+            // One entry of a batch spoils the others.
+            let line = format!(r#"[{{"jsonrpc":"2.0","id":1,"result":{{}}}},{line}]"#);
+            assert_eq!(answered(&line), ("server_gone".to_owned(), 2), "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn a_flawed_answer_is_none_in_either_era_and_the_call_waits_for_another() {
+    let modern = r#"{"id":1,"method":"tools/call","params":{"name":"t","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
+    let legacy = r#"{"id":1,"method":"tools/call","params":{"name":"t"}}"#;
+    for (call, flaw) in [modern, legacy].into_iter().flat_map(|call| FLAWS.map(|flaw| (call, flaw)))
+    {
+        let mut tap = Tap::new();
+        tap.c(call).s(&format!(r#"{{"id":1,"result":{{"content":[{{"text":"{flaw}"}}]}}}}"#));
+        let counts = tap.counts();
+        assert_eq!((counts.in_flight, counts.junk, counts.answers), (1, 1, 0), "{flaw:?}");
+        tap.ok(1);
+        assert_eq!(tap.outcomes(), pairs(&[("1", "ok")]));
+    }
+}
+
+#[test]
+fn a_flawed_request_waits_for_its_answer_and_is_counted() {
+    for (at, flaw) in FLAWS.iter().enumerate() {
+        let mut tap = Tap::new();
+        let line = match at % 3 {
+            0 => format!(r#"{{"id":1,"method":"ping","x":"{flaw}"}}"#),
+            1 => format!(r#"{{"id":1,"method":"ping","params":{{"{flaw}":[1]}}}}"#),
+            _ => format!(r#"{{"id":1,"method":"ping","params":{{"a":["{flaw}"]}}}}"#),
+        };
+        tap.c(&line);
+        let counts = tap.counts();
+        assert_eq!((counts.in_flight, counts.junk, counts.requests), (1, 1, 1), "{line:?}");
+        assert_eq!(tap.end().outcomes(), pairs(&[("1", "server_gone")]));
+    }
+}
+
+#[test]
+fn a_long_answer_is_none_if_a_flaw_of_it_is_in_sight() {
+    let filler = "x".repeat(5000);
+    for (begin, end, outcome) in [
+        ("", "", "ok"),
+        (r"\n", r"\u00e9", "ok"),
+        ("\t", "", "server_gone"),
+        (r"\x", "", "server_gone"),
+        ("\u{1}", r"\\", "server_gone"),
+        ("", r"\x", "server_gone"),
+        ("", "\t", "server_gone"),
+        ("", r"\u12", "server_gone"),
+    ] {
+        for result in [
+            format!(r#"{{"a":"{begin}{filler}","b":"{end}"}}"#),
+            format!(r#"{{"a":["{begin}{filler}"],"b":["{end}"]}}"#),
+        ] {
+            let mut tap = Tap::with(Settings { max_message_bytes: 100, ..Settings::default() });
+            tap.call(1).s(&format!(r#"{{"id":1,"result":{result}}}"#));
+            assert_eq!(tap.end().outcomes(), pairs(&[("1", outcome)]), "{begin:?} {end:?}");
+        }
     }
 }
 
@@ -70,7 +162,19 @@ fn an_answer_that_some_client_reads_is_one() {
         (r#"{"jsonrpc":"2.0","id":1,"result":{},"_meta":{}}"#, "ok"),
         (r#"{"jsonrpc":"2.0","id":1,"method":null,"result":{}}"#, "ok"),
         (r#"{"jsonrpc":"2.0","id":1,"result":{"a":[NaN]}}"#, "ok"),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{"a":NaN,"b":Infinity,"c":-Infinity}}"#, "ok"),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"result":{"_meta":{"a":NaN},"isError":NaN,"taskId":NaN}}"#,
+            "ok",
+        ),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{"x":-Infinity},"x":NaN}"#, "ok"),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"m","data":NaN}}"#,
+            "protocol_error",
+        ),
         (r#"{"jsonrpc":"2.0","id":1,"result":{"a":"\ud800"}}"#, "ok"),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{"\uDC00":["\ud800\u0041"]}}"#, "ok"),
+        ("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\t\"a\":\t[\r\"\u{7f}\u{2028}\"]}}", "ok"),
         (r#"{"jsonrpc":"2.0","id":1,"result":{},"error":null}"#, "ok"),
         (
             r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1,"message":"m"}}"#,
