@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::scan::{self, BLOCK, Block, STEP};
-use super::strings::{Strings, first, is_flawed, padded};
+use super::scan::{self, BLOCK, STEP};
+use super::strings::{Strings, is_flawed};
 use super::text::{Shape, Text, has_controls};
 use super::{Error, ErrorKind, MAX_DEPTH, Result};
 
@@ -354,58 +354,35 @@ impl<'a> Reader<'a> {
     /// Passes over a container without looking at commas and colons: only brackets and string ends
     /// decide where it stops, which is what keeps a peek cheap on large results.
     fn skip_container(&mut self) -> Result<()> {
-        let mut strings = Strings::default();
-        // One bit an open container, the innermost lowest: set for an object.
-        let mut objects: u128 = 0;
-        let mut open = 0;
-        let mut last;
+        let (mut strings, mut nest) = (Strings::default(), Nest::default());
+        let mut padded = [b' '; BLOCK];
         while self.pos < self.buf.len() {
             let rest = &self.buf[self.pos..];
-            let bytes = match rest.first_chunk() {
-                Some(bytes) => bytes,
-                None => {
-                    last = padded(rest);
-                    &last
-                }
-            };
-            let block = Block::of(bytes);
-            let places = strings.next(&block);
-            let flaws = if self.as_peers { strings.flaws(bytes, &block, places) } else { 0 };
-            let inside = places.inside;
+            let bytes = rest.first_chunk().unwrap_or_else(|| {
+                padded[..rest.len()].copy_from_slice(rest);
+                &padded
+            });
+            let places = strings.next(bytes);
             // JSON has no backslash outside of strings; what stands behind one is not looked at.
-            let stray = block.backslashes & !inside;
+            let stray = places.backslashes & !places.inside;
             let before = (stray & stray.wrapping_neg()).wrapping_sub(1);
-            let mut brackets = block.brackets & !inside & before;
-            while brackets != 0 {
-                let place = brackets.trailing_zeros() as usize;
-                brackets &= brackets - 1;
-                let bracket = bytes[place];
-                let is_object = matches!(bracket, b'{' | b'}');
-                if matches!(bracket, b'{' | b'[') {
-                    if self.depth + open >= self.limit {
-                        return Err(Error { kind: ErrorKind::Depth, at: self.pos + place });
-                    }
-                    objects = objects << 1 | u128::from(is_object);
-                    open += 1;
-                    continue;
-                }
-                if (objects & 1 == 1) != is_object {
-                    return Err(Error { kind: ErrorKind::Unexpected, at: self.pos + place });
-                }
-                objects >>= 1;
-                open -= 1;
-                if open == 0 {
-                    self.flawed |= flaws & first(place) != 0;
-                    self.pos += place + 1;
-                    return Ok(());
-                }
+            let outside = !places.inside & before;
+            let brackets = if outside == 0 { 0 } else { scan::brackets(bytes) & outside };
+            let room = self.limit - self.depth;
+            let end = nest.pass(bytes, brackets, room);
+            let end = end.map_err(|error| Error { at: self.pos + error.at, ..error })?;
+            let length = end.unwrap_or(rest.len().min(BLOCK));
+            if self.as_peers {
+                self.flawed |= strings.is_flawed(bytes, &places, length);
+            }
+            if end.is_some() {
+                self.pos += length + 1;
+                return Ok(());
             }
             if stray != 0 {
                 let place = stray.trailing_zeros() as usize;
                 return Err(Error { kind: ErrorKind::Unexpected, at: self.pos + place });
             }
-            let length = rest.len().min(BLOCK);
-            self.flawed |= flaws & first(length) != 0;
             self.pos += length;
         }
         Err(self.error(ErrorKind::Eof))
@@ -568,5 +545,48 @@ impl<'a> Reader<'a> {
             Ok(_) => self.error(ErrorKind::WrongKind),
             Err(error) => error,
         }
+    }
+}
+
+/// The containers that are open where one is passed over.
+#[derive(Default)]
+struct Nest {
+    /// One bit an open container, the innermost lowest: set for an object.
+    objects: u128,
+    open: usize,
+}
+
+impl Nest {
+    /// Passes over the brackets of a block, of which `room` may be open at once. Tells where the one stands
+    /// that closes the outermost container.
+    #[inline]
+    fn pass(
+        &mut self,
+        bytes: &[u8; BLOCK],
+        mut brackets: u64,
+        room: usize,
+    ) -> Result<Option<usize>> {
+        while brackets != 0 {
+            let at = brackets.trailing_zeros() as usize;
+            brackets &= brackets - 1;
+            let is_object = matches!(bytes[at], b'{' | b'}');
+            if matches!(bytes[at], b'{' | b'[') {
+                if self.open >= room {
+                    return Err(Error { kind: ErrorKind::Depth, at });
+                }
+                self.objects = self.objects << 1 | u128::from(is_object);
+                self.open += 1;
+                continue;
+            }
+            if (self.objects & 1 == 1) != is_object {
+                return Err(Error { kind: ErrorKind::Unexpected, at });
+            }
+            self.objects >>= 1;
+            self.open -= 1;
+            if self.open == 0 {
+                return Ok(Some(at));
+            }
+        }
+        Ok(None)
     }
 }

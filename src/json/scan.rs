@@ -11,17 +11,6 @@ pub(super) const STEP: usize = 16;
 /// How many bytes are looked at together where only brackets and quotes matter.
 pub(super) const BLOCK: usize = 64;
 
-/// Where the bytes stand that decide where a value ends, and those that no string may hold.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Block {
-    pub(super) quotes: u64,
-    pub(super) backslashes: u64,
-    /// All four kinds.
-    pub(super) brackets: u64,
-    /// Control characters that JSON forbids in strings.
-    pub(super) controls: u64,
-}
-
 /// Which of the bytes are control characters that JSON forbids, not ASCII, quotes or backslashes.
 #[inline]
 pub(super) fn special(bytes: &[u8; STEP]) -> u32 {
@@ -50,39 +39,59 @@ pub(super) fn eight_digits(bytes: [u8; 8]) -> Option<u64> {
     Some((fours * 10_000 + (fours >> 32)) & u64::from(u32::MAX))
 }
 
-impl Block {
-    #[inline]
-    pub(super) fn of(bytes: &[u8; BLOCK]) -> Self {
-        let mut block = Block::default();
-        let (steps, _) = bytes.as_chunks::<STEP>();
-        for (i, bytes) in steps.iter().enumerate() {
-            let bytes = vector(bytes);
-            // The brackets of arrays and of objects differ in this bit.
-            let folded = bytes | i8x16::splat(0x20);
-            let place = |found: i8x16| u64::from(found.to_bitmask()) << (i * STEP);
-            block.quotes |= place(is(bytes, b'"'));
-            block.backslashes |= place(is(bytes, b'\\'));
-            block.brackets |= place(is(folded, b'{') | is(folded, b'}'));
-            block.controls |= place(is(bytes & i8x16::splat(!0x1f), 0));
-        }
-        block
+/// Which of the bytes are quotes, and which are backslashes.
+#[inline]
+pub(super) fn quotes_and_backslashes(bytes: &[u8; BLOCK]) -> (u64, u64) {
+    (places(bytes, |bytes| is(bytes, b'"')), places(bytes, |bytes| is(bytes, b'\\')))
+}
+
+/// Which of the bytes are brackets, of all four kinds.
+#[inline]
+pub(super) fn brackets(bytes: &[u8; BLOCK]) -> u64 {
+    places(bytes, |bytes| {
+        // The brackets of arrays and of objects differ in this bit.
+        let folded = bytes | i8x16::splat(0x20);
+        is(folded, b'{') | is(folded, b'}')
+    })
+}
+
+/// Which of the bytes are control characters that JSON forbids in strings.
+#[inline]
+pub(super) fn controls(bytes: &[u8; BLOCK]) -> u64 {
+    let control = |bytes: i8x16| is(bytes & i8x16::splat(!0x1f), 0);
+    let mut any = i8x16::splat(0);
+    for bytes in bytes.as_chunks::<STEP>().0 {
+        any |= control(vector(bytes));
     }
+    // Machines write few.
+    if any.to_bitmask() == 0 { 0 } else { places(bytes, control) }
+}
+
+/// Which of the bytes are the letter of a `\u`, if they are escaped.
+pub(super) fn unicode(bytes: &[u8; BLOCK]) -> u64 {
+    places(bytes, |bytes| is(bytes, b'u'))
 }
 
 /// Which of the bytes are hexadecimal digits, in either case.
 pub(super) fn hex_digits(bytes: &[u8; BLOCK]) -> u64 {
-    let mut digits = 0;
-    for (i, bytes) in bytes.as_chunks().0.iter().enumerate() {
-        let bytes = vector(bytes);
+    let between = |bytes: i8x16, from: u8, to: u8| {
+        let (below, above) = (from.cast_signed() - 1, to.cast_signed() + 1);
+        bytes.simd_gt(i8x16::splat(below)) & bytes.simd_lt(i8x16::splat(above))
+    };
+    places(bytes, |bytes| {
         let folded = bytes | i8x16::splat(0x20);
-        let between = |bytes: i8x16, from: i8, to: i8| {
-            bytes.simd_gt(i8x16::splat(from - 1)) & bytes.simd_lt(i8x16::splat(to + 1))
-        };
-        let found =
-            between(bytes, b'0' as i8, b'9' as i8) | between(folded, b'a' as i8, b'f' as i8);
-        digits |= u64::from(found.to_bitmask()) << (i * STEP);
+        between(bytes, b'0', b'9') | between(folded, b'a', b'f')
+    })
+}
+
+/// Where in a block that is found.
+#[inline]
+fn places(bytes: &[u8; BLOCK], find: impl Fn(i8x16) -> i8x16) -> u64 {
+    let mut places = 0;
+    for (i, bytes) in bytes.as_chunks::<STEP>().0.iter().enumerate() {
+        places |= u64::from(find(vector(bytes)).to_bitmask()) << (i * STEP);
     }
-    digits
+    places
 }
 
 #[inline]
@@ -120,13 +129,14 @@ mod tests {
         }
 
         #[test]
-        fn every_byte_has_its_bit(text in "[\"\\\\{}\\[\\] -~éA-Ga-g\u{0}-\u{20}\u{7f}]{64}", any in any::<[u8; BLOCK]>()) {
+        fn every_byte_has_its_bit(text in "[\"\\\\{}\\[\\] -~éA-Ga-gu\u{0}-\u{20}\u{7f}]{64}", any in any::<[u8; BLOCK]>()) {
             for bytes in [text.as_bytes().first_chunk().unwrap(), &any] {
-                let block = Block::of(bytes);
-                prop_assert_eq!(block.quotes, places(bytes, |b| b == b'"'));
-                prop_assert_eq!(block.backslashes, places(bytes, |b| b == b'\\'));
-                prop_assert_eq!(block.brackets, places(bytes, |b| b"{}[]".contains(&b)));
-                prop_assert_eq!(block.controls, places(bytes, |b| b < 0x20));
+                let (quotes, backslashes) = quotes_and_backslashes(bytes);
+                prop_assert_eq!(quotes, places(bytes, |b| b == b'"'));
+                prop_assert_eq!(backslashes, places(bytes, |b| b == b'\\'));
+                prop_assert_eq!(brackets(bytes), places(bytes, |b| b"{}[]".contains(&b)));
+                prop_assert_eq!(controls(bytes), places(bytes, |b| b < 0x20));
+                prop_assert_eq!(unicode(bytes), places(bytes, |b| b == b'u'));
                 prop_assert_eq!(hex_digits(bytes), places(bytes, |b| b.is_ascii_hexdigit()));
                 let special = |b: u8| !b.is_ascii() || b < 0x20 || b == b'"' || b == b'\\';
                 for step in bytes.as_chunks().0 {

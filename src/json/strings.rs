@@ -4,7 +4,7 @@
 //! without its four digits (RFC 8259 section 7). Halves of surrogate pairs and bytes that are not UTF-8 are
 //! not looked for: there are parsers that take those.
 
-use super::scan::{self, BLOCK, Block};
+use super::scan::{self, BLOCK};
 
 /// Every second bit, the first not among them.
 const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
@@ -35,56 +35,76 @@ pub(super) struct Strings {
     digits: u64,
 }
 
-/// What is known of the bytes of a block.
+/// Where the strings of a block are, and what in it decides that.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Places {
     /// Inside of strings, opening quotes included.
     pub(super) inside: u64,
-    /// Behind a backslash that is not behind one itself.
-    escaped: u64,
+    pub(super) backslashes: u64,
+    /// Behind a backslash that is not behind one itself, and neither quote nor backslash.
+    letters: u64,
 }
 
 impl Strings {
     /// Goes on to the next block.
     #[inline]
-    pub(super) fn next(&mut self, block: &Block) -> Places {
-        let escaped = self.escaped(block.backslashes);
+    pub(super) fn next(&mut self, bytes: &[u8; BLOCK]) -> Places {
+        let (quotes, backslashes) = scan::quotes_and_backslashes(bytes);
+        let escaped = self.escaped(backslashes);
+        let letters = escaped & !(quotes | backslashes);
+        let mut inside = quotes & !escaped;
         // Each bit becomes the parity of those up to it: of quotes, whether a string is open.
-        let mut inside = block.quotes & !escaped;
-        for shift in [1, 2, 4, 8, 16, 32] {
-            inside ^= inside << shift;
+        if inside != 0 {
+            for shift in [1, 2, 4, 8, 16, 32] {
+                inside ^= inside << shift;
+            }
         }
         if self.inside {
             inside = !inside;
         }
         self.inside = inside >> (BLOCK - 1) == 1;
-        Places { inside, escaped }
+        Places { inside, backslashes, letters }
     }
 
-    /// Which bytes of that block no parser takes where they are.
+    /// Whether any of the first so many bytes of that block is one that no parser takes where it is.
     #[inline]
-    pub(super) fn flaws(&mut self, bytes: &[u8; BLOCK], block: &Block, places: Places) -> u64 {
-        let mut letters = places.escaped & !(block.quotes | block.backslashes);
-        let (mut unknown, mut unicode) = (0, 0);
+    pub(super) fn is_flawed(
+        &mut self,
+        bytes: &[u8; BLOCK],
+        places: &Places,
+        length: usize,
+    ) -> bool {
+        let within = 1_u64.checked_shl(length as u32).unwrap_or(0).wrapping_sub(1);
+        let (mut letters, mut escapes) = (places.letters & within, 0);
         while letters != 0 {
-            let place = letters.trailing_zeros();
+            escapes |= ESCAPES[usize::from(bytes[letters.trailing_zeros() as usize])];
             letters &= letters - 1;
-            let escape = ESCAPES[usize::from(bytes[place as usize])];
-            unknown |= u64::from(escape & UNKNOWN) << place;
-            unicode |= u64::from(escape / UNICODE) << place;
         }
-        if unicode | self.digits != 0 {
-            let within = unicode << 1 | unicode << 2 | unicode << 3 | unicode << 4;
-            unknown |= (self.digits | within) & !scan::hex_digits(bytes);
-            self.digits = unicode >> 63 | unicode >> 62 | unicode >> 61 | unicode >> 60;
+        let controls = scan::controls(bytes) & places.inside & within;
+        let mut flawed = escapes & UNKNOWN != 0 || controls != 0;
+        if escapes & UNICODE != 0 || self.digits != 0 {
+            let unicode = scan::unicode(bytes) & places.letters;
+            flawed |= self.misses_digits(bytes, unicode, within);
         }
-        unknown | block.controls & places.inside
+        flawed
+    }
+
+    /// Whether a `\u` before or in that block has not its four digits.
+    #[inline(never)]
+    fn misses_digits(&mut self, bytes: &[u8; BLOCK], unicode: u64, within: u64) -> bool {
+        let behind = unicode << 1 | unicode << 2 | unicode << 3 | unicode << 4;
+        let digits = (self.digits | behind) & within;
+        self.digits = unicode >> 63 | unicode >> 62 | unicode >> 61 | unicode >> 60;
+        digits & !scan::hex_digits(bytes) != 0
     }
 
     /// Which bytes stand behind a backslash that is not behind one itself.
     #[inline]
     fn escaped(&mut self, backslashes: u64) -> u64 {
-        let first = u64::from(self.escaped);
+        let first = u64::from(std::mem::take(&mut self.escaped));
+        if backslashes == 0 {
+            return first;
+        }
         let open = backslashes & !first;
         // Of a run of backslashes every second one escapes, beginning with its first. Where a run ends, and
         // at each second place before, a borrow that starts at its first bit leaves a mark.
@@ -98,24 +118,12 @@ impl Strings {
 /// ends inside of a string, or of an escape, may.
 pub(crate) fn is_flawed(text: &[u8]) -> bool {
     let mut strings = Strings::default();
-    let (whole, rest) = text.as_chunks();
     let mut flawed = |bytes, length| {
-        let block = Block::of(bytes);
-        let places = strings.next(&block);
-        strings.flaws(bytes, &block, places) & first(length) != 0
+        let places = strings.next(bytes);
+        strings.is_flawed(bytes, &places, length)
     };
-    whole.iter().any(|bytes| flawed(bytes, BLOCK)) || flawed(&padded(rest), rest.len())
-}
-
-/// As many bits.
-#[inline]
-pub(super) fn first(length: usize) -> u64 {
-    1_u64.checked_shl(length as u32).unwrap_or(0).wrapping_sub(1)
-}
-
-/// Less than a block, and spaces behind it.
-pub(super) fn padded(rest: &[u8]) -> [u8; BLOCK] {
-    let mut padded = [b' '; BLOCK];
-    padded[..rest.len()].copy_from_slice(rest);
-    padded
+    let (whole, rest) = text.as_chunks();
+    let mut last = [b' '; BLOCK];
+    last[..rest.len()].copy_from_slice(rest);
+    whole.iter().any(|bytes| flawed(bytes, BLOCK)) || flawed(&last, rest.len())
 }
