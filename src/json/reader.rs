@@ -112,8 +112,7 @@ impl<'a> Reader<'a> {
             b'-' | b'0'..=b'9' => Kind::Number,
             b't' | b'f' => Kind::Bool,
             b'n' => Kind::Null,
-            b'N' | b'I' if self.as_peers => Kind::Number,
-            _ => return Err(self.error(ErrorKind::Unexpected)),
+            _ => return self.peek_word(),
         };
         Ok((kind, self.pos))
     }
@@ -184,11 +183,7 @@ impl<'a> Reader<'a> {
             return Err(self.wrong_kind());
         }
         let start = self.pos + 1;
-        let found = self.string_end(start);
-        if self.as_peers && !matches!(found, Ok((_, Shape::Plain))) {
-            self.note_flaws(found);
-        }
-        let (end, shape) = found?;
+        let (end, shape) = self.string_end(start)?;
         let quoted = &self.buf[self.pos..=end];
         self.pos = end + 1;
         Ok(Text::new(quoted, start, shape))
@@ -251,16 +246,14 @@ impl<'a> Reader<'a> {
     /// The next value, which must be a number by the grammar of RFC 8259 section 6, as written. In
     /// [messages](Self::of_messages) it may be a word that stands for what is no number.
     pub fn number(&mut self) -> Result<&'a str> {
-        if self.as_peers
-            && let Some(word) = self.no_number()?
-        {
-            return Ok(word);
-        }
         if !matches!(self.byte()?, b'-' | b'0'..=b'9') {
-            return Err(self.wrong_kind());
+            return self.no_number();
         }
         let start = self.pos;
         if self.buf[self.pos] == b'-' {
+            if self.buf.get(self.pos + 1) == Some(&b'I') {
+                return self.no_number();
+            }
             self.pos += 1;
         }
         if self.buf.get(self.pos) == Some(&b'0') {
@@ -427,7 +420,7 @@ impl<'a> Reader<'a> {
 
     /// The closing quote of the string whose first byte is at `start`, and what was seen on the way.
     #[inline]
-    fn string_end(&self, start: usize) -> Result<(usize, Shape)> {
+    fn string_end(&mut self, start: usize) -> Result<(usize, Shape)> {
         match self.plain_end(start) {
             Some(end) => Ok((end, Shape::Plain)),
             None => self.other_end(start),
@@ -450,29 +443,24 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// The same for any.
+    /// The same for any; its flaws are noted on the way.
     #[inline(never)]
-    fn other_end(&self, start: usize) -> Result<(usize, Shape)> {
+    fn other_end(&mut self, start: usize) -> Result<(usize, Shape)> {
         let (mut at, mut shape) = (start, Shape::Raw);
         while let Some(i) = memchr::memchr2(b'"', b'\\', &self.buf[at.min(self.buf.len())..]) {
             if self.buf[at + i] == b'"' {
+                self.flawed |= self.as_peers
+                    && match shape {
+                        Shape::Escaped => is_flawed(&self.buf[start - 1..=at + i]),
+                        _ => has_controls(&self.buf[start..at + i]),
+                    };
                 return Ok((at + i, shape));
             }
             shape = Shape::Escaped;
             at += i + 2;
         }
+        self.flawed |= self.as_peers && is_flawed(&self.buf[start - 1..]);
         Err(Error { kind: ErrorKind::Eof, at: self.buf.len() })
-    }
-
-    /// Looks for flaws in the string that stands next, of which this was found.
-    #[inline(never)]
-    fn note_flaws(&mut self, found: Result<(usize, Shape)>) {
-        self.flawed |= match found {
-            Ok((_, Shape::Plain)) => false,
-            Ok((end, Shape::Raw)) => has_controls(&self.buf[self.pos..end]),
-            Ok((end, Shape::Escaped)) => is_flawed(&self.buf[self.pos..=end]),
-            Err(_) => is_flawed(&self.buf[self.pos..]),
-        };
     }
 
     /// What stands in a place, if it is known to be a `str`.
@@ -481,14 +469,27 @@ impl<'a> Reader<'a> {
         self.utf8.get(place)
     }
 
-    /// The next value, if it is a word that stands for what is no number.
-    fn no_number(&mut self) -> Result<Option<&'static str>> {
-        self.byte()?;
+    /// The next value, which must be a word that stands for what is no number, and may be.
+    #[inline(never)]
+    fn no_number(&mut self) -> Result<&'static str> {
         let rest = &self.buf[self.pos..];
         let words = ["NaN", "Infinity", "-Infinity"];
-        let word = words.into_iter().find(|word| rest.starts_with(word.as_bytes()));
-        self.pos += word.map_or(0, str::len);
-        Ok(word)
+        match words.into_iter().find(|word| self.as_peers && rest.starts_with(word.as_bytes())) {
+            Some(word) => {
+                self.pos += word.len();
+                Ok(word)
+            }
+            None => Err(self.wrong_kind()),
+        }
+    }
+
+    /// The kind of what begins as no value of JSON does.
+    #[inline(never)]
+    fn peek_word(&self) -> Result<(Kind, usize)> {
+        match self.buf.get(self.pos) {
+            Some(b'N' | b'I') if self.as_peers => Ok((Kind::Number, self.pos)),
+            _ => Err(self.error(ErrorKind::Unexpected)),
+        }
     }
 
     fn digits(&mut self) -> Result<()> {

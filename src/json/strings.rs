@@ -74,14 +74,18 @@ impl Strings {
         places: &Places,
         length: usize,
     ) -> bool {
+        let controls = scan::controls(bytes);
+        // As most blocks are.
+        if places.letters | controls | self.digits == 0 {
+            return false;
+        }
         let within = 1_u64.checked_shl(length as u32).unwrap_or(0).wrapping_sub(1);
         let (mut letters, mut escapes) = (places.letters & within, 0);
         while letters != 0 {
             escapes |= ESCAPES[usize::from(bytes[letters.trailing_zeros() as usize])];
             letters &= letters - 1;
         }
-        let controls = scan::controls(bytes) & places.inside & within;
-        let mut flawed = escapes & UNKNOWN != 0 || controls != 0;
+        let mut flawed = escapes & UNKNOWN != 0 || controls & places.inside & within != 0;
         if escapes & UNICODE != 0 || self.digits != 0 {
             let unicode = scan::unicode(bytes) & places.letters;
             flawed |= self.misses_digits(bytes, unicode, within);

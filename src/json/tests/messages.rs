@@ -20,7 +20,9 @@ fn readable(text: &[u8]) -> bool {
                     walk(r)?;
                 }
             }
-            _ => drop(r.skip()?),
+            _ => {
+                r.skip()?;
+            }
         }
         Ok(())
     }

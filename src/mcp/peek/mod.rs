@@ -320,7 +320,7 @@ fn id<'a>(reader: &mut Reader<'a>) -> Result<RawId<'a>> {
         Kind::Number => {
             let number = reader.number()?;
             // No peer takes a word for an id.
-            let digits = number.ends_with(|last: char| last.is_ascii_digit());
+            let digits = number.as_bytes().last().is_some_and(u8::is_ascii_digit);
             if digits { RawId::Number(number) } else { RawId::Odd }
         }
         Kind::String => RawId::Text(reader.text()?),
