@@ -22,12 +22,12 @@ use crate::pipeline::Exit;
 /// Our own settings: another mcpcol in the child must not take them for its own.
 const OUR_VARIABLES: &str = "MCPCOL_";
 
-/// What a shell answers when the command is not there.
+/// Exit code of a shell when the command is not there.
 const NOT_FOUND: i32 = 127;
-/// What a shell answers when the command cannot be run.
+/// Exit code of a shell when the command cannot be run.
 const NOT_EXECUTABLE: i32 = 126;
 
-/// How the child is to be started.
+/// Says how the child is to be started.
 pub(super) struct Plan<'a> {
     /// Program and arguments.
     pub(super) command: &'a [OsString],
@@ -39,7 +39,7 @@ pub(super) struct Plan<'a> {
     pub(super) own_group: bool,
 }
 
-/// Why there is no child.
+/// Says why there is no child.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot start `{program}`: {why}")]
 pub struct CannotStart {
@@ -58,7 +58,7 @@ pub(super) struct Child {
     own_group: bool,
 }
 
-/// What the child's stdin is fed from.
+/// Feeds the child's stdin.
 pub(super) enum Input {
     /// Until its own end.
     Plain(Pipe),

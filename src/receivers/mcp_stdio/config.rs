@@ -118,7 +118,7 @@ impl Config {
         self.command.iter().chain(&self.args).map(OsString::from).collect()
     }
 
-    /// What the server is called when `command` starts it. Relative paths are taken from `base`.
+    /// Returns the name of the server that `command` starts. Relative paths are taken from `base`.
     pub fn server_name(&self, command: &[OsString], base: &Path) -> ServerName {
         let cwd = || self.cwd_from(base).or_else(|| std::env::current_dir().ok());
         let told = || name::server_name(command, cwd().as_deref());

@@ -13,7 +13,7 @@ use crate::mcp::Edited;
 use crate::mcp::edit::{Edit, Scope};
 use crate::receivers::tap::{Around, Change, Editing, HOLD, why};
 
-/// What is done to the lines of one direction.
+/// Edits the lines of one direction.
 pub(super) struct Edits {
     editing: Arc<Editing>,
     direction: Direction,
@@ -30,7 +30,7 @@ pub(super) struct Lines {
     out: Vec<u8>,
 }
 
-/// What is to be forwarded next.
+/// Holds what is to be forwarded next.
 pub(super) struct Due<'a> {
     pieces: Vec<Piece<'a>>,
     out: &'a [u8],
@@ -167,12 +167,12 @@ impl<'a> Due<'a> {
         Due { pieces, out }
     }
 
-    /// What goes on.
+    /// Returns the bytes that go on.
     pub(super) fn bytes(&self) -> &[u8] {
         self.out
     }
 
-    /// What came, with what the observer is told of each request that changes.
+    /// Returns the bytes that came, with what the observer is told of each request that changes.
     pub(super) fn originals(&self) -> impl Iterator<Item = (&[u8], Option<&Edited>)> {
         self.pieces.iter().map(|Piece { original, change }| {
             (*original, change.as_ref().and_then(|(_, edited)| edited.as_ref()))

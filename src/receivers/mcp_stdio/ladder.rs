@@ -48,7 +48,7 @@ impl Signal {
     }
 }
 
-/// What of a child's end is not left to the child; `None` is off.
+/// Limits what is left to the child of its end; `None` is off.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Limits {
     /// From the client's end of file to SIGTERM.
@@ -68,7 +68,7 @@ pub(super) struct Times {
     pub(super) leave: Instant,
 }
 
-/// What can happen.
+/// Names what can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// The client is at its end of file, and so is the child's stdin.
@@ -91,7 +91,7 @@ pub(super) enum Event {
     Time,
 }
 
-/// What is to be done.
+/// Names what is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     /// The child gets this signal.
@@ -100,7 +100,7 @@ pub(super) enum Action {
     CloseInput,
 }
 
-/// See the module.
+/// Holds how far a child's end has come.
 #[derive(Debug)]
 pub(super) struct Ladder {
     limits: Limits,

@@ -17,7 +17,7 @@ mod child;
 mod name;
 mod queue;
 mod intake;
-mod books;
+mod counters;
 mod relay;
 mod tap;
 mod own_stdio;
@@ -54,7 +54,7 @@ impl ReceiverConfig for Config {
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
         let server = self.server_name(&self.command_line(), cx.base);
-        let watch = Box::new(watch::Watch::new(self, &server, cx));
+        let watch = Box::new(watch::StdioObserver::new(self, &server, cx));
         Ok(receiver::later(self.clone(), cx, watch))
     }
 }

@@ -1,4 +1,4 @@
-//! What the two relay threads tell the observer: the records of this tap's queue.
+//! Defines what the two relay threads tell the observer: the records of this tap's queue.
 
 use memchr::memchr_iter;
 
@@ -16,16 +16,16 @@ pub type Event<'a> = tap::Event<'a, Note>;
 /// The right to hand over.
 pub(super) type Handing<'a> = tap::Handing<'a, Note>;
 
-/// What a record says.
+/// Says which way something happened, and what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Note {
     /// Which way.
     pub direction: Direction,
-    /// What happened.
+    /// Names what happened.
     pub kind: Kind,
 }
 
-/// What happened.
+/// Names what happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Bytes as they were read. The first `plain` of them are known to hold no newline.
@@ -54,7 +54,7 @@ pub enum Kind {
     Eof,
 }
 
-/// What was not handed over.
+/// Counts what was not handed over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Skipped {
     /// All bytes, newlines included.
@@ -64,7 +64,7 @@ pub struct Skipped {
 }
 
 impl Note {
-    /// What is missed of the traffic if a record with these bytes is.
+    /// Counts what is missed of the traffic if a record with these bytes is.
     pub(super) fn missed(&self, bytes: &[u8]) -> Skipped {
         let here = bytes.len() as u64;
         match self.kind {

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::books::Counters;
 use super::child::{self, CannotStart, Plan};
+use super::counters::Counters;
 use super::own_stdio::{self, OwnStdio};
 use super::queue::Note;
 use super::tap::{Limits, Remote, Tap, start as start_tap};
-use super::watch::Watch;
+use super::watch::StdioObserver;
 use super::{Config, ProcessGroup, ServerName};
 use crate::pipeline::{BoxFuture, Build, Ended, Outlet, PlannedReceiver, Receiver, Stop};
 use crate::receivers::tap::{
@@ -113,7 +113,7 @@ impl PlannedReceiver for Running {
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
         let tap = self.tap.lock().unwrap_or_else(PoisonError::into_inner).take();
         let tap = tap.ok_or_else(|| anyhow::anyhow!("{}: its tap is taken already", cx.id))?;
-        let watch = Box::new(Watch::new(&self.config, &self.server, cx));
+        let watch = Box::new(StdioObserver::new(&self.config, &self.server, cx));
         Ok(watched_by(watch, PATIENCE, tap, cx))
     }
 }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use super::edits::{Edits, Lines};
 use super::intake::{End, Intake};
 
-/// What a pipe holds on Linux: larger reads would not be filled.
+/// Bytes that a pipe holds on Linux: larger reads would not be filled.
 const READ: usize = 64 * 1024;
 
 /// How far a relay has come, for somebody who wants to know whether it still moves: odd while it holds
@@ -85,7 +85,7 @@ fn relay_bytes(
     }
 }
 
-/// The same where lines may change on their way. A line is held until it is whole, the rest is not.
+/// Relays line by line, because lines may change on their way. A line is held until it is whole, the rest is not.
 fn relay_lines(
     from: &mut impl Read,
     to: &mut impl Write,

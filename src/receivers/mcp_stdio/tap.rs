@@ -38,7 +38,7 @@ pub(super) struct Limits {
     pub(super) max_line: usize,
     /// Bytes that wait for the observer.
     pub(super) queue: usize,
-    /// What of the child's end is not left to the child.
+    /// Limits what is left to the child of its end.
     pub(super) ladder: ladder::Limits,
     /// Whether a stop may end the child's input; it costs each read from the client a call more.
     pub(super) closable: bool,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::Direction::{ClientToServer, ServerToClient};
-use super::books::Counters;
+use super::counters::Counters;
 use super::intake::{End, Intake};
 use super::queue::{Event, Held, Kind, Note, Queue, Skipped};
 use super::relay::{Progress, relay};

@@ -10,12 +10,12 @@ use crate::receivers::tap::{self, CountsExporter, ambient, content_key, edited, 
 use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
 
 /// Watches one connection.
-pub(super) struct Watch {
+pub(super) struct StdioObserver {
     session: Session,
     counters: CountsExporter,
 }
 
-impl Watch {
+impl StdioObserver {
     /// The session of a child called `server`.
     pub(super) fn new(config: &Config, server: &ServerName, cx: &Build<'_>) -> Self {
         let session_id: [u8; 16] = rand::random();
@@ -31,11 +31,11 @@ impl Watch {
         session.share(cx.process(HandedBack::default));
         // Without a key nothing is told of them.
         content_key(cx).into_iter().for_each(|key| session.hide(hidden(key)));
-        Watch { session, counters: CountsExporter::new(cx) }
+        StdioObserver { session, counters: CountsExporter::new(cx) }
     }
 }
 
-impl tap::Watch<Note> for Watch {
+impl tap::Watch<Note> for StdioObserver {
     fn look(&mut self, event: &Event<'_>, now: Nanos) {
         let (session, direction) = (&mut self.session, event.note.direction);
         match event.note.kind {
