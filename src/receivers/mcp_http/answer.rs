@@ -1,4 +1,4 @@
-//! What the tap answers itself: refusals, and that the upstream is not there. Pure.
+//! Writes the responses of the tap itself: refusals, and that the upstream is not there. Pure.
 //!
 //! A JSON-RPC request gets a JSON-RPC error, so that its client can tie it to the call; anything else
 //! gets a line of text. Neither quotes what was sent or says more of the upstream than its name.
@@ -6,7 +6,7 @@
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
 
-use super::body::{Glimpse, Passing};
+use super::body::{ProxyBody, RequestPrefix};
 use super::guard::Denied;
 use crate::mcp::{Message, RawId};
 
@@ -15,12 +15,12 @@ use crate::mcp::{Message, RawId};
 const UNREACHABLE: i32 = -32000;
 
 /// A line of text.
-pub(super) fn text(status: StatusCode, words: &str) -> Response<Passing> {
+pub(super) fn text(status: StatusCode, words: &str) -> Response<ProxyBody> {
     plain(status, "text/plain; charset=utf-8", format!("mcpcol: {words}\n"))
 }
 
 /// A request that the guard does not let through.
-pub(super) fn denied(why: Denied) -> Response<Passing> {
+pub(super) fn denied(why: Denied) -> Response<ProxyBody> {
     let mut response = text(why.status(), why.why());
     match why {
         Denied::Token => {
@@ -37,17 +37,17 @@ pub(super) fn denied(why: Denied) -> Response<Passing> {
 }
 
 /// 503: too much is going on.
-pub(super) fn busy() -> Response<Passing> {
+pub(super) fn busy() -> Response<ProxyBody> {
     let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "too many requests are in flight");
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 
-/// 502: the upstream of that name is not there, or went away without an answer to what `glimpse` shows.
-pub(super) fn unreachable(server: &str, glimpse: Option<&mut Glimpse>) -> Response<Passing> {
+/// 502: the upstream of that name is not there, or went away without an answer to what `prefix` shows.
+pub(super) fn unreachable(server: &str, prefix: Option<&mut RequestPrefix>) -> Response<ProxyBody> {
     let status = StatusCode::BAD_GATEWAY;
     let words = format!("no answer from the upstream `{server}`");
-    let Some(id) = glimpse.and_then(request_id) else { return text(status, &words) };
+    let Some(id) = prefix.and_then(request_id) else { return text(status, &words) };
     let message = serde_json::Value::from(format!("mcpcol: {words}"));
     let body = format!(
         r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{UNREACHABLE},"message":{message}}}}}"#
@@ -56,26 +56,26 @@ pub(super) fn unreachable(server: &str, glimpse: Option<&mut Glimpse>) -> Respon
 }
 
 /// Leaves the body out where `HEAD` asked: hyper does that over HTTP/1.1 only.
-pub(super) fn without_body(response: &mut Response<Passing>) {
-    if let body @ Passing::Own(_) = response.body_mut() {
-        *body = Passing::own("");
+pub(super) fn without_body(response: &mut Response<ProxyBody>) {
+    if let body @ ProxyBody::Own(_) = response.body_mut() {
+        *body = ProxyBody::own("");
     }
 }
 
-fn plain(status: StatusCode, kind: &'static str, body: String) -> Response<Passing> {
-    let mut response = Response::new(Passing::own(body));
+fn plain(status: StatusCode, kind: &'static str, body: String) -> Response<ProxyBody> {
+    let mut response = Response::new(ProxyBody::own(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 
 /// The id as it stands in the request; `None` for anything but one request.
-fn request_id(glimpse: &mut Glimpse) -> Option<String> {
+fn request_id(prefix: &mut RequestPrefix) -> Option<String> {
     let mut tail = None;
-    glimpse.beyond.end(|_, bytes| tail = Some(bytes.to_vec()));
+    prefix.beyond.end(|_, bytes| tail = Some(bytes.to_vec()));
     let message = match &tail {
-        None => Message::peek(&glimpse.head).ok()?.0,
-        Some(tail) => Message::peek_cut(&glimpse.head, tail),
+        None => Message::peek(&prefix.head).ok()?.0,
+        Some(tail) => Message::peek_cut(&prefix.head, tail),
     };
     message.method?;
     match message.id {
@@ -92,7 +92,7 @@ mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll, Waker};
 
-    fn body(response: Response<Passing>) -> String {
+    fn body(response: Response<ProxyBody>) -> String {
         let mut body = response.into_body();
         let mut cx = Context::from_waker(Waker::noop());
         match Pin::new(&mut body).poll_frame(&mut cx) {
@@ -104,11 +104,11 @@ mod tests {
     }
 
     fn answered(request: &str) -> String {
-        let mut glimpse = Glimpse::default();
+        let mut prefix = RequestPrefix::default();
         for chunk in request.as_bytes().chunks(1000) {
-            glimpse.add(chunk);
+            prefix.add(chunk);
         }
-        body(unreachable("github", Some(&mut glimpse)))
+        body(unreachable("github", Some(&mut prefix)))
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A body on its way through: every frame is handed over and then passed on, unchanged and at once. What
 //! the user asked to be changed is `held` for that.
 
-mod held;
+mod buffered;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -13,29 +13,29 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-pub(super) use self::held::Gathered;
-use self::held::Held;
-use super::clients::Asked;
+use self::buffered::Buffered;
+pub(super) use self::buffered::Gathered;
+use super::connections::RequestGuard;
 use super::detours::Lookout;
+use super::recorder::BodyRecorder;
 use super::slots::Admitted;
-use super::tape::Reel;
-use super::turn::Mark;
 use super::upstream::Lease;
+use super::wakeups::WakeMark;
 use crate::mcp::Party;
 use crate::receivers::tap::OverflowTail;
 
-/// What goes up: the client's body. What comes down: the upstream's, or words of our own.
+/// Carries a body through the proxy: the client's, the upstream's, or one of our own.
 #[derive(Debug)]
-pub(super) enum Passing {
+pub(super) enum ProxyBody {
     /// Somebody else's.
-    Through(Box<Through>),
+    Forwarded(Box<Forwarded>),
     /// Ours.
     Own(Option<Bytes>),
 }
 
-/// What lasts as long as a response does.
+/// Holds what lasts as long as a response does.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct ExchangeGuard {
     #[expect(dead_code, reason = "held until the response is over")]
     pub(super) admitted: Admitted,
     pub(super) upload: Rc<Upload>,
@@ -43,17 +43,17 @@ pub(super) struct Kept {
     pub(super) alone: bool,
 }
 
-/// Somebody else's body.
+/// Forwards somebody else's body frame by frame.
 #[derive(Debug)]
-pub(super) struct Through {
+pub(super) struct Forwarded {
     from: Incoming,
-    reel: Reel,
+    recorder: BodyRecorder,
     /// The upstream connection that it comes by, given back when it has come whole.
-    lease: Option<Lease<Passing>>,
+    lease: Option<Lease<ProxyBody>>,
     /// Nothing more comes of it, whichever its end.
     over: bool,
     /// What lasts as long as it.
-    kept: Option<Kept>,
+    kept: Option<ExchangeGuard>,
     /// How it broke off; told once what came before has been written on.
     failed: Option<hyper::Error>,
     /// What is told of a request on its way up.
@@ -61,20 +61,20 @@ pub(super) struct Through {
     /// Looks for a path that a stream names to its client.
     lookout: Option<Lookout>,
     /// What is held of it; nothing for what passes as it comes.
-    held: Option<Box<Held>>,
+    held: Option<Box<Buffered>>,
 }
 
-/// A request's body as the one knows who waits for its response.
+/// Holds the state of a request's body that is needed to answer the request.
 #[derive(Debug)]
 pub(super) struct Upload {
     /// The request counts as being answered while its body or its response is under way.
-    asked: Asked,
+    asked: RequestGuard,
     /// It has been read to its end.
     pub(super) over: Cell<bool>,
     /// How it broke off, if it did: whoever tells of the response tells of that.
     pub(super) broken: Cell<Option<Broken>>,
     /// What is remembered for an answer of our own; nothing for what needs none.
-    pub(super) glimpse: RefCell<Option<Glimpse>>,
+    pub(super) prefix: RefCell<Option<RequestPrefix>>,
 }
 
 /// How a request's body broke off.
@@ -86,65 +86,65 @@ pub(super) enum Broken {
     Gone,
 }
 
-/// What of a request's body is remembered until its response comes: enough to find its id.
+/// Remembers the beginning and the end of a request's body until its response comes: enough to find its id.
 #[derive(Debug, Default)]
-pub(super) struct Glimpse {
+pub(super) struct RequestPrefix {
     pub(super) head: Vec<u8>,
     pub(super) beyond: OverflowTail,
 }
 
 impl Upload {
     /// Of a request of which something has to be remembered, or not.
-    pub(super) fn of(asked: Asked, glimpse: Option<Glimpse>) -> Rc<Self> {
+    pub(super) fn of(asked: RequestGuard, prefix: Option<RequestPrefix>) -> Rc<Self> {
         let (over, broken) = (Cell::new(false), Cell::new(None));
-        Rc::new(Upload { asked, over, broken, glimpse: RefCell::new(glimpse) })
+        Rc::new(Upload { asked, over, broken, prefix: RefCell::new(prefix) })
     }
 }
 
-impl Passing {
+impl ProxyBody {
     /// The body of a request.
-    pub(super) fn request(from: Incoming, reel: Reel, upload: Rc<Upload>) -> Self {
-        Passing::through(Through::new(from, reel, Some(upload)), false)
+    pub(super) fn request(from: Incoming, recorder: BodyRecorder, upload: Rc<Upload>) -> Self {
+        ProxyBody::forwarded(Forwarded::new(from, recorder, Some(upload)), false)
     }
 
     /// The body of a response, which came by a leased connection; `bodiless` if its head says that there is
     /// none.
     pub(super) fn response(
         from: Incoming,
-        reel: Reel,
-        lease: Lease<Passing>,
+        recorder: BodyRecorder,
+        lease: Lease<ProxyBody>,
         lookout: Option<Lookout>,
         bodiless: bool,
     ) -> Self {
-        let mut through = Through::new(from, reel, None);
-        (through.lease, through.lookout) = (Some(lease), lookout);
-        Passing::through(through, bodiless)
+        let mut forwarded = Forwarded::new(from, recorder, None);
+        (forwarded.lease, forwarded.lookout) = (Some(lease), lookout);
+        ProxyBody::forwarded(forwarded, bodiless)
     }
 
-    fn through(mut through: Through, bodiless: bool) -> Self {
-        if through.from.is_end_stream() {
-            through.finish();
-        } else if bodiless || through.is_all() {
-            through.told();
+    fn forwarded(mut forwarded: Forwarded, bodiless: bool) -> Self {
+        if forwarded.from.is_end_stream() {
+            forwarded.finish();
+        } else if bodiless || forwarded.is_all() {
+            forwarded.told();
         }
-        Passing::Through(Box::new(through))
+        ProxyBody::Forwarded(Box::new(forwarded))
     }
 
     /// Keeps that until the body is gone; of our own bodies nobody waits for the end.
-    pub(super) fn keep(&mut self, kept: Kept) {
-        if let Passing::Through(through) = self {
-            through.kept = Some(kept);
+    pub(super) fn keep(&mut self, kept: ExchangeGuard) {
+        if let ProxyBody::Forwarded(forwarded) = self {
+            forwarded.kept = Some(kept);
         }
     }
 
     /// A body of our own.
     pub(super) fn own(text: impl Into<Bytes>) -> Self {
-        Passing::Own(Some(text.into()).filter(|text: &Bytes| !text.is_empty()))
+        ProxyBody::Own(Some(text.into()).filter(|text: &Bytes| !text.is_empty()))
     }
 }
 
 impl Broken {
-    /// What happened, by the error of who reads it.
+    /// Tells what happened by the error of who reads it.
     fn by(error: &hyper::Error) -> Self {
         let cause = std::error::Error::source(error).and_then(|e| e.downcast_ref::<io::Error>());
         match cause.map(io::Error::kind) {
@@ -155,8 +155,8 @@ impl Broken {
     }
 }
 
-impl Glimpse {
-    /// What is remembered as it came; the rest by its end only.
+impl RequestPrefix {
+    /// Bytes that are remembered as they came; the rest by its end only.
     const HEAD: usize = 4096;
 
     pub(super) fn add(&mut self, bytes: &[u8]) {
@@ -168,11 +168,11 @@ impl Glimpse {
     }
 }
 
-impl Through {
-    fn new(from: Incoming, reel: Reel, upload: Option<Rc<Upload>>) -> Self {
-        Through {
+impl Forwarded {
+    fn new(from: Incoming, recorder: BodyRecorder, upload: Option<Rc<Upload>>) -> Self {
+        Forwarded {
             from,
-            reel,
+            recorder,
             lease: None,
             over: false,
             kept: None,
@@ -191,7 +191,7 @@ impl Through {
 
     /// All of what it says has come.
     fn told(&mut self) {
-        self.reel.end();
+        self.recorder.end();
         if let Some(upload) = &self.upload {
             upload.over.set(true);
         }
@@ -228,7 +228,7 @@ impl Through {
         }
         // What comes by a connection that we drive comes while we do: nobody has to wake us for it.
         let driven = self.lease.as_mut().is_some_and(|lease| lease.drive(cx));
-        let mark = Mark::set();
+        let mark = WakeMark::set();
         let polled = if driven {
             Pin::new(&mut self.from).poll_frame(&mut Context::from_waker(Waker::noop()))
         } else {
@@ -243,14 +243,14 @@ impl Through {
                 }
                 let all = last || self.is_all();
                 if let Some(data) = frame.data_ref() {
-                    self.reel.bytes(data, all);
+                    self.recorder.bytes(data, all);
                     if let Some(lookout) = &mut self.lookout {
                         lookout.look(data);
                     }
                     if let Some(upload) = &self.upload
-                        && let Some(glimpse) = upload.glimpse.borrow_mut().as_mut()
+                        && let Some(prefix) = upload.prefix.borrow_mut().as_mut()
                     {
-                        glimpse.add(data);
+                        prefix.add(data);
                     }
                 }
                 // Behind trailers nothing comes, and nobody asks for it.
@@ -266,7 +266,7 @@ impl Through {
                 self.lease = None;
                 match &self.upload {
                     Some(upload) => upload.broken.set(Some(Broken::by(&error))),
-                    None => self.reel.broken(self.broken_by()),
+                    None => self.recorder.broken(self.broken_by()),
                 }
                 // hyper gives up what it has not written yet as soon as it hears of an error.
                 self.failed = Some(error);
@@ -281,16 +281,16 @@ impl Through {
     }
 }
 
-impl Drop for Through {
+impl Drop for Forwarded {
     fn drop(&mut self) {
         // A response that nobody takes any more. Of a request the response tells, or its absence.
         if !self.over && self.upload.is_none() {
-            self.reel.broken(Party::Client);
+            self.recorder.broken(Party::Client);
         }
     }
 }
 
-impl Body for Passing {
+impl Body for ProxyBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -299,28 +299,31 @@ impl Body for Passing {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match self.get_mut() {
-            Passing::Through(through) if through.held.is_some() => through.pass_held(cx),
-            Passing::Through(through) => through.pass(cx),
-            Passing::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            ProxyBody::Forwarded(forwarded) if forwarded.held.is_some() => forwarded.pass_held(cx),
+            ProxyBody::Forwarded(forwarded) => forwarded.pass(cx),
+            ProxyBody::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Passing::Through(through) => {
-                through.from.is_end_stream() && through.held.as_ref().is_none_or(|h| h.is_done())
+            ProxyBody::Forwarded(forwarded) => {
+                forwarded.from.is_end_stream()
+                    && forwarded.held.as_ref().is_none_or(|h| h.is_done())
             }
-            Passing::Own(text) => text.is_none(),
+            ProxyBody::Own(text) => text.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Passing::Through(through) => {
-                let hint = through.from.size_hint();
-                through.held.as_ref().map_or(hint, |held| held.size_hint(&hint))
+            ProxyBody::Forwarded(forwarded) => {
+                let hint = forwarded.from.size_hint();
+                forwarded.held.as_ref().map_or(hint, |held| held.size_hint(&hint))
             }
-            Passing::Own(text) => SizeHint::with_exact(text.as_ref().map_or(0, |t| t.len() as u64)),
+            ProxyBody::Own(text) => {
+                SizeHint::with_exact(text.as_ref().map_or(0, |t| t.len() as u64))
+            }
         }
     }
 }

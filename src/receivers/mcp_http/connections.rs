@@ -10,72 +10,72 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-use super::outgoing::Waits;
+use super::write_tracker::Unflushed;
 
-/// See the module.
+/// Lists the connections of one worker's clients.
 #[derive(Debug, Default)]
-pub(super) struct Clients {
-    all: RefCell<HashMap<u64, Rc<Visit>>>,
+pub(super) struct Connections {
+    all: RefCell<HashMap<u64, Rc<Connection>>>,
     last: Cell<u64>,
     stopping: Cell<bool>,
 }
 
-/// Why a connection is to end.
+/// Says why a connection is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum EndReason {
     /// The receiver stops.
     Stop,
     /// Its next request takes too long to come.
     TooLong,
 }
 
-/// One connection among all, as long as it is kept.
+/// Keeps one connection on the list; dropping it takes it off.
 #[derive(Debug)]
-pub(super) struct Entered {
-    clients: Rc<Clients>,
+pub(super) struct ConnectionGuard {
+    connections: Rc<Connections>,
     number: u64,
-    visit: Rc<Visit>,
+    visit: Rc<Connection>,
 }
 
-/// A request and its response, while they last.
+/// Counts a request as being answered until it is dropped.
 #[derive(Debug)]
-pub(super) struct Asked(Rc<Visit>);
+pub(super) struct RequestGuard(Rc<Connection>);
 
 #[derive(Debug)]
-struct Visit {
+struct Connection {
     /// Requests that are being answered.
     now: Cell<usize>,
     /// There was a request at all.
     ever: Cell<bool>,
     /// Looks since the last one was over.
     quiet: Cell<u32>,
-    told: Cell<Option<Told>>,
+    told: Cell<Option<EndReason>>,
     waker: RefCell<Option<Waker>>,
     /// Something of an answer is not written yet.
-    waits: Waits,
+    waits: Unflushed,
 }
 
-impl Clients {
+impl Connections {
     /// A connection is served from now on, of which `waits` says whether the client still has to read.
-    pub(super) fn enter(self: &Rc<Self>, waits: Waits) -> Entered {
-        let visit = Rc::new(Visit {
+    pub(super) fn enter(self: &Rc<Self>, waits: Unflushed) -> ConnectionGuard {
+        let visit = Rc::new(Connection {
             now: Cell::new(0),
             ever: Cell::new(false),
             quiet: Cell::new(0),
-            told: Cell::new(self.stopping.get().then_some(Told::Stop)),
+            told: Cell::new(self.stopping.get().then_some(EndReason::Stop)),
             waker: RefCell::default(),
             waits,
         });
         let number = self.last.get() + 1;
         self.last.set(number);
         self.all.borrow_mut().insert(number, Rc::clone(&visit));
-        Entered { clients: Rc::clone(self), number, visit }
+        ConnectionGuard { connections: Rc::clone(self), number, visit }
     }
 
     /// Tells all of them that the receiver stops.
     pub(super) fn stop(&self) {
         self.stopping.set(true);
-        self.all.borrow().values().for_each(|visit| visit.tell(Told::Stop));
+        self.all.borrow().values().for_each(|visit| visit.tell(EndReason::Stop));
     }
 
     /// How many requests are being answered.
@@ -89,22 +89,22 @@ impl Clients {
         for visit in self.all.borrow().values().filter(|visit| !visit.is_busy()) {
             visit.quiet.set(visit.quiet.get() + 1);
             if visit.quiet.get() > limit {
-                visit.tell(Told::TooLong);
+                visit.tell(EndReason::TooLong);
             }
         }
     }
 }
 
-impl Entered {
+impl ConnectionGuard {
     /// A request came by it.
-    pub(super) fn asked(&self) -> Asked {
+    pub(super) fn asked(&self) -> RequestGuard {
         self.visit.now.set(self.visit.now.get() + 1);
         self.visit.ever.set(true);
-        if self.visit.told.get() == Some(Told::TooLong) {
+        if self.visit.told.get() == Some(EndReason::TooLong) {
             // It came in the last moment.
             self.visit.told.set(None);
         }
-        Asked(Rc::clone(&self.visit))
+        RequestGuard(Rc::clone(&self.visit))
     }
 
     /// Whether a request ever came.
@@ -118,7 +118,7 @@ impl Entered {
     }
 
     /// Returns when it is to end.
-    pub(super) async fn told(&self) -> Told {
+    pub(super) async fn told(&self) -> EndReason {
         poll_fn(|cx| {
             if let Some(told) = self.visit.told.get() {
                 return Poll::Ready(told);
@@ -133,21 +133,21 @@ impl Entered {
     }
 }
 
-impl Asked {
+impl RequestGuard {
     /// Whether something waits to be written to the client.
     pub(super) fn is_unwritten(&self) -> bool {
         self.0.waits.now()
     }
 }
 
-impl Visit {
+impl Connection {
     fn is_busy(&self) -> bool {
         self.now.get() > 0 || self.waits.now()
     }
 
-    fn tell(&self, told: Told) {
+    fn tell(&self, told: EndReason) {
         // A stop stands, whatever else is to be told.
-        if self.told.get() != Some(Told::Stop) {
+        if self.told.get() != Some(EndReason::Stop) {
             self.told.set(Some(told));
         }
         if let Some(waker) = self.waker.take() {
@@ -156,16 +156,16 @@ impl Visit {
     }
 }
 
-impl Drop for Asked {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.now.set(self.0.now.get() - 1);
         self.0.quiet.set(0);
     }
 }
 
-impl Drop for Entered {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.clients.all.borrow_mut().remove(&self.number);
+        self.connections.all.borrow_mut().remove(&self.number);
     }
 }
 
@@ -176,7 +176,7 @@ mod tests {
     use std::pin::pin;
     use std::task::Context;
 
-    fn told(entered: &Entered) -> Option<Told> {
+    fn told(entered: &ConnectionGuard) -> Option<EndReason> {
         match pin!(entered.told()).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(told) => Some(told),
             Poll::Pending => None,
@@ -185,73 +185,73 @@ mod tests {
 
     #[test]
     fn who_asks_nothing_for_too_long_is_told_and_nobody_else() {
-        let clients = Rc::new(Clients::default());
+        let connections = Rc::new(Connections::default());
         let (quiet, busy, late) = (
-            clients.enter(Waits::default()),
-            clients.enter(Waits::default()),
-            clients.enter(Waits::default()),
+            connections.enter(Unflushed::default()),
+            connections.enter(Unflushed::default()),
+            connections.enter(Unflushed::default()),
         );
         let request = busy.asked();
-        clients.look(2);
-        clients.look(2);
+        connections.look(2);
+        connections.look(2);
         drop(late.asked());
         assert_eq!(told(&quiet), None, "not yet more than that");
-        clients.look(2);
-        assert_eq!([&quiet, &busy, &late].map(told), [Some(Told::TooLong), None, None]);
+        connections.look(2);
+        assert_eq!([&quiet, &busy, &late].map(told), [Some(EndReason::TooLong), None, None]);
         drop(request);
-        (0..3).for_each(|_| clients.look(2));
-        assert_eq!(told(&busy), Some(Told::TooLong));
+        (0..3).for_each(|_| connections.look(2));
+        assert_eq!(told(&busy), Some(EndReason::TooLong));
         assert!(busy.has_asked() && !quiet.has_asked());
     }
 
     #[tokio::test]
     async fn an_answer_that_is_not_written_to_its_end_is_waited_for() {
-        use crate::receivers::mcp_http::outgoing::Outgoing;
+        use crate::receivers::mcp_http::write_tracker::WriteTracker;
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let (ours, mut client) = tokio::io::duplex(10);
-        let (mut socket, waits) = Outgoing::over(ours);
-        let clients = Rc::new(Clients::default());
-        let visit = clients.enter(waits);
+        let (mut socket, waits) = WriteTracker::over(ours);
+        let connections = Rc::new(Connections::default());
+        let visit = connections.enter(waits);
         let writing = async {
             socket.write_all(&[0; 15]).await.unwrap();
         };
         let reading = async {
-            (0..3).for_each(|_| clients.look(0));
+            (0..3).for_each(|_| connections.look(0));
             assert_eq!(told(&visit), None);
             assert!(visit.is_busy());
             client.read_exact(&mut [0; 10]).await.unwrap();
         };
         tokio::join!(biased; writing, reading);
-        clients.look(0);
-        assert_eq!(told(&visit), Some(Told::TooLong));
+        connections.look(0);
+        assert_eq!(told(&visit), Some(EndReason::TooLong));
     }
 
     #[test]
     fn a_request_in_the_last_moment_is_in_time() {
-        let clients = Rc::new(Clients::default());
-        let late = clients.enter(Waits::default());
-        clients.look(0);
+        let connections = Rc::new(Connections::default());
+        let late = connections.enter(Unflushed::default());
+        connections.look(0);
         let request = late.asked();
         assert_eq!(told(&late), None);
         drop(request);
-        clients.look(0);
-        assert_eq!(told(&late), Some(Told::TooLong), "the next one");
-        clients.stop();
-        clients.look(0);
+        connections.look(0);
+        assert_eq!(told(&late), Some(EndReason::TooLong), "the next one");
+        connections.stop();
+        connections.look(0);
         drop(late.asked());
-        assert_eq!(told(&late), Some(Told::Stop), "a stop stands");
+        assert_eq!(told(&late), Some(EndReason::Stop), "a stop stands");
     }
 
     #[test]
     fn at_the_stop_all_are_told_and_who_comes_later_too() {
-        let clients = Rc::new(Clients::default());
-        let busy = clients.enter(Waits::default());
+        let connections = Rc::new(Connections::default());
+        let busy = connections.enter(Unflushed::default());
         let _request = busy.asked();
-        clients.stop();
-        assert_eq!(told(&busy), Some(Told::Stop));
-        assert_eq!(told(&clients.enter(Waits::default())), Some(Told::Stop));
+        connections.stop();
+        assert_eq!(told(&busy), Some(EndReason::Stop));
+        assert_eq!(told(&connections.enter(Unflushed::default())), Some(EndReason::Stop));
         drop(busy);
-        assert!(clients.all.borrow().is_empty());
+        assert!(connections.all.borrow().is_empty());
     }
 
     #[test]
@@ -263,12 +263,12 @@ mod tests {
                 self.0.store(true, std::sync::atomic::Ordering::Relaxed);
             }
         }
-        let clients = Rc::new(Clients::default());
-        let entered = clients.enter(Waits::default());
+        let connections = Rc::new(Connections::default());
+        let entered = connections.enter(Unflushed::default());
         let woken = std::sync::Arc::new(Woken::default());
         let waker = Waker::from(std::sync::Arc::clone(&woken));
         assert!(pin!(entered.told()).poll(&mut Context::from_waker(&waker)).is_pending());
-        clients.stop();
+        connections.stop();
         assert!(woken.0.load(std::sync::atomic::Ordering::Relaxed));
     }
 }

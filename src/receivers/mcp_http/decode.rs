@@ -12,9 +12,9 @@ use zstd::stream::write::Decoder as ZstdDecoder;
 
 /// Compressed bytes that go in at a time, so that what comes out is looked at in between.
 const PIECE: usize = 512;
-/// What one piece may unpack to. The densest deflate makes 512 KiB of it.
+/// Bytes that one piece may unpack to. The densest deflate makes 512 KiB of it.
 const MAX_PIECE: usize = 1 << 20;
-/// What a body may unpack to whatever its size, and for each of its bytes.
+/// Bytes that a body may unpack to whatever its size, and for each of its bytes.
 const MAX_TOTAL: u64 = 16 << 20;
 const MAX_RATIO: u64 = 100;
 /// zstd's window, as an exponent: what RFC 9659 lets HTTP use, 8 MiB.
@@ -69,7 +69,7 @@ enum Format {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unreadable;
 
-/// What the last piece came to.
+/// Collects what the last piece unpacked to.
 #[derive(Default)]
 struct Piece(Vec<u8>);
 

@@ -14,11 +14,11 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 
-use super::body::{Gathered, Passing, Through};
+use super::body::{Forwarded, Gathered, ProxyBody};
 use super::decode::Coding;
 use super::events;
 use super::headers::{Present, SESSION, TRACEPARENT, TRACESTATE, coding};
-use super::tape::Reel;
+use super::recorder::BodyRecorder;
 use crate::mcp::edit::Scope;
 use crate::mcp::{Id, TraceContext};
 use crate::receivers::tap::{Around, Editing, HOLD, Room, why};
@@ -26,7 +26,7 @@ use crate::receivers::tap::{Around, Editing, HOLD, Room, why};
 /// Headers that vouch for the bytes of a body (RFC 9530, RFC 3230, RFC 1864).
 const VOUCHERS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
 
-/// See the module.
+/// Edits the messages of one exchange.
 pub(super) struct Edits {
     editing: Arc<Editing>,
     route: usize,
@@ -42,7 +42,7 @@ pub(super) struct Edits {
     awaited: RefCell<Option<(Scope, Id)>>,
 }
 
-/// What is done to the events of a response.
+/// Strips the events of a response.
 pub(super) struct Stripping {
     edits: Rc<Edits>,
     /// Whom the server tells what it can do.
@@ -81,8 +81,8 @@ impl Edits {
     /// The request as it goes on; an error if it breaks off before that.
     pub(super) async fn request(
         &self,
-        mut request: Request<Passing>,
-    ) -> Result<Request<Passing>, ()> {
+        mut request: Request<ProxyBody>,
+    ) -> Result<Request<ProxyBody>, ()> {
         if !self.post {
             return Ok(request);
         }
@@ -93,19 +93,19 @@ impl Edits {
             self.editing.pass_request(&[], &around, why);
             return Ok(request);
         }
-        let Passing::Through(body) = request.body_mut() else { return Ok(request) };
+        let ProxyBody::Forwarded(body) = request.body_mut() else { return Ok(request) };
         if body.is_over() {
             return Ok(request);
         }
-        let reel = body.swap_reel(Reel::none());
+        let recorder = body.swap_recorder(BodyRecorder::none());
         let gathered = body.gather(length.is_none(), Room::new(&self.editing)).await;
-        drop(body.swap_reel(reel));
+        drop(body.swap_recorder(recorder));
         match gathered {
             Gathered::Whole(text) => {
                 let change = self.editing.request(&text, &around);
                 *self.awaited.borrow_mut() = change.awaited;
                 let edited = change.edit.as_ref().map(|(_, edited)| edited);
-                body.reel().whole(edited, &text);
+                body.recorder().whole(edited, &text);
                 let new = change.edit.map_or_else(
                     || text.clone(),
                     |(edit, _)| {
@@ -123,11 +123,11 @@ impl Edits {
             Gathered::Parted(head, why) => {
                 self.editing.pass_request(&head, &around, why);
                 let last = body.is_over();
-                body.reel().bytes(&head, last);
+                body.recorder().bytes(&head, last);
                 body.put(head);
             }
             Gathered::Broken(head) => {
-                body.reel().bytes(&head, false);
+                body.recorder().bytes(&head, false);
                 return Err(());
             }
         }
@@ -137,8 +137,8 @@ impl Edits {
     /// The response as it goes on.
     pub(super) async fn response(
         self: &Rc<Self>,
-        mut response: Response<Passing>,
-    ) -> Response<Passing> {
+        mut response: Response<ProxyBody>,
+    ) -> Response<ProxyBody> {
         if self.post && self.awaited.borrow().is_none() {
             return response;
         }
@@ -154,7 +154,7 @@ impl Edits {
             return response;
         }
         let json = is_json(headers);
-        let Passing::Through(body) = response.body_mut() else { return response };
+        let ProxyBody::Forwarded(body) = response.body_mut() else { return response };
         if events {
             let room = Room::new(&self.editing);
             let stripping = Stripping { edits: Rc::clone(self), peer };
@@ -171,7 +171,7 @@ impl Edits {
     }
 
     /// Holds a body and takes out what was asked for; its length then, if it came whole.
-    async fn strip(&self, body: &mut Through, unmeasured: bool, peer: Scope) -> Option<usize> {
+    async fn strip(&self, body: &mut Forwarded, unmeasured: bool, peer: Scope) -> Option<usize> {
         match body.gather(unmeasured, Room::new(&self.editing)).await {
             Gathered::Whole(text) => {
                 let edit = self.editing.answer(&text, &self.around(peer));

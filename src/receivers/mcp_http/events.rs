@@ -8,7 +8,7 @@ use memchr::memchr2;
 const MARK: &[u8] = b"\xef\xbb\xbf";
 const DATA: &[u8] = b"data";
 
-/// What is looked at of the stream.
+/// Edits the data of a stream's events.
 pub(super) trait Edit {
     /// The data of an event: what comes in their place, if anything does.
     fn event(&mut self, data: &[u8]) -> Option<Vec<u8>>;

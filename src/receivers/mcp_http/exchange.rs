@@ -17,17 +17,17 @@ use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use tokio::time::timeout;
 
-use super::body::{Broken, Glimpse, Kept, Passing, Upload};
-use super::clients::Asked;
+use super::body::{Broken, ExchangeGuard, ProxyBody, RequestPrefix, Upload};
+use super::connections::RequestGuard;
 use super::decode::Coding;
 use super::detours::{Detours, Lookout};
 use super::edits::Edits;
 use super::guard::Guard;
 use super::headers::Present;
 use super::location::Places;
+use super::recorder::{BodyRecorder, ExchangeRecorder, Recording};
 use super::routes::{Found, Routes};
 use super::slots::Admitted;
-use super::tape::{Recorder, Reel, Tape};
 use super::upstream::{Lease, Upstream};
 use super::{answer, headers, heads};
 use crate::mcp::{BodyKind, Party, Verb};
@@ -39,7 +39,7 @@ use crate::receivers::tap::Editing;
 const LEFTOVER: usize = 1 << 20;
 const LEFTOVER_TIME: Duration = Duration::from_secs(1);
 
-/// What all workers of one receiver know.
+/// Shares with all workers of one receiver what they decide by and count.
 pub(super) struct Rules {
     pub(super) id: String,
     pub(super) guard: Guard,
@@ -64,11 +64,11 @@ pub(super) struct Rules {
     pub(super) editing: Option<Arc<Editing>>,
 }
 
-/// One worker's side of it.
-pub(super) struct Desk {
+/// Holds the proxy state of one worker thread.
+pub(super) struct Proxy {
     pub(super) rules: Arc<Rules>,
-    pub(super) recorder: Rc<Recorder>,
-    pub(super) upstreams: Vec<Rc<Upstream<Passing>>>,
+    pub(super) recording: Rc<Recording>,
+    pub(super) upstreams: Vec<Rc<Upstream<ProxyBody>>>,
 }
 
 /// Who sent a request.
@@ -83,33 +83,33 @@ pub(super) struct Exchange {
     route: usize,
     version: Version,
     /// Gone once something of it is written.
-    request: Option<Request<Passing>>,
+    request: Option<Request<ProxyBody>>,
     /// It asks for a stream, or a document.
     get: bool,
     /// What the client asked for, where the route swaps paths.
     asked: Option<PathAndQuery>,
     edits: Option<Rc<Edits>>,
     waiting: Waiting,
-    tape: Option<Rc<Tape>>,
+    recorder: Option<Rc<ExchangeRecorder>>,
     upload: Rc<Upload>,
     admitted: Admitted,
 }
 
 impl Exchange {
-    /// What lasts as long as the response's body.
-    pub(super) fn kept(self) -> Kept {
+    /// Returns what lasts as long as the response's body.
+    pub(super) fn kept(self) -> ExchangeGuard {
         let alone = self.version < Version::HTTP_2;
-        Kept { admitted: self.admitted, upload: self.upload, alone }
+        ExchangeGuard { admitted: self.admitted, upload: self.upload, alone }
     }
 }
 
 /// Says that the client is gone if the response's head never goes out.
-struct Waiting(Option<Rc<Tape>>);
+struct Waiting(Option<Rc<ExchangeRecorder>>);
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        if let Some(tape) = &self.0 {
-            tape.broken(Party::Client);
+        if let Some(recorder) = &self.0 {
+            recorder.broken(Party::Client);
         }
     }
 }
@@ -133,15 +133,15 @@ impl Rules {
     }
 }
 
-impl Desk {
+impl Proxy {
     /// Lets a request through, or answers it. What is not waited for is done here: the future of an
     /// exchange is moved about by hyper, so it holds no more than it needs.
-    pub(super) fn begin(
+    pub(super) fn accept(
         &self,
         client: Client,
-        asked: Asked,
+        asked: RequestGuard,
         request: Request<Incoming>,
-    ) -> Result<Exchange, Box<Response<Passing>>> {
+    ) -> Result<Exchange, Box<Response<ProxyBody>>> {
         let (head, body) = request.into_parts();
         let present = Present::among(&head.headers);
         if let Err(denied) = self.rules.guard.check(&head, present, body.is_end_stream()) {
@@ -173,12 +173,13 @@ impl Desk {
             return Err(Box::new(answer::busy()));
         };
 
-        let glimpse = (head.method == Method::POST).then(Glimpse::default);
-        let upload = Upload::of(asked, glimpse);
+        let prefix = (head.method == Method::POST).then(RequestPrefix::default);
+        let upload = Upload::of(asked, prefix);
         let coding = headers::coding(&head.headers, present);
-        let tape = self.observe(&found, &head, present, coding);
-        let reel = tape.as_ref().map_or_else(Reel::none, |tape| tape.request(coding));
-        let body = Passing::request(body, reel, Rc::clone(&upload));
+        let recorder = self.observe(&found, &head, present, coding);
+        let body_recorder =
+            recorder.as_ref().map_or_else(BodyRecorder::none, |recorder| recorder.request(coding));
+        let body = ProxyBody::request(body, body_recorder, Rc::clone(&upload));
         let editing = self.rules.editing.as_ref();
         let swaps = self.rules.routes.swaps(found.route);
         Ok(Exchange {
@@ -188,15 +189,15 @@ impl Desk {
             asked: head.uri.path_and_query().filter(|_| swaps).cloned(),
             edits: editing.and_then(|editing| Edits::of(editing, found.route, &head)),
             request: Some(self.rewrite(client, &found, (head, present), body)),
-            waiting: Waiting(tape.clone()),
-            tape,
+            waiting: Waiting(recorder.clone()),
+            recorder,
             upload,
             admitted,
         })
     }
 
     /// Brings it to its upstream, and the response back.
-    pub(super) async fn carry(&self, exchange: &mut Exchange) -> Response<Passing> {
+    pub(super) async fn forward(&self, exchange: &mut Exchange) -> Response<ProxyBody> {
         if let Some(edits) = &exchange.edits
             && let Some(request) = exchange.request.take()
         {
@@ -230,14 +231,17 @@ impl Desk {
     fn pass_on(
         &self,
         response: Response<Incoming>,
-        mut lease: Lease<Passing>,
+        mut lease: Lease<ProxyBody>,
         exchange: &Exchange,
-    ) -> Response<Passing> {
+    ) -> Response<ProxyBody> {
         let (mut head, body) = response.into_parts();
         self.hint(&head.headers, head.status);
         let present = Present::among(&head.headers);
         let seen = heads::Response::of(head.status, &head.headers, present);
-        let reel = exchange.tape.as_ref().map_or_else(Reel::none, |tape| tape.response(&seen));
+        let body_recorder = exchange
+            .recorder
+            .as_ref()
+            .map_or_else(BodyRecorder::none, |recorder| recorder.response(&seen));
         let readable = seen.kind == BodyKind::Sse && seen.coding == Coding::Identity;
         let lookout = if exchange.get && readable { self.lookout(exchange) } else { None };
         if present.has(Present::KEEP_ALIVE)
@@ -257,7 +261,10 @@ impl Desk {
         }
         // RFC 9110 section 6.4.1; what HTTP/2 frames all the same is empty.
         let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        Response::from_parts(head, Passing::response(body, reel, lease, lookout, bodiless))
+        Response::from_parts(
+            head,
+            ProxyBody::response(body, body_recorder, lease, lookout, bodiless),
+        )
     }
 
     /// For a stream in which the server may name a path of its own, where its client would come to another.
@@ -282,14 +289,14 @@ impl Desk {
         head: &Parts,
         present: Present,
         coding: Coding,
-    ) -> Option<Rc<Tape>> {
+    ) -> Option<Rc<ExchangeRecorder>> {
         let verb = heads::verb(&head.method)?;
         if found.aside && verb == Verb::Get {
             return None;
         }
         let route = u16::try_from(found.route).ok()?;
         let request = heads::Request::of(route, verb, head, present, coding);
-        Some(Tape::start(&self.recorder, request))
+        Some(ExchangeRecorder::start(&self.recording, request))
     }
 
     /// The request as the upstream gets it: what is about this hop is ours, the rest the client's.
@@ -298,8 +305,8 @@ impl Desk {
         client: Client,
         found: &Found,
         (mut head, present): (Parts, Present),
-        body: Passing,
-    ) -> Request<Passing> {
+        body: ProxyBody,
+    ) -> Request<ProxyBody> {
         let server = &self.upstreams[found.route].server;
         if present.has(Present::HOP_BY_HOP) {
             headers::strip_hop_by_hop(&mut head.headers);
@@ -326,29 +333,29 @@ impl Desk {
     }
 
     /// Answers in the upstream's place.
-    async fn failed(&self, exchange: &mut Exchange, why: String) -> Response<Passing> {
+    async fn failed(&self, exchange: &mut Exchange, why: String) -> Response<ProxyBody> {
         let name = &self.rules.names[exchange.route];
         self.rules.count_failed(exchange.route, &why);
         if let Some(unsent) = exchange.request.take() {
             // What of the request has not been read yet: its span and its answer need it.
             timeout(LEFTOVER_TIME, read_on(unsent.into_body())).await.ok();
         }
-        if let Some(tape) = &exchange.tape {
-            tape.broken(Party::Server);
+        if let Some(recorder) = &exchange.recorder {
+            recorder.broken(Party::Server);
         }
-        answer::unreachable(name, exchange.upload.glimpse.borrow_mut().as_mut())
+        answer::unreachable(name, exchange.upload.prefix.borrow_mut().as_mut())
     }
 
     /// Answers a request that its client broke off; what had begun of it at the upstream is broken off too.
-    fn broke_off(&self, exchange: &Exchange) -> Response<Passing> {
+    fn broke_off(&self, exchange: &Exchange) -> Response<ProxyBody> {
         let status = StatusCode::BAD_REQUEST;
         let unreadable = exchange.upload.broken.get() == Some(Broken::Unreadable);
         if unreadable {
             self.rules.count_refused("body");
         }
-        match &exchange.tape {
-            Some(tape) if unreadable => tape.answered(status.as_u16()),
-            Some(tape) => tape.broken(Party::Client),
+        match &exchange.recorder {
+            Some(recorder) if unreadable => recorder.answered(status.as_u16()),
+            Some(recorder) => recorder.broken(Party::Client),
             None => {}
         }
         answer::text(status, "the request broke off")
@@ -371,7 +378,7 @@ impl Desk {
     }
 }
 
-/// What the client calls us: HTTP/2 has it in the target only.
+/// Returns the name that the client calls us by: HTTP/2 has it in the target only.
 fn host_of(head: &Parts) -> Option<HeaderValue> {
     let host = head.headers.get(HOST).cloned();
     host.or_else(|| head.uri.authority().and_then(|authority| authority.as_str().parse().ok()))
@@ -385,7 +392,7 @@ fn is_ours_to_pass(response: &Response<Incoming>) -> bool {
 }
 
 /// Reads what is left of a body, as far as it helps.
-async fn read_on(mut body: Passing) {
+async fn read_on(mut body: ProxyBody) {
     let mut read = 0;
     while read < LEFTOVER {
         let next = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await;

@@ -237,7 +237,7 @@ impl Denied {
         }
     }
 
-    /// What the client is told.
+    /// Returns the words that the client is told.
     pub(super) fn why(self) -> &'static str {
         match self {
             Denied::NoHost => "exactly one Host header is needed",

@@ -1,4 +1,4 @@
-//! What a hop may not pass on, and what it has to write itself. Pure.
+//! Removes the headers that a hop may not pass on and writes those that it has to. Pure.
 //!
 //! All other headers pass with their values as they are, in their order within a name; names pass in
 //! lower case, and hyper writes them in the order it got them.

@@ -21,7 +21,7 @@ const MAX_TARGET: usize = 4096;
 /// A header that is observed.
 struct Row<Show> {
     name: HeaderName,
-    /// What has to be there for a look to be worth it.
+    /// The field that has to be there for a look to be worth it.
     among: Option<Present>,
     /// The longest value, in bytes; 0 where it matters only that it is there.
     max: usize,
@@ -72,7 +72,7 @@ static OF_RESPONSES: [Row<ShowInResponse>; 1] = [Row {
     show: |head, value| head.session = Some(value),
 }];
 
-/// What a field says that is no header.
+/// Tags of the fields that are no headers.
 mod tag {
     pub(super) const CODING: u8 = 0;
     pub(super) const SERVER: u8 = 1;

@@ -15,7 +15,7 @@ use crate::pipeline::{Counter, Stop};
 /// After a failure to accept (no descriptors left): the next try.
 const BREATH: Duration = Duration::from_millis(50);
 
-/// What accepting needs.
+/// Accepts connections and deals them to the workers.
 pub(super) struct Acceptor {
     pub(super) listener: Arc<StdListener>,
     pub(super) slots: Arc<Slots>,

@@ -8,16 +8,16 @@ pub(super) type Queue = tap::Queue<Note>;
 /// One record with its bytes.
 pub(super) type Event<'a> = tap::Event<'a, Note>;
 
-/// What a record says.
+/// Says to which exchange something happened, and what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Note {
     /// Which request and response; 0 for none.
     pub(super) exchange: u64,
-    /// What happened.
+    /// Names what happened.
     pub(super) kind: Kind,
 }
 
-/// What happened.
+/// Names what happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A request came; the bytes are its head (`heads`).
@@ -45,7 +45,7 @@ pub(super) enum Kind {
     Gap(Skipped),
 }
 
-/// What was not handed over.
+/// Counts what was not handed over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Skipped {
     /// Requests that may have held JSON-RPC.

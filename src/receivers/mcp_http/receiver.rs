@@ -19,7 +19,7 @@ use super::note::{Note, Queue};
 use super::routes::Routes;
 use super::slots::Slots;
 use super::upstream::Server;
-use super::watch::{Counters, Watching};
+use super::watch::{Counters, HttpObserver};
 use super::worker::{self, Plan};
 use crate::pipeline::{
     BoxFuture, Build, Complaint, Counter, Ended, Outlet, Receiver, Stop, Vitals,
@@ -31,7 +31,7 @@ use crate::telemetry::Clock;
 /// Connections on their way to one worker.
 const ARRIVALS: usize = 64;
 
-/// See the module.
+/// Serves one `mcp_http`.
 pub(super) struct McpHttp {
     config: Arc<Config>,
     id: String,
@@ -40,13 +40,13 @@ pub(super) struct McpHttp {
     clock: Clock,
     sockets: Arc<Sockets>,
     counters: Counters,
-    watching: Watching,
+    watching: HttpObserver,
     edits: EditCounters,
     editing: Option<Arc<Editing>>,
     opened: Option<Opened>,
 }
 
-/// What can fail at start.
+/// Holds what can fail at start.
 struct Opened {
     listener: Arc<std::net::TcpListener>,
     servers: Vec<Arc<Server>>,
@@ -63,7 +63,7 @@ impl McpHttp {
             clock: cx.clock.clone(),
             sockets: cx.shared(Sockets::default),
             counters: Counters::new(cx),
-            watching: Watching::new(&config, cx)?,
+            watching: HttpObserver::new(&config, cx)?,
             edits: EditCounters::new(cx).follow(editing.clone()),
             editing,
             config: Arc::new(config),
@@ -133,7 +133,7 @@ impl Receiver for McpHttp {
     }
 }
 
-/// What runs.
+/// Holds what runs.
 struct Started {
     queue: Arc<Queue>,
     forwarding: JoinSet<ThreadEnd>,

@@ -20,9 +20,9 @@ use crate::mcp::{BodyKind, Direction, Edited, Party};
 use crate::pipeline::Counter;
 use crate::receivers::tap::{Cutter, Ends, Handing, Piece, edited};
 
-/// What the tapes of one worker share.
+/// Shares what the recorders of one worker need.
 #[derive(Debug)]
-pub(super) struct Recorder {
+pub(super) struct Recording {
     pub(super) queue: Arc<Queue>,
     /// Exchanges are numbered over all workers.
     pub(super) numbers: Arc<AtomicU64>,
@@ -36,11 +36,11 @@ pub(super) struct Recorder {
     pub(super) cutting: Cell<bool>,
 }
 
-/// One exchange as the observer is told of it.
+/// Records one exchange for the observer.
 #[derive(Debug)]
-pub(super) struct Tape {
-    recorder: Rc<Recorder>,
-    exchange: u64,
+pub(super) struct ExchangeRecorder {
+    recording: Rc<Recording>,
+    number: u64,
     /// The request's head, until something else is handed over: mostly they go together.
     head: RefCell<Option<Vec<u8>>>,
     post: bool,
@@ -62,11 +62,11 @@ enum Came {
     All,
 }
 
-/// One body of an exchange.
+/// Records one body of an exchange.
 #[derive(Debug)]
-pub(super) struct Reel {
+pub(super) struct BodyRecorder {
     /// Nothing for what is not observed.
-    tape: Option<Rc<Tape>>,
+    exchange: Option<Rc<ExchangeRecorder>>,
     direction: Direction,
     form: Form,
     cutter: Cutter,
@@ -86,12 +86,12 @@ enum Form {
     PackedStream,
 }
 
-impl Tape {
-    /// The tape of an exchange whose request has this head.
-    pub(super) fn start(recorder: &Rc<Recorder>, head: Request) -> Rc<Tape> {
-        Rc::new(Tape {
-            recorder: Rc::clone(recorder),
-            exchange: recorder.numbers.fetch_add(1, Ordering::Relaxed),
+impl ExchangeRecorder {
+    /// Begins the record of an exchange whose request has this head.
+    pub(super) fn start(recording: &Rc<Recording>, head: Request) -> Rc<ExchangeRecorder> {
+        Rc::new(ExchangeRecorder {
+            recording: Rc::clone(recording),
+            number: recording.numbers.fetch_add(1, Ordering::Relaxed),
             head: RefCell::new(Some(head.bytes)),
             post: head.post,
             heard: Cell::new(true),
@@ -101,15 +101,15 @@ impl Tape {
         })
     }
 
-    /// The request's body.
-    pub(super) fn request(self: &Rc<Self>, coding: Coding) -> Reel {
+    /// Records the request's body.
+    pub(super) fn request(self: &Rc<Self>, coding: Coding) -> BodyRecorder {
         self.request.set(Came::Nothing);
         let form = if coding == Coding::Identity { Form::Plain } else { Form::Packed };
-        self.reel(Direction::ClientToServer, form, Ends::Never)
+        self.body_recorder(Direction::ClientToServer, form, Ends::Never)
     }
 
     /// Tells of the response; its body comes by the reel.
-    pub(super) fn response(self: &Rc<Self>, head: &Response) -> Reel {
+    pub(super) fn response(self: &Rc<Self>, head: &Response) -> BodyRecorder {
         self.hand(Instant::now(), |to, at| self.hand_response(head, at, to));
         let events = head.kind == BodyKind::Sse;
         let form = match (head.coding, events) {
@@ -118,13 +118,18 @@ impl Tape {
             (_, false) => Form::Packed,
         };
         let ends = if events { Ends::EventLines } else { Ends::Never };
-        self.reel(Direction::ServerToClient, form, ends)
+        self.body_recorder(Direction::ServerToClient, form, ends)
     }
 
-    fn reel(self: &Rc<Self>, direction: Direction, form: Form, ends: Ends) -> Reel {
-        Reel {
-            cutter: Cutter::new(ends, self.recorder.max_message),
-            tape: Some(Rc::clone(self)),
+    fn body_recorder(
+        self: &Rc<Self>,
+        direction: Direction,
+        form: Form,
+        ends: Ends,
+    ) -> BodyRecorder {
+        BodyRecorder {
+            cutter: Cutter::new(ends, self.recording.max_message),
+            exchange: Some(Rc::clone(self)),
             direction,
             form,
             lost: false,
@@ -134,7 +139,7 @@ impl Tape {
 
     /// Tells that it is over before its end; the first to say so is believed.
     pub(super) fn broken(&self, by: Party) {
-        let by = if self.recorder.cutting.get() { Party::Tap } else { by };
+        let by = if self.recording.cutting.get() { Party::Tap } else { by };
         if !self.over.replace(true) {
             self.hand(Instant::now(), |to, at| to.tell(at, self.note(Kind::Broken(by))));
         }
@@ -159,7 +164,7 @@ impl Tape {
     }
 
     fn note(&self, kind: Kind) -> Note {
-        Note { exchange: self.exchange, kind }
+        Note { exchange: self.number, kind }
     }
 
     /// Hands over under one lock, the request's head first.
@@ -169,7 +174,7 @@ impl Tape {
         }
         let handed = catch_unwind(AssertUnwindSafe(|| {
             let head = self.head.take();
-            let mut to = self.recorder.queue.lock();
+            let mut to = self.recording.queue.lock();
             if let Some(head) = head {
                 let note = self.note(Kind::Request { post: self.post });
                 self.heard.set(to.offer(Event { at, note, bytes: &head }));
@@ -178,7 +183,7 @@ impl Tape {
                 what(&mut to, at);
             }
             if to.done() {
-                self.recorder.bell.notify_one();
+                self.recording.bell.notify_one();
             }
         }));
         if handed.is_err() {
@@ -187,7 +192,7 @@ impl Tape {
     }
 }
 
-impl Drop for Tape {
+impl Drop for ExchangeRecorder {
     fn drop(&mut self) {
         // Nothing more of the request can come.
         if self.ending.take() {
@@ -197,11 +202,11 @@ impl Drop for Tape {
     }
 }
 
-impl Reel {
-    /// The reel of a body that is not observed.
+impl BodyRecorder {
+    /// Records nothing: the body is not observed.
     pub(super) fn none() -> Self {
-        Reel {
-            tape: None,
+        BodyRecorder {
+            exchange: None,
             direction: Direction::ClientToServer,
             form: Form::Plain,
             cutter: Cutter::new(Ends::Never, 0),
@@ -212,33 +217,33 @@ impl Reel {
 
     /// Bytes that were just read; `last` if the body ends with them.
     pub(super) fn bytes(&mut self, bytes: &[u8], last: bool) {
-        let Some(tape) = self.tape.clone() else { return };
+        let Some(exchange) = self.exchange.clone() else { return };
         if self.direction == Direction::ClientToServer {
-            tape.request.set(Came::Something);
+            exchange.request.set(Came::Something);
         }
-        tape.hand(Instant::now(), |to, at| match last {
-            true => self.hand_last(&tape, bytes, at, to),
-            false => self.hand_over(&tape, bytes, at, to),
+        exchange.hand(Instant::now(), |to, at| match last {
+            true => self.hand_last(&exchange, bytes, at, to),
+            false => self.hand_over(&exchange, bytes, at, to),
         });
-        if !tape.heard.get() {
-            tape.recorder.unseen.add(bytes.len() as u64);
+        if !exchange.heard.get() {
+            exchange.recording.unseen.add(bytes.len() as u64);
         }
     }
 
     /// A whole body that was held: its bytes as they were read, after what was done to the message in it.
     pub(super) fn whole(&mut self, edited: Option<&Edited>, bytes: &[u8]) {
-        let Some(tape) = self.tape.clone() else { return };
-        tape.hand(Instant::now(), |to, at| {
+        let Some(exchange) = self.exchange.clone() else { return };
+        exchange.hand(Instant::now(), |to, at| {
             if let Some(edited) = edited {
-                let note = tape.note(Kind::Edited);
+                let note = exchange.note(Kind::Edited);
                 if !to.offer(Event { at, note, bytes: &edited::encode(edited) }) {
-                    self.give_up(&tape, at, to);
+                    self.give_up(&exchange, at, to);
                 }
             }
-            self.hand_last(&tape, bytes, at, to);
+            self.hand_last(&exchange, bytes, at, to);
         });
-        if !tape.heard.get() {
-            tape.recorder.unseen.add(bytes.len() as u64);
+        if !exchange.heard.get() {
+            exchange.recording.unseen.add(bytes.len() as u64);
         }
     }
 
@@ -247,106 +252,124 @@ impl Reel {
         if self.ended {
             return;
         }
-        let Some(tape) = self.tape.clone() else { return };
-        tape.hand(Instant::now(), |to, at| self.hand_end(&tape, at, to));
+        let Some(exchange) = self.exchange.clone() else { return };
+        exchange.hand(Instant::now(), |to, at| self.hand_end(&exchange, at, to));
     }
 
     /// It broke off.
     pub(super) fn broken(&mut self, by: Party) {
-        if let Some(tape) = &self.tape {
-            tape.broken(by);
+        if let Some(exchange) = &self.exchange {
+            exchange.broken(by);
         }
     }
 
     /// The last bytes; in one record with the end, unless there is more to tell.
-    fn hand_last(&mut self, tape: &Tape, read: &[u8], at: Instant, to: &mut Handing<'_, Note>) {
+    fn hand_last(
+        &mut self,
+        exchange: &ExchangeRecorder,
+        read: &[u8],
+        at: Instant,
+        to: &mut Handing<'_, Note>,
+    ) {
         let fits = self.form == Form::PackedStream || self.cutter.has_room(read.len());
-        if self.lost || read.is_empty() || !fits || self.is_early(tape) {
-            self.hand_over(tape, read, at, to);
-            return self.hand_end(tape, at, to);
+        if self.lost || read.is_empty() || !fits || self.is_early(exchange) {
+            self.hand_over(exchange, read, at, to);
+            return self.hand_end(exchange, at, to);
         }
-        let note = tape.note(Kind::Last(self.direction));
+        let note = exchange.note(Kind::Last(self.direction));
         if to.offer(Event { at, note, bytes: read }) {
-            self.told_end(tape, at, to);
+            self.told_end(exchange, at, to);
         } else {
-            self.give_up(tape, at, to);
-            self.hand_end(tape, at, to);
+            self.give_up(exchange, at, to);
+            self.hand_end(exchange, at, to);
         }
     }
 
-    fn hand_end(&mut self, tape: &Tape, at: Instant, to: &mut Handing<'_, Note>) {
-        self.with_cutter(tape, at, to, |cutter, each| cutter.end(each));
-        if self.is_early(tape) {
-            tape.ending.set(true);
+    fn hand_end(&mut self, exchange: &ExchangeRecorder, at: Instant, to: &mut Handing<'_, Note>) {
+        self.with_cutter(exchange, at, to, |cutter, each| cutter.end(each));
+        if self.is_early(exchange) {
+            exchange.ending.set(true);
         } else {
-            to.tell(at, tape.note(Kind::Ended(self.direction)));
+            to.tell(at, exchange.note(Kind::Ended(self.direction)));
         }
-        self.told_end(tape, at, to);
+        self.told_end(exchange, at, to);
     }
 
     /// Whether it is a response that came before anything of its request's body. With its end the exchange
     /// is over, and nobody would hear what was asked.
-    fn is_early(&self, tape: &Tape) -> bool {
-        self.direction == Direction::ServerToClient && tape.request.get() == Came::Nothing
+    fn is_early(&self, exchange: &ExchangeRecorder) -> bool {
+        self.direction == Direction::ServerToClient && exchange.request.get() == Came::Nothing
     }
 
-    fn told_end(&mut self, tape: &Tape, at: Instant, to: &mut Handing<'_, Note>) {
+    fn told_end(&mut self, exchange: &ExchangeRecorder, at: Instant, to: &mut Handing<'_, Note>) {
         self.ended = true;
         match self.direction {
-            Direction::ServerToClient => tape.over.set(true),
+            Direction::ServerToClient => exchange.over.set(true),
             Direction::ClientToServer => {
-                tape.request.set(Came::All);
-                if tape.ending.take() {
-                    to.tell(at, tape.note(Kind::Ended(Direction::ServerToClient)));
+                exchange.request.set(Came::All);
+                if exchange.ending.take() {
+                    to.tell(at, exchange.note(Kind::Ended(Direction::ServerToClient)));
                 }
             }
         }
     }
 
-    fn offer(&mut self, tape: &Tape, bytes: &[u8], at: Instant, to: &mut Handing<'_, Note>) {
+    fn offer(
+        &mut self,
+        exchange: &ExchangeRecorder,
+        bytes: &[u8],
+        at: Instant,
+        to: &mut Handing<'_, Note>,
+    ) {
         if self.lost || bytes.is_empty() {
             return;
         }
-        let note = tape.note(Kind::Bytes(self.direction));
+        let note = exchange.note(Kind::Bytes(self.direction));
         if !to.offer(Event { at, note, bytes }) {
-            self.give_up(tape, at, to);
+            self.give_up(exchange, at, to);
         }
     }
 
     /// Nothing more of this body is told.
-    fn give_up(&mut self, tape: &Tape, at: Instant, to: &mut Handing<'_, Note>) {
+    fn give_up(&mut self, exchange: &ExchangeRecorder, at: Instant, to: &mut Handing<'_, Note>) {
         if !std::mem::replace(&mut self.lost, true) {
-            to.tell(at, tape.note(Kind::Lost(self.direction)));
+            to.tell(at, exchange.note(Kind::Lost(self.direction)));
         }
     }
 
-    fn hand_over(&mut self, tape: &Tape, read: &[u8], at: Instant, to: &mut Handing<'_, Note>) {
+    fn hand_over(
+        &mut self,
+        exchange: &ExchangeRecorder,
+        read: &[u8],
+        at: Instant,
+        to: &mut Handing<'_, Note>,
+    ) {
         if self.form == Form::PackedStream || self.cutter.whole(read).is_some() {
-            self.offer(tape, read, at, to);
+            self.offer(exchange, read, at, to);
         } else if self.form == Form::Packed {
-            self.give_up(tape, at, to);
+            self.give_up(exchange, at, to);
         } else {
-            self.with_cutter(tape, at, to, |cutter, each| cutter.cut(read, each));
+            self.with_cutter(exchange, at, to, |cutter, each| cutter.cut(read, each));
         }
     }
 
     /// Hands over the pieces that the cutter makes.
     fn with_cutter(
         &mut self,
-        tape: &Tape,
+        exchange: &ExchangeRecorder,
         at: Instant,
         to: &mut Handing<'_, Note>,
         cut: impl FnOnce(&mut Cutter, &mut dyn FnMut(Piece<'_>)),
     ) {
         let mut cutter = std::mem::replace(&mut self.cutter, Cutter::new(Ends::Never, 0));
         cut(&mut cutter, &mut |piece| match piece {
-            Piece::Bytes(bytes) => self.offer(tape, bytes, at, to),
+            Piece::Bytes(bytes) => self.offer(exchange, bytes, at, to),
             Piece::Cut { skipped, tail, end } => {
                 if skipped > 0 && !self.lost {
-                    to.tell(at, tape.note(Kind::Skip(self.direction, skipped)));
+                    to.tell(at, exchange.note(Kind::Skip(self.direction, skipped)));
                 }
-                self.offer(tape, tail, at, to);
-                self.offer(tape, end, at, to);
+                self.offer(exchange, tail, at, to);
+                self.offer(exchange, end, at, to);
             }
         });
         self.cutter = cutter;

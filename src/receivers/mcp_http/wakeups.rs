@@ -1,9 +1,10 @@
-//! The task of a client's connection, spared the turns in which there is nothing to do.
+//! Suppresses the redundant wake-up that hyper issues after the last piece of a body, which would poll a
+//! connection's task once more for nothing.
 //!
 //! hyper's bodies wake whoever reads the socket each time that a piece is taken, after the last one too,
 //! when nobody reads any more. Here the one who takes it is the task that reads, so that it would run
 //! again at once and in vain: twice a call. A wake-up of a task by itself is therefore noted until its
-//! turn is over, and [`Mark`] takes the one back that is known to mean nothing. All others are passed on.
+//! turn is over, and [`WakeMark`] takes the one back that is known to mean nothing. All others are passed on.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -23,13 +24,13 @@ struct Turn {
     again: bool,
 }
 
-/// What a turn had come to at some point.
-pub(super) struct Mark(Turn);
+/// Remembers whether the task had woken itself at some point of its poll.
+pub(super) struct WakeMark(Turn);
 
-impl Mark {
+impl WakeMark {
     /// Now.
-    pub(super) fn set() -> Mark {
-        Mark(TURN.get())
+    pub(super) fn set() -> WakeMark {
+        WakeMark(TURN.get())
     }
 
     /// If the task woke itself since, it meant nothing.
@@ -39,12 +40,12 @@ impl Mark {
 }
 
 /// A future whose wake-ups of its own task are passed on when its turn is over.
-pub(super) struct Turns<F> {
+pub(super) struct DeferWakeups<F> {
     inner: F,
     task: Option<Arc<Task>>,
 }
 
-/// What the future is given to wake its task by.
+/// Wakes the task, later if it is its turn.
 struct Task(Waker);
 
 /// Ends a turn, be it by a panic.
@@ -53,9 +54,9 @@ struct Over<'a> {
     task: &'a Waker,
 }
 
-impl<F> Turns<F> {
+impl<F> DeferWakeups<F> {
     pub(super) fn of(inner: F) -> Self {
-        Turns { inner, task: None }
+        DeferWakeups { inner, task: None }
     }
 
     pub(super) fn inner(self: Pin<&mut Self>) -> Pin<&mut F>
@@ -95,7 +96,7 @@ impl Drop for Over<'_> {
     }
 }
 
-impl<F: Future + Unpin> Future for Turns<F> {
+impl<F: Future + Unpin> Future for DeferWakeups<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
@@ -140,7 +141,7 @@ mod tests {
             Poll::<()>::Pending
         });
         let task = Waker::from(Arc::clone(&woken));
-        let mut turns = Turns::of(inner);
+        let mut turns = DeferWakeups::of(inner);
         let polled = Pin::new(&mut turns).poll(&mut Context::from_waker(&task));
         assert!(polled.is_pending());
         woken.often()
@@ -159,7 +160,7 @@ mod tests {
     #[test]
     fn what_means_nothing_is_taken_back_and_nothing_else() {
         let in_vain = |own: &Waker, _: &Woken| {
-            let mark = Mark::set();
+            let mark = WakeMark::set();
             own.wake_by_ref();
             mark.take_back();
         };
@@ -182,7 +183,7 @@ mod tests {
         let other_waker = Waker::from(Arc::clone(&other));
         let kept = Cell::new(None);
         let own = turn(|own, woken| {
-            let mark = Mark::set();
+            let mark = WakeMark::set();
             other_waker.wake_by_ref();
             assert_eq!(other.often(), 1);
             std::thread::scope(|scope| {

@@ -16,11 +16,11 @@ use crate::receivers::tap::{
 };
 use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
 
-/// What decoders may take at once, in bytes: some codings want 8 MiB each.
+/// Bytes that decoders may take at once: some codings want 8 MiB each.
 const MAX_DECODING: usize = 128 << 20;
 
-/// The state machine behind the records.
-pub(super) struct Watching {
+/// Drives the state machine of the `mcp` room by the records of one tap.
+pub(super) struct HttpObserver {
     http: Http,
     counts: CountsExporter,
     counters: Counters,
@@ -38,7 +38,7 @@ struct Packed {
     unread: bool,
 }
 
-/// What the tap counts. Clones count together.
+/// Holds the counters of one tap. Clones count together.
 #[derive(Clone, Debug)]
 pub(super) struct Counters(Arc<Inner>);
 
@@ -117,7 +117,7 @@ impl RecordCounters<Note> for Counters {
     }
 }
 
-impl Watching {
+impl HttpObserver {
     /// The observer of the receiver that is built.
     pub(super) fn new(config: &Config, cx: &Build<'_>) -> anyhow::Result<Self> {
         let servers = config.routes.iter().map(|route| {
@@ -140,7 +140,7 @@ impl Watching {
         );
         http.hide(hidden(key));
         http.share(cx.process(HandedBack::default));
-        Ok(Watching {
+        Ok(HttpObserver {
             http,
             counts: CountsExporter::new(cx),
             counters: Counters::new(cx),
@@ -238,7 +238,7 @@ impl Watching {
     }
 }
 
-/// What of a session id may leave.
+/// Says what may leave of a session id.
 fn names(ids: SessionIds, key: Key) -> SessionNames {
     Box::new(move |id| name(ids, &key, id))
 }
@@ -254,7 +254,7 @@ fn name(ids: SessionIds, key: &Key, id: &[u8]) -> SessionName {
     }
 }
 
-impl Watch<Note> for Watching {
+impl Watch<Note> for HttpObserver {
     fn look(&mut self, event: &Event<'_>, now: Nanos) {
         let Note { exchange, kind } = event.note;
         match kind {

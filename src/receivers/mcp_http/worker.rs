@@ -24,16 +24,16 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::answer;
-use super::clients::{Clients, Told};
 use super::config::Config;
-use super::exchange::{Client, Desk, Rules};
+use super::connections::{Connections, EndReason};
+use super::exchange::{Client, Proxy, Rules};
 use super::headers::{BUFFER, HYPERS_HEADERS};
 use super::local::Local;
-use super::outgoing::Outgoing;
+use super::recorder::Recording;
 use super::slots::Slot;
-use super::tape::Recorder;
-use super::turn::Turns;
 use super::upstream::{Server, Upstream, keep_alive};
+use super::wakeups::DeferWakeups;
+use super::write_tracker::WriteTracker;
 use crate::pipeline::Stop;
 
 /// The first bytes of HTTP/2 with prior knowledge (RFC 9113 section 3.4); no method of HTTP/1.1 begins
@@ -63,7 +63,7 @@ pub(super) struct Arrival {
     pub(super) slot: Slot,
 }
 
-/// What a worker is made of.
+/// Holds what a worker is made of.
 pub(super) struct Plan {
     pub(super) config: Arc<Config>,
     pub(super) rules: Arc<Rules>,
@@ -76,11 +76,11 @@ pub(super) struct Plan {
 
 struct Worker {
     config: Arc<Config>,
-    desk: Desk,
+    proxy: Proxy,
     tls: Option<TlsAcceptor>,
     http1: http1::Builder,
     http2: http2::Builder<Local>,
-    clients: Rc<Clients>,
+    connections: Rc<Connections>,
 }
 
 /// Serves what arrives until `stop`, then what has begun, within the drain timeout. Blocks.
@@ -122,7 +122,7 @@ async fn serve(plan: Plan, mut arrivals: mpsc::Receiver<Arrival>, mut stop: Stop
             _ = stop.given() => break,
         }
     }
-    worker.clients.stop();
+    worker.connections.stop();
     let finish = async {
         // Who was accepted is served; whoever accepts stops by the same signal and lets go of its end.
         while let Some(arrival) = arrivals.recv().await {
@@ -135,7 +135,7 @@ async fn serve(plan: Plan, mut arrivals: mpsc::Receiver<Arrival>, mut stop: Stop
         () = finish => {}
         () = patience(stop, drain_timeout) => {}
     }
-    let cut = worker.clients.asking();
+    let cut = worker.connections.asking();
     if cut > 0 {
         tracing::warn!(
             requests = cut,
@@ -144,12 +144,12 @@ async fn serve(plan: Plan, mut arrivals: mpsc::Receiver<Arrival>, mut stop: Stop
         );
     }
     // What is still open ends here, and its exchanges say so to the observer.
-    worker.desk.recorder.cutting.set(true);
+    worker.proxy.recording.cutting.set(true);
     connections.shutdown().await;
     for helper in helpers {
         helper.abort();
     }
-    worker.desk.recorder.queue.wake();
+    worker.proxy.recording.queue.wake();
 }
 
 /// How long what has begun may take once stop was given.
@@ -164,7 +164,7 @@ async fn patience(mut stop: Stop, drain_timeout: Duration) {
 impl Worker {
     fn new(plan: Plan) -> Self {
         let Plan { config, rules, servers, tls, queue, numbers, unseen } = plan;
-        let recorder = Rc::new(Recorder {
+        let recording = Rc::new(Recording {
             queue,
             numbers,
             max_message: config.max_message_bytes,
@@ -173,7 +173,7 @@ impl Worker {
             cutting: std::cell::Cell::new(false),
         });
         let mut http1 = http1::Builder::new();
-        // Whoever takes too long with a head is noticed by `clients`.
+        // Whoever takes too long with a head is noticed by `connections`.
         http1
             .header_read_timeout(None)
             .max_header_size(config.max_header_bytes)
@@ -193,15 +193,15 @@ impl Worker {
             .max_send_buf_size(SEND_BUFFER)
             .auto_date_header(false);
         let upstreams = servers.into_iter().map(Upstream::new).collect();
-        let desk = Desk { rules, recorder, upstreams };
-        Worker { config, desk, tls, http1, http2, clients: Rc::default() }
+        let proxy = Proxy { rules, recording, upstreams };
+        Worker { config, proxy, tls, http1, http2, connections: Rc::default() }
     }
 
     /// Wakes the observer once what was handed over has been written.
     async fn ring(&self) {
         loop {
-            self.desk.recorder.bell.notified().await;
-            self.desk.recorder.queue.wake();
+            self.proxy.recording.bell.notified().await;
+            self.proxy.recording.queue.wake();
         }
     }
 
@@ -209,7 +209,7 @@ impl Worker {
         let mut ticks = interval(TIDY);
         loop {
             ticks.tick().await;
-            self.desk.upstreams.iter().for_each(|upstream| upstream.tidy());
+            self.proxy.upstreams.iter().for_each(|upstream| upstream.tidy());
         }
     }
 
@@ -218,7 +218,7 @@ impl Worker {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.clients.look(LOOKS);
+            self.connections.look(LOOKS);
         }
     }
 
@@ -251,12 +251,12 @@ impl Worker {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let (stream, waits) = Outgoing::over(stream);
-        let visit = Rc::new(self.clients.enter(waits));
+        let (stream, waits) = WriteTracker::over(stream);
+        let visit = Rc::new(self.connections.enter(waits));
         let (worker, visited) = (Rc::clone(self), Rc::clone(&visit));
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let head = request.method() == Method::HEAD;
-            let begun = worker.desk.begin(client, visited.asked(), request);
+            let begun = worker.proxy.accept(client, visited.asked(), request);
             let worker = Rc::clone(&worker);
             async move {
                 let mut exchange = match begun {
@@ -268,7 +268,7 @@ impl Worker {
                         return Ok::<_, Infallible>(*answer);
                     }
                 };
-                let mut response = worker.desk.carry(&mut exchange).await;
+                let mut response = worker.proxy.forward(&mut exchange).await;
                 if head {
                     answer::without_body(&mut response);
                 }
@@ -286,7 +286,7 @@ impl Worker {
                 told = visit.told() => told,
             };
             connection.as_mut().graceful_shutdown();
-            if told == Told::TooLong {
+            if told == EndReason::TooLong {
                 // hyper waits for the client's word, who may never give it; what was on the way is served.
                 let limit = self.config.read_header_timeout.0;
                 while timeout(limit, connection.as_mut()).await.is_err() {
@@ -299,13 +299,13 @@ impl Worker {
             connection.await.ok();
         } else {
             let mut connection =
-                std::pin::pin!(Turns::of(self.http1.serve_connection(io, service)));
+                std::pin::pin!(DeferWakeups::of(self.http1.serve_connection(io, service)));
             let told = tokio::select! {
                 biased;
                 _ = connection.as_mut() => return,
                 told = visit.told() => told,
             };
-            if told == Told::TooLong {
+            if told == EndReason::TooLong {
                 return;
             }
             // hyper would close one without requests at once, its first perhaps on the way.

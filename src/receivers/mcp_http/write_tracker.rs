@@ -11,29 +11,29 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// See the module.
+/// Passes bytes to a socket and notes whether some wait to be written.
 #[derive(Debug)]
-pub(super) struct Outgoing<S> {
+pub(super) struct WriteTracker<S> {
     inner: S,
-    waits: Waits,
+    waits: Unflushed,
 }
 
-/// Whether something waits; clones tell of the same socket.
+/// Tells whether something waits to be written; clones tell of the same socket.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Waits(Rc<Cell<bool>>);
+pub(super) struct Unflushed(Rc<Cell<bool>>);
 
-impl Waits {
+impl Unflushed {
     /// Now.
     pub(super) fn now(&self) -> bool {
         self.0.get()
     }
 }
 
-impl<S> Outgoing<S> {
+impl<S> WriteTracker<S> {
     /// Over a socket to which nothing was written that waits.
-    pub(super) fn over(inner: S) -> (Self, Waits) {
-        let waits = Waits::default();
-        (Outgoing { inner, waits: waits.clone() }, waits)
+    pub(super) fn over(inner: S) -> (Self, Unflushed) {
+        let waits = Unflushed::default();
+        (WriteTracker { inner, waits: waits.clone() }, waits)
     }
 
     fn note<T>(&self, written: Poll<T>) -> Poll<T> {
@@ -42,7 +42,7 @@ impl<S> Outgoing<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Outgoing<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTracker<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -52,7 +52,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Outgoing<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Outgoing<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTracker<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

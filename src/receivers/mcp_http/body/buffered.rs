@@ -12,9 +12,9 @@ use crate::receivers::mcp_http::events::{Edit, Events};
 use crate::receivers::mcp_http::upstream;
 use crate::receivers::tap::{HOLD, Room, why};
 
-/// What of a body waits to be passed on, and what is done to what comes.
+/// Holds the frames of a body that wait to be passed on, and what edits those that come.
 #[derive(Default)]
-pub(super) struct Held {
+pub(super) struct Buffered {
     ahead: VecDeque<Frame<Bytes>>,
     /// Counts what was read on before there was a connection, in bytes, frames included.
     read_on: usize,
@@ -27,13 +27,13 @@ pub(super) struct Held {
     pause: bool,
 }
 
-impl std::fmt::Debug for Held {
+impl std::fmt::Debug for Buffered {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Held")
     }
 }
 
-/// What came of holding a body.
+/// Says what came of holding a body.
 pub(in crate::receivers::mcp_http) enum Gathered {
     /// All of it.
     Whole(Bytes),
@@ -49,16 +49,16 @@ const AHEAD: usize = 64 << 10;
 /// Charges a frame beside its bytes, in bytes: a client may send bodies of one byte a frame.
 const FRAME: usize = 128;
 
-impl upstream::Upload for Passing {
+impl upstream::Upload for ProxyBody {
     fn read_on(&mut self, cx: &mut Context<'_>) -> Result<(), ()> {
         match self {
-            Passing::Through(body) => body.read_on(cx),
-            Passing::Own(_) => Ok(()),
+            ProxyBody::Forwarded(body) => body.read_on(cx),
+            ProxyBody::Own(_) => Ok(()),
         }
     }
 }
 
-impl Through {
+impl Forwarded {
     /// Reads up to [`AHEAD`] bytes; an error if it broke off.
     fn read_on(&mut self, cx: &mut Context<'_>) -> Result<(), ()> {
         while !self.over && self.held.as_deref().map_or(0, |held| held.read_on) < AHEAD {
@@ -81,7 +81,7 @@ impl Through {
         unmeasured: bool,
         room: Room,
     ) -> Gathered {
-        let held = Held { unmeasured, room: Some(room), ..Held::default() };
+        let held = Buffered { unmeasured, room: Some(room), ..Buffered::default() };
         self.held = Some(Box::new(held));
         let (mut data, mut more) = (Bytes::new(), BytesMut::new());
         while !self.over {
@@ -123,7 +123,7 @@ impl Through {
         Gathered::Broken(data)
     }
 
-    /// What goes on first.
+    /// Puts back what goes on first.
     pub(in crate::receivers::mcp_http) fn put(&mut self, data: Bytes) {
         if !data.is_empty() {
             self.ahead().push_front(Frame::data(data));
@@ -133,18 +133,21 @@ impl Through {
     /// From here on it is a stream whose events may change.
     pub(in crate::receivers::mcp_http) fn edit_events(&mut self, edit: Box<dyn Edit>, room: Room) {
         let events = Some((Events::default(), edit));
-        let held = Held { unmeasured: true, events, room: Some(room), ..Held::default() };
+        let held = Buffered { unmeasured: true, events, room: Some(room), ..Buffered::default() };
         self.held = Some(Box::new(held));
     }
 
-    /// What is observed of it, for a time in which nothing is to be told.
-    pub(in crate::receivers::mcp_http) fn swap_reel(&mut self, reel: Reel) -> Reel {
-        std::mem::replace(&mut self.reel, reel)
+    /// Replaces its recorder, for a time in which nothing is to be told.
+    pub(in crate::receivers::mcp_http) fn swap_recorder(
+        &mut self,
+        recorder: BodyRecorder,
+    ) -> BodyRecorder {
+        std::mem::replace(&mut self.recorder, recorder)
     }
 
     /// Its way into the queue.
-    pub(in crate::receivers::mcp_http) fn reel(&mut self) -> &mut Reel {
-        &mut self.reel
+    pub(in crate::receivers::mcp_http) fn recorder(&mut self) -> &mut BodyRecorder {
+        &mut self.recorder
     }
 
     /// Whether it has come to its end.
@@ -230,7 +233,7 @@ impl Through {
     }
 }
 
-impl Held {
+impl Buffered {
     /// Whether nothing waits.
     pub(super) fn is_done(&self) -> bool {
         self.ahead.is_empty() && self.events.is_none() && !self.pause
@@ -240,7 +243,7 @@ impl Held {
         self.ahead.iter().filter_map(|frame| frame.data_ref()).map(|data| data.len() as u64)
     }
 
-    /// What is known of the length of all, if `rest` is of what has not come yet.
+    /// Bounds the length of all, if `rest` is of what has not come yet.
     pub(super) fn size_hint(&self, rest: &SizeHint) -> SizeHint {
         let ahead: u64 = self.lengths().sum();
         match rest.exact() {

@@ -103,7 +103,7 @@ impl Route {
         Ok(uri)
     }
 
-    /// What its server is called on spans.
+    /// Returns the name of its server on spans.
     pub fn server_name(&self) -> String {
         let path = self.prefix().trim_start_matches('/');
         match (&self.name, path, self.uri()) {

@@ -5,8 +5,8 @@ use crate::receivers::tap::Held;
 use proptest::prelude::*;
 use std::fmt::Write as _;
 
-fn recorder(limit: usize, max_message: usize) -> Rc<Recorder> {
-    Rc::new(Recorder {
+fn recording(limit: usize, max_message: usize) -> Rc<Recording> {
+    Rc::new(Recording {
         queue: Arc::new(Queue::new(limit)),
         numbers: Arc::new(AtomicU64::new(1)),
         max_message,
@@ -29,9 +29,9 @@ fn events(coding: Coding) -> Response {
 }
 
 /// What the observer finds, a word a record.
-fn told(recorder: &Recorder) -> String {
+fn told(recording: &Recording) -> String {
     let mut held = Held::default();
-    recorder.queue.drain(&mut held);
+    recording.queue.drain(&mut held);
     let mut out = String::new();
     for event in held.events() {
         let text = String::from_utf8_lossy(event.bytes);
@@ -58,137 +58,138 @@ fn sign(way: Direction) -> char {
 
 #[test]
 fn head_body_and_end_of_a_request_go_together_and_before_the_response() {
-    let recorder = recorder(1 << 20, 100);
-    let tape = Tape::start(&recorder, head());
-    assert_eq!(told(&recorder), "", "nothing is told before there is something to tell");
-    let mut asked = tape.request(Coding::Identity);
+    let recording = recording(1 << 20, 100);
+    let recorder = ExchangeRecorder::start(&recording, head());
+    assert_eq!(told(&recording), "", "nothing is told before there is something to tell");
+    let mut asked = recorder.request(Coding::Identity);
     asked.bytes(b"{}", true);
-    let mut answer = tape.response(&json(Coding::Identity));
+    let mut answer = recorder.response(&json(Coding::Identity));
     answer.bytes(b"[", false);
     answer.bytes(b"]", true);
     answer.end();
     drop((asked, answer));
-    assert_eq!(told(&recorder), r#"request >"{}". response <"[" <"]"."#);
+    assert_eq!(told(&recording), r#"request >"{}". response <"[" <"]"."#);
 }
 
 #[test]
 fn what_was_done_to_a_message_is_told_right_before_it_or_before_its_loss() {
     let edited = Edited { hop: None, asked: true };
-    let room = recorder(1 << 20, 4);
-    let mut asked = Tape::start(&room, head()).request(Coding::Identity);
+    let room = recording(1 << 20, 4);
+    let mut asked = ExchangeRecorder::start(&room, head()).request(Coding::Identity);
     asked.whole(Some(&edited), b"12345");
     assert_eq!(told(&room), r#"request edited >"1234" >"5" >end"#);
-    let full = recorder(600, 1000);
-    let mut asked = Tape::start(&full, head()).request(Coding::Identity);
+    let full = recording(600, 1000);
+    let mut asked = ExchangeRecorder::start(&full, head()).request(Coding::Identity);
     asked.whole(Some(&edited), &[b'x'; 600]);
     assert_eq!(told(&full), "request edited >lost >end gap:0+600");
 }
 
 #[test]
 fn a_response_before_the_body_ends_after_it_or_when_none_can_come() {
-    let recorder = recorder(1 << 20, 100);
+    let recording = recording(1 << 20, 100);
     let begin = || {
-        let tape = Tape::start(&recorder, head());
-        (tape.request(Coding::Identity), tape.response(&json(Coding::Identity)))
+        let recorder = ExchangeRecorder::start(&recording, head());
+        (recorder.request(Coding::Identity), recorder.response(&json(Coding::Identity)))
     };
     let (mut asked, mut answer) = begin();
     answer.end();
     asked.bytes(b"la", false);
     asked.bytes(b"te", true);
-    assert_eq!(told(&recorder), r#"request response >"la" >"te". <end"#);
+    assert_eq!(told(&recording), r#"request response >"la" >"te". <end"#);
     let (asked, mut answer) = begin();
     answer.bytes(b"[]", true);
     answer.broken(Party::Client);
-    assert_eq!(told(&recorder), r#"request response <"[]""#);
+    assert_eq!(told(&recording), r#"request response <"[]""#);
     drop((asked, answer));
-    assert_eq!(told(&recorder), "<end");
+    assert_eq!(told(&recording), "<end");
     let (mut asked, mut answer) = begin();
     asked.bytes(b"some", false);
     answer.bytes(b"[]", true);
     drop((asked, answer));
-    assert_eq!(told(&recorder), r#"request response >"some" <"[]"."#);
+    assert_eq!(told(&recording), r#"request response >"some" <"[]"."#);
 }
 
 #[test]
 fn a_long_body_is_cut_to_head_and_tail_and_a_long_line_too() {
-    let recorder = recorder(1 << 20, 4);
-    let tape = Tape::start(&recorder, head());
-    tape.request(Coding::Identity).bytes(b"123456", true);
-    assert_eq!(told(&recorder), r#"request >"1234" >"56" >end"#);
+    let recording = recording(1 << 20, 4);
+    let recorder = ExchangeRecorder::start(&recording, head());
+    recorder.request(Coding::Identity).bytes(b"123456", true);
+    assert_eq!(told(&recording), r#"request >"1234" >"56" >end"#);
     let long = [b'x'; 5000];
-    let mut asked = Tape::start(&recorder, head()).request(Coding::Identity);
+    let mut asked = ExchangeRecorder::start(&recording, head()).request(Coding::Identity);
     asked.bytes(b"abc", false);
     asked.bytes(&long, false);
     asked.end();
-    let told_of = told(&recorder);
+    let told_of = told(&recording);
     assert!(told_of.starts_with(r#"request >"abc" >"x" >skip903 >"xxx"#), "{told_of}");
-    let mut answer = tape.response(&events(Coding::Identity));
+    let mut answer = recorder.response(&events(Coding::Identity));
     answer.bytes(b"d\r\n123456\n", false);
     answer.bytes(b"12345", true);
-    assert_eq!(told(&recorder), r#"response <"d\r\n1234" <"56" <"\n" <"1234" <"5" <end"#);
+    assert_eq!(told(&recording), r#"response <"d\r\n1234" <"56" <"\n" <"1234" <"5" <end"#);
 }
 
 #[test]
 fn short_lines_are_not_cut_however_many_come_in_a_read() {
-    let recorder = recorder(1 << 20, 8);
-    let mut answer = Tape::start(&recorder, head()).response(&events(Coding::Identity));
+    let recording = recording(1 << 20, 8);
+    let mut answer =
+        ExchangeRecorder::start(&recording, head()).response(&events(Coding::Identity));
     answer.bytes(b"a\nb\nc\n", false);
     answer.bytes(b"d\n", false);
     answer.bytes(b"1234567", false);
     answer.bytes(b"8\n", true);
-    assert_eq!(told(&recorder), r#"request response <"a\nb\nc\n" <"d\n" <"1234567" <"8\n" <end"#);
+    assert_eq!(told(&recording), r#"request response <"a\nb\nc\n" <"d\n" <"1234567" <"8\n" <end"#);
 }
 
 #[test]
 fn what_has_no_room_is_lost_once_and_the_end_still_told() {
-    let recorder = recorder(600, 10_000);
-    let tape = Tape::start(&recorder, head());
-    let mut asked = tape.request(Coding::Identity);
+    let recording = recording(600, 10_000);
+    let recorder = ExchangeRecorder::start(&recording, head());
+    let mut asked = recorder.request(Coding::Identity);
     asked.bytes(&[b'a'; 100], false);
     asked.bytes(&[b'b'; 600], false);
     asked.bytes(b"c", true);
-    let other = Tape::start(&recorder, head());
+    let other = ExchangeRecorder::start(&recording, head());
     other.request(Coding::Identity).bytes(b"unheard", true);
     other.broken(Party::Client);
-    let told = told(&recorder);
+    let told = told(&recording);
     assert!(told.ends_with(">lost >end gap:1+600"), "{told}");
-    assert_eq!(recorder.unseen.get(), 7);
+    assert_eq!(recording.unseen.get(), 7);
 }
 
 #[test]
 fn a_last_piece_that_has_no_room_is_lost_and_the_end_told() {
-    let recorder = recorder(600, 10_000);
-    let mut asked = Tape::start(&recorder, head()).request(Coding::Identity);
+    let recording = recording(600, 10_000);
+    let mut asked = ExchangeRecorder::start(&recording, head()).request(Coding::Identity);
     asked.bytes(&[b'a'; 600], true);
     asked.end();
-    assert_eq!(told(&recorder), "request >lost >end gap:0+600");
+    assert_eq!(told(&recording), "request >lost >end gap:0+600");
 }
 
 #[test]
 fn a_packed_body_past_the_limit_is_given_up_and_a_packed_stream_is_not() {
-    let recorder = recorder(1 << 20, 4);
-    let tape = Tape::start(&recorder, head());
-    let mut answer = tape.response(&json(Coding::Gzip));
+    let recording = recording(1 << 20, 4);
+    let recorder = ExchangeRecorder::start(&recording, head());
+    let mut answer = recorder.response(&json(Coding::Gzip));
     answer.bytes(b"123", false);
     answer.bytes(b"456", false);
     answer.bytes(b"789", true);
-    assert_eq!(told(&recorder), r#"request response <"123" <lost <end"#);
-    let mut stream = tape.response(&events(Coding::Gzip));
+    assert_eq!(told(&recording), r#"request response <"123" <lost <end"#);
+    let mut stream = recorder.response(&events(Coding::Gzip));
     stream.bytes(b"123456", true);
-    assert_eq!(told(&recorder), r#"response <"123456"."#);
+    assert_eq!(told(&recording), r#"response <"123456"."#);
 }
 
 #[test]
 fn only_the_first_end_is_told() {
-    let recorder = recorder(1 << 20, 100);
-    let tape = Tape::start(&recorder, head());
-    let mut answer = tape.response(&json(Coding::Identity));
+    let recording = recording(1 << 20, 100);
+    let recorder = ExchangeRecorder::start(&recording, head());
+    let mut answer = recorder.response(&json(Coding::Identity));
     answer.bytes(b"1", true);
     answer.broken(Party::Client);
-    let other = Tape::start(&recorder, head());
+    let other = ExchangeRecorder::start(&recording, head());
     other.broken(Party::Server);
     other.broken(Party::Client);
-    assert_eq!(told(&recorder), r#"request response <"1". request broken:Server"#);
+    assert_eq!(told(&recording), r#"request response <"1". request broken:Server"#);
 }
 
 proptest! {
@@ -202,19 +203,19 @@ proptest! {
         known in any::<bool>(),
     ) {
         let tell = |size: usize, known: bool| {
-            let recorder = recorder(1 << 22, max);
-            let tape = Tape::start(&recorder, head());
+            let recording = recording(1 << 22, max);
+            let recorder = ExchangeRecorder::start(&recording, head());
             let kind = if events { BodyKind::Sse } else { BodyKind::Other };
             let response = Response::with(200, kind, Coding::Identity);
-            let mut reel = tape.response(&response);
+            let mut body_recorder = recorder.response(&response);
             let mut chunks = bytes.chunks(size).peekable();
             while let Some(chunk) = chunks.next() {
                 // Whether a piece is known to be the last.
-                reel.bytes(chunk, known && chunks.peek().is_none());
+                body_recorder.bytes(chunk, known && chunks.peek().is_none());
             }
-            reel.end();
+            body_recorder.end();
             let mut held = Held::default();
-            recorder.queue.drain(&mut held);
+            recording.queue.drain(&mut held);
             let (mut out, mut skipped, mut ended) = (Vec::new(), 0, 0);
             for event in held.events() {
                 match event.note.kind {

@@ -17,20 +17,20 @@ use tokio::task::spawn_local;
 
 use super::Upload;
 use crate::receivers::mcp_http::headers::{BUFFER, HYPERS_HEADERS};
-use crate::receivers::mcp_http::outgoing::{Outgoing, Waits};
+use crate::receivers::mcp_http::write_tracker::{Unflushed, WriteTracker};
 
-/// What moves bytes while it is polled.
+/// Moves bytes while it is polled.
 type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
 
 type Sent<B> = Result<Response<Incoming>, TrySendError<Request<B>>>;
 
 /// One connection.
-pub(super) struct Line<B> {
+pub(super) struct Http1Conn<B> {
     sender: http1::SendRequest<B>,
     /// Nothing once it is closed.
     connection: Option<Connection>,
     /// Whether something of a request is not written yet.
-    waits: Waits,
+    waits: Unflushed,
     /// What has happened to it while it waits for work.
     stirred: Arc<Stirred>,
     /// How long it may wait for its next request, as far as its server has said.
@@ -47,13 +47,13 @@ impl Wake for Stirred {
     }
 }
 
-impl<B: Upload> Line<B> {
+impl<B: Upload> Http1Conn<B> {
     /// Over a stream that is open; heads of responses have so many fields at most.
     pub(super) async fn over<S>(stream: S, max_headers: usize) -> io::Result<Self>
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let (stream, waits) = Outgoing::over(stream);
+        let (stream, waits) = WriteTracker::over(stream);
         let mut http1 = http1::Builder::new();
         http1.max_buf_size(BUFFER);
         if max_headers != HYPERS_HEADERS {
@@ -63,7 +63,7 @@ impl<B: Upload> Line<B> {
             http1.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         let connection: Connection = Box::pin(connection);
         let connection = Some(connection);
-        Ok(Line { sender, connection, waits, stirred: Arc::default(), patience: None })
+        Ok(Http1Conn { sender, connection, waits, stirred: Arc::default(), patience: None })
     }
 
     /// Begins to send a request; [`until`](Self::until) goes on with it.
@@ -109,7 +109,7 @@ impl<B: Upload> Line<B> {
 
     /// From here on it goes on by itself, until request and response have passed whole.
     pub(super) fn run(self) {
-        let Line { sender, connection, waits, .. } = self;
+        let Http1Conn { sender, connection, waits, .. } = self;
         let Some(mut connection) = connection else { return };
         spawn_local(poll_fn(move |cx| {
             // Its request and response hear of what goes wrong.

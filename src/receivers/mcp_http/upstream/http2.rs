@@ -30,7 +30,7 @@ const UNSAID: usize = usize::MAX - 1;
 const LOOK: Duration = Duration::from_millis(1);
 
 /// One connection.
-pub(super) struct Shared<B> {
+pub(super) struct Http2Conn<B> {
     pub(super) sender: http2::SendRequest<B>,
     used: Rc<Used>,
 }
@@ -46,9 +46,9 @@ struct Used {
 
 /// One request's place on it.
 #[derive(Debug)]
-pub(super) struct Place(Rc<Used>);
+pub(super) struct StreamPermit(Rc<Used>);
 
-impl<B: Upload> Shared<B> {
+impl<B: Upload> Http2Conn<B> {
     /// Over a stream that is open.
     pub(super) async fn over<S>(stream: S) -> io::Result<Self>
     where
@@ -80,15 +80,15 @@ impl<B: Upload> Shared<B> {
             told.max.set(connection.current_max_send_streams());
             over
         }));
-        Ok(Shared { sender, used })
+        Ok(Http2Conn { sender, used })
     }
 
     /// A place for one more request, unless all are taken or it is closed.
-    pub(super) fn place(&self) -> Option<Place> {
+    pub(super) fn place(&self) -> Option<StreamPermit> {
         let now = self.used.now.get();
         (now < self.used.max.get() && !self.sender.is_closed()).then(|| {
             self.used.now.set(now + 1);
-            Place(Rc::clone(&self.used))
+            StreamPermit(Rc::clone(&self.used))
         })
     }
 
@@ -99,7 +99,7 @@ impl<B: Upload> Shared<B> {
     }
 }
 
-impl Drop for Place {
+impl Drop for StreamPermit {
     fn drop(&mut self) {
         self.0.now.set(self.0.now.get() - 1);
         self.0.since.set(Instant::now());
@@ -112,7 +112,7 @@ mod tests {
     use tokio::task::LocalSet;
 
     use super::*;
-    use crate::receivers::mcp_http::body::Passing;
+    use crate::receivers::mcp_http::body::ProxyBody;
 
     /// A server that does nothing else while it works answers no `PING`, and its call is not over for that.
     #[tokio::test(start_paused = true)]
@@ -123,9 +123,9 @@ mod tests {
             .run_until(async move {
                 // SETTINGS: at most a hundred requests at once.
                 server.write_all(&[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100]).await.unwrap();
-                let mut shared = Shared::over(ours).await.unwrap();
+                let mut shared = Http2Conn::over(ours).await.unwrap();
                 let place = shared.place().unwrap();
-                let request = hyper::Request::new(Passing::own(""));
+                let request = hyper::Request::new(ProxyBody::own(""));
                 let response = spawn_local(shared.sender.send_request(request));
                 tokio::time::sleep(Duration::from_secs(3600)).await;
                 assert!(!response.is_finished() && !shared.is_stale(Duration::from_secs(4)));

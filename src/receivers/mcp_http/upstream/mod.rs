@@ -7,8 +7,8 @@
 //! second time only if the first connection never began with it. While a connection is made for a request,
 //! its body is read on, so that it is observed when it came.
 
-mod line;
-mod shared;
+mod http1;
+mod http2;
 mod server;
 
 use std::cell::{Cell, RefCell};
@@ -22,14 +22,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper::client::conn::http2;
+use hyper::client::conn::http2::SendRequest;
 use hyper::header::{CONNECTION, HOST, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::uri::Authority;
 use hyper::{Request, Response, Uri, Version};
 
-use self::line::Line;
+use self::http1::Http1Conn;
+use self::http2::{Http2Conn, StreamPermit};
 use self::server::New;
-use self::shared::{Place, Shared};
 use super::config::Protocol;
 use super::headers::Present;
 
@@ -41,7 +41,7 @@ const MAX_IDLE: usize = 256;
 /// connection is a new one.
 const MAX_TRIES: usize = 3;
 
-/// What happened to a request that its client broke off.
+/// Error of a request that its client broke off.
 const BROKEN: &str = "the request broke off";
 
 /// A request's body, which can be read on before there is a connection to send it by.
@@ -50,11 +50,11 @@ pub(super) trait Upload: Body<Data = Bytes, Error = hyper::Error> + Unpin + 'sta
     fn read_on(&mut self, cx: &mut Context<'_>) -> Result<(), ()>;
 }
 
-/// See the module.
+/// Pools the connections of one worker to one route's server.
 pub(super) struct Upstream<B> {
     pub(super) server: Arc<Server>,
     idle: RefCell<Vec<Idle<B>>>,
-    shared: RefCell<Vec<Shared<B>>>,
+    shared: RefCell<Vec<Http2Conn<B>>>,
     /// It was found to speak HTTP/2.
     speaks_http2: Cell<bool>,
     /// Whoever connects holds it, where one connection serves many.
@@ -64,7 +64,7 @@ pub(super) struct Upstream<B> {
 }
 
 struct Idle<B> {
-    line: Line<B>,
+    line: Http1Conn<B>,
     since: Instant,
     /// How long it may wait.
     keep: Duration,
@@ -74,8 +74,8 @@ struct Idle<B> {
 pub(super) struct Lease<B>(Held<B>);
 
 enum Held<B> {
-    Own(Line<B>, Rc<Upstream<B>>),
-    Shared(#[expect(dead_code, reason = "held until the response is over")] Place),
+    Http1(Http1Conn<B>, Rc<Upstream<B>>),
+    Http2(#[expect(dead_code, reason = "held until the response is over")] StreamPermit),
     /// It goes on by itself.
     Nothing,
 }
@@ -87,8 +87,8 @@ impl<B> std::fmt::Debug for Lease<B> {
 }
 
 enum Way<B> {
-    Own(Line<B>),
-    Shared(http2::SendRequest<B>, Place),
+    Http1(Http1Conn<B>),
+    Http2(SendRequest<B>, StreamPermit),
 }
 
 impl<B: Upload> Upstream<B> {
@@ -125,16 +125,16 @@ impl<B: Upload> Upstream<B> {
             };
             let Some(mut sending) = request.take() else { break };
             let sent = match way {
-                Way::Own(mut line) => {
+                Way::Http1(mut line) => {
                     self.for_http1(&mut sending);
                     let sent = pin!(line.begin(sending));
                     let sent = line.until(sent).await;
-                    sent.map(|response| (response, Held::Own(line, Rc::clone(self))))
+                    sent.map(|response| (response, Held::Http1(line, Rc::clone(self))))
                 }
-                Way::Shared(mut sender, place) => {
+                Way::Http2(mut sender, place) => {
                     self.for_http2(&mut sending);
                     let sent = sender.try_send_request(sending).await;
-                    sent.map(|response| (response, Held::Shared(place)))
+                    sent.map(|response| (response, Held::Http2(place)))
                 }
             };
             match sent {
@@ -217,14 +217,14 @@ impl<B: Upload> Upstream<B> {
             }
         }
         match self.server.connect().await {
-            Ok(New::Own(line)) => {
+            Ok(New::Http1(line)) => {
                 self.speaks_http2.set(false);
-                Ok((Way::Own(line), true))
+                Ok((Way::Http1(line), true))
             }
-            Ok(New::Shared(shared)) => {
+            Ok(New::Http2(shared)) => {
                 self.speaks_http2.set(true);
                 let place = shared.place().ok_or("the server allows no requests")?;
-                let way = Way::Shared(shared.sender.clone(), place);
+                let way = Way::Http2(shared.sender.clone(), place);
                 self.shared.borrow_mut().push(shared);
                 Ok((way, true))
             }
@@ -238,13 +238,13 @@ impl<B: Upload> Upstream<B> {
     fn waiting(&self) -> Option<Way<B>> {
         for shared in self.shared.borrow().iter() {
             if let Some(place) = shared.place() {
-                return Some(Way::Shared(shared.sender.clone(), place));
+                return Some(Way::Http2(shared.sender.clone(), place));
             }
         }
         let mut idle = self.idle.borrow_mut();
         while let Some(mut last) = idle.pop() {
             if last.is_good() {
-                return Some(Way::Own(last.line));
+                return Some(Way::Http1(last.line));
             }
         }
         None
@@ -267,7 +267,7 @@ impl<B: Upload> Idle<B> {
 impl<B: Upload> Lease<B> {
     /// The response has come whole: the connection waits for the next request.
     pub(super) fn give_back(self) {
-        let Held::Own(mut line, upstream) = self.0 else { return };
+        let Held::Http1(mut line, upstream) = self.0 else { return };
         let keep = upstream.server.idle_timeout;
         let keep = line.patience.map_or(keep, |said| said.min(keep));
         let mut idle = upstream.idle.borrow_mut();
@@ -278,7 +278,7 @@ impl<B: Upload> Lease<B> {
 
     /// Its server has said how long the connection may wait for a next request.
     pub(super) fn wait_for(&mut self, patience: Duration) {
-        if let Held::Own(line, _) = &mut self.0 {
+        if let Held::Http1(line, _) = &mut self.0 {
             line.patience = Some(patience);
         }
     }
@@ -286,17 +286,17 @@ impl<B: Upload> Lease<B> {
     /// Moves the connection; call it before each look at what comes by it. `true` if nothing else does.
     pub(super) fn drive(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.0 {
-            Held::Own(line, _) => line.drive(cx),
-            Held::Shared(_) | Held::Nothing => false,
+            Held::Http1(line, _) => line.drive(cx),
+            Held::Http2(_) | Held::Nothing => false,
         }
     }
 
     /// The response has begun. Where it came before the request was written, both go on by themselves;
     /// `over` if the request was read whole.
     pub(super) fn begun(&mut self, over: bool) {
-        let early = |line: &Line<B>| !over || line.is_behind();
-        if matches!(&self.0, Held::Own(line, _) if early(line))
-            && let Held::Own(line, _) = std::mem::replace(&mut self.0, Held::Nothing)
+        let early = |line: &Http1Conn<B>| !over || line.is_behind();
+        if matches!(&self.0, Held::Http1(line, _) if early(line))
+            && let Held::Http1(line, _) = std::mem::replace(&mut self.0, Held::Nothing)
         {
             line.run();
         }
@@ -320,16 +320,16 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::receivers::mcp_http::body::Passing;
+    use crate::receivers::mcp_http::body::ProxyBody;
     use crate::receivers::mcp_http::config::Route;
 
-    fn upstream() -> Rc<Upstream<Passing>> {
+    fn upstream() -> Rc<Upstream<ProxyBody>> {
         let route = Route { upstream: "http://server:1/mcp".into(), ..Route::default() };
         Upstream::new(Arc::new(Server::new(&route, Path::new(""), 100).unwrap()))
     }
 
-    fn request(host: &'static str) -> Request<Passing> {
-        let mut request = Request::new(Passing::own(""));
+    fn request(host: &'static str) -> Request<ProxyBody> {
+        let mut request = Request::new(ProxyBody::own(""));
         *request.uri_mut() = "/mcp?a=1".parse().unwrap();
         request.headers_mut().insert(HOST, HeaderValue::from_static(host));
         request

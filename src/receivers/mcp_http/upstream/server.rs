@@ -15,12 +15,12 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::Upload;
-use super::line::Line;
-use super::shared::Shared;
+use super::http1::Http1Conn;
+use super::http2::Http2Conn;
 use crate::receivers::mcp_http::authority::Origin;
 use crate::receivers::mcp_http::config::{Protocol, Route};
 
-/// See the module.
+/// Knows one route's server: its address, how it is connected to, and what its requests are sent with.
 pub(in crate::receivers::mcp_http) struct Server {
     pub(super) scheme: Scheme,
     pub(super) authority: Authority,
@@ -42,9 +42,9 @@ pub(in crate::receivers::mcp_http) struct Server {
 /// A new connection.
 pub(super) enum New<B> {
     /// For one request at a time.
-    Own(Line<B>),
+    Http1(Http1Conn<B>),
     /// For many.
-    Shared(Shared<B>),
+    Http2(Http2Conn<B>),
 }
 
 impl Server {
@@ -102,16 +102,16 @@ impl Server {
         keep_alive(&stream);
         let Some((config, name)) = &self.tls else {
             return if self.protocol == Protocol::Http2 {
-                Shared::over(stream).await.map(New::Shared)
+                Http2Conn::over(stream).await.map(New::Http2)
             } else {
-                Line::over(stream, self.max_headers).await.map(New::Own)
+                Http1Conn::over(stream, self.max_headers).await.map(New::Http1)
             };
         };
         let stream = TlsConnector::from(Arc::clone(config)).connect(name.clone(), stream).await?;
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            Shared::over(stream).await.map(New::Shared)
+            Http2Conn::over(stream).await.map(New::Http2)
         } else {
-            Line::over(stream, self.max_headers).await.map(New::Own)
+            Http1Conn::over(stream, self.max_headers).await.map(New::Http1)
         }
     }
 
