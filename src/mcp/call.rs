@@ -56,9 +56,9 @@ pub(super) enum Subject {
     Resource(String),
 }
 
-/// Where a span stands in its trace.
+/// Places a span in its trace.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct SpanPosition {
     pub(super) own: SpanRef,
     pub(super) parent: Option<[u8; 8]>,
     /// The caller's context stands in the request itself, and not beside it.
@@ -77,7 +77,7 @@ pub(super) struct Incoming {
     pub(super) parent: Option<SpanId>,
 }
 
-impl Place {
+impl SpanPosition {
     /// The span of the caller's that the request names.
     pub(super) fn caller(&self) -> Option<SpanRef> {
         match &self.beside {
@@ -113,18 +113,18 @@ pub(super) struct Call {
     /// Written when it is not 2.0.
     pub(super) jsonrpc: Option<String>,
     /// The client and version that a modern request names; a legacy one has its session's.
-    pub(super) speaker: Option<Arc<Speaker>>,
+    pub(super) speaker: Option<Arc<ClientInfo>>,
     /// The protocol version that stood in a header.
     pub(super) protocol: Option<&'static str>,
     /// Version of HTTP in tenths; 0 where it is not HTTP.
     pub(super) http_version: u8,
     /// The context of the exchange, where it is not the parent.
     pub(super) carrier: Option<Box<TraceContext>>,
-    pub(super) place: Place,
+    pub(super) place: SpanPosition,
     /// Where the tap is a hop: the SERVER span above it.
     pub(super) hop: Option<Box<Incoming>>,
     /// Who asked the server for its spans.
-    pub(super) wish: Wish,
+    pub(super) wish: PassbackRequester,
     /// The span that it comes from, and why: the call that caused it, a task's beginning, or the first leg
     /// of a retry.
     pub(super) earlier: Option<(SpanRef, &'static str)>,
@@ -161,22 +161,22 @@ pub(super) struct Owed {
     pub(super) status: Option<u16>,
 }
 
-/// On whose account a server hands spans back.
+/// Says on whose account a server hands spans back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum PassbackRequester {
     Nobodys,
     Clients,
     /// The tap asked where the client had not.
     Ours,
 }
 
-impl Wish {
+impl PassbackRequester {
     /// Who asks in this request.
     pub(super) fn read(meta: &Meta<'_>, from: Direction, edited: Option<&Edited>) -> Self {
         match edited {
-            Some(Edited { asked: true, .. }) => Wish::Ours,
-            _ if meta.otel && from == Direction::ClientToServer => Wish::Clients,
-            _ => Wish::Nobodys,
+            Some(Edited { asked: true, .. }) => PassbackRequester::Ours,
+            _ if meta.otel && from == Direction::ClientToServer => PassbackRequester::Clients,
+            _ => PassbackRequester::Nobodys,
         }
     }
 }
@@ -197,9 +197,9 @@ pub(super) struct Named {
     pub(super) version: String,
 }
 
-/// A client and the protocol version it speaks.
+/// Names a client and the protocol version it speaks.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Speaker {
+pub(super) struct ClientInfo {
     pub(super) who: Named,
     pub(super) protocol: String,
 }
@@ -217,11 +217,11 @@ impl Named {
     }
 }
 
-impl Speaker {
+impl ClientInfo {
     /// What a modern request says of its sender.
     pub(super) fn read(meta: &Meta<'_>) -> Self {
         let who = Named::read(&meta.client).unwrap_or_default();
-        Speaker { who, protocol: word(&meta.protocol_version) }
+        ClientInfo { who, protocol: word(&meta.protocol_version) }
     }
 
     pub(super) fn matches(&self, meta: &Meta<'_>) -> bool {

@@ -8,7 +8,7 @@
 
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
-use super::call::{Call, Incoming, Place};
+use super::call::{Call, Incoming, SpanPosition};
 use super::span::{Attributes, Ending, Frame, Server, status};
 use super::trace::span_flags;
 use super::{Edited, Hop, Perspective, SpanRef};
@@ -22,15 +22,15 @@ impl Edited {
     }
 }
 
-impl Place {
+impl SpanPosition {
     /// The place of the CLIENT span, and the SERVER span above it that takes this place.
-    pub(super) fn through(self, hop: Hop) -> (Place, Option<Box<Incoming>>) {
+    pub(super) fn through(self, hop: Hop) -> (SpanPosition, Option<Box<Incoming>>) {
         // A parent in another trace is none: the hop did not know of it.
         let same = self.own.trace == hop.trace;
         let incoming = Incoming { span: hop.server, parent: self.parent.filter(|_| same) };
         let own = SpanRef { trace: hop.trace, span: hop.client };
         let state = if same { self.state } else { String::new() };
-        let place = Place { own, parent: Some(hop.server), state, ..self };
+        let place = SpanPosition { own, parent: Some(hop.server), state, ..self };
         (place, Some(Box::new(incoming)))
     }
 }

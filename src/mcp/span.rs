@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 
-use super::call::{Call, Named, Progress, Speaker, Subject, is_known, word};
+use super::call::{Call, ClientInfo, Named, Progress, Subject, is_known, word};
 use super::outcome::caller_fault;
 use super::trace::span_flags;
 use super::{
@@ -63,7 +63,7 @@ pub(super) struct Frame<'a> {
     pub(super) kind: Perspective,
     pub(super) server: &'a Server,
     pub(super) session: Option<&'a SessionName>,
-    pub(super) speaker: &'a Speaker,
+    pub(super) speaker: &'a ClientInfo,
     /// What the server says of itself.
     pub(super) info: &'a Named,
     /// The server is known to have the tool or prompt.

@@ -19,19 +19,19 @@ const ASK: &str = r#""otel":{"traces":{"request":true,"detailed":false}}"#;
 
 /// What is to be done with a request, as a tap would decide it.
 #[derive(Clone, Debug, Default)]
-struct Wish {
+struct PassbackRequester {
     inject: bool,
     ask: bool,
     /// The context of the HTTP request.
     carrier: Option<TraceContext>,
 }
 
-const INJECT: Wish = Wish { inject: true, ask: false, carrier: None };
-const BOTH: Wish = Wish { inject: true, ask: true, carrier: None };
-const ONLY_ASK: Wish = Wish { inject: false, ask: true, carrier: None };
+const INJECT: PassbackRequester = PassbackRequester { inject: true, ask: false, carrier: None };
+const BOTH: PassbackRequester = PassbackRequester { inject: true, ask: true, carrier: None };
+const ONLY_ASK: PassbackRequester = PassbackRequester { inject: false, ask: true, carrier: None };
 
 /// The edit that a tap would make, or why it makes none; `None` where there is nothing to be done.
-fn edit(text: &[u8], wish: &Wish) -> Result<Option<Edit>, Unedited> {
+fn edit(text: &[u8], wish: &PassbackRequester) -> Result<Option<Edit>, Unedited> {
     let Some(request) = Request::read(text)? else { return Ok(None) };
     if !request.method.carries_context() {
         return Ok(None);
@@ -52,7 +52,7 @@ fn edit(text: &[u8], wish: &Wish) -> Result<Option<Edit>, Unedited> {
     Ok(Some(edit).filter(|edit| !edit.is_empty()))
 }
 
-fn edited(text: &str, wish: &Wish) -> Result<String, Unedited> {
+fn edited(text: &str, wish: &PassbackRequester) -> Result<String, Unedited> {
     let mut out = Vec::new();
     edit(text.as_bytes(), wish)?.unwrap_or_default().apply(text.as_bytes(), &mut out);
     Ok(String::from_utf8(out).unwrap())

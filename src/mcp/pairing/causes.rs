@@ -9,7 +9,7 @@ use crate::mcp::Params;
 pub(in crate::mcp) struct Cause {
     span: SpanRef,
     /// The client that its request named.
-    speaker: Option<Arc<Speaker>>,
+    speaker: Option<Arc<ClientInfo>>,
 }
 
 impl Cause {
@@ -51,7 +51,11 @@ impl Pairing<'_> {
     /// The client that a request concerns: the one that a modern request of its own names; for one of the
     /// server's, which names nobody, that of the call it came with, else the one that spoke last. `None` for
     /// the client of the handshake.
-    pub(super) fn speaker(&mut self, meta: &Meta<'_>, seen: Observed<'_>) -> Option<Arc<Speaker>> {
+    pub(super) fn speaker(
+        &mut self,
+        meta: &Meta<'_>,
+        seen: Observed<'_>,
+    ) -> Option<Arc<ClientInfo>> {
         if seen.direction == Direction::ServerToClient {
             let of_cause = seen.via.cause.and_then(|cause| cause.speaker.clone());
             return of_cause.or_else(|| self.state.modern.then(|| self.state.speaker.clone()));
@@ -59,7 +63,7 @@ impl Pairing<'_> {
         meta.protocol_version?;
         // Kept from request to request, because they all say the same as a rule.
         if !self.state.speaker.matches(meta) {
-            self.state.speaker = Arc::new(Speaker::read(meta));
+            self.state.speaker = Arc::new(ClientInfo::read(meta));
         }
         Some(self.state.speaker.clone())
     }

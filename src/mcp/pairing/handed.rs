@@ -1,7 +1,7 @@
 //! Spans that an answer hands back: whether they are welcome, and what is known of their call.
 
 use super::*;
-use crate::mcp::call::Wish;
+use crate::mcp::call::PassbackRequester;
 use crate::mcp::passback::{self, Expected, Told, Window};
 use crate::mcp::{Ingest, Parent, Settings};
 
@@ -54,17 +54,16 @@ impl Pairing<'_> {
     /// An answer to no request that is known hands spans back, perhaps.
     pub(super) fn hand_back_to_nobody(&mut self, message: &Message<'_>) {
         if message.traces() != Part::Absent {
-            self.is_welcome(Wish::Nobodys);
+            self.is_welcome(PassbackRequester::Nobodys);
         }
     }
 
     /// Whether spans are welcome that were wished for so; counts those that are not.
-    fn is_welcome(&mut self, wish: Wish) -> bool {
+    fn is_welcome(&mut self, wish: PassbackRequester) -> bool {
         let welcome = match (self.common.settings.passback.ingest, wish) {
             (Ingest::Off, _) => return false,
-            (Ingest::Solicited, Wish::Clients | Wish::Ours) | (Ingest::Requested, Wish::Ours) => {
-                true
-            }
+            (Ingest::Solicited, PassbackRequester::Clients | PassbackRequester::Ours)
+            | (Ingest::Requested, PassbackRequester::Ours) => true,
             (Ingest::Solicited | Ingest::Requested, _) => false,
         };
         self.common.counts.passback.unsolicited += u64::from(!welcome);

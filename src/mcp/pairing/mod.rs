@@ -19,7 +19,7 @@ mod requests;
 
 use std::sync::Arc;
 
-use super::call::{Call, Named, Owed, Speaker, Subject};
+use super::call::{Call, ClientInfo, Named, Owed, Subject};
 use super::messages::Known;
 use super::span::{Ending, Frame, Server};
 use super::{
@@ -89,9 +89,9 @@ pub(super) struct State {
     /// waits for the same person and must not time out.
     people: Ways<Nanos>,
     /// The client of the handshake and the version that was negotiated.
-    pub(super) client: Arc<Speaker>,
+    pub(super) client: Arc<ClientInfo>,
     /// The client that the last modern request named.
-    speaker: Arc<Speaker>,
+    speaker: Arc<ClientInfo>,
     /// The client of a connection with one client spoke so last.
     modern: bool,
     /// The client said that there are roots to be asked for, and the server has not asked since.

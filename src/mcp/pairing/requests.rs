@@ -1,7 +1,7 @@
 //! Requests, and notifications that make spans: from a message to a [`Call`].
 
 use super::*;
-use crate::mcp::call::{Place, Progress, TaskId, Wish, method, word};
+use crate::mcp::call::{PassbackRequester, Progress, SpanPosition, TaskId, method, word};
 use crate::mcp::{Meta, Notifications, Params, Parent, Traces};
 
 /// Progress events one span carries at most: enough to see the pace of a call.
@@ -132,7 +132,7 @@ impl Pairing<'_> {
             carrier,
             place,
             hop,
-            wish: Wish::read(&params.meta, seen.direction, seen.via.edited),
+            wish: PassbackRequester::read(&params.meta, seen.direction, seen.via.edited),
             earlier,
             start: seen.now,
             offset: self.common.offset,
@@ -158,7 +158,7 @@ impl Pairing<'_> {
     }
 
     /// The context of the exchange, where it is to be told and not the one that the request stands in.
-    fn carrier(&self, place: &Place, seen: Observed<'_>) -> Option<Box<TraceContext>> {
+    fn carrier(&self, place: &SpanPosition, seen: Observed<'_>) -> Option<Box<TraceContext>> {
         let context = seen.via.context?;
         let wanted = self.common.settings.parent != Parent::Own;
         let other = wanted && place.caller() != Some(context.parent);
@@ -174,7 +174,7 @@ impl Pairing<'_> {
 
     /// Parent, trace and flags. The request stands in its own context, else in that of the exchange if it is
     /// alone in it, else in ours; that is the parent, unless the trace is to be one of ours.
-    fn place(&mut self, meta: &Meta<'_>, seen: Observed<'_>) -> Place {
+    fn place(&mut self, meta: &Meta<'_>, seen: Observed<'_>) -> SpanPosition {
         let span = self.common.span_id();
         let own = self.context(meta);
         let told = own.is_some();
@@ -184,12 +184,19 @@ impl Pairing<'_> {
             Some(context) if self.common.settings.parent == Parent::Meta => {
                 let TraceContext { parent, flags, state } = context;
                 let own = SpanRef { trace: parent.trace, span };
-                Place { own, parent: Some(parent.span), told, flags, state, beside: None }
+                SpanPosition { own, parent: Some(parent.span), told, flags, state, beside: None }
             }
             context => {
                 let own = SpanRef { trace: self.own_trace(seen.now), span };
                 let (flags, state) = (crate::mcp::trace::SAMPLED, String::new());
-                Place { own, parent: None, told, flags, state, beside: context.map(Box::new) }
+                SpanPosition {
+                    own,
+                    parent: None,
+                    told,
+                    flags,
+                    state,
+                    beside: context.map(Box::new),
+                }
             }
         }
     }

@@ -10,7 +10,7 @@
 //! Two worlds, joined by one bounded queue. Forwarding: threads with a runtime each, on which a request
 //! stays from its client to its upstream and back (`worker`, `exchange`, `upstream`, `body`). Observing:
 //! a thread at lower priority that drives the state machine of the `mcp` room and the pipeline behind it
-//! (`watch`). What passes is copied before it is written on (`recorder`) and never waits for anybody who
+//! (`watch`). What passes is copied before it is written on (`recorder`, `heads`) and never waits for anybody who
 //! looks at it. Bodies are streamed and never changed, but for what the user
 //! asked for by name (`edits`), and heads but for what is about one hop and a `Location` of the upstream's
 //! own (`location`); nothing is cached, followed or sent twice.

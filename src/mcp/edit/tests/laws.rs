@@ -223,7 +223,7 @@ fn written(tree: &Tree, pads: &[&'static str]) -> String {
 }
 
 /// The change that is meant, made the slow way.
-fn meant(tree: &Tree, wish: &Wish) -> Tree {
+fn meant(tree: &Tree, wish: &PassbackRequester) -> Tree {
     let mut tree = tree.clone();
     let meta = tree.get_or_add("params").get_or_add("_meta");
     if wish.inject {
@@ -281,7 +281,7 @@ proptest! {
         tree in request(), pads in pads(), inject in any::<bool>(), ask in any::<bool>(),
     ) {
         let text = written(&tree, &pads);
-        let wish = Wish { inject, ask, carrier: None };
+        let wish = PassbackRequester { inject, ask, carrier: None };
         if let Ok(after) = edited(&text, &wish) {
             prop_assert_eq!(Tree::parse(after.as_bytes()), if inject || ask { meant(&tree, &wish) } else { tree });
             prop_assert_eq!(edited(&after, &wish).unwrap(), after, "the second time changes nothing");

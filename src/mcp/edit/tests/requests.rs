@@ -64,7 +64,7 @@ fn a_state_without_a_valid_context_is_stale_and_goes_and_baggage_stays() {
 #[test]
 fn a_context_from_around_the_message_brings_its_state() {
     let carrier = TraceContext::parse(VALID.as_bytes(), Some("v=\"1\""));
-    let wish = Wish { carrier, ..INJECT };
+    let wish = PassbackRequester { carrier, ..INJECT };
     let state = r#""tracestate":"v=\"1\"""#;
     for (before, after) in [
         ("{}", format!(r#"{{"traceparent":"{NEXT}",{state}}}"#)),
