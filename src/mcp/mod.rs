@@ -34,8 +34,8 @@ pub use counts::{Counts, Dropped};
 pub use edited::{Edited, Hop};
 pub use framing::{Line, Lines};
 pub use http::{
-    BodyKind, EndpointFinder, Event, Exchange, Http, HttpServer, Looked, Party, RequestHead,
-    ResponseHead, Sse, Verb, resolve_reference,
+    BodyKind, EndpointFinder, Event, Exchange, Http, HttpServer, Looked, MAX_ENDPOINT, Party,
+    RequestHead, ResponseHead, Sse, Verb, comparable, resolve_reference,
 };
 pub use id::Id;
 pub use outcome::{CancelledBy, Outcome};

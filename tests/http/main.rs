@@ -13,6 +13,7 @@ mod hostile;
 mod kept;
 mod late_answers;
 mod message_ends;
+mod old_places;
 mod origin;
 mod passing;
 #[cfg(target_os = "linux")]

@@ -1,8 +1,5 @@
 //! What a server says of its own places is true at the tap.
 
-use std::sync::Mutex;
-use std::sync::mpsc::sync_channel;
-
 use super::origin::{Origin, result_for};
 use super::tap::{End, with_routes};
 
@@ -75,51 +72,5 @@ fn nothing_else_that_names_a_place_is_touched() {
     assert_eq!(made.text(), format!("{{\"at\":\"{url}\"}}"));
     for name in ["content-location", "refresh", "link", "www-authenticate"] {
         assert!(made.header(name).unwrap().contains(&url), "{name}");
-    }
-}
-
-/// HTTP+SSE (2024-11-05) where tap and upstream differ in depth: the event passes as it is.
-#[test]
-fn a_relative_place_that_an_old_server_names_is_reached_where_it_is_meant() {
-    for (path, upstream, event, asked, meant) in [
-        ("/desk", "/a/sse", "messages?s=r", "/messages?s=r", "/a/messages?s=r"),
-        ("/x/desk", "/sse", "messages?s=r", "/x/messages?s=r", "/messages?s=r"),
-        ("/x/y/desk", "/a/b/sse", "../m?s=r", "/x/m?s=r", "/a/m?s=r"),
-        ("/desk", "/a/sse", "?s=r", "/desk?s=r", "/a/sse?s=r"),
-    ] {
-        let (reply, replies) = sync_channel::<String>(1);
-        let (reply, replies) = (Mutex::new(reply), Mutex::new(replies));
-        let (tell, told) = sync_channel(1);
-        let tell = Mutex::new(tell);
-        let event = format!("event: endpoint\ndata: {event}\n\n");
-        let sent = event.clone();
-        let origin = Origin::serve(move |mut conn| {
-            while let Some(asked) = conn.asked() {
-                let body = conn.body(&asked);
-                if asked.line.starts_with("GET ") {
-                    conn.stream();
-                    conn.chunk(&sent);
-                    let answer = replies.lock().unwrap().recv().unwrap();
-                    conn.event(&answer);
-                    conn.is_gone();
-                } else {
-                    tell.lock().unwrap().send(asked.line).unwrap();
-                    conn.write("HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n");
-                    reply.lock().unwrap().send(result_for(&body)).unwrap();
-                }
-            }
-        });
-        let routes =
-            format!("[{{ path: {path}, upstream: \"http://{}{upstream}\" }}]", origin.address);
-        let tap = with_routes(&routes, "");
-        let mut stream = tap.connect();
-        stream.send(tap.request(&format!("GET {path}\naccept: text/event-stream"), ""));
-        assert_eq!(stream.head().0, 200);
-        assert_eq!(stream.chunk(), event.as_bytes());
-        assert_eq!(tap.ask(&format!("POST {asked}"), LIST).status, 202, "{path}");
-        assert_eq!(told.recv().unwrap(), format!("POST {meant} HTTP/1.1"));
-        assert!(String::from_utf8(stream.chunk()).unwrap().contains("\"id\":1"));
-        drop(stream);
-        assert_eq!(tap.end().outcomes(), ["tools/list ok"], "{path}");
     }
 }

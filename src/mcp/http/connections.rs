@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::endpoint::MAX_ENDPOINT;
 use super::exchange::{Asked, Body, Handle, Home, Lane, Open};
 use super::sessions::Sessions;
+use super::target::comparable;
 use super::{BodyKind, HttpServer, RequestHead, ResponseHead, Verb};
 use crate::mcp::pairing::{Common, Pairing, State};
 use crate::mcp::span::Server;
@@ -334,7 +335,7 @@ impl Connections {
         }
         let maybe = head.verb == Verb::Post && head.target.len() <= MAX_ENDPOINT;
         if maybe && self.sessions.by_stream() > 0 {
-            let key = self.common.hash((server, true, head.target));
+            let key = self.common.hash((server, true, comparable(head.target).as_slice()));
             if let Some(name) = self.sessions.name(key) {
                 return Home::Session(Handle { key, name, by_stream: true, is_stream: false });
             }

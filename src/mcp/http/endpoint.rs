@@ -1,19 +1,27 @@
 //! Where messages go in HTTP+SSE (2024-11-05): the target that a stream's first event names.
 //!
 //! The URI is resolved as clients do it, against the target of the stream; what remains is path and
-//! query, because the client reaches both through the tap. No percent-encoding is undone.
+//! query, because the client reaches both through the tap.
+
+use super::target::{as_sent, split, without_dots};
 
 /// The longest target that names a session, in bytes: SDKs put a UUID into the query.
-pub(super) const MAX_ENDPOINT: usize = 2048;
+pub const MAX_ENDPOINT: usize = 2048;
 
-/// Path and query of `reference`, found at `base`; `None` if it is none or too long.
+/// Resolves `reference` at `base` and gives path and query as clients send them; `None` if it is none or
+/// too long.
 pub(super) fn resolve(base: &[u8], reference: &[u8]) -> Option<Vec<u8>> {
-    let reference = reference.trim_ascii();
-    let reference = until(reference, b"#");
-    if reference.is_empty() || reference.len() > MAX_ENDPOINT {
+    if reference.len() > MAX_ENDPOINT {
         return None;
     }
-    let target = resolve_reference(base, reference);
+    // All parsers drop these, wherever they stand.
+    let mut reference = reference.to_vec();
+    reference.retain(|byte| !matches!(byte, b'\t' | b'\r' | b'\n'));
+    let reference = until(reference.trim_ascii(), b"#");
+    if reference.is_empty() {
+        return None;
+    }
+    let target = as_sent(&resolve_reference(base, reference));
     (target.len() <= MAX_ENDPOINT).then_some(target)
 }
 
@@ -33,7 +41,8 @@ pub fn resolve_reference(base: &[u8], reference: &[u8]) -> Vec<u8> {
             [&base_path[..directory], reference].concat()
         }
     };
-    without_dots(&target)
+    let (path, query) = split(&target);
+    [&without_dots(path), query].concat()
 }
 
 /// What follows `scheme://` or `//`.
@@ -45,27 +54,6 @@ fn authority(reference: &[u8]) -> Option<&[u8]> {
 
 fn until<'a>(text: &'a [u8], ends: &[u8]) -> &'a [u8] {
     &text[..text.iter().position(|b| ends.contains(b)).unwrap_or(text.len())]
-}
-
-/// Takes `.` and `..` out of the path (RFC 3986, 5.2.4).
-fn without_dots(target: &[u8]) -> Vec<u8> {
-    let path = until(target, b"?");
-    let mut kept: Vec<&[u8]> = Vec::new();
-    let mut segments = path.split(|b| *b == b'/').peekable();
-    while let Some(segment) = segments.next() {
-        match segment {
-            b"." | b".." => {
-                if segment == b".." && kept.len() > 1 {
-                    kept.pop();
-                }
-                if segments.peek().is_none() {
-                    kept.push(b"");
-                }
-            }
-            _ => kept.push(segment),
-        }
-    }
-    [kept.join(&b'/').as_slice(), &target[path.len()..]].concat()
 }
 
 #[cfg(test)]
@@ -91,6 +79,8 @@ mod tests {
             ("/sse", "http://host?s=1", "/?s=1"),
             ("/sse", "https://host", "/"),
             ("/sse", " /m \n", "/m"),
+            ("/sse", "/mess\nages?\ts=1", "/messages?s=1"),
+            ("/a/sse", "%2e%2e/m \u{e9}?s='1'", "/m%20%C3%A9?s=%271%27"),
             ("", "m", "m"),
             ("/sse", "", "none"),
             ("/sse", "#f", "none"),

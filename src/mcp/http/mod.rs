@@ -8,6 +8,7 @@
 //! It never fails and never grows with the traffic. The books are those of all sessions together and
 //! balance at every moment ([`Counts::balanced`]).
 
+mod target;
 mod endpoint;
 mod sse;
 mod exchange;
@@ -26,10 +27,11 @@ use std::sync::Arc;
 
 use self::connections::Connections;
 use self::endings::Cause;
-pub use self::endpoint::resolve_reference;
+pub use self::endpoint::{MAX_ENDPOINT, resolve_reference};
 use self::exchange::{Body, Open};
 pub use self::finder::{EndpointFinder, Looked};
 pub use self::sse::{Event, Sse};
+pub use self::target::comparable;
 use super::{Counts, Direction, Edited, HandedBack, Hidden, SessionNames, Settings, TraceContext};
 use crate::telemetry::{Content, Nanos, Offset, OwnKeys, Reads, Telemetry};
 

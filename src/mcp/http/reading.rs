@@ -9,6 +9,7 @@ use super::endpoint::resolve;
 use super::exchange::{Body, Home, Lane, Open};
 use super::routing::What;
 use super::sse::Event;
+use super::target::comparable;
 use crate::mcp::messages::{Found, Known, cut_message, messages, without_mark};
 use crate::mcp::pairing::{Key, State};
 use crate::mcp::{Cut, Direction, Id, Message, Outcome, TraceContext};
@@ -100,7 +101,7 @@ impl Connections {
             return;
         }
         let Some(target) = resolve(&open.target, uri) else { return };
-        let mut handle = self.handle(open.server, &target, true);
+        let mut handle = self.handle(open.server, &comparable(&target), true);
         self.end_session(handle.key, Outcome::ServerGone, now);
         self.make_session(open.server, &handle, now);
         handle.is_stream = true;

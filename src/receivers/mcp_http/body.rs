@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use self::buffered::Buffered;
 pub(super) use self::buffered::Gathered;
 use super::connections::RequestGuard;
-use super::detours::Lookout;
+use super::lookout::Lookout;
 use super::recorder::BodyRecorder;
 use super::slots::Admitted;
 use super::upstream::Lease;

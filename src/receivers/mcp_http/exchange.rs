@@ -20,17 +20,18 @@ use tokio::time::timeout;
 use super::body::{Broken, ExchangeGuard, ProxyBody, RequestPrefix, Upload};
 use super::connections::RequestGuard;
 use super::decode::Coding;
-use super::detours::{Detours, Lookout};
+use super::detours::Detours;
 use super::edits::Edits;
 use super::guard::Guard;
 use super::headers::Present;
 use super::location::Places;
+use super::lookout::Lookout;
 use super::recorder::{BodyRecorder, ExchangeRecorder, Recording};
 use super::routes::{Found, Routes};
 use super::slots::Admitted;
 use super::upstream::{Lease, Upstream};
 use super::{answer, headers, heads};
-use crate::mcp::{BodyKind, Party, Verb};
+use crate::mcp::{BodyKind, EndpointFinder, Party, Verb};
 use crate::pipeline::{Complaint, Counter, Vitals};
 use crate::receivers::tap::Editing;
 
@@ -86,7 +87,7 @@ pub(super) struct Exchange {
     request: Option<Request<ProxyBody>>,
     /// It asks for a stream, or a document.
     get: bool,
-    /// What the client asked for, where the route swaps paths.
+    /// What the client asked for, where any route swaps paths.
     asked: Option<PathAndQuery>,
     edits: Option<Rc<Edits>>,
     waiting: Waiting,
@@ -115,6 +116,15 @@ impl Drop for Waiting {
 }
 
 impl Rules {
+    /// Returns where a request goes. What a stream named comes before a route to a whole origin only.
+    fn find(&self, head: &Parts) -> Option<Found> {
+        let routed = self.routes.find(&head.uri);
+        match routed {
+            Some(found) if found.aside || self.routes.swaps(found.route) => Some(found),
+            routed => self.detours.find(&head.method, &head.uri).or(routed),
+        }
+    }
+
     fn count_refused(&self, reason: &str) {
         let labels = [("receiver", self.id.as_str()), ("reason", reason)];
         self.vitals.counter("mcpcol_http_refused_requests", &labels).add(1);
@@ -155,9 +165,7 @@ impl Proxy {
             let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
             return Err(Box::new(answer::text(status, words)));
         }
-        let found = self.rules.routes.find(&head.uri);
-        let found = found.or_else(|| self.rules.detours.find(&head.method, &head.uri));
-        let Some(found) = found else {
+        let Some(found) = self.rules.find(&head) else {
             self.rules.count_refused("no_route");
             let words = "no route leads there";
             return Err(Box::new(answer::text(StatusCode::NOT_FOUND, words)));
@@ -181,7 +189,7 @@ impl Proxy {
             recorder.as_ref().map_or_else(BodyRecorder::none, |recorder| recorder.request(coding));
         let body = ProxyBody::request(body, body_recorder, Rc::clone(&upload));
         let editing = self.rules.editing.as_ref();
-        let swaps = self.rules.routes.swaps(found.route);
+        let swaps = self.rules.routes.any_swaps();
         Ok(Exchange {
             route: found.route,
             version: head.version,
@@ -242,8 +250,8 @@ impl Proxy {
             .recorder
             .as_ref()
             .map_or_else(BodyRecorder::none, |recorder| recorder.response(&seen));
-        let readable = seen.kind == BodyKind::Sse && seen.coding == Coding::Identity;
-        let lookout = if exchange.get && readable { self.lookout(exchange) } else { None };
+        let streams = exchange.get && seen.kind == BodyKind::Sse;
+        let lookout = if streams { self.lookout(exchange, seen.coding) } else { None };
         if present.has(Present::KEEP_ALIVE)
             && let Some(patience) = headers::patience(&head.headers)
         {
@@ -268,17 +276,19 @@ impl Proxy {
     }
 
     /// For a stream in which the server may name a path of its own, where its client would come to another.
-    fn lookout(&self, exchange: &Exchange) -> Option<Lookout> {
+    fn lookout(&self, exchange: &Exchange, coding: Coding) -> Option<Lookout> {
         let (asked, rules) = (exchange.asked.as_ref()?, &self.rules);
         let served = rules.routes.find(&Uri::from(asked.clone()))?.target;
-        Some(Lookout::new(asked, &served, exchange.route, &rules.detours, &rules.routes))
+        let finder = EndpointFinder::new(asked.as_str().as_bytes(), served.as_str().as_bytes());
+        Lookout::new(finder, coding, exchange.route, &rules.detours, &rules.routes)
     }
 
     /// Has what its upstream says of its own places lead through the tap.
     fn relocate(&self, exchange: &Exchange, headers: &mut HeaderMap) {
         let (route, routes) = (exchange.route, &self.rules.routes);
         if let Some(upstream) = &self.upstreams[route].server.origin {
-            Places { routes, route, upstream, asked: exchange.asked.as_ref() }.rewrite(headers);
+            let asked = exchange.asked.as_ref().filter(|_| routes.swaps(route));
+            Places { routes, route, upstream, asked }.rewrite(headers);
         }
     }
 

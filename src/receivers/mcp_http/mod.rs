@@ -28,6 +28,7 @@ mod write_tracker;
 mod connections;
 mod routes;
 mod detours;
+mod lookout;
 mod location;
 mod slots;
 mod recorder;

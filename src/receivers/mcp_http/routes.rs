@@ -32,6 +32,17 @@ struct Known {
     path: String,
 }
 
+/// Whose a path is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// No route's.
+    Nobody,
+    /// That of the route of that number, which proxies a whole origin.
+    Origin(usize),
+    /// That of a route with a path.
+    Route,
+}
+
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
@@ -66,9 +77,18 @@ impl Routes {
         self.all.iter().any(|known| known.index == route && !known.prefix.is_empty())
     }
 
-    /// Whether a path belongs to any route, also where it is not served.
-    pub(super) fn own(&self, path: &str) -> bool {
-        self.owner(path).is_some()
+    /// Whether any route swaps paths.
+    pub(super) fn any_swaps(&self) -> bool {
+        self.all.iter().any(|known| !known.prefix.is_empty())
+    }
+
+    /// Whose a path is, also where it is not served.
+    pub(super) fn owner(&self, path: &str) -> Owner {
+        match self.known(path) {
+            None => Owner::Nobody,
+            Some(known) if known.prefix.is_empty() => Owner::Origin(known.index),
+            Some(_) => Owner::Route,
+        }
     }
 
     /// What leads to `target` of a route's upstream when the tap is asked for it: the way of
@@ -95,7 +115,7 @@ impl Routes {
             // One that climbs out of there is no document.
             return if climbs(path) { None } else { self.find_document(rest, asked) };
         }
-        let known = self.owner(path)?;
+        let known = self.known(path)?;
         let found = |target| Found { route: known.index, target, aside: false };
         if known.prefix.is_empty() {
             return asked.path_and_query().cloned().map(found);
@@ -113,7 +133,7 @@ impl Routes {
     }
 
     /// The route that a path belongs to.
-    fn owner(&self, path: &str) -> Option<&Known> {
+    fn known(&self, path: &str) -> Option<&Known> {
         self.all.iter().find(|known| {
             let rest = path.strip_prefix(&known.prefix);
             rest.is_some_and(|rest| {
@@ -130,7 +150,7 @@ impl Routes {
             None => (rest, ""),
         };
         let found = |route, target| Found { route, target, aside: true };
-        let owner = self.owner(about).filter(|known| !about.is_empty() && !known.prefix.is_empty());
+        let owner = self.known(about).filter(|known| !about.is_empty() && !known.prefix.is_empty());
         if let Some(known) = owner {
             let below = &about[known.prefix.len()..];
             let path = format!("{WELL_KNOWN}{name}{}{below}", known.path);

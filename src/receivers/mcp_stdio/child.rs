@@ -3,16 +3,17 @@
 //!
 //! No descriptor is ever made non-blocking: they are shared with the client or the terminal.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions};
 use signal_hook::consts::SIGCHLD;
 
@@ -21,6 +22,9 @@ use crate::pipeline::Exit;
 
 /// Our own settings: another mcpcol in the child must not take them for its own.
 const OUR_VARIABLES: &str = "MCPCOL_";
+
+/// Reads scripts that do not say who does.
+const SHELL: &str = "/bin/sh";
 
 /// Exit code of a shell when the command is not there.
 const NOT_FOUND: i32 = 127;
@@ -116,6 +120,26 @@ pub(super) fn spawn(plan: &Plan<'_>) -> Result<(Child, Ends), CannotStart> {
         .command
         .split_first()
         .ok_or_else(|| cannot(io::Error::new(ErrorKind::InvalidInput, "the command is empty")))?;
+    let started = command(plan, program, args).spawn();
+    let started = started.or_else(|error| match script(plan, program, &error) {
+        None => Err(error),
+        Some(script) => {
+            let args: Vec<_> = [script].into_iter().chain(args.iter().cloned()).collect();
+            command(plan, OsStr::new(SHELL), &args).spawn()
+        }
+    });
+    let mut process = started.map_err(cannot)?;
+    hear_of_its_end();
+    let stdin = process.stdin.take().expect("asked for above");
+    let stdout = process.stdout.take().expect("asked for above");
+    let pid = Pid::from_child(&process);
+    let child = Child { process, pid, own_group: plan.own_group };
+    let from = Pipe::from(OwnedFd::from(stdout));
+    Ok((child, Ends { from, to: Pipe::from(OwnedFd::from(stdin)) }))
+}
+
+/// A program with its arguments, to be started as planned.
+fn command(plan: &Plan<'_>, program: &OsStr, args: &[OsString]) -> Command {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     for (name, _) in std::env::vars_os() {
@@ -130,14 +154,43 @@ pub(super) fn spawn(plan: &Plan<'_>) -> Result<(Child, Ends), CannotStart> {
     if plan.own_group {
         command.process_group(0);
     }
-    let mut process = command.spawn().map_err(cannot)?;
-    hear_of_its_end();
-    let stdin = process.stdin.take().expect("asked for above");
-    let stdout = process.stdout.take().expect("asked for above");
-    let pid = Pid::from_child(&process);
-    let child = Child { process, pid, own_group: plan.own_group };
-    let from = Pipe::from(OwnedFd::from(stdout));
-    Ok((child, Ends { from, to: Pipe::from(OwnedFd::from(stdin)) }))
+    command
+}
+
+/// The path of a script that the kernel does not take for a program, because its `#!` is missing: who
+/// starts programs by `execvp` (Node, shells) has the shell read it, and std does only sometimes.
+fn script(plan: &Plan<'_>, program: &OsStr, error: &io::Error) -> Option<OsString> {
+    if error.raw_os_error() != Some(Errno::NOEXEC.raw_os_error()) {
+        return None;
+    }
+    let path = if program.as_encoded_bytes().contains(&b'/') {
+        PathBuf::from(program)
+    } else {
+        let set = plan.env.iter().rev().find(|(name, _)| name == "PATH");
+        let path = set.map(|(_, value)| value.into()).or_else(|| std::env::var_os("PATH"));
+        let found = |path: &PathBuf| is_executable(&at(plan, path));
+        std::env::split_paths(&path?).map(|folder| folder.join(program)).find(found)?
+    };
+    is_text(&at(plan, &path)).then(|| path.into_os_string())
+}
+
+/// Where the child finds a path.
+fn at(plan: &Plan<'_>, path: &Path) -> PathBuf {
+    plan.cwd.map_or_else(|| path.to_owned(), |cwd| cwd.join(path))
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+/// Whether a shell would read a file as a script: not a program for another machine (POSIX, `sh`: no NUL in
+/// its first line).
+fn is_text(path: &Path) -> bool {
+    const LOOK: u64 = 256;
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(LOOK).read_to_end(&mut head));
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    read.is_ok() && !line.contains(&0)
 }
 
 impl Child {

@@ -1,0 +1,371 @@
+//! Looks out for the place that one event stream of HTTP+SSE (2024-11-05) names, as it passes.
+//!
+//! A stream that is packed is unpacked on the side as far as its first event, within bounds; it passes as it
+//! came and waits for nothing. What is found is a detour only if nobody else can be meant by it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use hyper::http::uri::PathAndQuery;
+
+use super::decode::{Coding, Decoder};
+use super::detours::{Detour, Detours};
+use super::routes::{Owner, Routes, WELL_KNOWN};
+use crate::mcp::{EndpointFinder, Looked, comparable};
+
+/// Packed bytes that are looked at: the first event is short.
+const MAX_PACKED: usize = 4096;
+/// What unpacking may take at once, over all streams of a receiver, in bytes: some codings want 8 MiB each.
+const MAX_UNPACKING: usize = 64 << 20;
+
+/// Watches the beginning of one stream for it, and forgets it with the stream.
+#[derive(Debug)]
+pub(super) struct Lookout {
+    /// Nothing once there is nothing more to look for.
+    search: Option<Search>,
+    /// What this stream named.
+    named: Option<Detour>,
+    route: usize,
+    detours: Arc<Detours>,
+    routes: Arc<Routes>,
+}
+
+#[derive(Debug)]
+struct Search {
+    finder: EndpointFinder,
+    /// For a stream that is packed.
+    unpacking: Option<Unpacking>,
+}
+
+/// A stream's beginning being unpacked.
+struct Unpacking {
+    decoder: Decoder,
+    /// Packed bytes that are still looked at.
+    left: usize,
+    /// Its part of what may be taken, in bytes.
+    cost: usize,
+    detours: Arc<Detours>,
+}
+
+impl Lookout {
+    /// Looks out on a stream of that route with `finder`. `None` where it cannot be read: its coding is none
+    /// that we know, or too many are being unpacked.
+    pub(super) fn new(
+        finder: EndpointFinder,
+        coding: Coding,
+        route: usize,
+        detours: &Arc<Detours>,
+        routes: &Arc<Routes>,
+    ) -> Option<Self> {
+        let unpacking = match coding {
+            Coding::Identity => None,
+            coding => Some(Unpacking::of(coding, detours)?),
+        };
+        let search = Some(Search { finder, unpacking });
+        let (detours, routes) = (Arc::clone(detours), Arc::clone(routes));
+        Some(Lookout { search, named: None, route, detours, routes })
+    }
+
+    /// Looks at bytes of the stream.
+    pub(super) fn look(&mut self, bytes: &[u8]) {
+        let Some(search) = &mut self.search else { return };
+        let (asked, meant) = match search.push(bytes) {
+            Looked::More => return,
+            Looked::Nothing => (None, None),
+            Looked::Found { asked, meant } => {
+                (PathAndQuery::try_from(asked).ok(), PathAndQuery::try_from(meant).ok())
+            }
+        };
+        self.search = None;
+        let (Some(asked), Some(meant)) = (asked, meant) else { return };
+        if self.is_ours(&asked) {
+            let asked = comparable(asked.as_str().as_bytes());
+            let detour = Detour { asked, meant, route: self.route };
+            self.detours.add(detour.clone());
+            self.named = Some(detour);
+        }
+    }
+
+    /// Whether whoever asks for that means this stream's server.
+    fn is_ours(&self, asked: &PathAndQuery) -> bool {
+        match self.routes.owner(asked.path()) {
+            _ if asked.path().starts_with(WELL_KNOWN) => false,
+            Owner::Nobody => asked.query().is_some() || parts(asked).any(is_session),
+            Owner::Origin(route) => route == self.route || parts(asked).any(is_secret),
+            Owner::Route => false,
+        }
+    }
+}
+
+impl Drop for Lookout {
+    fn drop(&mut self) {
+        if let Some(named) = &self.named {
+            self.detours.forget(named);
+        }
+    }
+}
+
+impl Search {
+    fn push(&mut self, bytes: &[u8]) -> Looked {
+        let Search { finder, unpacking } = self;
+        let Some(unpacking) = unpacking else { return finder.push(bytes) };
+        let packed = &bytes[..bytes.len().min(unpacking.left)];
+        unpacking.left -= packed.len();
+        let mut looked = Looked::More;
+        let read = unpacking.decoder.push(packed, |piece| {
+            if looked == Looked::More {
+                looked = finder.push(piece);
+            }
+        });
+        let on = read.is_ok() && unpacking.left > 0;
+        if looked == Looked::More && !on { Looked::Nothing } else { looked }
+    }
+}
+
+impl Unpacking {
+    fn of(coding: Coding, detours: &Arc<Detours>) -> Option<Self> {
+        let cost = Decoder::cost(coding);
+        let before = detours.unpacking.fetch_add(cost, Ordering::Relaxed);
+        let room = before + cost <= MAX_UNPACKING;
+        let Some(decoder) = room.then(|| Decoder::of(coding)).flatten() else {
+            detours.unpacking.fetch_sub(cost, Ordering::Relaxed);
+            return None;
+        };
+        Some(Unpacking { decoder, left: MAX_PACKED, cost, detours: Arc::clone(detours) })
+    }
+}
+
+impl Drop for Unpacking {
+    fn drop(&mut self) {
+        self.detours.unpacking.fetch_sub(self.cost, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Unpacking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unpacking").field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
+/// The words of a target: segments, and names and values of its query.
+fn parts(target: &PathAndQuery) -> impl Iterator<Item = &str> {
+    target.as_str().split(['/', '?', '&', '=', ';'])
+}
+
+/// Whether a word looks like the id of a session. Names of places, `token` or `oauth2`, do not: in a path
+/// without a query, one server could have what another's clients send there.
+fn is_session(word: &str) -> bool {
+    let digits = word.bytes().filter(u8::is_ascii_digit).count();
+    is_secret(word) || word.len() >= 6 && digits >= 2 && !word.contains('%')
+}
+
+/// Whether a word looks like one that nobody guesses, as UUIDs do. Only that may take a place from the
+/// server of a whole origin, which may have any place.
+fn is_secret(word: &str) -> bool {
+    let mixed = word.bytes().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+    word.len() >= 16 && mixed && !word.contains('%')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mcp::resolve_reference;
+    use crate::receivers::mcp_http::config::Route;
+    use hyper::{Method, Uri};
+    use std::io::Write as _;
+
+    const OLD: usize = 0;
+    const OTHER: usize = 1;
+    const ORIGIN: usize = 2;
+    const UUID: &str = "3f2c9a8e-0c51-4b6f-9d2e-7a1b2c3d4e5f";
+
+    type Places = (Arc<Detours>, Arc<Routes>);
+
+    fn places(origin: bool) -> Places {
+        let route = |path: Option<&str>| Route {
+            path: path.map(str::to_owned),
+            upstream: "http://h:1/a/sse".to_owned(),
+            ..Route::default()
+        };
+        let mut routes = vec![route(Some("/old")), route(Some("/other"))];
+        routes.extend(origin.then(|| route(None)));
+        (Arc::default(), Arc::new(Routes::new(&routes)))
+    }
+
+    fn event(endpoint: &str) -> Vec<u8> {
+        format!("event: endpoint\ndata: {endpoint}\n\n").into_bytes()
+    }
+
+    fn lookout(route: usize, coding: Coding, (detours, routes): &Places) -> Option<Lookout> {
+        let finder = match route {
+            ORIGIN => EndpointFinder::new(b"/sse", b"/sse"),
+            _ => EndpointFinder::new(b"/old", b"/a/sse"),
+        };
+        Lookout::new(finder, coding, route, detours, routes)
+    }
+
+    fn told(places: &Places, endpoint: &str) -> Lookout {
+        told_by(OLD, places, endpoint)
+    }
+
+    fn told_by(route: usize, places: &Places, endpoint: &str) -> Lookout {
+        let mut lookout = lookout(route, Coding::Identity, places).unwrap();
+        event(endpoint).chunks(3).for_each(|chunk| lookout.look(chunk));
+        lookout.look(b"event: endpoint\ndata: /second?s=1\n\n");
+        lookout
+    }
+
+    fn found(places: &Places, asked: &str) -> Option<(usize, String)> {
+        let found = places.0.find(&Method::POST, &asked.parse::<Uri>().unwrap())?;
+        Some((found.route, found.target.to_string()))
+    }
+
+    fn leads(places: &Places, asked: &str) -> bool {
+        found(places, asked).is_some()
+    }
+
+    #[test]
+    fn a_relative_place_leads_to_where_it_is_meant() {
+        for (endpoint, asked, meant) in [
+            ("messages?s=1", "/messages?s=1", "/a/messages?s=1"),
+            ("./m/../n?s=1", "/n?s=1", "/a/n?s=1"),
+            ("../m?s=1", "/m?s=1", "/m?s=1"),
+            ("/m?s=1", "/m?s=1", "/m?s=1"),
+            ("messages/abc123", "/messages/abc123", "/a/messages/abc123"),
+            (&format!("{UUID}/in"), &format!("/{UUID}/in"), &format!("/a/{UUID}/in")),
+            ("m/kXqLpWvTzRbNdGhYsCjFm", "/m/kXqLpWvTzRbNdGhYsCjFm", "/a/m/kXqLpWvTzRbNdGhYsCjFm"),
+        ] {
+            let places = places(false);
+            let stream = told(&places, endpoint);
+            assert_eq!(found(&places, asked), Some((OLD, meant.to_owned())), "{endpoint}");
+            drop(stream);
+            assert!(!leads(&places, asked));
+        }
+    }
+
+    /// What Node and Python send of one reference.
+    #[test]
+    fn a_place_is_found_whichever_client_asks_for_it() {
+        for (endpoint, node, python, meant) in [
+            ("my m?s=a b", "/my%20m?s=a%20b", "/my%20m?s=a%20b", "/a/my%20m?s=a%20b"),
+            ("m\u{e9}?s=\"'", "/m%C3%A9?s=%22%27", "/m%c3%a9?s=%22'", "/a/m%C3%A9?s=%22%27"),
+            ("%2e/m?s=1", "/m?s=1", "/%2e/m?s=1", "/a/m?s=1"),
+            ("x/%2E%2e/m?s=1", "/m?s=1", "/x/%2E%2e/m?s=1", "/a/m?s=1"),
+            ("x//m?s=1", "/x//m?s=1", "/x/m?s=1", "/a/x//m?s=1"),
+        ] {
+            let places = places(false);
+            let _stream = told(&places, endpoint);
+            for asked in [node, python] {
+                let found = found(&places, asked);
+                assert_eq!(found, Some((OLD, meant.to_owned())), "{endpoint} {asked}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_place_is_known_to_posts_as_long_as_its_stream_lasts() {
+        let places = places(false);
+        let stream = told(&places, "/messages?s=1");
+        let same = told(&places, "/messages?s=1");
+        assert!(leads(&places, "/messages?s=1"));
+        for other in ["/messages?s=2", "/messages", "/second?s=1"] {
+            assert!(!leads(&places, other), "{other}");
+        }
+        assert_eq!(places.0.find(&Method::GET, &"/messages?s=1".parse().unwrap()), None);
+        drop(stream);
+        assert!(leads(&places, "/messages?s=1"), "the other stream lasts");
+        drop(same);
+        assert!(!leads(&places, "/messages?s=1"));
+    }
+
+    #[test]
+    fn a_place_that_two_servers_name_leads_to_neither() {
+        for order in [[OLD, OTHER], [OTHER, OLD]] {
+            let places = places(false);
+            let [first, second] = order.map(|route| told_by(route, &places, "/m?s=1"));
+            assert!(!leads(&places, "/m?s=1"));
+            drop(first);
+            assert_eq!(found(&places, "/m?s=1"), Some((order[1], "/m?s=1".to_owned())));
+            drop(second);
+        }
+    }
+
+    #[test]
+    fn of_a_whole_origins_places_only_one_that_nobody_guesses_leads_elsewhere() {
+        let places = places(true);
+        for endpoint in [format!("messages?s={UUID}"), format!("messages/{UUID}")] {
+            let asked = format!("/{endpoint}");
+            let stream = told(&places, &endpoint);
+            assert_eq!(found(&places, &asked), Some((OLD, format!("/a{asked}"))));
+            let own = told_by(ORIGIN, &places, &asked);
+            assert!(!leads(&places, &asked), "its own server names it, too");
+            drop(stream);
+            assert_eq!(found(&places, &asked), Some((ORIGIN, asked.clone())));
+            drop(own);
+        }
+    }
+
+    #[test]
+    fn nobody_takes_what_is_anothers() {
+        for (origin, endpoint) in [
+            (true, "/mcp"),
+            (true, "/mcp?s=1"),
+            (true, "/mcp?profile=abc123"),
+            (true, "/messages/abc123"),
+            (false, "/old/x?s=1"),
+            (false, "old/x?s=1"),
+            (false, "other?s=1"),
+            (false, "x/../other/y?s=1"),
+            (false, "/other/%2e%2e/other/y?s=1"),
+            (false, "x/%2e%2e/other\\y?s=1"),
+            (false, "m"),
+            (false, "/token"),
+            (false, "/oauth2/token"),
+            (false, "/oauth/device_authorization"),
+            (false, "/my%2020%20token"),
+            (false, "/.well-known/oauth-authorization-server"),
+            (false, "/.well-known/oauth-authorization-server?s=1"),
+            (false, "/.well-known/abc123"),
+        ] {
+            let places = places(origin);
+            let _stream = told(&places, endpoint);
+            let asked = resolve_reference(b"/old", endpoint.as_bytes());
+            assert!(!leads(&places, std::str::from_utf8(&asked).unwrap()), "{endpoint}");
+        }
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.flush().unwrap();
+        std::mem::take(encoder.get_mut())
+    }
+
+    #[test]
+    fn a_stream_that_is_packed_names_its_place_as_soon_as_the_event_has_passed() {
+        let places = places(false);
+        let mut stream = lookout(OLD, Coding::Gzip, &places).unwrap();
+        for chunk in gzip(&event("messages?s=1")).chunks(5) {
+            stream.look(chunk);
+        }
+        assert_eq!(found(&places, "/messages?s=1"), Some((OLD, "/a/messages?s=1".to_owned())));
+        assert_eq!(places.0.unpacking.load(Ordering::Relaxed), 0, "it is unpacked no further");
+    }
+
+    #[test]
+    fn streams_that_are_unpacked_take_no_more_than_there_is_for_them() {
+        let places = places(false);
+        let all: Vec<_> = (0..9).map_while(|_| lookout(OLD, Coding::Zstd, &places)).collect();
+        assert_eq!(all.len(), MAX_UNPACKING / Decoder::cost(Coding::Zstd));
+        drop(all);
+        let mut junk = lookout(OLD, Coding::Gzip, &places).unwrap();
+        junk.look(&[b'x'; 2 * MAX_PACKED]);
+        let mut bomb = lookout(OLD, Coding::Gzip, &places).unwrap();
+        bomb.look(&gzip(&vec![b':'; 32 << 20]));
+        let mut silent = lookout(OLD, Coding::Gzip, &places).unwrap();
+        silent.look(&gzip(b": hello\n\n").repeat(1 + MAX_PACKED / 20));
+        assert_eq!(places.0.unpacking.load(Ordering::Relaxed), 0);
+        assert!(lookout(OLD, Coding::Unknown, &places).is_none());
+    }
+}

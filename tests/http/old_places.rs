@@ -1,0 +1,162 @@
+//! Places that servers of HTTP+SSE (2024-11-05) name for messages are reached through the tap: the event
+//! passes as it is, and what its client makes of it leads where it is meant.
+
+use std::io::Write;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::origin::{Conn, Origin, result_for};
+use super::tap::with_routes;
+
+const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+const UUID: &str = "3f2c9a8e-0c51-4b6f-9d2e-7a1b2c3d4e5f";
+
+/// A server whose stream begins with `event`, packed or not, and brings the answers to posts; and what is
+/// posted to.
+fn old_server(event: &str, packed: bool) -> (Origin, Receiver<String>) {
+    let ((reply, replies), (tell, told)) = (sync_channel(1), sync_channel(1));
+    let (reply, replies, tell) = (Mutex::new(reply), Mutex::new(replies), Mutex::new(tell));
+    let event = event.to_owned();
+    let origin = Origin::serve(move |mut conn| {
+        while let Some(asked) = conn.asked() {
+            let body = conn.body(&asked);
+            if asked.line.starts_with("GET ") {
+                let mut stream = Stream::begin(&mut conn, packed);
+                stream.send(&event);
+                let answer: String = replies.lock().unwrap().recv().unwrap();
+                stream.send(&format!("event: message\ndata: {answer}\n\n"));
+                conn.is_gone();
+            } else {
+                tell.lock().unwrap().send(asked.line).unwrap();
+                conn.write("HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n");
+                reply.lock().unwrap().send(result_for(&body)).unwrap();
+            }
+        }
+    });
+    (origin, told)
+}
+
+struct Stream<'a> {
+    conn: &'a mut Conn,
+    encoder: Option<GzEncoder<Vec<u8>>>,
+}
+
+impl<'a> Stream<'a> {
+    fn begin(conn: &'a mut Conn, packed: bool) -> Self {
+        let coding = if packed { "content-encoding: gzip\r\n" } else { "" };
+        conn.write(format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n{coding}transfer-encoding: chunked\r\n\r\n"
+        ));
+        Stream { conn, encoder: packed.then(|| GzEncoder::new(Vec::new(), Compression::fast())) }
+    }
+
+    fn send(&mut self, text: &str) {
+        let mut bytes = text.as_bytes().to_vec();
+        if let Some(encoder) = &mut self.encoder {
+            encoder.write_all(&bytes).unwrap();
+            encoder.flush().unwrap();
+            bytes = std::mem::take(encoder.get_mut());
+        }
+        self.conn.write([format!("{:x}\r\n", bytes.len()).as_bytes(), &bytes, b"\r\n"].concat());
+    }
+}
+
+/// A client at `path` is told `place`, posts to `asked`, and the server at `upstream` is asked for `meant`.
+struct Case<'a> {
+    path: &'a str,
+    upstream: &'a str,
+    place: &'a str,
+    asked: &'a str,
+    meant: &'a str,
+    packed: bool,
+    /// Another server has a route without `path`.
+    shared: bool,
+}
+
+const RELATIVE: Case<'_> = Case {
+    path: "/desk",
+    upstream: "/a/sse",
+    place: "messages?s=r",
+    asked: "/messages?s=r",
+    meant: "/a/messages?s=r",
+    packed: false,
+    shared: false,
+};
+
+impl Case<'_> {
+    fn holds(&self) {
+        let Case { path, upstream, place, asked, meant, packed, shared } = self;
+        let event = format!("event: endpoint\ndata: {place}\n\n");
+        let (origin, told) = old_server(&event, *packed);
+        let other = Origin::echo();
+        let more =
+            if *shared { format!(", {{ upstream: \"{}\" }}", other.url()) } else { String::new() };
+        let tap = with_routes(
+            &format!(
+                "[{{ path: {path}, upstream: \"http://{}{upstream}\" }}{more}]",
+                origin.address
+            ),
+            "",
+        );
+        let mut stream = tap.connect();
+        stream.send(tap.request(&format!("GET {path}\naccept: text/event-stream"), ""));
+        assert_eq!(stream.head().0, 200);
+        let first = stream.chunk();
+        assert!(*packed || first == event.as_bytes(), "it passes as it is");
+        assert_eq!(tap.ask(&format!("POST {asked}"), LIST).status, 202, "{place} {asked}");
+        assert_eq!(told.recv().unwrap(), format!("POST {meant} HTTP/1.1"));
+        let answer = stream.chunk();
+        assert!(*packed || String::from_utf8(answer).unwrap().contains("\"id\":1"));
+        drop(stream);
+        let end = tap.end();
+        assert_eq!(end.outcomes(), ["tools/list ok"], "{place} {asked}");
+        assert_eq!(other.connections(), 0);
+    }
+}
+
+/// Where tap and upstream differ in depth.
+#[test]
+fn a_relative_place_is_reached_where_it_is_meant() {
+    for (path, upstream, place, asked, meant) in [
+        ("/desk", "/a/sse", "messages?s=r", "/messages?s=r", "/a/messages?s=r"),
+        ("/x/desk", "/sse", "messages?s=r", "/x/messages?s=r", "/messages?s=r"),
+        ("/x/y/desk", "/a/b/sse", "../m?s=r", "/x/m?s=r", "/a/m?s=r"),
+        ("/desk", "/a/sse", "?s=r", "/desk?s=r", "/a/sse?s=r"),
+    ] {
+        Case { path, upstream, place, asked, meant, ..RELATIVE }.holds();
+    }
+}
+
+#[test]
+fn a_session_may_stand_in_the_path() {
+    let (place, asked, meant) = ("messages/abc123", "/messages/abc123", "/a/messages/abc123");
+    Case { place, asked, meant, ..RELATIVE }.holds();
+}
+
+/// Node and Python percent-encode alike mostly, and take out dots each in its way.
+#[test]
+fn a_place_is_reached_whichever_client_asks_for_it() {
+    for (place, asked, meant) in [
+        ("my m\u{e9}\"?s=a b", "/my%20m%C3%A9%22?s=a%20b", "/a/my%20m%C3%A9%22?s=a%20b"),
+        ("x/%2e%2e/m?s='r'", "/m?s=%27r%27", "/a/m?s=%27r%27"),
+        ("x/%2e%2e/m?s='r'", "/x/%2e%2e/m?s='r'", "/a/m?s=%27r%27"),
+    ] {
+        Case { place, asked, meant, ..RELATIVE }.holds();
+    }
+}
+
+#[test]
+fn a_stream_that_is_packed_names_its_place_too() {
+    Case { packed: true, ..RELATIVE }.holds();
+}
+
+#[test]
+fn a_session_comes_before_a_route_to_a_whole_origin() {
+    for place in [format!("messages?s={UUID}"), format!("messages/{UUID}")] {
+        let (asked, meant) = (format!("/{place}"), format!("/a/{place}"));
+        Case { place: &place, asked: &asked, meant: &meant, shared: true, ..RELATIVE }.holds();
+    }
+}
