@@ -46,6 +46,11 @@ struct End {
 }
 
 fn tap(settings: &[&str], command: &[&str]) -> Tap {
+    tap_on("/nowhere", settings, command)
+}
+
+/// A tap process with that folder first on its PATH.
+fn tap_on(folder: impl AsRef<std::path::Path>, settings: &[&str], command: &[&str]) -> Tap {
     let stats = tempfile::NamedTempFile::new().unwrap();
     let mut tap = Command::new(example("bare_tap"));
     tap.arg("--set").arg(format!("stats={}", stats.path().display()));
@@ -53,6 +58,9 @@ fn tap(settings: &[&str], command: &[&str]) -> Tap {
         tap.args(["--set", setting]);
     }
     tap.arg("--").args(command).env("PEER", example("peer"));
+    let path = std::env::var_os("PATH").unwrap();
+    let path = [folder.as_ref().to_owned()].into_iter().chain(std::env::split_paths(&path));
+    tap.env("PATH", std::env::join_paths(path).unwrap());
     tap.env("MCPCOL_CONFIG", "ours").env("OTHER", "other").env_remove("RUST_BACKTRACE");
     tap.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut process = tap.spawn().unwrap();
@@ -282,6 +290,40 @@ fn a_command_that_cannot_be_started_is_one_line_and_the_shells_code() {
         assert!(end.errors.contains(why) && end.errors.lines().count() == 1, "{}", end.errors);
         assert!(end.output.is_empty());
     }
+}
+
+/// Writes a program and says where. A process of its own writes it: what another test starts meanwhile could
+/// inherit a descriptor of ours, and what is open for writing cannot be started.
+fn program(folder: &tempfile::TempDir, name: &str, bytes: &[u8]) -> String {
+    let path = folder.path().join(name).to_str().unwrap().to_owned();
+    let mut writer = Command::new("sh");
+    writer.args(["-c", "cat >\"$0\" && chmod 755 \"$0\"", &path]).stdin(Stdio::piped());
+    let mut writer = writer.spawn().unwrap();
+    writer.stdin.take().unwrap().write_all(bytes).unwrap();
+    assert!(writer.wait().unwrap().success());
+    path
+}
+
+/// As `execvp` has it, by which clients start their servers.
+#[test]
+fn a_script_that_does_not_say_who_reads_it_is_read_by_the_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = program(&folder, "weather", b"echo \"$0 $1-$#\"; cat; exit 5\n");
+    for command in [path.as_str(), "weather"] {
+        let end = through(tap_on(folder.path(), &[], &[command, "a b", "c"]), b"hello\n");
+        assert_eq!(end.code, Some(5), "{}", end.errors);
+        assert_eq!(String::from_utf8(end.output).unwrap(), format!("{path} a b-2\nhello\n"));
+    }
+    assert_eq!(tap(&[], &[&program(&folder, "empty", b"")]).close().code, Some(0));
+}
+
+#[test]
+fn a_program_for_another_machine_is_no_script() {
+    let folder = tempfile::tempdir().unwrap();
+    let foreign = program(&folder, "foreign", b"\x7fELF\x02\x01\x01\0\0\0\0 exit 3\n");
+    let end = tap(&[], &[&foreign]).end();
+    assert_eq!(end.code, Some(126));
+    assert!(end.errors.contains("format") && end.errors.lines().count() == 1, "{}", end.errors);
 }
 
 #[test]
