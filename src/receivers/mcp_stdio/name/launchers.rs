@@ -1,4 +1,4 @@
-//! How the command line of a program that starts another one is read; `table` has them all.
+//! How the command line of a program that starts another one is read; `table` and `wrappers` have them all.
 
 /// A program that starts another one. Lists are words between blanks.
 pub(super) struct Launcher {
@@ -31,6 +31,10 @@ pub(super) enum Tells {
     Address,
     /// A whole command line in one argument.
     Line,
+    /// What the script is run with, in one argument: it may tell what is meant by itself.
+    Runner,
+    /// Nothing, and neither does the value after it.
+    Two,
     /// The rest is a command line.
     Rest,
 }
@@ -56,6 +60,12 @@ pub(super) enum Then {
     Within,
     /// What the project that we are in says.
     Project,
+    /// A part of the project that we are in, a target or a service; there may be none.
+    Part,
+    /// A flake of Nix.
+    Flake,
+    /// Words that tell nothing, and behind `--` a command line.
+    Behind,
 }
 
 /// What an argument is to a launcher.

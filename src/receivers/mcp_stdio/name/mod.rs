@@ -9,6 +9,7 @@
 //! option before it is a known one; and nothing that looks like a token is a name.
 
 mod launchers;
+mod wrappers;
 mod table;
 mod words;
 mod parse;

@@ -1,5 +1,7 @@
 //! Reads a command line, through its launchers, up to what is meant.
 
+mod sources;
+
 use std::ops::ControlFlow::{self, Break, Continue};
 
 use super::launchers::{Kind, Launcher, Tells, Then};
@@ -12,17 +14,6 @@ use super::words::{
 /// How many launchers are looked through.
 const MAX_DEPTH: usize = 8;
 
-/// Images that are there for what is run in them, beside those called as a launcher.
-const BASES: &[&str] = &[
-    "alpine",
-    "astral-sh/uv",
-    "busybox",
-    "debian",
-    "denoland/deno",
-    "fedora",
-    "oven/bun",
-    "ubuntu",
-];
 /// Words of shells that start no server.
 const BUILTINS: &[&str] = &[
     ".", "call", "do", "done", "echo", "exit", "export", "fi", "for", "if", "printf", "read",
@@ -44,6 +35,29 @@ pub(super) struct Reading {
     /// The last word that says something, though not which server it is.
     pub(super) general: String,
     depth: usize,
+}
+
+/// A launcher's arguments, as far as they were read.
+struct Walk<'a> {
+    launcher: &'a Launcher,
+    /// The rest.
+    args: &'a [&'a str],
+    /// The package that an option named.
+    package: Option<String>,
+    /// What follows the subcommand.
+    then: Option<Then>,
+    /// The subcommand so far.
+    words: String,
+    /// `--` ended the options.
+    ended: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn next(&mut self) -> Option<&'a str> {
+        let (first, rest) = self.args.split_first()?;
+        self.args = rest;
+        Some(first)
+    }
 }
 
 impl Reading {
@@ -75,58 +89,73 @@ impl Reading {
         self.launched(launcher, args)
     }
 
-    /// What a launcher starts.
-    fn launched(&mut self, launcher: &Launcher, mut args: &[&str]) -> Option<String> {
-        let (mut package, mut then, mut words, mut ended) = (None, None, String::new(), false);
-        while let [arg, rest @ ..] = args {
-            args = rest;
-            if !ended && let Some((kind, value)) = option(launcher, arg) {
-                let value = match (kind, value) {
-                    (Kind::Flag, _) => continue,
-                    (_, Some(value)) => value,
-                    (_, None) => {
-                        let (value, rest) = args.split_first()?;
-                        args = rest;
-                        value
-                    }
-                };
-                if let Kind::Telling(tells) = kind
-                    && let Break(meant) = self.told(tells, value, args, &mut package)
-                {
-                    return meant;
-                }
-                continue;
-            }
-            match *arg {
-                "--" if then == Some(Then::Project) => break,
-                "--" => ended = true,
-                _ if then == Some(Then::Project) => {}
-                option if option.starts_with('-') && !ended => {
-                    // One that is not known may have a value, and that could be anything.
-                    if !(option.starts_with("--") && option.contains('=')) {
-                        return package;
-                    }
-                }
-                word if then.is_none() && launcher.continues(&mut words, word) => {
-                    then = launcher.after(&words);
-                }
-                word => match then.or_else(|| launcher.after(""))? {
-                    Then::Project => then = Some(Then::Project),
-                    then => return self.first(then, word, args, package),
-                },
+    /// Reads what a launcher starts.
+    fn launched(&mut self, launcher: &Launcher, args: &[&str]) -> Option<String> {
+        let mut walk =
+            Walk { launcher, args, package: None, then: None, words: String::new(), ended: false };
+        while let Some(arg) = walk.next() {
+            let read = match option(launcher, arg).filter(|_| !walk.ended) {
+                Some(option) => self.option(option, &mut walk),
+                None => self.word(arg, &mut walk),
+            };
+            if let Break(meant) = read {
+                return meant;
             }
         }
-        self.here |= then == Some(Then::Project);
-        package
+        self.here |= matches!(walk.then, Some(Then::Project | Then::Part));
+        walk.package
     }
 
-    /// What the value of an option tells; `rest` stands behind it. Breaks where the options end.
+    /// Reads an option that is known. Breaks where the options end.
+    fn option(
+        &mut self,
+        (kind, value): (Kind, Option<&str>),
+        walk: &mut Walk<'_>,
+    ) -> ControlFlow<Option<String>> {
+        if kind == Kind::Flag {
+            return Continue(());
+        }
+        let Some(value) = value.or_else(|| walk.next()) else { return Break(None) };
+        match kind {
+            Kind::Flag | Kind::Valued => Continue(()),
+            Kind::Telling(tells) => self.told(tells, value, walk),
+        }
+    }
+
+    /// Reads what is no known option. Breaks where nothing more is to be read.
+    fn word(&mut self, arg: &str, walk: &mut Walk<'_>) -> ControlFlow<Option<String>> {
+        let skips = matches!(walk.then, Some(Then::Project | Then::Behind));
+        match arg {
+            "--" if walk.then == Some(Then::Project) => walk.args = &[],
+            "--" if skips => return Break(self.command(walk.args)),
+            "--" => walk.ended = true,
+            _ if skips => {}
+            option if option.starts_with('-') && !walk.ended => {
+                // One that is not known may have a value, and that could be anything.
+                if !(option.starts_with("--") && option.contains('=')) {
+                    return Break(walk.package.take());
+                }
+            }
+            word if walk.then.is_none() && walk.launcher.continues(&mut walk.words, word) => {
+                walk.then = walk.launcher.after(&walk.words);
+            }
+            word => match walk.then.or_else(|| walk.launcher.after("")) {
+                then @ Some(Then::Project | Then::Behind) => walk.then = then,
+                Some(then) => {
+                    return Break(self.first(then, word, walk.args, walk.package.take()));
+                }
+                None => return Break(None),
+            },
+        }
+        Continue(())
+    }
+
+    /// What the value of an option tells. Breaks where the options end.
     fn told(
         &mut self,
         tells: Tells,
         value: &str,
-        rest: &[&str],
-        package: &mut Option<String>,
+        walk: &mut Walk<'_>,
     ) -> ControlFlow<Option<String>> {
         match tells {
             // Where the code comes from, whatever the program in it is called.
@@ -134,14 +163,20 @@ impl Reading {
                 self.folder = self.folder.take().or_else(|| self.package(value));
             }
             Tells::Package if table::find(versionless(value)).is_some() => {}
-            Tells::Package => *package = package.take().or_else(|| self.package(value)),
+            Tells::Package => walk.package = walk.package.take().or_else(|| self.package(value)),
             Tells::Folder => self.project(value),
             Tells::File => self.file_of_project(value),
-            Tells::Module => return Break(self.module(value, rest)),
+            Tells::Module => return Break(self.module(value, walk.args)),
             Tells::Script => return Break(self.script(value)),
             Tells::Address => return Break(address(value)),
             Tells::Line => return Break(self.line(value)),
-            Tells::Rest => return Break(self.command(&[&[value], rest].concat())),
+            Tells::Rest => return Break(self.command(&[&[value], walk.args].concat())),
+            Tells::Runner => {
+                if let Some(meant) = self.line(value) {
+                    return Break(Some(meant));
+                }
+            }
+            Tells::Two => return walk.next().map_or(Break(None), |_| Continue(())),
         }
         Continue(())
     }
@@ -158,7 +193,10 @@ impl Reading {
             Then::Package => {
                 let name = versionless(word);
                 if table::find(name).is_some() {
-                    return self.command(&[&[name], rest].concat()).or(package);
+                    // Beside a script of the project's, packages are but tools.
+                    let meant = self.command(&[&[name], rest].concat());
+                    let placed = self.here || self.folder.is_some();
+                    return meant.or_else(|| package.filter(|_| !placed));
                 }
                 package.or_else(|| self.package(word))
             }
@@ -178,9 +216,17 @@ impl Reading {
             }
             Then::Within => {
                 self.here = true;
+                // `hatch run ENVIRONMENT:COMMAND`.
+                let plain = !word.contains(['/', '\\']);
+                let word = word.rsplit_once(':').filter(|_| plain).map_or(word, |(_, word)| word);
                 self.command(&[&[word], rest].concat()).or(package)
             }
-            Then::Project => package,
+            Then::Part => {
+                self.here = true;
+                self.specific(word)
+            }
+            Then::Flake => self.flake(word, rest),
+            Then::Project | Then::Behind => package,
         }
     }
 
@@ -194,41 +240,6 @@ impl Reading {
             return None;
         }
         Some(name.to_owned())
-    }
-
-    /// A package without registry, version and extras.
-    fn package(&mut self, word: &str) -> Option<String> {
-        if word.contains("://") {
-            let url = word.split(['?', '#']).next()?;
-            let last = file_name(url.split_once("://")?.1.split_once('/')?.1);
-            let name = last.split('@').next()?;
-            return self.specific(name.trim_end_matches(".git").trim_end_matches(".tgz"));
-        }
-        if is_path(word) && (word.starts_with(['.', '/', '~']) || !is_relative(word)) {
-            return self.file(word);
-        }
-        let name = word.split_once(':').map_or(word, |(_, name)| name);
-        let name = versionless(name);
-        self.specific(if name.starts_with('@') { name } else { file_name(name) })
-    }
-
-    /// A script, which a runtime may fetch.
-    fn script(&mut self, word: &str) -> Option<String> {
-        if word.contains("://") {
-            return address(word);
-        }
-        if let Some(package) = ["npm:", "jsr:"].iter().find_map(|from| word.strip_prefix(from)) {
-            let package = package.trim_start_matches('/');
-            let parts = if package.starts_with('@') { 2 } else { 1 };
-            let name: Vec<_> = package.split('/').take(parts).collect();
-            return self.package(&name.join("/"));
-        }
-        // `server.py:app` names an object in it.
-        let object =
-            |(path, object): &(&str, &str)| path.len() > 1 && !object.contains(['/', '\\']);
-        let path = word.rsplit_once(':').filter(object).map_or(word, |(path, _)| path);
-        self.here |= is_relative(path);
-        self.file(path)
     }
 
     /// A script or program at `path`.
@@ -268,25 +279,6 @@ impl Reading {
             return self.specific(word.split('.').next()?);
         }
         self.specific(word)
-    }
-
-    /// `registry.example/owner/image:tag@digest` is `owner/image`.
-    fn image(&mut self, reference: &str, rest: &[&str]) -> Option<String> {
-        if reference.contains("://") {
-            return None;
-        }
-        let undigested = reference.split('@').next()?;
-        let registry = |part: &str| part.contains(['.', ':']) || part == "localhost";
-        let path = match undigested.split_once('/') {
-            Some((first, path)) if registry(first) => path,
-            _ => undigested,
-        };
-        let name = path.split(':').next()?;
-        let base = table::find(name).is_some() || BASES.contains(&name);
-        let meant = if base && !rest.is_empty() { self.command(rest) } else { self.specific(name) };
-        // What the working directory is called says nothing about a container.
-        self.here = false;
-        meant
     }
 
     /// A command line as text.

@@ -1,17 +1,31 @@
-//! The programs that start another one.
+//! The programs that start another one as their trade: runtimes, package managers, build tools, containers.
 //!
 //! A row is a program with its options: those without a value, those with one, and those whose value
 //! tells something. Then, after each of its subcommands, what stands there first. An option that no list
 //! has ends the reading, because what follows could be its value, and that could be anything.
 
 use super::launchers::{Launcher, Tells, Then};
+use super::wrappers::WRAPPERS;
+
+/// Options of containers' programs, whichever of their subcommands has them.
+const CONTAINER_FLAGS: &str = "-i -t --rm --init --interactive --tty --read-only -d --detach --privileged -q --quiet \
+     -T --no-TTY --no-deps --sig-proxy=* --replace --service-ports --build -D --debug --tls \
+     --no-healthcheck --remove-orphans";
+const CONTAINER_VALUED: &str = "-e --env --env-file -v --volume --volumes-from --mount --name -p --publish --network \
+     --net --network-alias -w --workdir -u --user --platform --pull -l --label --add-host \
+     -m --memory --memory-swap --cpus --entrypoint --security-opt --cap-add --cap-drop \
+     --gpus --device --dns --hostname -h --ip --ipc --log-driver --log-opt --pid \
+     --restart --runtime --shm-size --stop-signal --stop-timeout --tmpfs --ulimit \
+     --userns --group-add --sysctl --cidfile --label-file --expose -H --host -c --context \
+     --config --profile --project-name --ansi --annotation --pids-limit \
+     --cgroupns --uts";
 
 /// Finds the launcher that a program is.
 pub(super) fn find(program: &str) -> Option<&'static Launcher> {
-    LAUNCHERS.iter().find(|launcher| launcher.is(program))
+    LAUNCHERS.iter().chain(WRAPPERS).find(|launcher| launcher.is(program))
 }
 
-pub(super) const LAUNCHERS: &[Launcher] = &[
+const LAUNCHERS: &[Launcher] = &[
     // JavaScript.
     Launcher {
         programs: "npx bunx pnpx",
@@ -55,7 +69,7 @@ pub(super) const LAUNCHERS: &[Launcher] = &[
         flags: "watch --esm --no-cache -T --transpile-only --swc --files --no-warnings --respawn \
                 --skip-project --enable-source-maps --quiet",
         valued: "-r --require --import --loader --tsconfig -P --project -O --compiler-options \
-                 --env-file --conditions",
+                 --env-file --conditions --ignore --include --exclude",
         telling: &[],
         then: &[("", Then::Script)],
     },
@@ -79,7 +93,7 @@ pub(super) const LAUNCHERS: &[Launcher] = &[
         programs: "nodemon",
         flags: "-q --quiet -I --no-stdin -V --verbose --legacy-watch -L --esm",
         valued: "-w --watch -e --ext -i --ignore --delay --signal --config -r --require",
-        telling: &[("-x --exec", Tells::Line), ("--cwd", Tells::Folder)],
+        telling: &[("-x --exec", Tells::Runner), ("--cwd", Tells::Folder)],
         then: &[("", Then::Script)],
     },
     // Python.
@@ -172,11 +186,11 @@ pub(super) const LAUNCHERS: &[Launcher] = &[
         flags: "-q --quiet -r --release -v --verbose --locked --offline --frozen --all-features \
                 --no-default-features +* --message-format=*",
         valued: "-F --features --profile --target --target-dir -j --jobs --color --config -Z \
-                 --message-format --example",
+                 --message-format",
         telling: &[
             ("--manifest-path", Tells::File),
             ("-C", Tells::Folder),
-            ("--bin -p --package", Tells::Package),
+            ("--bin --example -p --package", Tells::Package),
         ],
         then: &[("run|r", Then::Project)],
     },
@@ -217,7 +231,7 @@ pub(super) const LAUNCHERS: &[Launcher] = &[
         then: &[("", Then::Package)],
     },
     Launcher {
-        programs: "mvn mvnw gradle gradlew make just task mix swift sbt lein stack cabal gem",
+        programs: "mvn mvnw gradle gradlew make just mix sbt lein stack cabal gem",
         flags: "-q --quiet -s --silent -B --console=* --no-daemon -D* -n -U -o --offline",
         valued: "-P --profile --args",
         telling: &[
@@ -225,6 +239,20 @@ pub(super) const LAUNCHERS: &[Launcher] = &[
             ("-f --file", Tells::File),
         ],
         then: &[("", Then::Project)],
+    },
+    Launcher {
+        programs: "task go-task",
+        flags: "-s --silent -v --verbose -y --yes -f --force -p --parallel",
+        valued: "-o --output -C --concurrency",
+        telling: &[("-d --dir", Tells::Folder), ("-t --taskfile", Tells::File)],
+        then: &[("", Then::Project)],
+    },
+    Launcher {
+        programs: "swift",
+        flags: "-q --quiet --skip-build -v --verbose",
+        valued: "-c --configuration --product --scratch-path --build-path --triple -X*",
+        telling: &[("--package-path -C", Tells::Folder)],
+        then: &[("run", Then::Part)],
     },
     Launcher {
         programs: "ruby php perl lua luajit julia rscript elixir groovy pwsh-script tclsh dart kotlin \
@@ -236,23 +264,22 @@ pub(super) const LAUNCHERS: &[Launcher] = &[
     },
     // Containers.
     Launcher {
-        programs: "docker podman nerdctl docker-compose podman-compose",
-        flags: "-i -t --rm --init --interactive --tty --read-only -d --detach --privileged -q --quiet \
-                -T --no-TTY --no-deps --sig-proxy=* --replace --service-ports --build -D --debug --tls \
-                --no-healthcheck --remove-orphans",
-        valued: "-e --env --env-file -v --volume --volumes-from --mount --name -p --publish --network \
-                 --net --network-alias -w --workdir -u --user --platform --pull -l --label --add-host \
-                 -m --memory --memory-swap --cpus --entrypoint --security-opt --cap-add --cap-drop \
-                 --gpus --device --dns --hostname -h --ip --ipc --log-driver --log-opt --pid \
-                 --restart --runtime --shm-size --stop-signal --stop-timeout --tmpfs --ulimit \
-                 --userns --group-add --sysctl --cidfile --label-file --expose -H --host -c --context \
-                 --config -f --file --profile --project-name --ansi --annotation --pids-limit \
-                 --cgroupns --uts --workdir",
-        telling: &[("--project-directory", Tells::Folder)],
+        programs: "docker podman nerdctl",
+        flags: CONTAINER_FLAGS,
+        valued: CONTAINER_VALUED,
+        telling: &[("--project-directory", Tells::Folder), ("-f --file", Tells::File)],
         then: &[
             ("run|container run", Then::Image),
-            ("exec|container exec|start|attach|compose run|compose exec", Then::Name),
+            ("compose run|compose exec", Then::Part),
+            ("exec|container exec|start|attach", Then::Name),
         ],
+    },
+    Launcher {
+        programs: "docker-compose podman-compose",
+        flags: CONTAINER_FLAGS,
+        valued: CONTAINER_VALUED,
+        telling: &[("--project-directory", Tells::Folder), ("-f --file", Tells::File)],
+        then: &[("run|exec", Then::Part)],
     },
     Launcher {
         programs: "kubectl oc",
@@ -260,124 +287,5 @@ pub(super) const LAUNCHERS: &[Launcher] = &[
         valued: "-n --namespace -c --container --context --kubeconfig --cluster --user",
         telling: &[],
         then: &[("exec|attach", Then::Name)],
-    },
-    // Bridges between transports.
-    Launcher {
-        programs: "mcp-remote mcp-proxy mcp-remote-client",
-        flags: "--debug --allow-http --silent --enable-proxy --ignore-tool --stateless \
-                --pass-environment --no-verify-ssl",
-        valued: "--header --transport --transport-type --host --port --auth-timeout -H --headers \
-                 --client-id --client-secret --token-url --log-level --resource -e --env --cwd \
-                 --static-oauth-client-info --static-oauth-client-metadata",
-        telling: &[],
-        then: &[("", Then::Command(0))],
-    },
-    Launcher {
-        programs: "supergateway",
-        flags: "--stateful --cors --healthEndpoint*",
-        valued: "--port --baseUrl --ssePath --messagePath --streamableHttpPath --header --logLevel \
-                 --outputTransport --oauth2Bearer --protocolVersion --sessionTimeout",
-        telling: &[
-            ("--stdio", Tells::Line),
-            ("--sse --streamableHttp --streamable-http", Tells::Address),
-        ],
-        then: &[],
-    },
-    Launcher {
-        programs: "@modelcontextprotocol/inspector mcp-inspector",
-        flags: "--cli",
-        valued: "-e --config --server --transport",
-        telling: &[],
-        then: &[("", Then::Command(0))],
-    },
-    Launcher {
-        programs: "@smithery/cli smithery",
-        flags: "-y --yes --no-open",
-        valued: "--key --profile --config --client",
-        telling: &[],
-        then: &[("run", Then::Package)],
-    },
-    // Shells and programs that run another one in some other way.
-    Launcher {
-        programs: "sh bash zsh dash ash ksh fish",
-        flags: "-l -i -e -u -x --login --noprofile --norc --posix -p -f",
-        valued: "-o -O --rcfile --init-file",
-        telling: &[("-c", Tells::Line)],
-        then: &[("", Then::Script)],
-    },
-    Launcher {
-        programs: "cmd",
-        flags: "/d /s /q /D /S /Q /v:* /V:* /a /u",
-        valued: "",
-        telling: &[("/c /C /k /K /r /R", Tells::Rest)],
-        then: &[],
-    },
-    Launcher {
-        programs: "powershell pwsh",
-        flags: "-NoProfile -noprofile -NoLogo -nologo -NonInteractive -noninteractive -Login",
-        valued: "-ExecutionPolicy -executionpolicy -ep -WindowStyle -WorkingDirectory",
-        telling: &[("-Command -command -c", Tells::Rest), ("-File -file -f", Tells::Script)],
-        then: &[("", Then::Script)],
-    },
-    Launcher {
-        programs: "env",
-        flags: "-i - --ignore-environment -0 -v --debug",
-        valued: "-u --unset -P",
-        telling: &[("-C --chdir", Tells::Folder), ("-S --split-string", Tells::Line)],
-        then: &[("", Then::Command(0))],
-    },
-    Launcher {
-        programs: "sudo doas run0",
-        flags: "-E --preserve-env* -n --non-interactive -H --set-home -i -b -S",
-        valued: "-u --user -g --group -h --host -p --prompt -C -r -t -T",
-        telling: &[("-D --chdir", Tells::Folder)],
-        then: &[("", Then::Command(0))],
-    },
-    Launcher {
-        programs: "nice ionice nohup setsid stdbuf time caffeinate command exec tini dumb-init catatonit \
-                   winpty arch chrt unbuffer setpriv xvfb-run cross-env dbus-run-session su-exec \
-                   prlimit proxychains proxychains4 torsocks",
-        flags: "-i* -o* -e* -s -g -w --wait -a --auto-servernum -q -p -d -f -c* --foreground -x86_64 \
-                -arm64 --no-new-privs -0* -1* -2* --reset-env -l",
-        valued: "-n --adjustment --class --classdata --nofile -c -o -e",
-        telling: &[],
-        then: &[("", Then::Command(0))],
-    },
-    Launcher {
-        programs: "timeout gtimeout taskset chroot flock gosu",
-        flags: "--foreground --preserve-status -v --verbose -n --nonblock -c -x -s* -k*",
-        valued: "-s --signal -k --kill-after -w --wait --userspec",
-        telling: &[],
-        then: &[("", Then::Command(1))],
-    },
-    Launcher {
-        programs: "ssh autossh",
-        flags: "-T -t -q -A -a -C -4 -6 -v -x -X -n -N -tt",
-        valued: "-p -i -l -o -F -J -L -R -D -b -c -m -E -S -W -M",
-        telling: &[],
-        then: &[("", Then::Remote(1))],
-    },
-    Launcher {
-        programs: "wsl",
-        flags: "--exec -e --",
-        valued: "-d --distribution -u --user --shell-type",
-        telling: &[("--cd", Tells::Folder)],
-        then: &[("", Then::Command(0))],
-    },
-    Launcher {
-        programs: "nvm aws-vault chamber",
-        flags: "--silent --no-session -n",
-        valued: "-d --duration --region",
-        telling: &[],
-        then: &[("exec", Then::Command(1))],
-    },
-    Launcher {
-        programs: "dotenv dotenvx env-cmd dotenv-cli @dotenvx/dotenvx op doppler infisical direnv mise rtx asdf \
-                   fnm volta nix devbox teller mcpcol",
-        flags: "-o --override --overload -q --quiet --silent --no-masking --use-env --no-fallback -c",
-        valued: "-e -f --file --env-file -p --project --config --token --env --account --scope --using \
-                 --node -v --name --projectId --path",
-        telling: &[],
-        then: &[("run|exec|x|stdio|develop", Then::Command(0)), ("", Then::Command(0))],
     },
 ];
