@@ -19,6 +19,7 @@ mod passing;
 #[cfg(target_os = "linux")]
 mod priority;
 mod redirects;
+mod resets;
 mod spans;
 mod streams;
 mod tap;

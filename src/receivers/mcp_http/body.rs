@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use hyper::Version;
 use hyper::body::Incoming;
 
 use self::buffered::Buffered;
@@ -43,10 +44,41 @@ pub(super) struct ExchangeGuard {
     pub(super) alone: bool,
 }
 
+/// Says how a message tells that it is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whole {
+    /// Its head says that there is no body.
+    Bodiless,
+    /// By its last chunk, its length or the end of its connection, to which hyper sees.
+    Coded,
+    /// By the flag of a frame (RFC 9113 section 8.1). hyper takes a reset without an error for an end, too,
+    /// which it is only behind that.
+    Flagged,
+}
+
+impl Whole {
+    /// Tells by the version of the message's head.
+    pub(super) fn of(version: Version) -> Self {
+        if version == Version::HTTP_2 { Whole::Flagged } else { Whole::Coded }
+    }
+}
+
+/// Says why nothing more comes of a body.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// Its peer's fault, or its connection's.
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
+    /// Its stream was reset without an error before its end.
+    #[error("the stream was reset before its end")]
+    Reset,
+}
+
 /// Forwards somebody else's body frame by frame.
 #[derive(Debug)]
 pub(super) struct Forwarded {
     from: Incoming,
+    whole: Whole,
     recorder: BodyRecorder,
     /// The upstream connection that it comes by, given back when it has come whole.
     lease: Option<Lease<ProxyBody>>,
@@ -55,7 +87,7 @@ pub(super) struct Forwarded {
     /// What lasts as long as it.
     kept: Option<ExchangeGuard>,
     /// How it broke off; told once what came before has been written on.
-    failed: Option<hyper::Error>,
+    failed: Option<Failure>,
     /// What is told of a request on its way up.
     upload: Option<Rc<Upload>>,
     /// Looks for a path that a stream names to its client.
@@ -103,28 +135,32 @@ impl Upload {
 
 impl ProxyBody {
     /// The body of a request.
-    pub(super) fn request(from: Incoming, recorder: BodyRecorder, upload: Rc<Upload>) -> Self {
-        ProxyBody::forwarded(Forwarded::new(from, recorder, Some(upload)), false)
+    pub(super) fn request(
+        from: Incoming,
+        whole: Whole,
+        recorder: BodyRecorder,
+        upload: Rc<Upload>,
+    ) -> Self {
+        ProxyBody::forwarded(Forwarded::new(from, whole, recorder, Some(upload)))
     }
 
-    /// The body of a response, which came by a leased connection; `bodiless` if its head says that there is
-    /// none.
+    /// The body of a response, which came by a leased connection.
     pub(super) fn response(
         from: Incoming,
+        whole: Whole,
         recorder: BodyRecorder,
         lease: Lease<ProxyBody>,
         lookout: Option<Lookout>,
-        bodiless: bool,
     ) -> Self {
-        let mut forwarded = Forwarded::new(from, recorder, None);
+        let mut forwarded = Forwarded::new(from, whole, recorder, None);
         (forwarded.lease, forwarded.lookout) = (Some(lease), lookout);
-        ProxyBody::forwarded(forwarded, bodiless)
+        ProxyBody::forwarded(forwarded)
     }
 
-    fn forwarded(mut forwarded: Forwarded, bodiless: bool) -> Self {
+    fn forwarded(mut forwarded: Forwarded) -> Self {
         if forwarded.from.is_end_stream() {
             forwarded.finish();
-        } else if bodiless || forwarded.is_all() {
+        } else if forwarded.whole == Whole::Bodiless || forwarded.is_all() {
             forwarded.told();
         }
         ProxyBody::Forwarded(Box::new(forwarded))
@@ -145,8 +181,8 @@ impl ProxyBody {
 
 impl Broken {
     /// Tells what happened by the error of who reads it.
-    fn by(error: &hyper::Error) -> Self {
-        let cause = std::error::Error::source(error).and_then(|e| e.downcast_ref::<io::Error>());
+    fn by(failure: &Failure) -> Self {
+        let cause = std::error::Error::source(failure).and_then(|e| e.downcast_ref::<io::Error>());
         match cause.map(io::Error::kind) {
             // As hyper calls what is wrong with chunks.
             Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => Broken::Unreadable,
@@ -169,9 +205,15 @@ impl RequestPrefix {
 }
 
 impl Forwarded {
-    fn new(from: Incoming, recorder: BodyRecorder, upload: Option<Rc<Upload>>) -> Self {
+    fn new(
+        from: Incoming,
+        whole: Whole,
+        recorder: BodyRecorder,
+        upload: Option<Rc<Upload>>,
+    ) -> Self {
         Forwarded {
             from,
+            whole,
             recorder,
             lease: None,
             over: false,
@@ -187,6 +229,11 @@ impl Forwarded {
     /// frame or trailers, is not read by a peer of HTTP/1.1 whose message is whole by then.
     fn is_all(&self) -> bool {
         self.from.size_hint().exact() == Some(0)
+    }
+
+    /// Whether it ended in the middle.
+    fn is_reset(&self) -> bool {
+        self.whole == Whole::Flagged && !self.from.is_end_stream() && !self.is_all()
     }
 
     /// All of what it says has come.
@@ -218,13 +265,13 @@ impl Forwarded {
     }
 
     /// The next frame, as it was read.
-    fn pass(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn pass(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         if self.failed.is_some() && self.client_lags() {
             // Its connection looks here again once what came before has been written.
             return Poll::Pending;
         }
-        if let Some(error) = self.failed.take() {
-            return Poll::Ready(Some(Err(error)));
+        if let Some(failure) = self.failed.take() {
+            return Poll::Ready(Some(Err(failure)));
         }
         // What comes by a connection that we drive comes while we do: nobody has to wake us for it.
         let driven = self.lease.as_mut().is_some_and(|lease| lease.drive(cx));
@@ -236,48 +283,57 @@ impl Forwarded {
         };
         match ready!(polled) {
             Some(Ok(frame)) => {
-                let last = self.from.is_end_stream();
-                if last {
-                    // It asked for more, of which there is none.
-                    mark.take_back();
-                }
-                let all = last || self.is_all();
-                if let Some(data) = frame.data_ref() {
-                    self.recorder.bytes(data, all);
-                    if let Some(lookout) = &mut self.lookout {
-                        lookout.look(data);
-                    }
-                    if let Some(upload) = &self.upload
-                        && let Some(prefix) = upload.prefix.borrow_mut().as_mut()
-                    {
-                        prefix.add(data);
-                    }
-                }
-                // Behind trailers nothing comes, and nobody asks for it.
-                if last || frame.is_trailers() {
-                    self.finish();
-                } else if all {
-                    self.told();
-                }
+                self.came(&frame, mark);
                 Poll::Ready(Some(Ok(frame)))
             }
-            Some(Err(error)) => {
-                self.over = true;
-                self.lease = None;
-                match &self.upload {
-                    Some(upload) => upload.broken.set(Some(Broken::by(&error))),
-                    None => self.recorder.broken(self.broken_by()),
-                }
-                // hyper gives up what it has not written yet as soon as it hears of an error.
-                self.failed = Some(error);
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
+            Some(Err(error)) => self.break_off(error.into(), cx),
+            None if self.is_reset() => self.break_off(Failure::Reset, cx),
             None => {
                 self.finish();
                 Poll::Ready(None)
             }
         }
+    }
+
+    /// Hands a frame over that is to be passed on.
+    fn came(&mut self, frame: &Frame<Bytes>, mark: WakeMark) {
+        let last = self.from.is_end_stream();
+        if last {
+            // It asked for more, of which there is none.
+            mark.take_back();
+        }
+        let all = last || self.is_all();
+        if let Some(data) = frame.data_ref() {
+            self.recorder.bytes(data, all);
+            if let Some(lookout) = &mut self.lookout {
+                lookout.look(data);
+            }
+            if let Some(upload) = &self.upload
+                && let Some(prefix) = upload.prefix.borrow_mut().as_mut()
+            {
+                prefix.add(data);
+            }
+        }
+        // Behind trailers nothing comes, and nobody asks for it.
+        if last || frame.is_trailers() {
+            self.finish();
+        } else if all {
+            self.told();
+        }
+    }
+
+    /// It ends here, and not as it should.
+    fn break_off<T>(&mut self, failure: Failure, cx: &Context<'_>) -> Poll<T> {
+        self.over = true;
+        self.lease = None;
+        match &self.upload {
+            Some(upload) => upload.broken.set(Some(Broken::by(&failure))),
+            None => self.recorder.broken(self.broken_by()),
+        }
+        // hyper gives up what it has not written yet as soon as it hears of an error.
+        self.failed = Some(failure);
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -292,12 +348,12 @@ impl Drop for Forwarded {
 
 impl Body for ProxyBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Failure;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         match self.get_mut() {
             ProxyBody::Forwarded(forwarded) if forwarded.held.is_some() => forwarded.pass_held(cx),
             ProxyBody::Forwarded(forwarded) => forwarded.pass(cx),

@@ -17,7 +17,7 @@ use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use tokio::time::timeout;
 
-use super::body::{Broken, ExchangeGuard, ProxyBody, RequestPrefix, Upload};
+use super::body::{Broken, ExchangeGuard, ProxyBody, RequestPrefix, Upload, Whole};
 use super::connections::RequestGuard;
 use super::decode::Coding;
 use super::detours::Detours;
@@ -187,7 +187,8 @@ impl Proxy {
         let recorder = self.observe(&found, &head, present, coding);
         let body_recorder =
             recorder.as_ref().map_or_else(BodyRecorder::none, |recorder| recorder.request(coding));
-        let body = ProxyBody::request(body, body_recorder, Rc::clone(&upload));
+        let whole = Whole::of(head.version);
+        let body = ProxyBody::request(body, whole, body_recorder, Rc::clone(&upload));
         let editing = self.rules.editing.as_ref();
         let swaps = self.rules.routes.any_swaps();
         Ok(Exchange {
@@ -268,11 +269,11 @@ impl Proxy {
             headers::strip_hop_by_hop(&mut head.headers);
         }
         // RFC 9110 section 6.4.1; what HTTP/2 frames all the same is empty.
-        let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        Response::from_parts(
-            head,
-            ProxyBody::response(body, body_recorder, lease, lookout, bodiless),
-        )
+        let whole = match head.status {
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Whole::Bodiless,
+            _ => Whole::of(head.version),
+        };
+        Response::from_parts(head, ProxyBody::response(body, whole, body_recorder, lease, lookout))
     }
 
     /// For a stream in which the server may name a path of its own, where its client would come to another.

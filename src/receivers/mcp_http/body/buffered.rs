@@ -115,7 +115,7 @@ impl Forwarded {
         }
     }
 
-    fn broken_off(&mut self, error: hyper::Error, data: Bytes) -> Gathered {
+    fn broken_off(&mut self, error: Failure, data: Bytes) -> Gathered {
         self.failed = Some(error);
         if let Some(held) = &mut self.held {
             held.pause = true;
@@ -163,7 +163,7 @@ impl Forwarded {
     pub(super) fn pass_held(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         loop {
             let Some(held) = &mut self.held else { return self.pass(cx) };
             if let Some(frame) = held.ahead.pop_front() {

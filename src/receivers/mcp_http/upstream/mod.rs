@@ -45,7 +45,9 @@ const MAX_TRIES: usize = 3;
 const BROKEN: &str = "the request broke off";
 
 /// A request's body, which can be read on before there is a connection to send it by.
-pub(super) trait Upload: Body<Data = Bytes, Error = hyper::Error> + Unpin + 'static {
+pub(super) trait Upload:
+    Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Unpin + 'static
+{
     /// Reads as far as it can be and may be, and keeps that; an error if it broke off.
     fn read_on(&mut self, cx: &mut Context<'_>) -> Result<(), ()>;
 }
