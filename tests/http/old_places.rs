@@ -160,3 +160,22 @@ fn a_session_comes_before_a_route_to_a_whole_origin() {
         Case { place: &place, asked: &asked, meant: &meant, shared: true, ..RELATIVE }.holds();
     }
 }
+
+/// The stream stays with the receiver that a reload retires, and what its client posts comes to the new one.
+#[test]
+fn a_place_is_reached_after_a_reload() {
+    let (origin, told) = old_server("event: endpoint\ndata: messages?s=r\n\n", false);
+    let upstream = format!("upstream: \"http://{}/a/sse\"", origin.address);
+    let mut tap = with_routes(&format!("[{{ path: /desk, {upstream} }}]"), "");
+    let mut stream = tap.connect();
+    stream.send(tap.request("GET /desk\naccept: text/event-stream", ""));
+    assert_eq!(stream.head().0, 200);
+    stream.chunk();
+    let other = format!("{{ path: /other, upstream: \"{}\" }}", origin.url());
+    tap.rewrite(&format!("[{other}, {{ path: /desk, {upstream} }}]"), "");
+    tap.signal(rustix::process::Signal::HUP);
+    tap.said("reloaded");
+    assert_eq!(tap.ask("POST /messages?s=r", LIST).status, 202);
+    assert_eq!(told.recv().unwrap(), "POST /a/messages?s=r HTTP/1.1");
+    assert!(String::from_utf8(stream.chunk()).unwrap().contains("\"id\":1"));
+}

@@ -9,19 +9,20 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Uri};
 
-use super::routes::Found;
+use super::routes::{Found, Routes};
 use crate::mcp::{MAX_ENDPOINT, comparable};
 use crate::pipeline::Complaint;
 
 /// Places that are remembered; the oldest is forgotten first. One a session of the old transport.
 const MAX_DETOURS: usize = 1024;
 
-/// Keeps what all workers of one receiver remember.
+/// Keeps what all workers of one receiver remember, also those of the receiver that takes over at a reload: a
+/// stream stays with the old one, and what its client posts comes to the new one.
 #[derive(Debug, Default)]
 pub(super) struct Detours {
     known: Mutex<VecDeque<Detour>>,
@@ -40,13 +41,14 @@ pub(super) struct Detour {
     pub(super) asked: Vec<u8>,
     /// What its upstream is asked for then.
     pub(super) meant: PathAndQuery,
-    pub(super) route: usize,
+    /// The place of the stream's route.
+    pub(super) place: Arc<str>,
 }
 
 impl Detours {
     /// Where a target that no route has to itself is served. Nowhere, if streams of several servers name it:
     /// nobody can tell whose it is, and what was meant for one must not reach another.
-    pub(super) fn find(&self, method: &Method, asked: &Uri) -> Option<Found> {
+    pub(super) fn find(&self, routes: &Routes, method: &Method, asked: &Uri) -> Option<Found> {
         if !self.any.load(Ordering::Relaxed) || method != Method::POST {
             return None;
         }
@@ -66,9 +68,9 @@ impl Detours {
         }
         // What is used is remembered longest.
         let detour = known.remove(at)?;
-        let found = Found { route: detour.route, target: detour.meant.clone(), aside: false };
+        let (route, target) = (routes.at_place(&detour.place), detour.meant.clone());
         known.push_back(detour);
-        Some(found)
+        Some(Found { route: route?, target, aside: false })
     }
 
     /// Remembers what one stream named; several may name the same.

@@ -121,7 +121,7 @@ impl Rules {
         let routed = self.routes.find(&head.uri);
         match routed {
             Some(found) if found.aside || self.routes.swaps(found.route) => Some(found),
-            routed => self.detours.find(&head.method, &head.uri).or(routed),
+            routed => self.detours.find(&self.routes, &head.method, &head.uri).or(routed),
         }
     }
 

@@ -79,9 +79,9 @@ impl Lookout {
         };
         self.search = None;
         let (Some(asked), Some(meant)) = (asked, meant) else { return };
-        if self.is_ours(&asked) {
+        if let Some(place) = self.routes.place(self.route).filter(|_| self.is_ours(&asked)) {
             let asked = comparable(asked.as_str().as_bytes());
-            let detour = Detour { asked, meant, route: self.route };
+            let detour = Detour { asked, meant, place: Arc::clone(place) };
             self.detours.add(detour.clone());
             self.named = Some(detour);
         }
@@ -217,7 +217,8 @@ mod tests {
     }
 
     fn found(places: &Places, asked: &str) -> Option<(usize, String)> {
-        let found = places.0.find(&Method::POST, &asked.parse::<Uri>().unwrap())?;
+        let (detours, routes) = places;
+        let found = detours.find(routes, &Method::POST, &asked.parse::<Uri>().unwrap())?;
         Some((found.route, found.target.to_string()))
     }
 
@@ -272,7 +273,8 @@ mod tests {
         for other in ["/messages?s=2", "/messages", "/second?s=1"] {
             assert!(!leads(&places, other), "{other}");
         }
-        assert_eq!(places.0.find(&Method::GET, &"/messages?s=1".parse().unwrap()), None);
+        let asked = "/messages?s=1".parse().unwrap();
+        assert_eq!(places.0.find(&places.1, &Method::GET, &asked), None);
         drop(stream);
         assert!(leads(&places, "/messages?s=1"), "the other stream lasts");
         drop(same);
@@ -289,6 +291,26 @@ mod tests {
             assert_eq!(found(&places, "/m?s=1"), Some((order[1], "/m?s=1".to_owned())));
             drop(second);
         }
+    }
+
+    #[test]
+    fn a_receiver_that_takes_over_knows_where_a_stream_of_the_old_one_sends_its_client() {
+        let old = places(false);
+        let stream = told(&old, "messages?s=1");
+        let route = |path: &str, upstream: &str| Route {
+            path: Some(path.to_owned()),
+            upstream: upstream.to_owned(),
+            ..Route::default()
+        };
+        let kept = route("/old", "http://h:1/a/sse");
+        for (routes, leads) in [
+            (vec![route("/new", "http://i/"), kept], Some((1, "/a/messages?s=1".to_owned()))),
+            (vec![route("/old", "http://elsewhere/a/sse")], None),
+        ] {
+            let new = (Arc::clone(&old.0), Arc::new(Routes::new(&routes)));
+            assert_eq!(found(&new, "/messages?s=1"), leads);
+        }
+        drop(stream);
     }
 
     #[test]

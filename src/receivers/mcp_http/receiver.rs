@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::config::{Auth, Config, Route};
+use super::detours::Detours;
 use super::exchange::Rules;
 use super::guard::Guard;
 use super::listener::Acceptor;
@@ -39,6 +40,7 @@ pub(super) struct McpHttp {
     vitals: Vitals,
     clock: Clock,
     sockets: Arc<Sockets>,
+    detours: Arc<Detours>,
     counters: Counters,
     watching: HttpObserver,
     edits: EditCounters,
@@ -62,6 +64,7 @@ impl McpHttp {
             vitals: cx.vitals.clone(),
             clock: cx.clock.clone(),
             sockets: cx.shared(Sockets::default),
+            detours: cx.shared(Detours::default),
             counters: Counters::new(cx),
             watching: HttpObserver::new(&config, cx)?,
             edits: EditCounters::new(cx).follow(editing.clone()),
@@ -171,7 +174,7 @@ impl McpHttp {
             id: self.id.clone(),
             guard: guard(&self.config),
             routes: Arc::new(Routes::new(&self.config.routes)),
-            detours: Arc::default(),
+            detours: Arc::clone(&self.detours),
             in_flight: Arc::default(),
             max_in_flight: self.config.max_requests,
             max_headers: self.config.max_headers,

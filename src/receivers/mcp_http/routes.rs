@@ -4,6 +4,8 @@
 //! without proxies its upstream's origin and keeps paths. What clients look for beside the MCP
 //! endpoint (`/.well-known/*`, RFC 8615) follows the route that it is about.
 
+use std::sync::Arc;
+
 use hyper::Uri;
 use hyper::http::uri::PathAndQuery;
 
@@ -24,6 +26,8 @@ pub(super) struct Routes {
 #[derive(Clone, Debug)]
 struct Known {
     index: usize,
+    /// What tells it from any other also after a reload: its path and its upstream.
+    place: Arc<str>,
     /// Empty for a whole origin.
     prefix: String,
     /// The upstream's path as it is written.
@@ -60,7 +64,9 @@ impl Routes {
         let known = routes.iter().enumerate().filter_map(|(index, route)| {
             let written = route.uri().ok()?.path().to_owned();
             let path = written.trim_end_matches('/').to_owned();
-            Some(Known { index, prefix: route.prefix().to_owned(), written, path })
+            let prefix = route.prefix().to_owned();
+            let place = format!("{prefix} {}", route.upstream).into();
+            Some(Known { index, place, prefix, written, path })
         });
         let mut all: Vec<_> = known.collect();
         all.sort_by_key(|known| std::cmp::Reverse(known.prefix.len()));
@@ -75,6 +81,16 @@ impl Routes {
     /// Whether a route swaps paths, so that what its server says of its own is not what clients ask.
     pub(super) fn swaps(&self, route: usize) -> bool {
         self.all.iter().any(|known| known.index == route && !known.prefix.is_empty())
+    }
+
+    /// The place of a route, by which a receiver that takes over knows it.
+    pub(super) fn place(&self, route: usize) -> Option<&Arc<str>> {
+        self.all.iter().find(|known| known.index == route).map(|known| &known.place)
+    }
+
+    /// The route of that place.
+    pub(super) fn at_place(&self, place: &str) -> Option<usize> {
+        self.all.iter().find(|known| *known.place == *place).map(|known| known.index)
     }
 
     /// Whether any route swaps paths.
