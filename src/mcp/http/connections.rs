@@ -1,4 +1,4 @@
-//! What the exchanges of one tap are about: its servers, their sessions, and what all of them share.
+//! Keeps what the exchanges of one tap are about: its servers, their sessions, and what all of them share.
 //!
 //! Knows where the messages of an exchange belong, what heads tell of that, and what a loss of
 //! observation makes doubtful. Reads no message.
@@ -256,7 +256,7 @@ impl Connections {
         }
     }
 
-    /// The same of a response: it may have held any answer that it could.
+    /// A body of a response went by that nobody could read: it may have held any answer that it could.
     pub(super) fn reply_unseen(&mut self, open: &mut Open) {
         let asked = std::mem::take(&mut open.asked);
         for Asked { direction, lane, key } in &asked[open.doubted..] {
@@ -276,7 +276,7 @@ impl Connections {
         self.sessions.get(key).into_iter().for_each(|entry| entry.state.doubt());
     }
 
-    /// What is known where messages of that lane belong; `None` if it is known no more.
+    /// Looks at what is known where messages of that lane belong; `None` if it is known no more.
     pub(super) fn state<R>(
         &mut self,
         open: &mut Open,
@@ -343,7 +343,7 @@ impl Connections {
         Home::None
     }
 
-    /// What finds the session that `raw` names.
+    /// Makes what finds the session that `raw` names.
     pub(super) fn handle(&self, server: usize, raw: &[u8], by_stream: bool) -> Handle {
         let key = self.common.hash((server, by_stream, raw));
         let known = self.sessions.name(key);

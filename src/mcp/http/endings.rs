@@ -80,19 +80,14 @@ impl Connections {
         self.end_home(&mut open, cause, now);
     }
 
-    /// What becomes of a call of this exchange that is open still.
+    /// Decides about a call of this exchange that is open still.
     fn fate(&mut self, open: &mut Open, lane: Lane, key: &Key, end: &End) -> Fate {
         // Only its own exchange can answer it.
         let scoped = key.scope != 0 || matches!(open.home, Home::Provisional(_));
         // Nobody reads the body of a 202 to its end.
         let accepted = open.status == Some(202) && !scoped;
         match end.cause {
-            Cause::Client if scoped => {
-                // In 2026-07-28 it is how a client cancels (basic/transports, cancellation).
-                let on_purpose = open.modern && lane == Lane::Shared;
-                let by = if on_purpose { CancelledBy::Client } else { CancelledBy::Disconnect };
-                return Fate::Ends(Outcome::Cancelled(by));
-            }
+            Cause::Client if scoped => return given_up(open, lane),
             Cause::Client if !accepted && !open.resumable => return Fate::Stays,
             Cause::Tap => return Fate::Ends(Outcome::Cancelled(CancelledBy::Tap)),
             _ => {}
@@ -208,6 +203,14 @@ impl Connections {
         let entry = handle.and_then(|handle| self.sessions.get(handle.key));
         entry.is_some_and(|entry| entry.leaving)
     }
+}
+
+/// Says how a call ends whose client closed the one exchange that can answer it.
+fn given_up(open: &Open, lane: Lane) -> Fate {
+    // In 2026-07-28 it is how a client cancels (basic/transports, cancellation).
+    let on_purpose = open.modern && lane == Lane::Shared;
+    let by = if on_purpose { CancelledBy::Client } else { CancelledBy::Disconnect };
+    Fate::Ends(Outcome::Cancelled(by))
 }
 
 /// What a status says that refuses a request, or sends it elsewhere.

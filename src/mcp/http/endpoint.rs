@@ -45,7 +45,7 @@ pub fn resolve_reference(base: &[u8], reference: &[u8]) -> Vec<u8> {
     [&without_dots(path), query].concat()
 }
 
-/// What follows `scheme://` or `//`.
+/// Cuts `scheme://` or `//` off.
 fn authority(reference: &[u8]) -> Option<&[u8]> {
     let scheme = reference.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
     let rest = &reference[scheme..];

@@ -51,7 +51,7 @@ impl Connections {
         !text.is_empty()
     }
 
-    /// The same of one that was not held.
+    /// The body of a response that is no stream is complete and was not held.
     pub(super) fn reply_came(
         &mut self,
         open: &mut Open,

@@ -88,7 +88,7 @@ pub(super) struct Forwarded {
     kept: Option<ExchangeGuard>,
     /// How it broke off; told once what came before has been written on.
     failed: Option<Failure>,
-    /// What is told of a request on its way up.
+    /// Knows of a request what is told on its way up.
     upload: Option<Rc<Upload>>,
     /// Looks for a path that a stream names to its client.
     lookout: Option<Lookout>,

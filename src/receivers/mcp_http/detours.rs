@@ -28,7 +28,7 @@ pub(super) struct Detours {
     known: Mutex<VecDeque<Detour>>,
     /// There ever was one: without, nobody takes the lock.
     any: AtomicBool,
-    /// What lookouts take to unpack at the moment, in bytes.
+    /// Counts what lookouts take to unpack at the moment, in bytes.
     pub(super) unpacking: AtomicUsize,
     /// Two servers name one place.
     ambiguous: Complaint,
@@ -37,9 +37,9 @@ pub(super) struct Detours {
 /// A place that a stream named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Detour {
-    /// What clients ask the tap for, as [`comparable`] has it.
+    /// The target that clients ask the tap for, as [`comparable`] has it.
     pub(super) asked: Vec<u8>,
-    /// What its upstream is asked for then.
+    /// The target that its upstream is asked for then.
     pub(super) meant: PathAndQuery,
     /// The place of the stream's route.
     pub(super) place: Arc<str>,

@@ -102,18 +102,7 @@ impl Edits {
         drop(body.swap_recorder(recorder));
         match gathered {
             Gathered::Whole(text) => {
-                let change = self.editing.request(&text, &around);
-                *self.awaited.borrow_mut() = change.awaited;
-                let edited = change.edit.as_ref().map(|(_, edited)| edited);
-                body.recorder().whole(edited, &text);
-                let new = change.edit.map_or_else(
-                    || text.clone(),
-                    |(edit, _)| {
-                        let mut out = Vec::with_capacity(text.len() + 256);
-                        edit.apply(&text, &mut out);
-                        out.into()
-                    },
-                );
+                let new = self.change(&text, &around, body);
                 let now = new.len();
                 body.put(new);
                 if length.is_some() {
@@ -132,6 +121,18 @@ impl Edits {
             }
         }
         Ok(request)
+    }
+
+    /// Tells of the whole text of a request and gives it as it goes on.
+    fn change(&self, text: &Bytes, around: &Around<'_>, body: &mut Forwarded) -> Bytes {
+        let change = self.editing.request(text, around);
+        *self.awaited.borrow_mut() = change.awaited;
+        let edited = change.edit.as_ref().map(|(_, edited)| edited);
+        body.recorder().whole(edited, text);
+        let Some((edit, _)) = change.edit else { return text.clone() };
+        let mut out = Vec::with_capacity(text.len() + 256);
+        edit.apply(text, &mut out);
+        out.into()
     }
 
     /// The response as it goes on.

@@ -46,7 +46,7 @@ pub(super) struct Rules {
     pub(super) guard: Guard,
     pub(super) routes: Arc<Routes>,
     pub(super) detours: Arc<Detours>,
-    /// What the servers are called, by route.
+    /// How the servers are called, by route.
     pub(super) names: Vec<String>,
     pub(super) vitals: Vitals,
     /// Requests passed on.
@@ -61,7 +61,7 @@ pub(super) struct Rules {
     /// Requests that were refused, and upstreams that were not there, by route.
     pub(super) refusals: Complaint,
     pub(super) failures: Vec<Complaint>,
-    /// What is changed on the way, if anything is.
+    /// Says how messages are changed on the way, if any are.
     pub(super) editing: Option<Arc<Editing>>,
 }
 
@@ -87,7 +87,7 @@ pub(super) struct Exchange {
     request: Option<Request<ProxyBody>>,
     /// It asks for a stream, or a document.
     get: bool,
-    /// What the client asked for, where any route swaps paths.
+    /// Keeps the client's target, where any route swaps paths.
     asked: Option<PathAndQuery>,
     edits: Option<Rc<Edits>>,
     waiting: Waiting,
@@ -125,6 +125,41 @@ impl Rules {
         }
     }
 
+    /// Says where a request goes and gives it its place; an answer if it is refused.
+    fn let_in(
+        &self,
+        head: &Parts,
+        present: Present,
+        bodiless: bool,
+    ) -> Result<(Found, Admitted), Box<Response<ProxyBody>>> {
+        if let Err(denied) = self.guard.check(head, present, bodiless) {
+            self.count_refused(denied.name());
+            return Err(Box::new(answer::denied(denied)));
+        }
+        if head.headers.len() > self.max_headers {
+            // hyper counts those of HTTP/1.1 only.
+            self.count_refused("headers");
+            let words = "more header fields than `max_headers` allows";
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            return Err(Box::new(answer::text(status, words)));
+        }
+        let Some(found) = self.find(head) else {
+            self.count_refused("no_route");
+            let words = "no route leads there";
+            return Err(Box::new(answer::text(StatusCode::NOT_FOUND, words)));
+        };
+        if present.has(Present::TRANSFER_ENCODING) && !headers::only_chunked(&head.headers) {
+            self.count_refused("transfer_coding");
+            let words = "a Transfer-Encoding other than chunked is not served";
+            return Err(Box::new(answer::text(StatusCode::NOT_IMPLEMENTED, words)));
+        }
+        let Some(admitted) = Admitted::among(&self.in_flight, self.max_in_flight) else {
+            self.count_refused("busy");
+            return Err(Box::new(answer::busy()));
+        };
+        Ok((found, admitted))
+    }
+
     fn count_refused(&self, reason: &str) {
         let labels = [("receiver", self.id.as_str()), ("reason", reason)];
         self.vitals.counter("mcpcol_http_refused_requests", &labels).add(1);
@@ -154,33 +189,7 @@ impl Proxy {
     ) -> Result<Exchange, Box<Response<ProxyBody>>> {
         let (head, body) = request.into_parts();
         let present = Present::among(&head.headers);
-        if let Err(denied) = self.rules.guard.check(&head, present, body.is_end_stream()) {
-            self.rules.count_refused(denied.name());
-            return Err(Box::new(answer::denied(denied)));
-        }
-        if head.headers.len() > self.rules.max_headers {
-            // hyper counts those of HTTP/1.1 only.
-            self.rules.count_refused("headers");
-            let words = "more header fields than `max_headers` allows";
-            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-            return Err(Box::new(answer::text(status, words)));
-        }
-        let Some(found) = self.rules.find(&head) else {
-            self.rules.count_refused("no_route");
-            let words = "no route leads there";
-            return Err(Box::new(answer::text(StatusCode::NOT_FOUND, words)));
-        };
-        if present.has(Present::TRANSFER_ENCODING) && !headers::only_chunked(&head.headers) {
-            self.rules.count_refused("transfer_coding");
-            let words = "a Transfer-Encoding other than chunked is not served";
-            return Err(Box::new(answer::text(StatusCode::NOT_IMPLEMENTED, words)));
-        }
-        let Some(admitted) = Admitted::among(&self.rules.in_flight, self.rules.max_in_flight)
-        else {
-            self.rules.count_refused("busy");
-            return Err(Box::new(answer::busy()));
-        };
-
+        let (found, admitted) = self.rules.let_in(&head, present, body.is_end_stream())?;
         let prefix = (head.method == Method::POST).then(RequestPrefix::default);
         let upload = Upload::of(asked, prefix);
         let coding = headers::coding(&head.headers, present);

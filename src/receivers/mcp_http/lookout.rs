@@ -16,7 +16,7 @@ use crate::mcp::{EndpointFinder, Looked, comparable};
 
 /// Packed bytes that are looked at: the first event is short.
 const MAX_PACKED: usize = 4096;
-/// What unpacking may take at once, over all streams of a receiver, in bytes: some codings want 8 MiB each.
+/// Limits what unpacking may take at once, over all streams of a receiver, in bytes: some codings want 8 MiB each.
 const MAX_UNPACKING: usize = 64 << 20;
 
 /// Watches the beginning of one stream for it, and forgets it with the stream.
@@ -24,7 +24,7 @@ const MAX_UNPACKING: usize = 64 << 20;
 pub(super) struct Lookout {
     /// Nothing once there is nothing more to look for.
     search: Option<Search>,
-    /// What this stream named.
+    /// This stream named it.
     named: Option<Detour>,
     route: usize,
     detours: Arc<Detours>,
@@ -245,7 +245,7 @@ mod tests {
         }
     }
 
-    /// What Node and Python send of one reference.
+    /// Node and Python send different things of one reference.
     #[test]
     fn a_place_is_found_whichever_client_asks_for_it() {
         for (endpoint, node, python, meant) in [

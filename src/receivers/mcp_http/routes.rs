@@ -26,13 +26,13 @@ pub(super) struct Routes {
 #[derive(Clone, Debug)]
 struct Known {
     index: usize,
-    /// What tells it from any other also after a reload: its path and its upstream.
+    /// Tells it from any other, also after a reload: its path and its upstream.
     place: Arc<str>,
     /// Empty for a whole origin.
     prefix: String,
     /// The upstream's path as it is written.
     written: String,
-    /// The same without its last slash; empty for the root.
+    /// The upstream's path without its last slash; empty for the root.
     path: String,
 }
 
@@ -52,7 +52,7 @@ pub(super) enum Owner {
 pub(super) struct Found {
     /// Which of the routes as configured.
     pub(super) route: usize,
-    /// What the upstream is asked for.
+    /// The upstream is asked for it.
     pub(super) target: PathAndQuery,
     /// It is a document beside the MCP endpoint, and not MCP.
     pub(super) aside: bool,
@@ -107,7 +107,7 @@ impl Routes {
         }
     }
 
-    /// What leads to `target` of a route's upstream when the tap is asked for it: the way of
+    /// Finds what leads to `target` of a route's upstream when the tap is asked for it: the way of
     /// [`find`](Self::find) back. `None` if nothing does.
     pub(super) fn back(&self, route: usize, target: &str) -> Option<String> {
         let known = self.all.iter().find(|known| known.index == route)?;

@@ -49,7 +49,7 @@ pub(super) struct Plan<'a> {
 pub struct CannotStart {
     program: String,
     why: String,
-    /// What the process should exit with, as a shell would.
+    /// The process should exit with it, as a shell would.
     pub exit_code: i32,
 }
 

@@ -84,24 +84,21 @@ pub(super) fn start(
     let edits = |direction| editing.as_ref().and_then(|editing| Edits::new(editing, direction));
     let (asked, answered) = (edits(Direction::ClientToServer), edits(Direction::ServerToClient));
     let (input, closer) = client.from.closable(limits.closable)?;
-    let done = events.clone();
-    named("to-server").spawn(move || {
-        let progress = Progress::default();
-        let end = match relay(input, server.to, to_server, asked, &progress) {
+    tell("to-server", events.clone(), move || {
+        match relay(input, server.to, to_server, asked, &Progress::default()) {
             End::Source => Event::ClientEof,
             End::Sink => Event::InputBroken,
-        };
-        done.send(end).ok();
+        }
     })?;
-    let (done, moved) = (events.clone(), Arc::clone(&progress));
-    named("to-client").spawn(move || {
+    let moved = Arc::clone(&progress);
+    tell("to-client", events.clone(), move || {
         relay(server.from, client.to, to_client, answered, &moved);
-        done.send(Event::OutputEnded).ok();
+        Event::OutputEnded
     })?;
-    let (done, exited) = (events.clone(), child.exited());
-    named("child").spawn(move || {
+    let exited = child.exited();
+    tell("child", events.clone(), move || {
         exited();
-        done.send(Event::ChildExited).ok();
+        Event::ChildExited
     })?;
     let own_group = child.has_own_group();
     let (ladder, closing) = (Ladder::new(limits.ladder), Arc::clone(&queue));
@@ -113,6 +110,15 @@ pub(super) fn start(
     let (asked, held) = (Arc::default(), Arc::clone(&queue));
     let remote = Remote { events, own_group, asked, queue: held, exit };
     Ok(Tap { queue, editing, remote })
+}
+
+/// Starts a thread that tells the ladder how it ended.
+fn tell(
+    name: &str,
+    events: SyncSender<Event>,
+    run: impl FnOnce() -> Event + Send + 'static,
+) -> io::Result<()> {
+    named(name).spawn(move || events.send(run()).ok()).map(drop)
 }
 
 fn named(name: &str) -> thread::Builder {

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body::Body;
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http2::SendRequest;
 use hyper::header::{CONNECTION, HOST, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::uri::Authority;
@@ -125,21 +126,8 @@ impl<B: Upload> Upstream<B> {
                 }
                 (None, None) => break,
             };
-            let Some(mut sending) = request.take() else { break };
-            let sent = match way {
-                Way::Http1(mut line) => {
-                    self.for_http1(&mut sending);
-                    let sent = pin!(line.begin(sending));
-                    let sent = line.until(sent).await;
-                    sent.map(|response| (response, Held::Http1(line, Rc::clone(self))))
-                }
-                Way::Http2(mut sender, place) => {
-                    self.for_http2(&mut sending);
-                    let sent = sender.try_send_request(sending).await;
-                    sent.map(|response| (response, Held::Http2(place)))
-                }
-            };
-            match sent {
+            let Some(sending) = request.take() else { break };
+            match self.send_by(way, sending).await {
                 Ok((response, held)) => return Ok((response, Lease(held))),
                 Err(mut failed) => {
                     *request = failed.take_message();
@@ -150,6 +138,27 @@ impl<B: Upload> Upstream<B> {
             }
         }
         Err("every connection was closed before it took the request".to_owned())
+    }
+
+    /// Sends a request by a connection that is there.
+    async fn send_by(
+        self: &Rc<Self>,
+        way: Way<B>,
+        mut sending: Request<B>,
+    ) -> Result<(Response<Incoming>, Held<B>), TrySendError<Request<B>>> {
+        match way {
+            Way::Http1(mut line) => {
+                self.for_http1(&mut sending);
+                let sent = pin!(line.begin(sending));
+                let sent = line.until(sent).await;
+                sent.map(|response| (response, Held::Http1(line, Rc::clone(self))))
+            }
+            Way::Http2(mut sender, place) => {
+                self.for_http2(&mut sending);
+                let sent = sender.try_send_request(sending).await;
+                sent.map(|response| (response, Held::Http2(place)))
+            }
+        }
     }
 
     /// Origin form and `Host` (RFC 9112 section 3.2.1).

@@ -10,11 +10,11 @@ pub(super) struct Launcher {
     pub(super) valued: &'static str,
     /// Options whose value tells something, and what.
     pub(super) telling: &'static [(&'static str, Tells)],
-    /// What follows a subcommand; `""` is none.
+    /// Says what follows a subcommand; `""` is none.
     pub(super) then: &'static [(&'static str, Then)],
 }
 
-/// What the value of an option tells.
+/// Says what the value of an option tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tells {
     /// The package that is meant.
@@ -31,7 +31,7 @@ pub(super) enum Tells {
     Address,
     /// A whole command line in one argument.
     Line,
-    /// What the script is run with, in one argument: it may tell what is meant by itself.
+    /// A command line that runs the script, in one argument: it may tell what is meant by itself.
     Runner,
     /// Nothing, and neither does the value after it.
     Two,
@@ -39,7 +39,7 @@ pub(super) enum Tells {
     Rest,
 }
 
-/// What stands first after the options.
+/// Says what stands first after the options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
     /// A package.
@@ -58,7 +58,7 @@ pub(super) enum Then {
     Remote(usize),
     /// A command line of the project that we are in.
     Within,
-    /// What the project that we are in says.
+    /// Something that the project that we are in defines.
     Project,
     /// A part of the project that we are in, a target or a service; there may be none.
     Part,
@@ -68,7 +68,7 @@ pub(super) enum Then {
     Behind,
 }
 
-/// What an argument is to a launcher.
+/// Says what an argument is to a launcher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Flag,
@@ -89,7 +89,7 @@ impl Launcher {
         has(self.programs, program)
     }
 
-    /// What this option is, if it is a known one.
+    /// Says what this option is, if it is a known one.
     pub(super) fn option(&self, name: &str) -> Option<Kind> {
         let telling = self.telling.iter().find(|(names, _)| has(names, name));
         telling
@@ -98,7 +98,7 @@ impl Launcher {
             .or_else(|| has(self.flags, name).then_some(Kind::Flag))
     }
 
-    /// What follows these words.
+    /// Says what follows these words.
     pub(super) fn after(&self, words: &str) -> Option<Then> {
         let row = |(known, _): &&(&str, Then)| known.split('|').any(|known| known == words);
         self.then.iter().find(row).map(|(_, then)| *then)

@@ -1,4 +1,4 @@
-//! What a server is called, from its command line.
+//! Finds what a server is called, from its command line.
 //!
 //! Launchers are looked through: `npx -y @scope/server ARG` is `@scope/server`, and so are
 //! `cmd /c npx -y @scope/server` and `docker run node:22 npx -y @scope/server`. What is meant is a package,
@@ -23,7 +23,7 @@ use std::path::Path;
 use self::parse::Reading;
 use crate::receivers::tap::MAX_NAME;
 
-/// What a server is called.
+/// Names a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerName {
     /// The name; empty only without a command.

@@ -25,7 +25,7 @@ const DESCRIPTIONS: &[&str] = &[
     "file",
 ];
 
-/// What was read so far.
+/// Holds what was read so far.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     /// The project's folder, as options and paths tell it.
@@ -44,7 +44,7 @@ struct Walk<'a> {
     args: &'a [&'a str],
     /// The package that an option named.
     package: Option<String>,
-    /// What follows the subcommand.
+    /// Follows the subcommand.
     then: Option<Then>,
     /// The subcommand so far.
     words: String,
@@ -61,7 +61,7 @@ impl<'a> Walk<'a> {
 }
 
 impl Reading {
-    /// What a command line means, if it is more than a general word.
+    /// Says what a command line means, if it is more than a general word.
     pub(super) fn command(&mut self, words: &[&str]) -> Option<String> {
         let start = words.iter().position(|word| *word != "--" && !is_assignment(word))?;
         let (first, args) = words[start..].split_first()?;
@@ -150,7 +150,7 @@ impl Reading {
         Continue(())
     }
 
-    /// What the value of an option tells. Breaks where the options end.
+    /// Reads what the value of an option tells. Breaks where the options end.
     fn told(
         &mut self,
         tells: Tells,
@@ -181,7 +181,7 @@ impl Reading {
         Continue(())
     }
 
-    /// What stands first after a launcher's options, and what follows it.
+    /// Reads what stands first after a launcher's options, and what follows it.
     fn first(
         &mut self,
         then: Then,
@@ -190,16 +190,7 @@ impl Reading {
         package: Option<String>,
     ) -> Option<String> {
         match then {
-            Then::Package => {
-                let name = versionless(word);
-                if table::find(name).is_some() {
-                    // Beside a script of the project's, packages are but tools.
-                    let meant = self.command(&[&[name], rest].concat());
-                    let placed = self.here || self.folder.is_some();
-                    return meant.or_else(|| package.filter(|_| !placed));
-                }
-                package.or_else(|| self.package(word))
-            }
+            Then::Package => self.packaged(word, rest, package),
             Then::Script => self.script(word),
             Then::Module => self.module(word, rest),
             Then::Image => self.image(word, rest),
@@ -228,6 +219,18 @@ impl Reading {
             Then::Flake => self.flake(word, rest),
             Then::Project | Then::Behind => package,
         }
+    }
+
+    /// Reads a program that a package brings, which may be a launcher itself.
+    fn packaged(&mut self, word: &str, rest: &[&str], package: Option<String>) -> Option<String> {
+        let name = versionless(word);
+        if table::find(name).is_none() {
+            return package.or_else(|| self.package(word));
+        }
+        let meant = self.command(&[&[name], rest].concat());
+        // Beside a script of the project's, packages are but tools.
+        let placed = self.here || self.folder.is_some();
+        meant.or_else(|| package.filter(|_| !placed))
     }
 
     /// A name, unless it is but a general word.
@@ -319,7 +322,7 @@ impl Reading {
     }
 }
 
-/// What an argument is to a launcher, and its value if that is part of it: `--name=value`, `-Cvalue`, and
+/// Says what an argument is to a launcher, and its value if that is part of it: `--name=value`, `-Cvalue`, and
 /// the last of several letters (`-lc`).
 fn option<'a>(launcher: &Launcher, arg: &'a str) -> Option<(Kind, Option<&'a str>)> {
     if let Some(kind) = launcher.option(arg) {

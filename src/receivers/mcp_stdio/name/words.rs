@@ -152,7 +152,7 @@ pub(super) fn stem(path: &str) -> &str {
     }
 }
 
-/// What stands before the last part of a path.
+/// Cuts the last part off a path.
 pub(super) fn parent(path: &str) -> &str {
     let path = path.trim_end_matches(['/', '\\']);
     &path[..path.len() - file_name(path).len()]
@@ -255,7 +255,7 @@ pub(super) fn address(url: &str) -> Option<String> {
     Some(out)
 }
 
-/// What stands behind `http://` or `https://`.
+/// Cuts `http://` or `https://` off a URL.
 fn after_scheme(url: &str) -> Option<&str> {
     let (scheme, rest) = url.split_once("://")?;
     ["http", "https"].contains(&scheme.to_ascii_lowercase().as_str()).then_some(rest)
