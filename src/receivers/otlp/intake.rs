@@ -109,13 +109,15 @@ impl Intake {
     fn offer(&self, parcel: Parcel) -> Result<Offered, Refusal> {
         let Parcel { signal, form, coding, bytes, mut hold } = parcel;
         let bytes = unpack(coding, bytes, self.max, &mut hold)?;
-        let Taken { checked, repaired } = match form {
-            Form::Protobuf => protobuf(signal, bytes.clone(), &mut hold)?,
-            Form::Json => json(signal, &bytes, &mut hold)?,
+        let (taken, strange) = match form {
+            Form::Protobuf => (protobuf(signal, bytes, &mut hold)?, false),
+            Form::Json => {
+                let taken = json(signal, &bytes, &mut hold)?;
+                let nothing = taken.checked.items() == 0;
+                (taken, nothing && json::is_strange(signal.request(), &bytes))
+            }
         };
-        let strange = form == Form::Json
-            && checked.items() == 0
-            && json::is_strange(signal.request(), &bytes);
+        let Taken { checked, repaired } = taken;
         let rejected = checked.bad();
         let mut telemetry = Telemetry::from(checked.without_bad());
         let success = heard_of(signal, rejected, repaired);
