@@ -185,7 +185,9 @@ fn reached_the_group(origin: &Origin) -> bool {
 
     let leads = || {
         let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-        Some(session(&stat)? == std::process::id())
+        // Both as that file counts, which may be another PID namespace's.
+        let (pid, _) = stat.split_once(' ')?;
+        Some(session(&stat)? == pid.parse::<u32>().ok()?)
     };
     let to_the_leader = origin.signal == SIGHUP && leads() == Some(true);
     origin.cause == Cause::Kernel && !to_the_leader

@@ -72,8 +72,6 @@ struct Case<'a> {
     asked: &'a str,
     meant: &'a str,
     packed: bool,
-    /// Another server has a route without `path`.
-    shared: bool,
 }
 
 const RELATIVE: Case<'_> = Case {
@@ -83,24 +81,16 @@ const RELATIVE: Case<'_> = Case {
     asked: "/messages?s=r",
     meant: "/a/messages?s=r",
     packed: false,
-    shared: false,
 };
 
 impl Case<'_> {
     fn holds(&self) {
-        let Case { path, upstream, place, asked, meant, packed, shared } = self;
+        let Case { path, upstream, place, asked, meant, packed } = self;
         let event = format!("event: endpoint\ndata: {place}\n\n");
         let (origin, told) = old_server(&event, *packed);
-        let other = Origin::echo();
-        let more =
-            if *shared { format!(", {{ upstream: \"{}\" }}", other.url()) } else { String::new() };
-        let tap = with_routes(
-            &format!(
-                "[{{ path: {path}, upstream: \"http://{}{upstream}\" }}{more}]",
-                origin.address
-            ),
-            "",
-        );
+        let route =
+            format!("[{{ path: {path}, upstream: \"http://{}{upstream}\" }}]", origin.address);
+        let tap = with_routes(&route, "");
         let mut stream = tap.connect();
         stream.send(tap.request(&format!("GET {path}\naccept: text/event-stream"), ""));
         assert_eq!(stream.head().0, 200);
@@ -113,7 +103,6 @@ impl Case<'_> {
         drop(stream);
         let end = tap.end();
         assert_eq!(end.outcomes(), ["tools/list ok"], "{place} {asked}");
-        assert_eq!(other.connections(), 0);
     }
 }
 
@@ -153,11 +142,28 @@ fn a_stream_that_is_packed_names_its_place_too() {
     Case { packed: true, ..RELATIVE }.holds();
 }
 
+/// A server that names it must not have what is for that origin.
 #[test]
-fn a_session_comes_before_a_route_to_a_whole_origin() {
-    for place in [format!("messages?s={UUID}"), format!("messages/{UUID}")] {
-        let (asked, meant) = (format!("/{place}"), format!("/a/{place}"));
-        Case { place: &place, asked: &asked, meant: &meant, shared: true, ..RELATIVE }.holds();
+fn a_place_beside_a_route_to_a_whole_origin_is_that_origins() {
+    for place in [format!("messages?s={UUID}"), format!("/tenants/{UUID}/mcp")] {
+        let (old, told) = old_server(&format!("event: endpoint\ndata: {place}\n\n"), false);
+        let other = Origin::echo();
+        let routes = format!(
+            "[{{ path: /desk, upstream: \"http://{}/a/sse\" }}, {{ upstream: \"{}\" }}]",
+            old.address,
+            other.url()
+        );
+        let tap = with_routes(&routes, "");
+        let mut stream = tap.connect();
+        stream.send(tap.request("GET /desk\naccept: text/event-stream", ""));
+        assert_eq!(stream.head().0, 200);
+        stream.chunk();
+        let asked = format!("POST /{}", place.trim_start_matches('/'));
+        assert_eq!(tap.ask(&asked, LIST).status, 200, "{place}");
+        assert_eq!(other.connections(), 1);
+        assert!(told.try_recv().is_err(), "{place}");
+        drop(stream);
+        tap.end();
     }
 }
 

@@ -103,12 +103,17 @@ pub(super) fn bool(r: &mut Reader<'_>) -> Result<bool> {
     Ok(r.bool()?)
 }
 
-/// Reads an id as a field of protobuf; an empty one is none.
-pub(super) fn hex_onto(r: &mut Reader<'_>, number: u32, out: &mut Vec<u8>) -> Result<()> {
+/// Reads an id as a field of protobuf; an empty one is none, unless it is `kept`.
+pub(super) fn hex_onto(
+    r: &mut Reader<'_>,
+    number: u32,
+    kept: bool,
+    out: &mut Vec<u8>,
+) -> Result<()> {
     let text = r.text()?;
     let digits = text.decode()?;
     let len = digits.len() / 2;
-    if digits.is_empty() {
+    if digits.is_empty() && !kept {
         return Ok(());
     }
     header(out, number, len);

@@ -50,19 +50,27 @@ pub fn is_strange(request: Request, json: &[u8]) -> bool {
 
 /// Reads an object as the fields of a message.
 pub(super) fn message(r: &mut Reader<'_>, schema: &Message, out: &mut Vec<u8>) -> Result<()> {
-    let mut next = 1;
+    let (mut next, mut seen) = (1, 0);
     members(r, |r, key| {
         let Some((number, field)) = schema.named(key, next) else { return Ok(false) };
         next = number + 1;
-        member(r, number, field, out)?;
+        // A oneof keeps its choice, default or not, so does what may be missing, and the last of one that is there
+        // twice counts.
+        let kept = field.presence != Presence::Implicit || seen & field.bit != 0;
+        seen |= field.bit;
+        member(r, number, field, kept, out)?;
         Ok(true)
     })
 }
 
-/// Reads the value of one member.
-fn member(r: &mut Reader<'_>, number: u32, field: &Field, out: &mut Vec<u8>) -> Result<()> {
-    // A oneof keeps its choice, default or not, and so does what may be missing.
-    let kept = field.presence != Presence::Implicit;
+/// Reads the value of one member. Its default is written only if it is `kept`.
+fn member(
+    r: &mut Reader<'_>,
+    number: u32,
+    field: &Field,
+    kept: bool,
+    out: &mut Vec<u8>,
+) -> Result<()> {
     let mut varint = |value: u64| {
         if value != 0 || kept {
             compose::varint(out, number, value);
@@ -78,11 +86,11 @@ fn member(r: &mut Reader<'_>, number: u32, field: &Field, out: &mut Vec<u8>) -> 
         Form::I64 => varint(i64(r)?.cast_unsigned()),
         Form::Text => {
             let text = borrowed(r)?;
-            if !text.is_empty() || field.presence == Presence::Choice {
+            if !text.is_empty() || kept {
                 slice(out, number, text.as_bytes());
             }
         }
-        Form::Id(_) => hex_onto(r, number, out)?,
+        Form::Id(_) => hex_onto(r, number, kept, out)?,
         Form::Bytes => slice(out, number, &base64(r)?),
         Form::Fixed32 => compose::fixed32(out, number, u32(r)?, kept),
         Form::Fixed64 => compose::fixed64(out, number, u64(r)?, kept),

@@ -461,3 +461,12 @@ fn what_is_read_in_one_step_is_no_deeper() {
     }
     assert!((1..2 * 8 * 9).contains(&refused));
 }
+
+#[test]
+fn the_last_of_a_member_that_stands_twice_counts_default_or_not() {
+    let document = br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"01","traceId":"",
+        "name":"a","name":"","kind":2,"kind":0,"flags":5,"flags":0,
+        "startTimeUnixNano":"7","start_time_unix_nano":0}]}]}]}"#;
+    let all = read_traces(document).unwrap();
+    assert_eq!(all[0].scope_spans[0].spans[0], Span::default());
+}

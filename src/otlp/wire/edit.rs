@@ -154,7 +154,7 @@ pub const fn length_bit(name: usize) -> u64 {
 pub fn edit<'a>(request: Request, bytes: &'a Bytes, by: &mut impl Edit<'a>) -> Edited {
     let wants = by.wants();
     let (splices, pool) = (Vec::new(), Vec::new());
-    let mut editor = Editor { input: bytes, by, wants, splices, pool, kept: 0, dropped: 0 };
+    let mut editor = Editor { input: bytes, by, wants, splices, pool, stayed: 0, dropped: 0 };
     let cx = Context {
         above: Above::default(),
         own: View::of(&schema::RESOURCE, &[]),
@@ -196,8 +196,8 @@ struct Editor<'a, 'e, E> {
     /// In the order of the input.
     splices: Vec<Splice>,
     pool: Vec<u8>,
-    /// Items that stayed.
-    kept: usize,
+    /// Items, and levels above them, that stayed in the level at hand.
+    stayed: usize,
     dropped: usize,
 }
 
@@ -338,20 +338,23 @@ impl<'a, E: Edit<'a>> Editor<'a, '_, E> {
                 self.dropped += 1;
                 return self.remove(span);
             }
-            self.kept += 1;
+            self.stayed += 1;
         }
         if !self.wants.below(inner) {
             return 0;
         }
-        let (slot, kept, dropped) = (self.splices.len(), self.kept, self.dropped);
+        let (slot, dropped) = (self.splices.len(), self.dropped);
+        let beside = std::mem::take(&mut self.stayed);
         // What stands before the message is known only after it.
         self.splices.push(Splice { from: span.from, to: span.body, with: (0, 0) });
         let growth = self.fields(inner, span.body, span.end, cx);
+        let emptied = inner.groups && self.stayed == 0 && self.dropped > dropped;
+        self.stayed = beside + usize::from(inner.groups && !emptied);
         if self.splices.len() == slot + 1 {
             self.splices.pop();
             return 0;
         }
-        if inner.groups && self.kept == kept && self.dropped > dropped {
+        if emptied {
             self.splices.truncate(slot);
             return self.remove(span);
         }

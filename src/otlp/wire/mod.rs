@@ -24,6 +24,7 @@ mod tests;
 use bytes::Bytes;
 
 use self::fields::wire_type;
+use self::regular::REPLACEMENT;
 use self::usable::Usable;
 use super::ids;
 use super::request::{MAX_DEPTH, Request};
@@ -46,7 +47,8 @@ pub struct Checked {
 pub struct Found {
     checked: Checked,
     decoded: usize,
-    irregular: bool,
+    /// Fields that stand where encoders write none.
+    again: usize,
     broken: Broken,
 }
 
@@ -137,8 +139,11 @@ impl Found {
     /// About how many bytes [`repaired`](Self::repaired) will allocate: most requests are regular, and need none.
     pub fn repair_size(&self) -> usize {
         match self.needs_repair() {
-            // Lengths take more bytes now and then.
-            true => self.checked.bytes.len() + self.broken.growth + 8 * self.broken.texts,
+            // Lengths take more bytes now and then, and parts of one message are remembered until it is written.
+            true => {
+                let parts = size_of::<&[u8]>() * self.again;
+                self.checked.bytes.len() + self.broken.growth + 8 * self.broken.texts + parts
+            }
             false => 0,
         }
     }
@@ -164,7 +169,7 @@ impl Found {
     }
 
     fn needs_repair(&self) -> bool {
-        self.irregular || self.broken.texts > 0
+        self.again > 0 || self.broken.texts > 0
     }
 }
 
@@ -176,16 +181,16 @@ pub fn check(request: Request, bytes: Bytes) -> Result<Found, Malformed> {
         bad: 0,
         decoded: 0,
         item: Item::default(),
-        irregular: false,
+        again: 0,
         broken: Broken::default(),
         malformed: None,
     };
     let end = walk.message(Message::of(request), 0, bytes.len(), MAX_DEPTH);
-    let Walk { items, bad, decoded, irregular, broken, malformed, .. } = walk;
+    let Walk { items, bad, decoded, again, broken, malformed, .. } = walk;
     match (end, malformed) {
         (Ok(_), None) => {
             let checked = Checked { request, bytes, items, bad };
-            Ok(Found { checked, decoded, irregular, broken })
+            Ok(Found { checked, decoded, again, broken })
         }
         (_, malformed) => Err(malformed.unwrap_or(Malformed { why: Why::Truncated, at: 0 })),
     }
@@ -209,7 +214,8 @@ struct Walk<'a> {
     bad: usize,
     decoded: usize,
     item: Item,
-    irregular: bool,
+    /// Fields that stand where encoders write none.
+    again: usize,
     broken: Broken,
     malformed: Option<Malformed>,
 }
@@ -232,7 +238,8 @@ impl<'a> Walk<'a> {
             let (number, wire) = self.field(key, pos)?;
             let field = message.field(number);
             // A list goes on, everything else is there once.
-            self.irregular |= seen & field.bit != 0 && !(field.list && last == number);
+            let again = seen & field.bit != 0 && !(field.list && last == number);
+            self.again += usize::from(again);
             seen |= field.bit;
             last = number;
             pos = match field.form {
@@ -313,7 +320,9 @@ impl<'a> Walk<'a> {
     #[cold]
     fn broken(&mut self, text: &[u8]) {
         self.broken.texts += 1;
-        self.broken.growth += String::from_utf8_lossy(text).len().saturating_sub(text.len());
+        let broken = text.utf8_chunks().filter(|chunk| !chunk.invalid().is_empty());
+        let growth = |invalid: &[u8]| REPLACEMENT.len() - invalid.len().min(REPLACEMENT.len());
+        self.broken.growth += broken.map(|chunk| growth(chunk.invalid())).sum::<usize>();
     }
 
     fn varint_field(&mut self, wire: u32, pos: usize, end: usize) -> Step {
@@ -336,7 +345,7 @@ impl<'a> Walk<'a> {
         one: impl Fn(&mut Self, u32, usize, usize) -> Step,
     ) -> Step {
         if wire != wire_type::LENGTH {
-            self.irregular = true;
+            self.again += 1;
             return one(self, wire, pos, end);
         }
         let (len, mut pos) = self.length(pos, end)?;

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::fields::{Fields, Value};
 use crate::json::{MAX_DEPTH, write_utf8};
+use crate::otlp::schema::{ANY_VALUE, Form};
 
 /// Appends a value (`AnyValue`, in checked bytes) as JSON: what it would be had it been written as a JSON text.
 /// Bytes are base64 and doubles that JSON lacks are their names, as OTLP/JSON has them. `None` for one that is
@@ -14,7 +15,7 @@ pub fn write_plain(any_value: &[u8], out: &mut Vec<u8>) -> Option<()> {
 }
 
 fn value(any_value: &[u8], depth: usize, out: &mut Vec<u8>) -> Option<()> {
-    match Fields(any_value).field() {
+    match choice(any_value) {
         Some((1, Value::Slice(text))) => write_utf8(out, text),
         Some((2, Value::Varint(value))) => out.extend_from_slice(bool_name(value)),
         Some((3, Value::Varint(value))) => {
@@ -53,6 +54,18 @@ fn value(any_value: &[u8], depth: usize, out: &mut Vec<u8>) -> Option<()> {
         _ => out.extend_from_slice(b"null"),
     }
     Some(())
+}
+
+/// The choice of a value, wherever it stands: a newer sender may write fields before it that nobody here knows.
+pub(super) fn choice(any_value: &[u8]) -> Option<(u32, Value<'_>)> {
+    let mut fields = Fields(any_value);
+    loop {
+        let (number, value) = fields.field()?;
+        if let Form::Unknown = ANY_VALUE.field(number).form {
+            continue;
+        }
+        return Some((number, value));
+    }
 }
 
 fn bool_name(value: u64) -> &'static [u8] {

@@ -5,10 +5,13 @@
 //! Follows the rules of protobuf ("Encoding", "Last One Wins"), with the decoder as the oracle of its tests.
 //! Needs no memory but for the result, and for one slice an occurrence of a message that must be merged.
 
-use super::compose::{self, Open};
+use super::compose::Open;
 use super::fields::{Fields, Value};
 use crate::otlp::request::{MAX_DEPTH, Request};
 use crate::otlp::schema::{Form, Message};
+
+/// Stands for what cannot be read of a text (Unicode, "U+FFFD Substitution of Maximal Subparts").
+pub(super) const REPLACEMENT: &str = "\u{fffd}";
 
 /// Writes `request`, which passed the check, anew. `growth` is how many bytes longer its texts become.
 pub(super) fn write(request: Request, bytes: &[u8], growth: usize) -> Vec<u8> {
@@ -70,7 +73,8 @@ fn singular<'a>(
             let mut parts = Vec::new();
             for raw in all {
                 if raw.number == last.number {
-                    parts.extend(raw.slice());
+                    // Millions of empty ones must not be remembered.
+                    parts.extend(raw.slice().filter(|part| !part.is_empty()));
                 } else {
                     // Another choice took the place of what there was.
                     parts.clear();
@@ -91,7 +95,14 @@ fn singular<'a>(
 fn single(form: Form, raw: Raw<'_>, depth: u32, out: &mut Vec<u8>) {
     match (form, raw.value) {
         (Form::Text | Form::Texts, Value::Slice(text)) => {
-            compose::slice(out, raw.number, String::from_utf8_lossy(text).as_bytes());
+            let open = Open::guess(out, raw.number, text.len());
+            for chunk in text.utf8_chunks() {
+                out.extend_from_slice(chunk.valid().as_bytes());
+                if !chunk.invalid().is_empty() {
+                    out.extend_from_slice(REPLACEMENT.as_bytes());
+                }
+            }
+            open.close(out);
         }
         (Form::Messages(inner) | Form::Items(inner), Value::Slice(body)) => {
             nested(inner, raw.number, &[body], depth, out);

@@ -413,3 +413,39 @@ fn what_encoders_do_not_write_is_made_regular() {
         agree(Request::Traces, spans(&span)).unwrap();
     }
 }
+
+/// A newer sender may write what nobody here knows before the choice of a value.
+#[test]
+fn a_value_is_its_choice_wherever_that_stands() {
+    let unknown: &[u8] = &[0xa0, 0x06, 1];
+    let group: &[u8] = &[0x9b, 0x06, 0x9c, 0x06];
+    let text: &[u8] = &[0x0a, 2, b'h', b'i'];
+    let list: &[u8] = &[0x2a, 9, 0x0a, 7, 0xa0, 0x06, 1, 0x0a, 2, b'h', b'i'];
+    for (value, json) in [
+        (text.to_vec(), r#""hi""#),
+        ([unknown, text].concat(), r#""hi""#),
+        ([group, text, unknown].concat(), r#""hi""#),
+        ([unknown, &[0x10, 0]].concat(), "false"),
+        ([unknown, list].concat(), r#"["hi"]"#),
+        (unknown.to_vec(), "null"),
+    ] {
+        let mut out = Vec::new();
+        write_plain(&value, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), json, "{value:?}");
+    }
+}
+
+/// What a few kilobytes of a packed request would make the repair remember is charged before.
+#[test]
+fn what_a_repair_remembers_is_known_before() {
+    let span = [[0x7a, 2, 0x18, 1].repeat(1000), [0x7a, 0].repeat(1000)].concat();
+    let wrap = |number: u8, inner: &[u8]| {
+        let mut out = Vec::new();
+        compose::slice(&mut out, number.into(), inner);
+        out
+    };
+    let request = wrap(1, &wrap(2, &wrap(2, &span)));
+    let found = check(Request::Traces, request.clone().into()).unwrap();
+    assert!(found.repair_size() >= request.len() + 1999 * size_of::<&[u8]>());
+    agree(Request::Traces, request).unwrap();
+}

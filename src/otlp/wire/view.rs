@@ -4,7 +4,7 @@
 //! For bytes that passed the [`check`](super::check).
 
 use super::fields::{Fields, Value, plain_attribute, plain_text};
-use super::plain::write_plain;
+use super::plain::{choice, write_plain};
 use crate::otlp::Request;
 use crate::otlp::schema::{self, Form, Holder, Message};
 
@@ -196,7 +196,7 @@ impl<'a> ValueView<'a> {
 
     /// Says whether it holds no value at all.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        choice(self.0).is_none()
     }
 
     /// Appends the value as the JSON it stands for. `None` where it is nested too deeply for JSON

@@ -116,12 +116,17 @@ impl Drop for Waiting {
 }
 
 impl Rules {
-    /// Returns where a request goes. What a stream named comes before a route to a whole origin only.
+    /// Returns where a request goes. What a stream named leads to its own route only where no other serves that
+    /// path: no server gets what was for another one, whatever it names.
     fn find(&self, head: &Parts) -> Option<Found> {
         let routed = self.routes.find(&head.uri);
         match routed {
             Some(found) if found.aside || self.routes.swaps(found.route) => Some(found),
-            routed => self.detours.find(&self.routes, &head.method, &head.uri).or(routed),
+            routed => {
+                let named = self.detours.find(&self.routes, &head.method, &head.uri);
+                let own = |named: &Found| routed.as_ref().is_none_or(|r| r.route == named.route);
+                named.filter(own).or(routed)
+            }
         }
     }
 

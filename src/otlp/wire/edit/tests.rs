@@ -324,3 +324,21 @@ fn places_have_names() {
     ];
     assert_eq!(places.0.iter().map(String::as_str).collect::<Vec<_>>(), expected);
 }
+
+/// Levels that were empty before stay, and keep what is above them.
+#[test]
+fn a_level_goes_only_with_all_that_was_in_it() {
+    let level = |number: u8, inner: &[&[u8]]| {
+        let body = inner.concat();
+        [&[number << 3 | 2, body.len() as u8], body.as_slice()].concat()
+    };
+    let (empty, full) = (level(2, &[]), level(2, &[&level(2, &[])]));
+    let request = |scopes: &[&[u8]]| Bytes::from(level(1, scopes));
+    let dropped = |bytes: &Bytes| {
+        edit(Request::Logs, bytes, &mut Drops(vec![true], 0)).bytes.map(|bytes| bytes.to_vec())
+    };
+    assert_eq!(dropped(&request(&[&full])), Some(Vec::new()));
+    assert_eq!(dropped(&request(&[&empty, &full])), Some(request(&[&empty]).to_vec()));
+    assert_eq!(dropped(&request(&[&full, &empty])), Some(request(&[&empty]).to_vec()));
+    assert_eq!(dropped(&request(&[&empty])), None);
+}
