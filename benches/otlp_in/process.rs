@@ -118,8 +118,7 @@ impl Server {
             "receivers: {{ otlp: {{ protocols: {{ grpc: {{ endpoint: '127.0.0.1:0' }}, \
              http: {{ endpoint: '127.0.0.1:0' }} }} }} }}\n\
              processors: {{ digest: {{ mode: ephemeral }}, digest/changing: {{ mode: ephemeral, \
-             attributes: [http.route] }}, digest/decoding: {{ mode: ephemeral, \
-             attributes: [http.route, gen_ai.tool.name] }} }}\nexporters: {{ {exporter} }}\n\
+             attributes: [http.route] }} }}\nexporters: {{ {exporter} }}\n\
              service:\n  telemetry: {{ metrics: {{ level: none }} }}\n  pipelines: {{ traces: \
              {{ receivers: [otlp], processors: {processors}, exporters: [{name}] }} }}\n"
         )?;
