@@ -22,5 +22,5 @@ fuzz_target!(|text: &[u8]| {
 
 fn taken(request: Request, bytes: Vec<u8>) -> Telemetry {
     let found = wire::check(request, bytes.into()).expect("what is read is within protobuf's bounds");
-    Telemetry::from(found.repaired())
+    Telemetry::from(found.repaired().expect("a repair is well-formed"))
 }

@@ -30,10 +30,10 @@ fuzz_target!(|input: &[u8]| {
     if found.decoded_size() > MAX_GROWTH.of(bytes.len()) {
         return;
     }
-    let checked = found.repaired();
+    let checked = found.repaired().expect("a repair is well-formed");
     let good = checked.clone().without_bad();
     let again = wire::check(request, good.into_bytes()).expect("what is left is well-formed");
-    assert_eq!(again.repaired().items() + checked.bad(), checked.items());
+    assert_eq!(again.repaired().expect("a repair is well-formed").items() + checked.bad(), checked.items());
     let telemetry = Telemetry::from(checked);
     if let Ok(decoded) = decoded {
         // NaN is not equal to itself, its bytes are.

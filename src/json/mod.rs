@@ -12,6 +12,7 @@ mod scan;
 mod write;
 mod strings;
 mod text;
+mod nest;
 mod reader;
 
 pub use reader::{Kind, Reader};

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::nest::Nest;
 use super::scan::{self, BLOCK, STEP};
 use super::strings::{Strings, is_flawed};
 use super::text::{Shape, Text, has_controls};
@@ -73,7 +74,7 @@ impl<'a> Reader<'a> {
         Reader { utf8: std::str::from_utf8(buf).unwrap_or_default(), ..Reader::new(buf, limit) }
     }
 
-    /// The same for messages of MCP, in which counts what one of its official clients reads, not what JSON
+    /// Makes a reader of MCP messages, in which counts what one of its official clients reads, not what JSON
     /// is: `NaN`, `Infinity` and `-Infinity` are numbers, and what [none reads](Self::is_flawed) is noted.
     pub fn of_messages(buf: &'a [u8], limit: usize) -> Self {
         Reader { as_peers: true, ..Reader::new(buf, limit) }
@@ -443,7 +444,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// The same for any; its flaws are noted on the way.
+    /// Finds the closing quote of any string, and notes its flaws on the way.
     #[inline(never)]
     fn other_end(&mut self, start: usize) -> Result<(usize, Shape)> {
         let (mut at, mut shape) = (start, Shape::Raw);
@@ -546,48 +547,5 @@ impl<'a> Reader<'a> {
             Ok(_) => self.error(ErrorKind::WrongKind),
             Err(error) => error,
         }
-    }
-}
-
-/// The containers that are open where one is passed over.
-#[derive(Default)]
-struct Nest {
-    /// One bit an open container, the innermost lowest: set for an object.
-    objects: u128,
-    open: usize,
-}
-
-impl Nest {
-    /// Passes over the brackets of a block, of which `room` may be open at once. Tells where the one stands
-    /// that closes the outermost container.
-    #[inline]
-    fn pass(
-        &mut self,
-        bytes: &[u8; BLOCK],
-        mut brackets: u64,
-        room: usize,
-    ) -> Result<Option<usize>> {
-        while brackets != 0 {
-            let at = brackets.trailing_zeros() as usize;
-            brackets &= brackets - 1;
-            let is_object = matches!(bytes[at], b'{' | b'}');
-            if matches!(bytes[at], b'{' | b'[') {
-                if self.open >= room {
-                    return Err(Error { kind: ErrorKind::Depth, at });
-                }
-                self.objects = self.objects << 1 | u128::from(is_object);
-                self.open += 1;
-                continue;
-            }
-            if (self.objects & 1 == 1) != is_object {
-                return Err(Error { kind: ErrorKind::Unexpected, at });
-            }
-            self.objects >>= 1;
-            self.open -= 1;
-            if self.open == 0 {
-                return Ok(Some(at));
-            }
-        }
-        Ok(None)
     }
 }

@@ -9,7 +9,7 @@ use super::scan::{self, BLOCK};
 /// Every second bit, the first not among them.
 const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
 
-/// What a byte behind a backslash makes of it, for all that are neither quote nor backslash.
+/// Says of each byte what it makes of a backslash before it, quotes and backslashes apart.
 const ESCAPES: [u8; 256] = {
     let mut escapes = [UNKNOWN; 256];
     let mut i = 0;
@@ -24,7 +24,7 @@ const KNOWN: [u8; 6] = *b"/bfnrt";
 const UNKNOWN: u8 = 1;
 const UNICODE: u8 = 2;
 
-/// Where a text that is looked at in blocks is inside of strings.
+/// Follows a text in blocks and knows where it is inside of strings.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Strings {
     /// The next block begins inside of one.
@@ -35,7 +35,7 @@ pub(super) struct Strings {
     digits: u64,
 }
 
-/// Where the strings of a block are, and what in it decides that.
+/// Holds where the strings of a block are, and what in it decides that.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Places {
     /// Inside of strings, opening quotes included.

@@ -144,6 +144,18 @@ fn document() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Writes a document with one byte changed, inserted or removed.
+fn mutated(value: &Value, at: prop::sample::Index, byte: u8, mode: u8) -> Vec<u8> {
+    let mut text = value.to_string().into_bytes();
+    let i = at.index(text.len());
+    match mode {
+        0 => text[i] = byte,
+        1 => text.insert(i, byte),
+        _ => drop(text.remove(i)),
+    }
+    text
+}
+
 proptest! {
     #[test]
     fn valid_texts_are_read_as_serde_json_reads_them(value in document(), pretty: bool) {
@@ -161,13 +173,7 @@ proptest! {
         ],
         mode in 0..3u8,
     ) {
-        let mut text = value.to_string().into_bytes();
-        let i = at.index(text.len());
-        match mode {
-            0 => text[i] = byte,
-            1 => text.insert(i, byte),
-            _ => drop(text.remove(i)),
-        }
+        let text = mutated(&value, at, byte, mode);
         agree(&text)?;
     }
 

@@ -22,7 +22,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use super::ids;
+use super::{Messages, ids};
 
 pub(crate) fn traces() -> impl Strategy<Value = ExportTraceServiceRequest> {
     let scope = (option::of(scope()), vec(span(), 0..4), text())
@@ -343,7 +343,7 @@ fn metric() -> impl Strategy<Value = Metric> {
     )
 }
 
-/// The rule of [`ids`](super::ids) for decoded spans.
+/// Says whether the ids of a decoded span are usable: the rule of [`ids`](super::ids).
 pub(crate) fn usable(span: &Span) -> bool {
     ids::given(&span.trace_id, ids::TRACE_ID)
         && ids::given(&span.span_id, ids::SPAN_ID)
@@ -351,7 +351,65 @@ pub(crate) fn usable(span: &Span) -> bool {
         && span.links.iter().all(|link| usable_pair(&link.trace_id, &link.span_id))
 }
 
-/// The same for ids that may be missing.
+/// Says whether two ids that may be missing have their lengths.
 pub(crate) fn usable_pair(trace: &[u8], span: &[u8]) -> bool {
     ids::absent_or(trace, ids::TRACE_ID) && ids::absent_or(span, ids::SPAN_ID)
+}
+
+/// Hands out every list of attributes of decoded messages for change.
+pub(crate) fn each_list(messages: &mut Messages, mut each: impl FnMut(&mut Vec<KeyValue>)) {
+    use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+    macro_rules! points {
+        ($data:expr) => {
+            for point in &mut $data.data_points {
+                each(&mut point.attributes);
+                point.exemplars.iter_mut().for_each(|e| each(&mut e.filtered_attributes));
+            }
+        };
+    }
+    match messages {
+        Messages::Traces(all) => {
+            for r in all {
+                r.resource.iter_mut().for_each(|r| each(&mut r.attributes));
+                for s in &mut r.scope_spans {
+                    s.scope.iter_mut().for_each(|s| each(&mut s.attributes));
+                    for span in &mut s.spans {
+                        each(&mut span.attributes);
+                        span.events.iter_mut().for_each(|e| each(&mut e.attributes));
+                        span.links.iter_mut().for_each(|l| each(&mut l.attributes));
+                    }
+                }
+            }
+        }
+        Messages::Logs(all) => {
+            for r in all {
+                r.resource.iter_mut().for_each(|r| each(&mut r.attributes));
+                for s in &mut r.scope_logs {
+                    s.scope.iter_mut().for_each(|s| each(&mut s.attributes));
+                    s.log_records.iter_mut().for_each(|r| each(&mut r.attributes));
+                }
+            }
+        }
+        Messages::Metrics(all) => {
+            for r in all {
+                r.resource.iter_mut().for_each(|r| each(&mut r.attributes));
+                for s in &mut r.scope_metrics {
+                    s.scope.iter_mut().for_each(|s| each(&mut s.attributes));
+                    for metric in &mut s.metrics {
+                        each(&mut metric.metadata);
+                        match &mut metric.data {
+                            Some(Data::Gauge(d)) => points!(d),
+                            Some(Data::Sum(d)) => points!(d),
+                            Some(Data::Histogram(d)) => points!(d),
+                            Some(Data::ExponentialHistogram(d)) => points!(d),
+                            Some(Data::Summary(d)) => {
+                                d.data_points.iter_mut().for_each(|p| each(&mut p.attributes));
+                            }
+                            None => {}
+                        }
+                    }
+                }
+            }
+        }
+    }
 }

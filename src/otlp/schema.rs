@@ -150,9 +150,9 @@ pub(in crate::otlp) struct Message {
     pub(in crate::otlp) nests: bool,
     /// The field number of its attributes; 0 where it has none.
     pub(in crate::otlp) attributes: u32,
-    /// What one takes in memory once it is decoded, in bytes, without what its fields point at.
+    /// Says what one takes in memory once it is decoded, in bytes, without what its fields point at.
     pub(in crate::otlp) size: usize,
-    /// What stands in JSON for field 1 where readers want it even if it is not there: some refuse a pair
+    /// Stands in JSON for field 1 where readers want it even if it is not there: some refuse a pair
     /// without key, and take `{"arrayValue":{}}` for a mistake.
     pub(in crate::otlp) wanted: Option<&'static str>,
 }

@@ -149,12 +149,12 @@ type Say<'s, 'd> = &'s mut dyn FnMut(&'d str, Value<'_>);
 /// The work on one batch: a pass over it, with the buffers that its texts share.
 struct Work<'a, 'd> {
     digest: &'d Digest,
-    /// What was seen of the calls behind the spans, if any is to be described.
+    /// Holds what was seen of the calls behind the spans, if any is to be described.
     content: Option<&'d Content>,
     /// The names that the span at hand is to get, and the attributes as they will stand in it.
     names: Vec<&'d str>,
     said: Vec<u8>,
-    /// What is hashed of arguments on the holder at hand: looked up once, it may be nothing but arguments.
+    /// Remembers what is hashed of arguments on the holder at hand, which may be nothing but arguments.
     of_tool: Option<(View<'a>, &'d Paths)>,
     canonicalizer: Canonicalizer,
     /// The canonical text.
@@ -230,7 +230,7 @@ impl<'a, 'd> Work<'a, 'd> {
         }
     }
 
-    /// What is hashed of arguments that stand on `of`.
+    /// Says what is hashed of arguments that stand on `of`.
     fn paths(&mut self, of: View<'a>) -> &'d Paths {
         match self.of_tool {
             Some((known, paths)) if known.is(of) => paths,

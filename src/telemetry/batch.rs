@@ -8,7 +8,7 @@ use crate::otlp::wire::compose::Traces;
 use crate::otlp::wire::edit::{self, Edit, Edited};
 use crate::otlp::wire::split::{self, Piece};
 use crate::otlp::wire::view::{Item, each_item};
-use crate::otlp::wire::{Checked, check};
+use crate::otlp::wire::{Checked, Found, check};
 use crate::otlp::{Messages, json};
 
 /// Moves through a pipeline: telemetry, what was seen but may not be exported, and the duty to
@@ -131,7 +131,7 @@ impl Telemetry {
     }
 }
 
-/// Only checked bytes get in: nobody behind has to doubt them.
+/// Takes checked bytes alone: nobody behind has to doubt them.
 impl From<Checked> for Telemetry {
     fn from(checked: Checked) -> Self {
         let (signal, items) = (checked.request().into(), checked.items());
@@ -139,7 +139,7 @@ impl From<Checked> for Telemetry {
     }
 }
 
-/// What was composed is regular by construction.
+/// Takes what was composed, which is regular by construction.
 impl From<Traces> for Telemetry {
     fn from(traces: Traces) -> Self {
         let (bytes, items) = traces.into_parts();
@@ -149,11 +149,11 @@ impl From<Traces> for Telemetry {
     }
 }
 
-/// What an encoder writes passes the check. Panics for messages that nest deeper than decoders go.
+/// Takes what an encoder writes, which passes the check. Panics for messages that nest deeper than decoders go.
 impl From<Messages> for Telemetry {
     fn from(messages: Messages) -> Self {
-        let found = check(messages.request(), messages.encode().into());
-        found.expect("what is encoded here decodes").repaired().into()
+        let checked = check(messages.request(), messages.encode().into()).and_then(Found::repaired);
+        checked.expect("what is encoded here decodes").into()
     }
 }
 

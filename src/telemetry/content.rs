@@ -63,7 +63,7 @@ impl Reads {
     }
 }
 
-/// What names a span for [`Content`]: its trace and its id. A peer may choose any span id, but hardly
+/// Names a span for [`Content`]: its trace and its id. A peer may choose any span id, but hardly
 /// one that is taken in a trace of its own.
 pub type SpanKey = ([u8; 16], SpanId);
 

@@ -94,7 +94,7 @@ async fn bytes_arrive_as_they_are_held_even_those_of_a_newer_sender() {
     bytes.extend_from_slice(&[0x9a, 0x06, 0x03, b'n', b'e', b'w']);
     let bytes = Bytes::from(bytes);
     let telemetry =
-        Telemetry::from(wire::check(Request::Traces, bytes.clone()).unwrap().repaired());
+        Telemetry::from(wire::check(Request::Traces, bytes.clone()).unwrap().repaired().unwrap());
     let sink = Sink::taking_all();
     let listening = sink.listen(None).await;
     let exported = plain(listening.addr).export(&telemetry).await;

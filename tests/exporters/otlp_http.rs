@@ -48,7 +48,7 @@ async fn export_to(
 /// What a document says.
 fn read(request: Request, document: &[u8]) -> Telemetry {
     let bytes = json::read(request, document).unwrap();
-    Telemetry::from(wire::check(request, bytes.into()).unwrap().repaired())
+    Telemetry::from(wire::check(request, bytes.into()).unwrap().repaired().unwrap())
 }
 
 fn logs() -> Telemetry {
@@ -67,8 +67,9 @@ async fn bytes_arrive_as_they_are_held_even_those_of_a_newer_sender() {
     let mut bytes = request().encode_to_vec();
     // A field 99 that no schema of ours has.
     bytes.extend_from_slice(&[0x9a, 0x06, 0x03, b'n', b'e', b'w']);
-    let telemetry =
-        Telemetry::from(wire::check(Request::Traces, bytes.clone().into()).unwrap().repaired());
+    let telemetry = Telemetry::from(
+        wire::check(Request::Traces, bytes.clone().into()).unwrap().repaired().unwrap(),
+    );
     let sink = HttpSink::taking_all().await;
     assert_eq!(plain(&sink).export(&telemetry).await, Ok(Exported::default()));
     let seen = sink.seen();

@@ -30,7 +30,7 @@ fn readable(text: &[u8]) -> bool {
     walk(&mut reader).and_then(|()| reader.end()).is_ok() && !reader.is_flawed()
 }
 
-/// The same of one that is passed over as a whole.
+/// Says whether a reader of messages takes a text that it passes over as a whole.
 fn skippable(text: &[u8]) -> bool {
     let mut reader = Reader::of_messages(text, MAX_DEPTH);
     reader.skip().and_then(|_| reader.end()).is_ok() && !reader.is_flawed()
@@ -41,7 +41,7 @@ fn ignorable(text: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }
 
-/// What may stand in a string, and what may not; none of it ends the string.
+/// Makes pieces of strings, allowed in JSON or not; none of them ends the string.
 fn pieces() -> impl Strategy<Value = Vec<u8>> {
     let known = ["\\\\", "\\\"", r"\/", r"\b\f\n\r\t", r"\u00e9", r"\uD83D", r"\ude00\ud83d"];
     let wrong = [
@@ -71,13 +71,7 @@ proptest! {
         ],
         mode in 0..3u8,
     ) {
-        let mut text = value.to_string().into_bytes();
-        let i = at.index(text.len());
-        match mode {
-            0 => text[i] = byte,
-            1 => text.insert(i, byte),
-            _ => drop(text.remove(i)),
-        }
+        let text = mutated(&value, at, byte, mode);
         let shown = String::from_utf8_lossy(&text);
         prop_assert_eq!(readable(&text), ignorable(&text), "{}", shown);
         prop_assert!(skippable(&text) || !ignorable(&text), "{}", shown);

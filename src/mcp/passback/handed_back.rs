@@ -155,7 +155,7 @@ impl<'a> Edit<'a> for Sieve<'_> {
     }
 }
 
-/// What names a span; nothing where an id is not one.
+/// Gives the trace id and span id that name a span; nothing where one of them is no id.
 fn key_of(span: View<'_>) -> Option<SpanKey> {
     let (trace, id) = span.ids();
     Some((trace.try_into().ok()?, id.try_into().ok()?))

@@ -27,10 +27,10 @@ fn written(request: Request, message: &impl Message) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// What a document is read as, decoded.
+/// Reads a document and decodes what was made of it.
 fn taken(request: Request, json: &[u8]) -> std::result::Result<Messages, Error> {
     let bytes = read(request, json)?;
-    let bytes = wire::check(request, bytes.into()).unwrap().repaired().into_bytes();
+    let bytes = wire::check(request, bytes.into()).unwrap().repaired().unwrap().into_bytes();
     Ok(Messages::decode(request, bytes).unwrap())
 }
 

@@ -513,6 +513,7 @@ pub(in crate::otlp) fn slice(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// Writes a number as a varint, the default too.
 pub(in crate::otlp) fn varint(out: &mut Vec<u8>, number: u32, value: u64) {
     encode_key(number, WireType::Varint, out);
     encode_varint(value, out);

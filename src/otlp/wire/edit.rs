@@ -18,7 +18,7 @@ pub trait Edit<'a> {
     fn wants(&self) -> Wants;
 
     /// Sees a span, data point or log record before anything in it. What it drops takes a scope, metric or
-    /// resource with it that has no other item.
+    /// resource with it in which nothing else is left.
     fn item(&mut self, _: &Item<'a>) -> Take {
         Take::Keep
     }

@@ -148,24 +148,16 @@ impl Found {
         }
     }
 
-    /// The bytes made regular, the texts UTF-8; what decodes from them is what decoded before.
-    pub fn repaired(self) -> Checked {
+    /// Makes the bytes regular and the texts UTF-8; what decodes from them is what decoded before. What is made is
+    /// checked again: an error would be a fault of the repair, and its sender must hear of it.
+    pub fn repaired(self) -> Result<Checked, Malformed> {
         if !self.needs_repair() {
-            return self.checked;
+            return Ok(self.checked);
         }
         let Checked { request, bytes, .. } = self.checked;
-        let bytes = Bytes::from(regular::write(request, &bytes, self.broken.growth));
-        match check(request, bytes.clone()) {
-            Ok(found) => {
-                debug_assert!(!found.needs_repair());
-                found.checked
-            }
-            // Nothing is made here that was not there; if it were, it must go nowhere.
-            Err(malformed) => {
-                debug_assert!(false, "{malformed}");
-                Checked { request, bytes: Bytes::new(), items: 0, bad: 0 }
-            }
-        }
+        let found = check(request, regular::write(request, &bytes, self.broken.growth).into())?;
+        debug_assert!(!found.needs_repair());
+        Ok(found.checked)
     }
 
     fn needs_repair(&self) -> bool {

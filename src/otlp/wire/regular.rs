@@ -3,7 +3,7 @@
 //! not UTF-8, in which U+FFFD stands for what cannot be read. Unknown fields pass as they are.
 //!
 //! Follows the rules of protobuf ("Encoding", "Last One Wins"), with the decoder as the oracle of its tests.
-//! Needs no memory but for the result, and for one slice an occurrence of a message that must be merged.
+//! Needs no memory but for the result, and for a slice for each part of a message that must be merged, empty ones apart.
 
 use super::compose::Open;
 use super::fields::{Fields, Value};
@@ -63,7 +63,7 @@ fn message(schema: &Message, parts: &[&[u8]], depth: u32, out: &mut Vec<u8>) {
 /// Writes a field that may be there once, or a oneof, of all that there is of it.
 fn singular<'a>(
     schema: &Message,
-    mut all: impl Iterator<Item = Raw<'a>> + Clone,
+    all: impl Iterator<Item = Raw<'a>> + Clone,
     depth: u32,
     out: &mut Vec<u8>,
 ) {
@@ -84,7 +84,7 @@ fn singular<'a>(
         }
         Form::Varints | Form::Fixed64s | Form::Doubles => {
             let open = Open::guess(out, last.number, last.whole.len());
-            all.by_ref().for_each(|raw| out.extend_from_slice(raw.packed()));
+            all.for_each(|raw| out.extend_from_slice(raw.packed()));
             open.close(out);
         }
         form => single(form, last, depth, out),

@@ -76,7 +76,7 @@ fn agree(request: Request, bytes: Vec<u8>) -> Result<(), TestCaseError> {
         }
     };
     prop_assert_eq!(found.broken() > 0, items.is_none());
-    let checked = found.clone().repaired();
+    let checked = found.clone().repaired().unwrap();
     let regular = checked.clone().into_bytes();
     if let Some(items) = items {
         prop_assert_eq!((checked.items(), checked.bad()), items);
@@ -99,7 +99,7 @@ proptest! {
         let (items, bad) = decoded(request, &bytes).unwrap();
         let found = check(request, bytes.clone().into()).unwrap();
         prop_assert_eq!(found.repair_size(), 0);
-        let checked = found.repaired();
+        let checked = found.repaired().unwrap();
         prop_assert_eq!((checked.items(), checked.bad()), (items, bad));
         prop_assert_eq!(checked.into_bytes(), bytes);
     }
@@ -329,7 +329,7 @@ fn strings_that_are_not_utf8_are_counted_and_repaired() {
     bytes.extend_from_slice(&[0x9a, 0x06, 1, 0xff]);
     let found = check(Request::Traces, bytes.clone().into()).unwrap();
     assert_eq!(found.broken(), 2);
-    let repaired = found.repaired().into_bytes();
+    let repaired = found.repaired().unwrap().into_bytes();
     assert!(repaired.ends_with(&[0x9a, 0x06, 1, 0xff]));
     let all = ExportTraceServiceRequest::decode(repaired).unwrap().resource_spans;
     let span = &all[0].scope_spans[0].spans[0];
@@ -341,7 +341,7 @@ fn unknown_fields_and_groups_of_a_newer_sender_pass() {
     let mut bytes = request_with(good_span());
     bytes.extend_from_slice(&[0x9b, 0x06, 0x08, 0x01, 0x9c, 0x06]);
     let found = check(Request::Traces, bytes.clone().into()).unwrap();
-    let checked = found.repaired();
+    let checked = found.repaired().unwrap();
     assert_eq!((checked.items(), checked.into_bytes().to_vec()), (1, bytes));
 }
 
@@ -353,10 +353,12 @@ fn items_whose_ids_no_backend_takes_are_counted() {
         Span { span_id: Vec::new(), ..good_span() },
         Span { parent_span_id: vec![1; 4], ..good_span() },
     ] {
-        let checked = check(Request::Traces, request_with(span.clone()).into()).unwrap().repaired();
+        let checked =
+            check(Request::Traces, request_with(span.clone()).into()).unwrap().repaired().unwrap();
         assert_eq!((checked.items(), checked.bad()), (1, 1), "{span:?}");
     }
-    let checked = check(Request::Traces, request_with(good_span()).into()).unwrap().repaired();
+    let checked =
+        check(Request::Traces, request_with(good_span()).into()).unwrap().repaired().unwrap();
     assert_eq!((checked.items(), checked.bad()), (1, 0));
 }
 
@@ -369,7 +371,7 @@ fn points_of_a_replaced_oneof_member_do_not_count() {
     let wrap = |field: u8, inner: &[u8]| [&[field << 3 | 2, inner.len() as u8], inner].concat();
     let request = wrap(1, &wrap(2, &wrap(2, &metric)));
     assert_eq!(decoded(Request::Metrics, &request), Some((1, 0)));
-    assert_eq!(check(Request::Metrics, request.into()).unwrap().repaired().items(), 1);
+    assert_eq!(check(Request::Metrics, request.into()).unwrap().repaired().unwrap().items(), 1);
 }
 
 #[test]

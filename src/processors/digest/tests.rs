@@ -21,7 +21,7 @@ use sha2::{Digest as _, Sha256};
 use super::about::TOOLS_CALL;
 use super::*;
 use crate::otlp::Request;
-use crate::otlp::{Messages, wire};
+use crate::otlp::{Messages, arbitrary, wire};
 use crate::pipeline::{Build, Id, ProcessorConfig, Shared};
 use crate::settings::{Severity, testing};
 use crate::telemetry::names::{INPUT_MESSAGES, METHOD, PASSBACK, SCOPE, TOOL_RESULT};
@@ -292,65 +292,13 @@ fn spans_that_servers_handed_back_get_one_if_they_had_arguments() {
 /// The same, with more bytes at the end.
 fn with(telemetry: &Telemetry, more: &[u8]) -> Telemetry {
     let bytes = [telemetry.wire(), more].concat();
-    Telemetry::from(wire::check(Request::Traces, bytes.into()).unwrap().repaired())
+    Telemetry::from(wire::check(Request::Traces, bytes.into()).unwrap().repaired().unwrap())
 }
 
-/// Every list of attributes.
+/// Gathers every list of attributes.
 fn lists(messages: &Messages) -> Vec<Vec<KeyValue>> {
     let mut all = Vec::new();
-    let points = |data: &Data| -> Vec<(Vec<KeyValue>, Vec<Exemplar>)> {
-        match data {
-            Data::Gauge(d) => {
-                d.data_points.iter().map(|p| (p.attributes.clone(), p.exemplars.clone())).collect()
-            }
-            Data::Histogram(d) => {
-                d.data_points.iter().map(|p| (p.attributes.clone(), p.exemplars.clone())).collect()
-            }
-            Data::Summary(d) => {
-                d.data_points.iter().map(|p| (p.attributes.clone(), Vec::new())).collect()
-            }
-            _ => Vec::new(),
-        }
-    };
-    match messages {
-        Messages::Traces(resources) => {
-            for r in resources {
-                all.extend(r.resource.iter().map(|r| r.attributes.clone()));
-                for s in &r.scope_spans {
-                    all.extend(s.scope.iter().map(|s| s.attributes.clone()));
-                    for span in &s.spans {
-                        all.push(span.attributes.clone());
-                        all.extend(span.events.iter().map(|e| e.attributes.clone()));
-                        all.extend(span.links.iter().map(|l| l.attributes.clone()));
-                    }
-                }
-            }
-        }
-        Messages::Logs(resources) => {
-            for r in resources {
-                all.extend(r.resource.iter().map(|r| r.attributes.clone()));
-                for s in &r.scope_logs {
-                    all.extend(s.scope.iter().map(|s| s.attributes.clone()));
-                    all.extend(s.log_records.iter().map(|r| r.attributes.clone()));
-                }
-            }
-        }
-        Messages::Metrics(resources) => {
-            for r in resources {
-                all.extend(r.resource.iter().map(|r| r.attributes.clone()));
-                for s in &r.scope_metrics {
-                    all.extend(s.scope.iter().map(|s| s.attributes.clone()));
-                    for metric in &s.metrics {
-                        all.push(metric.metadata.clone());
-                        for (own, exemplars) in metric.data.iter().flat_map(points) {
-                            all.push(own);
-                            all.extend(exemplars.iter().map(|e| e.filtered_attributes.clone()));
-                        }
-                    }
-                }
-            }
-        }
-    }
+    arbitrary::each_list(&mut messages.clone(), |list| all.push(list.clone()));
     all
 }
 

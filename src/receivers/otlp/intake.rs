@@ -226,10 +226,11 @@ struct Taken {
 /// Protobuf as it is, or made regular.
 fn protobuf(signal: Signal, bytes: Bytes, hold: &mut Hold) -> Result<Taken, Refusal> {
     let length = bytes.len();
-    let found = wire::check(signal.request(), bytes).map_err(|error| {
+    let malformed = |error: wire::Malformed| {
         let what = signal.name();
         Refusal::new(Reason::Malformed, format!("not an export request of {what}: {error}"))
-    })?;
+    };
+    let found = wire::check(signal.request(), bytes).map_err(malformed)?;
     if found.decoded_size() > MAX_GROWTH.of(length) {
         return Err(Refusal::new(Reason::TooLarge, GROWS));
     }
@@ -238,7 +239,7 @@ fn protobuf(signal: Signal, bytes: Bytes, hold: &mut Hold) -> Result<Taken, Refu
     if size > 0 {
         hold.add(size)?;
     }
-    Ok(Taken { checked: found.repaired(), repaired })
+    Ok(Taken { checked: found.repaired().map_err(malformed)?, repaired })
 }
 
 /// JSON as the protobuf that it stands for.

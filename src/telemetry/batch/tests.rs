@@ -10,7 +10,7 @@ use crate::otlp::arbitrary;
 use crate::otlp::wire::edit::{Take, Wants};
 
 fn taken(wire: Vec<u8>) -> Option<Telemetry> {
-    Some(check(Request::Traces, wire.into()).ok()?.repaired().into())
+    Some(check(Request::Traces, wire.into()).ok()?.repaired().ok()?.into())
 }
 
 proptest! {
