@@ -412,7 +412,7 @@ static LINK: Message = message! { Link, Link;
     5 "droppedAttributesCount" U32;
     6 "flags" Fixed32;
 };
-static STATUS: Message = message! { Status;
+pub(in crate::otlp) static STATUS: Message = message! { Status;
     2 "message" Text;
     3 "code" Enum(status_code);
 };

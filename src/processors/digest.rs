@@ -175,7 +175,7 @@ impl<'a> Edit<'a> for Work<'a, '_> {
             attributes: Holders::ALL,
             lengths: self.digest.lengths | if describes { self.digest.said_lengths } else { 0 },
             more: if describes { Holders::only(Holder::Span) } else { Holders::default() },
-            texts: false,
+            ..Wants::default()
         }
     }
 

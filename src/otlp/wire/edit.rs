@@ -39,6 +39,22 @@ pub trait Edit<'a> {
         None
     }
 
+    /// Sees a number within a value. Says what text is to stand in its place.
+    fn number(&mut self, _: &At<'a>, _: Number) -> Option<&str> {
+        None
+    }
+
+    /// Sees a name before the value under it: an attribute's, or that of an entry of a map. All that is shown of
+    /// that value is shown with the mark that this returns, unless a name within it says otherwise.
+    fn mark(&mut self, at: &At<'a>, _name: &'a str) -> u16 {
+        at.mark
+    }
+
+    /// Gives the status of a span a message, where it has none.
+    fn status_message(&mut self, _span: View<'a>) -> Option<&str> {
+        None
+    }
+
     /// Adds attributes to a holder, behind those it has, once all of it was shown. Names must be new to it.
     fn more(&mut self, _: View<'a>, _: &mut Attributes<'_>) {}
 }
@@ -52,8 +68,10 @@ pub struct Wants {
     pub attributes: Holders,
     /// ...whose names have these lengths, a [bit](length_bit) a length.
     pub lengths: u64,
-    /// Shows texts and bytes, all of them.
+    /// Shows texts, bytes and the numbers in values, all of them, and the names above them.
     pub texts: bool,
+    /// Asks for messages of statuses that have none.
+    pub statuses: bool,
     /// Asks for these holders whether they get more attributes.
     pub more: Holders,
 }
@@ -91,6 +109,17 @@ pub struct At<'a> {
     pub place: Place<'a>,
     /// Counts the lists and maps around it, within a value.
     pub depth: u8,
+    /// Repeats what [`Edit::mark`] said of the name above it; 0 where there is none.
+    pub mark: u16,
+}
+
+/// Holds a number of a value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    /// `int_value`
+    Int(i64),
+    /// `double_value`
+    Double(f64),
 }
 
 /// Says where in its holder a text stands.
@@ -161,6 +190,7 @@ pub fn edit<'a>(request: Request, bytes: &'a Bytes, by: &mut impl Edit<'a>) -> E
         holder: Holder::Resource,
         place: Place::Field(""),
         depth: 0,
+        mark: 0,
     };
     let growth = editor.fields(Message::of(request), 0, bytes.len(), cx);
     let Editor { splices, pool, dropped, .. } = editor;
@@ -210,6 +240,13 @@ struct Context<'a> {
     holder: Holder,
     place: Place<'a>,
     depth: u8,
+    mark: u16,
+}
+
+impl<'a> Context<'a> {
+    fn at(&self, place: Place<'a>) -> At<'a> {
+        At { holder: self.holder, place, depth: self.depth, mark: self.mark }
+    }
 }
 
 /// Says where a field stands: from its key to its end, and where its value begins.
@@ -235,6 +272,10 @@ impl<'a, E: Edit<'a>> Editor<'a, '_, E> {
         // Where more attributes belong: behind the last, so that they are one list.
         let mut more = (start, self.splices.len());
         let mut listed = false;
+        if self.wants.statuses && std::ptr::eq(message, &schema::STATUS) && rest.slice(2).is_none()
+        {
+            growth += self.status_message(start, cx);
+        }
         loop {
             let from = end - rest.0.len();
             let Some((number, value)) = rest.field() else { break };
@@ -242,6 +283,8 @@ impl<'a, E: Edit<'a>> Editor<'a, '_, E> {
             if let Value::Slice(slice) = value {
                 let span = Span { from, body: at - slice.len(), end: at };
                 growth += self.field(message, number, span, cx);
+            } else if self.wants.texts && std::ptr::eq(message, &schema::ANY_VALUE) {
+                growth += self.number(number, value, Span { from, body: at, end: at }, cx);
             }
             listed |= number == message.attributes;
             if number == message.attributes || number < message.attributes && !listed {
@@ -272,9 +315,10 @@ impl<'a, E: Edit<'a>> Editor<'a, '_, E> {
     ) -> isize {
         let field = message.field(number);
         match field.form {
-            Form::Messages(inner) if std::ptr::eq(inner, &schema::KEY_VALUE) && cx.depth == 0 => {
-                self.attribute(number, span, cx)
-            }
+            Form::Messages(inner) if std::ptr::eq(inner, &schema::KEY_VALUE) => match cx.depth {
+                0 => self.attribute(number, span, cx),
+                _ => self.entry(number, span, cx),
+            },
             Form::Message(inner) | Form::Messages(inner) | Form::Items(inner) => {
                 let cx = match message.holder {
                     // A part of a value goes by the attribute that it is in.
@@ -286,11 +330,13 @@ impl<'a, E: Edit<'a>> Editor<'a, '_, E> {
             }
             Form::Text | Form::Texts if self.wants.texts => {
                 let place = match cx.place {
-                    Place::Field(_) if !is_value(message) => Place::Field(field.name()),
-                    Place::Value(_) if std::ptr::eq(message, &schema::KEY_VALUE) => Place::Name,
+                    _ if std::ptr::eq(message, &schema::KEY_VALUE) => Place::Name,
+                    Place::Field(_) if !std::ptr::eq(message, &schema::ANY_VALUE) => {
+                        Place::Field(field.name())
+                    }
                     place => place,
                 };
-                let at = At { holder: cx.holder, place, depth: cx.depth };
+                let at = cx.at(place);
                 let input = self.input;
                 let new = self.by.text(&at, text(&input[span.body..span.end]));
                 let Some(new) = new else { return 0 };
@@ -299,7 +345,7 @@ impl<'a, E: Edit<'a>> Editor<'a, '_, E> {
                 self.replace(span, begin)
             }
             Form::Bytes if self.wants.texts => {
-                let at = At { holder: cx.holder, place: cx.place, depth: cx.depth };
+                let at = cx.at(cx.place);
                 let input = self.input;
                 let new = self.by.bytes(&at, &input[span.body..span.end]);
                 let Some(new) = new else { return 0 };
@@ -387,8 +433,41 @@ impl<'a, E: Edit<'a>> Editor<'a, '_, E> {
         if !wants.texts {
             return 0;
         }
-        cx.place = Place::Value(text(name));
+        let name = text(name);
+        cx.mark = self.by.mark(&cx.at(Place::Name), name);
+        cx.place = Place::Value(name);
         self.message(&schema::KEY_VALUE, number, span, cx, false)
+    }
+
+    /// Shows an entry of a map.
+    fn entry(&mut self, number: u32, span: Span, mut cx: Context<'a>) -> isize {
+        let input = self.input;
+        if self.wants.texts {
+            let (name, _) = attribute(&input[span.body..span.end]);
+            cx.mark = self.by.mark(&cx.at(Place::Name), text(name));
+        }
+        self.message(&schema::KEY_VALUE, number, span, cx, false)
+    }
+
+    /// Shows a number of a value.
+    fn number(&mut self, number: u32, value: Value<'a>, span: Span, cx: Context<'a>) -> isize {
+        let value = match (schema::ANY_VALUE.field(number).form, value) {
+            (Form::I64, Value::Varint(value)) => Number::Int(value.cast_signed()),
+            (Form::Double, Value::Fixed64(bits)) => Number::Double(f64::from_bits(bits)),
+            _ => return 0,
+        };
+        let Some(new) = self.by.number(&cx.at(cx.place), value) else { return 0 };
+        let begin = self.pool.len();
+        compose::slice(&mut self.pool, 1, new.as_bytes());
+        self.replace(span, begin)
+    }
+
+    /// Asks for the message of a status that begins at `start`.
+    fn status_message(&mut self, start: usize, cx: Context<'a>) -> isize {
+        let Some(new) = self.by.status_message(cx.own) else { return 0 };
+        let begin = self.pool.len();
+        compose::slice(&mut self.pool, 2, new.as_bytes());
+        self.replace(Span { from: start, body: start, end: start }, begin)
     }
 
     /// Puts what the pool has from `begin` on in place of a field.
@@ -408,13 +487,16 @@ impl Wants {
     #[inline]
     fn below(&self, message: &Message) -> bool {
         let holders = self.attributes.and(self.more);
-        self.texts || message.groups || message.holder.is_some_and(|h| holders.reach(h))
+        self.texts
+            || self.statuses && leads_to_status(message)
+            || message.groups
+            || message.holder.is_some_and(|h| holders.reach(h))
     }
 }
 
-/// Says whether a message is a part of a value.
-fn is_value(message: &Message) -> bool {
-    std::ptr::eq(message, &schema::ANY_VALUE) || std::ptr::eq(message, &schema::KEY_VALUE)
+/// Says whether a status may stand in a message, or is it.
+fn leads_to_status(message: &Message) -> bool {
+    message.holder == Some(Holder::Span) || std::ptr::eq(message, &schema::STATUS)
 }
 
 #[cfg(test)]

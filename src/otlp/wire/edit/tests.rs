@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value as Any};
+use opentelemetry_proto::tonic::trace::v1::Span as OtlpSpan;
 use proptest::prelude::*;
 
 use super::*;
@@ -28,7 +29,7 @@ impl<'a> Edit<'a> for Pass {
             lengths: u64::MAX,
             more: Holders::ALL,
             texts: self.texts,
-            items: false,
+            ..Wants::default()
         }
     }
 
@@ -99,7 +100,7 @@ fn edited(messages: &Messages, by: &mut impl for<'a> Edit<'a>) -> (Bytes, usize)
     (new, dropped)
 }
 
-/// Notes every text and all bytes.
+/// Notes every text, all bytes and every number of a value.
 #[derive(Default)]
 struct Seen(Vec<Vec<u8>>);
 
@@ -117,13 +118,30 @@ impl<'a> Edit<'a> for Seen {
         self.0.push(bytes.to_vec());
         None
     }
+
+    fn number(&mut self, _: &At<'a>, number: Number) -> Option<&str> {
+        self.0.push(format!("{number:?}").into());
+        None
+    }
 }
 
-/// Every text of a request, by a walk of its own.
+/// Every text of a request, and every number of a value, by a walk of its own.
 fn texts(message: &Message, bytes: &[u8], all: &mut Vec<Vec<u8>>) {
     let mut fields = Fields(bytes);
     while let Some((number, value)) = fields.field() {
-        let Value::Slice(slice) = value else { continue };
+        let of_value = std::ptr::eq(message, &schema::ANY_VALUE);
+        let slice = match (message.field(number).form, value) {
+            (_, Value::Slice(slice)) => slice,
+            (Form::I64, Value::Varint(int)) if of_value => {
+                all.push(format!("{:?}", Number::Int(int as i64)).into());
+                continue;
+            }
+            (Form::Double, Value::Fixed64(bits)) if of_value => {
+                all.push(format!("{:?}", Number::Double(f64::from_bits(bits))).into());
+                continue;
+            }
+            _ => continue,
+        };
         match message.field(number).form {
             Form::Text | Form::Texts | Form::Bytes => all.push(slice.to_vec()),
             Form::Message(inner) | Form::Messages(inner) | Form::Items(inner) => {
@@ -160,7 +178,7 @@ proptest! {
     }
 
     #[test]
-    fn every_text_and_all_bytes_are_shown(messages in requests()) {
+    fn every_text_all_bytes_and_every_number_of_a_value_are_shown(messages in requests()) {
         let mut seen = Seen::default();
         let (bytes, _) = edited(&messages, &mut seen);
         let mut expected = Vec::new();
@@ -180,6 +198,9 @@ proptest! {
                 (!text.is_empty() && text != "****").then_some("****")
             }
             fn bytes(&mut self, _: &At<'a>, _: &'a [u8]) -> Option<&str> {
+                Some("****")
+            }
+            fn number(&mut self, _: &At<'a>, _: Number) -> Option<&str> {
                 Some("****")
             }
         }
@@ -283,4 +304,90 @@ fn a_level_goes_only_with_all_that_was_in_it() {
     assert_eq!(dropped(&request(&[&empty, &full])), Some(request(&[&empty]).to_vec()));
     assert_eq!(dropped(&request(&[&full, &empty])), Some(request(&[&empty]).to_vec()));
     assert_eq!(dropped(&request(&[&empty])), None);
+}
+
+/// What a name says holds for all within its value, unless a deeper name says otherwise; what stands beside it is
+/// not touched.
+#[test]
+fn marks_reach_into_values_and_no_further() {
+    use opentelemetry_proto::tonic::common::v1::{ArrayValue, KeyValueList};
+
+    #[derive(Default)]
+    struct Marks(Vec<String>);
+    impl<'a> Edit<'a> for Marks {
+        fn wants(&self) -> Wants {
+            Wants { texts: true, ..Wants::default() }
+        }
+        fn mark(&mut self, at: &At<'a>, name: &'a str) -> u16 {
+            assert_eq!(at.place, Place::Name);
+            name.parse().unwrap_or(at.mark)
+        }
+        fn text(&mut self, at: &At<'a>, text: &'a str) -> Option<&str> {
+            if at.place != Place::Name {
+                self.0.push(format!("{text}={}", at.mark));
+            }
+            None
+        }
+        fn number(&mut self, at: &At<'a>, number: Number) -> Option<&str> {
+            self.0.push(format!("{number:?}={}", at.mark));
+            None
+        }
+    }
+    let value = |value| AnyValue { value: Some(value) };
+    let list =
+        ArrayValue { values: vec![value(Any::StringValue("c".into())), value(Any::IntValue(4))] };
+    let entries = vec![
+        attribute("x", Any::StringValue("a".into())),
+        attribute("2", Any::StringValue("b".into())),
+        attribute("y", Any::ArrayValue(list)),
+        attribute("z", Any::DoubleValue(0.5)),
+    ];
+    let map = attribute("1", Any::KvlistValue(KeyValueList { values: entries }));
+    let span = OtlpSpan {
+        trace_id: vec![1; 16],
+        span_id: vec![1; 8],
+        name: "n".into(),
+        attributes: vec![map, attribute("w", Any::StringValue("d".into()))],
+        ..OtlpSpan::default()
+    };
+    let mut marks = Marks::default();
+    edit(Request::Traces, &spans(vec![span]), &mut marks);
+    let expected = ["n=0", "a=1", "b=2", "c=1", "Int(4)=1", "Double(0.5)=1", "d=0"];
+    assert_eq!(marks.0, expected);
+}
+
+/// Only a status that is there and has no message can be given one.
+#[test]
+fn a_status_without_a_message_can_get_one() {
+    use opentelemetry_proto::tonic::trace::v1::Status;
+
+    struct Says;
+    impl<'a> Edit<'a> for Says {
+        fn wants(&self) -> Wants {
+            Wants { statuses: true, ..Wants::default() }
+        }
+        fn status_message(&mut self, span: View<'a>) -> Option<&str> {
+            (span.ids().1 != [4; 8]).then_some("why")
+        }
+    }
+    let status = |message: &str| Some(Status { message: message.into(), code: 2 });
+    let span = |id, status| OtlpSpan {
+        trace_id: vec![1; 16],
+        span_id: vec![id; 8],
+        status,
+        ..OtlpSpan::default()
+    };
+    let all = |second| {
+        vec![span(1, status("told")), span(2, status(second)), span(3, None), span(4, status(""))]
+    };
+    let (bytes, expected) = (spans(all("")), spans(all("why")));
+    assert_eq!(edit(Request::Traces, &bytes, &mut Says).bytes, Some(expected));
+}
+
+fn spans(spans: Vec<OtlpSpan>) -> Bytes {
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
+
+    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    Messages::Traces(resource_spans).encode().into()
 }
