@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value as Any};
 use opentelemetry_proto::tonic::trace::v1::Span as OtlpSpan;
 use proptest::prelude::*;
 
 use super::*;
+use crate::otlp::Request;
+use crate::otlp::schema::{self, Form, Message};
 use crate::otlp::wire::check;
+use crate::otlp::wire::fields::{Fields, Value};
 use crate::otlp::{Messages, arbitrary};
 
 /// Says what becomes of attributes and items, by what is in them, so that messages can be treated alike.
