@@ -46,10 +46,10 @@ pub trait Edit<'a> {
         None
     }
 
-    /// Sees a name before the value under it: an attribute's, or that of an entry of a map. All that is shown of
-    /// that value is shown with the mark that this returns, unless a name within it says otherwise.
-    fn mark(&mut self, at: &At<'a>, _name: &'a str) -> u16 {
-        at.mark
+    /// Sees a name before the value under it: an attribute's, or that of an entry of a map. Says whether both stay,
+    /// and with which mark all that is in the value is shown, unless a name within it says otherwise.
+    fn name(&mut self, at: &At<'a>, _name: &'a str) -> Named {
+        Named::Marked(at.mark)
     }
 
     /// Gives the status of a span a message, where it has none.
@@ -102,6 +102,15 @@ pub enum Change<'c> {
     Value(Composed<'c>),
 }
 
+/// Says what is to become of a name and the value under it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// Both go.
+    Drop,
+    /// Both stay, and what is in the value is shown with this mark. 0 stands for none.
+    Marked(u16),
+}
+
 /// Says where a text stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct At<'a> {
@@ -111,7 +120,7 @@ pub struct At<'a> {
     pub place: Place<'a>,
     /// Counts the lists and maps around it, within a value.
     pub depth: u8,
-    /// Repeats what [`Edit::mark`] said of the name above it; 0 where there is none.
+    /// Repeats what [`Edit::name`] said of the name above it; 0 where there is none.
     pub mark: u16,
 }
 
@@ -130,8 +139,10 @@ pub enum Place<'a> {
     /// A field, by its name in OTLP/JSON: `name`, `traceState`, `message` of a status, `body` of a log record and
     /// all that is in it.
     Field(&'static str),
-    /// The name of an attribute, or with a depth that of an entry of a map.
+    /// The name of an attribute, or with a depth that of an entry of a map within its value.
     Name,
+    /// The name of an entry of a map within a log's body.
+    BodyName,
     /// The value of the attribute of that name, or a part of it.
     Value(&'a str),
 }

@@ -254,7 +254,7 @@ proptest! {
 /// Where a text stands is told in the words of OTLP/JSON.
 #[test]
 fn places_have_names() {
-    use opentelemetry_proto::tonic::common::v1::KeyValueList;
+    use opentelemetry_proto::tonic::common::v1::{ArrayValue, KeyValueList};
     use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 
     #[derive(Default)]
@@ -269,20 +269,28 @@ fn places_have_names() {
         }
     }
     let entry = attribute("inner", Any::StringValue("deep".into()));
-    let map = attribute("outer", Any::KvlistValue(KeyValueList { values: vec![entry] }));
+    let map = Any::KvlistValue(KeyValueList { values: vec![entry] });
+    let body = Any::ArrayValue(ArrayValue { values: vec![AnyValue { value: Some(map.clone()) }] });
+    let map = attribute("outer", map);
     let record = LogRecord {
         severity_text: "WARN".into(),
         body: Some(AnyValue { value: Some(Any::StringValue("said".into())) }),
         attributes: vec![map],
         ..LogRecord::default()
     };
-    let scope_logs =
-        ScopeLogs { log_records: vec![record], schema_url: "u".into(), ..ScopeLogs::default() };
+    let mapped = LogRecord { body: Some(AnyValue { value: Some(body) }), ..LogRecord::default() };
+    let scope_logs = ScopeLogs {
+        log_records: vec![record, mapped],
+        schema_url: "u".into(),
+        ..ScopeLogs::default()
+    };
     let logs = ResourceLogs { scope_logs: vec![scope_logs], ..ResourceLogs::default() };
     let mut places = Places::default();
     edit(Request::Logs, &Messages::Logs(vec![logs]).encode().into(), &mut places);
     let expected = [
+        "LogRecord BodyName 2: inner",
         r#"LogRecord Field("body") 0: said"#,
+        r#"LogRecord Field("body") 2: deep"#,
         r#"LogRecord Field("severityText") 0: WARN"#,
         "LogRecord Name 0: outer",
         "LogRecord Name 1: inner",
@@ -322,12 +330,17 @@ fn marks_reach_into_values_and_no_further() {
         fn wants(&self) -> Wants {
             Wants { texts: true, ..Wants::default() }
         }
-        fn mark(&mut self, at: &At<'a>, name: &'a str) -> u16 {
+        fn name(&mut self, at: &At<'a>, name: &'a str) -> Named {
             assert_eq!(at.place, Place::Name);
-            name.parse().unwrap_or(at.mark)
+            if name == "gone" {
+                return Named::Drop;
+            }
+            Named::Marked(name.parse().unwrap_or(at.mark))
         }
         fn text(&mut self, at: &At<'a>, text: &'a str) -> Option<&str> {
-            if at.place != Place::Name {
+            if at.place == Place::Name {
+                assert_ne!(text, "gone");
+            } else {
                 self.0.push(format!("{text}={}", at.mark));
             }
             None
@@ -345,19 +358,28 @@ fn marks_reach_into_values_and_no_further() {
         attribute("2", Any::StringValue("b".into())),
         attribute("y", Any::ArrayValue(list)),
         attribute("z", Any::DoubleValue(0.5)),
+        attribute("gone", Any::BoolValue(true)),
     ];
     let map = attribute("1", Any::KvlistValue(KeyValueList { values: entries }));
     let span = OtlpSpan {
         trace_id: vec![1; 16],
         span_id: vec![1; 8],
         name: "n".into(),
-        attributes: vec![map, attribute("w", Any::StringValue("d".into()))],
+        attributes: vec![
+            map,
+            attribute("gone", Any::StringValue("e".into())),
+            attribute("w", Any::StringValue("d".into())),
+        ],
         ..OtlpSpan::default()
     };
     let mut marks = Marks::default();
-    edit(Request::Traces, &spans(vec![span]), &mut marks);
+    let bytes = spans(vec![span]);
+    let left = edit(Request::Traces, &bytes, &mut marks).bytes.unwrap();
     let expected = ["n=0", "a=1", "b=2", "c=1", "Int(4)=1", "Double(0.5)=1", "d=0"];
     assert_eq!(marks.0, expected);
+    let mut again = Marks::default();
+    assert!(edit(Request::Traces, &left, &mut again).bytes.is_none());
+    assert_eq!(again.0, expected);
 }
 
 /// Only a status that is there and has no message can be given one.

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{At, Change, Edit, Edited, Number, Place, Take, Wants, length_bit};
+use super::{At, Change, Edit, Edited, Named, Number, Place, Take, Wants, length_bit};
 use crate::otlp::Request;
 use crate::otlp::schema::{self, Form, Holder, Message};
 use crate::otlp::wire::compose::{self, Attributes};
@@ -75,6 +75,14 @@ struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
+    /// Says what a name is where this is.
+    fn naming(&self) -> Place<'a> {
+        match self.place {
+            Place::Field(_) if self.depth > 0 => Place::BodyName,
+            _ => Place::Name,
+        }
+    }
+
     fn at(&self, place: Place<'a>) -> At<'a> {
         At { holder: self.holder, place, depth: self.depth, mark: self.mark }
     }
@@ -161,7 +169,7 @@ impl<'a, E: Edit<'a>> Editor<'a, '_, E> {
             }
             Form::Text | Form::Texts if self.wants.texts => {
                 let place = match cx.place {
-                    _ if std::ptr::eq(message, &schema::KEY_VALUE) => Place::Name,
+                    _ if std::ptr::eq(message, &schema::KEY_VALUE) => cx.naming(),
                     Place::Field(_) if !std::ptr::eq(message, &schema::ANY_VALUE) => {
                         Place::Field(field.name())
                     }
@@ -265,7 +273,10 @@ impl<'a, E: Edit<'a>> Editor<'a, '_, E> {
             return 0;
         }
         let name = text(name);
-        cx.mark = self.by.mark(&cx.at(Place::Name), name);
+        match self.by.name(&cx.at(Place::Name), name) {
+            Named::Drop => return self.remove(span),
+            Named::Marked(mark) => cx.mark = mark,
+        }
         cx.place = Place::Value(name);
         self.message(&schema::KEY_VALUE, number, span, cx, false)
     }
@@ -275,7 +286,10 @@ impl<'a, E: Edit<'a>> Editor<'a, '_, E> {
         let input = self.input;
         if self.wants.texts {
             let (name, _) = attribute(&input[span.body..span.end]);
-            cx.mark = self.by.mark(&cx.at(Place::Name), text(name));
+            match self.by.name(&cx.at(cx.naming()), text(name)) {
+                Named::Drop => return self.remove(span),
+                Named::Marked(mark) => cx.mark = mark,
+            }
         }
         self.message(&schema::KEY_VALUE, number, span, cx, false)
     }
