@@ -200,14 +200,14 @@ fn is_key_id(id: &str) -> bool {
 }
 
 /// Names a key without telling anything about it: the prefix keeps this hash apart from all others.
-fn own_id(key: &[u8]) -> String {
+pub(super) fn own_id(key: &[u8]) -> String {
     let hash = Sha256::new().chain_update(b"mcpcol-key-id").chain_update(key).finalize();
     let mut id = String::with_capacity(8);
     push_hex(&mut id, &hash[..4]);
     id
 }
 
-fn push_hex(out: &mut String, bytes: &[u8]) {
+pub(super) fn push_hex(out: &mut String, bytes: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut text = [b'0'; HEX_DIGITS];
     let pairs = text.as_chunks_mut().0.iter_mut().zip(bytes);

@@ -194,6 +194,14 @@ impl<'a> ValueView<'a> {
         plain_text(self.0).or_else(|| Fields(self.0).slice(1)).map(text)
     }
 
+    /// Reads the whole number, if it is one.
+    pub fn int(&self) -> Option<i64> {
+        match choice(self.0) {
+            Some((3, Value::Varint(number))) => Some(number.cast_signed()),
+            _ => None,
+        }
+    }
+
     /// Says whether it holds no value at all.
     pub fn is_empty(&self) -> bool {
         choice(self.0).is_none()

@@ -14,4 +14,4 @@ mod uris;
 pub use credentials::has_credential;
 pub use names::{NameClass, classify_name};
 pub use texts::is_harmless;
-pub use uris::{redact_uri, redact_uris};
+pub use uris::{generalize_uri, redact_uri, redact_uris};

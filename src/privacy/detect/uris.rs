@@ -35,6 +35,45 @@ fn has_uri(text: &str) -> bool {
     text.contains('/') && (text.contains('?') || text.contains("://"))
 }
 
+/// Replaces the segments of a URI's path that are no words by `*`, and removes userinfo, query and fragment: what is
+/// left is the same for all calls of one route. Also takes a path alone.
+pub fn generalize_uri(uri: &str) -> Cow<'_, str> {
+    let plain = redact_uri(uri);
+    let path = match plain.find("://") {
+        Some(at) => plain[at + 3..].find('/').map_or(plain.len(), |slash| at + 3 + slash),
+        None => 0,
+    };
+    if plain[path..].split('/').all(is_route_word) {
+        return plain;
+    }
+    let mut out = plain[..path].to_owned();
+    for (i, segment) in plain[path..].split('/').enumerate() {
+        if i > 0 {
+            out.push('/');
+        }
+        out.push_str(if is_route_word(segment) { segment } else { "*" });
+    }
+    Cow::Owned(out)
+}
+
+/// Tells whether a segment of a path names a route: words of letters, joined by `-`, `_` or `.`, or a version.
+/// What has digits, capitals in the midst of a word or no vowel is an id, and so is what is long.
+fn is_route_word(segment: &str) -> bool {
+    /// The longest word, in letters.
+    const LONG: usize = 20;
+    let version = segment.strip_prefix('v').is_some_and(|digits| {
+        (1..=2).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+    });
+    let word = |part: &str| {
+        let tail = part.get(1..).unwrap_or_default();
+        let one_case = tail.bytes().all(|b| b.is_ascii_lowercase())
+            || part.bytes().all(|b| b.is_ascii_uppercase());
+        let said = part.len() < 4 || part.bytes().any(|b| b"aeiouyAEIOUY".contains(&b));
+        part.bytes().all(|b| b.is_ascii_alphabetic()) && one_case && said && part.len() <= LONG
+    };
+    segment == "*" || version || segment.split(['-', '_', '.']).all(word)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +105,27 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(redact_uris(text), left, "{text}");
+        }
+    }
+
+    #[test]
+    fn routes_keep_their_words_and_lose_their_ids() {
+        for (uri, expected) in [
+            ("/api/v1/users/12345/orders", "/api/v1/users/*/orders"),
+            (
+                "https://h.example:8080/a/5de7e271-0a1e-e32f-4788-dae9fd06328f?q=1#f",
+                "https://h.example:8080/a/*",
+            ),
+            ("https://u:p@h/a", "https://h/a"),
+            ("tools/call", "tools/call"),
+            ("/twirp/users.Service/Update", "/twirp/users.Service/Update"),
+            ("/x/aGVsbG8gd29ybGQ/y", "/x/*/y"),
+            ("/qwrtpsdfg", "/*"),
+            ("/a/*/b", "/a/*/b"),
+            ("", ""),
+        ] {
+            assert_eq!(generalize_uri(uri), expected, "{uri}");
+            assert_eq!(generalize_uri(expected), expected, "twice");
         }
     }
 }

@@ -1,0 +1,301 @@
+//! Tells by a name whether what stands under it is a credential, whatever it looks like.
+//!
+//! The last words of a name decide: `github.token` holds a token, `token.count` a number. Words are told apart
+//! by marks and by capitals. It judges names of attributes, of members of JSON, of variables and options; not
+//! prose.
+
+use std::borrow::Cow;
+
+/// Last words whose values are credentials. Sorted.
+const SECRET: [&str; 40] = [
+    "accesskey",
+    "accesstoken",
+    "apikey",
+    "apitoken",
+    "auth",
+    "authorization",
+    "authtoken",
+    "bearer",
+    "bearertoken",
+    "clientsecret",
+    "cookie",
+    "cookies",
+    "credential",
+    "credentials",
+    "csrftoken",
+    "dsn",
+    "idtoken",
+    "jwt",
+    "mnemonic",
+    "otp",
+    "pass",
+    "passphrase",
+    "passwd",
+    "password",
+    "passwords",
+    "privatekey",
+    "privkey",
+    "pwd",
+    "refreshtoken",
+    "secret",
+    "secretkey",
+    "secrets",
+    "sessiontoken",
+    "setcookie",
+    "sig",
+    "signature",
+    "signingkey",
+    "token",
+    "xapikey",
+    "xsrftoken",
+];
+
+/// Words before `key` that make it one. Sorted.
+const KEYS: [&str; 24] = [
+    "access",
+    "account",
+    "admin",
+    "api",
+    "app",
+    "application",
+    "auth",
+    "client",
+    "consumer",
+    "decryption",
+    "deploy",
+    "encryption",
+    "hmac",
+    "license",
+    "master",
+    "private",
+    "root",
+    "secret",
+    "service",
+    "shared",
+    "signing",
+    "ssh",
+    "subscription",
+    "webhook",
+];
+
+/// Words before `key` that make it none, even in the capitals of a variable. Sorted.
+const NO_KEYS: [&str; 29] = [
+    "cache",
+    "composite",
+    "config",
+    "dedup",
+    "foreign",
+    "group",
+    "hash",
+    "hot",
+    "idempotency",
+    "index",
+    "lookup",
+    "map",
+    "object",
+    "partition",
+    "primary",
+    "pub",
+    "public",
+    "range",
+    "registry",
+    "routing",
+    "row",
+    "s3",
+    "search",
+    "shard",
+    "sort",
+    "storage",
+    "tracking",
+    "translation",
+    "unique",
+];
+
+/// Words before `token` that make it a mark of a place and no credential. Sorted.
+const NO_TOKENS: [&str; 27] = [
+    "bos",
+    "completion",
+    "continuation",
+    "continue",
+    "cursor",
+    "eos",
+    "first",
+    "input",
+    "last",
+    "mask",
+    "max",
+    "next",
+    "output",
+    "pad",
+    "page",
+    "pagination",
+    "per",
+    "prev",
+    "previous",
+    "progress",
+    "prompt",
+    "resume",
+    "sep",
+    "start",
+    "stop",
+    "sync",
+    "unk",
+];
+
+/// Ids that are as good as passwords where MCP has them.
+const SECRET_IDS: [&str; 3] = ["mcp.session.id", "mcp-session-id", "mcp.task.id"];
+
+/// Says whether what stands under `name` is a credential.
+pub fn is_secret_name(name: &str) -> bool {
+    /// The longest name that is judged, in bytes; only its end matters.
+    const LONG: usize = 256;
+    let end = name.len() - name.len().min(LONG);
+    let name = (end..name.len()).find_map(|at| name.get(at..)).unwrap_or_default();
+    let shouted = name.contains('_') && !name.contains(|c: char| c.is_lowercase());
+    let lower = in_words(name);
+    if SECRET_IDS.iter().any(|id| lower.ends_with(id)) {
+        return true;
+    }
+    let mut words = lower.rsplit(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let Some(last) = words.next() else { return false };
+    let before = words.next().unwrap_or_default();
+    match last {
+        "key" | "keys" => {
+            KEYS.binary_search(&before).is_ok()
+                || shouted && !before.is_empty() && NO_KEYS.binary_search(&before).is_err()
+        }
+        "token" => NO_TOKENS.binary_search(&before).is_err(),
+        // `auth` alone may be a mode; `basic auth` and `X-Auth` are not.
+        "auth" => matches!(before, "x" | "basic" | "proxy" | "http") && !lower.is_empty(),
+        "pass" => {
+            matches!(before, "db" | "smtp" | "user" | "admin" | "ftp" | "mysql" | "redis" | "root")
+        }
+        "id" | "value" => false,
+        _ => SECRET.binary_search(&last).is_ok() || has_secret_end(last),
+    }
+}
+
+/// Says whether a word that has no marks in it ends in one that speaks of a credential: `pgpassword`.
+fn has_secret_end(word: &str) -> bool {
+    [
+        "password",
+        "passwd",
+        "passphrase",
+        "apikey",
+        "secretkey",
+        "privatekey",
+        "authtoken",
+        "accesstoken",
+    ]
+    .iter()
+    .any(|end| word.ends_with(end))
+}
+
+/// Writes a name in lower case, with a point where a capital begins a new word, as in `apiKey` and `APIKey`.
+fn in_words(name: &str) -> Cow<'_, str> {
+    if !name.chars().any(char::is_uppercase) {
+        return Cow::Borrowed(name);
+    }
+    let mut out = String::with_capacity(name.len() + 8);
+    let mut before = ' ';
+    let mut chars = name.chars().peekable();
+    while let Some(c) = chars.next() {
+        let begins = c.is_uppercase()
+            && (before.is_lowercase()
+                || before.is_ascii_digit()
+                || before.is_uppercase() && chars.peek().is_some_and(|next| next.is_lowercase()));
+        if begins && !out.is_empty() {
+            out.push('.');
+        }
+        out.extend(c.to_lowercase());
+        before = c;
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lists_that_are_searched_are_sorted() {
+        assert!(
+            SECRET.is_sorted() && KEYS.is_sorted() && NO_KEYS.is_sorted() && NO_TOKENS.is_sorted()
+        );
+    }
+
+    #[test]
+    fn last_words_decide() {
+        for name in [
+            "password",
+            "user.password",
+            "db_passwd",
+            "PGPASSWORD",
+            "api_key",
+            "apiKey",
+            "APIKey",
+            "x-api-key",
+            "X_API_KEY",
+            "DIFY_KEY",
+            "OPENAI_API_KEY",
+            "AWS_SECRET_ACCESS_KEY",
+            "client_secret",
+            "clientSecret",
+            "githubToken",
+            "GITHUB_TOKEN",
+            "access_token",
+            "id-token",
+            "csrf_token",
+            "http.request.header.authorization",
+            "Proxy-Authorization",
+            "Set-Cookie",
+            "sig",
+            "signature",
+            "private_key",
+            "ssh_key",
+            "credentials",
+            "mcp.session.id",
+            "Mcp-Session-Id",
+            "basic_auth",
+        ] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in [
+            "",
+            "key",
+            "primary_key",
+            "cache.key",
+            "PARTITION_KEY",
+            "sort_key",
+            "idempotency_key",
+            "public_key",
+            "PUBLIC_KEY",
+            "key_id",
+            "api_key_id",
+            "tokens",
+            "gen_ai.usage.input_tokens",
+            "token_type",
+            "token_count",
+            "token_endpoint",
+            "next_page_token",
+            "nextPageToken",
+            "progressToken",
+            "continuation_token",
+            "tokenizer",
+            "author",
+            "authority",
+            "auth.method",
+            "password_policy",
+            "session.id",
+            "user.id",
+            "secretary",
+            "monkey",
+            "passenger",
+            "compass",
+            "assignature",
+            "digest",
+        ] {
+            assert!(!is_secret_name(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What a redactor is told: which rules, what stays, what stands in for what is masked.
+
+use serde::Deserialize;
+
+use super::stand_in::StandIn;
+
+/// Says how texts are redacted.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The detectors that come with mcpcol.
+    pub presets: Vec<Preset>,
+    /// The user's own.
+    pub rules: Vec<OwnRule>,
+    /// Patterns of names whose values are masked whole.
+    pub blocked_key_patterns: Vec<String>,
+    /// Patterns of what is masked in values.
+    pub blocked_values: Vec<String>,
+    /// Patterns of what is not, though a rule matches it.
+    pub allowed_values: Vec<String>,
+    /// Names whose values are not looked at.
+    pub ignored_keys: Vec<String>,
+    /// Patterns of such names.
+    pub ignored_key_patterns: Vec<String>,
+    /// What stands in for what is masked.
+    pub stand_in: StandIn,
+    /// The longest text that is looked at, in bytes.
+    pub max_value_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            presets: vec![Preset::Credentials, Preset::Pii],
+            rules: Vec::new(),
+            blocked_key_patterns: Vec::new(),
+            blocked_values: Vec::new(),
+            allowed_values: Vec::new(),
+            ignored_keys: Vec::new(),
+            ignored_key_patterns: Vec::new(),
+            stand_in: StandIn::default(),
+            max_value_bytes: 1 << 20,
+        }
+    }
+}
+
+/// Names a group of detectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// Keys, tokens, passwords, and what stands under names that speak of them.
+    Credentials,
+    /// Addresses of mail, numbers of cards and of bank accounts.
+    Pii,
+    /// Names of users in paths of home directories.
+    PathUser,
+    /// Social security numbers of the USA, beside a word that says so.
+    Ssn,
+    /// Phone numbers in international form.
+    Phone,
+    /// Addresses of IPv4 and IPv6, loopback and unspecified ones apart.
+    Ip,
+    /// Hardware addresses.
+    Mac,
+    /// Long words of random characters.
+    Entropy,
+}
+
+impl Preset {
+    /// All of them.
+    pub const ALL: [Preset; 8] = [
+        Preset::Credentials,
+        Preset::Pii,
+        Preset::PathUser,
+        Preset::Ssn,
+        Preset::Phone,
+        Preset::Ip,
+        Preset::Mac,
+        Preset::Entropy,
+    ];
+}
+
+/// Holds a rule of the user's own.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnRule {
+    /// Names it in masks and counters: letters, digits, `_`, `-` and `.`.
+    pub name: String,
+    /// What it matches.
+    pub pattern: String,
+    /// What is put in the place of it, if not what is put for all.
+    #[serde(default)]
+    pub mask: Option<String>,
+}
+
+/// Says what is wrong with settings, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// The field as in YAML: `blocked_values.2`.
+    pub field: String,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
