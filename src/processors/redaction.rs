@@ -1,0 +1,278 @@
+//! `redaction`: takes secrets and personal data out of every text of every signal.
+//!
+//! ```yaml
+//! redaction:
+//!   presets: [credentials, pii]
+//!   blocked_key_patterns: ["(^|\\.)internal_notes$"]
+//!   rules: [{ name: ticket, pattern: "ACME-[0-9]{8}" }]
+//!   allowed_values: ["support@example\\.com"]
+//! ```
+//! The settings of the Collector's processor of that name mean here what they mean there. What is looked at is
+//! not a list of places but the whole request: names, values at any depth, JSON within strings, numbers, bytes.
+//! What the taps captured of a call is written onto its span here, after it was looked at. A value that cannot
+//! be looked at is withheld, never passed. It does not find what is base64 (known values apart) and judges no
+//! content by its meaning.
+
+mod names;
+mod places;
+mod summary;
+mod sanitizers;
+mod tally;
+mod settings;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use self::names::{Names, Treatment, Way};
+use self::places::Spot;
+use self::sanitizers::{QUERY, Sanitizers, is_query};
+use self::summary::{Fate, Level, Summary};
+use self::tally::{Counters, Tally};
+use crate::otlp::Holder;
+use crate::otlp::wire::compose::Attributes;
+use crate::otlp::wire::edit::{At, Edit, Holders, Named, Number, Place, Wants};
+use crate::otlp::wire::view::View;
+use crate::pipeline::{Flow, Pass, Processor, Secrets};
+use crate::privacy::redact::{Found, Redactor, Scan, Under};
+use crate::telemetry::Batch;
+
+pub use settings::Config;
+
+/// One instance: settings made ready. All batches share it.
+struct Redaction {
+    redactor: Arc<Redactor>,
+    names: Names,
+    sanitizers: Sanitizers,
+    /// Whether numbers under names that say nothing are looked at.
+    numbers: bool,
+    summary: Level,
+    secrets: Arc<Secrets>,
+    counters: Arc<Counters>,
+}
+
+impl Processor for Redaction {
+    fn process(&self, mut batch: Batch, pass: &mut Pass) -> Flow {
+        let mut work = Work::new(self);
+        let edited = batch.telemetry.edited(&mut work);
+        let tally = work.tally;
+        batch.telemetry = edited;
+        if !tally.is_empty() {
+            let counters = Arc::clone(&self.counters);
+            pass.once_accepted(move || counters.count(tally));
+        }
+        Flow::Pass(batch)
+    }
+}
+
+/// The work on one batch: a pass over it, with the memory that its texts share.
+struct Work<'a, 'r> {
+    redaction: &'r Redaction,
+    scan: Scan<'r>,
+    /// Judges names, apart from what was looked at last.
+    judge: Scan<'r>,
+    /// How names of this batch are treated that are not among the usual ones.
+    treated: HashMap<&'a str, Treatment, foldhash::fast::RandomState>,
+    /// What was noted last of the value at hand.
+    noted: Option<Fate>,
+    summary: Summary,
+    tally: Tally,
+    out: String,
+}
+
+impl<'a> Edit<'a> for Work<'a, '_> {
+    fn wants(&self) -> Wants {
+        let more = if self.summary.speaks() { Holders::ALL } else { Holders::default() };
+        Wants { texts: true, more, ..Wants::default() }
+    }
+
+    fn name(&mut self, at: &At<'a>, name: &'a str) -> Named {
+        let in_body = at.place == Place::BodyName;
+        if at.depth > 0 && matches!(Way::of(at.mark), Way::Masked(_) | Way::Ignored) {
+            // What holds for a whole value holds for all that is in it.
+            return Named::Marked(at.mark);
+        }
+        self.noted = None;
+        let treatment = self.treatment(name);
+        if treatment.summary && at.depth == 0 && self.summary.speaks() {
+            self.summary.keep(at.holder);
+            return Named::Drop;
+        }
+        if treatment.removed && (at.depth == 0 || in_body) {
+            self.note(at, Fate::Redacted, name);
+            return Named::Drop;
+        }
+        if treatment.value == Way::Ignored {
+            self.note(at, Fate::Ignored, name);
+        }
+        Named::Marked(treatment.value.mark())
+    }
+
+    fn text(&mut self, at: &At<'a>, text: &'a str) -> Option<&str> {
+        if text.is_empty() {
+            return None;
+        }
+        match at.place {
+            Place::Name | Place::BodyName => self.a_name(at, text),
+            Place::Field("name") if at.holder == Holder::Span => self.span_name(at, text),
+            Place::Field("body") => self.body(at, text),
+            Place::Field(_) | Place::Value(_) => self.value(at, text),
+        }
+    }
+
+    fn bytes(&mut self, at: &At<'a>, bytes: &'a [u8]) -> Option<&str> {
+        let under = Way::of(at.mark).under();
+        let found = self.scan.bytes(bytes, under);
+        self.told(at, found)
+    }
+
+    fn number(&mut self, at: &At<'a>, number: Number) -> Option<&str> {
+        let under = Way::of(at.mark).under();
+        if under == Under::Open && !self.redaction.numbers {
+            return None;
+        }
+        self.out.clear();
+        match number {
+            Number::Int(int) => self.out.push_str(itoa::Buffer::new().format(int)),
+            Number::Double(double) => self.out.push_str(&double.to_string()),
+        }
+        let found = self.scan.number(&self.out, under);
+        self.told(at, found)
+    }
+
+    fn more(&mut self, of: View<'a>, out: &mut Attributes<'_>) {
+        self.summary.write(of, out);
+    }
+}
+
+impl<'a, 'r> Work<'a, 'r> {
+    fn new(redaction: &'r Redaction) -> Self {
+        let mut scan = redaction.redactor.scan();
+        let mut judge = redaction.redactor.scan();
+        let secrets = redaction.secrets.known();
+        scan.know(secrets.iter());
+        judge.know(secrets.iter());
+        Work {
+            redaction,
+            scan,
+            judge,
+            treated: HashMap::default(),
+            noted: None,
+            summary: Summary::of(redaction.summary),
+            tally: Tally::default(),
+            out: String::new(),
+        }
+    }
+
+    fn treatment(&mut self, name: &'a str) -> Treatment {
+        let Redaction { names, redactor, sanitizers, .. } = self.redaction;
+        if let Some(known) = names.usual(name) {
+            return known;
+        }
+        let (treated, judge) = (&mut self.treated, &mut self.judge);
+        *treated.entry(name).or_insert_with(|| names.judge(name, redactor, sanitizers, judge))
+    }
+
+    fn a_name(&mut self, at: &At<'a>, name: &'a str) -> Option<&str> {
+        if !self.treatment(name).secret {
+            return None;
+        }
+        let found = self.scan.name(name);
+        self.told(at, found)
+    }
+
+    fn value(&mut self, at: &At<'a>, text: &'a str) -> Option<&str> {
+        let way = Way::of(at.mark);
+        match way {
+            Way::Exact(form) if form.fits(text) => None,
+            Way::Query if text == QUERY => None,
+            Way::Query => self.sanitized(at, QUERY.into()),
+            Way::Url => self.look(at, text, sanitizers::url(text), Under::Open),
+            _ => self.look(at, text, None, way.under()),
+        }
+    }
+
+    fn span_name(&mut self, at: &At<'a>, name: &'a str) -> Option<&str> {
+        let Sanitizers { url_names, query_names, .. } = self.redaction.sanitizers;
+        if query_names && is_query(name) {
+            return self.sanitized(at, QUERY.into());
+        }
+        let route = if url_names { sanitizers::route(name) } else { None };
+        self.look(at, name, route, Under::Open)
+    }
+
+    fn body(&mut self, at: &At<'a>, text: &'a str) -> Option<&str> {
+        let Sanitizers { url_bodies, query_bodies, .. } = self.redaction.sanitizers;
+        let under = Way::of(at.mark).under();
+        let open = under == Under::Open;
+        if open && query_bodies && is_query(text) {
+            return self.sanitized(at, QUERY.into());
+        }
+        let route = if open && url_bodies { sanitizers::route(text) } else { None };
+        self.look(at, text, route, under)
+    }
+
+    /// Looks at a text, or at what a sanitizer made of it.
+    fn look(
+        &mut self,
+        at: &At<'a>,
+        text: &'a str,
+        sanitized: Option<String>,
+        under: Under,
+    ) -> Option<&str> {
+        let found = self.scan.text(sanitized.as_deref().unwrap_or(text), under);
+        match sanitized {
+            Some(sanitized) if found == Found::Nothing => self.sanitized(at, sanitized),
+            _ => self.told(at, found),
+        }
+    }
+
+    fn sanitized(&mut self, at: &At<'a>, text: String) -> Option<&str> {
+        self.changed(at);
+        self.out = text;
+        Some(&self.out)
+    }
+
+    /// Counts what a look found, and gives what is to stand in the place of it.
+    fn told(&mut self, at: &At<'a>, found: Found) -> Option<&str> {
+        match found {
+            Found::Nothing => {
+                if self.scan.allowed() {
+                    self.note_once(at, Fate::Allowed);
+                }
+                return None;
+            }
+            Found::Masked => self.tally.masked(Spot::of(at), self.scan.hits()),
+            Found::Unscanned(why) => self.tally.failed(why),
+        }
+        self.changed(at);
+        Some(self.scan.output())
+    }
+
+    fn changed(&mut self, at: &At<'a>) {
+        self.note_once(at, Fate::Masked);
+    }
+
+    /// Notes what became of the value at hand: once a key, however many parts of it change.
+    fn note_once(&mut self, at: &At<'a>, fate: Fate) {
+        let name = match at.place {
+            Place::Value(name) => name,
+            Place::Field("body") => "body",
+            Place::Field(_) | Place::Name | Place::BodyName => return,
+        };
+        if self.summary.speaks() && self.noted.replace(fate) != Some(fate) {
+            self.note(at, fate, name);
+        }
+    }
+
+    fn note(&mut self, at: &At<'a>, fate: Fate, name: &'a str) {
+        if !self.summary.speaks() {
+            return;
+        }
+        let in_body = matches!(at.place, Place::BodyName | Place::Field("body"));
+        let name = if self.treatment(name).secret { "[REDACTED]" } else { name };
+        self.summary.note(at.holder, in_body, fate, name);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,329 @@
+//! The settings of `redaction`: as written, and what is wrong with them.
+//!
+//! Those that the Collector's processor has are called and mean what they do there, but for three defaults: all
+//! keys are allowed unless `allowed_keys` is written, values of all types are looked at, and presets are on.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::Redaction;
+use super::names::Names;
+use super::sanitizers::Sanitizers;
+use super::summary::Level;
+use super::tally::Counters;
+use crate::pipeline::{Build, Processor, ProcessorConfig, Secrets};
+use crate::privacy::redact::{
+    Invalid, KeyedHash, MASK, OwnRule, PlainHash, Preset, Redactor, Settings, StandIn, UNSCANNED,
+};
+use crate::settings::{Report, Secret, Severity, read_key_file};
+use crate::telemetry::Signal;
+
+/// Settings of the `redaction` processor.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The detectors that come with mcpcol: `credentials` and `pii` unless written.
+    presets: Vec<Preset>,
+    /// Rules of the user's own: a name, a pattern, and a mask if it is not the usual one.
+    rules: Vec<OwnRule>,
+    /// Keeps keys that are not in `allowed_keys`; default: true unless that is written.
+    allow_all_keys: Option<bool>,
+    /// The keys that stay, where not all do.
+    allowed_keys: Option<Vec<String>>,
+    /// Keys whose values nobody looks at.
+    ignored_keys: Vec<String>,
+    /// Patterns of such keys.
+    ignored_key_patterns: Vec<String>,
+    /// Patterns of keys whose values are masked whole.
+    blocked_key_patterns: Vec<String>,
+    /// Patterns of what is masked in values.
+    blocked_values: Vec<String>,
+    /// Patterns of what is not, though a rule matches it.
+    allowed_values: Vec<String>,
+    /// Whether numbers are looked at, too.
+    redact_all_types: bool,
+    /// Puts a hash in the place of what is masked.
+    hash_function: Option<HashFunction>,
+    /// The key of the keyed hashes: any text, of at least 32 bytes, or 64 for SHA-512.
+    hmac_key: Option<Secret>,
+    /// A file that holds it.
+    hmac_key_file: Option<PathBuf>,
+    /// What is put in the place of what is masked; `{rule}` is the rule's name.
+    mask: String,
+    /// The longest value that is looked at, in bytes; a longer one is withheld.
+    max_value_bytes: usize,
+    /// What holders are told about themselves.
+    summary: Level,
+    /// Takes ids out of URLs.
+    url_sanitizer: UrlSanitizer,
+    /// Takes queries out.
+    db_sanitizer: DbSanitizer,
+}
+
+/// The hashes that the Collector's processor knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum HashFunction {
+    Md5,
+    Sha1,
+    Sha3,
+    HmacSha256,
+    HmacSha512,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct UrlSanitizer {
+    enabled: bool,
+    /// Attributes that hold URLs.
+    attributes: Vec<String>,
+    /// Whether names of client and server spans lose the ids of their paths: they do unless it says no.
+    sanitize_span_name: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct DbSanitizer {
+    sql: Queries,
+    redis: Queries,
+    valkey: Queries,
+    memcached: Queries,
+    mongo: Queries,
+    opensearch: Queries,
+    es: Queries,
+    /// Whether names of spans that are queries go: they do unless it says no.
+    sanitize_span_name: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Queries {
+    enabled: bool,
+    /// Attributes that hold queries.
+    attributes: Vec<String>,
+}
+
+/// The attributes that hold queries where none are named: old and new names of the conventions.
+const QUERIES: [&str; 2] = ["db.statement", "db.query.text"];
+/// The least and the most that `max_value_bytes` may be.
+const VALUE_BYTES: [usize; 2] = [1024, 16 << 20];
+/// The longest mask, in bytes: it stands in the place of every match.
+const MAX_MASK: usize = 128;
+
+impl Default for Config {
+    fn default() -> Self {
+        let usual = Settings::default();
+        Config {
+            presets: usual.presets,
+            rules: Vec::new(),
+            allow_all_keys: None,
+            allowed_keys: None,
+            ignored_keys: Vec::new(),
+            ignored_key_patterns: Vec::new(),
+            blocked_key_patterns: Vec::new(),
+            blocked_values: Vec::new(),
+            allowed_values: Vec::new(),
+            redact_all_types: true,
+            hash_function: None,
+            hmac_key: None,
+            hmac_key_file: None,
+            mask: MASK.into(),
+            max_value_bytes: usual.max_value_bytes,
+            summary: Level::default(),
+            url_sanitizer: UrlSanitizer::default(),
+            db_sanitizer: DbSanitizer::default(),
+        }
+    }
+}
+
+impl ProcessorConfig for Config {
+    const NAME: &'static str = "redaction";
+    const ALIASES: &'static [&'static str] = &["redact"];
+    const ABOUT: &'static str = "masks secrets and personal data in every text of every signal";
+    const SIGNALS: &'static [Signal] = &Signal::ALL;
+    const EMITS: &'static [Signal] = &[];
+
+    fn check(&self, report: &mut Report<'_>) {
+        for Complaint { severity, invalid: Invalid { field, message } } in
+            self.complaints(report.base())
+        {
+            match severity {
+                Severity::Error => report.error(&field, message),
+                Severity::Unready => report.unready(&field, message),
+                Severity::Warning => report.warn(&field, message),
+            }
+        }
+    }
+
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Processor>> {
+        let complaints = self.complaints(cx.base);
+        if let Some(bad) = complaints.into_iter().find(|c| c.severity == Severity::Error) {
+            anyhow::bail!("{}: {}", bad.invalid.field, bad.invalid.message);
+        }
+        // Only a tap gets this far without its key, whose server runs already: nothing is hashed without one.
+        let stand_in = self.stand_in(cx.base).unwrap_or_else(|_| StandIn::Mask(UNSCANNED.into()));
+        let redactor = match Redactor::new(&self.settings(stand_in)) {
+            Ok(redactor) => Arc::new(redactor),
+            Err(bad) => anyhow::bail!("{bad:?}"),
+        };
+        let sanitizers = self.sanitizers();
+        let allowed = self.allowed_keys.clone().unwrap_or_default();
+        let allowed = (!self.allows_all()).then(|| allowed.into_iter().collect());
+        let counters = Counters::new(cx.id.to_string(), Arc::clone(&redactor), cx.vitals);
+        Ok(Box::new(Redaction {
+            names: Names::new(allowed, &redactor, &sanitizers),
+            redactor,
+            sanitizers,
+            numbers: self.redact_all_types,
+            summary: self.summary,
+            secrets: cx.process(Secrets::default),
+            counters: Arc::new(counters),
+        }))
+    }
+}
+
+/// Something wrong at a field, and how bad it is.
+struct Complaint {
+    severity: Severity,
+    invalid: Invalid,
+}
+
+impl Config {
+    /// Says whether keys stay that no list names.
+    fn allows_all(&self) -> bool {
+        self.allow_all_keys.unwrap_or(self.allowed_keys.is_none())
+    }
+
+    fn settings(&self, stand_in: StandIn) -> Settings {
+        Settings {
+            presets: self.presets.clone(),
+            rules: self.rules.clone(),
+            blocked_key_patterns: self.blocked_key_patterns.clone(),
+            blocked_values: self.blocked_values.clone(),
+            allowed_values: self.allowed_values.clone(),
+            ignored_keys: self.ignored_keys.clone(),
+            ignored_key_patterns: self.ignored_key_patterns.clone(),
+            stand_in,
+            max_value_bytes: self.max_value_bytes,
+        }
+    }
+
+    fn sanitizers(&self) -> Sanitizers {
+        let UrlSanitizer { enabled: urls, attributes, sanitize_span_name } = &self.url_sanitizer;
+        let db = &self.db_sanitizer;
+        let all =
+            [&db.sql, &db.redis, &db.valkey, &db.memcached, &db.mongo, &db.opensearch, &db.es];
+        let mut queries: Vec<String> = Vec::new();
+        for of in all.into_iter().filter(|of| of.enabled) {
+            match of.attributes.as_slice() {
+                [] => queries.extend(QUERIES.map(str::to_owned)),
+                named => queries.extend_from_slice(named),
+            }
+        }
+        Sanitizers {
+            urls: if *urls { attributes.clone() } else { Vec::new() },
+            url_names: *urls && sanitize_span_name.unwrap_or(true),
+            url_bodies: *urls,
+            query_names: !queries.is_empty() && db.sanitize_span_name.unwrap_or(true),
+            query_bodies: !queries.is_empty(),
+            queries,
+        }
+    }
+
+    /// Makes what stands in for what is masked; fails for a key that cannot be had or is too short.
+    fn stand_in(&self, base: &Path) -> anyhow::Result<StandIn> {
+        let keyed = |hash: fn(&[u8]) -> KeyedHash, shortest: usize| {
+            let key = self.key(base)?;
+            anyhow::ensure!(
+                key.len() >= shortest,
+                "the key has {} bytes; {shortest} or more are needed",
+                key.len()
+            );
+            Ok(StandIn::Keyed(hash(key.as_bytes())))
+        };
+        let [of_sha256, of_sha512] = KeyedHash::SHORTEST;
+        match self.hash_function {
+            None => Ok(StandIn::Mask(self.mask.clone())),
+            Some(HashFunction::Md5) => Ok(StandIn::Plain(PlainHash::Md5)),
+            Some(HashFunction::Sha1) => Ok(StandIn::Plain(PlainHash::Sha1)),
+            Some(HashFunction::Sha3) => Ok(StandIn::Plain(PlainHash::Sha3)),
+            Some(HashFunction::HmacSha256) => keyed(KeyedHash::sha256, of_sha256),
+            Some(HashFunction::HmacSha512) => keyed(KeyedHash::sha512, of_sha512),
+        }
+    }
+
+    fn key(&self, base: &Path) -> anyhow::Result<String> {
+        match (&self.hmac_key, &self.hmac_key_file) {
+            (Some(key), None) => Ok(key.expose().to_owned()),
+            (None, Some(file)) => {
+                let text = read_key_file(&base.join(file))?;
+                Ok(text.strip_suffix('\n').map_or(&*text, |t| t.trim_end_matches('\r')).to_owned())
+            }
+            (Some(_), Some(_)) => anyhow::bail!("stands beside `hmac_key`; keep one of them"),
+            (None, None) => {
+                anyhow::bail!("is missing: keyed hashes need `hmac_key` or `hmac_key_file`")
+            }
+        }
+    }
+
+    /// Gathers all that is wrong.
+    fn complaints(&self, base: &Path) -> Vec<Complaint> {
+        let mut all = Vec::new();
+        let mut say = |severity, field: &str, message: String| {
+            all.push(Complaint { severity, invalid: Invalid { field: field.into(), message } });
+        };
+        let field = if self.hmac_key_file.is_some() { "hmac_key_file" } else { "hmac_key" };
+        let keyed =
+            matches!(self.hash_function, Some(HashFunction::HmacSha256 | HashFunction::HmacSha512));
+        if keyed {
+            let unreadable = self.hmac_key.is_none() && self.hmac_key_file.is_some();
+            let severity = if unreadable { Severity::Unready } else { Severity::Error };
+            self.stand_in(base)
+                .err()
+                .into_iter()
+                .for_each(|why| say(severity, field, format!("{why:#}")));
+        } else if self.hmac_key.is_some() || self.hmac_key_file.is_some() {
+            let message =
+                "is not used: write `hash_function: hmac-sha256` or `hmac-sha512`, or leave it out";
+            say(Severity::Error, field, message.into());
+        }
+        if self.hash_function.is_some() && !keyed {
+            let message = "hashes without a key are no protection: short secrets, numbers of cards and \
+                           addresses are found by trying; write `hmac-sha256` and a key";
+            say(Severity::Warning, "hash_function", message.into());
+        }
+        if self.hash_function.is_some() && self.mask != MASK {
+            say(
+                Severity::Error,
+                "mask",
+                "is not used beside `hash_function`; keep one of them".into(),
+            );
+        }
+        if self.mask.is_empty() || self.mask.len() > MAX_MASK {
+            say(Severity::Error, "mask", format!("must have 1 to {MAX_MASK} bytes"));
+        }
+        let [least, most] = VALUE_BYTES;
+        if !(least..=most).contains(&self.max_value_bytes) {
+            say(Severity::Error, "max_value_bytes", format!("must be {least} to {most}"));
+        }
+        if self.allows_all() && self.allowed_keys.as_ref().is_some_and(|keys| !keys.is_empty()) {
+            let message = "does nothing while `allow_all_keys` is true: all keys stay";
+            say(Severity::Warning, "allowed_keys", message.into());
+        }
+        if self.url_sanitizer.enabled && self.url_sanitizer.attributes.is_empty() {
+            let message = "names no attribute: only names of spans and logs' bodies are sanitized";
+            say(Severity::Warning, "url_sanitizer.attributes", message.into());
+        }
+        if !self.allows_all() && self.allowed_keys.as_ref().is_none_or(Vec::is_empty) {
+            let message = "is false and `allowed_keys` names none: every attribute is removed";
+            say(Severity::Warning, "allow_all_keys", message.into());
+        }
+        let invalid = Redactor::new(&self.settings(StandIn::default())).err().unwrap_or_default();
+        all.extend(
+            invalid.into_iter().map(|invalid| Complaint { severity: Severity::Error, invalid }),
+        );
+        all
+    }
+}

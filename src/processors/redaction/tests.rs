@@ -1,0 +1,468 @@
+//! The processor on batches made by hand and by chance, and its settings.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::span::Event;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use proptest::prelude::*;
+
+use super::*;
+use crate::otlp::{Messages, Request, arbitrary, wire};
+use crate::pipeline::{Build, Id, ProcessorConfig, Shared, Vitals};
+use crate::settings::{Severity, testing};
+use crate::telemetry::{Clock, Receipt, Telemetry, Verdict};
+
+/// A token of GitHub's form that nobody has.
+fn token() -> String {
+    ["gh", "p_", "A1b2C3d4E5f6", "G7h8I9j0K1l2", "M3n4O5p6Q7r8"].concat()
+}
+
+fn config(yaml: &str) -> Config {
+    testing::read(yaml).unwrap()
+}
+
+fn build(yaml: &str, vitals: &Vitals, shared: &Shared) -> anyhow::Result<Box<dyn Processor>> {
+    let id = Id::parse("redaction").unwrap();
+    config(yaml).build(&Build::alone(&id, vitals, Clock::start(), Path::new(""), shared))
+}
+
+/// What a batch becomes that is accepted.
+fn passed(processor: &dyn Processor, telemetry: Telemetry) -> Telemetry {
+    let mut pass = Pass::new(0);
+    let Flow::Pass(batch) = processor.process(Batch::new(telemetry), &mut pass) else {
+        panic!("redaction passes all that it is given")
+    };
+    pass.entrust(&batch.receipt);
+    batch.telemetry
+}
+
+/// Runs telemetry through a processor with these settings: what it becomes, and what was counted.
+fn run(yaml: &str, messages: Messages) -> (Messages, Vec<String>) {
+    let vitals = Vitals::default();
+    let processor = build(yaml, &vitals, &Shared::default()).unwrap();
+    let telemetry = passed(&*processor, Telemetry::from(messages));
+    // What was let through is let through and counted again; nobody can tell a plain hash from a secret.
+    if !yaml.contains("allowed_values") && !yaml.contains("md5") {
+        let again = passed(&*processor, telemetry.clone());
+        assert_eq!(again.wire(), telemetry.wire(), "a second pass changes nothing");
+    }
+    let counted = vitals.samples().into_iter().filter(|sample| sample.value > 0);
+    let counted = counted.map(|sample| {
+        let labels: Vec<&str> = sample.labels[1..].iter().map(|(_, value)| &**value).collect();
+        format!("{} {} {}", sample.name, labels.join(" "), sample.value)
+    });
+    (telemetry.messages(), counted.collect())
+}
+
+fn text(text: &str) -> Any {
+    Any::StringValue(text.into())
+}
+
+fn attribute(key: &str, value: Any) -> KeyValue {
+    let value = Some(AnyValue { value: Some(value) });
+    KeyValue { key: key.into(), value, ..KeyValue::default() }
+}
+
+fn map(entries: Vec<KeyValue>) -> Any {
+    Any::KvlistValue(KeyValueList { values: entries })
+}
+
+fn list(values: Vec<Any>) -> Any {
+    let values = values.into_iter().map(|value| AnyValue { value: Some(value) }).collect();
+    Any::ArrayValue(ArrayValue { values })
+}
+
+fn span(attributes: Vec<KeyValue>) -> Span {
+    let (trace_id, span_id) = (vec![1; 16], vec![1; 8]);
+    Span { trace_id, span_id, name: "n".into(), attributes, ..Span::default() }
+}
+
+fn traces(span: Span) -> Messages {
+    let scope_spans = vec![ScopeSpans { spans: vec![span], ..ScopeSpans::default() }];
+    Messages::Traces(vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }])
+}
+
+fn logs(record: LogRecord) -> Messages {
+    let scope_logs = vec![ScopeLogs { log_records: vec![record], ..ScopeLogs::default() }];
+    Messages::Logs(vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }])
+}
+
+/// The only span of some telemetry.
+fn first_span(messages: Messages) -> Span {
+    let Messages::Traces(mut all) = messages else { panic!("no traces") };
+    all.remove(0).scope_spans.remove(0).spans.remove(0)
+}
+
+fn first_record(messages: Messages) -> LogRecord {
+    let Messages::Logs(mut all) = messages else { panic!("no logs") };
+    all.remove(0).scope_logs.remove(0).log_records.remove(0)
+}
+
+/// What becomes of the attributes of a span.
+fn attributes(yaml: &str, attributes: Vec<KeyValue>) -> Vec<KeyValue> {
+    first_span(run(yaml, traces(span(attributes))).0).attributes
+}
+
+/// What `check` says: errors by their fields, and warnings.
+fn checked(yaml: &str) -> (Vec<String>, Vec<String>) {
+    let problems = testing::check(yaml, "redaction", |report| config(yaml).check(report));
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        problems.0.into_iter().partition(|p| p.severity > Severity::Warning);
+    let told = |p: crate::settings::Problem| format!("{}: {}", p.path, p.message);
+    (errors.into_iter().map(told).collect(), warnings.into_iter().map(told).collect())
+}
+
+/// Puts a text at every place where a text can stand.
+struct Plant<'t>(&'t str);
+
+impl<'a> Edit<'a> for Plant<'_> {
+    fn wants(&self) -> Wants {
+        Wants { texts: true, statuses: true, ..Wants::default() }
+    }
+    fn text(&mut self, _: &At<'a>, _: &'a str) -> Option<&str> {
+        Some(self.0)
+    }
+    fn bytes(&mut self, _: &At<'a>, _: &'a [u8]) -> Option<&str> {
+        Some(self.0)
+    }
+    fn number(&mut self, _: &At<'a>, _: Number) -> Option<&str> {
+        Some(self.0)
+    }
+    fn status_message(&mut self, _: View<'a>) -> Option<&str> {
+        Some(self.0)
+    }
+}
+
+fn requests() -> impl Strategy<Value = Messages> {
+    prop_oneof![
+        arbitrary::traces().prop_map(|r| Messages::Traces(r.resource_spans)),
+        arbitrary::metrics().prop_map(|r| Messages::Metrics(r.resource_metrics)),
+        arbitrary::logs().prop_map(|r| Messages::Logs(r.resource_logs)),
+    ]
+}
+
+fn has(bytes: &[u8], secret: &str) -> bool {
+    memchr::memmem::find(bytes, secret.as_bytes()).is_some()
+}
+
+proptest! {
+    /// Wherever the schema has a text, a secret in it does not leave.
+    #[test]
+    fn no_place_of_any_signal_is_forgotten(messages in requests(), debug in any::<bool>()) {
+        static BUILT: LazyLock<[Box<dyn Processor>; 2]> = LazyLock::new(|| {
+            ["{}", "{ summary: debug }"].map(|yaml| build(yaml, &Vitals::default(), &Shared::default()).unwrap())
+        });
+        let (token, processor) = (token(), &BUILT[usize::from(debug)]);
+        for planted in [token.clone(), format!("{{\"a\":[\"x {token}\"]}}")] {
+            let full = Telemetry::from(messages.clone()).edited(&mut Plant(&planted));
+            let clean = passed(&**processor, full.clone());
+            prop_assert!(!has(clean.wire(), &token));
+            let mut json = Vec::new();
+            clean.write_json(&mut json);
+            prop_assert!(!has(&json, &token));
+            prop_assert_eq!(clean.items(), full.items());
+            let found = wire::check(full.signal().request(), clean.wire().clone()).unwrap();
+            prop_assert_eq!((found.repair_size(), found.broken()), (0, 0));
+            let again = passed(&**processor, clean.clone());
+            prop_assert_eq!(again.wire(), clean.wire());
+        }
+    }
+}
+
+#[test]
+fn values_of_all_types_are_looked_at_and_keep_their_shape() {
+    let token = token();
+    let deep = map(vec![
+        attribute(
+            "password",
+            map(vec![attribute("a", text("x")), attribute("n", Any::IntValue(5))]),
+        ),
+        attribute(
+            "b",
+            list(vec![text("ok"), Any::IntValue(4_111_111_111_111_111), Any::BoolValue(true)]),
+        ),
+    ]);
+    let bytes = Any::BytesValue(format!("as bytes {token}").into_bytes());
+    let made = attributes(
+        "{}",
+        vec![
+            attribute("deep", deep),
+            attribute("bytes", bytes),
+            attribute("unreadable", Any::BytesValue(vec![0xff, 0xfe])),
+            attribute("card", Any::IntValue(4_111_111_111_111_111)),
+            attribute("gen_ai.usage.input_tokens", Any::IntValue(42)),
+            attribute("api_key", Any::DoubleValue(0.5)),
+            attribute("secret", Any::BoolValue(true)),
+        ],
+    );
+    let named = "[REDACTED:key_name]";
+    let deep = map(vec![
+        attribute("password", map(vec![attribute("a", text(named)), attribute("n", text(named))])),
+        attribute("b", list(vec![text("ok"), text("[REDACTED:card]"), Any::BoolValue(true)])),
+    ]);
+    assert_eq!(
+        made,
+        [
+            attribute("deep", deep),
+            attribute("bytes", text("as bytes [REDACTED:github]")),
+            attribute("unreadable", text("[REDACTED:unscanned]")),
+            attribute("card", text("[REDACTED:card]")),
+            attribute("gen_ai.usage.input_tokens", Any::IntValue(42)),
+            attribute("api_key", text(named)),
+            attribute("secret", Any::BoolValue(true)),
+        ]
+    );
+}
+
+#[test]
+fn what_is_found_is_counted_by_rule_and_place() {
+    let token = token();
+    let event = Event {
+        name: "exception".into(),
+        attributes: vec![attribute("exception.stacktrace", text(&format!("{token} {token}")))],
+        ..Event::default()
+    };
+    let mut span = span(vec![attribute(&token, Any::BytesValue(vec![0xff]))]);
+    (span.name, span.trace_state) = (format!("n {token}"), format!("v={token}"));
+    span.events.push(event);
+    let (_, counted) = run("{}", traces(span));
+    // Counted once: the second pass, which `run` does, finds nothing.
+    assert_eq!(
+        counted,
+        [
+            "mcpcol_redaction_failed unreadable 1",
+            "mcpcol_redaction_masked github event.attributes 2",
+            "mcpcol_redaction_masked github span.attributes.keys 1",
+            "mcpcol_redaction_masked github span.name 1",
+            "mcpcol_redaction_masked github span.trace_state 1",
+        ]
+    );
+}
+
+#[test]
+fn a_batch_that_is_turned_back_is_not_counted() {
+    let vitals = Vitals::default();
+    let processor = build("{}", &vitals, &Shared::default()).unwrap();
+    let messages = traces(span(vec![attribute("password", text("hunter2"))]));
+    let mut pass = Pass::new(0);
+    let (receipt, _waiting) = Receipt::pair();
+    let batch = Batch { receipt, ..Batch::new(Telemetry::from(messages)) };
+    let flow = processor.process(batch, &mut pass);
+    let Flow::Pass(batch) = flow else { panic!("it passes") };
+    pass.entrust(&batch.receipt);
+    batch.receipt.settle(Verdict::Retry { after: None });
+    assert!(vitals.samples().iter().all(|sample| sample.value == 0));
+}
+
+#[test]
+fn keys_that_no_list_names_go_and_summaries_say_so() {
+    let yaml = "{ allowed_keys: [note, seen], ignored_keys: [safe], summary: debug, \
+                blocked_values: ['[0-9]{4}-x'], allowed_values: ['9999-x'] }";
+    let made = attributes(
+        yaml,
+        vec![
+            attribute("note", text("1234-x")),
+            attribute("gone", text("v")),
+            attribute("also", text("v")),
+            attribute("safe", text("1234-x")),
+            attribute("seen", text("9999-x")),
+        ],
+    );
+    let expected = [
+        attribute("note", text("[REDACTED:blocked_value]")),
+        attribute("safe", text("1234-x")),
+        attribute("seen", text("9999-x")),
+        attribute("redaction.redacted.keys", text("also,gone")),
+        attribute("redaction.redacted.count", Any::IntValue(2)),
+        attribute("redaction.masked.keys", text("note")),
+        attribute("redaction.masked.count", Any::IntValue(1)),
+        attribute("redaction.allowed.keys", text("seen")),
+        attribute("redaction.allowed.count", Any::IntValue(1)),
+        attribute("redaction.ignored.count", Any::IntValue(1)),
+    ];
+    let vitals = Vitals::default();
+    let processor = build(yaml, &vitals, &Shared::default()).unwrap();
+    assert_eq!(made.len(), expected.len(), "{made:#?}");
+    // What stays and is let through is counted again by whoever sees it again, as in the Collector.
+    let again = traces(span(expected[..3].to_vec()));
+    let first = first_span(passed(&*processor, Telemetry::from(again)).messages()).attributes;
+    assert_eq!(first[3..], expected[7..]);
+}
+
+#[test]
+fn keys_of_a_logs_body_are_treated_as_attributes_are() {
+    let body = map(vec![
+        attribute("kept", text("v")),
+        attribute("gone", text("v")),
+        attribute("inner", map(vec![attribute("gone", text("v")), attribute("kept", text("v"))])),
+        attribute("token", text("v")),
+    ]);
+    let record = LogRecord { body: Some(AnyValue { value: Some(body) }), ..LogRecord::default() };
+    let yaml = "{ allowed_keys: [kept, inner, token], summary: info }";
+    let record = first_record(run(yaml, logs(record)).0);
+    let expected = map(vec![
+        attribute("kept", text("v")),
+        attribute("inner", map(vec![attribute("kept", text("v"))])),
+        attribute("token", text("[REDACTED:key_name]")),
+    ]);
+    assert_eq!(record.body, Some(AnyValue { value: Some(expected) }));
+    let expected = [
+        attribute("redaction.body.redacted.count", Any::IntValue(2)),
+        attribute("redaction.body.masked.count", Any::IntValue(1)),
+    ];
+    assert_eq!(record.attributes, expected);
+}
+
+#[test]
+fn secrets_of_the_process_are_known() {
+    let secret = ["correct-", "horse-", "battery"].concat();
+    let (vitals, shared) = (Vitals::default(), Shared::default());
+    let processor = build("{}", &vitals, &shared).unwrap();
+    let id = Id::parse("other").unwrap();
+    let cx = Build::alone(&id, &vitals, Clock::start(), Path::new(""), &shared);
+    cx.process(Secrets::default).set("config", [&secret]);
+    let messages = traces(span(vec![
+        attribute("note", text(&format!("say {secret}"))),
+        attribute(&format!("{secret}.name"), text("x")),
+    ]));
+    let made = first_span(passed(&*processor, Telemetry::from(messages)).messages()).attributes;
+    let expected = [
+        attribute("note", text("say [REDACTED:known_value]")),
+        attribute("[REDACTED]#1", text("x")),
+    ];
+    assert_eq!(made, expected);
+}
+
+#[test]
+fn our_own_ids_words_and_digests_stay_in_their_forms_alone() {
+    let session = "0123456789abcdef".repeat(2);
+    let yaml = "{ blocked_values: ['[0-9a-f]{16}', ok] }";
+    let made = attributes(
+        yaml,
+        vec![
+            attribute("mcpcol.session.id", text(&session)),
+            attribute("mcpcol.outcome", text("ok")),
+            attribute("other", text("ok")),
+        ],
+    );
+    let masked = attribute("other", text("[REDACTED:blocked_value]"));
+    assert_eq!(made[0], attribute("mcpcol.session.id", text(&session)));
+    assert_eq!(made[1..], [attribute("mcpcol.outcome", text("ok")), masked.clone()]);
+    let other = format!("{session} {session}");
+    let made = attributes(yaml, vec![attribute("mcpcol.session.id", text(&other))]);
+    assert_ne!(made[0], attribute("mcpcol.session.id", text(&other)));
+}
+
+#[test]
+fn urls_and_queries_are_sanitized_where_that_is_wanted() {
+    let yaml = "{ url_sanitizer: { enabled: true, attributes: [http.url] }, \
+                db_sanitizer: { sql: { enabled: true } } }";
+    let all = || {
+        vec![
+            attribute("http.url", text("https://h.example/users/17?q=1")),
+            attribute("db.statement", text("SELECT * FROM t WHERE name = 'jane'")),
+            attribute("other", text("https://h.example/users/17?q=1")),
+        ]
+    };
+    let mut by_path = span(all());
+    by_path.name = "GET /users/17".into();
+    let made = first_span(run(yaml, traces(by_path)).0);
+    assert_eq!(made.name, "GET /users/*");
+    let expected = [
+        attribute("http.url", text("https://h.example/users/*")),
+        attribute("db.statement", text("[REDACTED:db_query]")),
+        all()[2].clone(),
+    ];
+    assert_eq!(made.attributes, expected);
+    let mut by_query = span(Vec::new());
+    by_query.name = "SELECT 1 FROM t".into();
+    assert_eq!(first_span(run(yaml, traces(by_query)).0).name, "[REDACTED:db_query]");
+    assert_eq!(attributes("{}", all()), all());
+}
+
+#[test]
+fn hashes_stand_in_for_secrets_where_a_function_is_named() {
+    let md5 = attributes("{ hash_function: md5 }", vec![attribute("password", text("secret"))]);
+    assert_ne!(md5[0], attribute("password", text("secret")));
+    let key = "k".repeat(32);
+    let yaml = format!("{{ hash_function: hmac-sha256, hmac_key: {key} }}");
+    let password = || attribute("password", text("hunter2"));
+    let made = attributes(&yaml, vec![password(), attribute("a", map(vec![password()]))]);
+    let Some(Any::StringValue(hash)) = made[0].value.clone().and_then(|v| v.value) else {
+        panic!("a text")
+    };
+    assert!(hash.starts_with("hmac:"), "{hash}");
+    assert_eq!(
+        made[1],
+        attribute("a", map(vec![attribute("password", text(&hash))])),
+        "equal again"
+    );
+}
+
+#[test]
+fn a_resource_and_a_scope_are_looked_at_too() {
+    let token = token();
+    let resource = Resource {
+        attributes: vec![attribute(
+            "process.command_args",
+            list(vec![text("--key"), text(&token)]),
+        )],
+        ..Resource::default()
+    };
+    let mut messages = traces(span(Vec::new()));
+    if let Messages::Traces(all) = &mut messages {
+        all[0].resource = Some(resource);
+        all[0].schema_url = format!("https://u:{token}@h/schema");
+    }
+    let (made, counted) = run("{}", messages);
+    let bytes = Bytes::from(made.encode());
+    assert!(!has(&bytes, &token));
+    assert_eq!(
+        counted,
+        [
+            "mcpcol_redaction_masked github resource.attributes 1",
+            "mcpcol_redaction_masked github resource.schema_url 1",
+        ]
+    );
+    assert_eq!(made.request(), Request::Traces);
+}
+
+#[test]
+fn settings_are_checked_all_at_once() {
+    let (errors, warnings) = checked(
+        "{ presets: [credentials], rules: [{ name: 'a b', pattern: '(' }], blocked_values: ['(?<!a)b'], \
+         hash_function: hmac-sha512, hmac_key: short, mask: '', max_value_bytes: 1, \
+         allow_all_keys: true, allowed_keys: [a] }",
+    );
+    let fields: Vec<&str> = errors.iter().map(|e| e.split(": ").next().unwrap()).collect();
+    assert_eq!(
+        fields,
+        [
+            "redaction::hmac_key",
+            "redaction::mask",
+            "redaction::mask",
+            "redaction::max_value_bytes",
+            "redaction::rules::0::name",
+            "redaction::rules::0::pattern",
+            "redaction::blocked_values::0",
+        ],
+        "{errors:#?}"
+    );
+    assert!(errors[0].contains("has 5 bytes; 64 or more"), "{}", errors[0]);
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(checked("{}").0.is_empty() && checked("{}").1.is_empty());
+    let (errors, warnings) = checked("{ hash_function: sha1, allow_all_keys: false }");
+    assert_eq!((errors.len(), warnings.len()), (0, 2));
+    let (errors, _) = checked("{ hmac_key: x }");
+    assert!(errors[0].contains("is not used"), "{errors:?}");
+    let (errors, _) = checked("{ presets: [] }");
+    assert!(errors[0].contains("no rule at all"), "{errors:?}");
+    let (errors, _) = checked("{ hash_function: hmac-sha256, hmac_key_file: /nowhere/key }");
+    assert!(errors[0].contains("/nowhere/key"), "{errors:?}");
+}
