@@ -33,7 +33,13 @@ fn environment(name: &str) -> Option<OsString> {
 }
 
 fn options() -> Options<'static> {
-    Options { registries: REGISTRIES, env: &environment, lenient_env: false, stdout_is_mcp: false }
+    Options {
+        registries: REGISTRIES,
+        env: &environment,
+        lenient_env: false,
+        advice: false,
+        stdout_is_mcp: false,
+    }
 }
 
 fn inline(yaml: &str) -> Sources {

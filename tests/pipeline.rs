@@ -298,6 +298,7 @@ impl Default for Sketch {
             pipelines: Vec::new(),
             shutdown_timeout: None,
             telemetry: Default::default(),
+            secrets: Vec::new(),
             base: ".".into(),
         })
     }

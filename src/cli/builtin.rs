@@ -1,7 +1,7 @@
 //! The configuration of a tap without `--config`: written as YAML and read like any other, so
 //! that it can be shown and nothing in it is a special case.
 //!
-//! Spans get a keyed digest and go to OTLP if the environment names an endpoint, else to a file in the
+//! Spans get a keyed digest, lose what is secret, and go to OTLP if the environment names an endpoint, else to a file in the
 //! state directory; where stderr is a terminal, a readable line a call goes there.
 
 use std::io::IsTerminal;
@@ -137,10 +137,10 @@ fn config(tap: &Tap<'_>, terminal: bool, trust: Trust, place: &Place) -> (String
     let names: Vec<_> = exporters.keys().cloned().collect();
     let config = json!({
         "receivers": {tap.kind: receiver(tap)},
-        "processors": {"digest": digest},
+        "processors": {"digest": digest, "redaction": {}},
         "exporters": exporters,
         "service": {"pipelines": {"traces": {
-            "receivers": [tap.kind], "processors": ["digest"], "exporters": names,
+            "receivers": [tap.kind], "processors": ["digest", "redaction"], "exporters": names,
         }}},
     });
     (escape(&config.to_string()), notes)

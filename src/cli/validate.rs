@@ -17,7 +17,8 @@ pub(super) struct Validate {
 impl Validate {
     /// Exit code 1 if the configuration cannot run; warnings keep it 0.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let (plan, problems) = load(&self.config.into(), &Options::default());
+        let (plan, problems) =
+            load(&self.config.into(), &Options { advice: true, ..Options::default() });
         say(&problems)?;
         Ok(if plan.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

@@ -7,8 +7,10 @@
 mod elsewhere;
 mod components;
 mod pipelines;
+mod attributes;
 mod circles;
 mod redact;
+mod secrets;
 mod render;
 mod sources;
 mod expand;
@@ -59,6 +61,8 @@ pub struct Options<'a> {
     /// What is missing around the configuration (a variable, a secret, a TLS file) is a warning: a
     /// stdio tap starts without that part. A reference to it becomes an empty text.
     pub lenient_env: bool,
+    /// What would do no harm to start, but is hardly meant, is told too: for who asks, not at every start.
+    pub advice: bool,
     /// stdout carries MCP, so no exporter may write there. Always so with an `mcp_stdio` receiver.
     pub stdout_is_mcp: bool,
 }
@@ -70,6 +74,7 @@ impl Default for Options<'_> {
             registries: Registries::builtin(),
             env: &|name| std::env::var_os(name),
             lenient_env: false,
+            advice: false,
             stdout_is_mcp: false,
         }
     }

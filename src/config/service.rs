@@ -6,10 +6,12 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::Options;
+use super::attributes;
 use super::circles;
 use super::components::{Component, Context, Kind, read_foreign, read_section};
 use super::expand::Expanded;
 use super::pipelines::{self, Defined};
+use super::secrets;
 use crate::pipeline::Plan;
 use crate::pipeline::plan::TelemetrySettings;
 use crate::settings::{Duration, Node, Problems, did_you_mean, quoted_list};
@@ -49,6 +51,10 @@ pub(super) fn plan(
     let service = read_service(root, problems);
     let pipelines = pipelines::read(root, &mut defined, problems);
     circles::check(&defined, problems);
+    attributes::check_order(&defined, &pipelines, problems);
+    if options.advice {
+        attributes::warn_of_unredacted(root, &defined, &pipelines, problems);
+    }
     pipelines::check_stdout(&defined, options.stdout_is_mcp, problems);
     if defined.readable {
         warn_of_unused(&defined.receivers, problems);
@@ -63,6 +69,7 @@ pub(super) fn plan(
         pipelines,
         shutdown_timeout: service.shutdown_timeout,
         telemetry: service.telemetry,
+        secrets: secrets::secrets(root),
         base: base.to_owned(),
     })
 }

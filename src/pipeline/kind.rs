@@ -79,7 +79,11 @@ pub struct Shared(Mutex<SharedMap>);
 type SharedMap = HashMap<(Option<Id>, TypeId), Arc<dyn Any + Send + Sync>>;
 
 impl Shared {
-    fn of<T: Any + Send + Sync>(&self, id: Option<&Id>, make: impl FnOnce() -> T) -> Arc<T> {
+    pub(super) fn of<T: Any + Send + Sync>(
+        &self,
+        id: Option<&Id>,
+        make: impl FnOnce() -> T,
+    ) -> Arc<T> {
         let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = map
             .entry((id.cloned(), TypeId::of::<T>()))
@@ -135,6 +139,16 @@ pub trait ProcessorConfig: DeserializeOwned + Send + Sync + 'static {
     const SIGNALS: &'static [Signal];
     /// The signals it makes besides: pipelines of these may name it as a receiver.
     const EMITS: &'static [Signal];
+    /// Whether it takes secrets out of all that passes: a pipeline without such a processor is warned about.
+    const REDACTS: bool = false;
+    /// Names attributes that it reads, so that it is said where a processor before it removes them.
+    fn needs(&self) -> Vec<&str> {
+        Vec::new()
+    }
+    /// Says whether it removes attributes of that name.
+    fn removes(&self, _attribute: &str) -> bool {
+        false
+    }
     /// Adds everything that is wrong with the meaning of these settings. May read files, opens nothing.
     fn check(&self, report: &mut Report<'_>);
     /// Makes one instance: one for each pipeline.
@@ -177,6 +191,14 @@ pub trait PlannedReceiver: Send + Sync {
 
 /// A processor that was read and checked, not yet built.
 pub trait PlannedProcessor: Send + Sync {
+    /// See [`ProcessorConfig::needs`].
+    fn needs(&self) -> Vec<&str> {
+        Vec::new()
+    }
+    /// See [`ProcessorConfig::removes`].
+    fn removes(&self, _attribute: &str) -> bool {
+        false
+    }
     /// See [`ProcessorConfig::build`].
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Processor>>;
 }
@@ -204,6 +226,14 @@ impl<C: ReceiverConfig> PlannedReceiver for C {
 }
 
 impl<C: ProcessorConfig> PlannedProcessor for C {
+    fn needs(&self) -> Vec<&str> {
+        ProcessorConfig::needs(self)
+    }
+
+    fn removes(&self, attribute: &str) -> bool {
+        ProcessorConfig::removes(self, attribute)
+    }
+
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Processor>> {
         ProcessorConfig::build(self, cx)
     }
@@ -251,6 +281,8 @@ pub struct ProcessorKind {
     pub signals: &'static [Signal],
     /// [`ProcessorConfig::EMITS`]
     pub emits: &'static [Signal],
+    /// [`ProcessorConfig::REDACTS`]
+    pub redacts: bool,
     /// Reads and checks settings; `None` if they could not be read.
     pub parse: fn(&Node, Place<'_>, &mut Problems) -> Option<Arc<dyn PlannedProcessor>>,
 }
@@ -314,6 +346,7 @@ impl ProcessorKind {
             about: C::ABOUT,
             signals: C::SIGNALS,
             emits: C::EMITS,
+            redacts: C::REDACTS,
             parse: parse::<C>,
         }
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::{Id, PlannedExporter, PlannedProcessor, PlannedReceiver};
-use crate::settings::{Duration, Node};
+use crate::settings::{Duration, Node, Secret};
 use crate::telemetry::Signal;
 
 /// Everything that `run` runs.
@@ -28,6 +28,8 @@ pub struct Plan {
     pub shutdown_timeout: Option<Duration>,
     /// `service.telemetry`
     pub telemetry: TelemetrySettings,
+    /// The secrets of the configuration, which are searched for in all that leaves.
+    pub secrets: Vec<Secret>,
     /// Relative paths in settings start here: the directory of the first config file.
     pub base: PathBuf,
 }

@@ -20,8 +20,8 @@ use super::kind::{Build, Shared};
 use super::plan::{Pipeline, Plan, Planned};
 use super::route::{Branch, Route};
 use super::stand_in::{Closed, Off};
-use super::{Deadline, Ended, Exit, Id, Next, Outlet, Receiver, Stop, Switch, Vitals};
-use crate::settings::Node;
+use super::{Deadline, Ended, Exit, Id, Next, Outlet, Receiver, Secrets, Stop, Switch, Vitals};
+use crate::settings::{Node, Secret};
 use crate::telemetry::Clock;
 
 /// What a service lives in.
@@ -103,6 +103,8 @@ impl Service {
     /// Puts a plan in place of the present one. On an error nothing has changed.
     pub async fn apply(&mut self, plan: &Plan) -> anyhow::Result<()> {
         let mut parts = self.build(plan)?;
+        let secrets = plan.secrets.iter().map(Secret::expose);
+        self.shared.of(None, Secrets::default).set("config", secrets);
         for (id, _, receiver) in &mut parts.receivers {
             receiver.open().await.with_context(|| format!("{id}: cannot start"))?;
         }

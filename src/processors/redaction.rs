@@ -13,10 +13,10 @@
 //! be looked at is withheld, never passed. It does not find what is base64 (known values apart) and judges no
 //! content by its meaning.
 
-mod names;
 mod places;
 mod summary;
 mod sanitizers;
+mod names;
 mod tally;
 mod settings;
 

@@ -80,6 +80,7 @@ fn plan<C: ExporterConfig>(source: &Source, settings: Value) -> Plan {
         }],
         shutdown_timeout: None,
         telemetry: Default::default(),
+        secrets: Vec::new(),
         base: ".".into(),
     }
 }

@@ -10,7 +10,7 @@ use std::fmt;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use crate::json::write_string;
 
@@ -101,6 +101,35 @@ impl fmt::Debug for KnownValues {
     }
 }
 
+/// Finds the password of a URL (RFC 3986 section 3.2.1).
+pub fn password_of_url(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("://")?;
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let (user, _) = authority.rsplit_once('@')?;
+    user.split_once(':').map(|(_, password)| password)
+}
+
+/// Lists what is secret in the value of a header or a setting: all of it, what stands behind a scheme, user and
+/// password that it encodes (RFC 7617), and the values of cookies.
+pub fn parts_of_credential(value: &str) -> Vec<String> {
+    let value = value.trim();
+    let mut parts = vec![value.to_owned()];
+    if let Some((scheme, rest)) = value.split_once(' ') {
+        let rest = rest.trim();
+        parts.push(rest.to_owned());
+        let decoded =
+            scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(rest).ok()).flatten();
+        if let Some(pair) = decoded.and_then(|bytes| String::from_utf8(bytes).ok()) {
+            parts.extend(pair.split_once(':').map(|(_, password)| password.to_owned()));
+            parts.push(pair);
+        }
+    }
+    parts.extend(
+        value.split(';').filter_map(|cookie| Some(cookie.split_once('=')?.1.trim().to_owned())),
+    );
+    parts
+}
+
 fn trimmed(value: &[u8]) -> &[u8] {
     let value = value.trim_ascii();
     value.get(..LONGEST).unwrap_or(value)
@@ -179,7 +208,7 @@ fn base64_behind(value: &[u8], before: usize) -> [Vec<u8>; 2] {
 
 #[cfg(test)]
 mod tests {
-    use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+    use base64::engine::general_purpose::URL_SAFE;
     use proptest::prelude::*;
 
     use super::*;
@@ -203,6 +232,17 @@ mod tests {
     fn it_prints_how_many_it_holds() {
         let value = ["hunter2", "hunter2"].concat();
         assert_eq!(format!("{:?}", KnownValues::new([value])), "KnownValues(1)");
+    }
+
+    #[test]
+    fn credentials_have_parts_that_are_secret_by_themselves() {
+        let pair = "jane:open sesame";
+        let header = format!("Basic {}", STANDARD.encode(pair));
+        let parts = parts_of_credential(&header);
+        assert!(["open sesame", pair, &header].iter().all(|part| parts.iter().any(|p| p == part)));
+        assert_eq!(parts_of_credential("Bearer abc"), ["Bearer abc", "abc"]);
+        assert_eq!(parts_of_credential("a=1; b=22"), ["a=1; b=22", "b=22", "1", "22"]);
+        assert_eq!(parts_of_credential("key"), ["key"]);
     }
 
     proptest! {

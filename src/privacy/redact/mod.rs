@@ -17,7 +17,7 @@ mod json;
 mod scan;
 
 pub use found::{Found, UNSCANNED, Why};
-pub use known::KnownValues;
+pub use known::{KnownValues, parts_of_credential, password_of_url};
 pub use names::is_secret_name;
 pub use redactor::{Redactor, RuleId, Under};
 pub use scan::Scan;

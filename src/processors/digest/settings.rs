@@ -16,7 +16,9 @@ use crate::privacy::digest::{Digester, Key, Mode};
 use crate::privacy::{Paths, Pointer};
 use crate::settings::{Report, Severity};
 use crate::telemetry::Signal;
-use crate::telemetry::names::{INPUT_MESSAGES, OUTPUT_MESSAGES, TOOL_ARGUMENTS, TOOL_RESULT};
+use crate::telemetry::names::{
+    INPUT_MESSAGES, METHOD, OUTPUT_MESSAGES, TOOL, TOOL_ARGUMENTS, TOOL_RESULT,
+};
 
 /// Fields of one tool: each is an attribute.
 const MAX_FIELDS: usize = 8;
@@ -103,6 +105,11 @@ impl ProcessorConfig for Config {
     const ABOUT: &'static str = "replaces arguments and other content by digests, plain or keyed";
     const SIGNALS: &'static [Signal] = &Signal::ALL;
     const EMITS: &'static [Signal] = &[];
+
+    fn needs(&self) -> Vec<&str> {
+        let replaced = self.attributes.iter().map(String::as_str);
+        [METHOD, TOOL].into_iter().chain(replaced).collect()
+    }
 
     fn check(&self, report: &mut Report<'_>) {
         let (_, _, Complaints(complaints)) = self.prepare(report.base());

@@ -144,6 +144,13 @@ impl ProcessorConfig for Config {
     const ABOUT: &'static str = "masks secrets and personal data in every text of every signal";
     const SIGNALS: &'static [Signal] = &Signal::ALL;
     const EMITS: &'static [Signal] = &[];
+    const REDACTS: bool = true;
+
+    fn removes(&self, attribute: &str) -> bool {
+        let listed = || self.allowed_keys.iter().flatten().any(|key| key == attribute);
+        let ignored = || self.ignored_keys.iter().any(|key| key == attribute);
+        !self.allows_all() && !listed() && !ignored()
+    }
 
     fn check(&self, report: &mut Report<'_>) {
         for Complaint { severity, invalid: Invalid { field, message } } in

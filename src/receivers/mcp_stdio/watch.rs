@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::queue::{Event, Kind, Note};
 use super::{Config, ServerName};
 use crate::mcp::{HandedBack, Identity, Session, Transport};
-use crate::pipeline::Build;
+use crate::pipeline::{Build, Secrets};
+use crate::privacy::redact::{is_secret_name, parts_of_credential, password_of_url};
 use crate::receivers::tap::{self, CountsExporter, ambient, content_key, edited, hidden};
 use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
 
@@ -29,10 +30,27 @@ impl StdioObserver {
         let mut session =
             Session::new(Arc::new(config.observing().settings()), identity, rand::random());
         session.share(cx.process(HandedBack::default));
+        cx.process(Secrets::default).set(&cx.id.to_string(), secrets(config));
         // Without a key nothing is told of them.
         content_key(cx).into_iter().for_each(|key| session.hide(hidden(key)));
         StdioObserver { session, counters: CountsExporter::new(cx) }
     }
+}
+
+/// Lists the secrets that the child's environment holds: values of variables whose names say so, and passwords in
+/// URLs.
+fn secrets(config: &Config) -> Vec<String> {
+    let own = config.env.iter().map(|(name, value)| (name.clone(), value.clone()));
+    let ours = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    ours.chain(own).flat_map(|(name, value)| secrets_of(&name, &value)).collect()
+}
+
+fn secrets_of(name: &str, value: &str) -> Vec<String> {
+    if is_secret_name(name) {
+        return parts_of_credential(value);
+    }
+    password_of_url(value).map(str::to_owned).into_iter().collect()
 }
 
 impl tap::Watch<Note> for StdioObserver {
@@ -78,5 +96,21 @@ impl tap::Watch<Note> for StdioObserver {
     fn take(&mut self) -> Vec<(Telemetry, Content)> {
         self.counters.tell(&self.session.counts());
         self.session.take().into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_secret_by_their_names_and_urls_by_their_passwords() {
+        assert_eq!(secrets_of("DIFY_KEY", "abcdefgh"), ["abcdefgh"]);
+        assert_eq!(secrets_of("DATABASE_URL", "postgres://u:abcdefgh@h/x"), ["abcdefgh"]);
+        for (name, value) in
+            [("PATH", "/usr/bin"), ("URL", "https://u@h/"), ("PUBLIC_KEY", "abcdefgh")]
+        {
+            assert!(secrets_of(name, value).is_empty(), "{name}");
+        }
     }
 }

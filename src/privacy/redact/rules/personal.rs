@@ -2,7 +2,7 @@
 //!
 //! Numbers are told from others by their sums and by how issuers begin them.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{Detector, Match};
 use crate::privacy::redact::settings::Preset;

@@ -1,0 +1,70 @@
+//! What processors do to what follows: attributes that one removes and a later one reads, and pipelines in which
+//! nothing takes secrets out.
+
+use super::components::Component;
+use super::pipelines::Defined;
+use crate::pipeline::{Id, Pipeline, PlannedProcessor, ProcessorKind};
+use crate::settings::{Node, Problems, quoted_list};
+
+type Processor = Component<ProcessorKind>;
+
+/// Warns where a processor reads what one before it removes.
+pub(super) fn check_order(defined: &Defined, pipelines: &[Pipeline], problems: &mut Problems) {
+    let mut said: Vec<(&Id, &Id)> = Vec::new();
+    for pipeline in pipelines {
+        let chain: Vec<&Processor> = chain(defined, pipeline).collect();
+        for (i, earlier) in chain.iter().enumerate() {
+            for later in &chain[i + 1..] {
+                let (Some(removing), Some(reading)) = (settings(earlier), settings(later)) else {
+                    continue;
+                };
+                let gone: Vec<&str> =
+                    reading.needs().into_iter().filter(|key| removing.removes(key)).collect();
+                if gone.is_empty() || said.contains(&(&earlier.id, &later.id)) {
+                    continue;
+                }
+                said.push((&earlier.id, &later.id));
+                let message = format!(
+                    "removes {}, which `{}` behind it reads in `{}`; let it stay, or turn them round",
+                    quoted_list(gone),
+                    later.id,
+                    pipeline.id
+                );
+                problems.warn(&earlier.mark, format!("processors::{}", earlier.id), message);
+            }
+        }
+    }
+}
+
+/// Warns of pipelines that pass on what nothing took secrets out of.
+pub(super) fn warn_of_unredacted(
+    root: &Node,
+    defined: &Defined,
+    pipelines: &[Pipeline],
+    problems: &mut Problems,
+) {
+    let redacts = |component: &Processor| component.kind.is_some_and(|kind| kind.redacts);
+    for pipeline in pipelines.iter().filter(|pipeline| !chain(defined, pipeline).any(redacts)) {
+        let path = format!("service::pipelines::{}", pipeline.id);
+        let node = root.get("service").and_then(|service| service.get("pipelines"));
+        let Some((key, _)) = node
+            .iter()
+            .flat_map(|node| node.entries())
+            .find(|(key, _)| key.name == pipeline.id.to_string())
+        else {
+            continue;
+        };
+        let message = "secrets in what passes reach its exporters: no processor takes them out; write \
+                       `processors: { redaction: {} }` and name it here";
+        problems.warn(&key.mark, path, message);
+    }
+}
+
+fn chain<'d>(defined: &'d Defined, pipeline: &'d Pipeline) -> impl Iterator<Item = &'d Processor> {
+    let all = &defined.processors;
+    pipeline.processors.iter().filter_map(|id| all.iter().find(|component| component.id == *id))
+}
+
+fn settings(component: &Processor) -> Option<&dyn PlannedProcessor> {
+    component.config()
+}
