@@ -9,6 +9,7 @@ mod digest;
 mod logging;
 mod otlp_env;
 mod print_config;
+mod redact;
 mod signals;
 mod runtime;
 mod run;
@@ -61,6 +62,8 @@ enum Command {
     PrintConfig(print_config::PrintConfig),
     /// Print the digest of a JSON text, as the digest processor makes it
     Digest(digest::Digest),
+    /// Mask secrets in text or in OTLP JSON lines, as the redaction processor does
+    Redact(redact::Redact),
     /// Print a shell's completion script
     Completion(completion::Completion),
     /// The demo's MCP server (what the demo wraps)
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Components(components) => components.run(),
         Command::PrintConfig(print_config) => print_config.run(),
         Command::Digest(digest) => digest.run(),
+        Command::Redact(redact) => redact.run(),
         Command::Completion(completion) => completion.run(),
         Command::DemoServer => demo::serve(),
     };
