@@ -135,6 +135,10 @@ impl<'a> Edit<'a> for Work<'a, '_> {
             Number::Int(int) => self.out.push_str(itoa::Buffer::new().format(int)),
             Number::Double(double) => self.out.push_str(&double.to_string()),
         }
+        let in_url = self.redaction.sanitizers.url_bodies && at.place == Place::Field("body");
+        if let Some(text) = sanitizers::body(&self.out).filter(|_| in_url && under == Under::Open) {
+            return self.sanitized(at, text);
+        }
         let found = self.scan.number(&self.out, under);
         self.told(at, found)
     }
@@ -207,7 +211,7 @@ impl<'a, 'r> Work<'a, 'r> {
         if open && query_bodies && is_query(text) {
             return self.sanitized(at, QUERY.into());
         }
-        let route = if open && url_bodies { sanitizers::route(text) } else { None };
+        let route = if open && url_bodies { sanitizers::body(text) } else { None };
         self.look(at, text, route, under)
     }
 

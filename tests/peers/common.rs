@@ -183,16 +183,17 @@ pub(crate) struct Collector {
 impl Collector {
     /// One that writes what it gets to a file.
     pub(crate) fn sink(dir: &Path) -> Collector {
-        Collector::start("otelcol-file.yaml", dir, &[])
+        Collector::with("otelcol-file.yaml", dir, &[])
     }
 
     /// One that passes on what it gets.
     pub(crate) fn relay(dir: &Path, exporter: &str, to: u16) -> Collector {
         let next = to.to_string();
-        Collector::start("otelcol-relay.yaml", dir, &[("EXPORTER", exporter), ("NEXT_PORT", &next)])
+        Collector::with("otelcol-relay.yaml", dir, &[("EXPORTER", exporter), ("NEXT_PORT", &next)])
     }
 
-    fn start(config: &str, dir: &Path, more: &[(&str, &str)]) -> Collector {
+    /// One with that configuration.
+    pub(crate) fn with(config: &str, dir: &Path, more: &[(&str, &str)]) -> Collector {
         let (grpc, http) = (free_port(), free_port());
         let file = dir.join("collector.jsonl");
         let child = Command::new(peers().join("otelcol"))

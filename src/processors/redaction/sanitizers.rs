@@ -31,6 +31,12 @@ pub(super) fn url(text: &str) -> Option<String> {
     (new != text).then(|| new.into_owned())
 }
 
+/// Sanitizes a log's body, or a part of one. As the Collector's processor does, it takes what is one word for a URL,
+/// and a number for an id in one.
+pub(super) fn body(text: &str) -> Option<String> {
+    if text.contains(char::is_whitespace) { route(text) } else { url(text) }
+}
+
 /// Sanitizes a text that may be a URL or a path, perhaps with a method before it: `GET /users/17`. Others stay.
 pub(super) fn route(text: &str) -> Option<String> {
     let (before, path) = match text.rsplit_once(' ') {
@@ -78,6 +84,16 @@ mod tests {
             ["tools/call search_web", "tools/call", "GET /users", "a word or 3/4 of it", "x", ""]
         {
             assert_eq!(route(same), None, "{same}");
+        }
+    }
+
+    #[test]
+    fn bodies_of_one_word_are_urls() {
+        assert_eq!(body("/users/17").as_deref(), Some("/users/*"));
+        assert_eq!(body("41").as_deref(), Some("*"));
+        assert_eq!(body("GET /users/17").as_deref(), Some("GET /users/*"));
+        for same in ["started", "started 17 times", ""] {
+            assert_eq!(body(same), None, "{same}");
         }
     }
 
