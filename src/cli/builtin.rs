@@ -46,6 +46,16 @@ pub(super) struct Tap<'a> {
     pub(super) settings: Value,
 }
 
+impl Tap<'_> {
+    /// Captures what is said here, and says why calls fail unless it is said otherwise.
+    pub(super) fn capturing(mut self, said: serde_json::Map<String, Value>) -> Self {
+        let mut capture = json!({"errors": "redacted"});
+        capture.as_object_mut().into_iter().for_each(|capture| capture.extend(said.clone()));
+        self.settings["capture"] = capture;
+        self
+    }
+}
+
 /// The built-in configuration with what `--set` says on top.
 pub(super) struct Loaded {
     /// Where it comes from.

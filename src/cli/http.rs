@@ -6,6 +6,7 @@
 use std::process::ExitCode;
 
 use super::builtin;
+use super::capture::CaptureArgs;
 use super::config_args::{ConfigArgs, load, only_tap};
 use super::run::until_told;
 use super::state;
@@ -27,6 +28,8 @@ pub(super) struct Http {
     /// What the server is called on its spans; default: its host
     #[arg(long, env = "MCPCOL_NAME")]
     name: Option<String>,
+    #[command(flatten)]
+    capture: CaptureArgs,
 }
 
 impl Http {
@@ -70,6 +73,7 @@ impl Http {
         }
         let kind = <Config as ReceiverConfig>::NAME;
         let tap = builtin::Tap { name: &route.server_name(), kind, settings };
+        let tap = tap.capturing(self.capture.settings());
         Ok(builtin::load(&tap, &self.config.set, &Options::default())?)
     }
 
@@ -88,6 +92,7 @@ impl Http {
         if self.upstream.is_some() {
             sources.set.push(format!("{at}::routes={}", self.routes()));
         }
+        sources.set.extend(self.capture.overrides(&plan.receivers[0].id.to_string()));
         let plan = load(&sources, &Options::default())?;
         Ok((sources, plan))
     }

@@ -15,6 +15,7 @@ mod runtime;
 mod run;
 mod state;
 mod builtin;
+mod capture;
 mod http;
 mod stdio;
 mod table;

@@ -14,12 +14,13 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::builtin;
+use super::capture::CaptureArgs;
 use super::config_args::{ConfigArgs, load, only_tap};
 use super::logging::{self, Reader};
 use super::runtime::{close_the_books, exit_code, runtime};
 use super::signals::{Asks, Role, Signals};
 use super::{say, state};
-use crate::config::{Options, Sources};
+use crate::config::{self, Options, Sources};
 use crate::pipeline::{Context, Outcome, Plan, ReceiverConfig, Service, Vitals, yield_more};
 use crate::receivers::mcp_stdio::{self, Config, Remote};
 use crate::settings::Problems;
@@ -33,6 +34,8 @@ pub(super) struct Stdio {
     /// What the server is called on its spans; default: what its command line tells
     #[arg(long, env = "MCPCOL_NAME")]
     name: Option<String>,
+    #[command(flatten)]
+    capture: CaptureArgs,
     /// The server's command line
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -91,14 +94,21 @@ impl Stdio {
     /// The plan of the configuration, or of the built-in one and its state directory.
     fn plan(&self) -> anyhow::Result<(Option<Plan>, Option<PathBuf>)> {
         let options = Options { stdout_is_mcp: true, lenient_env: true, ..Options::default() };
-        let sources = Sources::from(self.config.clone());
+        let mut sources = Sources::from(self.config.clone());
         if !sources.config.is_empty() {
+            if !self.capture.settings().is_empty()
+                && let Some(mut plan) = config::load(&sources, &options).0
+            {
+                only_tap::<Config>(&mut plan, "stdio")?;
+                sources.set.extend(self.capture.overrides(&plan.receivers[0].id.to_string()));
+            }
             return Ok((load(&sources, &options)?, None));
         }
         let config = Config { name: self.name(), ..Config::default() };
         let name = config.server_name(&self.command, Path::new("")).text;
         let kind = <Config as ReceiverConfig>::NAME;
         let tap = builtin::Tap { name: &name, kind, settings: serde_json::json!({}) };
+        let tap = tap.capturing(self.capture.settings());
         let loaded = builtin::load(&tap, &self.config.set, &options)?;
         Ok((loaded.plan, loaded.state))
     }

@@ -36,6 +36,31 @@ pub(super) fn check_order(defined: &Defined, pipelines: &[Pipeline], problems: &
     }
 }
 
+/// Reports receivers that capture content for a redaction that is not there, in one of their pipelines.
+pub(super) fn check_captures(defined: &Defined, pipelines: &[Pipeline], problems: &mut Problems) {
+    for receiver in &defined.receivers {
+        let Some(setting) = receiver.config().and_then(|config| config.captures()) else {
+            continue;
+        };
+        let unsafe_one = pipelines.iter().find(|pipeline| {
+            pipeline.receivers.contains(&receiver.id) && !chain(defined, pipeline).any(redacts)
+        });
+        if let Some(pipeline) = unsafe_one {
+            let message = format!(
+                "captures content, and nothing in `{}` takes secrets out of it; write `processors: {{ redaction: {{}} }}` \
+                 and name it there, or capture nothing",
+                pipeline.id
+            );
+            let path = format!("receivers::{}::{setting}", receiver.id);
+            problems.error(receiver.mark_of(setting), path, message);
+        }
+    }
+}
+
+fn redacts(component: &Processor) -> bool {
+    component.kind.is_some_and(|kind| kind.redacts)
+}
+
 /// Warns of pipelines that pass on what nothing took secrets out of.
 pub(super) fn warn_of_unredacted(
     root: &Node,
@@ -43,7 +68,6 @@ pub(super) fn warn_of_unredacted(
     pipelines: &[Pipeline],
     problems: &mut Problems,
 ) {
-    let redacts = |component: &Processor| component.kind.is_some_and(|kind| kind.redacts);
     for pipeline in pipelines.iter().filter(|pipeline| !chain(defined, pipeline).any(redacts)) {
         let path = format!("service::pipelines::{}", pipeline.id);
         let node = root.get("service").and_then(|service| service.get("pipelines"));

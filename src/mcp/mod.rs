@@ -17,6 +17,7 @@ mod peek;
 mod id;
 mod messages;
 mod trace;
+mod capture;
 mod call;
 mod settings;
 mod passback;
@@ -30,6 +31,7 @@ mod session;
 #[cfg(test)]
 mod testing;
 
+pub use capture::{CaptureRule, CaptureRules};
 pub use counts::{Counts, Dropped};
 pub use edited::{Edited, Hop};
 pub use framing::{Line, Lines};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::TraceContext;
+use super::{CaptureRules, TraceContext};
 
 /// How a session is observed.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +42,8 @@ pub struct Settings {
     pub session_idle: Duration,
     /// What is done with spans that servers hand back.
     pub passback: Passback,
+    /// What of calls' content is captured.
+    pub capture: CaptureRules,
 }
 
 impl Default for Settings {
@@ -61,6 +63,7 @@ impl Default for Settings {
             late_answers: Duration::from_secs(60),
             session_idle: Duration::from_secs(30 * 60),
             passback: Passback::default(),
+            capture: CaptureRules::default(),
         }
     }
 }

@@ -123,6 +123,11 @@ pub trait ReceiverConfig: DeserializeOwned + Send + Sync + 'static {
     fn listens(&self) -> Vec<&str> {
         Vec::new()
     }
+    /// Names the setting by which content is handed to the redaction behind it, if any is: without that it would be
+    /// kept for nobody.
+    fn captures(&self) -> Option<&'static str> {
+        None
+    }
     /// Makes the receiver.
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>>;
 }
@@ -185,6 +190,10 @@ pub trait PlannedReceiver: Send + Sync {
     fn listens(&self) -> Vec<&str> {
         Vec::new()
     }
+    /// See [`ReceiverConfig::captures`].
+    fn captures(&self) -> Option<&'static str> {
+        None
+    }
     /// See [`ReceiverConfig::build`].
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>>;
 }
@@ -218,6 +227,10 @@ pub trait PlannedExporter: Send + Sync {
 impl<C: ReceiverConfig> PlannedReceiver for C {
     fn listens(&self) -> Vec<&str> {
         ReceiverConfig::listens(self)
+    }
+
+    fn captures(&self) -> Option<&'static str> {
+        ReceiverConfig::captures(self)
     }
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {

@@ -11,6 +11,7 @@ mod pointer;
 mod rejected;
 mod members;
 pub mod canonical;
+pub mod shape;
 pub mod redact;
 
 pub use pointer::{BadPointer, Paths, Pointer};

@@ -18,11 +18,13 @@ mod summary;
 mod sanitizers;
 mod names;
 mod tally;
+mod captured;
 mod settings;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use self::captured::Captured;
 use self::names::{Names, Treatment, Way};
 use self::places::Spot;
 use self::sanitizers::{QUERY, Sanitizers, is_query};
@@ -30,11 +32,11 @@ use self::summary::{Fate, Level, Summary};
 use self::tally::{Counters, Tally};
 use crate::otlp::Holder;
 use crate::otlp::wire::compose::Attributes;
-use crate::otlp::wire::edit::{At, Edit, Holders, Named, Number, Place, Wants};
-use crate::otlp::wire::view::View;
+use crate::otlp::wire::edit::{At, Edit, Holders, Named, Number, Place, Take, Wants};
+use crate::otlp::wire::view::{Item, View};
 use crate::pipeline::{Flow, Pass, Processor, Secrets};
 use crate::privacy::redact::{Found, Redactor, Scan, Under};
-use crate::telemetry::Batch;
+use crate::telemetry::{Batch, Content, Signal};
 
 pub use settings::Config;
 
@@ -52,8 +54,10 @@ struct Redaction {
 
 impl Processor for Redaction {
     fn process(&self, mut batch: Batch, pass: &mut Pass) -> Flow {
-        let mut work = Work::new(self);
-        let edited = batch.telemetry.edited(&mut work);
+        let Batch { telemetry, content, .. } = &batch;
+        let calls = telemetry.signal() == Signal::Traces && !content.is_empty();
+        let mut work = Work::new(self, calls.then_some(content));
+        let edited = telemetry.edited(&mut work);
         let tally = work.tally;
         batch.telemetry = edited;
         if !tally.is_empty() {
@@ -72,6 +76,9 @@ struct Work<'a, 'r> {
     judge: Scan<'r>,
     /// How names of this batch are treated that are not among the usual ones.
     treated: HashMap<&'a str, Treatment, foldhash::fast::RandomState>,
+    /// What was seen of the calls behind the spans, if anything was.
+    content: Option<&'r Content>,
+    captured: Captured<'r>,
     /// What was noted last of the value at hand.
     noted: Option<Fate>,
     summary: Summary,
@@ -81,8 +88,20 @@ struct Work<'a, 'r> {
 
 impl<'a> Edit<'a> for Work<'a, '_> {
     fn wants(&self) -> Wants {
-        let more = if self.summary.speaks() { Holders::ALL } else { Holders::default() };
-        Wants { texts: true, more, ..Wants::default() }
+        let calls = self.content.is_some();
+        let more = match self.summary.speaks() {
+            true => Holders::ALL,
+            false if calls => Holders::only(Holder::Span),
+            false => Holders::default(),
+        };
+        Wants { items: calls, texts: true, statuses: calls, more, ..Wants::default() }
+    }
+
+    fn item(&mut self, item: &Item<'a>) -> Take {
+        let (trace, span) = item.own.ids();
+        let seen = self.content.and_then(|content| content.of(trace, span));
+        self.captured = Captured::of(seen, item);
+        Take::Keep
     }
 
     fn name(&mut self, at: &At<'a>, name: &'a str) -> Named {
@@ -95,6 +114,9 @@ impl<'a> Edit<'a> for Work<'a, '_> {
         let treatment = self.treatment(name);
         if treatment.summary && at.depth == 0 && self.summary.speaks() {
             self.summary.keep(at.holder);
+            return Named::Drop;
+        }
+        if at.depth == 0 && self.captured.writes(at.holder, name) {
             return Named::Drop;
         }
         if treatment.removed && (at.depth == 0 || in_body) {
@@ -145,11 +167,19 @@ impl<'a> Edit<'a> for Work<'a, '_> {
 
     fn more(&mut self, of: View<'a>, out: &mut Attributes<'_>) {
         self.summary.write(of, out);
+        if of.holder() == Holder::Span {
+            self.captured.write(&mut self.scan, &mut self.tally, out);
+        }
+    }
+
+    fn status_message(&mut self, _: View<'a>) -> Option<&str> {
+        let written = self.captured.message(&mut self.scan, &mut self.tally, &mut self.out);
+        written.then_some(&*self.out)
     }
 }
 
 impl<'a, 'r> Work<'a, 'r> {
-    fn new(redaction: &'r Redaction) -> Self {
+    fn new(redaction: &'r Redaction, content: Option<&'r Content>) -> Self {
         let mut scan = redaction.redactor.scan();
         let mut judge = redaction.redactor.scan();
         let secrets = redaction.secrets.known();
@@ -160,6 +190,8 @@ impl<'a, 'r> Work<'a, 'r> {
             scan,
             judge,
             treated: HashMap::default(),
+            content,
+            captured: Captured::default(),
             noted: None,
             summary: Summary::of(redaction.summary),
             tally: Tally::default(),

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::Deserialize;
 
 use super::PeerKeys;
 
@@ -37,8 +38,44 @@ pub struct Seen {
     pub arguments: Raw,
     /// `result` of the response.
     pub result: Raw,
-    /// `error.message` of the response, a JSON string.
-    pub error_message: Raw,
+    /// Why it failed, a JSON string: `error.message` of the response, or the first text of a result that says
+    /// `isError`.
+    pub error_text: Raw,
+    /// What of it redaction may write onto the span.
+    pub capture: Capture,
+}
+
+/// Says how much of a value is captured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Its shape: names, kinds, sizes.
+    Keys,
+    /// It, as redaction leaves it.
+    Redacted,
+}
+
+/// Says what of a call's content redaction may write onto its span. Nobody else may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capture {
+    /// Its arguments.
+    pub arguments: Level,
+    /// Its result.
+    pub results: Level,
+    /// Why it failed.
+    pub errors: Level,
+    /// The most bytes of each, arguments and result, after redaction.
+    pub max_bytes: usize,
+}
+
+impl Default for Capture {
+    fn default() -> Self {
+        let off = Level::Off;
+        Capture { arguments: off, results: off, errors: off, max_bytes: 4096 }
+    }
 }
 
 /// Which content somebody reads: what nobody reads is not copied from the traffic.
@@ -46,20 +83,25 @@ pub struct Seen {
 pub struct Reads {
     /// Arguments of calls.
     pub arguments: bool,
-    /// What calls returned: results and error texts.
-    pub answers: bool,
+    /// Results of calls.
+    pub results: bool,
+    /// Why calls failed.
+    pub errors: bool,
 }
 
 impl Reads {
     /// All of it.
-    pub const ALL: Reads = Reads { arguments: true, answers: true };
+    pub const ALL: Reads = Reads { arguments: true, results: true, errors: true };
     /// None of it.
-    pub const NONE: Reads = Reads { arguments: false, answers: false };
+    pub const NONE: Reads = Reads { arguments: false, results: false, errors: false };
 
     /// What this reader reads, or that.
     pub fn or(self, other: Reads) -> Reads {
-        let arguments = self.arguments || other.arguments;
-        Reads { arguments, answers: self.answers || other.answers }
+        Reads {
+            arguments: self.arguments || other.arguments,
+            results: self.results || other.results,
+            errors: self.errors || other.errors,
+        }
     }
 }
 

@@ -63,6 +63,14 @@ pub const INPUT_MESSAGES: &str = "gen_ai.input.messages";
 pub const OUTPUT_MESSAGES: &str = "gen_ai.output.messages";
 
 // Ours, on spans.
+/// Shape of the arguments, as JSON: names, kinds and sizes.
+pub const ARGUMENTS_SHAPE: &str = "mcpcol.arguments.shape";
+/// `true` where the arguments that were captured, or their shape, were cut after redaction.
+pub const ARGUMENTS_TRUNCATED: &str = "mcpcol.arguments.truncated";
+/// Shape of the result, likewise.
+pub const RESULT_SHAPE: &str = "mcpcol.result.shape";
+/// `true` where the result that was captured, or its shape, was cut after redaction.
+pub const RESULT_TRUNCATED: &str = "mcpcol.result.truncated";
 /// Random id of one stdio process or HTTP session.
 pub const SESSION_ID: &str = "mcpcol.session.id";
 /// How a call ended, in the vocabulary of the SLO engine.

@@ -80,11 +80,9 @@ impl Output {
             return String::new();
         };
         let mut out = String::new();
-        for (what, raw) in [
-            ("arguments", &seen.arguments),
-            ("result", &seen.result),
-            ("error", &seen.error_message),
-        ] {
+        for (what, raw) in
+            [("arguments", &seen.arguments), ("result", &seen.result), ("error", &seen.error_text)]
+        {
             match raw {
                 Raw::Absent => {}
                 Raw::Cut => write!(out, " {what} cut").unwrap(),

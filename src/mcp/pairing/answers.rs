@@ -3,7 +3,9 @@
 use super::*;
 use crate::json::Text;
 use crate::mcp::call::word;
+use crate::mcp::peek::first_text;
 use crate::mcp::{Answer, CancelledBy, RawId};
+use crate::telemetry::Level;
 
 impl Pairing<'_> {
     /// The answer to what waits under `key`; `None` if it does not tell what it answers.
@@ -81,12 +83,18 @@ impl Pairing<'_> {
     }
 
     fn content(&mut self, call: &Call, message: &Message<'_>, known: Known) -> Seen {
-        let (mut seen, read) = (Seen::default(), self.common.reads.answers);
+        let (mut seen, reads, capture) = (Seen::default(), self.common.reads, call.capture);
+        let errors = reads.errors || capture.errors != Level::Off;
         if let Some(result) = &message.result {
+            let read = reads.results || capture.results != Level::Off;
             seen.result = self.common.keep(read, result.raw, known);
+            if let (Some(true), Part::Whole(raw), true) = (result.is_error, result.raw, errors) {
+                let text = first_text(raw).map_or(Part::Absent, Part::Whole);
+                seen.error_text = self.common.keep(errors, text, known);
+            }
         }
         if let Some(error) = call.failure(message) {
-            seen.error_message = self.common.keep(read, error.message, known);
+            seen.error_text = self.common.keep(errors, error.message, known);
         }
         seen
     }

@@ -192,7 +192,7 @@ impl Common {
     /// Content is held until it is taken.
     pub(super) fn hold(&mut self, seen: &Seen) {
         let len = |raw: &Raw| if let Raw::Whole(bytes) = raw { bytes.len() } else { 0 };
-        self.untaken += len(&seen.arguments) + len(&seen.result) + len(&seen.error_message);
+        self.untaken += len(&seen.arguments) + len(&seen.result) + len(&seen.error_text);
     }
 
     /// Whether one more request of that direction may be tracked, of a sender that has so many in flight. It

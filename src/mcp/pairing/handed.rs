@@ -44,7 +44,7 @@ impl Pairing<'_> {
                 None => Raw::Absent,
             };
             let arguments = raw(reads.arguments, texts.arguments);
-            let result = raw(reads.answers, texts.result);
+            let result = raw(reads.results, texts.result);
             let seen = Seen { arguments, result, ..Seen::default() };
             common.hold(&seen);
             common.handed_seen.push((span, seen));

@@ -316,6 +316,7 @@ impl Pairing<'_> {
         }
         common.put_out(server, peers, |span| frame.span(&call, ending, span));
         if tells {
+            seen.capture = call.capture;
             common.keep_seen(call.place.own, seen);
         }
     }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::mcp::call::{PassbackRequester, Progress, SpanPosition, TaskId, method, word};
 use crate::mcp::{Meta, Notifications, Params, Parent, Traces};
+use crate::telemetry::{Capture, Level};
 
 /// Progress events one span carries at most: enough to see the pace of a call.
 const MAX_EVENTS: usize = 32;
@@ -112,8 +113,10 @@ impl Pairing<'_> {
             }
             method => self.earlier(method, &subject, task_id.as_ref(), params),
         };
+        let tool = if let Subject::Tool(tool) = &subject { Some(&**tool) } else { None };
+        let capture = self.common.settings.capture.of(&self.state.server.name, tool);
         let arguments = match id.is_some() {
-            true => self.keep_arguments(params.arguments, seen.known),
+            true => self.keep_arguments(params.arguments, seen.known, capture),
             false => Raw::Absent,
         };
         Call {
@@ -140,6 +143,7 @@ impl Pairing<'_> {
             size: seen.size,
             cut: seen.known == Known::Cut,
             arguments,
+            capture,
             token: Id::read(&params.meta.progress_token, &self.common.keys),
             events: Vec::new(),
             events_dropped: 0,
@@ -151,9 +155,9 @@ impl Pairing<'_> {
     }
 
     /// The arguments of a request. In one that was not read whole they may be out of sight.
-    fn keep_arguments(&mut self, part: Part<'_>, known: Known) -> Raw {
+    fn keep_arguments(&mut self, part: Part<'_>, known: Known, capture: Capture) -> Raw {
         let unsure = part == Part::Absent && known != Known::Whole;
-        let read = self.common.reads.arguments;
+        let read = self.common.reads.arguments || capture.arguments != Level::Off;
         self.common.keep(read, if unsure { Part::Cut } else { part }, known)
     }
 

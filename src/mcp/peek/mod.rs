@@ -13,8 +13,8 @@ mod tail;
 use crate::json::{Error, ErrorKind, Kind, MAX_DEPTH, Reader, Result, Text, is_flawed};
 
 pub use params::{Info, Meta, Params};
-pub(super) use result::names_in;
 pub use result::{Answer, Failure};
+pub(super) use result::{first_text, names_in};
 
 /// What one JSON-RPC message tells, borrowed from it.
 #[derive(Clone, Debug, Default)]

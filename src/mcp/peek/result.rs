@@ -132,6 +132,31 @@ impl<'a> Failure<'a> {
     }
 }
 
+/// Finds the first text in `content` of a result: a JSON string, as on the wire.
+pub(in crate::mcp) fn first_text(result: &[u8]) -> Option<&[u8]> {
+    let mut reader = Reader::of_messages(result, crate::json::MAX_DEPTH);
+    let mut found = None;
+    let read = members(&mut reader, |key, reader| {
+        if key != b"content" || reader.peek()?.0 != Kind::Array {
+            return skip(reader);
+        }
+        reader.array()?;
+        while reader.item()? {
+            members(reader, |key, reader| {
+                let text = key == b"text" && found.is_none() && reader.peek()?.0 == Kind::String;
+                let range = reader.skip()?;
+                if text {
+                    found = Some(&result[range]);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    });
+    read.ok()?;
+    found
+}
+
 /// The names in `result[list][].name` of a list method.
 pub(in crate::mcp) fn names_in(result: &[u8], list: &str, mut each: impl FnMut(Text<'_>)) {
     let mut reader = Reader::of_messages(result, crate::json::MAX_DEPTH);

@@ -117,6 +117,7 @@ fn identity() -> Identity {
 }
 
 mod cancelled;
+mod capture;
 mod clock;
 mod doubt;
 mod endings;

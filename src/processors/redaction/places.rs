@@ -32,6 +32,11 @@ impl Spot {
         Spot { holder: at.holder, part }
     }
 
+    /// The message of a span's status.
+    pub(super) const STATUS: Spot = Spot { holder: Holder::Span, part: Part::Field("message") };
+    /// The value of an attribute of a span.
+    pub(super) const ATTRIBUTE: Spot = Spot { holder: Holder::Span, part: Part::Value };
+
     /// Writes it in words.
     pub(super) fn label(self) -> String {
         let part = match self.part {

@@ -5,18 +5,21 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList};
+use opentelemetry_proto::tonic::common::v1::{
+    AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList,
+};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::Event;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use proptest::prelude::*;
 
 use super::*;
 use crate::otlp::{Messages, Request, arbitrary, wire};
 use crate::pipeline::{Build, Id, ProcessorConfig, Shared, Vitals};
 use crate::settings::{Severity, testing};
-use crate::telemetry::{Clock, Receipt, Telemetry, Verdict};
+use crate::telemetry::names::SCOPE;
+use crate::telemetry::{Capture, Clock, Level, Raw, Receipt, Seen, Telemetry, Verdict};
 
 /// A token of GitHub's form that nobody has.
 fn token() -> String {
@@ -465,4 +468,79 @@ fn settings_are_checked_all_at_once() {
     assert!(errors[0].contains("no rule at all"), "{errors:?}");
     let (errors, _) = checked("{ hash_function: hmac-sha256, hmac_key_file: /nowhere/key }");
     assert!(errors[0].contains("/nowhere/key"), "{errors:?}");
+}
+
+/// A call that a tap saw, as it comes to the processor.
+fn tapped(seen: Seen, attributes: Vec<KeyValue>) -> Batch {
+    let status = Some(Status { code: 2, ..Status::default() });
+    let span = Span { status, ..span(attributes) };
+    let mut messages = traces(span);
+    if let Messages::Traces(all) = &mut messages {
+        all[0].scope_spans[0].scope =
+            Some(InstrumentationScope { name: SCOPE.into(), ..InstrumentationScope::default() });
+    }
+    let content = [(([1; 16], [1; 8]), seen)].into_iter().collect();
+    Batch { content, ..Batch::new(messages.into()) }
+}
+
+fn captured(seen: Seen, attributes: Vec<KeyValue>) -> Span {
+    let processor = build("{}", &Vitals::default(), &Shared::default()).unwrap();
+    let mut pass = Pass::new(0);
+    let Flow::Pass(batch) = processor.process(tapped(seen, attributes), &mut pass) else {
+        panic!("it passes")
+    };
+    first_span(batch.telemetry.messages())
+}
+
+fn whole(text: &str) -> Raw {
+    Raw::Whole(Bytes::copy_from_slice(text.as_bytes()))
+}
+
+#[test]
+fn what_was_captured_is_redacted_first_and_cut_then() {
+    let token = token();
+    let (arguments, results) = (Level::Redacted, Level::Keys);
+    let capture = Capture { arguments, results, errors: Level::Redacted, max_bytes: 48 };
+    let seen = Seen {
+        arguments: whole(&format!(
+            r#"{{"q":"x {token} y","password":"p","more":"{}"}}"#,
+            "z".repeat(99)
+        )),
+        result: whole(r#"{"city":"Oslo","n":[1,2,3]}"#),
+        error_text: whole(&format!(r#""401 for {token}, {}""#, "é".repeat(200))),
+        capture,
+    };
+    let stale = attribute("gen_ai.tool.call.arguments", text("of somebody else"));
+    let span = captured(seen, vec![stale, attribute("gen_ai.tool.name", text("t"))]);
+    let message = span.status.unwrap().message;
+    assert!(
+        message.starts_with("401 for [REDACTED:github], é") && message.len() <= 256,
+        "{message}"
+    );
+    let expected = [
+        attribute("gen_ai.tool.name", text("t")),
+        attribute(
+            "gen_ai.tool.call.arguments",
+            text(r#"{"q":"x [REDACTED:github] y","password":"[REDACT"#),
+        ),
+        attribute("mcpcol.arguments.truncated", Any::BoolValue(true)),
+        attribute("mcpcol.result.shape", text(r#"{"city":"string(4)","n":["number","+2"]}"#)),
+    ];
+    assert_eq!(span.attributes, expected);
+}
+
+#[test]
+fn what_was_not_captured_is_not_written_and_what_was_cut_is_withheld() {
+    let seen = Seen {
+        arguments: whole(r#"{"a":1}"#),
+        result: whole("{}"),
+        error_text: whole(r#""no""#),
+        capture: Capture::default(),
+    };
+    let span = captured(seen, Vec::new());
+    assert_eq!((span.attributes, span.status.unwrap().message), (Vec::new(), String::new()));
+    let capture = Capture { arguments: Level::Redacted, ..Capture::default() };
+    let seen = Seen { arguments: Raw::Cut, capture, ..Seen::default() };
+    let expected = [attribute("gen_ai.tool.call.arguments", text("[REDACTED:unscanned]"))];
+    assert_eq!(captured(seen, Vec::new()).attributes, expected);
 }

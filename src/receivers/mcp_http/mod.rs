@@ -55,6 +55,10 @@ impl ReceiverConfig for Config {
     const ABOUT: &'static str = "a reverse proxy that taps the traffic of MCP servers over HTTP";
     const SIGNALS: &'static [Signal] = &[Signal::Traces];
 
+    fn captures(&self) -> Option<&'static str> {
+        self.capture.captures().then_some("capture")
+    }
+
     fn check(&self, report: &mut Report<'_>) {
         self.check_all(report);
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{ServerName, ladder, name, tap};
 use crate::mcp::{Notifications, Parent, Perspective, Traces, Unsampled};
-use crate::receivers::tap::{Observing, Passback, Propagate, usable_name};
+use crate::receivers::tap::{Capture, Observing, Passback, Propagate, usable_name};
 use crate::settings::{Duration, Report};
 
 /// Settings.
@@ -55,6 +55,8 @@ pub struct Config {
     pub propagate: Propagate,
     /// The spans that servers hand back.
     pub passback: Passback,
+    /// The content of calls that is handed to the redaction behind the tap.
+    pub capture: Capture,
 }
 
 /// `process_group`.
@@ -91,6 +93,7 @@ impl Default for Config {
             trace: Traces::default(),
             propagate: Propagate::default(),
             passback: Passback::default(),
+            capture: Capture::default(),
         }
     }
 }
@@ -144,6 +147,7 @@ impl Config {
             trace: self.trace,
             propagate: self.propagate,
             passback: &self.passback,
+            capture: &self.capture,
         }
     }
 

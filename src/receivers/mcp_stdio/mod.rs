@@ -28,7 +28,7 @@ mod receiver;
 #[cfg(test)]
 mod tests;
 
-pub use super::tap::{Passback, Propagate, Watch, usable_name};
+pub use super::tap::{Capture, Passback, Propagate, Watch, usable_name};
 pub use crate::mcp::Direction;
 pub use child::CannotStart;
 pub use config::{Config, ProcessGroup};
@@ -47,6 +47,10 @@ impl ReceiverConfig for Config {
     const ALIASES: &'static [&'static str] = &[];
     const ABOUT: &'static str = "starts one stdio MCP server and taps its traffic";
     const SIGNALS: &'static [crate::telemetry::Signal] = &[crate::telemetry::Signal::Traces];
+
+    fn captures(&self) -> Option<&'static str> {
+        self.capture.captures().then_some("capture")
+    }
 
     fn check(&self, report: &mut Report<'_>) {
         self.check_all(report);

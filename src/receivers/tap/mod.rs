@@ -11,11 +11,13 @@ mod counts;
 pub(super) mod edited;
 mod ids;
 mod passback;
+mod capture;
 mod queue;
 mod words;
 mod editing;
 mod observer;
 
+pub use capture::Capture;
 pub(super) use counts::CountsExporter;
 pub(super) use cutter::{Cutter, Ends, Piece};
 pub(super) use editing::{Around, Change, EditCounters, Editing, HOLD, Room, why};

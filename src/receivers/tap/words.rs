@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Passback, Propagate};
+use super::{Capture, Passback, Propagate};
 use crate::mcp::{
     Notifications, Parent, Perspective, ServiceName, Settings, TraceContext, Traces, Unsampled,
 };
@@ -35,6 +35,7 @@ pub(in crate::receivers) struct Observing<'a> {
     pub(in crate::receivers) trace: Traces,
     pub(in crate::receivers) propagate: Propagate,
     pub(in crate::receivers) passback: &'a Passback,
+    pub(in crate::receivers) capture: &'a Capture,
 }
 
 impl Observing<'_> {
@@ -69,6 +70,7 @@ impl Observing<'_> {
             );
         }
         self.passback.check(report);
+        self.capture.check(report);
     }
 
     /// Returns what they mean to the state machine.
@@ -88,6 +90,7 @@ impl Observing<'_> {
             max_message_bytes: self.max_message_bytes,
             request_timeout: self.request_timeout,
             passback: self.passback.settings(),
+            capture: self.capture.rules(),
             ..Settings::default()
         }
     }

@@ -188,7 +188,7 @@ fn a_long_error_still_answers_its_call() {
     let spans = tap.spans();
     assert_eq!((spans[0].outcome(), spans[0].get(names::ERROR_TYPE)), ("client_error", "-32602"));
     assert_eq!((spans[1].outcome(), spans[1].get(names::ERROR_TYPE)), ("protocol_error", "_OTHER"));
-    assert_eq!(spans[1].seen.error_message, Raw::Cut);
+    assert_eq!(spans[1].seen.error_text, Raw::Cut);
 }
 
 #[test]
@@ -301,9 +301,9 @@ fn content_that_nobody_reads_need_not_be_kept() {
     let seen = Seen { arguments: unread.clone(), result: unread.clone(), ..Seen::default() };
     assert!(tap.only().seen == seen, "it was there, and that is told");
     tap.c(&call(2)).s(r#"{"id":2,"error":{"code":1,"message":"secret"}}"#);
-    let seen = Seen { arguments: unread.clone(), error_message: unread.clone(), ..Seen::default() };
+    let seen = Seen { arguments: unread.clone(), error_text: unread.clone(), ..Seen::default() };
     assert!(tap.only().seen == seen);
-    tap.session.keep(Reads { arguments: true, answers: false });
+    tap.session.keep(Reads { arguments: true, ..Reads::NONE });
     tap.c(&call(3)).c(&call(4)).ok(3);
     let seen = Seen { arguments: whole.clone(), result: unread, ..Seen::default() };
     assert!(tap.only().seen == seen);

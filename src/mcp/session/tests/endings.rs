@@ -87,9 +87,9 @@ fn on_a_server_span_the_callers_fault_is_no_error() {
 }
 
 #[test]
-fn error_messages_are_content_and_nothing_else() {
+fn error_texts_are_content_and_nothing_else() {
     let done = answered(r#""error":{"code":-32603,"message":"no \"such\" file"}"#);
-    assert_eq!(done.seen.error_message, Raw::Whole(Bytes::from_static(br#""no \"such\" file""#)));
+    assert_eq!(done.seen.error_text, Raw::Whole(Bytes::from_static(br#""no \"such\" file""#)));
     assert!(!format!("{:?}", done.span).contains("such"));
 }
 
@@ -380,7 +380,7 @@ fn a_modern_task_ends_as_the_look_at_it_tells() {
         let done = tap.only();
         assert_eq!((done.outcome(), done.get(names::ERROR_TYPE)), (outcome, error), "{task}");
         assert_eq!(done.is_error(), !error.is_empty());
-        let told = matches!(done.seen.error_message, Raw::Whole(_));
+        let told = matches!(done.seen.error_text, Raw::Whole(_));
         assert_eq!(told, error.starts_with('-'));
         assert_eq!(done.get(names::STATUS_CODE), if told { error } else { "" });
     }

@@ -12,7 +12,7 @@ use super::authority::{Authority, Origin};
 use crate::mcp::{Notifications, Parent, Perspective, Traces, Unsampled};
 use crate::privacy::digest::Key;
 use crate::receivers::listening::{host_port, is_loopback};
-use crate::receivers::tap::{Observing, Passback, Propagate};
+use crate::receivers::tap::{Capture, Observing, Passback, Propagate};
 use crate::settings::{Duration, Report, Secret, ServerTls};
 
 pub use route::{Protocol, Route};
@@ -85,6 +85,8 @@ pub struct Config {
     pub propagate: Propagate,
     /// The spans that servers hand back.
     pub passback: Passback,
+    /// The content of calls that is handed to the redaction behind the tap.
+    pub capture: Capture,
 }
 
 /// `auth`.
@@ -142,6 +144,7 @@ impl Default for Config {
             trace: Traces::default(),
             propagate: Propagate::default(),
             passback: Passback::default(),
+            capture: Capture::default(),
         }
     }
 }
@@ -189,6 +192,7 @@ impl Config {
             trace: self.trace,
             propagate: self.propagate,
             passback: &self.passback,
+            capture: &self.capture,
         }
     }
 

@@ -1,0 +1,51 @@
+//! What is kept of content for the redaction behind a tap, where nobody else reads it.
+
+use super::*;
+use crate::mcp::{CaptureRule, CaptureRules};
+use crate::telemetry::{Capture, Level, Reads};
+
+const CALL: &str = r#"{"id":1,"method":"tools/call","params":{"name":"t","arguments":{"a":1}}}"#;
+
+fn tap(usual: Capture, rules: Vec<CaptureRule>) -> Tap {
+    let capture = CaptureRules { usual, rules };
+    let mut tap = Tap::with(Settings { capture, ..Settings::default() });
+    tap.session.keep(Reads::NONE);
+    tap
+}
+
+fn whole(text: &str) -> Raw {
+    Raw::Whole(Bytes::copy_from_slice(text.as_bytes()))
+}
+
+#[test]
+fn only_what_is_captured_is_kept() {
+    let off = Capture::default();
+    let failed = r#"{"id":1,"result":{"content":[{"type":"image","data":"x"},{"type":"text","text":"no \"key\""}],"isError":true}}"#;
+    let done = tap(off, Vec::new()).c(CALL).s(failed).only();
+    assert_eq!((done.seen.arguments, done.seen.result), (Raw::Unread, Raw::Unread));
+    assert_eq!(done.seen.error_text, Raw::Absent);
+    let errors = Capture { errors: Level::Redacted, ..off };
+    let done = tap(errors, Vec::new()).c(CALL).s(failed).only();
+    assert_eq!(done.seen.error_text, whole(r#""no \"key\"""#));
+    assert_eq!((done.seen.arguments, done.seen.result), (Raw::Unread, Raw::Unread));
+    assert_eq!(done.seen.capture, errors);
+    let arguments = Capture { arguments: Level::Keys, results: Level::Redacted, ..off };
+    let done = tap(arguments, Vec::new()).c(CALL).s(r#"{"id":1,"result":{"x":[]}}"#).only();
+    assert_eq!(
+        (done.seen.arguments, done.seen.result),
+        (whole(r#"{"a":1}"#), whole(r#"{"x":[]}"#))
+    );
+}
+
+#[test]
+fn errors_of_all_methods_are_captured_and_contents_of_tools_alone() {
+    let level = Level::Redacted;
+    let all = Capture { arguments: level, results: level, errors: level, ..Capture::default() };
+    let request = r#"{"id":1,"method":"prompts/get","params":{"name":"p","arguments":{"a":"b"}}}"#;
+    let done =
+        tap(all, Vec::new()).c(request).s(r#"{"id":1,"error":{"code":1,"message":"no"}}"#).only();
+    assert_eq!((done.seen.arguments, done.seen.error_text), (Raw::Unread, whole(r#""no""#)));
+    let rule = CaptureRule { tool: Some("t".into()), ..CaptureRule::default() };
+    let done = tap(all, vec![rule]).c(CALL).s(r#"{"id":1,"result":{}}"#).only();
+    assert_eq!((done.seen.arguments, done.seen.capture), (Raw::Unread, Capture::default()));
+}

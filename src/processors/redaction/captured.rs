@@ -1,0 +1,128 @@
+//! What the taps captured of a call, as it may stand on its span: redacted first, cut then.
+//!
+//! It decides nothing: the tap's settings say what may be written, and of which calls.
+
+use super::tally::Tally;
+use crate::otlp::Holder;
+use crate::otlp::wire::compose::{Attributes, Value};
+use crate::otlp::wire::view::Item;
+use crate::privacy::redact::{Found, Scan, UNSCANNED, Under, Why};
+use crate::privacy::shape::write_shape;
+use crate::telemetry::names::{
+    ARGUMENTS_SHAPE, ARGUMENTS_TRUNCATED, RESULT_SHAPE, RESULT_TRUNCATED, SCOPE, TOOL_ARGUMENTS,
+    TOOL_RESULT,
+};
+use crate::telemetry::{Level, Raw, Seen};
+
+use super::places::Spot;
+
+/// The longest status message, in bytes.
+const MAX_MESSAGE: usize = 256;
+
+/// The attributes of one value: of the value itself, of its shape, and of whether it was cut.
+struct Names {
+    value: &'static str,
+    shape: &'static str,
+    truncated: &'static str,
+}
+
+const ARGUMENTS: Names =
+    Names { value: TOOL_ARGUMENTS, shape: ARGUMENTS_SHAPE, truncated: ARGUMENTS_TRUNCATED };
+const RESULT: Names =
+    Names { value: TOOL_RESULT, shape: RESULT_SHAPE, truncated: RESULT_TRUNCATED };
+
+/// Holds what was captured of the call behind the span at hand, if anything was.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Captured<'s>(Option<&'s Seen>);
+
+impl<'s> Captured<'s> {
+    /// Takes what was seen of the call behind an item. Only spans that a tap made show it.
+    pub(super) fn of(seen: Option<&'s Seen>, item: &Item<'_>) -> Self {
+        Captured(seen.filter(|_| item.scope.name() == SCOPE))
+    }
+
+    /// Says whether it writes an attribute of that name: one that is there already goes.
+    pub(super) fn writes(self, holder: Holder, name: &str) -> bool {
+        let Some(Seen { capture, .. }) = self.0.filter(|_| holder == Holder::Span) else {
+            return false;
+        };
+        let of = |level, names: &Names| {
+            level != Level::Off && [names.value, names.shape, names.truncated].contains(&name)
+        };
+        of(capture.arguments, &ARGUMENTS) || of(capture.results, &RESULT)
+    }
+
+    /// Makes the message of the span's status: why the call failed. False for none.
+    pub(super) fn message(self, scan: &mut Scan<'_>, tally: &mut Tally, out: &mut String) -> bool {
+        out.clear();
+        let Some(Seen { capture, error_text, .. }) = self.0 else { return false };
+        let text: Option<String> = match error_text {
+            Raw::Whole(json) if capture.errors != Level::Off => serde_json::from_slice(json).ok(),
+            _ => None,
+        };
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return false };
+        redact(&text, scan, tally, Spot::STATUS, out);
+        out.truncate(cut(out, MAX_MESSAGE));
+        true
+    }
+
+    /// Writes the attributes of the span.
+    pub(super) fn write(self, scan: &mut Scan<'_>, tally: &mut Tally, span: &mut Attributes<'_>) {
+        let Some(Seen { capture, arguments, result, .. }) = self.0 else { return };
+        for (level, raw, names) in
+            [(capture.arguments, arguments, &ARGUMENTS), (capture.results, result, &RESULT)]
+        {
+            let text = match raw {
+                Raw::Whole(bytes) => std::str::from_utf8(bytes).map_err(|_| Why::Unreadable),
+                Raw::Deep => Err(Why::Depth),
+                Raw::Cut => Err(Why::Size),
+                Raw::Absent | Raw::Unread => continue,
+            };
+            let (mut new, name) = match level {
+                Level::Off => continue,
+                Level::Keys => (String::new(), names.shape),
+                Level::Redacted => (String::new(), names.value),
+            };
+            let shape = text.ok().filter(|_| level == Level::Keys).and_then(shape);
+            match text {
+                Ok(text) => {
+                    redact(shape.as_deref().unwrap_or(text), scan, tally, Spot::ATTRIBUTE, &mut new)
+                }
+                Err(why) => {
+                    tally.failed(why);
+                    new.push_str(UNSCANNED);
+                }
+            }
+            let end = cut(&new, capture.max_bytes);
+            span.add(name, Value::Text(&new[..end]));
+            if end < new.len() {
+                span.add(names.truncated, Value::Bool(true));
+            }
+        }
+    }
+}
+
+fn shape(text: &str) -> Option<String> {
+    let mut out = Vec::new();
+    write_shape(text.as_bytes(), &mut out)?;
+    String::from_utf8(out).ok()
+}
+
+fn redact(text: &str, scan: &mut Scan<'_>, tally: &mut Tally, spot: Spot, out: &mut String) {
+    match scan.text(text, Under::Open) {
+        Found::Nothing => out.push_str(text),
+        Found::Masked => {
+            tally.masked(spot, scan.hits());
+            out.push_str(scan.output());
+        }
+        Found::Unscanned(why) => {
+            tally.failed(why);
+            out.push_str(scan.output());
+        }
+    }
+}
+
+/// Finds where a text of at most so many bytes ends, between two characters.
+fn cut(text: &str, max: usize) -> usize {
+    (0..=max.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}

@@ -1,0 +1,149 @@
+//! The setting `capture` of the taps: which content of calls is handed to the redaction behind them.
+//!
+//! Everything is off unless written. Levels: `keys` for the shape without values, `redacted` for the values as
+//! redaction leaves them.
+
+use serde::Deserialize;
+
+use crate::mcp::{CaptureRule, CaptureRules};
+use crate::settings::Report;
+use crate::telemetry::{Capture as Plan, Level};
+
+/// The most bytes that may be captured of one value.
+const MAX_BYTES: usize = 1 << 20;
+/// The most overrides.
+const MAX_OVERRIDES: usize = 256;
+
+/// `capture`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Capture {
+    /// `gen_ai.tool.call.arguments`, or the shape of the arguments.
+    arguments: Level,
+    /// `gen_ai.tool.call.result`, or the shape of the result.
+    results: Level,
+    /// Why a call failed, as the message of its status: `off` or `redacted`.
+    errors: Level,
+    /// The longest value that is captured, in bytes, after redaction.
+    max_bytes: Option<usize>,
+    /// What is captured of the calls of some tools.
+    overrides: Vec<Override>,
+}
+
+/// One of `overrides`: what it does not say is as it is for all.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Override {
+    /// The server's name, with `*` for anything.
+    server: Option<String>,
+    /// The tool's name, likewise.
+    tool: Option<String>,
+    arguments: Option<Level>,
+    results: Option<Level>,
+    errors: Option<Level>,
+    max_bytes: Option<usize>,
+}
+
+impl Capture {
+    /// Reports what is wrong with it.
+    pub(in crate::receivers) fn check(&self, report: &mut Report<'_>) {
+        let size = |report: &mut Report<'_>, at: &str, bytes: Option<usize>| {
+            if bytes.is_some_and(|bytes| !(1..=MAX_BYTES).contains(&bytes)) {
+                report.error(at, format!("must be 1 to {MAX_BYTES}"));
+            }
+        };
+        let errors = |report: &mut Report<'_>, at: &str, level: Option<Level>| {
+            if level == Some(Level::Keys) {
+                report.error(at, "is `off` or `redacted`: a text has no keys");
+            }
+        };
+        size(report, "capture.max_bytes", self.max_bytes);
+        errors(report, "capture.errors", Some(self.errors));
+        if self.overrides.len() > MAX_OVERRIDES {
+            report.error("capture.overrides", format!("has more than {MAX_OVERRIDES}"));
+        }
+        for (i, rule) in self.overrides.iter().enumerate() {
+            let at = format!("capture.overrides.{i}");
+            size(report, &format!("{at}.max_bytes"), rule.max_bytes);
+            errors(report, &format!("{at}.errors"), rule.errors);
+            let empty = |name: &Option<String>| name.as_ref().is_some_and(String::is_empty);
+            if rule.server.is_none() && rule.tool.is_none() {
+                report.error(
+                    &at,
+                    "names neither `server` nor `tool`; write it beside `overrides` instead",
+                );
+            } else if empty(&rule.server) || empty(&rule.tool) {
+                report.error(&at, "has an empty name; `*` stands for any");
+            }
+        }
+    }
+
+    /// Says whether anything is captured at all.
+    pub(in crate::receivers) fn captures(&self) -> bool {
+        let rules = self.rules();
+        let mut all =
+            std::iter::once(rules.usual).chain(rules.rules.iter().map(|rule| rule.capture));
+        all.any(|plan| {
+            [plan.arguments, plan.results, plan.errors].iter().any(|level| *level != Level::Off)
+        })
+    }
+
+    /// Returns what it means to the state machine.
+    pub(in crate::receivers) fn rules(&self) -> CaptureRules {
+        let max_bytes = self.max_bytes.unwrap_or(Plan::default().max_bytes);
+        let usual = Plan {
+            arguments: self.arguments,
+            results: self.results,
+            errors: self.errors,
+            max_bytes,
+        };
+        let rules = self.overrides.iter().map(|rule| CaptureRule {
+            server: rule.server.clone(),
+            tool: rule.tool.clone(),
+            capture: Plan {
+                arguments: rule.arguments.unwrap_or(usual.arguments),
+                results: rule.results.unwrap_or(usual.results),
+                errors: rule.errors.unwrap_or(usual.errors),
+                max_bytes: rule.max_bytes.unwrap_or(usual.max_bytes),
+            },
+        });
+        CaptureRules { usual, rules: rules.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::testing;
+
+    #[test]
+    fn overrides_say_what_differs() {
+        let yaml = "{ arguments: keys, errors: redacted, overrides: [{ tool: 'get_*', arguments: off, max_bytes: 9 }] }";
+        let capture: Capture = testing::read(yaml).unwrap();
+        let rules = capture.rules();
+        assert_eq!(rules.usual.arguments, Level::Keys);
+        let rule = &rules.rules[0].capture;
+        assert_eq!((rule.arguments, rule.errors, rule.max_bytes), (Level::Off, Level::Redacted, 9));
+        assert!(capture.captures() && !Capture::default().captures());
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_said() {
+        let yaml = "{ errors: keys, max_bytes: 0, overrides: [{ errors: keys }, { tool: '' }, { tool: x, max_bytes: 99999999 }] }";
+        let capture: Capture = testing::read(yaml).unwrap();
+        let problems =
+            testing::check(&format!("capture: {yaml}"), "tap", |report| capture.check(report));
+        let paths: Vec<&str> = problems.0.iter().map(|p| &*p.path).collect();
+        for path in [
+            "max_bytes",
+            "errors",
+            "overrides::0::errors",
+            "overrides::0",
+            "overrides::1",
+            "overrides::2::max_bytes",
+        ] {
+            assert!(paths.contains(&&*format!("tap::capture::{path}")), "{path}: {paths:?}");
+        }
+        assert!(testing::read::<Capture>("{ arguments: all }").is_err());
+    }
+}
