@@ -61,7 +61,7 @@ impl<'t> Document<'t> {
         out: &mut String,
     ) -> Result<Option<bool>, Why> {
         let depth = if self.nested == 0 { MAX_DEPTH } else { MAX_INNER_DEPTH };
-        let mut reader = Reader::new(self.text.as_bytes(), depth);
+        let mut reader = Reader::of_strings(self.text.as_bytes(), depth);
         let walked = self.value(&mut reader, scan, None, out).and_then(|()| Ok(reader.end()?));
         match walked {
             Ok(()) if self.changed => {
@@ -89,12 +89,13 @@ impl<'t> Document<'t> {
             }
             Kind::Array => {
                 reader.array()?;
-                while reader.item()? {
-                    self.value(reader, scan, masked, out)?;
-                }
-                Ok(())
+                self.items(reader, scan, masked, out)
             }
             Kind::String => {
+                if let Some(plain) = reader.plain() {
+                    let to = reader.offset();
+                    return self.string(to - plain.len() - 1, to, plain, scan, masked, out);
+                }
                 let text = reader.text()?;
                 let from = text.offset();
                 self.string(from, reader.offset(), &text.decode()?, scan, masked, out)
@@ -117,6 +118,29 @@ impl<'t> Document<'t> {
                 Ok(())
             }
         }
+    }
+
+    /// Walks an array. What follows an option of a command line that takes a secret is masked as one.
+    fn items(
+        &mut self,
+        reader: &mut Reader<'t>,
+        scan: &mut impl Leaves,
+        masked: Option<RuleId>,
+        out: &mut String,
+    ) -> Result<(), Stop> {
+        let mut option = None;
+        while reader.item()? {
+            let (kind, from) = reader.peek()?;
+            self.value(reader, scan, masked.or(option), out)?;
+            let item = self.text.get(from..reader.offset()).unwrap_or_default();
+            let name = item.trim_matches('"').strip_prefix('-').filter(|_| kind == Kind::String);
+            let name = name.filter(|name| !name.contains(['=', ' ', '\\']));
+            option = name.and_then(|name| match scan.judge(name.trim_start_matches('-')) {
+                Under::Masked(rule) => Some(rule),
+                Under::Open | Under::Ignored => None,
+            });
+        }
+        Ok(())
     }
 
     fn members(

@@ -11,9 +11,11 @@ mod settings;
 mod found;
 mod names;
 mod rules;
+mod look;
 mod known;
 mod redactor;
 mod json;
+mod unescaped;
 mod scan;
 
 pub use found::{Found, UNSCANNED, Why};

@@ -51,50 +51,85 @@ const SECRET: [&str; 40] = [
 ];
 
 /// Words before `key` that make it one. Sorted.
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 49] = [
     "access",
     "account",
     "admin",
+    "anthropic",
     "api",
     "app",
     "application",
     "auth",
+    "azure",
+    "brave",
     "client",
+    "cohere",
     "consumer",
     "decryption",
+    "deepseek",
     "deploy",
+    "dify",
+    "encrypt",
     "encryption",
+    "firecrawl",
+    "functions",
+    "gemini",
+    "groq",
     "hmac",
     "license",
+    "mailgun",
     "master",
+    "mistral",
+    "openai",
+    "openrouter",
+    "perplexity",
+    "pinecone",
     "private",
+    "recovery",
     "root",
     "secret",
+    "sendgrid",
+    "serpapi",
     "service",
     "shared",
     "signing",
     "ssh",
+    "stripe",
     "subscription",
+    "supabase",
+    "tavily",
+    "twilio",
     "webhook",
+    "xai",
 ];
 
 /// Words before `key` that make it none, even in the capitals of a variable. Sorted.
-const NO_KEYS: [&str; 29] = [
+const NO_KEYS: [&str; 41] = [
+    "arrow",
     "cache",
+    "column",
     "composite",
     "config",
     "dedup",
+    "document",
     "foreign",
     "group",
     "hash",
+    "host",
     "hot",
+    "i18n",
     "idempotency",
     "index",
+    "issue",
+    "item",
     "lookup",
     "map",
+    "message",
     "object",
     "partition",
+    "press",
     "primary",
+    "project",
     "pub",
     "public",
     "range",
@@ -103,21 +138,27 @@ const NO_KEYS: [&str; 29] = [
     "row",
     "s3",
     "search",
+    "sequence",
     "shard",
     "sort",
     "storage",
+    "tab",
     "tracking",
     "translation",
     "unique",
 ];
 
 /// Words before `token` that make it a mark of a place and no credential. Sorted.
-const NO_TOKENS: [&str; 27] = [
+const NO_TOKENS: [&str; 33] = [
     "bos",
+    "cancel",
+    "cancellation",
     "completion",
     "continuation",
     "continue",
     "cursor",
+    "delta",
+    "end",
     "eos",
     "first",
     "input",
@@ -136,6 +177,8 @@ const NO_TOKENS: [&str; 27] = [
     "prompt",
     "resume",
     "sep",
+    "skip",
+    "special",
     "start",
     "stop",
     "sync",
@@ -156,7 +199,11 @@ pub fn is_secret_name(name: &str) -> bool {
     if SECRET_IDS.iter().any(|id| lower.ends_with(id)) {
         return true;
     }
-    let mut words = lower.rsplit(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let words = lower.rsplit(|c: char| !c.is_alphanumeric());
+    // Numbers behind a name tell many of a kind apart: `token_2`, `cookies.0`, `password1`.
+    let mut words = words
+        .map(|word| word.trim_end_matches(|c: char| c.is_ascii_digit()))
+        .filter(|word| !word.is_empty());
     let Some(last) = words.next() else { return false };
     let before = words.next().unwrap_or_default();
     match last {
@@ -164,11 +211,17 @@ pub fn is_secret_name(name: &str) -> bool {
             KEYS.binary_search(&before).is_ok()
                 || shouted && !before.is_empty() && NO_KEYS.binary_search(&before).is_err()
         }
+        "base" => before == "key" && words.next() == Some("secret"),
         "token" => NO_TOKENS.binary_search(&before).is_err(),
+        "signature" => !matches!(before, "function" | "method" | "type"),
         // `auth` alone may be a mode; `basic auth` and `X-Auth` are not.
-        "auth" => matches!(before, "x" | "basic" | "proxy" | "http") && !lower.is_empty(),
+        "auth" => matches!(before, "x" | "basic" | "proxy" | "http"),
         "pass" => {
-            matches!(before, "db" | "smtp" | "user" | "admin" | "ftp" | "mysql" | "redis" | "root")
+            shouted && !before.is_empty()
+                || matches!(
+                    before,
+                    "db" | "smtp" | "user" | "admin" | "ftp" | "mysql" | "redis" | "root"
+                )
         }
         "id" | "value" => false,
         _ => SECRET.binary_search(&last).is_ok() || has_secret_end(last),

@@ -4,14 +4,15 @@
 //! engine cannot do (look-around, back-references) is refused with the place.
 
 use std::collections::HashSet;
+use std::fmt;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 use super::MAX_RULE_NAME;
 use super::found::UNSCANNED;
+use super::look::Look;
 use super::names::is_secret_name;
-use super::rules::{Detector, Match, detectors};
+use super::rules::{Detector, Find, Match, detectors};
 use super::settings::{Invalid, OwnRule, Settings};
 use super::stand_in::StandIn;
 
@@ -43,10 +44,10 @@ pub enum Under {
 pub struct Redactor {
     names: Vec<String>,
     pub(super) finders: Vec<Finder>,
-    look: Look,
+    pub(super) look: Look,
     /// Finders from here on are users' own, by `own`.
-    first_own: usize,
-    own: Option<RegexSet>,
+    pub(super) first_own: usize,
+    pub(super) own: Option<RegexSet>,
     pub(super) allowed: Vec<Regex>,
     any_allowed: Option<RegexSet>,
     ignored_keys: HashSet<String>,
@@ -57,27 +58,32 @@ pub struct Redactor {
     pub(super) max_value_bytes: usize,
 }
 
-/// One pattern, with what it is called.
+/// One way to find something, with what it is called.
 #[derive(Debug)]
 pub(super) struct Finder {
     pub(super) rule: RuleId,
-    pub(super) pattern: Regex,
-    /// Whether a part of a match is masked and not all of it.
-    pub(super) grouped: bool,
-    pub(super) guard: Option<fn(&Match<'_>) -> bool>,
+    pub(super) how: How,
     /// What is put in the place of a match, if not what is put for all.
     pub(super) mask: Option<String>,
 }
 
-/// Tells in one pass which detectors are worth a look: a bit each.
-#[derive(Debug)]
-struct Look {
-    hooks: Option<AhoCorasick>,
-    of_hook: Vec<u128>,
-    /// Those that no hook tells.
-    always: u128,
-    /// Those that want so many digits.
-    digits: Vec<(usize, u128)>,
+/// Says how a finder finds.
+pub(super) enum How {
+    /// By looking around hooks and at numbers.
+    Detector(&'static Detector),
+    /// By a pattern and a guard. A group `v` is what is masked.
+    Guarded { pattern: Regex, grouped: bool, guard: fn(&Match<'_>) -> bool },
+    /// By a pattern of the user's.
+    Own(Regex),
+}
+
+impl fmt::Debug for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            How::Detector(detector) => detector.name,
+            How::Guarded { pattern, .. } | How::Own(pattern) => pattern.as_str(),
+        })
+    }
 }
 
 impl RuleId {
@@ -103,13 +109,16 @@ impl Redactor {
     /// Makes rules ready, or says all that is wrong with them.
     pub fn new(settings: &Settings) -> Result<Self, Vec<Invalid>> {
         let mut compiling = Compiling::default();
-        let known: Vec<&Detector> =
+        let known: Vec<&'static Detector> =
             detectors().filter(|d| settings.presets.contains(&d.preset)).collect();
         known.iter().for_each(|detector| compiling.detector(detector));
         let first_own = compiling.finders.len();
         compiling.own(&settings.rules);
         compiling.values(&settings.blocked_values);
-        let own = compiling.finders[first_own..].iter().map(|finder| finder.pattern.as_str());
+        let own = compiling.finders[first_own..].iter().filter_map(|finder| match &finder.how {
+            How::Own(pattern) => Some(pattern.as_str()),
+            _ => None,
+        });
         let own = set(own.collect());
         let allowed = compiling.all("allowed_values", &settings.allowed_values);
         let ignored = compiling.all("ignored_key_patterns", &settings.ignored_key_patterns);
@@ -132,7 +141,7 @@ impl Redactor {
         Ok(Redactor {
             names,
             finders,
-            look: Look::of(&known),
+            look: Look::new(&known),
             first_own,
             own,
             any_allowed: patterns(&allowed),
@@ -169,16 +178,10 @@ impl Redactor {
         }
     }
 
-    /// Shows the finders that may match in a text, in order.
-    pub(super) fn candidates<'r>(&'r self, text: &str, mut show: impl FnMut(&'r Finder)) {
-        let mut bits = self.look.at(text.as_bytes());
-        while bits != 0 {
-            show(&self.finders[bits.trailing_zeros() as usize]);
-            bits &= bits - 1;
-        }
-        if let Some(own) = &self.own {
-            own.matches(text).into_iter().for_each(|i| show(&self.finders[self.first_own + i]));
-        }
+    /// Says whether nothing in JSON can match if nothing does in its text as it stands, escapes apart: no rule
+    /// looks at where a string begins or ends, and no pattern at names.
+    pub(super) fn reads_through(&self) -> bool {
+        self.own.is_none() && self.blocked_keys.is_none() && self.look.patterns_always() == 0
     }
 
     /// Tells whether something in a text is allowed by name.
@@ -211,51 +214,6 @@ impl Redactor {
     }
 }
 
-impl Look {
-    fn of(detectors: &[&Detector]) -> Self {
-        let mut hooks: Vec<(&str, u128)> = Vec::new();
-        let (mut always, mut digits) = (0, Vec::new());
-        for (i, detector) in detectors.iter().enumerate() {
-            let bit = 1u128 << i;
-            if detector.hooks.is_empty() {
-                always |= bit;
-            }
-            if detector.digits > 0 {
-                digits.push((detector.digits, bit));
-            }
-            for hook in detector.hooks {
-                match hooks.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(hook)) {
-                    Some((_, bits)) => *bits |= bit,
-                    None => hooks.push((hook, bit)),
-                }
-            }
-        }
-        let automaton = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(hooks.iter().map(|(hook, _)| hook));
-        // It fails for tables much larger than this one.
-        let automaton = automaton.ok().filter(|_| !hooks.is_empty());
-        let of_hook = hooks.iter().map(|(_, bits)| *bits).collect();
-        Look { hooks: automaton, of_hook, always, digits }
-    }
-
-    fn at(&self, text: &[u8]) -> u128 {
-        let mut bits = self.always;
-        if let Some(hooks) = &self.hooks {
-            for found in hooks.find_overlapping_iter(text) {
-                bits |= self.of_hook[found.pattern().as_usize()];
-            }
-        }
-        if bits == 0 {
-            return 0;
-        }
-        let count = text.iter().filter(|b| b.is_ascii_digit()).count();
-        let few = self.digits.iter().filter(|(digits, _)| count < *digits);
-        few.fold(bits, |bits, (_, bit)| bits & !bit)
-    }
-}
-
 /// Gathers what is compiled, and what could not be.
 #[derive(Debug)]
 struct Compiling {
@@ -280,17 +238,17 @@ impl Compiling {
         RuleId(at as u16)
     }
 
-    fn detector(&mut self, detector: &Detector) {
+    fn detector(&mut self, detector: &'static Detector) {
         let rule = self.rule(detector.name);
-        let pattern = compile(detector.pattern).expect("the table's patterns compile");
-        let grouped = pattern.capture_names().flatten().next().is_some();
-        self.finders.push(Finder {
-            rule,
-            pattern,
-            grouped,
-            guard: Some(detector.guard),
-            mask: None,
-        });
+        let how = match detector.find {
+            Find::Pattern(pattern, guard) => {
+                let pattern = compile(pattern).expect("the table's patterns compile");
+                let grouped = pattern.capture_names().flatten().next().is_some();
+                How::Guarded { pattern, grouped, guard }
+            }
+            _ => How::Detector(detector),
+        };
+        self.finders.push(Finder { rule, how, mask: None });
     }
 
     fn own(&mut self, rules: &[OwnRule]) {
@@ -309,7 +267,7 @@ impl Compiling {
             };
             let rule = self.rule(name);
             let mask = mask.clone();
-            self.finders.push(Finder { rule, pattern, grouped: false, guard: None, mask });
+            self.finders.push(Finder { rule, how: How::Own(pattern), mask });
         }
     }
 
@@ -317,9 +275,7 @@ impl Compiling {
         let patterns = self.all("blocked_values", patterns);
         self.finders.extend(patterns.into_iter().map(|pattern| Finder {
             rule: RuleId::BLOCKED_VALUE,
-            pattern,
-            grouped: false,
-            guard: None,
+            how: How::Own(pattern),
             mask: None,
         }));
     }

@@ -1,34 +1,58 @@
 //! The detectors that come with mcpcol: a table of shapes, each with what must stand in a text for it to be worth a
-//! look, and with a guard that tells it from its look-alikes.
+//! look, and with what tells it from its look-alikes.
 //!
-//! Patterns are linear in the text (no look-around); what they cannot say is said by the guards. Prefixed shapes
+//! Most are found from a hook, a part that all of them have and few other texts: what stands around it is looked at
+//! byte by byte, and never twice, so that a text that is full of hooks costs little more than others. Prefixed shapes
 //! need no trailing mark: in errors tokens are glued to what follows. No rule looks into base64.
 
-mod assigned;
-mod personal;
+mod text;
 mod tokens;
 mod urls;
+mod assigned;
+mod personal;
+mod demanded;
 
 use std::ops::Range;
 
+pub(super) use text::Text;
+
 use super::settings::Preset;
+use text::Class;
 
 /// Describes one detector.
 pub(super) struct Detector {
     /// Names it in masks and counters.
     pub(super) name: &'static str,
     pub(super) preset: Preset,
-    /// One of these, in any case, is part of all that it matches; none where digits or nothing tell.
+    /// One of these, in any case, is part of all that it finds; none where digits or nothing tell.
     pub(super) hooks: &'static [&'static str],
-    /// So many digits are in all that it matches.
-    pub(super) digits: usize,
-    /// Its matches; the group `v`, where there is one, is what is masked.
-    pub(super) pattern: &'static str,
-    /// Tells matches from look-alikes.
-    pub(super) guard: fn(&Match<'_>) -> bool,
+    pub(super) find: Find,
 }
 
-/// Holds a match for its guard.
+/// Says how a detector finds what it is for.
+#[derive(Clone, Copy)]
+pub(super) enum Find {
+    /// The hook, as it is written, and behind it at least so many bytes of a class.
+    Run { class: Class, least: usize, where_: Where },
+    /// Looks around a hook and gives what is to be masked.
+    Around(fn(&Text<'_>, Range<usize>) -> Option<Range<usize>>),
+    /// Looks through a text that has that many digits in a row, single spaces and dashes apart, or the beginning
+    /// of an account number.
+    Numbers(fn(&Text<'_>, &mut dyn FnMut(Range<usize>))),
+    /// A pattern and a guard, for what is searched for only on demand. A group `v` is what is masked.
+    Pattern(&'static str, fn(&Match<'_>) -> bool),
+}
+
+/// Says where a token may begin.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Where {
+    /// Anywhere: chance does not write such a beginning.
+    Anywhere,
+    /// Not behind a letter or digit.
+    Apart,
+}
+
+/// Holds a match of a pattern for its guard.
 #[derive(Clone, Debug)]
 pub(super) struct Match<'t> {
     pub(super) text: &'t str,
@@ -36,8 +60,6 @@ pub(super) struct Match<'t> {
     pub(super) whole: Range<usize>,
     /// What is masked.
     pub(super) value: Range<usize>,
-    /// The group `n`: a name before the value; empty where there is none.
-    pub(super) name: &'t str,
 }
 
 impl Match<'_> {
@@ -45,23 +67,34 @@ impl Match<'_> {
         &self.text[self.value.clone()]
     }
 
-    /// The byte before all of it.
-    fn before(&self) -> Option<u8> {
-        self.text.as_bytes()[..self.whole.start].last().copied()
-    }
-
-    /// The byte behind all of it.
-    fn behind(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.whole.end).copied()
-    }
-
     /// Tells whether no letter or digit stands right before it.
     fn begins(&self) -> bool {
-        !self.before().is_some_and(|b| b.is_ascii_alphanumeric())
+        let before = self.text.as_bytes()[..self.whole.start].last();
+        !before.is_some_and(u8::is_ascii_alphanumeric)
     }
 
     fn ends(&self) -> bool {
-        !self.behind().is_some_and(|b| b.is_ascii_alphanumeric())
+        let behind = self.text.as_bytes().get(self.whole.end);
+        !behind.is_some_and(u8::is_ascii_alphanumeric)
+    }
+}
+
+impl Detector {
+    /// Finds what is to be masked around one of its hooks.
+    pub(super) fn around(&self, text: &Text<'_>, hook: Range<usize>) -> Option<Range<usize>> {
+        match self.find {
+            Find::Run { class, least, where_ } => {
+                let written =
+                    self.hooks.iter().any(|known| text.get(hook.clone()) == known.as_bytes());
+                if !written || where_ == Where::Apart && !text.begins(hook.start) {
+                    return None;
+                }
+                let end = text.run(class, hook.end);
+                (end - hook.end >= least).then_some(hook.start..end)
+            }
+            Find::Around(find) => find(text, hook),
+            Find::Numbers(_) | Find::Pattern(..) => None,
+        }
     }
 }
 
@@ -72,4 +105,5 @@ pub(super) fn detectors() -> impl Iterator<Item = &'static Detector> {
         .chain(urls::DETECTORS)
         .chain(assigned::DETECTORS)
         .chain(personal::DETECTORS)
+        .chain(demanded::DETECTORS)
 }

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use super::found::{Found, UNSCANNED, Why};
 use super::json::{Document, Leaves};
 use super::known::KnownValues;
-use super::redactor::{Finder, Redactor, RuleId, Under};
-use super::rules::Match;
+use super::redactor::{Finder, How, Redactor, RuleId, Under};
+use super::rules::{Find, Match, Text};
 use super::stand_in::write_mask;
+use super::unescaped::Unescaped;
 
 /// The most matches in one text; a text with more is withheld.
 const MAX_MATCHES: usize = 1000;
@@ -31,6 +32,8 @@ pub struct Scan<'r> {
     redactor: &'r Redactor,
     known: Vec<Arc<KnownValues>>,
     matches: Vec<Hit<'r>>,
+    /// Up to where each detector found something in the text at hand.
+    passed: Vec<usize>,
     hits: Vec<(RuleId, u32)>,
     out: String,
     /// How many names were replaced.
@@ -44,6 +47,8 @@ struct Hit<'r> {
     from: usize,
     to: usize,
     rule: RuleId,
+    /// Its place among those that begin where it does: the first one gives the name.
+    rank: usize,
     mask: Option<&'r str>,
 }
 
@@ -54,6 +59,7 @@ impl Redactor {
             redactor: self,
             known: Vec::new(),
             matches: Vec::new(),
+            passed: Vec::new(),
             hits: Vec::new(),
             out: String::new(),
             renamed: 0,
@@ -183,6 +189,9 @@ impl Scan<'_> {
         if matches!(text.trim_ascii_start().as_bytes().first(), Some(b'{' | b'['))
             && text.len() <= MAX_JSON
         {
+            if self.is_clear(text) {
+                return Ok(false);
+            }
             if nested == MAX_NESTED {
                 return Err(Why::Depth);
             }
@@ -195,6 +204,17 @@ impl Scan<'_> {
             self.hits = hits;
         }
         self.plain(text, out)
+    }
+
+    /// Says whether a text that may be JSON need not be read as such, as there is nothing in it: no hook, and no
+    /// escape that could hide one.
+    fn is_clear(&self, text: &str) -> bool {
+        let bytes = text.as_bytes();
+        let hides = |at: usize| matches!(bytes.get(at + 1), Some(b'u' | b'/'));
+        self.redactor.reads_through()
+            && !self.redactor.look.at(bytes, |_, _, _| {}).any
+            && !memchr::memchr_iter(b'\\', bytes).any(hides)
+            && self.known.iter().all(|known| known.find(text).next().is_none())
     }
 
     /// Looks at a text as it stands. Appends what is to stand in its place and returns true, if anything is found.
@@ -222,11 +242,23 @@ impl Scan<'_> {
     fn once(&mut self, text: &str, out: &mut String) -> Result<bool, Why> {
         self.matches.clear();
         self.find(text)?;
+        if let Some(unescaped) = Unescaped::new(text) {
+            let seen = self.matches.len();
+            self.find(&unescaped.text)?;
+            for hit in &mut self.matches[seen..] {
+                (hit.from, hit.to) = unescaped.places(hit.from, hit.to);
+            }
+        }
         if self.matches.is_empty() {
             return Ok(false);
         }
         self.spare(text);
         self.merge();
+        // Secrets need not be UTF-8; what is put in their place is.
+        for hit in &mut self.matches {
+            hit.from = text.floor_char_boundary(hit.from);
+            hit.to = text.ceil_char_boundary(hit.to);
+        }
         Ok(self.write(text, out))
     }
 
@@ -238,10 +270,16 @@ impl Scan<'_> {
                 from,
                 to,
                 rule,
+                rank: 0,
                 mask: None,
             }));
         }
-        redactor.candidates(text, |finder| find(finder, text, matches));
+        detect(redactor, text, &mut self.passed, matches);
+        if let Some(own) = &redactor.own {
+            for i in own.matches(text) {
+                find(redactor, redactor.first_own + i, text, matches);
+            }
+        }
         if matches.len() > MAX_MATCHES { Err(Why::Matches) } else { Ok(()) }
     }
 
@@ -276,15 +314,21 @@ impl Scan<'_> {
                 self.allowed |= i >= made_here;
                 let parts =
                     [Hit { to: from.max(hit.from), ..hit }, Hit { from: to.min(hit.to), ..hit }];
-                self.matches.extend(parts.into_iter().filter(|part| part.from < part.to));
+                // Marks between two masks are no secret.
+                let says = |part: &Hit<'_>| {
+                    part.from < part.to
+                        && text.as_bytes()[part.from..part.to]
+                            .iter()
+                            .any(|b| !b.is_ascii_punctuation())
+                };
+                self.matches.extend(parts.into_iter().filter(says));
             }
         }
     }
 
     /// Joins matches that overlap; the rule that stands first among those that begin first names them.
     fn merge(&mut self) {
-        // Sorting is stable: rules of one place stay in their order.
-        self.matches.sort_by_key(|hit| hit.from);
+        self.matches.sort_by_key(|hit| (hit.from, hit.rank));
         self.matches.dedup_by(|next, hit| {
             let overlaps = next.from < hit.to;
             if overlaps {
@@ -325,24 +369,77 @@ impl Scan<'_> {
     }
 }
 
-fn find<'r>(finder: &'r Finder, text: &str, matches: &mut Vec<Hit<'r>>) {
-    let Finder { rule, pattern, grouped, guard, mask } = finder;
-    let mut take = |whole: regex::Match<'_>, value: regex::Match<'_>, name: &str| {
-        let found = Match { text, whole: whole.range(), value: value.range(), name };
-        if !value.is_empty() && guard.is_none_or(|guard| guard(&found)) {
-            let mask = mask.as_deref();
-            matches.push(Hit { from: value.start(), to: value.end(), rule: *rule, mask });
+/// Runs the detectors that the first look says are worth it.
+fn detect<'r>(
+    redactor: &'r Redactor,
+    text: &str,
+    passed: &mut Vec<usize>,
+    matches: &mut Vec<Hit<'r>>,
+) {
+    let bytes = Text::new(text);
+    passed.clear();
+    let seen = redactor.look.at(text.as_bytes(), |mut detectors, from, to| {
+        passed.resize(redactor.first_own, 0);
+        while detectors != 0 {
+            let i = detectors.trailing_zeros() as usize;
+            detectors &= detectors - 1;
+            // What is within a match of its own is no other.
+            let How::Detector(detector) = redactor.finders[i].how else { continue };
+            if from < passed[i] || matches.len() > MAX_MATCHES {
+                continue;
+            }
+            if let Some(found) = detector.around(&bytes, from..to) {
+                passed[i] = found.end;
+                matches.push(hit(redactor, i, found.start, found.end));
+            }
+        }
+    });
+    let mut worth = seen.worth;
+    while worth != 0 {
+        let i = worth.trailing_zeros() as usize;
+        worth &= worth - 1;
+        match redactor.finders[i].how {
+            How::Detector(detector) => {
+                if let Find::Numbers(find) = detector.find {
+                    find(&bytes, &mut |found| {
+                        if matches.len() <= MAX_MATCHES {
+                            matches.push(hit(redactor, i, found.start, found.end));
+                        }
+                    });
+                }
+            }
+            _ => find(redactor, i, text, matches),
+        }
+    }
+}
+
+fn hit(redactor: &Redactor, finder: usize, from: usize, to: usize) -> Hit<'_> {
+    let Finder { rule, mask, .. } = &redactor.finders[finder];
+    Hit { from, to, rule: *rule, rank: finder + 1, mask: mask.as_deref() }
+}
+
+/// Finds by a pattern.
+fn find<'r>(redactor: &'r Redactor, finder: usize, text: &str, matches: &mut Vec<Hit<'r>>) {
+    let always: fn(&Match<'_>) -> bool = |_| true;
+    let (pattern, grouped, guard) = match &redactor.finders[finder].how {
+        How::Own(pattern) => (pattern, false, always),
+        How::Guarded { pattern, grouped, guard } => (pattern, *grouped, *guard),
+        How::Detector(_) => return,
+    };
+    let mut take = |whole: regex::Match<'_>, value: regex::Match<'_>| {
+        let found = Match { text, whole: whole.range(), value: value.range() };
+        if !value.is_empty() && guard(&found) {
+            matches.push(hit(redactor, finder, value.start(), value.end()));
         }
         matches.len() <= MAX_MATCHES
     };
-    if *grouped {
+    if grouped {
         pattern.captures_iter(text).all(|c| {
             let Some(whole) = c.get(0) else { return true };
-            let value = c.name("v").or_else(|| c.name("w")).unwrap_or(whole);
-            take(whole, value, c.name("n").map_or("", |name| name.as_str()))
+            take(whole, c.name("v").unwrap_or(whole))
         });
     } else {
-        pattern.find_iter(text).all(|whole| take(whole, whole, ""));
+        pattern.find_iter(text).all(|whole| take(whole, whole));
     }
 }
 

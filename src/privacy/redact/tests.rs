@@ -1,5 +1,6 @@
 //! Tests of the whole engine: what it finds, what it leaves alone, and its laws.
 
+mod attacks;
 mod corpus;
 
 use std::sync::{Arc, LazyLock};

@@ -3,25 +3,41 @@
 //!
 //! Prose has the same words: what follows them must look like a value.
 
-use super::{Detector, Match};
+use std::ops::Range;
+
+use super::text::{BARE, LINE, NAME, TOKEN68, Text, WORD, is};
+use super::urls::parameter_begin;
+use super::{Detector, Find};
 use crate::privacy::redact::names::is_secret_name;
 use crate::privacy::redact::settings::Preset::Credentials;
 
-/// Parts of the names that [`is_secret_name`] takes for those of credentials.
-const WORDS: &[&str] = &[
+/// Ends of the names that [`is_secret_name`] takes for those of credentials.
+pub(super) const WORDS: &[&str] = &[
     "auth",
+    "authorization",
     "bearer",
     "cookie",
     "credential",
     "dsn",
     "jwt",
     "key",
+    "mcp-session-id",
+    "mcp-task-id",
+    "mcp.session.id",
+    "mcp.task.id",
+    "mcpsessionid",
+    "mcptaskid",
     "mnemonic",
     "otp",
     "pass",
+    "passphrase",
+    "passwd",
+    "password",
     "pwd",
     "secret",
+    "secret_key_base",
     "sig",
+    "signature",
     "token",
 ];
 
@@ -30,150 +46,374 @@ pub(super) static DETECTORS: &[Detector] = &[
         name: "auth_scheme",
         preset: Credentials,
         hooks: &["bearer", "basic", "token", "negotiate"],
-        digits: 0,
-        pattern: r#"(?i)\b(?P<n>bearer|basic|token|negotiate)(?:\s|%20|\+|\\t){1,4}["']?(?P<v>[A-Za-z0-9._~+/=-]{8,})"#,
-        guard: is_after_scheme,
-    },
-    // Whole lines of headers that hold nothing else.
-    Detector {
-        name: "assignment",
-        preset: Credentials,
-        hooks: &["authorization", "cookie"],
-        digits: 0,
-        pattern: r#"(?i)\b(?P<n>(?:proxy-)?authorization|(?:set-)?cookie) ?:[ \t]{0,4}(?P<v>[^\r\n"\\]{6,})"#,
-        guard: is_header,
-    },
-    // Quoted, whatever is between the quotes; quotes of JSON may be escaped.
-    Detector {
-        name: "assignment",
-        preset: Credentials,
-        hooks: WORDS,
-        digits: 0,
-        pattern: r#"(?P<n>[A-Za-z0-9_.-]{2,128})\\{0,3}["']?[ \t]{0,4}(?:=>?|:)[ \t]{0,4}\\{0,3}(?:"(?P<v>[^"\\\r\n]{6,4096})|'(?P<w>[^'\\\r\n]{6,4096}))"#,
-        guard: is_assigned,
+        find: Find::Around(behind_scheme),
     },
     Detector {
         name: "assignment",
         preset: Credentials,
         hooks: WORDS,
-        digits: 0,
-        pattern: r#"(?P<n>[A-Za-z0-9_.-]{2,128})\\{0,3}["']?[ \t]{0,4}(?:=>?|:)[ \t]{0,4}(?P<v>[^\s"'\\,;&<>{}()]{6,4096})"#,
-        guard: is_assigned,
-    },
-    Detector {
-        name: "assignment",
-        preset: Credentials,
-        hooks: WORDS,
-        digits: 0,
-        pattern: r#"--?(?P<n>[A-Za-z][A-Za-z0-9_-]{1,64})(?:[ \t]{1,4}|["'],\s?["'])(?P<v>[^\s"'\\,;<>-][^\s"'\\,;<>]{5,4095})"#,
-        guard: is_assigned,
+        find: Find::Around(assigned),
     },
 ];
 
-/// Words that stand behind a scheme in a challenge (RFC 9110 section 11.6.1). They are no credentials.
-const CHALLENGE: [&str; 9] = [
-    "realm=",
-    "error=",
-    "error_description=",
-    "scope=",
-    "charset=",
-    "resource_metadata=",
-    "algorithm=",
-    "title=",
-    "nonce=",
-];
+/// The shortest value that is masked behind a name in a text, in bytes.
+const LEAST: usize = 6;
+/// How much of a value is looked at to tell it from prose, in bytes.
+const LOOK: usize = 64;
 
-fn is_after_scheme(m: &Match<'_>) -> bool {
-    let value = m.value();
-    if CHALLENGE.iter().any(|word| value.starts_with(word)) {
-        return false;
+/// Finds the name that ends in a hook, perhaps in the plural or with a number behind it.
+pub(super) fn name_around(text: &Text<'_>, hook: &Range<usize>) -> Option<Range<usize>> {
+    /// The longest name, in bytes.
+    const LONG: usize = 64;
+    let mut end = hook.end + usize::from(matches!(text.at(hook.end), b's' | b'S'));
+    end = text.digits(
+        end + usize::from(matches!(text.at(end), b'_' | b'-') && text.at(end + 1).is_ascii_digit()),
+    );
+    if is(text.at(end), NAME) {
+        return None;
     }
-    let strict = m.name.eq_ignore_ascii_case("token") || m.name.eq_ignore_ascii_case("basic");
-    is_random(value) || !strict && value.len() >= 16
+    Some(text.back(NAME, hook.start, LONG)..end)
 }
 
-fn is_header(m: &Match<'_>) -> bool {
-    let value = m.value().trim();
-    let words = value.split(' ').count();
-    // A challenge, or a sentence about the header.
-    !CHALLENGE.iter().any(|word| value.contains(word))
-        && (words <= 2 || value.contains('='))
-        && !(words == 1 && is_word(value))
+/// Finds what a name is given, in a text.
+fn assigned(text: &Text<'_>, hook: Range<usize>) -> Option<Range<usize>> {
+    let whole = name_around(text, &hook)?;
+    let at = sign_behind(text, &whole)?;
+    let bytes = text.get(whole.clone());
+    let dashes = bytes.iter().take_while(|b| matches!(b, b'-' | b'.')).count();
+    let name = std::str::from_utf8(&bytes[dashes..]).ok()?;
+    if parameter_begin(text, whole.start).is_some() || !is_secret_name(name) {
+        return None;
+    }
+    let (header, sign) = (is_header_name(name), at.sign);
+    if header
+        && sign == Sign::Colon
+        && let Some(value) = header_value(text, whole.start, at.end)
+    {
+        return Some(value);
+    }
+    let value = match opening(text, at.end) {
+        Some(quote) => quoted(text, quote),
+        None => bare(text, at.end)?,
+    };
+    let look = text.get(value.start..value.end.min(value.start + LOOK));
+    let plain = || is_word(look) && !is_password(name);
+    (value.len() >= LEAST && !is_placeholder(look) && !plain()).then_some(value)
 }
 
-fn is_assigned(m: &Match<'_>) -> bool {
-    let value = m.value();
-    let name = m.name.trim_start_matches(['-', '.']);
-    is_secret_name(name) && !is_placeholder(value) && !(is_word(value) && !is_password(name))
+/// Says what stands between a name and its value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    Colon,
+    Other,
+}
+
+struct At {
+    sign: Sign,
+    end: usize,
+}
+
+/// Finds what says that a value follows: `=`, `:` and their like, or of an option of a command line its end.
+fn sign_behind(text: &Text<'_>, name: &Range<usize>) -> Option<At> {
+    let mut at = quote_end(text, name.end).unwrap_or(name.end);
+    let quoted = at > name.end;
+    let unspaced = at;
+    at = spaces_end(text, at);
+    let signs = [
+        (&b":="[..], Sign::Other),
+        (b"=>", Sign::Other),
+        (b"==", Sign::Other),
+        (b"=", Sign::Other),
+        (b"%3D", Sign::Other),
+        (b"%3A", Sign::Colon),
+    ];
+    if let Some((sign, kind)) = signs.into_iter().find(|(sign, _)| text.has(at, sign)) {
+        return Some(At { sign: kind, end: spaces_end(text, at + sign.len()) });
+    }
+    if text.at(at) == b':' && text.at(at + 1) != b':' {
+        return Some(At { sign: Sign::Colon, end: spaces_end(text, at + 1) });
+    }
+    let option = text.at(name.start) == b'-';
+    let listed = quoted && text.at(unspaced) == b',';
+    if option && listed {
+        let next = spaces_end(text, unspaced + 1);
+        return quote_end(text, next).map(|_| At { sign: Sign::Other, end: next });
+    }
+    (option && at > unspaced && text.at(at) != b'-').then_some(At { sign: Sign::Other, end: at })
+}
+
+fn spaces_end(text: &Text<'_>, from: usize) -> usize {
+    from + text.get(from..from + 4).iter().take_while(|b| matches!(b, b' ' | b'\t')).count()
+}
+
+/// Finds the end of a quote, escaped or not, that stands at a place.
+fn quote_end(text: &Text<'_>, from: usize) -> Option<usize> {
+    opening(text, from).map(|quote| quote.end)
+}
+
+/// A quote that opens a value.
+struct Quote {
+    mark: u8,
+    /// How many backslashes stand before it: each level of JSON within JSON adds some.
+    backslashes: usize,
+    end: usize,
+}
+
+fn opening(text: &Text<'_>, from: usize) -> Option<Quote> {
+    let backslashes = text.get(from..from + 15).iter().take_while(|b| **b == b'\\').count();
+    let mark = text.at(from + backslashes);
+    let end = from + backslashes + 1;
+    match mark {
+        b'"' | b'\'' | b'`' => Some(Quote { mark, backslashes, end }),
+        _ if text.has(from, b"%22") => Some(Quote { mark: b'%', backslashes: 0, end: from + 3 }),
+        _ => None,
+    }
+}
+
+/// Finds what stands between quotes: to the one that is escaped as the first is, or else to the end of the line.
+fn quoted(text: &Text<'_>, quote: Quote) -> Range<usize> {
+    let from = quote.end;
+    let mut backslashes = 0;
+    for (i, b) in text.bytes[from..].iter().enumerate() {
+        let closes = if quote.mark == b'%' { text.has(from + i, b"%22") } else { *b == quote.mark };
+        if closes && backslashes <= quote.backslashes {
+            return from..from + i - backslashes;
+        }
+        if matches!(b, b'\r' | b'\n') {
+            return from..from + i;
+        }
+        backslashes = if *b == b'\\' { backslashes + 1 } else { 0 };
+        // In a text that was not escaped, two backslashes are one and escape no quote.
+        if quote.backslashes == 0 && backslashes == 2 {
+            backslashes = 0;
+        }
+    }
+    from..text.bytes.len()
+}
+
+/// Finds a value without quotes. Commas and the like are part of it unless another name follows.
+fn bare(text: &Text<'_>, from: usize) -> Option<Range<usize>> {
+    if matches!(text.at(from), b'{' | b'[' | b'(' | b'<') {
+        return None;
+    }
+    // Few bytes tell whether it is one, so that a text full of names costs no more than others.
+    let begin = text.get(from..from + LOOK);
+    let short = begin.iter().position(|b| !is(*b, BARE)).unwrap_or(begin.len());
+    if short < LEAST || is_code(&begin[..short]) {
+        return None;
+    }
+    let mut end = text.run(BARE, from);
+    let marks = text.get(from..end).iter().enumerate().filter(|(_, b)| matches!(b, b',' | b';'));
+    let next = marks.map(|(i, _)| from + i).find(|at| names_follow(text, at + 1));
+    end = next.unwrap_or(end);
+    Some(trimmed(text, from..end))
+}
+
+/// Says whether a name and its sign stand at a place.
+fn names_follow(text: &Text<'_>, from: usize) -> bool {
+    let rest = text.get(from..from + 40);
+    let name = rest.iter().position(|b| !is(*b, NAME));
+    name.is_some_and(|end| end > 0 && matches!(rest[end], b'=' | b':'))
+}
+
+/// Takes off the marks behind a value that belong to the text around it.
+pub(super) fn trimmed(text: &Text<'_>, value: Range<usize>) -> Range<usize> {
+    let mark =
+        |b: &u8| matches!(b, b'.' | b',' | b';' | b':' | b')' | b']' | b'}' | b'!' | b'?' | b'*');
+    let value_ = text.get(value.clone());
+    let marks = value_.iter().rev().take_while(|b| mark(b)).count();
+    value.start..value.end - marks.min(value_.len())
+}
+
+fn is_header_name(name: &str) -> bool {
+    let last = name.rsplit(['-', '_', '.']).next().unwrap_or_default();
+    last.eq_ignore_ascii_case("authorization") || last.eq_ignore_ascii_case("cookie")
+}
+
+/// Finds all of a header's line, if it holds nothing else.
+fn header_value(text: &Text<'_>, name: usize, from: usize) -> Option<Range<usize>> {
+    let digest = text.has(from, b"digest ");
+    let mut end = text.run(LINE, from);
+    let line = text.get(from..end.min(from + 2 * LOOK));
+    let words = line.trim_ascii().split(|b| *b == b' ').count();
+    let last = line.trim_ascii().rsplit(|b| *b == b' ').next().unwrap_or_default();
+    if is_placeholder(last)
+        || is_challenge(line)
+        || words > 2 && !line.contains(&b'=')
+        || words == 1 && is_word(line)
+        || line.len() < LEAST
+    {
+        return None;
+    }
+    if text.before(name) == b'\'' {
+        end = from + text.get(from..end).iter().position(|b| *b == b'\'').unwrap_or(end - from);
+    } else if digest && text.before(name) != b'"' {
+        let lines = text.bytes[from..].iter().position(|b| matches!(b, b'\r' | b'\n'));
+        end = lines.map_or(text.bytes.len(), |length| from + length);
+    }
+    Some(from..end)
+}
+
+/// Says whether parameters of a challenge stand there (RFC 9110 section 11.6.1). They are no credentials.
+fn is_challenge(text: &[u8]) -> bool {
+    const WORDS: [&[u8]; 9] = [
+        b"realm=",
+        b"error=",
+        b"error_description=",
+        b"scope=",
+        b"charset=",
+        b"resource_metadata=",
+        b"algorithm=",
+        b"title=",
+        b"authorization_uri=",
+    ];
+    // Credentials of Digest name their realm.
+    !text.get(..7).is_some_and(|begin| begin.eq_ignore_ascii_case(b"digest "))
+        && WORDS.iter().any(|word| memchr::memmem::find(text, word).is_some())
+}
+
+/// Finds what stands behind the scheme of an `Authorization` header (RFC 9110 section 11.4).
+fn behind_scheme(text: &Text<'_>, hook: Range<usize>) -> Option<Range<usize>> {
+    const SHORTEST: usize = 8;
+    if is(text.before(hook.start), WORD) {
+        return None;
+    }
+    let mut at = hook.end;
+    while at < hook.end + 12 {
+        at += match text.at(at) {
+            b' ' | b'\t' | b'\r' | b'\n' | b'+' => 1,
+            b'%' if text.has(at, b"%20") => 3,
+            b'\\' if text.at(at + 1) == b't' => 2,
+            _ => break,
+        };
+    }
+    if at == hook.end {
+        return None;
+    }
+    at += usize::from(matches!(text.at(at), b'"' | b'\''));
+    let end = text.run(TOKEN68, at);
+    let begin = text.get(at..end.min(at + LOOK));
+    if begin.len() < SHORTEST || is_challenge(begin) {
+        return None;
+    }
+    let strict = matches!(text.at(hook.start), b't' | b'T') || hook.len() == 5;
+    let looks = is_random(begin) && !(strict && is_phrase(begin));
+    (looks || !strict && begin.len() >= 16 && !is_phrase(begin)).then(|| trimmed(text, at..end))
+}
+
+/// Tells words and numbers with marks between them from tokens: `usage-by-day-2026`.
+fn is_phrase(value: &[u8]) -> bool {
+    value.len() < LOOK
+        && value.iter().any(|b| matches!(b, b'-' | b'.' | b'_' | b'/'))
+        && value
+            .split(|b| matches!(b, b'-' | b'.' | b'_' | b'/'))
+            .all(|part| part.len() <= 16 && (is_word(part) || part.iter().all(u8::is_ascii_digit)))
+}
+
+/// Tells code that gets a value from a value: `get_token()`, `os.environ["X"]`, `process.env.X`.
+fn is_code(value: &[u8]) -> bool {
+    const ROOTS: [&[u8]; 12] = [
+        b"process.",
+        b"os.",
+        b"env.",
+        b"self.",
+        b"this.",
+        b"config.",
+        b"settings.",
+        b"secrets.",
+        b"vars.",
+        b"args.",
+        b"request.",
+        b"options.",
+    ];
+    let path =
+        value.iter().take_while(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.')).count();
+    let called = path > 0 && matches!(value.get(path), Some(b'(' | b'['));
+    called || path == value.len() && ROOTS.iter().any(|root| value.starts_with(root))
 }
 
 /// Tells whether a name speaks of a password, which may be a plain word.
 fn is_password(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    ["password", "passwd", "pwd", "passphrase", "secret"].iter().any(|word| lower.ends_with(word))
+    let ends = |word: &&str| {
+        let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_').as_bytes();
+        name.len() >= word.len()
+            && name[name.len() - word.len()..].eq_ignore_ascii_case(word.as_bytes())
+    };
+    ["password", "passwd", "pwd", "pass", "passphrase", "secret"].iter().any(|word| ends(&word))
 }
 
-/// Tells texts that stand for a value from values: `${NAME}`, `<token>`, `null`, `required`.
-fn is_placeholder(value: &str) -> bool {
-    const SAID: [&str; 30] = [
-        "boolean",
-        "changed",
-        "correct",
-        "disabled",
-        "enabled",
-        "expected",
-        "expired",
-        "failed",
-        "forbidden",
-        "incorrect",
-        "invalid",
-        "mandatory",
-        "mismatch",
-        "missing",
-        "needed",
-        "not_found",
-        "number",
-        "object",
-        "optional",
-        "present",
-        "rejected",
-        "required",
-        "revoked",
-        "rotated",
-        "string",
-        "undefined",
-        "unknown",
-        "unsupported",
-        "updated",
-        "wrong",
-    ];
-    let value = value.trim_end_matches(['.', '!', '?', ')', ']', ':']);
-    let lower = value.to_ascii_lowercase();
-    let same = |c: char| matches!(c, '*' | 'x' | 'X' | '.' | '-' | '_' | '#');
-    SAID.binary_search(&&*lower).is_ok()
-        || value.starts_with("${")
-        || value.starts_with("$(")
-        || value.starts_with("{{")
-        || value.starts_with('%') && value.ends_with('%')
-        || value.starts_with('<')
-        || value.chars().all(same)
+/// Words that stand where a value would, in messages and schemas. Sorted.
+const SAID: [&str; 39] = [
+    "boolean",
+    "cannot",
+    "changed",
+    "correct",
+    "disabled",
+    "enabled",
+    "expected",
+    "expired",
+    "failed",
+    "forbidden",
+    "hidden",
+    "incorrect",
+    "invalid",
+    "malformed",
+    "mandatory",
+    "mismatch",
+    "missing",
+    "needed",
+    "not_found",
+    "number",
+    "object",
+    "optional",
+    "please",
+    "present",
+    "provided",
+    "redacted",
+    "rejected",
+    "required",
+    "revoked",
+    "rotated",
+    "should",
+    "string",
+    "unauthorized",
+    "undefined",
+    "unknown",
+    "unset",
+    "unsupported",
+    "updated",
+    "wrong",
+];
+
+/// Tells texts that stand for a value from values: `${NAME}`, `$NAME`, `<token>`, `{{token}}`, `required`.
+pub(super) fn is_placeholder(value: &[u8]) -> bool {
+    let marks = value.iter().rev().take_while(|b| b".!?)]:,;".contains(b)).count();
+    let value = &value[..value.len() - marks];
+    let same = |b: &u8| matches!(b, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'#');
+    let lower = || String::from_utf8_lossy(value).to_ascii_lowercase();
+    let variable =
+        |rest: &[u8]| !rest.is_empty() && rest.iter().all(|b| b.is_ascii_uppercase() || *b == b'_');
+    match value {
+        [b'$', b'{' | b'(', ..] | [b'{', b'{', ..] | [b'<', ..] | [b'%', .., b'%'] => true,
+        [b'$', rest @ ..] => variable(rest),
+        _ => value.iter().all(same) || value.len() < 16 && SAID.binary_search(&&*lower()).is_ok(),
+    }
 }
 
 /// Tells whether it is one word of prose: letters of one case, perhaps a capital first, with marks between.
-fn is_word(value: &str) -> bool {
+fn is_word(value: &[u8]) -> bool {
     value.len() <= 24
-        && value.split(['-', '_', '.', ':', '!', '?', '/']).all(|part| {
-            part.get(1..).unwrap_or_default().bytes().all(|b| b.is_ascii_lowercase())
-                && part.bytes().all(|b| b.is_ascii_alphabetic())
+        && value.split(|b| b"-_.:!?/".contains(b)).all(|part| {
+            part.get(1..).unwrap_or_default().iter().all(u8::is_ascii_lowercase)
+                && part.iter().all(u8::is_ascii_alphabetic)
         })
 }
 
 /// Tells whether a value is mixed as random ones are: with digits, `=`, or capitals in its midst.
-fn is_random(value: &str) -> bool {
+fn is_random(value: &[u8]) -> bool {
     let tail = value.get(1..).unwrap_or_default();
-    let mixed = tail.bytes().any(|b| b.is_ascii_uppercase())
-        && value.bytes().any(|b| b.is_ascii_lowercase());
-    mixed || value.contains('=') || value.bytes().any(|b| b.is_ascii_digit())
+    let mixed = tail.iter().any(u8::is_ascii_uppercase) && value.iter().any(u8::is_ascii_lowercase);
+    mixed || value.iter().any(|b| *b == b'=' || b.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -182,9 +422,11 @@ mod tests {
 
     #[test]
     fn prose_and_placeholders_are_told_from_values() {
+        assert!(SAID.is_sorted());
         for value in [
             "${TOKEN}",
             "$(pass x)",
+            "$TOKEN",
             "{{token}}",
             "<token>",
             "required",
@@ -192,17 +434,17 @@ mod tests {
             "******",
             "xxxxxxxx",
         ] {
-            assert!(is_placeholder(value), "{value}");
+            assert!(is_placeholder(value.as_bytes()), "{value}");
         }
         for value in ["hunter22", "s3cret!", "$ecret99"] {
-            assert!(!is_placeholder(value), "{value}");
+            assert!(!is_placeholder(value.as_bytes()), "{value}");
         }
+        assert!(is_word(b"authentication") && is_word(b"Expired-token"));
+        assert!(!is_word(b"hunter2") && !is_word(b"aBcDeFg"));
         assert!(
-            is_word("authentication")
-                && is_word("Expired-token")
-                && !is_word("hunter2")
-                && !is_word("aBcDeFg")
+            is_random(b"abc1") && is_random(b"aBc") && is_random(b"abc=") && !is_random(b"abcdef")
         );
-        assert!(is_random("abc1") && is_random("aBc") && is_random("abc=") && !is_random("abcdef"));
+        assert!(is_phrase(b"usage-by-day-2026") && !is_phrase(b"a1b2-c3d4"));
+        assert!(is_code(b"get_token()") && is_code(b"os.environ[") && !is_code(b"hunter2(x)"));
     }
 }

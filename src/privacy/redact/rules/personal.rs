@@ -1,119 +1,194 @@
-//! Data of persons: addresses of mail, numbers of cards and accounts; and what is searched for only on demand.
+//! Data of persons that is masked unless somebody says otherwise: addresses of mail, numbers of cards and accounts.
 //!
 //! Numbers are told from others by their sums and by how issuers begin them.
 
-use core::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
 
-use super::{Detector, Match};
-use crate::privacy::redact::settings::Preset;
-
-const fn detector(
-    name: &'static str,
-    preset: Preset,
-    (hooks, digits): (&'static [&'static str], usize),
-    pattern: &'static str,
-    guard: fn(&Match<'_>) -> bool,
-) -> Detector {
-    Detector { name, preset, hooks, digits, pattern, guard }
-}
+use super::text::{ALNUM, Text, is};
+use super::{Detector, Find};
+use crate::privacy::redact::settings::Preset::Pii;
 
 pub(super) static DETECTORS: &[Detector] = &[
-    detector(
-        "email",
-        Preset::Pii,
-        (&["@", "%40"], 0),
-        r"[A-Za-z0-9._+-]{1,64}(?:@|%40)(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}",
-        is_email,
-    ),
-    detector("card", Preset::Pii, (&[], 13), r"[0-9](?:[ -]?[0-9]){12,18}", is_card),
-    detector(
-        "iban",
-        Preset::Pii,
-        (&[], 12),
-        r"[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?",
-        is_iban,
-    ),
-    detector(
-        "path_user",
-        Preset::PathUser,
-        (&["/home/", "/Users/", "\\Users\\", "\\\\Users\\\\"], 0),
-        r#"(?:/home/|/Users/|(?i:[a-z]):\\{1,2}Users\\{1,2})(?P<v>[^/\\\s"':;,]{1,64})"#,
-        |m| !matches!(m.value(), "Shared" | "Public" | "Default"),
-    ),
-    detector(
-        "ssn",
-        Preset::Ssn,
-        (&["ssn", "social security"], 9),
-        r"[0-9]{3}[ -][0-9]{2}[ -][0-9]{4}",
-        is_ssn,
-    ),
-    detector(
-        "phone",
-        Preset::Phone,
-        (&["+"], 8),
-        r"\+[1-9][0-9]{0,2}[ .-]?(?:\([0-9]{1,4}\)[ .-]?)?[0-9]{2,5}(?:[ .-]?[0-9]{2,5}){1,4}",
-        |m| m.begins() && m.ends() && (8..=15).contains(&digits(m.value()).count()),
-    ),
-    detector("ip", Preset::Ip, (&["."], 4), r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}", is_ipv4),
-    detector("ip", Preset::Ip, (&[":"], 0), r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}", is_ipv6),
-    detector(
-        "mac",
-        Preset::Mac,
-        (&[":", "-"], 0),
-        r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}",
-        |m| is_alone(m, b":-"),
-    ),
-    detector("entropy", Preset::Entropy, (&[], 3), r"[A-Za-z0-9+/_=-]{20,256}", is_random),
+    Detector { name: "email", preset: Pii, hooks: &["@", "%40"], find: Find::Around(email) },
+    Detector { name: "card", preset: Pii, hooks: &[], find: Find::Numbers(cards) },
+    Detector { name: "iban", preset: Pii, hooks: &[], find: Find::Numbers(ibans) },
 ];
 
-fn digits(text: &str) -> impl Iterator<Item = u32> {
-    text.chars().filter_map(|c| c.to_digit(10))
-}
+/// Last parts of what has the form of an address and is a file or a unit of systemd. Sorted.
+const NO_DOMAINS: [&[u8]; 20] = [
+    b"css", b"gif", b"gz", b"html", b"jpeg", b"jpg", b"js", b"json", b"mount", b"path", b"png",
+    b"scope", b"service", b"slice", b"socket", b"svg", b"target", b"tgz", b"timer", b"webp",
+];
 
-/// Tells whether neither letters or digits nor these marks with more behind them stand beside it.
-fn is_alone(m: &Match<'_>, marks: &[u8]) -> bool {
-    let text = m.text.as_bytes();
-    let marked = |at: Option<usize>, next: Option<usize>| {
-        let byte = |at: Option<usize>| at.and_then(|at| text.get(at)).copied();
-        byte(at).is_some_and(|b| marks.contains(&b))
-            && byte(next).is_some_and(|b| b.is_ascii_alphanumeric())
-    };
-    let (start, end) = (m.whole.start, m.whole.end);
-    m.begins()
-        && m.ends()
-        && !marked(start.checked_sub(1), start.checked_sub(2))
-        && !marked(Some(end), Some(end + 1))
-}
-
-fn is_email(m: &Match<'_>) -> bool {
-    let (local, domain) = match m.value().split_once('@') {
-        Some(parts) => parts,
-        None => m.value().split_once("%40").unwrap_or_default(),
-    };
-    let first = domain.split('.').next().unwrap_or_default();
-    let scaled = first.strip_suffix('x').unwrap_or(first);
-    let version = scaled.bytes().all(|b| b.is_ascii_digit());
-    let clone = local == "git" && m.behind() == Some(b':');
-    let before = &m.text[..m.whole.start];
-    // The user of a URL, the scope or version of a package.
-    let user = before.ends_with("//") || before.ends_with("%2F%2F");
-    !version
+/// Finds an address of mail around its `@` (RFC 5321 section 4.1.2, without quoted ones).
+fn email(text: &Text<'_>, hook: Range<usize>) -> Option<Range<usize>> {
+    let from = local_begin(text, &hook);
+    let end = domain_end(text, hook.end)?;
+    let domain = text.get(hook.end..end);
+    let local = text.get(from..hook.start);
+    let first = domain.split(|b| *b == b'.').next().unwrap_or_default();
+    let scaled = first.strip_suffix(b"x").unwrap_or(first);
+    let version = scaled.iter().all(u8::is_ascii_digit);
+    let last = domain.rsplit(|b| *b == b'.').next().unwrap_or_default().to_ascii_lowercase();
+    let clone = local == b"git" && text.at(end) == b':';
+    let good = !local.is_empty()
+        && local[0] != b'.'
+        && !version
         && !clone
-        && !user
-        && m.before() != Some(b'@')
-        && !local.starts_with('.')
-        && !local.is_empty()
+        && NO_DOMAINS.binary_search(&&*last).is_err()
+        && text.before(from) != b'@'
+        && !is_user(text, from, end);
+    good.then_some(from..end)
+}
+
+/// Finds where the part before the `@` begins: letters of any alphabet that needs two bytes a letter, so that no
+/// half of a name is left; not those of scripts that write no spaces.
+fn local_begin(text: &Text<'_>, hook: &Range<usize>) -> usize {
+    /// The longest local part, in bytes.
+    const LONG: usize = 64;
+    let mut from = hook.start;
+    while hook.start - from < LONG && from > 0 {
+        let b = text.at(from - 1);
+        // Percent-encoded marks are part of it where the `@` is encoded.
+        let escape = hook.len() == 3 && from > 2 && text.at(from - 3) == b'%';
+        if escape && matches!(text.get(from - 2..from), b"2B" | b"2b" | b"2D" | b"2E" | b"5F") {
+            from -= 3;
+        } else if escape {
+            break;
+        } else if is(b, ALNUM) || matches!(b, b'.' | b'_' | b'+' | b'-') {
+            from -= 1;
+        } else if (0x80..0xc0).contains(&b) && (0xc3..0xd2).contains(&text.before(from - 1)) {
+            from -= 2;
+        } else {
+            break;
+        }
+    }
+    from
+}
+
+/// Finds the end of a domain of two or more labels, the last of letters.
+fn domain_end(text: &Text<'_>, from: usize) -> Option<usize> {
+    /// The longest domain, in bytes.
+    const LONG: usize = 255;
+    let (mut at, mut end, mut labels) = (from, None, 0);
+    while at - from < LONG {
+        let start = at;
+        let mut letters = true;
+        while at - from < LONG {
+            let b = text.at(at);
+            let wide = (0xc3..0xd2).contains(&b) && (0x80..0xc0).contains(&text.at(at + 1));
+            if !(is(b, ALNUM) || b == b'-' || wide) {
+                break;
+            }
+            letters &= b.is_ascii_alphabetic();
+            at += 1 + usize::from(wide);
+        }
+        let label = text.get(start..at);
+        if label.is_empty() {
+            break;
+        }
+        labels += 1;
+        if labels > 1 && (letters && (2..=24).contains(&label.len()) || label.starts_with(b"xn--"))
+        {
+            end = Some(at);
+        }
+        if text.at(at) != b'.' {
+            break;
+        }
+        at += 1;
+    }
+    end
+}
+
+/// Says whether what looks like an address is the user and the host of a URL.
+fn is_user(text: &Text<'_>, from: usize, end: usize) -> bool {
+    let before = text.get(from.saturating_sub(6)..from);
+    let begins =
+        before.ends_with(b"//") || before.ends_with(b"\\/\\/") || before.ends_with(b"%2F%2F");
+    // Where an `@` follows, it was the user alone.
+    let rest = text.get(end..end + 128).iter();
+    begins && !rest.take_while(|b| !matches!(b, b'/' | b'?' | b'#' | b' ')).any(|b| *b == b'@')
+}
+
+/// Finds numbers of cards: digits in the groups in which cards are printed, or in none.
+fn cards(text: &Text<'_>, found: &mut dyn FnMut(Range<usize>)) {
+    let mut groups: Vec<Range<usize>> = Vec::new();
+    let mut at = 0;
+    while let Some(next) = text.bytes[at..].iter().position(u8::is_ascii_digit) {
+        let start = at + next;
+        at = text.digits(start);
+        let joined = groups
+            .last()
+            .is_some_and(|last| start == last.end + 1 && matches!(text.at(last.end), b' ' | b'-'));
+        if !joined {
+            cards_of(text, &groups, found);
+            groups.clear();
+        }
+        groups.push(start..at);
+    }
+    cards_of(text, &groups, found);
+}
+
+/// Finds cards in groups of digits that stand one behind the other.
+fn cards_of(text: &Text<'_>, groups: &[Range<usize>], found: &mut dyn FnMut(Range<usize>)) {
+    const SHAPES: [&[usize]; 7] = [
+        &[4, 4, 4, 4],
+        &[4, 4, 4, 4, 3],
+        &[4, 6, 5],
+        &[4, 6, 4],
+        &[4, 4, 4, 1],
+        &[4, 4, 4, 4, 2],
+        &[6, 13],
+    ];
+    let mut i = 0;
+    while i < groups.len() {
+        let shaped = SHAPES.iter().find_map(|shape| {
+            let part = groups.get(i..i + shape.len())?;
+            let mark = text.at(part[0].end);
+            let fits = part.iter().map(Range::len).eq(shape.iter().copied())
+                && part[1..].iter().all(|group| text.before(group.start) == mark)
+                && !is_list(text, groups, i, shape.len());
+            (fits && is_card(text, part)).then_some(shape.len())
+        });
+        let count = shaped.or_else(|| is_card(text, &groups[i..=i]).then_some(1));
+        if let Some(count) = count {
+            found(groups[i].start..groups[i + count - 1].end);
+        }
+        i += count.unwrap_or(1);
+    }
+}
+
+/// Says whether groups of four are part of a list, as of ports, and no card: more of them stand beside them than
+/// a year before or the month of expiry behind.
+fn is_list(text: &Text<'_>, groups: &[Range<usize>], from: usize, count: usize) -> bool {
+    let four = |group: Option<&Range<usize>>| {
+        group.filter(|group| group.len() == 4).map(|group| text.get(group.clone()))
+    };
+    let before = four(from.checked_sub(1).and_then(|at| groups.get(at)));
+    let behind = four(groups.get(from + count));
+    let year = |group: &[u8]| group.starts_with(b"19") || group.starts_with(b"20");
+    let month = |group: &[u8]| matches!(&group[..2], [b'0', b'1'..=b'9'] | [b'1', b'0'..=b'2']);
+    before.is_some_and(|group| !year(group))
+        || behind.is_some_and(|group| !month(group) && !year(group))
 }
 
 /// ISO/IEC 7812: an issuer's prefix, a length that goes with it, and the sum of Luhn.
-fn is_card(m: &Match<'_>) -> bool {
-    let value = m.value();
-    let digits: Vec<u32> = digits(value).collect();
+fn is_card(text: &Text<'_>, groups: &[Range<usize>]) -> bool {
+    let length: usize = groups.iter().map(Range::len).sum();
+    if !(13..=19).contains(&length) {
+        return false;
+    }
+    let (mut digits, mut n) = ([0u32; 19], 0);
+    for b in groups.iter().flat_map(|group| text.get(group.clone())) {
+        digits[n] = u32::from(b - b'0');
+        n += 1;
+    }
+    let digits = &digits[..length];
     let head = |n: usize| digits[..n].iter().fold(0, |sum, digit| sum * 10 + digit);
-    let issued = match (digits[0], digits.len()) {
+    let issued = match (digits[0], length) {
         (4, 13 | 16 | 19) => true,
         (5, 16) => (51..=55).contains(&head(2)),
-        (2, 16) => (2221..=2720).contains(&head(4)),
+        (2, 16) => (2221..=2720).contains(&head(4)) || (2200..=2204).contains(&head(4)),
         (3, 15) => matches!(head(2), 34 | 37),
         (3, 14) => matches!(head(3), 300..=305 | 309) || matches!(head(2), 36 | 38 | 39),
         (3, 16..=19) => (3528..=3589).contains(&head(4)),
@@ -122,89 +197,70 @@ fn is_card(m: &Match<'_>) -> bool {
         }
         _ => false,
     };
-    issued && is_grouped(value) && is_alone(m, b"-._:/") && luhn(&digits)
+    let (start, end) = (groups[0].start, groups[groups.len() - 1].end);
+    issued && is_alone(text, start, end) && luhn(digits)
 }
 
-/// Tells whether digits stand in the groups in which cards are printed, or in none.
-fn is_grouped(value: &str) -> bool {
-    if value.bytes().all(|b| b.is_ascii_digit()) {
-        return true;
-    }
-    let mark = if value.contains(' ') { ' ' } else { '-' };
-    let groups: Vec<usize> = value.split(mark).map(str::len).collect();
-    !(value.contains(' ') && value.contains('-'))
-        && matches!(
-            groups.as_slice(),
-            [4, 4, 4, 1..=4] | [4, 4, 4, 4, 1..=3] | [4, 6, 4..=5] | [6, 13]
-        )
+/// Says whether a number is one by itself: no letters or digits beside it, nor behind one of the marks in numbers,
+/// ids and addresses.
+fn is_alone(text: &Text<'_>, start: usize, end: usize) -> bool {
+    let mark = |b: u8| matches!(b, b'-' | b'.' | b'_' | b':' | b'/');
+    let part = |mark_: u8, next: u8| mark(mark_) && next.is_ascii_digit();
+    !is(text.before(start), ALNUM)
+        && !is(text.at(end), ALNUM)
+        && !part(text.before(start), text.before(start.saturating_sub(1)))
+        && !part(text.at(end), text.at(end + 1))
 }
 
 fn luhn(digits: &[u32]) -> bool {
     let doubled = |digit: u32| if digit > 4 { digit * 2 - 9 } else { digit * 2 };
-    let sum: u32 = digits
-        .iter()
-        .rev()
-        .enumerate()
-        .map(|(i, d)| if i % 2 == 1 { doubled(*d) } else { *d })
-        .sum();
+    let each = digits.iter().rev().enumerate();
+    let sum: u32 = each.map(|(i, d)| if i % 2 == 1 { doubled(*d) } else { *d }).sum();
     sum % 10 == 0
 }
 
-/// ISO 13616: a country that issues them, its length, and the remainder by 97.
-fn is_iban(m: &Match<'_>) -> bool {
-    /// The countries of the registry, each with the length of its numbers.
-    const COUNTRIES: &str = "AD24AE23AL28AT20AZ28BA20BE16BG22BH22BR29BY28CH21CR22CY28CZ24DE22DK18DO28EE20EG29ES24FI18\
-                             FO18FR27GB22GE22GI23GL18GR27GT28HR21HU28IE22IL23IQ23IS26IT27JO30KW30KZ20LB28LC32LI21LT20\
-                             LU20LV21LY25MC27MD24ME22MK19MR27MT31MU30NL18NO15PK24PL28PS29PT25QA29RO24RS22SA24SC31SE24\
-                             SI19SK24SM27ST25SV28TL23TN24TR26UA29VA22VG24XK20";
-    let compact: Vec<u8> = m.value().bytes().filter(|b| *b != b' ').collect();
+/// The countries of the registry of ISO 13616, each with the length of its numbers.
+const COUNTRIES: &str = "AD24AE23AL28AT20AZ28BA20BE16BG22BH22BR29BY28CH21CR22CY28CZ24DE22DK18DO28EE20EG29ES24FI18FO18\
+                         FR27GB22GE22GI23GL18GR27GT28HR21HU28IE22IL23IQ23IS26IT27JO30KW30KZ20LB28LC32LI21LT20LU20LV21\
+                         LY25MC27MD24ME22MK19MR27MT31MU30NL18NO15PK24PL28PS29PT25QA29RO24RS22SA24SC31SE24SI19SK24SM27\
+                         ST25SV28TL23TN24TR26UA29VA22VG24XK20";
+
+/// Finds numbers of accounts: a country, the length of its numbers, and the remainder by 97.
+fn ibans(text: &Text<'_>, found: &mut dyn FnMut(Range<usize>)) {
+    let mut at = 0;
+    while let Some(next) = text.bytes[at..].iter().position(u8::is_ascii_uppercase) {
+        let start = at + next;
+        let end = iban_end(text, start);
+        if let Some(end) = end {
+            found(start..end);
+        }
+        at = end.unwrap_or(start + 1);
+    }
+}
+
+fn iban_end(text: &Text<'_>, start: usize) -> Option<usize> {
+    let begin: [u8; 4] = text.get(start..start + 4).try_into().ok()?;
+    if !begin[1].is_ascii_uppercase() || !begin[2].is_ascii_digit() || !begin[3].is_ascii_digit() {
+        return None;
+    }
     let countries = COUNTRIES.as_bytes().as_chunks::<4>().0;
-    let length = countries.iter().find(|c| compact.starts_with(&c[..2]));
-    let length = length.map(|c| usize::from(c[2] - b'0') * 10 + usize::from(c[3] - b'0'));
-    let turned = compact[4..].iter().chain(&compact[..4]);
+    let country = countries.iter().find(|c| c[..2] == begin[..2]).filter(|_| text.begins(start))?;
+    let length = usize::from(country[2] - b'0') * 10 + usize::from(country[3] - b'0');
+    let (mut at, mut n, mut number) = (start, 0, [0; 34]);
+    while n < length {
+        let b = text.at(at);
+        if b.is_ascii_uppercase() || b.is_ascii_digit() {
+            number[n] = b;
+            n += 1;
+        } else if !(matches!(b, b' ' | b'-') && n % 4 == 0 && n > 0 && is(text.before(at), ALNUM)) {
+            return None;
+        }
+        at += 1;
+    }
+    let turned = number[4..length].iter().chain(&number[..4]);
     let remainder = turned.fold(0u32, |rest, b| match b {
         b'0'..=b'9' => (rest * 10 + u32::from(b - b'0')) % 97,
         b => (rest * 100 + u32::from(b - b'A') + 10) % 97,
     });
-    length == Some(compact.len()) && remainder == 1 && m.begins() && m.ends()
-}
-
-fn is_ssn(m: &Match<'_>) -> bool {
-    /// How far the word may stand before it, in bytes.
-    const NEAR: usize = 48;
-    let from = m.whole.start.saturating_sub(NEAR);
-    let near =
-        String::from_utf8_lossy(&m.text.as_bytes()[from..m.whole.start]).to_ascii_lowercase();
-    let area = &m.value()[..3];
-    (near.contains("ssn") || near.contains("social security"))
-        && !matches!(area, "000" | "666")
-        && !area.starts_with('9')
-        && is_alone(m, b"-")
-}
-
-fn is_ipv4(m: &Match<'_>) -> bool {
-    let address = m.value().parse::<Ipv4Addr>();
-    is_alone(m, b".")
-        && address.is_ok_and(|a| !a.is_loopback() && !a.is_unspecified() && !a.is_broadcast())
-}
-
-fn is_ipv6(m: &Match<'_>) -> bool {
-    let address = m.value().parse::<Ipv6Addr>();
-    is_alone(m, b":.") && address.is_ok_and(|a| !a.is_loopback() && !a.is_unspecified())
-}
-
-/// Tells random words by their characters: three kinds, and about as many different ones as chance gives.
-fn is_random(m: &Match<'_>) -> bool {
-    /// Bits a character: of base64 at random about 4.5 in 32 characters.
-    const BITS: f64 = 3.8;
-    let value = m.value().as_bytes();
-    let mut counts = [0u32; 256];
-    value.iter().for_each(|b| counts[usize::from(*b)] += 1);
-    let share = |n: &u32| f64::from(*n) / value.len() as f64;
-    let bits: f64 = counts.iter().filter(|n| **n > 0).map(|n| -share(n) * share(n).log2()).sum();
-    let has = |kind: fn(&u8) -> bool| value.iter().filter(|b| kind(b)).count() >= 2;
-    bits >= BITS
-        && has(u8::is_ascii_digit)
-        && has(u8::is_ascii_uppercase)
-        && has(u8::is_ascii_lowercase)
+    (remainder == 1 && !is(text.at(at), ALNUM)).then_some(at)
 }

@@ -136,6 +136,8 @@ impl Maker {
             ("postman", ["PM", "AK-", &self.hex(24), "-", &self.hex(34)].concat()),
             ("newrelic", ["NR", "AK-", &self.of(&[UPPER, DIGITS].concat(), 27)].concat()),
             ("telegram", [&self.of("123456789", 10), ":A", "A", &self.url(33)].concat()),
+            ("openrouter", ["sk", "-or-v1-", &self.hex(64)].concat()),
+            ("langfuse", ["sk", "-lf-", &[8, 4, 4, 4, 12].map(|n| self.hex(n)).join("-")].concat()),
             ("docker", ["dckr", "_pat_", &self.url(27)].concat()),
         ]
     }
