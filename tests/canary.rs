@@ -1,0 +1,289 @@
+//! Secrets are planted wherever a session has a place for text, and everything that leaves the real binary is
+//! searched for them: files, what backends get, stdout of exporters, our own lines on stderr. Forwarded traffic is set
+//! aside: it is nobody's to change.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use tempfile::TempDir;
+
+const MCPCOL: &str = env!("CARGO_BIN_EXE_mcpcol");
+
+/// The secrets of one test: some have a shape, one is known because a variable holds it.
+struct Canaries {
+    /// A token of GitHub's form.
+    token: String,
+    /// A password, in URLs and under names.
+    password: String,
+    /// A text that only its place in the environment makes a secret.
+    shapeless: String,
+}
+
+impl Canaries {
+    fn new() -> Self {
+        let random = |n: usize| -> String {
+            let digits =
+                "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ".as_bytes();
+            (0..n).map(|_| char::from(digits[rand::random_range(0..digits.len())])).collect()
+        };
+        Canaries {
+            token: ["gh", "p_", &random(36)].concat(),
+            password: format!("Pw{}9x", random(12)),
+            shapeless: format!("kettle-{}-window", random(6)),
+        }
+    }
+
+    fn all(&self) -> [&str; 3] {
+        [&self.token, &self.password, &self.shapeless]
+    }
+
+    /// Panics if any of them is in `bytes`, as it is or in base64, hex, or percent-encoded.
+    fn are_not_in(&self, what: &str, bytes: &[u8]) {
+        for secret in self.all() {
+            let hex: String = secret.bytes().map(|b| format!("{b:02x}")).collect();
+            let mut forms =
+                vec![secret.to_owned(), secret.replace('-', "%2D"), hex.to_uppercase(), hex];
+            for before in 0..3 {
+                let padded = [&vec![b' '; before], secret.as_bytes()].concat();
+                let encoded = STANDARD_NO_PAD.encode(&padded);
+                let inner = &encoded[[0, 2, 3][before]..encoded.len() - 2];
+                forms.push(inner.to_owned());
+            }
+            for form in forms {
+                let at = bytes.windows(form.len()).position(|window| window == form.as_bytes());
+                assert!(
+                    at.is_none(),
+                    "{what} has {form} at {}:\n{}",
+                    at.unwrap(),
+                    String::from_utf8_lossy(bytes)
+                );
+            }
+        }
+    }
+
+    /// What a client sends that trusts nobody to look.
+    fn requests(&self) -> Vec<String> {
+        let Canaries { token, password, shapeless } = self;
+        vec![
+            format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{"protocolVersion":"2025-06-18","clientInfo":{{"name":"client {token}","version":"{shapeless}"}},"capabilities":{{}}}}}}"#
+            ),
+            format!(
+                r#"{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"name":"login","arguments":{{"password":"{password}","note":"{token}","{token}":1}},"_meta":{{"baggage":"k={token}"}}}}}}"#
+            ),
+            format!(
+                r#"{{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{{"name":"t_{token}","arguments":{{}}}}}}"#
+            ),
+            format!(
+                r#"{{"jsonrpc":"2.0","id":4,"method":"resources/read","params":{{"uri":"https://u:{password}@h/x?token={password}#{token}"}}}}"#
+            ),
+            format!(
+                r#"{{"jsonrpc":"2.0","id":"{token}","method":"prompts/get","params":{{"name":"{token}"}}}}"#
+            ),
+            format!(r#"{{"jsonrpc":"2.0","id":6,"method":"x/{token}","params":{{}}}}"#),
+        ]
+    }
+
+    /// What a server answers that echoes all it was told and knows.
+    fn answers(&self) -> Vec<String> {
+        let Canaries { token, password, shapeless } = self;
+        vec![
+            format!(
+                r#"{{"jsonrpc":"2.0","id":1,"result":{{"protocolVersion":"2025-06-18","serverInfo":{{"name":"server {token}","version":"1"}},"capabilities":{{}}}}}}"#
+            ),
+            format!(
+                r#"{{"jsonrpc":"2.0","id":2,"result":{{"content":[{{"type":"text","text":"401: password={password} token {token} key {shapeless}"}}],"isError":true}}}}"#
+            ),
+            format!(
+                r#"{{"jsonrpc":"2.0","id":3,"result":{{"content":[{{"type":"text","text":"{token} {shapeless}"}}]}}}}"#
+            ),
+            format!(
+                r#"{{"jsonrpc":"2.0","id":4,"error":{{"code":-32000,"message":"GET https://u:{password}@h/x failed: {shapeless}"}}}}"#
+            ),
+            format!(
+                r#"{{"jsonrpc":"2.0","id":"{token}","error":{{"code":-32602,"message":"{shapeless}"}}}}"#
+            ),
+            format!("this is no JSON: {token} {password} {shapeless}"),
+            format!(
+                r#"{{"jsonrpc":"2.0","id":6,"error":{{"code":-32601,"message":"Authorization: Bearer {token}"}}}}"#
+            ),
+        ]
+    }
+
+    /// A server that answers each line by the next of its answers.
+    fn server(&self, dir: &Path) -> Command {
+        fs::write(dir.join("answers"), self.answers().join("\n") + "\n").unwrap();
+        let script = "exec 3<answers; while read -r line; do read -r answer <&3 && printf '%s\\n' \"$answer\"; \
+                      case $answer in this*) read -r answer <&3; printf '%s\\n' \"$answer\";; esac; done";
+        let mut command = Command::new(MCPCOL);
+        command
+            .current_dir(dir)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", dir)
+            .env("XDG_STATE_HOME", dir.join("state"))
+            .env("APP_SECRET", &self.shapeless)
+            .args(["stdio"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.env("CANARY_SCRIPT", script);
+        command
+    }
+}
+
+/// Talks to the end; returns stderr.
+fn talk(canaries: &Canaries, mut command: Command) -> Vec<u8> {
+    let mut child = command.args(["--", "sh", "-c", "eval \"$CANARY_SCRIPT\""]).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut stderr = child.stderr.take().unwrap();
+    let said = thread::spawn(move || {
+        let mut said = Vec::new();
+        stderr.read_to_end(&mut said).map(|_| said)
+    });
+    for (i, request) in canaries.requests().iter().enumerate() {
+        writeln!(stdin, "{request}").unwrap();
+        // The last has two lines: text that is no JSON, and its answer.
+        for _ in 0..if i == 5 { 2 } else { 1 } {
+            let mut line = String::new();
+            stdout.read_line(&mut line).unwrap();
+            assert!(!line.is_empty(), "the server answers");
+        }
+    }
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+    said.join().unwrap().unwrap()
+}
+
+/// A backend that takes whatever comes, and remembers it.
+fn sink() -> (u16, Arc<Mutex<Vec<u8>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let taken = Arc::<Mutex<Vec<u8>>>::default();
+    let all = Arc::clone(&taken);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let all = Arc::clone(&all);
+            thread::spawn(move || take(stream, &all));
+        }
+    });
+    (port, taken)
+}
+
+fn take(stream: TcpStream, all: &Mutex<Vec<u8>>) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    loop {
+        let (mut head, mut length) = (String::new(), 0);
+        loop {
+            let begin = head.len();
+            if reader.read_line(&mut head).ok()? == 0 {
+                return None;
+            }
+            let line = head[begin..].to_ascii_lowercase();
+            if let Some(value) = line.strip_prefix("content-length:") {
+                length = value.trim().parse().ok()?;
+            }
+            if line == "\r\n" {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        let mut taken = all.lock().unwrap();
+        taken.extend_from_slice(head.as_bytes());
+        taken.extend_from_slice(&body);
+        drop(taken);
+        (&stream).write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").ok()?;
+    }
+}
+
+/// Every file below a directory but the script of the server.
+fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(dir).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            all.extend(files(&path));
+        } else if path.file_name().is_some_and(|name| name != "answers") {
+            all.push((path.display().to_string(), fs::read(&path).unwrap()));
+        }
+    }
+    all
+}
+
+fn search(canaries: &Canaries, dir: &TempDir) -> Vec<u8> {
+    let files = files(dir.path());
+    for (name, bytes) in &files {
+        canaries.are_not_in(name, bytes);
+        canaries.are_not_in("a file's name", name.as_bytes());
+    }
+    files.into_iter().flat_map(|(_, bytes)| bytes).collect()
+}
+
+fn has(bytes: &[u8], text: &str) -> bool {
+    String::from_utf8_lossy(bytes).contains(text)
+}
+
+#[test]
+fn nothing_leaves_the_built_in_pipeline() {
+    for capture in
+        ["errors=redacted", "arguments=redacted,results=redacted,errors=redacted", "arguments=keys"]
+    {
+        let (canaries, dir) = (Canaries::new(), tempfile::tempdir().unwrap());
+        let mut command = canaries.server(dir.path());
+        command.args(["--capture", capture]);
+        let said = talk(&canaries, command);
+        canaries.are_not_in("stderr", &said);
+        let written = search(&canaries, &dir);
+        // It was there to be masked: a call that failed says why, without the secrets of it.
+        assert!(has(&written, "[REDACTED:"), "{}", String::from_utf8_lossy(&written));
+        if capture != "arguments=keys" {
+            assert!(has(&written, "401: password=[REDACTED:"));
+        }
+    }
+}
+
+#[test]
+fn nothing_leaves_by_any_exporter_nor_when_it_fails() {
+    for alive in [true, false] {
+        let (canaries, dir) = (Canaries::new(), tempfile::tempdir().unwrap());
+        let ((zipkin, to_zipkin), (otlp, to_otlp)) = (sink(), sink());
+        let port = |port: u16| if alive { port } else { 1 };
+        let path = if alive { "spans.jsonl" } else { "nowhere/spans.jsonl" };
+        let config = format!(
+            "receivers:\n  mcp_stdio: {{ capture: {{ arguments: redacted, results: redacted, errors: redacted }} }}\n\
+             processors: {{ redaction: {{ summary: debug }} }}\n\
+             exporters:\n  debug: {{ verbosity: detailed }}\n  file: {{ path: {path} }}\n  \
+             zipkin: {{ endpoint: \"http://127.0.0.1:{}/api/v2/spans\", retry_on_failure: {{ enabled: false }} }}\n  \
+             otlp_http: {{ endpoint: \"http://127.0.0.1:{}\", compression: none, retry_on_failure: {{ enabled: false }} }}\n\
+             service:\n  telemetry: {{ logs: {{ level: debug }} }}\n  pipelines:\n    \
+             traces: {{ receivers: [mcp_stdio], processors: [redaction], exporters: [debug, file, zipkin, otlp_http] }}\n",
+            port(zipkin),
+            port(otlp)
+        );
+        fs::write(dir.path().join("config.yaml"), config).unwrap();
+        let mut command = canaries.server(dir.path());
+        command.args(["--config", "config.yaml"]);
+        let said = talk(&canaries, command);
+        canaries.are_not_in("stderr", &said);
+        assert!(
+            has(&said, "[REDACTED:github]"),
+            "debug shows spans: {}",
+            String::from_utf8_lossy(&said)
+        );
+        search(&canaries, &dir);
+        for (what, taken) in [("zipkin", to_zipkin), ("otlp_http", to_otlp)] {
+            let taken = taken.lock().unwrap();
+            canaries.are_not_in(what, &taken);
+            assert_eq!(has(&taken, "[REDACTED:github]"), alive, "{what}");
+        }
+    }
+}
