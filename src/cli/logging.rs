@@ -3,10 +3,11 @@
 //! A host need not read its servers' stderr. Lines go through a bounded box to a thread of their own:
 //! whoever logs never waits, and what does not fit is counted and said once there is room.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::pipeline::INCIDENTS;
 use crate::pipeline::plan::{LogEncoding, LogLevel, LogSettings};
+use crate::privacy::redact::{Found, KnownValues, Redactor, Scan, Settings, Under};
+use crate::settings::Secret;
 
 /// Lines that wait for a slow reader.
 const LINES: usize = 1024;
@@ -39,14 +42,15 @@ pub(super) enum Reader {
     Host,
 }
 
-/// Starts logging.
-pub(super) fn start(settings: &LogSettings, reader: Reader) {
+/// Starts logging. What is a secret of the configuration, or looks like one, is masked in every line.
+pub(super) fn start(settings: &LogSettings, reader: Reader, secrets: &[Secret]) {
     let (letters, post) = sync_channel(LINES);
     if LETTERS.set(letters).is_err() {
         return;
     }
+    let known = KnownValues::new(secrets.iter().map(Secret::expose));
     // Without the thread nothing is read, and every line counts as lost.
-    thread::Builder::new().name("log".into()).spawn(move || deliver(&post)).ok();
+    thread::Builder::new().name("log".into()).spawn(move || deliver(&post, Arc::new(known))).ok();
     let filter = EnvFilter::new(filter(settings.level, reader));
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let builder = tracing_subscriber::fmt()
@@ -112,16 +116,34 @@ pub(super) fn hide_panic_messages() {
     }));
 }
 
-fn deliver(post: &Receiver<Letter>) {
+fn deliver(post: &Receiver<Letter>, known: Arc<KnownValues>) {
     let mut stderr = io::stderr();
+    // The usual rules are always good, so a line without them is none.
+    let redactor = Redactor::new(&Settings::default()).ok();
+    let mut scan = redactor.as_ref().map(Redactor::scan);
+    scan.iter_mut().for_each(|scan| scan.know([&known]));
     for letter in post {
         match letter {
-            Letter::Line(line) => stderr.write_all(&line).ok(),
+            Letter::Line(line) => scan
+                .as_mut()
+                .map(|scan| redacted(scan, &line))
+                .and_then(|line| stderr.write_all(&line).ok()),
             Letter::Flush(done) => done.try_send(()).ok(),
         };
         let lost = LOST.swap(0, Ordering::Relaxed);
         if lost > 0 {
             writeln!(stderr, "mcpcol: {lost} log lines were not written").ok();
+        }
+    }
+}
+
+/// Masks what is secret in a line, which keeps its end.
+fn redacted<'l>(scan: &mut Scan<'_>, line: &'l [u8]) -> Cow<'l, [u8]> {
+    let text = line.trim_ascii_end();
+    match scan.bytes(text, Under::Open) {
+        Found::Nothing => Cow::Borrowed(line),
+        Found::Masked | Found::Unscanned(_) => {
+            Cow::Owned([scan.output().as_bytes(), &line[text.len()..]].concat())
         }
     }
 }
@@ -146,6 +168,23 @@ impl Write for Post {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_are_masked_in_lines_of_both_encodings() {
+        let redactor = Redactor::new(&Settings::default()).unwrap();
+        let secret = ["kettle-", "window-17"].concat();
+        let mut scan = redactor.scan();
+        scan.know([&Arc::new(KnownValues::new([&secret]))]);
+        let mut line =
+            |text: String| String::from_utf8(redacted(&mut scan, text.as_bytes()).into()).unwrap();
+        assert_eq!(line("INFO a line\n".into()), "INFO a line\n");
+        assert_eq!(line(format!("WARN to {secret}: no\n")), "WARN to [REDACTED:known_value]: no\n");
+        let json = format!("{{\"level\":\"INFO\",\"error\":\"password={}\"}}\n", "hunter2x");
+        assert_eq!(
+            line(json),
+            "{\"level\":\"INFO\",\"error\":\"password=[REDACTED:assignment]\"}\n"
+        );
+    }
 
     #[test]
     fn a_host_hears_neither_libraries_nor_single_events_unless_it_was_asked_for() {

@@ -45,7 +45,7 @@ pub(super) fn until_told(
     mut plan: Plan,
     fit: impl Fn(&mut Plan) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
-    logging::start(&plan.telemetry.logs, Reader::Operator);
+    logging::start(&plan.telemetry.logs, Reader::Operator, &plan.secrets);
     fit(&mut plan)?;
     let runtime = runtime(THREADS)?;
     let outcome = runtime.block_on(serve(sources, plan, &fit))?;

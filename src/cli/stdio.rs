@@ -51,7 +51,7 @@ impl Stdio {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let (plan, state) = self.plan()?;
         let Some(mut plan) = plan else { return Ok(ExitCode::FAILURE) };
-        logging::start(&plan.telemetry.logs, Reader::Host);
+        logging::start(&plan.telemetry.logs, Reader::Host, &plan.secrets);
         let others = only_tap::<Config>(&mut plan, "stdio")?;
         if !others.is_empty() {
             tracing::info!("not opened by a stdio tap: {}", others.join(", "));
