@@ -8,14 +8,12 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
+use super::needles::{Needles, SHORTEST};
 use crate::json::write_string;
 
-/// The shortest value that is searched for, in bytes.
-const SHORTEST: usize = 8;
 /// The longest, in bytes: of a longer one, such as a certificate, the beginning tells.
 const LONGEST: usize = 4096;
 /// The most values of one set.
@@ -63,7 +61,7 @@ const COMMON: [&str; 36] = [
 
 /// A set of exact secrets. Clones are cheap behind an `Arc`; nothing prints it.
 pub struct KnownValues {
-    forms: Option<AhoCorasick>,
+    forms: Option<Needles>,
     values: usize,
 }
 
@@ -77,9 +75,7 @@ impl KnownValues {
             .take(MAX_VALUES)
             .collect();
         let forms: BTreeSet<Vec<u8>> = values.iter().flat_map(|value| forms(value)).collect();
-        let built = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&forms);
-        // It fails for sets larger than this one can be.
-        let forms = built.ok().filter(|_| !values.is_empty());
+        let forms = (!values.is_empty()).then(|| Needles::new(forms));
         KnownValues { forms, values: values.len() }
     }
 
@@ -89,9 +85,8 @@ impl KnownValues {
     }
 
     /// Shows where a text has any of them, in any form: begin and end, in order.
-    pub(super) fn find(&self, text: &str) -> impl Iterator<Item = (usize, usize)> {
-        let forms = self.forms.as_ref();
-        forms.into_iter().flat_map(move |forms| forms.find_iter(text)).map(|m| (m.start(), m.end()))
+    pub(super) fn find<'k>(&'k self, text: &'k str) -> impl Iterator<Item = (usize, usize)> + 'k {
+        self.forms.iter().flat_map(move |forms| forms.find(text.as_bytes()))
     }
 }
 

@@ -12,6 +12,7 @@ mod found;
 mod names;
 mod rules;
 mod look;
+mod needles;
 mod known;
 mod redactor;
 mod json;

@@ -192,6 +192,9 @@ const SECRET_IDS: [&str; 3] = ["mcp.session.id", "mcp-session-id", "mcp.task.id"
 pub fn is_secret_name(name: &str) -> bool {
     /// The longest name that is judged, in bytes; only its end matters.
     const LONG: usize = 256;
+    if !may_be_secret(name.as_bytes()) {
+        return false;
+    }
     let end = name.len() - name.len().min(LONG);
     let name = (end..name.len()).find_map(|at| name.get(at..)).unwrap_or_default();
     let shouted = name.contains('_') && !name.contains(|c: char| c.is_lowercase());
@@ -227,6 +230,24 @@ pub fn is_secret_name(name: &str) -> bool {
         _ => SECRET.binary_search(&last).is_ok() || has_secret_end(last),
     }
 }
+
+/// Says whether a name ends, but for numbers, in the three letters in which the words end that matter. Most names
+/// do not.
+fn may_be_secret(name: &[u8]) -> bool {
+    let letters = name.iter().rposition(u8::is_ascii_alphabetic).map_or(0, |last| last + 1);
+    let Some(end) = name[..letters].last_chunk::<3>() else { return false };
+    let [.., before, last] = end.map(|b| b.to_ascii_lowercase());
+    // Of `.session.id` and `taskId`.
+    let id = before == b'i' && last == b'd';
+    id || ENDS.contains(&end.map(|b| b.to_ascii_lowercase()))
+}
+
+/// Last letters of the words that make a name that of a secret.
+const ENDS: [[u8; 3]; 24] = [
+    *b"key", *b"eys", *b"ken", *b"uth", *b"ion", *b"rer", *b"ret", *b"ets", *b"jwt", *b"kie",
+    *b"ies", *b"ial", *b"als", *b"dsn", *b"nic", *b"otp", *b"ass", *b"ase", *b"swd", *b"ord",
+    *b"rds", *b"pwd", *b"sig", *b"ure",
+];
 
 /// Says whether a word that has no marks in it ends in one that speaks of a credential: `pgpassword`.
 fn has_secret_end(word: &str) -> bool {
@@ -275,6 +296,16 @@ mod tests {
         assert!(
             SECRET.is_sorted() && KEYS.is_sorted() && NO_KEYS.is_sorted() && NO_TOKENS.is_sorted()
         );
+    }
+
+    #[test]
+    fn no_word_ends_otherwise() {
+        for word in
+            SECRET.iter().chain(&SECRET_IDS).chain(&["x_key", "API_KEYS", "SECRET_KEY_BASE"])
+        {
+            assert!(may_be_secret(format!("{word}_2").as_bytes()), "{word}");
+        }
+        assert!(!may_be_secret(b"completed") && !may_be_secret(b"id") && !may_be_secret(b""));
     }
 
     #[test]

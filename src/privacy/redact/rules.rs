@@ -15,6 +15,8 @@ mod demanded;
 use std::ops::Range;
 
 pub(super) use text::Text;
+#[cfg(test)]
+pub(super) use text::WORK;
 
 use super::settings::Preset;
 use text::Class;

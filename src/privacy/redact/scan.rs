@@ -3,6 +3,7 @@
 //! Matches of all rules are found in the text as it came, merged, and masked in one go: in whatever order rules
 //! stand, no byte of a match is left. What cannot be looked at is withheld.
 
+use std::cell::LazyCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use super::redactor::{Finder, How, Redactor, RuleId, Under};
 use super::rules::{Find, Match, Text};
 use super::stand_in::write_mask;
 use super::unescaped::Unescaped;
+use crate::json::{ErrorKind, MAX_DEPTH, Reader};
 
 /// The most matches in one text; a text with more is withheld.
 const MAX_MATCHES: usize = 1000;
@@ -190,7 +192,10 @@ impl Scan<'_> {
             && text.len() <= MAX_JSON
         {
             if self.is_clear(text) {
-                return Ok(false);
+                // A document that is nested too deeply is withheld, whatever is in it.
+                let nested = Reader::new(text.trim_ascii_start().as_bytes(), MAX_DEPTH).skip();
+                let deep = nested.is_err_and(|error| error.kind == ErrorKind::Depth);
+                return if deep { Err(Why::Depth) } else { Ok(false) };
             }
             if nested == MAX_NESTED {
                 return Err(Why::Depth);
@@ -376,7 +381,8 @@ fn detect<'r>(
     passed: &mut Vec<usize>,
     matches: &mut Vec<Hit<'r>>,
 ) {
-    let bytes = Text::new(text);
+    // Most texts have no hook.
+    let bytes = LazyCell::new(|| Text::new(text));
     passed.clear();
     let seen = redactor.look.at(text.as_bytes(), |mut detectors, from, to| {
         passed.resize(redactor.first_own, 0);

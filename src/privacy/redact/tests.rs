@@ -2,6 +2,7 @@
 
 mod attacks;
 mod corpus;
+mod laws;
 
 use std::sync::{Arc, LazyLock};
 

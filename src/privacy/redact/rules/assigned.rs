@@ -93,7 +93,7 @@ fn assigned(text: &Text<'_>, hook: Range<usize>) -> Option<Range<usize>> {
         return Some(value);
     }
     let value = match opening(text, at.end) {
-        Some(quote) => quoted(text, quote),
+        Some(quote) => quoted(text, &quote),
         None => bare(text, at.end)?,
     };
     let look = text.get(value.start..value.end.min(value.start + LOOK));
@@ -171,24 +171,20 @@ fn opening(text: &Text<'_>, from: usize) -> Option<Quote> {
 }
 
 /// Finds what stands between quotes: to the one that is escaped as the first is, or else to the end of the line.
-fn quoted(text: &Text<'_>, quote: Quote) -> Range<usize> {
+fn quoted(text: &Text<'_>, quote: &Quote) -> Range<usize> {
     let from = quote.end;
-    let mut backslashes = 0;
-    for (i, b) in text.bytes[from..].iter().enumerate() {
-        let closes = if quote.mark == b'%' { text.has(from + i, b"%22") } else { *b == quote.mark };
-        if closes && backslashes <= quote.backslashes {
-            return from..from + i - backslashes;
-        }
-        if matches!(b, b'\r' | b'\n') {
-            return from..from + i;
-        }
-        backslashes = if *b == b'\\' { backslashes + 1 } else { 0 };
+    let (mut backslashes, mut before) = (0, 0);
+    let end = text.find(from, |at, b| {
+        let closes = if quote.mark == b'%' { text.has(at, b"%22") } else { b == quote.mark };
+        before = backslashes;
+        backslashes = if b == b'\\' { backslashes + 1 } else { 0 };
         // In a text that was not escaped, two backslashes are one and escape no quote.
         if quote.backslashes == 0 && backslashes == 2 {
             backslashes = 0;
         }
-    }
-    from..text.bytes.len()
+        closes && before <= quote.backslashes || matches!(b, b'\r' | b'\n')
+    });
+    from..end.map_or(text.bytes.len(), |end| end - before.min(quote.backslashes).min(end - from))
 }
 
 /// Finds a value without quotes. Commas and the like are part of it unless another name follows.
@@ -202,10 +198,9 @@ fn bare(text: &Text<'_>, from: usize) -> Option<Range<usize>> {
     if short < LEAST || is_code(&begin[..short]) {
         return None;
     }
-    let mut end = text.run(BARE, from);
-    let marks = text.get(from..end).iter().enumerate().filter(|(_, b)| matches!(b, b',' | b';'));
-    let next = marks.map(|(i, _)| from + i).find(|at| names_follow(text, at + 1));
-    end = next.unwrap_or(end);
+    let run = text.run(BARE, from);
+    let ends = |at, b| at == run || matches!(b, b',' | b';') && names_follow(text, at + 1);
+    let end = text.find(from, ends).unwrap_or(run);
     Some(trimmed(text, from..end))
 }
 
@@ -234,10 +229,14 @@ fn is_header_name(name: &str) -> bool {
 fn header_value(text: &Text<'_>, name: usize, from: usize) -> Option<Range<usize>> {
     let digest = text.has(from, b"digest ");
     let mut end = text.run(LINE, from);
-    let line = text.get(from..end.min(from + 2 * LOOK));
-    let words = line.trim_ascii().split(|b| *b == b' ').count();
-    let last = line.trim_ascii().rsplit(|b| *b == b' ').next().unwrap_or_default();
-    if is_placeholder(last)
+    let line = text.get(from..end.min(from + 2 * LOOK)).trim_ascii();
+    let words = line.split(|b| *b == b' ').count();
+    let last = line.rsplit(|b| *b == b' ').next().unwrap_or_default();
+    // A scheme and what stands behind it, or one of them; a mask is neither.
+    let odd = last.starts_with(b"[")
+        || words == 2 && memchr::memchr(b':', &line[..line.len() - last.len()]).is_some();
+    if odd
+        || is_placeholder(last)
         || is_challenge(line)
         || words > 2 && !line.contains(&b'=')
         || words == 1 && is_word(line)
@@ -248,8 +247,7 @@ fn header_value(text: &Text<'_>, name: usize, from: usize) -> Option<Range<usize
     if text.before(name) == b'\'' {
         end = from + text.get(from..end).iter().position(|b| *b == b'\'').unwrap_or(end - from);
     } else if digest && text.before(name) != b'"' {
-        let lines = text.bytes[from..].iter().position(|b| matches!(b, b'\r' | b'\n'));
-        end = lines.map_or(text.bytes.len(), |length| from + length);
+        end = text.find(from, |_, b| matches!(b, b'\r' | b'\n')).unwrap_or(text.bytes.len());
     }
     Some(from..end)
 }

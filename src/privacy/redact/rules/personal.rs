@@ -112,19 +112,27 @@ fn is_user(text: &Text<'_>, from: usize, end: usize) -> bool {
 
 /// Finds numbers of cards: digits in the groups in which cards are printed, or in none.
 fn cards(text: &Text<'_>, found: &mut dyn FnMut(Range<usize>)) {
+    /// Groups that are looked at together, and those of one card with one on each side.
+    const MOST: usize = 64;
+    const LAST: usize = 7;
     let mut groups: Vec<Range<usize>> = Vec::new();
     let mut at = 0;
     while let Some(next) = text.bytes[at..].iter().position(u8::is_ascii_digit) {
         let start = at + next;
-        at = text.digits(start);
+        let digits = text.bytes[start..].iter().take_while(|b| b.is_ascii_digit());
+        at = start + digits.count();
         let joined = groups
             .last()
             .is_some_and(|last| start == last.end + 1 && matches!(text.at(last.end), b' ' | b'-'));
-        if !joined {
+        if !joined || groups.len() == MOST {
             cards_of(text, &groups, found);
-            groups.clear();
+            // A card may have begun in the last ones.
+            groups.drain(..if joined { MOST - LAST } else { groups.len() });
         }
-        groups.push(start..at);
+        // No card begins with another one.
+        if !groups.is_empty() || matches!(at - start, 4 | 6 | 13..) {
+            groups.push(start..at);
+        }
     }
     cards_of(text, &groups, found);
 }
@@ -142,6 +150,11 @@ fn cards_of(text: &Text<'_>, groups: &[Range<usize>], found: &mut dyn FnMut(Rang
     ];
     let mut i = 0;
     while i < groups.len() {
+        let first = groups[i].len();
+        if !matches!(first, 4 | 6 | 13..) {
+            i += 1;
+            continue;
+        }
         let shaped = SHAPES.iter().find_map(|shape| {
             let part = groups.get(i..i + shape.len())?;
             let mark = text.at(part[0].end);
@@ -258,9 +271,13 @@ fn iban_end(text: &Text<'_>, start: usize) -> Option<usize> {
         at += 1;
     }
     let turned = number[4..length].iter().chain(&number[..4]);
-    let remainder = turned.fold(0u32, |rest, b| match b {
-        b'0'..=b'9' => (rest * 10 + u32::from(b - b'0')) % 97,
-        b => (rest * 100 + u32::from(b - b'A') + 10) % 97,
+    // The remainder is taken of many digits at once.
+    let number = turned.fold(0u64, |rest, b| {
+        let rest = if rest < 1 << 50 { rest } else { rest % 97 };
+        match b {
+            b'0'..=b'9' => rest * 10 + u64::from(b - b'0'),
+            b => rest * 100 + u64::from(b - b'A') + 10,
+        }
     });
-    (remainder == 1 && !is(text.at(at), ALNUM)).then_some(at)
+    (number % 97 == 1 && !is(text.at(at), ALNUM)).then_some(at)
 }

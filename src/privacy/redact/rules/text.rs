@@ -80,6 +80,19 @@ pub(super) fn is(b: u8, class: Class) -> bool {
     TABLE[usize::from(b)] & class != 0
 }
 
+#[cfg(test)]
+thread_local! {
+    /// Counts the bytes that detectors look at, for tests of how that grows.
+    pub(in crate::privacy::redact) static WORK: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Notes work; tests count it.
+#[inline]
+fn worked(_bytes: usize) {
+    #[cfg(test)]
+    WORK.set(WORK.get() + _bytes);
+}
+
 /// Holds a text for the detectors, with what they saw of it.
 pub(in crate::privacy::redact) struct Text<'t> {
     pub(super) bytes: &'t [u8],
@@ -95,6 +108,7 @@ impl<'t> Text<'t> {
 
     /// Gives the byte at a place, or 0 outside of the text.
     pub(super) fn at(&self, place: usize) -> u8 {
+        worked(1);
         self.bytes.get(place).copied().unwrap_or(0)
     }
 
@@ -106,7 +120,9 @@ impl<'t> Text<'t> {
     /// Says what stands in a place, as far as it is in the text.
     pub(super) fn get(&self, place: Range<usize>) -> &'t [u8] {
         let end = place.end.min(self.bytes.len());
-        self.bytes.get(place.start..end).unwrap_or_default()
+        let found = self.bytes.get(place.start..end).unwrap_or_default();
+        worked(found.len());
+        found
     }
 
     /// Says whether these bytes stand at a place, letters in either case.
@@ -123,6 +139,7 @@ impl<'t> Text<'t> {
         }
         let rest = self.bytes.get(from..).unwrap_or_default();
         let end = from + rest.iter().take_while(|b| is(**b, class)).count();
+        worked(end - from);
         seen.set((from, end));
         end
     }
@@ -130,7 +147,22 @@ impl<'t> Text<'t> {
     /// Finds where the bytes of a class begin that end at a place; `most` of them are looked at.
     pub(super) fn back(&self, class: Class, to: usize, most: usize) -> usize {
         let before = &self.bytes[to.saturating_sub(most)..to];
-        to - before.iter().rev().take_while(|b| is(**b, class)).count()
+        let count = before.iter().rev().take_while(|b| is(**b, class)).count();
+        worked(count);
+        to - count
+    }
+
+    /// Finds the first byte from a place on that is one of those.
+    pub(super) fn find(
+        &self,
+        from: usize,
+        mut wanted: impl FnMut(usize, u8) -> bool,
+    ) -> Option<usize> {
+        let rest = self.bytes.get(from..).unwrap_or_default();
+        let found =
+            rest.iter().enumerate().find(|(i, b)| wanted(from + i, **b)).map(|(i, _)| from + i);
+        worked(found.map_or(rest.len(), |at| at - from));
+        found
     }
 
     /// Says whether no letter or digit stands before a place.

@@ -106,7 +106,9 @@ fn pem_tail(text: &Text<'_>, hook: Range<usize>) -> Option<Range<usize>> {
     const LONG: usize = 16 << 10;
     let end = is_private(text, hook.end)?;
     let before = &text.bytes[hook.start.saturating_sub(LONG)..hook.start];
-    let body = |b: &u8| is(*b, TOKEN68) || b.is_ascii_whitespace() || *b == b'\\';
+    let body = |b: &u8| {
+        is(*b, ALNUM) || b.is_ascii_whitespace() || matches!(b, b'+' | b'/' | b'=' | b'\\')
+    };
     let from = hook.start - before.iter().rev().take_while(|b| body(b)).count();
     (hook.start - from >= 16).then_some(from..end)
 }
@@ -156,12 +158,12 @@ fn aws(text: &Text<'_>, hook: Range<usize>) -> Option<Range<usize>> {
     let known = text.get(hook.clone());
     let begin = hook.start + 4;
     let end = text.run(CAPITAL, begin);
-    let id = text.get(begin..end);
+    let id = text.get(begin..end.min(begin + 16));
     let exact = known.iter().all(|b| b.is_ascii_uppercase() || *b == b'3')
         && is(text.before(begin), CAPITAL);
     // Letters alone are a word where more letters stand beside them.
-    let apart = || id.len() == 16 && text.begins(hook.start) && !is(text.at(end), ALNUM);
-    let good = exact && id.len() >= 16 && (id[..16].iter().any(u8::is_ascii_digit) || apart());
+    let apart = || end == begin + 16 && text.begins(hook.start) && !is(text.at(end), ALNUM);
+    let good = exact && id.len() == 16 && (id.iter().any(u8::is_ascii_digit) || apart());
     good.then_some(hook.start..end)
 }
 

@@ -4,10 +4,10 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memmem, memrchr};
 
 use super::assigned::{WORDS, is_placeholder, name_around, trimmed};
-use super::text::{Text, URL};
+use super::text::{NAME, Text, URL, is};
 use super::{Detector, Find};
 use crate::privacy::redact::names::is_secret_name;
 use crate::privacy::redact::settings::Preset::Credentials;
@@ -34,41 +34,52 @@ pub(super) static DETECTORS: &[Detector] = &[
     },
 ];
 
-/// How far the end of a user and password is searched for, in bytes. Behind it a last one is looked for once more.
+/// How far the end of a user and password is searched for, in bytes; and behind a slash, which a password should
+/// not have.
 const LONG: usize = 4096;
+const BEHIND: usize = 256;
+/// The length of `%3A%2F%2F`.
+const ENCODED: usize = 9;
 
 /// Finds the password of a URL, or the token that stands as its user (RFC 3986 section 3.2.1).
 fn userinfo(text: &Text<'_>, hook: Range<usize>) -> Option<Range<usize>> {
-    let escaped = hook.len() > 3;
-    let stop = |b: &u8| {
-        *b <= b' ' || matches!(b, b'"' | b'\'' | b'`' | b'<' | b'>') || escaped && *b == b'\\'
+    let slashes = hook.len();
+    let ends = |at: usize, b: u8| {
+        let encoded = || ["%2F", "%3F", "%23"].iter().any(|mark| text.has(at, mark.as_bytes()));
+        at == hook.end + LONG
+            || !is(b, URL)
+            || matches!(b, b'/' | b'?' | b'#')
+            || slashes == ENCODED && b == b'%' && encoded()
     };
-    let rest = text.get(hook.end..hook.end + LONG);
-    let authority = rest.iter().position(|b| stop(b) || matches!(b, b'/' | b'?' | b'#'));
-    let authority = &rest[..authority.unwrap_or(rest.len())];
-    let at = memrchr(b'@', authority).or_else(|| memchr::memmem::rfind(authority, b"%40"));
-    let colon = |part: &[u8]| {
-        let encoded = || memchr::memmem::find(part, b"%3A").filter(|_| escaped).map(|at| at + 3);
-        memchr(b':', part).map(|at| at + 1).or_else(encoded)
+    let end = text.find(hook.end, ends).unwrap_or(text.bytes.len());
+    let authority = text.get(hook.end..end);
+    let at = memrchr(b'@', authority).or_else(|| memmem::rfind(authority, b"%40"));
+    let whole = match (at, password_begin(&authority[..at.unwrap_or(authority.len())], slashes)) {
+        (Some(at), Some(from)) => hook.end + from..hook.end + at,
+        (Some(at), None) if at >= 20 => hook.end..hook.end + at,
+        (None, Some(from)) if slashes != ENCODED => {
+            hook.end + from..behind_slash(text, hook.end + from, end)?
+        }
+        _ => return None,
     };
-    let Some(at) = at else {
-        // A password with a slash in it, which no port is.
-        let from = colon(authority)?;
-        let digits = authority[from..].iter().all(u8::is_ascii_digit);
-        let end = text.run(URL, hook.end).min(hook.end + LONG) - hook.end;
-        let behind = &rest[authority.len()..end.max(authority.len())];
-        let at =
-            memrchr(b'@', &behind[..memchr::memmem::find(behind, b"://").unwrap_or(behind.len())])?;
-        let whole = hook.end + from..hook.end + authority.len() + at;
-        return (!digits && !is_placeholder(text.get(whole.clone()))).then_some(whole);
-    };
-    let from = match colon(&authority[..at]) {
-        Some(from) => from,
-        None if at >= 20 => 0,
-        None => return None,
-    };
-    let secret = &authority[from..at];
-    (!secret.is_empty() && !is_placeholder(secret)).then_some(hook.end + from..hook.end + at)
+    let look = text.get(whole.start..whole.end.min(whole.start + 64));
+    (!look.is_empty() && !is_placeholder(look)).then_some(whole)
+}
+
+/// Finds where the password begins behind a user.
+fn password_begin(user: &[u8], slashes: usize) -> Option<usize> {
+    let encoded = || memmem::find(user, b"%3A").filter(|_| slashes == ENCODED).map(|at| at + 3);
+    memchr(b':', user).map(|at| at + 1).or_else(encoded)
+}
+
+/// Finds the end of a password with a slash in it, which no port is.
+fn behind_slash(text: &Text<'_>, from: usize, slash: usize) -> Option<usize> {
+    if text.at(slash) != b'/' || text.get(from..slash).iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let most = text.run(URL, from).min(slash + BEHIND);
+    let end = text.find(slash, |at, b| at == most || b == b':' && text.has(at, b"://"));
+    memrchr(b'@', text.get(slash..end.unwrap_or(most))).map(|at| slash + at)
 }
 
 /// Finds the value of a parameter in a query or a fragment.
@@ -86,17 +97,11 @@ fn parameter(text: &Text<'_>, hook: Range<usize>) -> Option<Range<usize>> {
     if !matches!(&*lower, "code" | "assertion" | "code_verifier") && !is_secret_name(name) {
         return None;
     }
-    let end = at
-        + text.bytes[at..]
-            .iter()
-            .enumerate()
-            .take_while(|(i, b)| {
-                let mark = encoded
-                    && **b == b'%'
-                    && (text.has(at + i, b"%26") || text.has(at + i, b"%23"));
-                super::text::is(**b, URL) && !matches!(b, b'&' | b'#') && !mark
-            })
-            .count();
+    let ends = |at: usize, b: u8| {
+        let mark = encoded && b == b'%' && (text.has(at, b"%26") || text.has(at, b"%23"));
+        !is(b, URL) || matches!(b, b'&' | b'#') || mark
+    };
+    let end = text.find(at, ends).unwrap_or(text.bytes.len());
     // Before another parameter no mark belongs to the text around the URL.
     let inner = matches!(text.at(end), b'&' | b'#' | b'%');
     let value = if inner { at..end } else { trimmed(text, at..end) };
@@ -109,7 +114,7 @@ pub(super) fn parameter_begin(text: &Text<'_>, start: usize) -> Option<(usize, b
     match text.before(start) {
         b'?' | b'&' | b'#' => Some((start, false)),
         b';' if text.get(start.saturating_sub(5)..start) == b"&amp;" => Some((start, false)),
-        b'[' if matches!(text.before(text.back(super::text::NAME, start - 1, 64)), b'?' | b'&') => {
+        b'[' if matches!(text.before(text.back(NAME, start - 1, 64)), b'?' | b'&') => {
             Some((start, false))
         }
         b'%' => {

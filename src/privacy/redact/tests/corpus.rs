@@ -376,6 +376,11 @@ const NAMED: [(&str, &str); 22] = [
     ("error.type", "invalid_token"),
 ];
 
+/// Makes a token of each service.
+pub(super) fn tokens(seed: u64) -> Vec<(&'static str, String)> {
+    Maker(SmallRng::seed_from_u64(seed)).tokens()
+}
+
 #[test]
 fn secrets_are_found_and_their_look_alikes_left_alone() {
     let redactor = usual();
