@@ -181,22 +181,7 @@ fn sink() -> (u16, Arc<Mutex<Vec<u8>>>) {
 fn take(stream: TcpStream, all: &Mutex<Vec<u8>>) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     loop {
-        let (mut head, mut length) = (String::new(), 0);
-        loop {
-            let begin = head.len();
-            if reader.read_line(&mut head).ok()? == 0 {
-                return None;
-            }
-            let line = head[begin..].to_ascii_lowercase();
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse().ok()?;
-            }
-            if line == "\r\n" {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
+        let (head, body) = read_request(&mut reader)?;
         let mut taken = all.lock().unwrap();
         taken.extend_from_slice(head.as_bytes());
         taken.extend_from_slice(&body);
@@ -286,4 +271,171 @@ fn nothing_leaves_by_any_exporter_nor_when_it_fails() {
             assert_eq!(has(&taken, "[REDACTED:github]"), alive, "{what}");
         }
     }
+}
+
+/// An HTTP MCP server that puts all it was sent, credentials too, into a result that failed.
+fn echo_server() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || echo(&stream));
+        }
+    });
+    port
+}
+
+fn echo(stream: &TcpStream) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    loop {
+        let (head, body) = read_request(&mut reader)?;
+        let id: serde_json::Value = serde_json::from_slice(&body).ok()?;
+        let text = format!("{head} {}", String::from_utf8_lossy(&body));
+        let content = serde_json::json!([{"type": "text", "text": text}]);
+        let answer = serde_json::json!({"jsonrpc": "2.0", "id": id["id"], "result": {"content": content, "isError": true}});
+        let answer = answer.to_string();
+        let mut stream = stream;
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{answer}",
+            answer.len()
+        )
+        .ok()?;
+    }
+}
+
+/// Reads a request: the lines of its head and its body; `None` at the end.
+fn read_request(reader: &mut impl BufRead) -> Option<(String, Vec<u8>)> {
+    let (mut head, mut length) = (String::new(), 0);
+    loop {
+        let begin = head.len();
+        if reader.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
+        let line = head[begin..].to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+        if line == "\r\n" {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some((head, body))
+}
+
+/// Sends a request and reads the answer.
+fn post(port: u16, path: &str, headers: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\n\
+         {headers}content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// Runs `mcpcol run` while `act` acts; returns what it said.
+fn running(dir: &TempDir, config: &str, port: u16, act: impl FnOnce()) -> Vec<u8> {
+    fs::write(dir.path().join("config.yaml"), config).unwrap();
+    let child = Command::new(MCPCOL)
+        .current_dir(dir.path())
+        .args(["run", "--config", "config.yaml"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        thread::yield_now();
+    }
+    act();
+    assert!(
+        Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success()
+    );
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    output.stderr
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn credentials_that_pass_over_http_are_on_no_span_of_their_exchange() {
+    let (canaries, dir) = (Canaries::new(), tempfile::tempdir().unwrap());
+    let (upstream, port) = (echo_server(), free_port());
+    let config = format!(
+        "receivers:\n  mcp_http:\n    endpoint: \"127.0.0.1:{port}\"\n    \
+         capture: {{ arguments: redacted, results: redacted, errors: redacted, max_bytes: 65536 }}\n    \
+         routes: [{{ upstream: \"http://127.0.0.1:{upstream}/mcp\" }}]\n\
+         processors: {{ redaction: {{}} }}\nexporters: {{ file: {{ path: spans.jsonl }} }}\n\
+         service: {{ pipelines: {{ traces: {{ receivers: [mcp_http], processors: [redaction], exporters: [file] }} }} }}\n"
+    );
+    let said = running(&dir, &config, port, || {
+        let Canaries { token, password, shapeless } = &canaries;
+        for headers in [
+            format!("authorization: Bearer {shapeless}\r\n"),
+            format!("x-api-key: {shapeless}\r\ncookie: a={shapeless}; b={token}\r\n"),
+            format!("mcp-session-id: {shapeless}\r\n"),
+        ] {
+            let body = format!(
+                r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"t","arguments":{{"secret":"{password}","echo":"{shapeless}"}}}}}}"#
+            );
+            let answer = post(port, "/mcp", &headers, &body);
+            assert!(answer.contains(shapeless.as_str()), "what passes is not changed: {answer}");
+        }
+    });
+    canaries.are_not_in("stderr", &said);
+    let written = search(&canaries, &dir);
+    assert!(has(&written, "[REDACTED:known_value]"), "{}", String::from_utf8_lossy(&written));
+}
+
+#[test]
+fn what_others_send_by_otlp_leaves_without_secrets() {
+    let (canaries, dir) = (Canaries::new(), tempfile::tempdir().unwrap());
+    let port = free_port();
+    let pipeline = "{ receivers: [otlp], processors: [redaction], exporters: [file, debug] }";
+    let config = format!(
+        "receivers: {{ otlp: {{ protocols: {{ http: {{ endpoint: \"127.0.0.1:{port}\" }} }} }} }}\n\
+         processors: {{ redaction: {{}} }}\n\
+         exporters: {{ file: {{ path: out.jsonl }}, debug: {{ verbosity: detailed }} }}\n\
+         service: {{ pipelines: {{ traces: {pipeline}, metrics: {pipeline}, logs: {pipeline} }} }}\n"
+    );
+    let said = running(&dir, &config, port, || {
+        let Canaries { token, password, .. } = &canaries;
+        let attributes = format!(
+            r#"[{{"key":"k","value":{{"stringValue":"{token}"}}}},{{"key":"db.password","value":{{"stringValue":"{password}"}}}},{{"key":"{token}","value":{{"boolValue":true}}}}]"#
+        );
+        let ids = r#""traceId":"0102030405060708090a0b0c0d0e0f10","spanId":"0102030405060708""#;
+        for (signal, body) in [
+            (
+                "traces",
+                format!(
+                    r#"{{"resourceSpans":[{{"resource":{{"attributes":{attributes}}},"schemaUrl":"{token}","scopeSpans":[{{"scope":{{"name":"{token}","attributes":{attributes}}},"spans":[{{{ids},"name":"{token}","traceState":"a={token}","attributes":{attributes},"events":[{{"name":"{token}","attributes":{attributes}}}],"links":[{{{ids},"traceState":"a={token}","attributes":{attributes}}}],"status":{{"code":2,"message":"password={password}"}}}}]}}]}}]}}"#
+                ),
+            ),
+            (
+                "metrics",
+                format!(
+                    r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"m.{token}","description":"{token}","unit":"{token}","metadata":{attributes},"sum":{{"dataPoints":[{{"asInt":"1","attributes":{attributes},"exemplars":[{{"filteredAttributes":{attributes}}}]}}]}}}}]}}]}}]}}"#
+                ),
+            ),
+            (
+                "logs",
+                format!(
+                    r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"severityText":"{token}","eventName":"{token}","attributes":{attributes},"body":{{"kvlistValue":{{"values":{attributes}}}}}}}]}}]}}]}}"#
+                ),
+            ),
+        ] {
+            let answer = post(port, &format!("/v1/{signal}"), "", &body);
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        }
+    });
+    canaries.are_not_in("stderr", &said);
+    assert!(has(&search(&canaries, &dir), "[REDACTED:github]"));
 }

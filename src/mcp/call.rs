@@ -7,7 +7,7 @@ use super::{
     Answer, Direction, Edited, Failure, Id, Info, Message, Meta, Outcome, SpanRef, TraceContext,
 };
 use crate::json::Text;
-use crate::telemetry::{Capture, Nanos, Offset, Raw, SpanId};
+use crate::telemetry::{Capture, Nanos, Offset, Raw, Secrets, SpanId};
 
 /// The longest tool, prompt or method name kept, in bytes: they become span names and labels.
 const MAX_NAME: usize = 128;
@@ -139,6 +139,8 @@ pub(super) struct Call {
     pub(super) arguments: Raw,
     /// What of it may be shown, once it is redacted.
     pub(super) capture: Capture,
+    /// Secrets that came with it.
+    pub(super) secrets: Secrets,
     pub(super) token: Option<Id>,
     pub(super) events: Vec<Progress>,
     pub(super) events_dropped: u32,

@@ -127,7 +127,7 @@ impl Processor for Digest {
     }
 
     fn reads(&self) -> Reads {
-        Reads { arguments: true, results: self.result, errors: false }
+        Reads { arguments: true, results: self.result, ..Reads::NONE }
     }
 }
 

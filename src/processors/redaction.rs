@@ -35,8 +35,8 @@ use crate::otlp::wire::compose::Attributes;
 use crate::otlp::wire::edit::{At, Edit, Holders, Named, Number, Place, Take, Wants};
 use crate::otlp::wire::view::{Item, View};
 use crate::pipeline::{Flow, Pass, Processor, Secrets};
-use crate::privacy::redact::{Found, Redactor, Scan, Under};
-use crate::telemetry::{Batch, Content, Signal};
+use crate::privacy::redact::{Found, KnownValues, Redactor, Scan, Under};
+use crate::telemetry::{Batch, Content, Reads, Signal};
 
 pub use settings::Config;
 
@@ -66,6 +66,11 @@ impl Processor for Redaction {
         }
         Flow::Pass(batch)
     }
+
+    /// What was captured the taps keep by themselves; of what came with calls it wants to know the secrets.
+    fn reads(&self) -> Reads {
+        Reads { secrets: true, ..Reads::NONE }
+    }
 }
 
 /// The work on one batch: a pass over it, with the memory that its texts share.
@@ -74,6 +79,10 @@ struct Work<'a, 'r> {
     scan: Scan<'r>,
     /// Judges names, apart from what was looked at last.
     judge: Scan<'r>,
+    /// The secrets of the process.
+    secrets: Arc<Vec<Arc<KnownValues>>>,
+    /// Whether secrets of the item at hand are searched for besides.
+    own: bool,
     /// How names of this batch are treated that are not among the usual ones.
     treated: HashMap<&'a str, Treatment, foldhash::fast::RandomState>,
     /// What was seen of the calls behind the spans, if anything was.
@@ -101,10 +110,15 @@ impl<'a> Edit<'a> for Work<'a, '_> {
         let (trace, span) = item.own.ids();
         let seen = self.content.and_then(|content| content.of(trace, span));
         self.captured = Captured::of(seen, item);
+        self.search_for(seen.and_then(|seen| seen.secrets.0.as_ref()));
         Take::Keep
     }
 
     fn name(&mut self, at: &At<'a>, name: &'a str) -> Named {
+        if matches!(at.holder, Holder::Resource | Holder::Scope) {
+            // What came with a call is searched for in what is told of it alone.
+            self.search_for(None);
+        }
         let in_body = at.place == Place::BodyName;
         if at.depth > 0 && matches!(Way::of(at.mark), Way::Masked(_) | Way::Ignored) {
             // What holds for a whole value holds for all that is in it.
@@ -132,6 +146,9 @@ impl<'a> Edit<'a> for Work<'a, '_> {
     fn text(&mut self, at: &At<'a>, text: &'a str) -> Option<&str> {
         if text.is_empty() {
             return None;
+        }
+        if matches!(at.holder, Holder::Resource | Holder::Scope) {
+            self.search_for(None);
         }
         match at.place {
             Place::Name | Place::BodyName => self.a_name(at, text),
@@ -189,6 +206,8 @@ impl<'a, 'r> Work<'a, 'r> {
             redaction,
             scan,
             judge,
+            secrets,
+            own: false,
             treated: HashMap::default(),
             content,
             captured: Captured::default(),
@@ -208,8 +227,16 @@ impl<'a, 'r> Work<'a, 'r> {
         *treated.entry(name).or_insert_with(|| names.judge(name, redactor, sanitizers, judge))
     }
 
+    /// Searches for the secrets of the process, and for those that came with the item at hand.
+    fn search_for(&mut self, own: Option<&Arc<KnownValues>>) {
+        if own.is_some() || self.own {
+            self.scan.know(self.secrets.iter().chain(own));
+            self.own = own.is_some();
+        }
+    }
+
     fn a_name(&mut self, at: &At<'a>, name: &'a str) -> Option<&str> {
-        if !self.treatment(name).secret {
+        if !self.treatment(name).secret && !self.own {
             return None;
         }
         let found = self.scan.name(name);

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::PeerKeys;
+use crate::privacy::redact::KnownValues;
 
 /// A span id as OTLP has it: eight bytes, not all zero.
 pub type SpanId = [u8; 8];
@@ -43,7 +44,24 @@ pub struct Seen {
     pub error_text: Raw,
     /// What of it redaction may write onto the span.
     pub capture: Capture,
+    /// Secrets that were seen with it: they are searched for in all that is told of it, and nowhere else.
+    pub secrets: Secrets,
 }
+
+/// Secrets that came with a call, as redaction searches for them. Equal are those that are the same set.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets(pub Option<Arc<KnownValues>>);
+
+impl PartialEq for Secrets {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        }
+    }
+}
+
+impl Eq for Secrets {}
 
 /// Says how much of a value is captured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -87,13 +105,16 @@ pub struct Reads {
     pub results: bool,
     /// Why calls failed.
     pub errors: bool,
+    /// Secrets that came with them.
+    pub secrets: bool,
 }
 
 impl Reads {
     /// All of it.
-    pub const ALL: Reads = Reads { arguments: true, results: true, errors: true };
+    pub const ALL: Reads = Reads { arguments: true, results: true, errors: true, secrets: true };
     /// None of it.
-    pub const NONE: Reads = Reads { arguments: false, results: false, errors: false };
+    pub const NONE: Reads =
+        Reads { arguments: false, results: false, errors: false, secrets: false };
 
     /// What this reader reads, or that.
     pub fn or(self, other: Reads) -> Reads {
@@ -101,6 +122,7 @@ impl Reads {
             arguments: self.arguments || other.arguments,
             results: self.results || other.results,
             errors: self.errors || other.errors,
+            secrets: self.secrets || other.secrets,
         }
     }
 }

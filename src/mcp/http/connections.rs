@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::credentials::Credentials;
 use super::endpoint::MAX_ENDPOINT;
 use super::exchange::{Asked, Body, Handle, Home, Lane, Open};
 use super::sessions::Sessions;
@@ -27,6 +28,8 @@ pub(super) struct Connections {
     pub(super) servers: Vec<Tapped>,
     pub(super) sessions: Sessions,
     pub(super) session_name: SessionNames,
+    /// The secrets that heads carried lately.
+    credentials: Credentials,
     /// No call waits in vain before this.
     pub(super) look_at: Nanos,
 }
@@ -57,7 +60,14 @@ impl Connections {
         };
         let servers = servers.into_iter().chain(nobody).enumerate().map(tapped).collect();
         let sessions = Sessions::default();
-        Connections { common, servers, sessions, session_name, look_at: Nanos::MAX }
+        Connections {
+            common,
+            servers,
+            sessions,
+            session_name,
+            credentials: Credentials::default(),
+            look_at: Nanos::MAX,
+        }
     }
 
     /// The longest message that is read whole, in bytes.
@@ -66,7 +76,7 @@ impl Connections {
     }
 
     /// An exchange begins.
-    pub(super) fn open(&mut self, x: u64, head: &RequestHead<'_>) -> Open {
+    pub(super) fn open(&mut self, x: u64, head: &RequestHead<'_>, now: Nanos) -> Open {
         let server = head.server.min(self.servers.len() - 1);
         let home = self.home(server, head);
         if head.verb == Verb::Delete
@@ -79,6 +89,10 @@ impl Connections {
         let posts = head.verb == Verb::Post;
         let target = if head.verb == Verb::Get { head.target } else { b"" };
         let version = head.protocol_version.unwrap_or_default();
+        let secrets = match self.common.reads.secrets {
+            true => self.credentials.of(head, now),
+            false => None,
+        };
         Open {
             number: x.saturating_add(1),
             server,
@@ -86,6 +100,7 @@ impl Connections {
             http_version: head.http_version,
             protocol: VERSIONS.into_iter().find(|known| known.as_bytes() == version),
             context: self.context(head).filter(|_| posts).map(Box::new),
+            secrets,
             edited: None,
             resumes: head.resumes,
             target: target[..target.len().min(MAX_ENDPOINT)].into(),

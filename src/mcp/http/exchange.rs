@@ -9,6 +9,7 @@ use super::{BodyKind, Verb};
 use crate::mcp::pairing::{Key, State};
 use crate::mcp::partial::Partial;
 use crate::mcp::{Direction, Edited, SessionName, TraceContext};
+use crate::privacy::redact::KnownValues;
 
 /// An exchange in progress.
 pub(super) struct Open {
@@ -21,6 +22,8 @@ pub(super) struct Open {
     pub(super) protocol: Option<&'static str>,
     /// The context of the HTTP request.
     pub(super) context: Option<Box<TraceContext>>,
+    /// The secrets that its head carried.
+    pub(super) secrets: Option<Arc<KnownValues>>,
     /// What was done to the request that it brings.
     pub(super) edited: Option<Box<Edited>>,
     /// It asks for events that it may have seen before.

@@ -9,6 +9,7 @@
 //! balance at every moment ([`Counts::balanced`]).
 
 mod target;
+mod credentials;
 mod endpoint;
 mod sse;
 mod exchange;
@@ -91,6 +92,8 @@ pub struct RequestHead<'a> {
     pub tracestate: Option<&'a [u8]>,
     /// `Last-Event-ID` is there.
     pub resumes: bool,
+    /// Values of headers that hold credentials.
+    pub credentials: [Option<&'a [u8]>; 4],
 }
 
 /// What is known of a response before its body.
@@ -180,7 +183,7 @@ impl Http {
         if self.exchanges.len() >= MAX_EXCHANGES {
             return self.connections.overflow(head);
         }
-        let open = self.connections.open(x, head);
+        let open = self.connections.open(x, head, now);
         self.exchanges.insert(x, Box::new(open));
     }
 

@@ -141,6 +141,8 @@ impl Connections {
         seen.via.edited = edited.as_deref();
         let cause = self.cause(open, direction);
         seen.via.cause = cause.as_ref();
+        let secrets = open.secrets.clone();
+        seen.via.secrets = secrets.as_ref();
         let tracked = self
             .pair(open, lane, what.now, |pairing| pairing.request(what.message, key.clone(), seen));
         let scoped = direction == ClientToServer || lane == Lane::Shared;
@@ -262,6 +264,7 @@ impl<'a> What<'a> {
             context: self.context,
             alone: self.alone,
             edited: None,
+            secrets: None,
             // HTTP+SSE (2024-11-05); other streams bring what has to do with no call.
             whole: open.session().is_some_and(|handle| handle.is_stream),
             cause: None,

@@ -29,6 +29,7 @@ const POST: RequestHead<'static> = RequestHead {
     traceparent: None,
     tracestate: None,
     resumes: false,
+    credentials: [None; 4],
 };
 
 const GET: RequestHead<'static> = RequestHead { verb: Verb::Get, ..POST };

@@ -45,7 +45,8 @@ impl Pairing<'_> {
             };
             let arguments = raw(reads.arguments, texts.arguments);
             let result = raw(reads.results, texts.result);
-            let seen = Seen { arguments, result, ..Seen::default() };
+            let secrets = call.secrets.clone();
+            let seen = Seen { arguments, result, secrets, ..Seen::default() };
             common.hold(&seen);
             common.handed_seen.push((span, seen));
         }

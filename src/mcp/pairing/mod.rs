@@ -26,6 +26,7 @@ use super::{
     Direction, Edited, Id, Message, Meta, Outcome, Part, Perspective, SessionName, SpanRef,
     TraceContext, Unsampled, Ways,
 };
+use crate::privacy::redact::KnownValues;
 use crate::telemetry::{Nanos, Raw, Seen};
 
 pub(super) use self::causes::Cause;
@@ -55,6 +56,8 @@ pub(super) struct Via<'a> {
     pub(super) alone: bool,
     /// What was done to it on its way.
     pub(super) edited: Option<&'a Edited>,
+    /// Secrets that the exchange that brought it carried.
+    pub(super) secrets: Option<&'a Arc<KnownValues>>,
     /// All that its sender has to say comes this way.
     pub(super) whole: bool,
     /// The only call of the exchange that brought it, if the server sent it.
@@ -307,10 +310,16 @@ impl Pairing<'_> {
             listed: common.lists(&self.state.server, &call.subject),
         };
         // A call of a tool without arguments is one with none, which is something to tell.
+        seen.secrets = std::mem::take(&mut call.secrets);
         let tells = seen != Seen::default() || matches!(call.subject, Subject::Tool(_));
         let (server, peers) = (&self.state.server, (&frame.speaker.who, frame.info));
         if let Some(hop) = call.hop.take() {
             common.put_out(server, peers, |span| frame.incoming(&call, &hop, ending, span));
+            if seen.secrets.0.is_some() {
+                let secrets = seen.secrets.clone();
+                let span = SpanRef { span: hop.span, ..call.place.own };
+                common.keep_seen(span, Seen { secrets, ..Seen::default() });
+            }
             (call.carrier, call.place.beside) = (None, None);
             call.hop = Some(hop);
         }

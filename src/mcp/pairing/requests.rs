@@ -3,7 +3,7 @@
 use super::*;
 use crate::mcp::call::{PassbackRequester, Progress, SpanPosition, TaskId, method, word};
 use crate::mcp::{Meta, Notifications, Params, Parent, Traces};
-use crate::telemetry::{Capture, Level};
+use crate::telemetry::{Capture, Level, Secrets};
 
 /// Progress events one span carries at most: enough to see the pace of a call.
 const MAX_EVENTS: usize = 32;
@@ -144,6 +144,7 @@ impl Pairing<'_> {
             cut: seen.known == Known::Cut,
             arguments,
             capture,
+            secrets: Secrets(seen.via.secrets.cloned()),
             token: Id::read(&params.meta.progress_token, &self.common.keys),
             events: Vec::new(),
             events_dropped: 0,

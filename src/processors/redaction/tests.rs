@@ -19,7 +19,9 @@ use crate::otlp::{Messages, Request, arbitrary, wire};
 use crate::pipeline::{Build, Id, ProcessorConfig, Shared, Vitals};
 use crate::settings::{Severity, testing};
 use crate::telemetry::names::SCOPE;
-use crate::telemetry::{Capture, Clock, Level, Raw, Receipt, Seen, Telemetry, Verdict};
+use crate::telemetry::{
+    Capture, Clock, Level, Raw, Receipt, Secrets as CallSecrets, Seen, Telemetry, Verdict,
+};
 
 /// A token of GitHub's form that nobody has.
 fn token() -> String {
@@ -509,6 +511,7 @@ fn what_was_captured_is_redacted_first_and_cut_then() {
         result: whole(r#"{"city":"Oslo","n":[1,2,3]}"#),
         error_text: whole(&format!(r#""401 for {token}, {}""#, "é".repeat(200))),
         capture,
+        ..Seen::default()
     };
     let stale = attribute("gen_ai.tool.call.arguments", text("of somebody else"));
     let span = captured(seen, vec![stale, attribute("gen_ai.tool.name", text("t"))]);
@@ -535,7 +538,7 @@ fn what_was_not_captured_is_not_written_and_what_was_cut_is_withheld() {
         arguments: whole(r#"{"a":1}"#),
         result: whole("{}"),
         error_text: whole(r#""no""#),
-        capture: Capture::default(),
+        ..Seen::default()
     };
     let span = captured(seen, Vec::new());
     assert_eq!((span.attributes, span.status.unwrap().message), (Vec::new(), String::new()));
@@ -543,4 +546,36 @@ fn what_was_not_captured_is_not_written_and_what_was_cut_is_withheld() {
     let seen = Seen { arguments: Raw::Cut, capture, ..Seen::default() };
     let expected = [attribute("gen_ai.tool.call.arguments", text("[REDACTED:unscanned]"))];
     assert_eq!(captured(seen, Vec::new()).attributes, expected);
+}
+
+#[test]
+fn secrets_that_came_with_a_call_are_searched_for_on_its_span_alone() {
+    let secret = ["correct-", "horse-", "battery"].concat();
+    let secrets = CallSecrets(Some(Arc::new(KnownValues::new([&secret]))));
+    let echo = || vec![attribute("note", text(&secret)), attribute(&secret, text("x"))];
+    let mut batch = tapped(Seen { secrets, ..Seen::default() }, echo());
+    let mut messages = batch.telemetry.messages();
+    if let Messages::Traces(all) = &mut messages {
+        let attributes = vec![attribute("server", text(&secret))];
+        all[0].resource = Some(Resource { attributes, ..Resource::default() });
+        let other = Span { span_id: vec![2; 8], ..span(echo()) };
+        all[0].scope_spans[0].spans.push(other);
+        all.push(all[0].clone());
+        all[1].scope_spans[0].spans.remove(0);
+    }
+    batch.telemetry = messages.into();
+    let processor = build("{}", &Vitals::default(), &Shared::default()).unwrap();
+    let Flow::Pass(batch) = processor.process(batch, &mut Pass::new(0)) else {
+        panic!("it passes")
+    };
+    let Messages::Traces(all) = batch.telemetry.messages() else { panic!("no traces") };
+    let spans = &all[0].scope_spans[0].spans;
+    let masked =
+        [attribute("note", text("[REDACTED:known_value]")), attribute("[REDACTED]#1", text("x"))];
+    assert_eq!(spans[0].attributes, masked);
+    assert_eq!(spans[1].attributes, echo(), "another call's");
+    for resource in &all {
+        let server = &resource.resource.as_ref().unwrap().attributes[0];
+        assert_eq!(*server, attribute("server", text(&secret)), "what all calls share");
+    }
 }

@@ -16,6 +16,7 @@ use super::decode::Coding;
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 pub(super) const PROTOCOL: HeaderName = HeaderName::from_static("mcp-protocol-version");
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -60,6 +61,7 @@ impl Present {
     pub(super) const TRACE: Present = Present(1 << 12);
     pub(super) const KEEP_ALIVE: Present = Present(1 << 13);
     pub(super) const LOCATION: Present = Present(1 << 14);
+    pub(super) const CREDENTIALS: Present = Present(1 << 15);
 
     /// Looks.
     pub(super) fn among(headers: &HeaderMap) -> Present {
@@ -87,7 +89,8 @@ impl Present {
             "expect" => Present::EXPECT,
             "origin" => Present::ORIGIN,
             "content-encoding" => Present::CONTENT_ENCODING,
-            "cookie" => Present::COOKIE,
+            "cookie" => Present::COOKIE.and(Present::CREDENTIALS),
+            "authorization" | "proxy-authorization" | "x-api-key" => Present::CREDENTIALS,
             "mcp-session-id" => Present::SESSION,
             "last-event-id" => Present::LAST_EVENT,
             "traceparent" | "tracestate" => Present::TRACE,

@@ -4,17 +4,21 @@
 //! A header that is to be observed is a row of [`OF_REQUESTS`] or [`OF_RESPONSES`], and a member of the head
 //! that the state machine is shown.
 
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{
+    AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
+};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Version};
 
 use super::decode::Coding;
-use super::headers::{LAST_EVENT_ID, PROTOCOL, Present, SESSION, TRACEPARENT, TRACESTATE};
+use super::headers::{API_KEY, LAST_EVENT_ID, PROTOCOL, Present, SESSION, TRACEPARENT, TRACESTATE};
 use crate::mcp::{BodyKind, RequestHead, ResponseHead, Verb};
 
 /// The longest value of a header that is handed over, in bytes: session ids and trace contexts are far
 /// shorter.
 const MAX_VALUE: usize = 1024;
+/// The longest value of one that holds credentials: tokens grow to a few KiB.
+const MAX_CREDENTIAL: usize = 8192;
 /// The longest target, in bytes.
 const MAX_TARGET: usize = 4096;
 
@@ -32,7 +36,7 @@ struct Row<Show> {
 type ShowInRequest = for<'a> fn(&mut RequestHead<'a>, &'a [u8]);
 type ShowInResponse = for<'a> fn(&mut ResponseHead<'a>, &'a [u8]);
 
-static OF_REQUESTS: [Row<ShowInRequest>; 5] = [
+static OF_REQUESTS: [Row<ShowInRequest>; 9] = [
     Row {
         name: SESSION,
         among: Some(Present::SESSION),
@@ -62,6 +66,30 @@ static OF_REQUESTS: [Row<ShowInRequest>; 5] = [
         among: Some(Present::LAST_EVENT),
         max: 0,
         show: |head, _| head.resumes = true,
+    },
+    Row {
+        name: AUTHORIZATION,
+        among: Some(Present::CREDENTIALS),
+        max: MAX_CREDENTIAL,
+        show: |head, value| head.credentials[0] = Some(value),
+    },
+    Row {
+        name: PROXY_AUTHORIZATION,
+        among: Some(Present::CREDENTIALS),
+        max: MAX_CREDENTIAL,
+        show: |head, value| head.credentials[1] = Some(value),
+    },
+    Row {
+        name: COOKIE,
+        among: Some(Present::CREDENTIALS),
+        max: MAX_CREDENTIAL,
+        show: |head, value| head.credentials[2] = Some(value),
+    },
+    Row {
+        name: API_KEY,
+        among: Some(Present::CREDENTIALS),
+        max: MAX_CREDENTIAL,
+        show: |head, value| head.credentials[3] = Some(value),
     },
 ];
 
@@ -197,6 +225,7 @@ pub(super) fn request(bytes: &[u8]) -> Option<(RequestHead<'_>, Coding)> {
         traceparent: None,
         tracestate: None,
         resumes: false,
+        credentials: [None; 4],
     };
     fields(bytes, |tag, value| {
         match (tag, value) {
