@@ -97,7 +97,7 @@ fn assigned(text: &Text<'_>, hook: Range<usize>) -> Option<Range<usize>> {
         None => bare(text, at.end)?,
     };
     let look = text.get(value.start..value.end.min(value.start + LOOK));
-    let plain = || is_word(look) && !is_password(name);
+    let plain = || look.split(|b| *b == b' ').all(is_word) && !is_password(name);
     (value.len() >= LEAST && !is_placeholder(look) && !plain()).then_some(value)
 }
 
@@ -211,13 +211,24 @@ fn names_follow(text: &Text<'_>, from: usize) -> bool {
     name.is_some_and(|end| end > 0 && matches!(rest[end], b'=' | b':'))
 }
 
-/// Takes off the marks behind a value that belong to the text around it.
+/// Takes off the marks behind a value that belong to the text around it. A bracket that opens in the value is none.
 pub(super) fn trimmed(text: &Text<'_>, value: Range<usize>) -> Range<usize> {
-    let mark =
-        |b: &u8| matches!(b, b'.' | b',' | b';' | b':' | b')' | b']' | b'}' | b'!' | b'?' | b'*');
-    let value_ = text.get(value.clone());
-    let marks = value_.iter().rev().take_while(|b| mark(b)).count();
-    value.start..value.end - marks.min(value_.len())
+    let bytes = text.get(value.clone());
+    let opens = |mark: u8| memchr::memchr(mark, &bytes[..bytes.len().min(LOOK)]).is_some();
+    let mark = |b: &u8| match b {
+        b')' => !opens(b'('),
+        b']' => !opens(b'['),
+        b'}' => !opens(b'{'),
+        b => b".,;:!?*".contains(b),
+    };
+    let marks = bytes.iter().rev().take(8).take_while(|b| mark(b)).count();
+    value.start..value.end - marks
+}
+
+/// Takes the marks off the end of some bytes, to look at the words in them.
+fn words(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(u8::is_ascii_alphanumeric);
+    &bytes[..end.map_or(0, |last| last + 1)]
 }
 
 fn is_header_name(name: &str) -> bool {
@@ -239,7 +250,7 @@ fn header_value(text: &Text<'_>, name: usize, from: usize) -> Option<Range<usize
         || is_placeholder(last)
         || is_challenge(line)
         || words > 2 && !line.contains(&b'=')
-        || words == 1 && is_word(line)
+        || words == 1 && is_word(self::words(line))
         || line.len() < LEAST
     {
         return None;
@@ -324,10 +335,13 @@ fn is_code(value: &[u8]) -> bool {
         b"request.",
         b"options.",
     ];
-    let path =
-        value.iter().take_while(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.')).count();
+    let path = value
+        .iter()
+        .take_while(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.' | b':'))
+        .count();
     let called = path > 0 && matches!(value.get(path), Some(b'(' | b'['));
-    called || path == value.len() && ROOTS.iter().any(|root| value.starts_with(root))
+    let scoped = || path >= words(value).len() && memchr::memmem::find(value, b"::").is_some();
+    called || scoped() || path == value.len() && ROOTS.iter().any(|root| value.starts_with(root))
 }
 
 /// Tells whether a name speaks of a password, which may be a plain word.
@@ -385,7 +399,7 @@ const SAID: [&str; 39] = [
 
 /// Tells texts that stand for a value from values: `${NAME}`, `$NAME`, `<token>`, `{{token}}`, `required`.
 pub(super) fn is_placeholder(value: &[u8]) -> bool {
-    let marks = value.iter().rev().take_while(|b| b".!?)]:,;".contains(b)).count();
+    let marks = value.iter().rev().take_while(|b| b".!?)]:,;`".contains(b)).count();
     let value = &value[..value.len() - marks];
     let same = |b: &u8| matches!(b, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'#');
     let lower = || String::from_utf8_lossy(value).to_ascii_lowercase();
@@ -394,6 +408,7 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
     match value {
         [b'$', b'{' | b'(', ..] | [b'{', b'{', ..] | [b'<', ..] | [b'%', .., b'%'] => true,
         [b'$', rest @ ..] => variable(rest),
+        [b'{', name @ .., b'}'] => name.iter().all(|b| b.is_ascii_lowercase() || *b == b'_'),
         _ => value.iter().all(same) || value.len() < 16 && SAID.binary_search(&&*lower()).is_ok(),
     }
 }

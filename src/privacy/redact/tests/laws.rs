@@ -207,6 +207,8 @@ proptest! {
 
     #[test]
     fn documents_keep_their_shape(document in json()) {
+        // A number alone is no document, and becomes a mask.
+        let document = Value::from(vec![document]);
         let text = document.to_string();
         let once = redacted(usual(), &text);
         if once != UNSCANNED {
