@@ -94,6 +94,7 @@ fn tell(
                 traceparent: head.get("traceparent"),
                 tracestate: head.get("tracestate"),
                 resumes: head.get("last-event-id").is_some(),
+                credentials: [None; 4],
             };
             http.request(x, &head, now);
         }
@@ -402,6 +403,7 @@ fn act(http: &mut Http, x: Exchange, step: &Step, at_once: bool, now: &mut Nanos
                 traceparent: None,
                 tracestate: None,
                 resumes: *resumes,
+                credentials: [None; 4],
             };
             http.request(x, &head, *now);
         }

@@ -213,6 +213,7 @@ mod losses;
 mod modern;
 mod probes;
 mod resumption;
+mod secrets;
 mod server_requests;
 mod streams;
 mod traces;

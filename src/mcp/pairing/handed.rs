@@ -4,6 +4,8 @@ use super::*;
 use crate::mcp::call::PassbackRequester;
 use crate::mcp::passback::{self, Expected, Told, Window};
 use crate::mcp::{Ingest, Parent, Settings};
+use crate::otlp::Request;
+use crate::otlp::wire::view::{Item, each_item};
 
 impl Pairing<'_> {
     /// Takes in the spans that the answer to `call` hands back, if it does.
@@ -36,6 +38,17 @@ impl Pairing<'_> {
         let (known, tally) = (&common.handed_back, &mut common.counts.passback);
         let accepted = passback::take_in(json, &expected, &settings.passback, known, tally);
         common.spans += accepted.spans.spans();
+        if call.secrets.0.is_some() {
+            // What came with the call is searched for in what its server tells of it, too.
+            let secrets = &call.secrets;
+            each_item(Request::Traces, accepted.spans.bytes(), &mut |span: &Item<'_>| {
+                let (trace, id) = span.own.ids();
+                if let (Ok(trace), Ok(id)) = (trace.try_into(), id.try_into()) {
+                    let seen = Seen { secrets: secrets.clone(), ..Seen::default() };
+                    common.handed_seen.push(((trace, id), seen));
+                }
+            });
+        }
         common.handed.join(accepted.spans);
         for (span, texts) in accepted.content {
             let reads = common.reads;

@@ -113,6 +113,11 @@ impl Traces {
         self.bytes.len()
     }
 
+    /// Gives what was written so far.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The bytes, and how many spans are in them. They may wait in a queue, which counts what they are and
     /// not what was reserved for them, so no more than a little of that is kept.
     pub fn into_parts(mut self) -> (Vec<u8>, usize) {
