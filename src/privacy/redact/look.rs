@@ -1,12 +1,14 @@
 //! The first look at a text: one pass that finds the hooks of all detectors, and whether numbers are worth a look.
 //!
-//! Three bytes in a row are a number of fifteen bits, letters in either case alike; a table of a bit each says which
-//! of them begin a hook. No step waits for the one before to be looked up, as those of an automaton do.
+//! Three bytes in a row are a number of fifteen bits, letters in either case alike; a table says which of them begin
+//! hooks. No step waits for the one before to be looked up, as those of an automaton do.
 
 use super::rules::{Detector, Find};
 
 /// Digits in a row, single spaces and dashes apart, that are worth a look: the shortest card.
-const MANY_DIGITS: u32 = 13;
+const MANY_DIGITS: usize = 13;
+/// Digits that are in all numbers of cards and accounts.
+const FEW_DIGITS: usize = 10;
 /// How many bytes of a hook the table knows, and the bits of each.
 const BEGIN: usize = 3;
 const BITS: u32 = 5;
@@ -15,12 +17,10 @@ const MASK: u16 = (1 << (BITS * BEGIN as u32)) - 1;
 /// Finds hooks. A set of detectors is a bit for each.
 #[derive(Debug)]
 pub(super) struct Look {
-    /// A bit for each beginning of three bytes: whether a hook has it.
-    begins: Box<[u64; 1 << 9]>,
-    /// The hooks, sorted by their beginnings.
-    hooks: Vec<(u16, Hook)>,
-    /// The one that is a single mark.
-    at_sign: Option<Hook>,
+    /// For each beginning of three bytes the place of its hooks in the list, behind 0 for none.
+    begins: Box<[u8; 1 << 15]>,
+    /// Hooks of the same beginning together. The first list is for the one that is a single mark.
+    hooks: Vec<Vec<Hook>>,
     numbers: u128,
     /// Patterns that no hook tells.
     always: u128,
@@ -45,18 +45,17 @@ pub(super) struct Seen {
     pub(super) any: bool,
 }
 
-/// What a byte is to the first look: the lowest five bits tell bytes apart that stand in hooks, two more what it is
-/// to numbers, one that it is an `@`.
+/// What a byte is to the first look: five bits tell bytes apart that stand in hooks, one that it is an `@`.
 static BYTES: [u8; 256] = {
     let (mut bytes, mut i) = ([0; 256], 0);
     while i < 256 {
         let b = i as u8;
         bytes[i] = match b {
             b'a'..=b'z' => b - b'a' + 1,
-            b'A'..=b'Z' => b - b'A' + 1 | CAPITAL << BITS,
-            b'0'..=b'9' => 27 | DIGIT << BITS,
-            b'-' => 28 | MARK << BITS,
-            b' ' => 29 | MARK << BITS,
+            b'A'..=b'Z' => b - b'A' + 1,
+            b'0'..=b'9' => 27,
+            b'-' => 28,
+            b' ' => 29,
             b'_' => 30,
             b'@' => AT_SIGN,
             b'.' | b'/' | b':' | b'%' | b'\\' | b'+' | b',' | b'=' => 31,
@@ -66,13 +65,7 @@ static BYTES: [u8; 256] = {
     }
     bytes
 };
-/// Digits, capitals, single marks between digits.
-const DIGIT: u8 = 1;
-const CAPITAL: u8 = 2;
-const MARK: u8 = 3;
 const AT_SIGN: u8 = 1 << 7;
-/// Two capitals and two digits, as kinds of two bits each: the beginning of an account number.
-const ACCOUNT: u8 = CAPITAL << 6 | CAPITAL << 4 | DIGIT << 2 | DIGIT;
 
 fn begin_of(hook: &[u8]) -> u16 {
     let low = |b: &u8| u16::from(BYTES[usize::from(*b)] & 31);
@@ -105,16 +98,23 @@ impl Look {
                 if pattern { known.patterns |= bit } else { known.around |= bit }
             }
         }
-        let at_sign = hooks.iter().find(|hook| hook.text == "@").copied();
-        let long = hooks.into_iter().filter(|hook| hook.text.len() >= BEGIN);
-        let mut hooks: Vec<(u16, Hook)> =
-            long.map(|hook| (begin_of(hook.text.as_bytes()), hook)).collect();
-        hooks.sort_by_key(|(begin, hook)| (*begin, hook.text));
-        let mut begins = Box::new([0; 1 << 9]);
-        for (begin, _) in &hooks {
-            begins[usize::from(begin >> 6)] |= 1u64 << (begin & 63);
+        let mut begins = Box::new([0; 1 << 15]);
+        let mut lists = vec![Vec::new()];
+        for hook in hooks {
+            if hook.text == "@" {
+                lists[0].push(hook);
+            } else if hook.text.len() >= BEGIN {
+                let begin = &mut begins[usize::from(begin_of(hook.text.as_bytes()))];
+                if *begin == 0 {
+                    lists.push(Vec::new());
+                    *begin = u8::try_from(lists.len() - 1)
+                        .expect("the table's hooks have few beginnings");
+                }
+                lists[usize::from(*begin)].push(hook);
+            }
         }
-        Look { begins, hooks, at_sign, numbers, always }
+        let hooks = lists;
+        Look { begins, hooks, numbers, always }
     }
 
     /// Tells which patterns are tried on every text.
@@ -125,53 +125,70 @@ impl Look {
     /// Goes over a text once. `around` gets each hook: the detectors that it is for, where it begins and ends.
     pub(super) fn at(&self, text: &[u8], mut around: impl FnMut(u128, usize, usize)) -> Seen {
         let (mut worth, mut any) = (self.always, self.always != 0);
-        let (mut kinds, mut digits, mut most, mut account) = (0u8, 0u32, 0u32, false);
         let mut begin = 0;
         for (i, b) in text.iter().enumerate() {
             let byte = BYTES[usize::from(*b)];
-            let kind = byte >> BITS & 3;
-            kinds = kinds << 2 | kind;
-            account |= kinds == ACCOUNT;
-            digits = (digits + u32::from(kind == DIGIT)) & 0u32.wrapping_sub(u32::from(kind & 1));
-            most = most.max(digits);
             begin = (begin << BITS | u16::from(byte & 31)) & MASK;
-            let begins = self.begins[usize::from(begin >> 6)] >> (begin & 63) & 1;
-            if begins as u8 | byte & AT_SIGN != 0 {
-                for hook in self.hooks_at(text, begin, i) {
+            let list = self.begins[usize::from(begin)];
+            if list | byte & AT_SIGN == 0 {
+                continue;
+            }
+            let (list, from) =
+                if *b == b'@' { (0, i) } else { (list, (i + 1).saturating_sub(BEGIN)) };
+            for hook in &self.hooks[usize::from(list)] {
+                let to = from + hook.text.len();
+                let stands = text.get(from..to);
+                if stands.is_some_and(|text| text.eq_ignore_ascii_case(hook.text.as_bytes())) {
                     any = true;
                     worth |= hook.patterns;
                     if hook.around != 0 {
-                        let from = if hook.text.len() < BEGIN { i } else { i + 1 - BEGIN };
-                        around(hook.around, from, from + hook.text.len());
+                        around(hook.around, from, to);
                     }
                 }
             }
         }
-        if self.numbers != 0 && (account || most >= MANY_DIGITS) {
+        if self.numbers != 0 && has_numbers(text) {
             worth |= self.numbers;
             any = true;
         }
         Seen { worth, any }
     }
+}
 
-    /// Lists the hooks whose first three bytes end at a place, or whose only one is there.
-    fn hooks_at<'l>(
-        &'l self,
-        text: &'l [u8],
-        begin: u16,
-        at: usize,
-    ) -> impl Iterator<Item = &'l Hook> + 'l {
-        let from = self.hooks.partition_point(|(known, _)| *known < begin);
-        let those = self.hooks[from..].iter().take_while(move |(known, _)| *known == begin);
-        let rest =
-            (at + 1).checked_sub(BEGIN).and_then(|from| text.get(from..)).unwrap_or_default();
-        let stands = |hook: &&Hook| {
-            let text = rest.get(..hook.text.len());
-            text.is_some_and(|text| text.eq_ignore_ascii_case(hook.text.as_bytes()))
-        };
-        let at_sign = self.at_sign.as_ref().filter(|_| text.get(at) == Some(&b'@'));
-        those.map(|(_, hook)| hook).filter(stands).chain(at_sign)
+/// Says whether numbers of cards or accounts may be in a text.
+fn has_numbers(text: &[u8]) -> bool {
+    let digits = text.iter().filter(|b| b.is_ascii_digit()).count();
+    if digits < FEW_DIGITS {
+        return false;
     }
+    let account = |four: &[u8]| {
+        four[0].is_ascii_uppercase()
+            && four[1].is_ascii_uppercase()
+            && four[2].is_ascii_digit()
+            && four[3].is_ascii_digit()
+    };
+    let capitals = text.iter().filter(|b| b.is_ascii_uppercase()).count();
+    has_many_digits(text) || capitals > 1 && text.windows(4).any(account)
+}
+
+/// Says whether that many digits stand in a row, spaces and dashes apart. A row that long has bytes in it at every
+/// thirteenth place, and few others are looked at.
+fn has_many_digits(text: &[u8]) -> bool {
+    let part = |b: &&u8| b.is_ascii_digit() || matches!(b, b' ' | b'-');
+    let (mut done, mut at) = (0, MANY_DIGITS - 1);
+    while at < text.len() {
+        let before = text[done..=at].iter().rev().take_while(part).count();
+        if before > 0 {
+            let from = at + 1 - before;
+            let row = from + text[from..].iter().take_while(part).count();
+            if text[from..row].iter().filter(|b| b.is_ascii_digit()).count() >= MANY_DIGITS {
+                return true;
+            }
+            (done, at) = (row, row);
+        }
+        at += MANY_DIGITS;
+    }
+    false
 }
 
 #[cfg(test)]
@@ -182,6 +199,13 @@ mod tests {
     use super::*;
 
     proptest! {
+        #[test]
+        fn rows_of_digits_are_seen(text in "[0-9 a-]{0,60}|([0-9]{4}[ -]?){0,8}x[0-9-]{0,30}") {
+            let rows = text.split(|c: char| !c.is_ascii_digit() && c != ' ' && c != '-');
+            let many = rows.map(|row| row.bytes().filter(u8::is_ascii_digit).count()).max() >= Some(MANY_DIGITS);
+            prop_assert_eq!(has_many_digits(text.as_bytes()), many);
+        }
+
         #[test]
         fn every_hook_is_seen_where_it_stands(
             text in r"([a-z]{0,6}|key|TOKEN|@|%40|://|eyJ|:AA|\\Users\\|sk-|SG\.|[ ./_=:0-9A-Z\\-]){0,24}",
