@@ -180,6 +180,7 @@ fn observe_http(c: &mut Criterion) {
         traceparent: None,
         tracestate: None,
         resumes: false,
+        credentials: [None; 4],
     };
     let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","#;
     let modern = |id| request(id).replace(r#""_meta":{"#, meta);

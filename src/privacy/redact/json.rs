@@ -165,7 +165,9 @@ impl<'t> Document<'t> {
             match under {
                 Under::Open => self.value(reader, scan, None, out)?,
                 Under::Masked(rule) => self.value(reader, scan, Some(rule), out)?,
-                Under::Ignored => drop(reader.skip()?),
+                Under::Ignored => {
+                    reader.skip()?;
+                }
             }
         }
         Ok(())

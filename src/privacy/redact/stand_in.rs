@@ -25,7 +25,7 @@ pub enum StandIn {
     /// A text, in which `{rule}` stands for the rule's name; nothing else in it has a meaning.
     Mask(String),
     /// `hmac:<key id>:<16 hex digits>`.
-    Keyed(KeyedHash),
+    Keyed(Box<KeyedHash>),
     /// The hash in hex, as the Collector's processor writes it. Short secrets are found by trying.
     Plain(PlainHash),
 }
@@ -179,7 +179,7 @@ mod tests {
             (KeyedHash::sha256(&key), KeyedHash::sha256(&other)),
             (KeyedHash::sha512(&key), KeyedHash::sha512(&other)),
         ] {
-            let (one, two) = (StandIn::Keyed(one), StandIn::Keyed(two));
+            let (one, two) = (StandIn::Keyed(Box::new(one)), StandIn::Keyed(Box::new(two)));
             let text = written(&one);
             assert_eq!(text, written(&one));
             assert_ne!(text, written(&two));

@@ -248,7 +248,7 @@ impl Config {
                 "the key has {} bytes; {shortest} or more are needed",
                 key.len()
             );
-            Ok(StandIn::Keyed(hash(key.as_bytes())))
+            Ok(StandIn::Keyed(Box::new(hash(key.as_bytes()))))
         };
         let [of_sha256, of_sha512] = KeyedHash::SHORTEST;
         match self.hash_function {

@@ -351,7 +351,7 @@ fn is_password(name: &str) -> bool {
         name.len() >= word.len()
             && name[name.len() - word.len()..].eq_ignore_ascii_case(word.as_bytes())
     };
-    ["password", "passwd", "pwd", "pass", "passphrase", "secret"].iter().any(|word| ends(&word))
+    ["password", "passwd", "pwd", "pass", "passphrase", "secret"].iter().any(ends)
 }
 
 /// Words that stand where a value would, in messages and schemas. Sorted.

@@ -228,7 +228,7 @@ fn luhn(digits: &[u32]) -> bool {
     let doubled = |digit: u32| if digit > 4 { digit * 2 - 9 } else { digit * 2 };
     let each = digits.iter().rev().enumerate();
     let sum: u32 = each.map(|(i, d)| if i % 2 == 1 { doubled(*d) } else { *d }).sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// The countries of the registry of ISO 13616, each with the length of its numbers.
