@@ -252,7 +252,10 @@ impl Compiling {
     }
 
     fn own(&mut self, rules: &[OwnRule]) {
-        for (i, OwnRule { name, pattern, mask }) in rules.iter().enumerate() {
+        // By name, so that the order in which they are written decides nothing.
+        let mut rules: Vec<(usize, &OwnRule)> = rules.iter().enumerate().collect();
+        rules.sort_by_key(|(_, rule)| &rule.name);
+        for (i, OwnRule { name, pattern, mask }) in rules {
             let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
             if name.is_empty() || name.len() > MAX_RULE_NAME || !name.bytes().all(fits) {
                 let message = format!(

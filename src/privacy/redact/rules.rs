@@ -6,6 +6,8 @@
 //! need no trailing mark: in errors tokens are glued to what follows. No rule looks into base64.
 
 mod text;
+mod looks;
+mod named;
 mod tokens;
 mod urls;
 mod assigned;

@@ -45,7 +45,7 @@ pub enum PlainHash {
 #[derive(Clone)]
 pub struct KeyedHash {
     id: String,
-    mac: KeyedMac,
+    mac: Box<KeyedMac>,
 }
 
 #[derive(Clone)]
@@ -61,13 +61,13 @@ impl KeyedHash {
     /// Takes a key for HMAC-SHA256.
     pub fn sha256(key: &[u8]) -> Self {
         let mac = Hmac::new_from_slice(key).expect("HMAC takes keys of any length");
-        KeyedHash { id: own_id(key), mac: KeyedMac::Sha256(mac) }
+        KeyedHash { id: own_id(key), mac: Box::new(KeyedMac::Sha256(mac)) }
     }
 
     /// Takes a key for HMAC-SHA512.
     pub fn sha512(key: &[u8]) -> Self {
         let mac = Hmac::new_from_slice(key).expect("HMAC takes keys of any length");
-        KeyedHash { id: own_id(key), mac: KeyedMac::Sha512(mac) }
+        KeyedHash { id: own_id(key), mac: Box::new(KeyedMac::Sha512(mac)) }
     }
 
     fn write(&self, secret: &str, out: &mut String) {
@@ -75,7 +75,7 @@ impl KeyedHash {
         out.push_str(&self.id);
         out.push(':');
         let bytes = &secret.as_bytes();
-        match &self.mac {
+        match &*self.mac {
             KeyedMac::Sha256(mac) => {
                 push_hex(
                     out,

@@ -6,8 +6,9 @@ use std::ops::Range;
 
 use memchr::{memchr, memmem, memrchr};
 
-use super::assigned::{WORDS, is_placeholder, name_around, trimmed};
-use super::text::{NAME, Text, URL, is};
+use super::looks::{is_placeholder, trimmed};
+use super::named::{WORDS, name_around, parameter_begin};
+use super::text::{Text, URL, is};
 use super::{Detector, Find};
 use crate::privacy::redact::names::is_secret_name;
 use crate::privacy::redact::settings::Preset::Credentials;
@@ -106,22 +107,4 @@ fn parameter(text: &Text<'_>, hook: Range<usize>) -> Option<Range<usize>> {
     let inner = matches!(text.at(end), b'&' | b'#' | b'%');
     let value = if inner { at..end } else { trimmed(text, at..end) };
     (!value.is_empty() && !is_placeholder(text.get(value.clone()))).then_some(value)
-}
-
-/// Finds where the name of a parameter begins, if what stands before says that it is one; and whether that was
-/// percent-encoded.
-pub(super) fn parameter_begin(text: &Text<'_>, start: usize) -> Option<(usize, bool)> {
-    match text.before(start) {
-        b'?' | b'&' | b'#' => Some((start, false)),
-        b';' if text.get(start.saturating_sub(5)..start) == b"&amp;" => Some((start, false)),
-        b'[' if matches!(text.before(text.back(NAME, start - 1, 64)), b'?' | b'&') => {
-            Some((start, false))
-        }
-        b'%' => {
-            let mark = text.get(start..start + 2).to_ascii_uppercase();
-            matches!(&*mark, b"3F" | b"26" | b"23").then_some((start + 2, true))
-        }
-        b'\\' if text.has(start, b"u0026") => Some((start + 5, false)),
-        _ => None,
-    }
 }
