@@ -150,7 +150,7 @@ impl<'t> Document<'t> {
         masked: Option<RuleId>,
         out: &mut String,
     ) -> Result<(), Stop> {
-        let mut renamed = 0;
+        let (mut renamed, mut named) = (0, None);
         while let Some(key) = reader.key()? {
             let name = key.decode()?;
             let (from, to) = (key.offset(), key.offset() + key.raw().len());
@@ -158,10 +158,18 @@ impl<'t> Document<'t> {
                 renamed += 1;
                 self.put(from - 1, to + 1, &format!("[REDACTED]#{renamed}"), out);
             }
-            let under = match masked {
+            // `{"name": "DB_PASSWORD", "value": ..}` says the same as `{"DB_PASSWORD": ..}`.
+            let under = match masked.or(named.filter(|_| name == "value")) {
                 Some(rule) => Under::Masked(rule),
                 None => scan.judge(&name),
             };
+            if matches!(&*name, "name" | "key" | "header") && reader.peek()?.0 == Kind::String {
+                let other = reader.clone().text()?.decode()?;
+                named = match scan.judge(&other) {
+                    Under::Masked(rule) => Some(rule),
+                    Under::Open | Under::Ignored => None,
+                };
+            }
             match under {
                 Under::Open => self.value(reader, scan, None, out)?,
                 Under::Masked(rule) => self.value(reader, scan, Some(rule), out)?,

@@ -90,6 +90,10 @@ fn sign_behind(text: &Text<'_>, name: &Range<usize>) -> Option<At> {
     if text.at(at) == b':' && text.at(at + 1) != b':' {
         return Some(At { sign: Sign::Colon, end: spaces_end(text, at + 1) });
     }
+    // An element of XML.
+    if text.before(name.start) == b'<' && text.at(name.end) == b'>' {
+        return Some(At { sign: Sign::Other, end: name.end + 1 });
+    }
     let option = text.at(name.start) == b'-';
     let listed = quoted && text.at(unspaced) == b',';
     if option && listed {
@@ -221,7 +225,9 @@ fn is_challenge(text: &[u8]) -> bool {
 /// Finds what stands behind the scheme of an `Authorization` header (RFC 9110 section 11.4).
 fn behind_scheme(text: &Text<'_>, hook: Range<usize>) -> Option<Range<usize>> {
     const SHORTEST: usize = 8;
-    if is(text.before(hook.start), WORD) {
+    if is(text.before(hook.start), WORD) && !text.begins(hook.start)
+        || text.before(hook.start) == b'_'
+    {
         return None;
     }
     let mut at = hook.end;

@@ -45,21 +45,22 @@ pub(super) fn name_around(text: &Text<'_>, hook: &Range<usize>) -> Option<Range<
     if is(text.at(end), NAME) {
         return None;
     }
-    Some(text.back(NAME, hook.start, LONG)..end)
+    let from = text.behind_escape(text.back(NAME, hook.start, LONG)).min(hook.start);
+    Some(from..end)
 }
 
 /// Finds where the name of a parameter begins, if what stands before says that it is one; and whether that was
 /// percent-encoded.
 pub(super) fn parameter_begin(text: &Text<'_>, start: usize) -> Option<(usize, bool)> {
+    let encoded = text.get(start.saturating_sub(3)..start).to_ascii_uppercase();
+    if matches!(&*encoded, b"%3F" | b"%26" | b"%23") {
+        return Some((start, true));
+    }
     match text.before(start) {
         b'?' | b'&' | b'#' => Some((start, false)),
         b';' if text.get(start.saturating_sub(5)..start) == b"&amp;" => Some((start, false)),
         b'[' if matches!(text.before(text.back(NAME, start - 1, 64)), b'?' | b'&') => {
             Some((start, false))
-        }
-        b'%' => {
-            let mark = text.get(start..start + 2).to_ascii_uppercase();
-            matches!(&*mark, b"3F" | b"26" | b"23").then_some((start + 2, true))
         }
         b'\\' if text.has(start, b"u0026") => Some((start + 5, false)),
         _ => None,

@@ -218,7 +218,7 @@ fn is_card(text: &Text<'_>, groups: &[Range<usize>]) -> bool {
 fn is_alone(text: &Text<'_>, start: usize, end: usize) -> bool {
     let mark = |b: u8| matches!(b, b'-' | b'.' | b'_' | b':' | b'/');
     let part = |mark_: u8, next: u8| mark(mark_) && next.is_ascii_digit();
-    !is(text.before(start), ALNUM)
+    text.begins(start)
         && !is(text.at(end), ALNUM)
         && !part(text.before(start), text.before(start.saturating_sub(1)))
         && !part(text.at(end), text.at(end + 1))

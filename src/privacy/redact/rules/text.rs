@@ -165,9 +165,27 @@ impl<'t> Text<'t> {
         found
     }
 
-    /// Says whether no letter or digit stands before a place.
+    /// Says whether no letter or digit stands before a place, but for those of an escape.
     pub(super) fn begins(&self, place: usize) -> bool {
-        !self.before(place).is_ascii_alphanumeric()
+        !self.before(place).is_ascii_alphanumeric() || self.is_escape(place)
+    }
+
+    /// Says whether an escape stands before a place: a line feed of JSON or a percent-encoded byte.
+    fn is_escape(&self, place: usize) -> bool {
+        match self.get(place.saturating_sub(3)..place) {
+            [.., b'\\', b'n' | b'r' | b't'] => true,
+            [b'%', high, low] => high.is_ascii_hexdigit() && low.is_ascii_hexdigit(),
+            _ => false,
+        }
+    }
+
+    /// Takes the letters of an escape off the beginning of a name, with which the bytes before make one.
+    pub(super) fn behind_escape(&self, from: usize) -> usize {
+        match self.before(from) {
+            b'\\' if self.is_escape(from + 1) => from + 1,
+            b'%' if self.is_escape(from + 2) => from + 2,
+            _ => from,
+        }
     }
 
     /// Finds the end of the digits at a place.

@@ -276,3 +276,53 @@ fn code_and_prose_stay() {
         "Token usage-by-model-and-day",
     ]);
 }
+
+#[test]
+fn what_stands_before_a_secret_may_be_an_escape() {
+    let (s, t) = (secret(), token());
+    let [a, b, c, d] = card();
+    let card = [a, b, c, d].concat();
+    let open = ["sk", "-", &"Ab1".repeat(12)].concat();
+    for (text, secret) in [
+        (format!("{{\"x\":\"a\\ntoken={s}"), &s),
+        (format!("{{\"x\":\"a\\tapi_key={s}"), &s),
+        (format!("{{\"x\":\"a\\n{open}"), &open),
+        (format!("{{\"x\":\"a\\n{card}"), &card),
+        (format!("{{\"x\":\"a\\nBearer {t}"), &t),
+        (format!("a%20{open}"), &open),
+        (format!("a%0Atoken={s}"), &s),
+        (format!("%22token%22%3A%22{s}%22"), &s),
+    ] {
+        all_hidden(&[text], secret);
+    }
+}
+
+#[test]
+fn names_beside_values_count_too() {
+    let s = secret();
+    for (text, expected) in [
+        (
+            format!("<db><password>{s}</password></db>"),
+            "<db><password>[REDACTED:assignment]</password></db>",
+        ),
+        (
+            format!(
+                r#"{{"env":[{{"name":"DB_PASSWORD","value":"{s}"}},{{"name":"HOME","value":"/root"}}]}}"#
+            ),
+            r#"{"env":[{"name":"DB_PASSWORD","value":"[REDACTED:key_name]"},{"name":"HOME","value":"/root"}]}"#,
+        ),
+        (
+            format!(r#"{{"key":"x-api-key","type":"t","value":["{s}",1]}}"#),
+            r#"{"key":"x-api-key","type":"t","value":["[REDACTED:key_name]","[REDACTED:key_name]"]}"#,
+        ),
+    ] {
+        assert_eq!(redacted(usual(), &text), expected);
+        assert_eq!(redacted(usual(), expected), expected, "twice");
+    }
+    all_stay(&[
+        r#"{"name":"page_token","value":"abcdef"}"#,
+        r#"{"value":"abcdef","name":"x"}"#,
+        "<token>",
+        "<p>key</p>",
+    ]);
+}
