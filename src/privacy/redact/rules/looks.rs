@@ -56,7 +56,7 @@ pub(super) fn is_code(value: &[u8]) -> bool {
         .iter()
         .take_while(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.' | b':'))
         .count();
-    let called = path > 0 && matches!(value.get(path), Some(b'(' | b'['));
+    let called = path > 0 && matches!(value[path..], [b'(' | b'[', ..] | [b'!', b'(' | b'[', ..]);
     let scoped = || path >= words(value).len() && memchr::memmem::find(value, b"::").is_some();
     called || scoped() || path == value.len() && ROOTS.iter().any(|root| value.starts_with(root))
 }

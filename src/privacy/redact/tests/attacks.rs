@@ -257,6 +257,8 @@ fn code_and_prose_stay() {
         "https://u:{token}@h/schema and https://h/p?token={secret}",
         "Reason::Token => StatusCode::UNAUTHORIZED,",
         "let secrets = Secrets::default();",
+        "if_token: Token![if](span),",
+        "signature = vec![0; length]",
         "token => \"a valid bearer token is needed\"",
         "as `Authorization: Bearer`.",
         "the token: please provide one",
