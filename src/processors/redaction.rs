@@ -154,6 +154,8 @@ impl<'a> Edit<'a> for Work<'a, '_> {
             Place::Name | Place::BodyName => self.a_name(at, text),
             Place::Field("name") if at.holder == Holder::Span => self.span_name(at, text),
             Place::Field("body") => self.body(at, text),
+            // Names of attributes: what became of those becomes of these.
+            Place::Field("idKeys" | "descriptionKeys") => self.a_name(at, text),
             Place::Field(_) | Place::Value(_) => self.value(at, text),
         }
     }
@@ -183,7 +185,8 @@ impl<'a> Edit<'a> for Work<'a, '_> {
     }
 
     fn more(&mut self, of: View<'a>, out: &mut Attributes<'_>) {
-        self.summary.write(of, out);
+        let judge = &mut self.judge;
+        self.summary.write(of, out, |name| judge.name(name) == Found::Nothing);
         if of.holder() == Holder::Span {
             self.captured.write(&mut self.scan, &mut self.tally, out);
         }

@@ -9,6 +9,8 @@ use crate::json::{Error, ErrorKind, Kind, MAX_DEPTH, Reader, write_string};
 
 /// Looks at what a document holds. What is appended to `out` is to stand in the place of it.
 pub(super) trait Leaves {
+    /// Gives what stands in the place of a name in which something was found.
+    fn rename(&self, name: &str) -> String;
     /// Says what a name tells of the value under it.
     fn judge(&self, name: &str) -> Under;
     /// Looks at a text that stands so many levels within strings of JSON.
@@ -150,13 +152,13 @@ impl<'t> Document<'t> {
         masked: Option<RuleId>,
         out: &mut String,
     ) -> Result<(), Stop> {
-        let (mut renamed, mut named) = (0, None);
+        let mut named = None;
         while let Some(key) = reader.key()? {
             let name = key.decode()?;
             let (from, to) = (key.offset(), key.offset() + key.raw().len());
             if scan.plain(&name, &mut String::new()).map_err(Stop::Withhold)? {
-                renamed += 1;
-                self.put(from - 1, to + 1, &format!("[REDACTED]#{renamed}"), out);
+                let new = scan.rename(&name);
+                self.put(from - 1, to + 1, &new, out);
             }
             // `{"name": "DB_PASSWORD", "value": ..}` says the same as `{"DB_PASSWORD": ..}`.
             let under = match masked.or(named.filter(|_| name == "value")) {

@@ -151,6 +151,15 @@ fn forms(value: &[u8]) -> Vec<Vec<u8>> {
     }
     for upper in [true, false] {
         all.push(percent(value, upper, b"-._~"));
+        all.push(percent(value, upper, b"-._~/"));
+        all.push(percent(value, upper, b"-._~!$&'()*+,;=:@/?#"));
+        all.push(
+            value
+                .iter()
+                .map(|b| if upper { format!("%{b:02X}") } else { format!("%{b:02x}") })
+                .collect::<String>()
+                .into_bytes(),
+        );
         all.push(percent(value, upper, b"-._~!$&'()*+,;=:@/"));
     }
     for alignment in 0..3 {
@@ -260,6 +269,9 @@ mod tests {
                 b => format!("%{b:02X}"),
             }).collect();
             prop_assert!(finds(&known, &percent));
+            prop_assert!(finds(&known, &percent.replace("%2F", "/")));
+            let all: String = whole.bytes().map(|b| format!("%{b:02x}")).collect();
+            prop_assert!(finds(&known, &all));
         }
     }
 }

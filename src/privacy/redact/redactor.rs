@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 
 use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
@@ -54,6 +55,8 @@ pub struct Redactor {
     ignored: Option<RegexSet>,
     blocked_keys: Option<RegexSet>,
     key_name: Option<RuleId>,
+    /// Tells names apart that may not be shown.
+    names_key: RandomState,
     pub(super) stand_in: StandIn,
     pub(super) max_value_bytes: usize,
 }
@@ -150,6 +153,7 @@ impl Redactor {
             ignored: patterns(&ignored),
             blocked_keys: patterns(&blocked),
             key_name: credentials.then_some(RuleId::KEY_NAME),
+            names_key: RandomState::new(),
             stand_in: settings.stand_in.clone(),
             max_value_bytes: settings.max_value_bytes,
         })
@@ -158,6 +162,13 @@ impl Redactor {
     /// Names the rules, in the order of their ids.
     pub fn rules(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
+    }
+
+    /// Gives what stands in the place of a name in which something was found: the same for the same name, and
+    /// another for any other, so that neither members nor series merge. It tells nothing of the name, and changes
+    /// with the process.
+    pub(super) fn stand_in_for_name(&self, name: &str) -> String {
+        format!("[REDACTED]#{:08x}", self.names_key.hash_one(name) as u32)
     }
 
     /// Names a rule.

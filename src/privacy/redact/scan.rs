@@ -22,11 +22,6 @@ const MAX_MATCHES: usize = 1000;
 const MAX_ROUNDS: usize = 8;
 /// How deep JSON within strings of JSON is looked at.
 const MAX_NESTED: usize = 8;
-/// The longest text that is read as JSON, in bytes; a longer one is looked at as text.
-const MAX_JSON: usize = 256 * 1024;
-
-/// What stands in the place of a name in which something was found; a number follows.
-const NAME: &str = "[REDACTED]#";
 
 /// Scans texts one after the other, in memory that they share.
 #[derive(Debug)]
@@ -38,8 +33,6 @@ pub struct Scan<'r> {
     passed: Vec<usize>,
     hits: Vec<(RuleId, u32)>,
     out: String,
-    /// How many names were replaced.
-    renamed: usize,
     allowed: bool,
 }
 
@@ -64,7 +57,6 @@ impl Redactor {
             passed: Vec::new(),
             hits: Vec::new(),
             out: String::new(),
-            renamed: 0,
             allowed: false,
         }
     }
@@ -91,7 +83,7 @@ impl Scan<'_> {
         }
     }
 
-    /// Looks at a name. One in which something is found is replaced whole, by one that is new to its holder.
+    /// Looks at a name. One in which something is found is replaced whole, by one that stands for it alone.
     pub fn name(&mut self, name: &str) -> Found {
         self.begin();
         let found = if name.len() > self.redactor.max_value_bytes {
@@ -100,8 +92,7 @@ impl Scan<'_> {
             self.guarded(|scan, out| scan.plain(name, out))
         };
         if found != Found::Nothing {
-            self.renamed += 1;
-            self.out = format!("{NAME}{}", self.renamed);
+            self.out = self.redactor.stand_in_for_name(name);
         }
         found
     }
@@ -194,9 +185,7 @@ impl Scan<'_> {
     /// Looks at a text that is `nested` levels within strings of JSON. Appends what is to stand in its place and
     /// returns true, if anything is found.
     fn open(&mut self, text: &str, nested: usize, out: &mut String) -> Result<bool, Why> {
-        if matches!(text.trim_ascii_start().as_bytes().first(), Some(b'{' | b'['))
-            && text.len() <= MAX_JSON
-        {
+        if matches!(text.trim_ascii_start().as_bytes().first(), Some(b'{' | b'[')) {
             if self.is_clear(text) {
                 // A document that is nested too deeply is withheld, whatever is in it.
                 let nested = Reader::new(text.trim_ascii_start().as_bytes(), MAX_DEPTH).skip();
@@ -456,6 +445,10 @@ fn find<'r>(redactor: &'r Redactor, finder: usize, text: &str, matches: &mut Vec
 }
 
 impl Leaves for Scan<'_> {
+    fn rename(&self, name: &str) -> String {
+        self.redactor.stand_in_for_name(name)
+    }
+
     fn judge(&self, name: &str) -> Under {
         self.redactor.judge_name(name)
     }

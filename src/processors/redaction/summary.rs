@@ -108,7 +108,14 @@ impl Summary {
     }
 
     /// Writes the summary of a holder, all of which was shown, and forgets it.
-    pub(super) fn write(&mut self, of: View<'_>, out: &mut Attributes<'_>) {
+    ///
+    /// What others wrote there is a text like any other: names that may not be shown go.
+    pub(super) fn write(
+        &mut self,
+        of: View<'_>,
+        out: &mut Attributes<'_>,
+        mut may_show: impl FnMut(&str) -> bool,
+    ) {
         let holder = of.holder();
         let bit = 1 << holder as u16;
         if self.holders & bit == 0 {
@@ -124,7 +131,9 @@ impl Summary {
             if let Some(names) = names {
                 let before = of.attribute(names).and_then(|value| value.text());
                 let before = before.into_iter().flat_map(|names| names.split(SEPARATOR));
-                told.extend(before.filter(|name| !name.is_empty()).map(str::to_owned));
+                told.extend(
+                    before.filter(|name| !name.is_empty() && may_show(name)).map(str::to_owned),
+                );
                 told.sort_unstable();
                 told.dedup();
                 told.truncate(MAX_NAMES);

@@ -289,7 +289,10 @@ mod tests {
             ("host", Present::HOST),
             ("content-encoding", Present::CONTENT_ENCODING),
             ("content-length", Present::CONTENT_LENGTH),
-            ("cookie", Present::COOKIE),
+            ("cookie", Present::COOKIE.and(Present::CREDENTIALS)),
+            ("authorization", Present::CREDENTIALS),
+            ("proxy-authorization", Present::CREDENTIALS),
+            ("x-api-key", Present::CREDENTIALS),
             ("mcp-session-id", Present::SESSION),
             ("last-event-id", Present::LAST_EVENT),
             ("traceparent", Present::TRACE),
@@ -305,7 +308,7 @@ mod tests {
             );
         }
         let every: Vec<_> = all.iter().map(|(name, _)| (*name, "1")).collect();
-        assert_eq!(Present::among(&map(&every)), Present((1 << 15) - 1));
+        assert_eq!(Present::among(&map(&every)), Present((1 << 16) - 1));
     }
 
     #[test]

@@ -49,6 +49,9 @@ fn assigned(text: &Text<'_>, hook: Range<usize>) -> Option<Range<usize>> {
     {
         return Some(value);
     }
+    if matches!(text.at(at.end), b'{' | b'[') {
+        return contained(text, at.end).filter(|_| is_signed(text, at.end));
+    }
     let value = match opening(text, at.end) {
         Some(quote) => quoted(text, &quote),
         None => bare(text, at.end)?,
@@ -148,6 +151,32 @@ fn quoted(text: &Text<'_>, quote: &Quote) -> Range<usize> {
     from..end.map_or(text.bytes.len(), |end| end - before.min(quote.backslashes).min(end - from))
 }
 
+/// Says whether a sign stands before a place, and not just spaces: `--token [TOKEN]` shows how to write it.
+fn is_signed(text: &Text<'_>, place: usize) -> bool {
+    let before = text.get(place.saturating_sub(5)..place).trim_ascii_end();
+    matches!(before.last(), Some(b':' | b'=' | b'>' | b'D' | b'A' | b'd' | b'a'))
+}
+
+/// Finds an object or a list, of JSON that is not whole or not alone: to the mark that ends it, or to the end of the
+/// text if that was cut off. Nothing for an empty one.
+fn contained(text: &Text<'_>, from: usize) -> Option<Range<usize>> {
+    // How many backslashes stand before its quotes: each level of JSON within JSON adds some.
+    let mut style = None;
+    let (mut depth, mut backslashes, mut quoted, mut says) = (0usize, 0, false, false);
+    let end = text.find(from, |_, b| {
+        let before = backslashes;
+        backslashes = if b == b'\\' { before + 1 } else { 0 };
+        match b {
+            b'"' if *style.get_or_insert(before) == before => quoted = !quoted,
+            b'{' | b'[' if !quoted => depth += 1,
+            b'}' | b']' if !quoted => depth -= 1,
+            _ => says |= b.is_ascii_alphanumeric(),
+        }
+        depth == 0
+    });
+    says.then_some(from..end.map_or(text.bytes.len(), |end| end + 1))
+}
+
 /// Finds a value without quotes. Commas and the like are part of it unless another name follows.
 fn bare(text: &Text<'_>, from: usize) -> Option<Range<usize>> {
     if matches!(text.at(from), b'{' | b'[' | b'(' | b'<') {
@@ -222,6 +251,12 @@ fn is_challenge(text: &[u8]) -> bool {
         && WORDS.iter().any(|word| memchr::memmem::find(text, word).is_some())
 }
 
+/// Says whether a name and a value stand there, as behind `token_type=Bearer`: padding is at the end alone.
+fn is_parameter(text: &[u8]) -> bool {
+    let name = text.iter().take_while(|b| b.is_ascii_lowercase() || **b == b'_').count();
+    name > 0 && text.get(name) == Some(&b'=') && text.get(name + 1).is_some_and(|b| *b != b'=')
+}
+
 /// Finds what stands behind the scheme of an `Authorization` header (RFC 9110 section 11.4).
 fn behind_scheme(text: &Text<'_>, hook: Range<usize>) -> Option<Range<usize>> {
     const SHORTEST: usize = 8;
@@ -245,7 +280,7 @@ fn behind_scheme(text: &Text<'_>, hook: Range<usize>) -> Option<Range<usize>> {
     at += usize::from(matches!(text.at(at), b'"' | b'\''));
     let end = text.run(TOKEN68, at);
     let begin = text.get(at..end.min(at + LOOK));
-    if begin.len() < SHORTEST || is_challenge(begin) {
+    if begin.len() < SHORTEST || is_challenge(begin) || is_parameter(begin) {
         return None;
     }
     let strict = matches!(text.at(hook.start), b't' | b'T') || hook.len() == 5;
