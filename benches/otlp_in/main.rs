@@ -3,8 +3,8 @@
 //!
 //! The floor is a bare tonic server that takes messages as bytes and forgets them, a process of its own
 //! (this program again). Ours is the real binary with `nop` behind it: undecoded, by every way in; with a
-//! processor that looks for content and finds none; and with one that finds an attribute to replace in
-//! every span. A batch is 100 spans of about 490 B. It would
+//! processor that looks for content and finds none; with one that finds an attribute to replace in
+//! every span; and with redaction, which looks at every text. A batch is 100 spans of about 490 B. It would
 //! worry us below 500,000 spans a CPU second undecoded, or below 80 % of the floor. Then from OTLP in to
 //! OTLP out, beside the collectors that `scripts/peers otlp` installs, where it did. CPU time is the process's own from /proc, so
 //! a busy machine changes little. `MCPCOL` names another binary to measure; a number as argument divides
@@ -41,6 +41,7 @@ fn coming_in(report: &mut String, share: usize) -> anyhow::Result<()> {
     let plain = Server::mcpcol("[]")?;
     let looking = Server::mcpcol("[digest]")?;
     let changing = Server::mcpcol("[digest/changing]")?;
+    let redacting = Server::mcpcol("[redaction]")?;
     let rotel = Server::rotel_with(&["--exporter", "blackhole"])?;
     let mut floors = Vec::new();
     let ways = [
@@ -53,6 +54,7 @@ fn coming_in(report: &mut String, share: usize) -> anyhow::Result<()> {
         ("JSON, HTTP", &plain, Way::Json, 1000),
         ("looked at, gRPC", &looking, Way::Grpc, 4000),
         ("changed, gRPC", &changing, Way::Grpc, 2000),
+        ("redacted, gRPC", &redacting, Way::Grpc, 2000),
     ];
     let others = rotel.iter().map(|rotel| ("rotel, blackhole, gRPC", rotel, Way::Grpc, 1000));
     for (name, server, way, batches) in ways.into_iter().chain(others) {

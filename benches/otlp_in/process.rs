@@ -118,7 +118,7 @@ impl Server {
             "receivers: {{ otlp: {{ protocols: {{ grpc: {{ endpoint: '127.0.0.1:0' }}, \
              http: {{ endpoint: '127.0.0.1:0' }} }} }} }}\n\
              processors: {{ digest: {{ mode: ephemeral }}, digest/changing: {{ mode: ephemeral, \
-             attributes: [http.route] }} }}\nexporters: {{ {exporter} }}\n\
+             attributes: [http.route] }}, redaction: {{}} }}\nexporters: {{ {exporter} }}\n\
              service:\n  telemetry: {{ metrics: {{ level: none }} }}\n  pipelines: {{ traces: \
              {{ receivers: [otlp], processors: {processors}, exporters: [{name}] }} }}\n"
         )?;

@@ -1,10 +1,13 @@
 //! A configuration for showing: what stands under keys that sound secret is taken out.
 //!
-//! By names only, so it hides too much rather than too little: whole mappings such as `headers` and
+//! By names and looks, so it hides too much rather than too little: whole mappings such as `headers` and
 //! `env`, user names and passwords in URLs, and `--token=x` among arguments.
+
+use std::sync::LazyLock;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::privacy::redact::{Found, Preset, Redactor, Settings, Under};
 use crate::settings::{Key, Node, Value, sounds_secret};
 
 const REDACTED: &str = "[REDACTED]";
@@ -50,7 +53,22 @@ fn list(items: &[Node], secret: bool) -> Vec<Node> {
         .collect()
 }
 
+/// Hides what a text says is secret: by the name before it, in a URL, or by its looks.
 fn without_secrets(text: &str) -> String {
+    static CREDENTIALS: LazyLock<Option<Redactor>> = LazyLock::new(|| {
+        let settings = Settings { presets: vec![Preset::Credentials], ..Settings::default() };
+        Redactor::new(&settings).ok()
+    });
+    let text = without_named_secrets(text);
+    let Some(redactor) = &*CREDENTIALS else { return REDACTED.to_owned() };
+    let mut scan = redactor.scan();
+    match scan.text(&text, Under::Open) {
+        Found::Nothing => text,
+        Found::Masked | Found::Unscanned(_) => scan.output().to_owned(),
+    }
+}
+
+fn without_named_secrets(text: &str) -> String {
     if let Some((name, _)) = text.split_once('=')
         && sounds_secret(name.trim_start_matches('-'))
     {
@@ -102,4 +120,21 @@ fn plain<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
         return serializer.serialize_f64(number);
     }
     serializer.serialize_str(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_secret_is_hidden_wherever_it_stands() {
+        let token = ["gh", "p_", "A1b2C3d4E5f6", "G7h8I9j0K1l2", "M3n4O5p6Q7r8"].concat();
+        assert_eq!(without_secrets(&format!("a {token}")), "a [REDACTED:github]");
+        let url = "https://h.example/x?token=abcdefgh12&y=1";
+        assert_eq!(without_secrets(url), "https://h.example/x?token=[REDACTED:url_query]&y=1");
+        assert_eq!(without_secrets("https://u:p@h/x"), "https://[REDACTED]@h/x");
+        for same in ["localhost:4317", "./ops@example.com.jsonl", "1s", "tools/*"] {
+            assert_eq!(without_secrets(same), same);
+        }
+    }
 }
