@@ -126,10 +126,44 @@ fn every_example_loads_with_the_components_of_this_build() {
     for entry in fs::read_dir("pipelines").unwrap() {
         let path = entry.unwrap().path();
         let sources = Sources { config: vec![path.display().to_string()], set: vec![] };
-        let options = Options { registries: Registries::builtin(), ..options() };
+        let options = Options { registries: Registries::builtin(), advice: true, ..options() };
         let (plan, problems) = load(&sources, &options);
-        assert!(plan.is_some(), "{}", render(&problems, false));
+        assert!(plan.is_some() && problems.0.is_empty(), "{}", render(&problems, false));
     }
+}
+
+#[test]
+fn what_redaction_does_to_others_is_said() {
+    let yaml = "
+        receivers: { mcp_http: { session_id: clear, routes: [{ upstream: 'http://h/mcp' }], capture: { errors: redacted } } }
+        processors:
+          redaction: { allowed_keys: [mcp.method.name] }
+          redaction/open: { ignored_keys: [mcp.session.id] }
+          digest: { mode: ephemeral }
+        exporters: { debug: {} }
+        service:
+          pipelines:
+            traces: { receivers: [mcp_http], processors: [redaction, digest], exporters: [debug] }
+            traces/open: { receivers: [mcp_http], processors: [redaction/open], exporters: [debug] }
+            traces/none: { receivers: [mcp_http], exporters: [debug] }";
+    let sources = Sources { config: vec![format!("yaml:{yaml}")], set: vec![] };
+    let told = |advice| {
+        let options = Options { registries: Registries::builtin(), advice, ..options() };
+        let problems = load(&sources, &options).1;
+        let told = problems.0.iter().map(|p| format!("{}: {}", p.path, p.message));
+        told.collect::<Vec<_>>()
+    };
+    let said = told(true);
+    for (path, words) in [
+        ("processors::redaction: removes", "`gen_ai.tool.name`"),
+        ("receivers::mcp_http::session_id: shows nothing", "`ignored_keys: [mcp.session.id]`"),
+        ("receivers::mcp_http::capture: captures content", "`traces/none`"),
+        ("service::pipelines::traces/none: secrets", "`processors: { redaction: {} }`"),
+    ] {
+        let found = said.iter().find(|line| line.starts_with(path));
+        assert!(found.is_some_and(|line| line.contains(words)), "{path}: {said:#?}");
+    }
+    assert_eq!((said.len(), told(false).len()), (4, 3), "the last is for those who ask");
 }
 
 #[test]

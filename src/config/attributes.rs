@@ -36,6 +36,28 @@ pub(super) fn check_order(defined: &Defined, pipelines: &[Pipeline], problems: &
     }
 }
 
+/// Warns of receivers that are to show what a processor behind them masks.
+pub(super) fn warn_of_masked(defined: &Defined, pipelines: &[Pipeline], problems: &mut Problems) {
+    for receiver in &defined.receivers {
+        let Some((setting, attribute)) = receiver.config().and_then(|config| config.shows()) else {
+            continue;
+        };
+        let behind = pipelines.iter().filter(|pipeline| pipeline.receivers.contains(&receiver.id));
+        let mut chains = behind.flat_map(|pipeline| chain(defined, pipeline));
+        let masks =
+            |component: &&Processor| settings(component).is_some_and(|p| p.masks(attribute));
+        if let Some(masking) = chains.find(masks) {
+            let message = format!(
+                "shows nothing: `{}` behind it masks `{attribute}`; write `ignored_keys: [{attribute}]` there, if the ids \
+                 are to be seen",
+                masking.id
+            );
+            let path = format!("receivers::{}::{setting}", receiver.id);
+            problems.warn(receiver.mark_of(setting), path, message);
+        }
+    }
+}
+
 /// Reports receivers that capture content for a redaction that is not there, in one of their pipelines.
 pub(super) fn check_captures(defined: &Defined, pipelines: &[Pipeline], problems: &mut Problems) {
     for receiver in &defined.receivers {

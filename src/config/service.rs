@@ -52,6 +52,7 @@ pub(super) fn plan(
     let pipelines = pipelines::read(root, &mut defined, problems);
     circles::check(&defined, problems);
     attributes::check_order(&defined, &pipelines, problems);
+    attributes::warn_of_masked(&defined, &pipelines, problems);
     attributes::check_captures(&defined, &pipelines, problems);
     if options.advice {
         attributes::warn_of_unredacted(root, &defined, &pipelines, problems);

@@ -128,6 +128,10 @@ pub trait ReceiverConfig: DeserializeOwned + Send + Sync + 'static {
     fn captures(&self) -> Option<&'static str> {
         None
     }
+    /// Names a setting by which it shows what redaction takes for a secret, and the attribute.
+    fn shows(&self) -> Option<(&'static str, &'static str)> {
+        None
+    }
     /// Makes the receiver.
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>>;
 }
@@ -152,6 +156,10 @@ pub trait ProcessorConfig: DeserializeOwned + Send + Sync + 'static {
     }
     /// Says whether it removes attributes of that name.
     fn removes(&self, _attribute: &str) -> bool {
+        false
+    }
+    /// Says whether it masks all that stands under that name.
+    fn masks(&self, _attribute: &str) -> bool {
         false
     }
     /// Adds everything that is wrong with the meaning of these settings. May read files, opens nothing.
@@ -194,6 +202,10 @@ pub trait PlannedReceiver: Send + Sync {
     fn captures(&self) -> Option<&'static str> {
         None
     }
+    /// See [`ReceiverConfig::shows`].
+    fn shows(&self) -> Option<(&'static str, &'static str)> {
+        None
+    }
     /// See [`ReceiverConfig::build`].
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>>;
 }
@@ -206,6 +218,10 @@ pub trait PlannedProcessor: Send + Sync {
     }
     /// See [`ProcessorConfig::removes`].
     fn removes(&self, _attribute: &str) -> bool {
+        false
+    }
+    /// See [`ProcessorConfig::masks`].
+    fn masks(&self, _attribute: &str) -> bool {
         false
     }
     /// See [`ProcessorConfig::build`].
@@ -233,6 +249,10 @@ impl<C: ReceiverConfig> PlannedReceiver for C {
         ReceiverConfig::captures(self)
     }
 
+    fn shows(&self) -> Option<(&'static str, &'static str)> {
+        ReceiverConfig::shows(self)
+    }
+
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
         ReceiverConfig::build(self, cx)
     }
@@ -245,6 +265,10 @@ impl<C: ProcessorConfig> PlannedProcessor for C {
 
     fn removes(&self, attribute: &str) -> bool {
         ProcessorConfig::removes(self, attribute)
+    }
+
+    fn masks(&self, attribute: &str) -> bool {
+        ProcessorConfig::masks(self, attribute)
     }
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Processor>> {

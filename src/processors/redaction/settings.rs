@@ -16,6 +16,7 @@ use super::tally::Counters;
 use crate::pipeline::{Build, Processor, ProcessorConfig, Secrets};
 use crate::privacy::redact::{
     Invalid, KeyedHash, MASK, OwnRule, PlainHash, Preset, Redactor, Settings, StandIn, UNSCANNED,
+    Under,
 };
 use crate::settings::{Report, Secret, Severity, read_key_file};
 use crate::telemetry::Signal;
@@ -150,6 +151,11 @@ impl ProcessorConfig for Config {
         let listed = || self.allowed_keys.iter().flatten().any(|key| key == attribute);
         let ignored = || self.ignored_keys.iter().any(|key| key == attribute);
         !self.allows_all() && !listed() && !ignored()
+    }
+
+    fn masks(&self, attribute: &str) -> bool {
+        let redactor = Redactor::new(&self.settings(StandIn::default()));
+        redactor.is_ok_and(|redactor| matches!(redactor.judge_name(attribute), Under::Masked(_)))
     }
 
     fn check(&self, report: &mut Report<'_>) {

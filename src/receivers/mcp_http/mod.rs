@@ -48,12 +48,17 @@ pub use config::{Auth, Config, Protocol, Route, SessionIds};
 use crate::pipeline::{Build, Receiver, ReceiverConfig};
 use crate::settings::Report;
 use crate::telemetry::Signal;
+use crate::telemetry::names::CLEAR_SESSION_ID;
 
 impl ReceiverConfig for Config {
     const NAME: &'static str = "mcp_http";
     const ALIASES: &'static [&'static str] = &[];
     const ABOUT: &'static str = "a reverse proxy that taps the traffic of MCP servers over HTTP";
     const SIGNALS: &'static [Signal] = &[Signal::Traces];
+
+    fn shows(&self) -> Option<(&'static str, &'static str)> {
+        (self.session_id == SessionIds::Clear).then_some(("session_id", CLEAR_SESSION_ID))
+    }
 
     fn captures(&self) -> Option<&'static str> {
         self.capture.captures().then_some("capture")
