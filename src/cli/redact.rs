@@ -195,7 +195,12 @@ impl Redacting {
         let log_records = vec![LogRecord { body, ..LogRecord::default() }];
         let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
         let logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
+        let told = self.findings.len();
         let redacted = self.pass(Messages::Logs(logs).into()).messages();
+        // That it was a record's body for a moment is nothing to tell.
+        let new = self.findings[told..].iter_mut();
+        let of_body = new.filter(|finding| finding.place.starts_with("log_record."));
+        of_body.for_each(|finding| finding.place = "text".to_owned());
         let mut out = body_of(redacted).unwrap_or_default().into_bytes();
         out.extend_from_slice(&line[end..]);
         out
@@ -334,6 +339,12 @@ mod tests {
         assert!(
             out.contains("0102030405060701") && out.ends_with("}\n") && out.lines().count() == 1
         );
+    }
+
+    #[test]
+    fn matches_in_text_are_told_by_line() {
+        let (_, err, found) = answer(true, true, &format!("clean\n{} {}\n", token(), token()));
+        assert_eq!((&*err, found), ("line 2     github           text  2 times\n", 1));
     }
 
     #[test]
