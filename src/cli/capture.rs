@@ -29,7 +29,7 @@ struct Levels(Map<String, Value>);
 
 impl CaptureArgs {
     /// Gives the settings of a tap's `capture` that were said here. What the environment says and cannot be read is
-    /// told and left out: it is the agent's, and not a reason to keep its server from starting.
+    /// told and left out: it is the agent's, and not a reason to keep its server from starting. Told at each call.
     pub(super) fn settings(&self) -> Map<String, Value> {
         let from_env = || {
             let text = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty())?;
@@ -37,13 +37,12 @@ impl CaptureArgs {
         };
         self.capture.clone().or_else(from_env).unwrap_or_default().0
     }
+}
 
-    /// Gives them as `--set` has them, for the receiver of that id.
-    pub(super) fn overrides(&self, receiver: &str) -> Vec<String> {
-        let said = self.settings().into_iter();
-        said.map(|(what, level)| format!("receivers::{receiver}::capture::{what}={level}"))
-            .collect()
-    }
+/// Gives what was said as `--set` has it, for the receiver of that id.
+pub(super) fn overrides(said: &Map<String, Value>, receiver: &str) -> Vec<String> {
+    let at = format!("receivers::{receiver}::capture");
+    said.iter().map(|(what, level)| format!("{at}::{what}={level}")).collect()
 }
 
 fn parse(text: &str) -> Result<Levels, String> {
@@ -86,9 +85,7 @@ mod tests {
             assert!(why.contains(bad) && why.contains("errors=redacted"), "{why}");
         }
         let args = CaptureArgs { capture: parse("errors=off").ok() };
-        assert_eq!(
-            args.overrides("mcp_stdio/x"),
-            ["receivers::mcp_stdio/x::capture::errors=\"off\""]
-        );
+        let expected = ["receivers::mcp_stdio/x::capture::errors=\"off\""];
+        assert_eq!(overrides(&args.settings(), "mcp_stdio/x"), expected);
     }
 }

@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 
 use super::builtin;
-use super::capture::CaptureArgs;
+use super::capture::{self, CaptureArgs};
 use super::config_args::{ConfigArgs, load, only_tap};
 use super::run::until_told;
 use super::state;
@@ -92,7 +92,8 @@ impl Http {
         if self.upstream.is_some() {
             sources.set.push(format!("{at}::routes={}", self.routes()));
         }
-        sources.set.extend(self.capture.overrides(&plan.receivers[0].id.to_string()));
+        let captured = self.capture.settings();
+        sources.set.extend(capture::overrides(&captured, &plan.receivers[0].id.to_string()));
         let plan = load(&sources, &Options::default())?;
         Ok((sources, plan))
     }

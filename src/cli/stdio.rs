@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::builtin;
-use super::capture::CaptureArgs;
+use super::capture::{self, CaptureArgs};
 use super::config_args::{ConfigArgs, load, only_tap};
 use super::logging::{self, Reader};
 use super::runtime::{close_the_books, exit_code, runtime};
@@ -95,12 +95,15 @@ impl Stdio {
     fn plan(&self) -> anyhow::Result<(Option<Plan>, Option<PathBuf>)> {
         let options = Options { stdout_is_mcp: true, lenient_env: true, ..Options::default() };
         let mut sources = Sources::from(self.config.clone());
+        let captured = self.capture.settings();
         if !sources.config.is_empty() {
-            if !self.capture.settings().is_empty()
+            if !captured.is_empty()
                 && let Some(mut plan) = config::load(&sources, &options).0
             {
                 only_tap::<Config>(&mut plan, "stdio")?;
-                sources.set.extend(self.capture.overrides(&plan.receivers[0].id.to_string()));
+                sources
+                    .set
+                    .extend(capture::overrides(&captured, &plan.receivers[0].id.to_string()));
             }
             return Ok((load(&sources, &options)?, None));
         }
@@ -108,7 +111,7 @@ impl Stdio {
         let name = config.server_name(&self.command, Path::new("")).text;
         let kind = <Config as ReceiverConfig>::NAME;
         let tap = builtin::Tap { name: &name, kind, settings: serde_json::json!({}) };
-        let tap = tap.capturing(self.capture.settings());
+        let tap = tap.capturing(captured);
         let loaded = builtin::load(&tap, &self.config.set, &options)?;
         Ok((loaded.plan, loaded.state))
     }

@@ -31,7 +31,7 @@ impl Pairing<'_> {
             };
             call.doubtful |= seen.known != Known::Whole && is_unsure(&call, message);
             self.learn(&mut call, message, outcome);
-            let content = self.content(&call, message, seen.known);
+            let content = self.content(&call, message, outcome, seen.known);
             let answer = Some((message, seen.size));
             let (cut, status) = (seen.known == Known::Cut, seen.via.status);
             let ending = Ending { outcome, end: seen.now, answer, cut, status };
@@ -82,15 +82,20 @@ impl Pairing<'_> {
         }
     }
 
-    fn content(&mut self, call: &Call, message: &Message<'_>, known: Known) -> Seen {
+    fn content(
+        &mut self,
+        call: &Call,
+        message: &Message<'_>,
+        outcome: Outcome,
+        known: Known,
+    ) -> Seen {
         let (mut seen, reads, capture) = (Seen::default(), self.common.reads, call.capture);
         let errors = reads.errors || capture.errors != Level::Off;
         if let Some(result) = &message.result {
             let read = reads.results || capture.results != Level::Off;
             seen.result = self.common.keep(read, result.raw, known);
-            if let (Some(true), Part::Whole(raw), true) = (result.is_error, result.raw, errors) {
-                let text = first_text(raw).map_or(Part::Absent, Part::Whole);
-                seen.error_text = self.common.keep(errors, text, known);
+            if errors && outcome == Outcome::ToolError {
+                seen.error_text = self.common.keep(errors, why_it_failed(call, result), known);
             }
         }
         if let Some(error) = call.failure(message) {
@@ -186,6 +191,14 @@ fn outcome(call: &Call, message: &Message<'_>, status: Option<u16>) -> Outcome {
     } else {
         Outcome::Ok
     }
+}
+
+/// Finds what a tool says of its failure: the first text of its result. That stands within what is told of a
+/// task (2026-07-28).
+fn why_it_failed<'a>(call: &Call, result: &Answer<'a>) -> Part<'a> {
+    let Part::Whole(raw) = result.raw else { return result.raw };
+    let within = call.task_status(result).map(|_| "result");
+    first_text(raw, within).map_or(Part::Absent, Part::Whole)
 }
 
 /// Whether what is out of sight of an answer may say that its call ended in another way.

@@ -132,29 +132,44 @@ impl<'a> Failure<'a> {
     }
 }
 
-/// Finds the first text in `content` of a result: a JSON string, as on the wire.
-pub(in crate::mcp) fn first_text(result: &[u8]) -> Option<&[u8]> {
-    let mut reader = Reader::of_messages(result, crate::json::MAX_DEPTH);
-    let mut found = None;
-    let read = members(&mut reader, |key, reader| {
-        if key != b"content" || reader.peek()?.0 != Kind::Array {
-            return skip(reader);
+/// Finds the first text in `content` of a result: a JSON string, as on the wire. `within`: the member that holds
+/// the result, where that is not `result` itself.
+pub(in crate::mcp) fn first_text<'a>(result: &'a [u8], within: Option<&str>) -> Option<&'a [u8]> {
+    let (mut reader, mut found) = (Reader::of_messages(result, crate::json::MAX_DEPTH), None);
+    let read = members(&mut reader, |key, reader| match within {
+        None => text_of_content(key, result, reader, &mut found),
+        Some(name) if key == name.as_bytes() => {
+            found = None;
+            members(reader, |key, reader| text_of_content(key, result, reader, &mut found))
         }
-        reader.array()?;
-        while reader.item()? {
-            members(reader, |key, reader| {
-                let text = key == b"text" && found.is_none() && reader.peek()?.0 == Kind::String;
-                let range = reader.skip()?;
-                if text {
-                    found = Some(&result[range]);
-                }
-                Ok(())
-            })?;
-        }
-        Ok(())
+        Some(_) => skip(reader),
     });
     read.ok()?;
     found
+}
+
+fn text_of_content<'a>(
+    key: &[u8],
+    buf: &'a [u8],
+    reader: &mut Reader<'a>,
+    found: &mut Option<&'a [u8]>,
+) -> Result<()> {
+    if key != b"content" || reader.peek()?.0 != Kind::Array {
+        return skip(reader);
+    }
+    *found = None;
+    reader.array()?;
+    while reader.item()? {
+        members(reader, |key, reader| {
+            let is_text = key == b"text" && reader.peek()?.0 == Kind::String;
+            let value = reader.skip()?;
+            if is_text && found.is_none() {
+                *found = Some(&buf[value]);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 /// The names in `result[list][].name` of a list method.

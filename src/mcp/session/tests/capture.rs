@@ -49,3 +49,51 @@ fn errors_of_all_methods_are_captured_and_contents_of_tools_alone() {
     let done = tap(all, vec![rule]).c(CALL).s(r#"{"id":1,"result":{}}"#).only();
     assert_eq!((done.seen.arguments, done.seen.capture), (Raw::Unread, Capture::default()));
 }
+
+#[test]
+fn why_a_tool_failed_is_the_first_text_of_its_result() {
+    let errors = Capture { errors: Level::Redacted, ..Capture::default() };
+    let said = |result: &str| {
+        let answer = format!(r#"{{"id":1,"result":{result}}}"#);
+        tap(errors, Vec::new()).c(CALL).s(&answer).only().seen.error_text
+    };
+    let text = |text: &str| format!(r#"{{"type":"text","text":"{text}"}}"#);
+    let (one, two) = (text("one"), text("two"));
+    assert_eq!(said(&format!(r#"{{"isError":true,"content":[{one},{two}]}}"#)), whole("\"one\""));
+    // Of members that come twice the last counts, as everywhere.
+    let twice = format!(r#"{{"isError":true,"content":[{one}],"content":[{two}]}}"#);
+    assert_eq!(said(&twice), whole("\"two\""));
+    for silent in [
+        r#"{"isError":true}"#,
+        r#"{"isError":true,"content":"x"}"#,
+        r#"{"isError":true,"content":[{"type":"text","text":5},[],{"resource":{"text":"x"}}]}"#,
+        r#"{"isError":false,"content":[{"type":"text","text":"fine"}]}"#,
+    ] {
+        assert_eq!(said(silent), Raw::Absent, "{silent}");
+    }
+}
+
+#[test]
+fn what_a_task_says_of_its_failure_stands_within_what_is_told_of_it() {
+    let errors = Capture { errors: Level::Redacted, ..Capture::default() };
+    let look = r#"{"id":1,"method":"tasks/get","params":{"taskId":"k","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
+    let answer = r#"{"id":1,"result":{"taskId":"k","status":"completed","content":[{"text":"no"}],"result":{"isError":true,"content":[{"type":"text","text":"why"}]}}}"#;
+    let done = tap(errors, Vec::new()).c(look).s(answer).only();
+    assert_eq!((done.outcome(), &done.seen.error_text), ("tool_error", &whole("\"why\"")));
+}
+
+#[test]
+fn a_text_that_was_not_seen_is_cut() {
+    let capture = CaptureRules {
+        usual: Capture { errors: Level::Redacted, ..Capture::default() },
+        ..CaptureRules::default()
+    };
+    let mut tap = Tap::with(Settings { capture, max_message_bytes: 64, ..Settings::default() });
+    tap.session.keep(Reads::NONE);
+    let long = "x".repeat(200);
+    let answer = format!(
+        r#"{{"id":1,"result":{{"content":[{{"type":"text","text":"{long}"}}],"isError":true}}}}"#
+    );
+    let done = tap.c(r#"{"id":1,"method":"tools/call","params":{}}"#).s(&answer).only();
+    assert_eq!((done.outcome(), &done.seen.error_text), ("tool_error", &Raw::Cut));
+}
