@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use mcpcol::mcp::{
-    BodyKind, Direction, Http, HttpServer, Identity, Message, RequestHead, ResponseHead, Session,
-    SessionName, Settings, Verb,
+    BodyKind, Direction, HeadContent, Http, HttpServer, Identity, Message, RequestHead,
+    ResponseHead, Session, SessionName, Settings, Verb,
 };
 
 /// How many calls an observer usually finds in one drain.
@@ -180,7 +180,7 @@ fn observe_http(c: &mut Criterion) {
         traceparent: None,
         tracestate: None,
         resumes: false,
-        credentials: [None; 4],
+        content: HeadContent::default(),
     };
     let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","#;
     let modern = |id| request(id).replace(r#""_meta":{"#, meta);
@@ -197,7 +197,16 @@ fn observe_http(c: &mut Criterion) {
                     (now, x) = (now + 1000, x + 1);
                     tap.request(x, &head, now);
                     tap.last(x, Direction::ClientToServer, request.as_bytes(), now);
-                    tap.response(x, &ResponseHead { status: 200, kind, session: None }, now);
+                    tap.response(
+                        x,
+                        &ResponseHead {
+                            status: 200,
+                            kind,
+                            session: None,
+                            content: HeadContent::default(),
+                        },
+                        now,
+                    );
                     tap.last(x, Direction::ServerToClient, answer.as_bytes(), now + 500);
                 }
                 black_box(tap.take())

@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use http1::{Connections, Seen};
 use mcpcol::mcp::{
-    BodyKind, Direction, Exchange, Http, HttpServer, Party, RequestHead, ResponseHead, SessionName,
-    Settings, Verb,
+    BodyKind, Direction, Exchange, HeadContent, Http, HttpServer, Party, RequestHead, ResponseHead,
+    SessionName, Settings, Verb,
 };
 use mcpcol::telemetry::{Nanos, names};
 use output::{BASE, Output, base, data, value};
@@ -94,7 +94,7 @@ fn tell(
                 traceparent: head.get("traceparent"),
                 tracestate: head.get("tracestate"),
                 resumes: head.get("last-event-id").is_some(),
-                credentials: [None; 4],
+                content: HeadContent::default(),
             };
             http.request(x, &head, now);
         }
@@ -103,7 +103,12 @@ fn tell(
             let streams =
                 head.get("content-type").is_some_and(|v| v.starts_with(b"text/event-stream"));
             let kind = if streams { BodyKind::Sse } else { BodyKind::Other };
-            let head = ResponseHead { status, kind, session: head.get("mcp-session-id") };
+            let head = ResponseHead {
+                status,
+                kind,
+                session: head.get("mcp-session-id"),
+                content: HeadContent::default(),
+            };
             http.response(x, &head, now);
         }
         Seen::Bytes(direction, bytes) => {
@@ -403,7 +408,7 @@ fn act(http: &mut Http, x: Exchange, step: &Step, at_once: bool, now: &mut Nanos
                 traceparent: None,
                 tracestate: None,
                 resumes: *resumes,
-                credentials: [None; 4],
+                content: HeadContent::default(),
             };
             http.request(x, &head, *now);
         }
@@ -411,7 +416,12 @@ fn act(http: &mut Http, x: Exchange, step: &Step, at_once: bool, now: &mut Nanos
             let id = session(id);
             http.response(
                 x,
-                &ResponseHead { status: *status, kind: *kind, session: id.as_deref() },
+                &ResponseHead {
+                    status: *status,
+                    kind: *kind,
+                    session: id.as_deref(),
+                    content: HeadContent::default(),
+                },
                 *now,
             );
         }

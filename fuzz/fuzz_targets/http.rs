@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use mcpcol::mcp::{
-    BodyKind, Direction, Http, HttpServer, Party, RequestHead, ResponseHead, SessionName, Settings,
-    Verb,
+    BodyKind, Direction, HeadContent, Http, HttpServer, Party, RequestHead, ResponseHead,
+    SessionName, Settings, Verb,
 };
 
 /// What happens, to which exchange, and the bytes that it takes.
@@ -35,13 +35,23 @@ fn act(http: &mut Http, (what, x, bytes): &Step, now: u64) {
                 traceparent: bytes.get(1..),
                 tracestate: bytes.get(2..),
                 resumes: bytes.len() > 3,
+                content: HeadContent::default(),
             };
             http.request(x, &head, now);
         }
         2 | 3 => {
             let kind = if what & 1 == 0 { BodyKind::Sse } else { BodyKind::Other };
             let status = 200 + 2 * u16::from(first);
-            http.response(x, &ResponseHead { status, kind, session: session(bytes) }, now);
+            http.response(
+                x,
+                &ResponseHead {
+                    status,
+                    kind,
+                    session: session(bytes),
+                    content: HeadContent::default(),
+                },
+                now,
+            );
         }
         4 | 5 => http.ended(x, direction, now),
         6 => {

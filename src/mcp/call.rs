@@ -7,7 +7,7 @@ use super::{
     Answer, Direction, Edited, Failure, Id, Info, Message, Meta, Outcome, SpanRef, TraceContext,
 };
 use crate::json::Text;
-use crate::telemetry::{Capture, Nanos, Offset, Raw, Secrets, SpanId};
+use crate::telemetry::{Capture, Header, Nanos, Offset, Raw, Secrets, SpanId};
 
 /// The longest tool, prompt or method name kept, in bytes: they become span names and labels.
 const MAX_NAME: usize = 128;
@@ -141,6 +141,8 @@ pub(super) struct Call {
     pub(super) capture: Capture,
     /// Secrets that came with it.
     pub(super) secrets: Secrets,
+    /// Headers that came with it and that the user wants to see.
+    pub(super) headers: Option<Arc<[Header]>>,
     pub(super) token: Option<Id>,
     pub(super) events: Vec<Progress>,
     pub(super) events_dropped: u32,
@@ -322,7 +324,9 @@ impl Call {
 
     /// Bytes of content it holds.
     pub(super) fn held(&self) -> usize {
-        if let Raw::Whole(bytes) = &self.arguments { bytes.len() } else { 0 }
+        let arguments = if let Raw::Whole(bytes) = &self.arguments { bytes.len() } else { 0 };
+        let headers = self.headers.iter().flat_map(|headers| headers.iter());
+        arguments + headers.map(Header::size).sum::<usize>()
     }
 }
 

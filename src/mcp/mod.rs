@@ -18,6 +18,7 @@ mod id;
 mod messages;
 mod trace;
 mod capture;
+mod secrets;
 mod call;
 mod settings;
 mod passback;
@@ -36,8 +37,8 @@ pub use counts::{Counts, Dropped};
 pub use edited::{Edited, Hop};
 pub use framing::{Line, Lines};
 pub use http::{
-    BodyKind, EndpointFinder, Event, Exchange, Http, HttpServer, Looked, MAX_ENDPOINT, Party,
-    RequestHead, ResponseHead, Sse, Verb, comparable, resolve_reference,
+    BodyKind, EndpointFinder, Event, Exchange, HeadContent, HeadField, Http, HttpServer, Looked,
+    MAX_ENDPOINT, Party, RequestHead, ResponseHead, Sse, Verb, comparable, resolve_reference,
 };
 pub use id::Id;
 pub use outcome::{CancelledBy, Outcome};

@@ -4,6 +4,7 @@
 //! Attributes come in one fixed order. The status message stays empty: error texts are content.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::otlp::wire::compose::{self, Span};
 use crate::privacy::detect::redact_uri;
-use crate::telemetry::{Nanos, names};
+use crate::telemetry::{Header, Nanos, names};
 
 /// How a call ended.
 pub(super) struct Ending<'m> {
@@ -32,12 +33,14 @@ pub(super) struct Ending<'m> {
     pub(super) cut: bool,
     /// Status of the HTTP response that brought the answer or the failure.
     pub(super) status: Option<u16>,
+    /// The headers of that response that the user wants to see.
+    pub(super) headers: Option<Arc<[Header]>>,
 }
 
 impl Ending<'_> {
     /// An ending without an answer.
     pub(super) fn bare(outcome: Outcome, end: Nanos) -> Self {
-        Ending { outcome, end, answer: None, cut: false, status: None }
+        Ending { outcome, end, answer: None, cut: false, status: None, headers: None }
     }
 }
 

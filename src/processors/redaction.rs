@@ -110,14 +110,14 @@ impl<'a> Edit<'a> for Work<'a, '_> {
         let (trace, span) = item.own.ids();
         let seen = self.content.and_then(|content| content.of(trace, span));
         self.captured = Captured::of(seen, item);
-        self.search_for(seen.and_then(|seen| seen.secrets.0.as_ref()));
+        self.search_for(seen.map_or(&[], |seen| seen.secrets.sets()));
         Take::Keep
     }
 
     fn name(&mut self, at: &At<'a>, name: &'a str) -> Named {
         if matches!(at.holder, Holder::Resource | Holder::Scope) {
             // What came with a call is searched for in what is told of it alone.
-            self.search_for(None);
+            self.search_for(&[]);
         }
         let in_body = at.place == Place::BodyName;
         if at.depth > 0 && matches!(Way::of(at.mark), Way::Masked(_) | Way::Ignored) {
@@ -148,7 +148,7 @@ impl<'a> Edit<'a> for Work<'a, '_> {
             return None;
         }
         if matches!(at.holder, Holder::Resource | Holder::Scope) {
-            self.search_for(None);
+            self.search_for(&[]);
         }
         match at.place {
             Place::Name | Place::BodyName => self.a_name(at, text),
@@ -231,10 +231,10 @@ impl<'a, 'r> Work<'a, 'r> {
     }
 
     /// Searches for the secrets of the process, and for those that came with the item at hand.
-    fn search_for(&mut self, own: Option<&Arc<KnownValues>>) {
-        if own.is_some() || self.own {
+    fn search_for(&mut self, own: &[Arc<KnownValues>]) {
+        if !own.is_empty() || self.own {
             self.scan.know(self.secrets.iter().chain(own));
-            self.own = own.is_some();
+            self.own = !own.is_empty();
         }
     }
 

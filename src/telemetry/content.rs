@@ -44,24 +44,101 @@ pub struct Seen {
     pub error_text: Raw,
     /// What of it redaction may write onto the span.
     pub capture: Capture,
+    /// Headers that redaction may write onto the span.
+    pub headers: Headers,
     /// Secrets that were seen with it: they are searched for in all that is told of it, and nowhere else.
     pub secrets: Secrets,
 }
 
-/// Secrets that came with a call, as redaction searches for them. Equal are those that are the same set.
+/// Secrets that came with a call, as redaction searches for them: sets, none of them empty. Equal are those that have
+/// the same sets. Clones share.
 #[derive(Clone, Debug, Default)]
-pub struct Secrets(pub Option<Arc<KnownValues>>);
+pub struct Secrets(Option<Arc<[Arc<KnownValues>]>>);
 
-impl PartialEq for Secrets {
-    fn eq(&self, other: &Self) -> bool {
-        match (&self.0, &other.0) {
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-            (one, other) => one.is_none() && other.is_none(),
+impl Secrets {
+    /// Lists the sets.
+    pub fn sets(&self) -> &[Arc<KnownValues>] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    /// Says whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Gives these and those of `other`, sharing where one of them has all.
+    pub fn with(&self, other: &Secrets) -> Secrets {
+        let lacks = |these: &Secrets, those: &Secrets| {
+            let lacks = |set: &&Arc<KnownValues>| !these.sets().iter().any(|s| Arc::ptr_eq(s, set));
+            those.sets().iter().filter(lacks).cloned().collect::<Vec<_>>()
+        };
+        let missing = lacks(self, other);
+        if missing.is_empty() {
+            self.clone()
+        } else if lacks(other, self).is_empty() {
+            other.clone()
+        } else {
+            self.sets().iter().cloned().chain(missing).collect()
         }
     }
 }
 
+impl FromIterator<Arc<KnownValues>> for Secrets {
+    /// Leaves empty sets out.
+    fn from_iter<I: IntoIterator<Item = Arc<KnownValues>>>(sets: I) -> Self {
+        let sets: Vec<_> = sets.into_iter().filter(|set| !set.is_empty()).collect();
+        Secrets((!sets.is_empty()).then(|| sets.into()))
+    }
+}
+
+impl PartialEq for Secrets {
+    fn eq(&self, other: &Self) -> bool {
+        self.sets().len() == other.sets().len()
+            && self.sets().iter().zip(other.sets()).all(|(one, other)| Arc::ptr_eq(one, other))
+    }
+}
+
 impl Eq for Secrets {}
+
+/// Holds one header of a request or a response.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Header {
+    /// Names the attribute that it becomes.
+    pub key: Arc<str>,
+    /// Holds its values in their order; `None` for one that was too long to be handed over, or is no UTF-8.
+    pub values: Vec<Option<Box<str>>>,
+}
+
+/// Holds the headers that the user has on a list, of the request and of the response of one exchange. Clones share.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Headers {
+    /// Those of the request.
+    pub request: Option<Arc<[Header]>>,
+    /// Those of the response.
+    pub response: Option<Arc<[Header]>>,
+}
+
+impl Headers {
+    /// Walks over all of them, those of the request first.
+    pub fn iter(&self) -> impl Iterator<Item = &Header> {
+        self.request.iter().chain(&self.response).flat_map(|headers| headers.iter())
+    }
+
+    /// Counts what they take, in bytes.
+    pub fn size(&self) -> usize {
+        self.iter().map(Header::size).sum()
+    }
+}
+
+impl Header {
+    /// Counts what it takes, in bytes.
+    pub fn size(&self) -> usize {
+        /// Costs of a value besides its bytes.
+        const VALUE: usize = 32;
+        let values = self.values.iter().map(|value| value.as_ref().map_or(0, |v| v.len()) + VALUE);
+        size_of::<Header>() + values.sum::<usize>()
+    }
+}
 
 /// Says how much of a value is captured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -166,6 +243,18 @@ impl fmt::Debug for Raw {
             Raw::Unread => f.write_str("Unread"),
             Raw::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
         }
+    }
+}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Header({})", self.key)
+    }
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Headers({})", self.iter().count())
     }
 }
 

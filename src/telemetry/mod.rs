@@ -14,7 +14,9 @@ mod batch;
 
 pub use batch::{Batch, Telemetry};
 pub use clock::{Clock, Nanos, Offset};
-pub use content::{Capture, Content, Level, Raw, Reads, Secrets, Seen, SpanId, SpanKey};
+pub use content::{
+    Capture, Content, Header, Headers, Level, Raw, Reads, Secrets, Seen, SpanId, SpanKey,
+};
 pub use keys::{OwnKey, OwnKeys, PeerKeys};
 pub use receipt::{Receipt, Verdict, Waiting};
 pub use signal::Signal;

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use super::credentials::Credentials;
 use super::endpoint::MAX_ENDPOINT;
-use super::exchange::{Asked, Body, Handle, Home, Lane, Open};
+use super::exchange::{Asked, Body, Handle, HeadsSecrets, Home, Lane, Open};
 use super::sessions::Sessions;
 use super::target::comparable;
-use super::{BodyKind, HttpServer, RequestHead, ResponseHead, Verb};
+use super::{BodyKind, HeadField, HttpServer, RequestHead, ResponseHead, Verb};
 use crate::mcp::pairing::{Common, Pairing, State};
 use crate::mcp::span::Server;
 use crate::mcp::{CancelledBy, Outcome, SessionNames, Settings, TraceContext, Transport};
-use crate::telemetry::Nanos;
+use crate::telemetry::{Header, Headers, Nanos};
 
 /// How many ended requests, interim answers and tasks are remembered, each, over all sessions.
 const REMEMBERED: usize = 16_384;
@@ -89,10 +89,11 @@ impl Connections {
         let posts = head.verb == Verb::Post;
         let target = if head.verb == Verb::Get { head.target } else { b"" };
         let version = head.protocol_version.unwrap_or_default();
-        let secrets = match self.common.reads.secrets {
-            true => self.credentials.of(head, now),
-            false => None,
-        };
+        let redacts = self.common.reads.secrets;
+        let request = redacts
+            .then(|| self.credentials.of(&head.content, head.session, head.target, now))
+            .flatten();
+        let headers = redacts.then(|| gathered(head.content.headers)).flatten();
         Open {
             number: x.saturating_add(1),
             server,
@@ -100,7 +101,8 @@ impl Connections {
             http_version: head.http_version,
             protocol: VERSIONS.into_iter().find(|known| known.as_bytes() == version),
             context: self.context(head).filter(|_| posts).map(Box::new),
-            secrets,
+            secrets: HeadsSecrets { request, response: None },
+            headers: Headers { request: headers, response: None },
             edited: None,
             resumes: head.resumes,
             target: target[..target.len().min(MAX_ENDPOINT)].into(),
@@ -137,6 +139,10 @@ impl Connections {
     /// The head of a response came.
     pub(super) fn replied(&mut self, open: &mut Open, head: &ResponseHead<'_>, now: Nanos) {
         open.status = Some(head.status);
+        if self.common.reads.secrets {
+            open.secrets.response = self.credentials.of(&head.content, head.session, b"", now);
+            open.headers.response = gathered(head.content.headers);
+        }
         if let Some(raw) = head.session.filter(|raw| !raw.is_empty()) {
             self.grant(open, raw, now);
         }
@@ -149,6 +155,30 @@ impl Connections {
         {
             self.make_session(open.server, handle, now);
             self.stream_opened(open);
+        }
+        self.share_secrets(open, now);
+    }
+
+    /// What the heads of an exchange carried of secrets is searched for in what is told of its whole session.
+    pub(super) fn share_secrets(&mut self, open: &mut Open, now: Nanos) {
+        let state = match &mut open.home {
+            Home::None => return,
+            Home::Provisional(state) => state,
+            Home::Session(handle) => match self.sessions.get(handle.key) {
+                Some(entry) => &mut entry.state,
+                None => return,
+            },
+        };
+        for head in [&open.secrets.request, &open.secrets.response].into_iter().flatten() {
+            state.secrets.add(head, now);
+        }
+    }
+
+    /// There is no room for the headers of an exchange.
+    pub(super) fn give_up_headers(&mut self, open: &mut Open) {
+        if open.headers != Headers::default() {
+            open.headers = Headers::default();
+            self.common.counts.content_dropped += 1;
         }
     }
 
@@ -365,4 +395,17 @@ impl Connections {
         let name = known.unwrap_or_else(|| Arc::new((self.session_name)(raw)));
         Handle { key, name, by_stream, is_stream: false }
     }
+}
+
+/// Gathers headers by name; `None` if there are none.
+fn gathered(fields: &[HeadField<'_>]) -> Option<Arc<[Header]>> {
+    let mut headers: Vec<Header> = Vec::new();
+    for HeadField { key, value } in fields {
+        let value = value.and_then(|value| std::str::from_utf8(value).ok()).map(Box::from);
+        match headers.iter_mut().find(|header| header.key == **key) {
+            Some(header) => header.values.push(value),
+            None => headers.push(Header { key: Arc::clone(key), values: vec![value] }),
+        }
+    }
+    (!headers.is_empty()).then(|| headers.into())
 }

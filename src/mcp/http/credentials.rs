@@ -1,29 +1,25 @@
-//! What the head of a request shows of secrets: credentials that it carries, for the redaction of what is told of that
-//! exchange and of nothing else.
+//! Finds the credentials that heads carry, for the redaction of what is told of that exchange or session and of
+//! nothing else.
 //!
-//! Held in memory for as long as they are used, and a little longer; nothing of them is told.
+//! Equal heads share what is made of them: making it takes longer than all else that a head is looked at for.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::RequestHead;
+use super::HeadContent;
 use crate::mcp::pairing::Recent;
-use crate::privacy::redact::{KnownValues, is_secret_name, parts_of_credential};
+use crate::mcp::secrets::{FORGOTTEN_AFTER, HeadSecrets};
+use crate::privacy::redact::{is_secret_name, parts_of_credential};
 use crate::telemetry::Nanos;
 
-/// How many sets of credentials are remembered: a client sends the same ones again and again.
+/// How many heads with credentials are remembered: a client sends the same ones again and again.
 const REMEMBERED: usize = 256;
-/// How long after their last use, in nanoseconds.
-const FORGOTTEN_AFTER: Nanos = Duration::from_secs(10 * 60).as_nanos() as Nanos;
-/// The most secrets of one head.
-const MAX_VALUES: usize = 64;
 
 /// Knows the secrets of heads.
 #[derive(Debug)]
 pub(super) struct Credentials {
     keys: RandomState,
-    recent: Recent<u64, (Arc<KnownValues>, Nanos)>,
+    recent: Recent<u64, (Arc<HeadSecrets>, Nanos)>,
     looked_through: Nanos,
 }
 
@@ -34,21 +30,26 @@ impl Default for Credentials {
 }
 
 impl Credentials {
-    /// Finds the secrets of a head; `None` if it carries none.
-    pub(super) fn of(&mut self, head: &RequestHead<'_>, now: Nanos) -> Option<Arc<KnownValues>> {
+    /// Finds the secrets of a head; `None` if it carries none. A response has no target.
+    pub(super) fn of(
+        &mut self,
+        content: &HeadContent<'_>,
+        session: Option<&[u8]>,
+        target: &[u8],
+        now: Nanos,
+    ) -> Option<Arc<HeadSecrets>> {
         self.forget(now);
-        let query = query(head.target);
-        let carries = |header: &Option<&[u8]>| header.is_some();
-        if !head.credentials.iter().any(carries) && head.session.is_none() && query.is_empty() {
+        let query = query(target);
+        if content.credentials.is_empty() && session.is_none() && query.is_empty() {
             return None;
         }
-        let key = self.keys.hash_one((head.credentials, head.session, query));
+        let key = self.keys.hash_one((content.credentials, session, query));
         let known = match self.recent.get(&key) {
             Some((known, _)) => Arc::clone(known),
-            None => Arc::new(KnownValues::new(values(head))),
+            None => Arc::new(HeadSecrets::new(values(content.credentials, session, query))),
         };
         self.recent.insert(key, (Arc::clone(&known), now));
-        (!known.is_empty()).then_some(known)
+        (!known.secrets.is_empty()).then_some(known)
     }
 
     fn forget(&mut self, now: Nanos) {
@@ -59,15 +60,38 @@ impl Credentials {
     }
 }
 
-fn values(head: &RequestHead<'_>) -> Vec<String> {
+/// Lists the values: of the session first, because there may be more than are kept.
+fn values(credentials: &[&[u8]], session: Option<&[u8]>, query: &[u8]) -> Vec<String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let headers =
-        head.credentials.iter().flatten().flat_map(|value| parts_of_credential(&text(value)));
-    let parameters = text(query(head.target));
-    let parameters = parameters.split('&').filter_map(|parameter| parameter.split_once('='));
-    let secret =
-        parameters.filter(|(name, _)| is_secret_name(name)).map(|(_, value)| value.to_owned());
-    headers.chain(head.session.map(text)).chain(secret).take(MAX_VALUES).collect()
+    let headers = credentials.iter().flat_map(|value| parts_of_credential(&text(value)));
+    session.map(text).into_iter().chain(headers).chain(secrets_of_query(query)).collect()
+}
+
+/// Lists the values of the parameters whose names say secret, as they are and decoded.
+fn secrets_of_query(query: &[u8]) -> impl Iterator<Item = String> {
+    let parameters = query.split(|b| matches!(b, b'&' | b';'));
+    let pairs = parameters.filter_map(|parameter| {
+        let equals = parameter.iter().position(|b| *b == b'=')?;
+        Some((decoded(&parameter[..equals]), &parameter[equals + 1..]))
+    });
+    pairs.filter(|(name, _)| is_secret_name(name)).flat_map(|(_, value)| {
+        let (raw, plain) = (String::from_utf8_lossy(value).into_owned(), decoded(value));
+        let changed = plain != raw;
+        [Some(raw), changed.then_some(plain)].into_iter().flatten()
+    })
+}
+
+/// Undoes percent-encoding (RFC 3986 section 2.1) and the plus signs of forms.
+fn decoded(text: &[u8]) -> String {
+    let digit = |b: &u8| char::from(*b).to_digit(16);
+    let (mut out, mut rest) = (Vec::with_capacity(text.len()), text);
+    while let Some((first, after)) = rest.split_first() {
+        let pair = after.first_chunk::<2>().filter(|_| *first == b'%');
+        let byte = pair.and_then(|[high, low]| u8::try_from(digit(high)? * 16 + digit(low)?).ok());
+        out.push(byte.unwrap_or(if *first == b'+' { b' ' } else { *first }));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn query(target: &[u8]) -> &[u8] {
@@ -77,44 +101,34 @@ fn query(target: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mcp::Verb;
-
-    fn head<'a>(credential: Option<&'a [u8]>, target: &'a [u8]) -> RequestHead<'a> {
-        RequestHead {
-            server: 0,
-            verb: Verb::Post,
-            target,
-            http_version: 11,
-            session: None,
-            protocol_version: None,
-            traceparent: None,
-            tracestate: None,
-            resumes: false,
-            credentials: [credential, None, None, None],
-        }
-    }
 
     #[test]
     fn a_head_has_the_secrets_of_its_headers_session_and_query() {
-        let head = RequestHead {
-            session: Some(b"session-1"),
-            ..head(Some(b"Bearer abc"), b"/mcp?token=def&x=1")
-        };
-        assert_eq!(values(&head), ["Bearer abc", "abc", "session-1", "def"]);
+        let query = query(b"/mcp?token=a%2Fb+c&x=1&api_key=%zz%4&access%5Ftoken=q");
+        assert_eq!(
+            values(&[b"Bearer abc", b"sid=x1"], Some(b"session-1"), query),
+            ["session-1", "Bearer abc", "abc", "sid=x1", "x1", "a%2Fb+c", "a/b c", "%zz%4", "q"]
+        );
     }
 
     #[test]
     fn equal_credentials_share_a_set_until_they_are_forgotten() {
         let (mut credentials, minute) = (Credentials::default(), FORGOTTEN_AFTER / 10);
-        assert!(credentials.of(&head(None, b"/mcp"), 0).is_none());
-        let mine = head(Some(b"Bearer kettle-window"), b"/mcp");
-        let one = credentials.of(&mine, 0).unwrap();
-        let other = credentials.of(&head(Some(b"Bearer kettle-door-1"), b"/mcp"), 0).unwrap();
+        let mut of = |credential: &[u8], now| {
+            let credential = [credential];
+            let content = HeadContent { credentials: &credential, headers: &[] };
+            credentials.of(&content, None, b"/mcp", now)
+        };
+        let one = of(b"Bearer kettle-window", 0).unwrap();
+        let other = of(b"Bearer kettle-door-1", 0).unwrap();
         assert!(!Arc::ptr_eq(&one, &other));
-        let again = credentials.of(&mine, 9 * minute).unwrap();
-        assert!(Arc::ptr_eq(&one, &again));
-        assert!(Arc::ptr_eq(&one, &credentials.of(&mine, 18 * minute).unwrap()), "used meanwhile");
-        assert!(!Arc::ptr_eq(&one, &credentials.of(&mine, 29 * minute).unwrap()));
-        assert!(credentials.of(&head(Some(b"x"), b"/mcp"), 0).is_none(), "too short to tell");
+        let mut again = |now| Arc::ptr_eq(&one, &of(b"Bearer kettle-window", now).unwrap());
+        assert!(again(9 * minute));
+        assert!(again(18 * minute), "used meanwhile");
+        assert!(!again(29 * minute));
+        assert!(of(b"x", 0).is_none(), "too short to tell");
+        let nothing = HeadContent::default();
+        assert!(credentials.of(&nothing, None, b"/mcp?x=1", 0).is_none());
+        assert!(credentials.of(&nothing, None, b"", 0).is_none());
     }
 }

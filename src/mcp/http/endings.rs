@@ -145,7 +145,8 @@ impl Connections {
                 Outcome::ServerGone
             }
         };
-        let ending = Ending { status, ..Ending::bare(outcome, now) };
+        let headers = open.headers.response.clone();
+        let ending = Ending { status, headers, ..Ending::bare(outcome, now) };
         self.pair(open, lane, now, |pairing| pairing.give_up(way, key, number, &ending));
     }
 

@@ -8,8 +8,9 @@ use super::sse::Sse;
 use super::{BodyKind, Verb};
 use crate::mcp::pairing::{Key, State};
 use crate::mcp::partial::Partial;
+use crate::mcp::secrets::HeadSecrets;
 use crate::mcp::{Direction, Edited, SessionName, TraceContext};
-use crate::privacy::redact::KnownValues;
+use crate::telemetry::{Headers, Secrets};
 
 /// An exchange in progress.
 pub(super) struct Open {
@@ -22,8 +23,10 @@ pub(super) struct Open {
     pub(super) protocol: Option<&'static str>,
     /// The context of the HTTP request.
     pub(super) context: Option<Box<TraceContext>>,
-    /// The secrets that its head carried.
-    pub(super) secrets: Option<Arc<KnownValues>>,
+    /// The secrets that its heads carried.
+    pub(super) secrets: HeadsSecrets,
+    /// The headers of it that the user wants to see.
+    pub(super) headers: Headers,
     /// What was done to the request that it brings.
     pub(super) edited: Option<Box<Edited>>,
     /// It asks for events that it may have seen before.
@@ -51,6 +54,13 @@ pub(super) struct Open {
     pub(super) answered: bool,
     /// Its response brought something that no client can take for an answer.
     pub(super) garbled: bool,
+}
+
+/// The secrets of the two heads of an exchange.
+#[derive(Clone, Default)]
+pub(super) struct HeadsSecrets {
+    pub(super) request: Option<Arc<HeadSecrets>>,
+    pub(super) response: Option<Arc<HeadSecrets>>,
 }
 
 /// A body, as far as it is observed.
@@ -102,9 +112,9 @@ pub(super) struct Asked {
 }
 
 impl Open {
-    /// Bytes held of its bodies.
+    /// Bytes held of its bodies and heads.
     pub(super) fn held(&self) -> usize {
-        self.request.held() + self.reply.held()
+        self.request.held() + self.reply.held() + self.headers.size()
     }
 
     /// The body that comes that way.
@@ -140,6 +150,16 @@ impl Open {
             Lane::Shared => self.number,
             Lane::Home => 0,
         }
+    }
+}
+
+impl HeadsSecrets {
+    /// Gives all of them.
+    pub(super) fn all(&self) -> Secrets {
+        let of = |head: &Option<Arc<HeadSecrets>>| {
+            head.as_ref().map(|head| head.secrets.clone()).unwrap_or_default()
+        };
+        of(&self.request).with(&of(&self.response))
     }
 }
 

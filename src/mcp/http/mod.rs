@@ -71,6 +71,24 @@ pub enum Verb {
     Other,
 }
 
+/// Holds what a head has for redaction, beside what it means to MCP.
+#[derive(Clone, Copy, Default)]
+pub struct HeadContent<'a> {
+    /// Values that are credentials: of headers, whole, and of cookies that a server sets.
+    pub credentials: &'a [&'a [u8]],
+    /// Headers that the user wants to see.
+    pub headers: &'a [HeadField<'a>],
+}
+
+/// A header that the user wants to see.
+#[derive(Clone, Copy)]
+pub struct HeadField<'a> {
+    /// Names the attribute that it becomes.
+    pub key: &'a Arc<str>,
+    /// Its value; `None` for one that was too long to be handed over.
+    pub value: Option<&'a [u8]>,
+}
+
 /// What is known of a request before its body.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
@@ -92,8 +110,8 @@ pub struct RequestHead<'a> {
     pub tracestate: Option<&'a [u8]>,
     /// `Last-Event-ID` is there.
     pub resumes: bool,
-    /// Values of headers that hold credentials.
-    pub credentials: [Option<&'a [u8]>; 4],
+    /// What it has for redaction.
+    pub content: HeadContent<'a>,
 }
 
 /// What is known of a response before its body.
@@ -105,6 +123,8 @@ pub struct ResponseHead<'a> {
     pub kind: BodyKind,
     /// `Mcp-Session-Id`
     pub session: Option<&'a [u8]>,
+    /// What it has for redaction.
+    pub content: HeadContent<'a>,
 }
 
 /// What a body is, by its content type.
@@ -183,7 +203,11 @@ impl Http {
         if self.exchanges.len() >= MAX_EXCHANGES {
             return self.connections.overflow(head);
         }
-        let open = self.connections.open(x, head, now);
+        let mut open = self.connections.open(x, head, now);
+        if self.buffered + open.held() > MAX_BUFFERED {
+            self.connections.give_up_headers(&mut open);
+        }
+        self.buffered += open.held();
         self.exchanges.insert(x, Box::new(open));
     }
 
@@ -192,6 +216,9 @@ impl Http {
         let Some(open) = self.exchanges.get_mut(&x) else { return };
         self.buffered -= open.held();
         self.connections.replied(open, head, now);
+        if self.buffered + open.held() > MAX_BUFFERED {
+            self.connections.give_up_headers(open);
+        }
         self.buffered += open.held();
     }
 
@@ -340,6 +367,12 @@ impl Http {
 }
 
 // What is observed never prints: a debug line in a log would be a leak.
+impl fmt::Debug for HeadContent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HeadContent")
+    }
+}
+
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Http({} exchanges)", self.exchanges.len())

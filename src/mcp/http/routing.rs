@@ -108,6 +108,7 @@ impl Connections {
         if let Home::Session(handle) = &open.home {
             self.make_session(open.server, handle, what.now);
         }
+        self.share_secrets(open, what.now);
         open.own_lane()
     }
 
@@ -141,8 +142,9 @@ impl Connections {
         seen.via.edited = edited.as_deref();
         let cause = self.cause(open, direction);
         seen.via.cause = cause.as_ref();
-        let secrets = open.secrets.clone();
-        seen.via.secrets = secrets.as_ref();
+        let (secrets, headers) = (open.secrets.all(), open.headers.request.clone());
+        seen.via.secrets = Some(&secrets);
+        seen.via.headers = headers.as_ref().filter(|_| direction == ClientToServer);
         let tracked = self
             .pair(open, lane, what.now, |pairing| pairing.request(what.message, key.clone(), seen));
         let scoped = direction == ClientToServer || lane == Lane::Shared;
@@ -157,7 +159,9 @@ impl Connections {
     }
 
     fn notify(&mut self, open: &mut Open, direction: Direction, lane: Lane, what: &What<'_>) {
-        let seen = what.seen(open, direction, open.scope(lane));
+        let mut seen = what.seen(open, direction, open.scope(lane));
+        let secrets = open.secrets.all();
+        seen.via.secrets = Some(&secrets);
         self.pair(open, lane, what.now, |pairing| pairing.notification(what.message, seen));
     }
 
@@ -170,7 +174,10 @@ impl Connections {
         key: Option<Key>,
         what: &What<'_>,
     ) {
-        let seen = what.seen(open, direction, open.scope(lane));
+        let mut seen = what.seen(open, direction, open.scope(lane));
+        let (secrets, headers) = (open.secrets.all(), open.headers.response.clone());
+        seen.via.secrets = Some(&secrets);
+        seen.via.headers = headers.as_ref().filter(|_| direction == ServerToClient);
         self.pair(open, lane, what.now, |pairing| pairing.answer(what.message, key, seen));
     }
 
@@ -265,6 +272,7 @@ impl<'a> What<'a> {
             alone: self.alone,
             edited: None,
             secrets: None,
+            headers: None,
             // HTTP+SSE (2024-11-05); other streams bring what has to do with no call.
             whole: open.session().is_some_and(|handle| handle.is_stream),
             cause: None,

@@ -18,6 +18,8 @@ struct Tap {
     next: Exchange,
 }
 
+const NOTHING: HeadContent<'static> = HeadContent { credentials: &[], headers: &[] };
+
 /// The head of a POST without anything to it.
 const POST: RequestHead<'static> = RequestHead {
     server: 0,
@@ -29,7 +31,7 @@ const POST: RequestHead<'static> = RequestHead {
     traceparent: None,
     tracestate: None,
     resumes: false,
-    credentials: [None; 4],
+    content: NOTHING,
 };
 
 const GET: RequestHead<'static> = RequestHead { verb: Verb::Get, ..POST };
@@ -108,7 +110,11 @@ impl Tap {
 
     fn head(&mut self, x: Exchange, status: u16, kind: BodyKind) -> &mut Self {
         self.step();
-        self.http.response(x, &ResponseHead { status, kind, session: None }, self.now);
+        self.http.response(
+            x,
+            &ResponseHead { status, kind, session: None, content: NOTHING },
+            self.now,
+        );
         self
     }
 
@@ -156,7 +162,12 @@ impl Tap {
             r#"{"id":0,"method":"initialize","params":{"clientInfo":{"name":"agent","version":"3"}}}"#,
         );
         self.step();
-        let head = ResponseHead { status: 200, kind: BodyKind::Other, session: Some(b"s") };
+        let head = ResponseHead {
+            status: 200,
+            kind: BodyKind::Other,
+            session: Some(b"s"),
+            content: NOTHING,
+        };
         self.http.response(x, &head, self.now);
         let answer = r#"{"id":0,"result":{"protocolVersion":"2025-06-18","serverInfo":{"name":"fs","version":"9"}}}"#;
         self.bytes(x, answer).end(x);
@@ -206,6 +217,7 @@ mod bounds;
 mod cancelled;
 mod context;
 mod endings;
+mod headers;
 mod hops;
 mod ids;
 mod legacy;

@@ -23,6 +23,7 @@ impl Pairing<'_> {
         };
         if let Some(mut call) = self.take_answered(asked, &key, seen.via.exchange) {
             self.answered(&mut call, message, seen);
+            call.secrets = call.secrets.with(seen.via.secrets.unwrap_or(&Secrets::default()));
             self.hand_back(&call, message, seen.now);
             let outcome = if is_nameless(message, seen.known) {
                 Outcome::ProtocolError
@@ -34,7 +35,8 @@ impl Pairing<'_> {
             let content = self.content(&call, message, outcome, seen.known);
             let answer = Some((message, seen.size));
             let (cut, status) = (seen.known == Known::Cut, seen.via.status);
-            let ending = Ending { outcome, end: seen.now, answer, cut, status };
+            let headers = seen.via.headers.cloned();
+            let ending = Ending { outcome, end: seen.now, answer, cut, status, headers };
             self.finish(call, &ending, content);
             return;
         }

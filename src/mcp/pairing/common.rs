@@ -25,7 +25,7 @@ use crate::mcp::{
 };
 use crate::otlp::wire::compose::{Span, Spans, Traces};
 use crate::telemetry::{
-    Content, Nanos, Offset, PeerKeys, Raw, Reads, Seen, SpanId, SpanKey, Telemetry,
+    Content, Header, Nanos, Offset, PeerKeys, Raw, Reads, Seen, SpanId, SpanKey, Telemetry,
 };
 
 /// How many tool and prompt names a server may list before the rest is not remembered, each.
@@ -193,6 +193,7 @@ impl Common {
     pub(super) fn hold(&mut self, seen: &Seen) {
         let len = |raw: &Raw| if let Raw::Whole(bytes) = raw { bytes.len() } else { 0 };
         self.untaken += len(&seen.arguments) + len(&seen.result) + len(&seen.error_text);
+        self.untaken += seen.headers.size();
     }
 
     /// Whether one more request of that direction may be tracked, of a sender that has so many in flight. It
@@ -229,6 +230,19 @@ impl Common {
                 Raw::Whole(Bytes::copy_from_slice(bytes))
             }
         }
+    }
+
+    /// Headers that are to be shown, as long as not too much is held already.
+    pub(super) fn keep_headers(
+        &mut self,
+        headers: Option<&Arc<[Header]>>,
+    ) -> Option<Arc<[Header]>> {
+        let size: usize = headers?.iter().map(Header::size).sum();
+        if self.held + self.untaken + size > self.settings.max_content_bytes {
+            self.counts.content_dropped += 1;
+            return None;
+        }
+        headers.cloned()
     }
 
     /// Whether the server is known to have that tool or prompt.

@@ -38,9 +38,9 @@ impl Pairing<'_> {
         let (known, tally) = (&common.handed_back, &mut common.counts.passback);
         let accepted = passback::take_in(json, &expected, &settings.passback, known, tally);
         common.spans += accepted.spans.spans();
-        if call.secrets.0.is_some() {
-            // What came with the call is searched for in what its server tells of it, too.
-            let secrets = &call.secrets;
+        // What came with the call or its session is searched for in what its server tells of it, too.
+        let secrets = self.state.secrets.all(now).with(&call.secrets);
+        if !secrets.is_empty() {
             each_item(Request::Traces, accepted.spans.bytes(), &mut |span: &Item<'_>| {
                 let (trace, id) = span.own.ids();
                 if let (Ok(trace), Ok(id)) = (trace.try_into(), id.try_into()) {
@@ -58,7 +58,7 @@ impl Pairing<'_> {
             };
             let arguments = raw(reads.arguments, texts.arguments);
             let result = raw(reads.results, texts.result);
-            let secrets = call.secrets.clone();
+            let secrets = secrets.clone();
             let seen = Seen { arguments, result, secrets, ..Seen::default() };
             common.hold(&seen);
             common.handed_seen.push((span, seen));

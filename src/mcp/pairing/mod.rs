@@ -21,13 +21,13 @@ use std::sync::Arc;
 
 use super::call::{Call, ClientInfo, Named, Owed, Subject};
 use super::messages::Known;
+use super::secrets::SessionSecrets;
 use super::span::{Ending, Frame, Server};
 use super::{
     Direction, Edited, Id, Message, Meta, Outcome, Part, Perspective, SessionName, SpanRef,
     TraceContext, Unsampled, Ways,
 };
-use crate::privacy::redact::KnownValues;
-use crate::telemetry::{Nanos, Raw, Seen};
+use crate::telemetry::{Header, Headers, Nanos, Raw, Secrets, Seen};
 
 pub(super) use self::causes::Cause;
 pub(super) use self::common::Common;
@@ -57,7 +57,9 @@ pub(super) struct Via<'a> {
     /// What was done to it on its way.
     pub(super) edited: Option<&'a Edited>,
     /// Secrets that the exchange that brought it carried.
-    pub(super) secrets: Option<&'a Arc<KnownValues>>,
+    pub(super) secrets: Option<&'a Secrets>,
+    /// The headers that the user wants to see, of the half of the exchange that brought it.
+    pub(super) headers: Option<&'a Arc<[Header]>>,
     /// All that its sender has to say comes this way.
     pub(super) whole: bool,
     /// The only call of the exchange that brought it, if the server sent it.
@@ -104,6 +106,8 @@ pub(super) struct State {
     info: Named,
     /// The trace of this session, and when it was last used.
     trace: Option<([u8; 16], Nanos)>,
+    /// The secrets that its heads carried lately.
+    pub(super) secrets: SessionSecrets,
 }
 
 impl State {
@@ -128,6 +132,7 @@ impl State {
             missed: false,
             info: Named::default(),
             trace: None,
+            secrets: SessionSecrets::default(),
         }
     }
 
@@ -298,6 +303,9 @@ impl Pairing<'_> {
             return;
         }
         seen.arguments = std::mem::take(&mut call.arguments);
+        seen.secrets = self.state.secrets.all(ending.end).with(&call.secrets);
+        let response = common.keep_headers(ending.headers.as_ref());
+        seen.headers = Headers { request: call.headers.take(), response };
         let speaker = call.speaker.take();
         let settings = Arc::clone(&common.settings);
         let frame = Frame {
@@ -310,12 +318,11 @@ impl Pairing<'_> {
             listed: common.lists(&self.state.server, &call.subject),
         };
         // A call of a tool without arguments is one with none, which is something to tell.
-        seen.secrets = std::mem::take(&mut call.secrets);
         let tells = seen != Seen::default() || matches!(call.subject, Subject::Tool(_));
         let (server, peers) = (&self.state.server, (&frame.speaker.who, frame.info));
         if let Some(hop) = call.hop.take() {
             common.put_out(server, peers, |span| frame.incoming(&call, &hop, ending, span));
-            if seen.secrets.0.is_some() {
+            if !seen.secrets.is_empty() {
                 let secrets = seen.secrets.clone();
                 let span = SpanRef { span: hop.span, ..call.place.own };
                 common.keep_seen(span, Seen { secrets, ..Seen::default() });

@@ -3,7 +3,7 @@
 use super::*;
 use crate::mcp::call::{PassbackRequester, Progress, SpanPosition, TaskId, method, word};
 use crate::mcp::{Meta, Notifications, Params, Parent, Traces};
-use crate::telemetry::{Capture, Level, Secrets};
+use crate::telemetry::{Capture, Level};
 
 /// Progress events one span carries at most: enough to see the pace of a call.
 const MAX_EVENTS: usize = 32;
@@ -144,7 +144,8 @@ impl Pairing<'_> {
             cut: seen.known == Known::Cut,
             arguments,
             capture,
-            secrets: Secrets(seen.via.secrets.cloned()),
+            secrets: seen.via.secrets.cloned().unwrap_or_default(),
+            headers: self.common.keep_headers(seen.via.headers),
             token: Id::read(&params.meta.progress_token, &self.common.keys),
             events: Vec::new(),
             events_dropped: 0,

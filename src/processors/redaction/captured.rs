@@ -12,7 +12,7 @@ use crate::telemetry::names::{
     ARGUMENTS_SHAPE, ARGUMENTS_TRUNCATED, RESULT_SHAPE, RESULT_TRUNCATED, SCOPE, TOOL_ARGUMENTS,
     TOOL_RESULT,
 };
-use crate::telemetry::{Level, Raw, Seen};
+use crate::telemetry::{Header, Level, Raw, Seen};
 
 use super::places::Spot;
 
@@ -43,13 +43,15 @@ impl<'s> Captured<'s> {
 
     /// Says whether it writes an attribute of that name: one that is there already goes.
     pub(super) fn writes(self, holder: Holder, name: &str) -> bool {
-        let Some(Seen { capture, .. }) = self.0.filter(|_| holder == Holder::Span) else {
+        let Some(Seen { capture, headers, .. }) = self.0.filter(|_| holder == Holder::Span) else {
             return false;
         };
         let of = |level, names: &Names| {
             level != Level::Off && [names.value, names.shape, names.truncated].contains(&name)
         };
-        of(capture.arguments, &ARGUMENTS) || of(capture.results, &RESULT)
+        of(capture.arguments, &ARGUMENTS)
+            || of(capture.results, &RESULT)
+            || headers.iter().any(|header| *header.key == *name)
     }
 
     /// Makes the message of the span's status: why the call failed. False for none.
@@ -68,7 +70,7 @@ impl<'s> Captured<'s> {
 
     /// Writes the attributes of the span.
     pub(super) fn write(self, scan: &mut Scan<'_>, tally: &mut Tally, span: &mut Attributes<'_>) {
-        let Some(Seen { capture, arguments, result, .. }) = self.0 else { return };
+        let Some(Seen { capture, arguments, result, headers, .. }) = self.0 else { return };
         for (level, raw, names) in
             [(capture.arguments, arguments, &ARGUMENTS), (capture.results, result, &RESULT)]
         {
@@ -98,6 +100,22 @@ impl<'s> Captured<'s> {
             if end < new.len() {
                 span.add(names.truncated, Value::Bool(true));
             }
+        }
+        for Header { key, values } in headers.iter() {
+            let mut value = |value: &Option<Box<str>>| {
+                let mut new = String::new();
+                match value {
+                    Some(value) => redact(value, scan, tally, Spot::ATTRIBUTE, &mut new),
+                    None => {
+                        tally.failed(Why::Size);
+                        new.push_str(UNSCANNED);
+                    }
+                }
+                new.truncate(cut(&new, capture.max_bytes));
+                new
+            };
+            let values: Vec<String> = values.iter().map(&mut value).collect();
+            span.add(key, Value::Texts(&values));
         }
     }
 }

@@ -20,7 +20,8 @@ use crate::pipeline::{Build, Id, ProcessorConfig, Shared, Vitals};
 use crate::settings::{Severity, testing};
 use crate::telemetry::names::SCOPE;
 use crate::telemetry::{
-    Capture, Clock, Level, Raw, Receipt, Secrets as CallSecrets, Seen, Telemetry, Verdict,
+    Capture, Clock, Header, Headers, Level, Raw, Receipt, Secrets as CallSecrets, Seen, Telemetry,
+    Verdict,
 };
 
 /// A token of GitHub's form that nobody has.
@@ -546,9 +547,35 @@ fn what_was_not_captured_is_not_written_and_what_was_cut_is_withheld() {
 }
 
 #[test]
+fn headers_are_written_redacted_and_cut_then() {
+    let token = token();
+    let value = |value: &str| Some(Box::from(value));
+    let header = |key: &str, values| Header { key: key.into(), values };
+    let request = vec![
+        header("http.request.header.x-one", vec![value("plain"), value(&format!("see {token}"))]),
+        header("http.request.header.x-two", vec![None]),
+    ];
+    let response = vec![header("http.response.header.retry-after", vec![value("123456789")])];
+    let headers = Headers { request: Some(request.into()), response: Some(response.into()) };
+    let capture = Capture { max_bytes: 24, ..Capture::default() };
+    let seen = Seen { capture, headers, ..Seen::default() };
+    let before = vec![attribute("http.request.header.x-two", text(&token))];
+    let list = |texts: &[&str]| {
+        let values = texts.iter().map(|t| AnyValue { value: Some(text(t)) }).collect();
+        Any::ArrayValue(ArrayValue { values })
+    };
+    let expected = [
+        attribute("http.request.header.x-one", list(&["plain", "see [REDACTED:github]"])),
+        attribute("http.request.header.x-two", list(&["[REDACTED:unscanned]"])),
+        attribute("http.response.header.retry-after", list(&["123456789"])),
+    ];
+    assert_eq!(captured(seen, before).attributes, expected);
+}
+
+#[test]
 fn secrets_that_came_with_a_call_are_searched_for_on_its_span_alone() {
     let secret = ["correct-", "horse-", "battery"].concat();
-    let secrets = CallSecrets(Some(Arc::new(KnownValues::new([&secret]))));
+    let secrets: CallSecrets = std::iter::once(Arc::new(KnownValues::new([&secret]))).collect();
     let echo = || vec![attribute("note", text(&secret)), attribute(&secret, text("x"))];
     let mut batch = tapped(Seen { secrets, ..Seen::default() }, echo());
     let mut messages = batch.telemetry.messages();

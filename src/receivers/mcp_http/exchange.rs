@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
@@ -48,6 +48,8 @@ pub(super) struct Rules {
     pub(super) detours: Arc<Detours>,
     /// How the servers are called, by route.
     pub(super) names: Vec<String>,
+    /// Headers that the user wants to see.
+    pub(super) shown: Vec<HeaderName>,
     pub(super) vitals: Vitals,
     /// Requests passed on.
     pub(super) forwarded: Counter,
@@ -260,7 +262,7 @@ impl Proxy {
         let (mut head, body) = response.into_parts();
         self.hint(&head.headers, head.status);
         let present = Present::among(&head.headers);
-        let seen = heads::Response::of(head.status, &head.headers, present);
+        let seen = heads::Response::of(head.status, &head.headers, present, &self.rules.shown);
         let body_recorder = exchange
             .recorder
             .as_ref()
@@ -320,7 +322,7 @@ impl Proxy {
             return None;
         }
         let route = u16::try_from(found.route).ok()?;
-        let request = heads::Request::of(route, verb, head, present, coding);
+        let request = heads::Request::of((route, verb), head, present, coding, &self.rules.shown);
         Some(ExchangeRecorder::start(&self.recording, request))
     }
 

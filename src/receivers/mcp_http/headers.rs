@@ -12,11 +12,11 @@ use hyper::header::{
 };
 
 use super::decode::Coding;
+use crate::privacy::redact::is_secret_name;
 
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 pub(super) const PROTOCOL: HeaderName = HeaderName::from_static("mcp-protocol-version");
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -90,13 +90,24 @@ impl Present {
             "origin" => Present::ORIGIN,
             "content-encoding" => Present::CONTENT_ENCODING,
             "cookie" => Present::COOKIE.and(Present::CREDENTIALS),
-            "authorization" | "proxy-authorization" | "x-api-key" => Present::CREDENTIALS,
+            "mcp-protocol-version" | "accept" | "user-agent" | "content-type" => Present(0),
             "mcp-session-id" => Present::SESSION,
             "last-event-id" => Present::LAST_EVENT,
             "traceparent" | "tracestate" => Present::TRACE,
             "location" => Present::LOCATION,
+            name if is_credential(name) => Present::CREDENTIALS,
             _ => Present(0),
         }
+    }
+}
+
+/// Says whether the value of a header is a credential, by its name, which is in lower case. A session's id has a field
+/// of its own.
+pub(super) fn is_credential(name: &str) -> bool {
+    match name {
+        "authorization" | "proxy-authorization" | "cookie" | "set-cookie" | "x-api-key" => true,
+        "mcp-session-id" => false,
+        name => is_secret_name(name),
     }
 }
 
@@ -293,6 +304,7 @@ mod tests {
             ("authorization", Present::CREDENTIALS),
             ("proxy-authorization", Present::CREDENTIALS),
             ("x-api-key", Present::CREDENTIALS),
+            ("x-acme-token", Present::CREDENTIALS),
             ("mcp-session-id", Present::SESSION),
             ("last-event-id", Present::LAST_EVENT),
             ("traceparent", Present::TRACE),

@@ -2,23 +2,23 @@
 //! a tag, a length and a value.
 //!
 //! A header that is to be observed is a row of [`OF_REQUESTS`] or [`OF_RESPONSES`], and a member of the head
-//! that the state machine is shown.
+//! that the state machine is shown. What only redaction has use for goes beside them.
 
-use hyper::header::{
-    AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
-};
+mod beside;
+
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Version};
 
 use super::decode::Coding;
-use super::headers::{API_KEY, LAST_EVENT_ID, PROTOCOL, Present, SESSION, TRACEPARENT, TRACESTATE};
-use crate::mcp::{BodyKind, RequestHead, ResponseHead, Verb};
+use super::headers::{LAST_EVENT_ID, PROTOCOL, Present, SESSION, TRACEPARENT, TRACESTATE};
+use crate::mcp::{BodyKind, HeadContent, RequestHead, ResponseHead, Verb};
+
+pub(super) use self::beside::Beside;
 
 /// The longest value of a header that is handed over, in bytes: session ids and trace contexts are far
 /// shorter.
 const MAX_VALUE: usize = 1024;
-/// The longest value of one that holds credentials: tokens grow to a few KiB.
-const MAX_CREDENTIAL: usize = 8192;
 /// The longest target, in bytes.
 const MAX_TARGET: usize = 4096;
 
@@ -36,7 +36,7 @@ struct Row<Show> {
 type ShowInRequest = for<'a> fn(&mut RequestHead<'a>, &'a [u8]);
 type ShowInResponse = for<'a> fn(&mut ResponseHead<'a>, &'a [u8]);
 
-static OF_REQUESTS: [Row<ShowInRequest>; 9] = [
+static OF_REQUESTS: [Row<ShowInRequest>; 5] = [
     Row {
         name: SESSION,
         among: Some(Present::SESSION),
@@ -67,30 +67,6 @@ static OF_REQUESTS: [Row<ShowInRequest>; 9] = [
         max: 0,
         show: |head, _| head.resumes = true,
     },
-    Row {
-        name: AUTHORIZATION,
-        among: Some(Present::CREDENTIALS),
-        max: MAX_CREDENTIAL,
-        show: |head, value| head.credentials[0] = Some(value),
-    },
-    Row {
-        name: PROXY_AUTHORIZATION,
-        among: Some(Present::CREDENTIALS),
-        max: MAX_CREDENTIAL,
-        show: |head, value| head.credentials[1] = Some(value),
-    },
-    Row {
-        name: COOKIE,
-        among: Some(Present::CREDENTIALS),
-        max: MAX_CREDENTIAL,
-        show: |head, value| head.credentials[2] = Some(value),
-    },
-    Row {
-        name: API_KEY,
-        among: Some(Present::CREDENTIALS),
-        max: MAX_CREDENTIAL,
-        show: |head, value| head.credentials[3] = Some(value),
-    },
 ];
 
 static OF_RESPONSES: [Row<ShowInResponse>; 1] = [Row {
@@ -109,6 +85,11 @@ mod tag {
     pub(super) const TARGET: u8 = 4;
     pub(super) const STATUS: u8 = 5;
     pub(super) const EVENTS: u8 = 6;
+    pub(super) const CREDENTIAL: u8 = 7;
+    /// A header that the user wants to see: its place in the list, and its value.
+    pub(super) const SHOWN: u8 = 8;
+    /// One that is too long: its place alone.
+    pub(super) const WITHHELD: u8 = 9;
     /// The first row of a table of headers.
     pub(super) const HEADERS: u8 = 16;
 }
@@ -140,13 +121,13 @@ pub(super) fn verb(method: &Method) -> Option<Verb> {
 }
 
 impl Request {
-    /// Writes the head of a request for the server of a route.
+    /// Writes the head of a request for the server of a route, with the headers that are `shown`.
     pub(super) fn of(
-        route: u16,
-        verb: Verb,
+        (route, verb): (u16, Verb),
         head: &Parts,
         present: Present,
         coding: Coding,
+        shown: &[HeaderName],
     ) -> Request {
         let version = match head.version {
             Version::HTTP_2 => 20,
@@ -161,13 +142,20 @@ impl Request {
         put(&mut bytes, tag::VERSION, &[version]);
         put(&mut bytes, tag::TARGET, first(target.as_bytes(), MAX_TARGET));
         put_headers(&mut bytes, &OF_REQUESTS, &head.headers, present);
+        beside::put_credentials(&mut bytes, &head.headers, present);
+        beside::put_shown(&mut bytes, &head.headers, shown);
         Request { post: verb == Verb::Post, bytes }
     }
 }
 
 impl Response {
-    /// Writes the head of a response.
-    pub(super) fn of(status: StatusCode, headers: &HeaderMap, present: Present) -> Response {
+    /// Writes the head of a response, with the headers that are `shown`.
+    pub(super) fn of(
+        status: StatusCode,
+        headers: &HeaderMap,
+        present: Present,
+        shown: &[HeaderName],
+    ) -> Response {
         let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
         let kind = kind.split(|b| *b == b';').next().unwrap_or_default();
         let events = kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream");
@@ -175,6 +163,8 @@ impl Response {
         let coding = super::headers::coding(headers, present);
         let mut response = Response::with(status.as_u16(), kind, coding);
         put_headers(&mut response.bytes, &OF_RESPONSES, headers, present);
+        beside::put_credentials(&mut response.bytes, headers, present);
+        beside::put_shown(&mut response.bytes, headers, shown);
         response
     }
 
@@ -213,8 +203,8 @@ fn put(out: &mut Vec<u8>, tag: u8, value: &[u8]) {
 }
 
 /// Reads the head of a request, and how its body is encoded; `None` for anything else, which would be a bug.
-pub(super) fn request(bytes: &[u8]) -> Option<(RequestHead<'_>, Coding)> {
-    let mut coding = Coding::Unknown;
+pub(super) fn request(bytes: &[u8]) -> Option<(RequestHead<'_>, Coding, Beside<'_>)> {
+    let (mut coding, mut beside) = (Coding::Unknown, Beside::default());
     let mut head = RequestHead {
         server: 0,
         verb: Verb::Other,
@@ -225,7 +215,7 @@ pub(super) fn request(bytes: &[u8]) -> Option<(RequestHead<'_>, Coding)> {
         traceparent: None,
         tracestate: None,
         resumes: false,
-        credentials: [None; 4],
+        content: HeadContent::default(),
     };
     fields(bytes, |tag, value| {
         match (tag, value) {
@@ -237,31 +227,34 @@ pub(super) fn request(bytes: &[u8]) -> Option<(RequestHead<'_>, Coding)> {
             }
             (tag::VERSION, &[byte]) => head.http_version = byte,
             (tag::TARGET, target) => head.target = target,
+            (..tag::HEADERS, _) => beside.field(tag, value)?,
             _ => (OF_REQUESTS.get(usize::from(tag.checked_sub(tag::HEADERS)?))?.show)(
                 &mut head, value,
             ),
         }
         Some(())
     })?;
-    (head.verb != Verb::Other).then_some((head, coding))
+    (head.verb != Verb::Other).then_some((head, coding, beside))
 }
 
 /// Reads the head of a response, and how its body is encoded; `None` for anything else, which would be a bug.
-pub(super) fn response(bytes: &[u8]) -> Option<(ResponseHead<'_>, Coding)> {
-    let mut coding = Coding::Unknown;
-    let mut head = ResponseHead { status: 0, kind: BodyKind::Other, session: None };
+pub(super) fn response(bytes: &[u8]) -> Option<(ResponseHead<'_>, Coding, Beside<'_>)> {
+    let (mut coding, mut beside) = (Coding::Unknown, Beside::default());
+    let content = HeadContent::default();
+    let mut head = ResponseHead { status: 0, kind: BodyKind::Other, session: None, content };
     fields(bytes, |tag, value| {
         match (tag, value) {
             (tag::CODING, &[byte]) => coding = Coding::of(byte),
             (tag::STATUS, &[low, high]) => head.status = u16::from_le_bytes([low, high]),
             (tag::EVENTS, []) => head.kind = BodyKind::Sse,
+            (..tag::HEADERS, _) => beside.field(tag, value)?,
             _ => (OF_RESPONSES.get(usize::from(tag.checked_sub(tag::HEADERS)?))?.show)(
                 &mut head, value,
             ),
         }
         Some(())
     })?;
-    (head.status > 0).then_some((head, coding))
+    (head.status > 0).then_some((head, coding, beside))
 }
 
 /// Hands every field to `each`; `None` if one is cut short, or if `each` says so.
@@ -276,9 +269,23 @@ fn fields<'a>(mut bytes: &'a [u8], mut each: impl FnMut(u8, &'a [u8]) -> Option<
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use hyper::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
     use proptest::prelude::*;
 
     use super::*;
+
+    const SHOWN: [HeaderName; 2] =
+        [HeaderName::from_static("x-one"), HeaderName::from_static("x-two")];
+
+    fn keys() -> [Arc<str>; 2] {
+        ["one", "two"].map(Arc::from)
+    }
+
+    fn shown<'a>(beside: &Beside<'a>, keys: &'a [Arc<str>]) -> Vec<(&'a str, Option<&'a [u8]>)> {
+        beside.headers(keys).iter().map(|field| (&**field.key, field.value)).collect()
+    }
 
     fn parts(headers: &[(HeaderName, &str)]) -> Parts {
         let mut request = hyper::Request::delete("/mcp?x=1").version(Version::HTTP_2);
@@ -291,19 +298,19 @@ mod tests {
     fn written(headers: &[(HeaderName, &str)]) -> Vec<u8> {
         let head = parts(headers);
         let present = Present::among(&head.headers);
-        Request::of(300, Verb::Delete, &head, present, Coding::Zstd).bytes
+        Request::of((300, Verb::Delete), &head, present, Coding::Zstd, &SHOWN).bytes
     }
 
     #[test]
     fn a_request_comes_out_as_it_went_in() {
         let bytes = written(&[(SESSION, "id"), (TRACEPARENT, ""), (LAST_EVENT_ID, "7")]);
-        let (head, coding) = request(&bytes).unwrap();
+        let (head, coding, _) = request(&bytes).unwrap();
         assert_eq!((head.server, head.verb, head.http_version), (300, Verb::Delete, 20));
         assert_eq!((head.target, coding), (&b"/mcp?x=1"[..], Coding::Zstd));
         assert_eq!((head.session, head.traceparent), (Some(&b"id"[..]), Some(&b""[..])));
         assert_eq!((head.protocol_version, head.tracestate, head.resumes), (None, None, true));
         let bytes = written(&[(PROTOCOL, "v"), (TRACESTATE, "s")]);
-        let (head, _) = request(&bytes).unwrap();
+        let (head, ..) = request(&bytes).unwrap();
         assert_eq!((head.protocol_version, head.tracestate), (Some(&b"v"[..]), Some(&b"s"[..])));
         assert_eq!((head.session, head.resumes), (None, false));
     }
@@ -313,20 +320,73 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(SESSION, HeaderValue::from_static("s"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("Text/Event-Stream ; charset=utf-8"));
-        let written = Response::of(StatusCode::NOT_FOUND, &headers, Present::among(&headers));
-        let (head, coding) = response(&written.bytes).unwrap();
+        let present = Present::among(&headers);
+        let written = Response::of(StatusCode::NOT_FOUND, &headers, present, &[]);
+        let (head, coding, _) = response(&written.bytes).unwrap();
         assert_eq!((head.status, head.kind, head.session), (404, BodyKind::Sse, Some(&b"s"[..])));
         assert_eq!((written.kind, coding), (BodyKind::Sse, Coding::Identity));
         let written = Response::with(200, BodyKind::Other, Coding::Gzip);
-        let (head, coding) = response(&written.bytes).unwrap();
+        let (head, coding, _) = response(&written.bytes).unwrap();
         assert_eq!((head.status, head.kind, head.session), (200, BodyKind::Other, None));
         assert_eq!(coding, Coding::Gzip);
     }
 
     #[test]
+    fn credentials_come_out_by_what_their_headers_are_called() {
+        let custom = |name| HeaderName::from_static(name);
+        let bytes = written(&[
+            (AUTHORIZATION, "Bearer a"),
+            (custom("accept"), "b"),
+            (COOKIE, "c=d"),
+            (custom("x-acme-token"), "e"),
+            (custom("x-acme-token"), "f"),
+            (SESSION, "g"),
+            (PROTOCOL, "h"),
+        ]);
+        let (head, _, beside) = request(&bytes).unwrap();
+        let mut credentials = beside.credentials.clone();
+        credentials.sort();
+        assert_eq!(credentials, [&b"Bearer a"[..], b"c=d", b"e", b"f"]);
+        assert_eq!(head.session, Some(&b"g"[..]));
+
+        let mut headers = HeaderMap::new();
+        headers.append(SET_COOKIE, HeaderValue::from_static("s=one; Path=/mcp"));
+        headers.append(SET_COOKIE, HeaderValue::from_static("t=two"));
+        let written = Response::of(StatusCode::OK, &headers, Present::among(&headers), &[]);
+        let (_, _, beside) = response(&written.bytes).unwrap();
+        assert_eq!(beside.credentials, [&b"one"[..], b"two"]);
+    }
+
+    #[test]
+    fn headers_that_are_wanted_come_out_in_their_order() {
+        let (one, two, keys) = (SHOWN[0].clone(), SHOWN[1].clone(), keys());
+        let long = "x".repeat(10_000);
+        let fields =
+            [(two.clone(), "2"), (HeaderName::from_static("x-three"), "3"), (one.clone(), "1")];
+        let bytes = written(&[&fields[..], &[(two, ""), (one, &long)]].concat());
+        let (_, _, beside) = request(&bytes).unwrap();
+        assert_eq!(
+            shown(&beside, &keys),
+            [("one", Some(&b"1"[..])), ("one", None), ("two", Some(b"2")), ("two", Some(b""))]
+        );
+        assert_eq!(shown(&beside, &keys[..1]).len(), 2, "a list that is shorter");
+    }
+
+    #[test]
+    fn what_goes_beside_is_bounded() {
+        let (value, names) = ("x".repeat(9000), ["authorization", "x-acme-token", "x-one"]);
+        let many =
+            (0..100).flat_map(|_| names.map(|name| (HeaderName::from_static(name), &*value)));
+        let bytes = written(&many.collect::<Vec<_>>());
+        assert!(bytes.len() < 40 << 10, "{}", bytes.len());
+        let (_, _, beside) = request(&bytes).unwrap();
+        assert_eq!((beside.credentials.len(), shown(&beside, &keys()).len()), (64, 64));
+    }
+
+    #[test]
     fn long_values_are_cut() {
         let bytes = written(&[(SESSION, &"x".repeat(60_000)), (TRACESTATE, "s")]);
-        let (head, _) = request(&bytes).unwrap();
+        let (head, ..) = request(&bytes).unwrap();
         assert_eq!((head.session.unwrap().len(), head.tracestate), (MAX_VALUE, Some(&b"s"[..])));
     }
 

@@ -179,6 +179,7 @@ impl McpHttp {
             max_in_flight: self.config.max_requests,
             max_headers: self.config.max_headers,
             names: self.config.routes.iter().map(Route::server_name).collect(),
+            shown: self.config.shown_headers(),
             vitals: self.vitals.clone(),
             forwarded: self.count("mcpcol_http_forwarded_requests"),
             hinted: false.into(),

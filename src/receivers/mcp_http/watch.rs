@@ -7,7 +7,10 @@ use super::config::{Config, SessionIds};
 use super::decode::{Coding, Decoder};
 use super::heads;
 use super::note::{Event, Kind, Note};
-use crate::mcp::{Direction, HandedBack, Http, HttpServer, Party, SessionName, SessionNames};
+use crate::mcp::{
+    Direction, HandedBack, HeadContent, Http, HttpServer, Party, RequestHead, ResponseHead,
+    SessionName, SessionNames,
+};
 use crate::pipeline::{Build, Counter};
 use crate::privacy::digest::Key;
 use crate::receivers::tap::{
@@ -28,6 +31,8 @@ pub(super) struct HttpObserver {
     packed: HashMap<(u64, Direction), Packed>,
     /// What they may take together, in bytes.
     decoding: usize,
+    /// The attributes that headers of requests and of responses become, by their places in the user's list.
+    shown: (Vec<Arc<str>>, Vec<Arc<str>>),
 }
 
 /// A body that is packed, what reads it if anything does, and what that may take.
@@ -140,25 +145,36 @@ impl HttpObserver {
         );
         http.hide(hidden(key));
         http.share(cx.process(HandedBack::default));
+        let shown = config.shown_headers();
+        // As the conventions name them.
+        let keys = |half| {
+            let key = |name| Arc::from(format!("http.{half}.header.{name}"));
+            shown.iter().map(key).collect()
+        };
         Ok(HttpObserver {
             http,
             counts: CountsExporter::new(cx),
             counters: Counters::new(cx),
             packed: HashMap::new(),
             decoding: 0,
+            shown: (keys("request"), keys("response")),
         })
     }
 
     fn request(&mut self, exchange: u64, bytes: &[u8], now: Nanos) {
-        let Some((head, coding)) = heads::request(bytes) else { return };
+        let Some((head, coding, beside)) = heads::request(bytes) else { return };
         self.unpack(exchange, Direction::ClientToServer, coding);
-        self.http.request(exchange, &head, now);
+        let headers = beside.headers(&self.shown.0);
+        let content = HeadContent { credentials: &beside.credentials, headers: &headers };
+        self.http.request(exchange, &RequestHead { content, ..head }, now);
     }
 
     fn response(&mut self, exchange: u64, bytes: &[u8], now: Nanos) {
-        let Some((head, coding)) = heads::response(bytes) else { return };
+        let Some((head, coding, beside)) = heads::response(bytes) else { return };
         self.unpack(exchange, Direction::ServerToClient, coding);
-        self.http.response(exchange, &head, now);
+        let headers = beside.headers(&self.shown.1);
+        let content = HeadContent { credentials: &beside.credentials, headers: &headers };
+        self.http.response(exchange, &ResponseHead { content, ..head }, now);
     }
 
     /// From here on that body is to be unpacked, if it is packed.

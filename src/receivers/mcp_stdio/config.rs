@@ -114,6 +114,7 @@ impl Config {
             report.error("env", format!("`{name}` is not a name of a variable"));
         }
         self.observing().check(report);
+        self.capture.check_no_headers(report);
     }
 
     /// The command as the YAML has it; empty without `command`.
@@ -217,7 +218,8 @@ mod tests {
     fn what_cannot_be_meant_is_said() {
         let yaml = "{ args: [a], name: \"https://h/p\", env: { A=B: c }, service_name: \"\", \
                     queue_size: 1, request_timeout: 0s, max_message_bytes: 1, passback: { max_spans: 0 }, \
-                    propagate: inject, trace: session, parent: own, unsampled: keep }";
+                    propagate: inject, trace: session, parent: own, unsampled: keep, \
+                    capture: { headers: [x-request-id] } }";
         let found = problems(yaml);
         for path in [
             "args",
@@ -230,6 +232,7 @@ mod tests {
             "passback::max_spans",
             "trace",
             "unsampled",
+            "capture::headers",
         ] {
             assert!(
                 found.iter().any(|p| p.starts_with(&format!("r::{path} "))),

@@ -11,6 +11,8 @@ use crate::telemetry::{Capture as Plan, Level};
 
 /// The most bytes that may be captured of one value.
 const MAX_BYTES: usize = 1 << 20;
+/// The most headers.
+const MAX_HEADERS: usize = 32;
 /// The most overrides.
 const MAX_OVERRIDES: usize = 256;
 
@@ -24,6 +26,8 @@ pub struct Capture {
     results: Level,
     /// Why a call failed, as the message of its status: `off` or `redacted`.
     errors: Level,
+    /// Headers of requests and responses, by name: `http.request.header.<name>` and `http.response.header.<name>`.
+    headers: Vec<String>,
     /// The longest value that is captured, in bytes, after redaction.
     max_bytes: Option<usize>,
     /// What is captured of the calls of some tools.
@@ -59,6 +63,14 @@ impl Capture {
         };
         size(report, "capture.max_bytes", self.max_bytes);
         errors(report, "capture.errors", Some(self.errors));
+        if self.headers.len() > MAX_HEADERS {
+            report.error("capture.headers", format!("has more than {MAX_HEADERS}"));
+        }
+        for (i, name) in self.headers.iter().enumerate() {
+            if self.headers[..i].iter().any(|other| other.eq_ignore_ascii_case(name)) {
+                report.error(&format!("capture.headers.{i}"), "is there already");
+            }
+        }
         if self.overrides.len() > MAX_OVERRIDES {
             report.error("capture.overrides", format!("has more than {MAX_OVERRIDES}"));
         }
@@ -78,14 +90,26 @@ impl Capture {
         }
     }
 
+    /// Lists the headers that are captured, as they are written.
+    pub(in crate::receivers) fn headers(&self) -> &[String] {
+        &self.headers
+    }
+
+    /// Reports headers where the transport has none.
+    pub(in crate::receivers) fn check_no_headers(&self, report: &mut Report<'_>) {
+        if !self.headers.is_empty() {
+            report.error("capture.headers", "means nothing here: pipes have no headers");
+        }
+    }
+
     /// Says whether anything is captured at all.
     pub(in crate::receivers) fn captures(&self) -> bool {
         let rules = self.rules();
         let mut all =
             std::iter::once(rules.usual).chain(rules.rules.iter().map(|rule| rule.capture));
-        all.any(|plan| {
-            [plan.arguments, plan.results, plan.errors].iter().any(|level| *level != Level::Off)
-        })
+        let off = |level: &Level| *level == Level::Off;
+        !self.headers.is_empty()
+            || all.any(|plan| ![plan.arguments, plan.results, plan.errors].iter().all(off))
     }
 
     /// Returns what it means to the state machine.
@@ -145,5 +169,17 @@ mod tests {
             assert!(paths.contains(&&*format!("tap::capture::{path}")), "{path}: {paths:?}");
         }
         assert!(testing::read::<Capture>("{ arguments: all }").is_err());
+        let names: Vec<String> = (0..33).map(|i| format!("x-{i}")).collect();
+        for (headers, path) in
+            [(format!("{names:?}"), "headers"), ("[x-a, X-A]".to_owned(), "headers::1")]
+        {
+            let yaml = format!("{{ headers: {headers} }}");
+            let capture: Capture = testing::read(&yaml).unwrap();
+            let problems =
+                testing::check(&format!("capture: {yaml}"), "tap", |report| capture.check(report));
+            let paths: Vec<&str> = problems.0.iter().map(|p| &*p.path).collect();
+            assert_eq!(paths, [format!("tap::capture::{path}")]);
+            assert!(capture.captures());
+        }
     }
 }

@@ -268,7 +268,8 @@ fn a_session_opened_anew_under_the_same_id_is_another_one() {
     let x = tap.session().say(&call(1));
     tap.stream(x).event_with_id(x, "a", "").broken(x, Party::Client);
     let y = tap.post(r#"{"id":0,"method":"initialize"}"#);
-    let head = ResponseHead { status: 200, kind: BodyKind::Other, session: Some(b"s") };
+    let head =
+        ResponseHead { status: 200, kind: BodyKind::Other, session: Some(b"s"), content: NOTHING };
     tap.http.response(y, &head, tap.now);
     assert_eq!(tap.outcomes(), pairs(&[("1", "server_gone")]));
     assert_eq!(tap.bytes(y, &ok(0)).end(y).only().get(names::SESSION_ID), "name of s");
@@ -294,7 +295,8 @@ fn a_handshake_without_a_session_id_ends_with_its_exchange() {
 fn the_session_id_may_come_before_the_request_is_whole() {
     let mut tap = Tap::new();
     let x = tap.begin(&POST);
-    let head = ResponseHead { status: 200, kind: BodyKind::Sse, session: Some(b"s") };
+    let head =
+        ResponseHead { status: 200, kind: BodyKind::Sse, session: Some(b"s"), content: NOTHING };
     tap.http.response(x, &head, tap.now);
     tap.http.bytes(x, C, br#"{"id":0,"method":"initialize"}"#, tap.now);
     tap.http.ended(x, C, tap.now);

@@ -12,7 +12,7 @@ fn by_session() -> Tap {
 }
 
 fn granting(status: u16, session: &'static [u8]) -> ResponseHead<'static> {
-    ResponseHead { status, kind: BodyKind::Other, session: Some(session) }
+    ResponseHead { status, kind: BodyKind::Other, session: Some(session), content: NOTHING }
 }
 
 impl Tap {

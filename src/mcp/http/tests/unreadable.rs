@@ -56,7 +56,7 @@ fn an_error_that_is_no_json_rpc_is_told_by_its_status() {
     let x = tap.post(&modern(1, ""));
     tap.http.response(
         x,
-        &ResponseHead { status: 401, kind: BodyKind::Other, session: None },
+        &ResponseHead { status: 401, kind: BodyKind::Other, session: None, content: NOTHING },
         tap.now,
     );
     tap.http.bytes(x, S, br#"{"error":"invalid_token","error_description":"no"}"#, tap.now);

@@ -327,7 +327,8 @@ fn a_session_of_which_nothing_is_known_keeps_no_call_open() {
 fn a_session_opened_anew_under_the_same_id_has_streams_of_its_own() {
     let (mut tap, stream) = waiting();
     let x = tap.post(r#"{"id":0,"method":"initialize"}"#);
-    let head = ResponseHead { status: 200, kind: BodyKind::Other, session: Some(b"s") };
+    let head =
+        ResponseHead { status: 200, kind: BodyKind::Other, session: Some(b"s"), content: NOTHING };
     tap.http.response(x, &head, tap.now);
     tap.bytes(x, &ok(0)).end(x);
     assert_eq!(tap.outcomes(), pairs(&[("1", "server_gone"), ("0", "ok")]));
@@ -345,7 +346,12 @@ fn calls_that_wait_in_vain_are_found_in_whichever_session() {
         let name = i.to_string();
         let head = RequestHead { session: Some(name.as_bytes()), ..POST };
         let x = tap.post(r#"{"id":0,"method":"initialize"}"#);
-        let granted = ResponseHead { status: 200, kind: BodyKind::Other, session: head.session };
+        let granted = ResponseHead {
+            status: 200,
+            kind: BodyKind::Other,
+            session: head.session,
+            content: NOTHING,
+        };
         tap.http.response(x, &granted, tap.now);
         tap.bytes(x, &ok(0)).end(x);
         let x = tap.send(&head, &call(1));

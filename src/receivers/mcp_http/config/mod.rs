@@ -6,10 +6,13 @@ mod tests;
 
 use std::path::PathBuf;
 
+use hyper::header::HeaderName;
 use serde::Deserialize;
 
 use super::authority::{Authority, Origin};
+use super::headers::is_credential;
 use crate::mcp::{Notifications, Parent, Perspective, Traces, Unsampled};
+use crate::privacy::detect::{NameClass, classify_name};
 use crate::privacy::digest::Key;
 use crate::receivers::listening::{host_port, is_loopback};
 use crate::receivers::tap::{Capture, Observing, Passback, Propagate};
@@ -160,6 +163,7 @@ impl Config {
         self.check_limits(report);
         self.check_session_key(report);
         self.observing().check(report);
+        self.check_shown_headers(report);
         for (i, route) in self.routes.iter().enumerate() {
             route.check(self, &mut report.below(&format!("routes.{i}")));
             let twin = self.routes[..i].iter().find(|other| other.prefix() == route.prefix());
@@ -260,6 +264,28 @@ impl Config {
         }
     }
 
+    /// Lists the headers that spans are to show.
+    pub(super) fn shown_headers(&self) -> Vec<HeaderName> {
+        self.capture.headers().iter().filter_map(|name| name.parse().ok()).collect()
+    }
+
+    fn check_shown_headers(&self, report: &mut Report<'_>) {
+        let ours = self.auth.as_ref().and_then(Auth::header_name);
+        for (i, name) in self.capture.headers().iter().enumerate() {
+            let at = format!("capture.headers.{i}");
+            match name.parse::<HeaderName>() {
+                Err(_) => report.error(&at, "is not the name of a header"),
+                Ok(name) if ours.as_ref() == Some(&name) || is_secret_header(name.as_str()) => {
+                    let message = format!(
+                        "`{name}` holds a credential or a session's id, which never leaves"
+                    );
+                    report.error(&at, message);
+                }
+                Ok(_) => {}
+            }
+        }
+    }
+
     fn check_session_key(&self, report: &mut Report<'_>) {
         if self.session_key.is_some() && self.session_key_file.is_some() {
             report.error("session_key_file", "stands beside `session_key`; keep one of them");
@@ -282,10 +308,15 @@ impl Config {
 
 impl Auth {
     /// The header that the token comes in.
-    pub(super) fn header_name(&self) -> Option<hyper::header::HeaderName> {
+    pub(super) fn header_name(&self) -> Option<HeaderName> {
         if self.header.is_empty() {
             return Some(hyper::header::AUTHORIZATION);
         }
         self.header.parse().ok()
     }
+}
+
+/// Says whether a header holds what must not leave in the clear, by its name, which is in lower case.
+fn is_secret_header(name: &str) -> bool {
+    name == "mcp-session-id" || is_credential(name) || classify_name(name) == NameClass::Secret
 }

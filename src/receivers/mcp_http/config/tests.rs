@@ -37,6 +37,21 @@ fn a_server_is_called_by_its_name_else_its_path_else_its_host() {
 }
 
 #[test]
+fn headers_that_may_hold_a_credential_are_never_captured() {
+    let yaml = "{ auth: { bearer_token: x, header: X-Tap }, capture: { headers: [X-Request-Id, Retry-After, \
+                mcp-param-city, Authorization, proxy-authorization, cookie, Set-Cookie, Mcp-Session-Id, X-API-Key, \
+                x-acme-token, x-session-id, X-TAP, 'a b'] } }";
+    let refused: Vec<String> = problems(yaml);
+    let at = |i: usize| format!("r::capture::headers::{i} ");
+    assert_eq!(refused.len(), 10, "{refused:?}");
+    for i in 3..13 {
+        assert!(refused.iter().any(|problem| problem.starts_with(&at(i))), "{i} {refused:?}");
+    }
+    let config: Config = testing::read(yaml).unwrap();
+    assert_eq!(config.shown_headers()[..2], ["x-request-id", "retry-after"]);
+}
+
+#[test]
 fn everything_that_cannot_be_meant_is_said() {
     let yaml = r#"
 endpoint: 0.0.0.0:8931
