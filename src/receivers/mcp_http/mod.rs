@@ -16,12 +16,12 @@
 //! own (`location`); nothing is cached, followed or sent twice.
 
 mod authority;
-mod config;
 mod events;
 mod local;
 mod note;
 mod decode;
 mod headers;
+mod config;
 mod heads;
 mod guard;
 mod write_tracker;
