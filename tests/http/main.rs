@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod broken_requests;
+mod capture;
 mod edits;
 mod encodings;
 mod ends;

@@ -64,6 +64,19 @@ pub(super) fn with_exporter(upstream: &str, settings: &str, exporter: &str) -> T
     start(dir)
 }
 
+/// The same with a redaction behind the digest.
+pub(super) fn with_redaction(upstream: &str, settings: &str) -> Tap {
+    let dir = tempfile::tempdir().unwrap();
+    let routes = format!("[{{ upstream: \"{upstream}\", name: origin }}]");
+    write_config(&dir, &routes, settings, EPHEMERAL, "file: { path: spans.jsonl }");
+    let path = dir.path().join("config.yaml");
+    let yaml = fs::read_to_string(&path).unwrap();
+    let yaml = yaml.replace("processors: { ", "processors: { redaction: {}, ");
+    fs::write(path, yaml.replace("processors: [digest]", "processors: [digest, redaction]"))
+        .unwrap();
+    start(dir)
+}
+
 /// The same with more lines of `service`.
 pub(super) fn with_service(upstream: &str, settings: &str, service: &str) -> Tap {
     let dir = tempfile::tempdir().unwrap();
