@@ -2,6 +2,8 @@
 //!
 //! It decides nothing: the tap's settings say what may be written, and of which calls.
 
+use std::borrow::Cow;
+
 use super::tally::Tally;
 use crate::otlp::Holder;
 use crate::otlp::wire::compose::{Attributes, Value};
@@ -74,43 +76,26 @@ impl<'s> Captured<'s> {
         for (level, raw, names) in
             [(capture.arguments, arguments, &ARGUMENTS), (capture.results, result, &RESULT)]
         {
-            let text = match raw {
-                Raw::Whole(bytes) => std::str::from_utf8(bytes).map_err(|_| Why::Unreadable),
-                Raw::Deep => Err(Why::Depth),
-                Raw::Cut => Err(Why::Size),
-                Raw::Absent | Raw::Unread => continue,
-            };
-            let (mut new, name) = match level {
+            let name = match level {
                 Level::Off => continue,
-                Level::Keys => (String::new(), names.shape),
-                Level::Redacted => (String::new(), names.value),
+                Level::Keys => names.shape,
+                Level::Redacted => names.value,
             };
-            let shape = text.ok().filter(|_| level == Level::Keys).and_then(shape);
-            match text {
-                Ok(text) => {
-                    redact(shape.as_deref().unwrap_or(text), scan, tally, Spot::ATTRIBUTE, &mut new)
-                }
-                Err(why) => {
-                    tally.failed(why);
-                    new.push_str(UNSCANNED);
-                }
-            }
+            let Some(shown) = shown(raw, level, capture.max_bytes) else { continue };
+            let (text, whole) = match &shown {
+                Ok((text, whole)) => (Ok(&**text), *whole),
+                Err(why) => (Err(*why), true),
+            };
+            let new = redacted(text, scan, tally);
             let end = cut(&new, capture.max_bytes);
             span.add(name, Value::Text(&new[..end]));
-            if end < new.len() {
+            if end < new.len() || !whole {
                 span.add(names.truncated, Value::Bool(true));
             }
         }
         for Header { key, values } in headers.iter() {
             let mut value = |value: &Option<Box<str>>| {
-                let mut new = String::new();
-                match value {
-                    Some(value) => redact(value, scan, tally, Spot::ATTRIBUTE, &mut new),
-                    None => {
-                        tally.failed(Why::Size);
-                        new.push_str(UNSCANNED);
-                    }
-                }
+                let mut new = redacted(value.as_deref().ok_or(Why::Size), scan, tally);
                 new.truncate(cut(&new, capture.max_bytes));
                 new
             };
@@ -120,10 +105,38 @@ impl<'s> Captured<'s> {
     }
 }
 
-fn shape(text: &str) -> Option<String> {
+/// Gives what of a value is shown at a level, and whether that is all of it; or why it cannot be; `None` where there is
+/// nothing.
+fn shown(raw: &Raw, level: Level, max: usize) -> Option<Result<(Cow<'_, str>, bool), Why>> {
+    let text = match raw {
+        Raw::Whole(bytes) => std::str::from_utf8(bytes).map_err(|_| Why::Unreadable),
+        Raw::Deep => Err(Why::Depth),
+        Raw::Cut => Err(Why::Size),
+        Raw::Absent | Raw::Unread => return None,
+    };
+    Some(text.and_then(|text| match level {
+        Level::Keys => shape(text, max).ok_or(Why::Unreadable),
+        Level::Off | Level::Redacted => Ok((text.into(), true)),
+    }))
+}
+
+fn shape(text: &str, max: usize) -> Option<(Cow<'_, str>, bool)> {
     let mut out = Vec::new();
-    write_shape(text.as_bytes(), &mut out)?;
-    String::from_utf8(out).ok()
+    let whole = write_shape(text.as_bytes(), max, &mut out)?;
+    Some((String::from_utf8(out).ok()?.into(), whole))
+}
+
+/// Gives a text without secrets, or what stands in the place of one that cannot be looked at.
+fn redacted(text: Result<&str, Why>, scan: &mut Scan<'_>, tally: &mut Tally) -> String {
+    let mut new = String::new();
+    match text {
+        Ok(text) => redact(text, scan, tally, Spot::ATTRIBUTE, &mut new),
+        Err(why) => {
+            tally.failed(why);
+            new.push_str(UNSCANNED);
+        }
+    }
+    new
 }
 
 fn redact(text: &str, scan: &mut Scan<'_>, tally: &mut Tally, spot: Spot, out: &mut String) {

@@ -547,6 +547,21 @@ fn what_was_not_captured_is_not_written_and_what_was_cut_is_withheld() {
 }
 
 #[test]
+fn a_shape_is_json_however_short_and_never_the_value() {
+    let capture = Capture { arguments: Level::Keys, max_bytes: 60, ..Capture::default() };
+    let shown = |json: &str| {
+        let arguments = Raw::Whole(Bytes::copy_from_slice(json.as_bytes()));
+        captured(Seen { arguments, capture, ..Seen::default() }, Vec::new()).attributes
+    };
+    let shape = |shape: &str| attribute("mcpcol.arguments.shape", text(shape));
+    assert_eq!(shown(r#"{"city":"kettle"}"#), [shape(r#"{"city":"string(6)"}"#)]);
+    let cut = attribute("mcpcol.arguments.truncated", Any::BoolValue(true));
+    let long = format!(r#"{{"city":"kettle","{}":1,"z":2}}"#, "k".repeat(30));
+    assert_eq!(shown(&long), [shape(r#"{"city":"string(6)","+":2}"#), cut]);
+    assert_eq!(shown(r#"{"city":"kettle","\ud800":1}"#), [shape("[REDACTED:unscanned]")]);
+}
+
+#[test]
 fn headers_are_written_redacted_and_cut_then() {
     let token = token();
     let value = |value: &str| Some(Box::from(value));
