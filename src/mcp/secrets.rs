@@ -11,7 +11,9 @@ use crate::privacy::redact::KnownValues;
 use crate::telemetry::{Nanos, Secrets};
 
 /// The most values of one head, and of one session.
-pub(super) const MAX_VALUES: usize = 64;
+const MAX_VALUES: usize = 64;
+/// How much of them one head has at most, in bytes: to search for them takes some twenty times as much memory.
+const MAX_BYTES: usize = 16 << 10;
 /// How many heads with secrets of their own a session remembers: each is searched for by itself.
 const MAX_HEADS: usize = 16;
 /// How long after their last use they are remembered, in nanoseconds.
@@ -24,13 +26,24 @@ pub(super) struct HeadSecrets {
 }
 
 impl HeadSecrets {
-    /// Takes values; of more than [`MAX_VALUES`] the first.
+    /// Takes values; of more than 64, or than 16 KiB, the first.
     pub(super) fn new(values: impl IntoIterator<Item = String>) -> Self {
-        let mut values: Vec<String> = values.into_iter().take(MAX_VALUES).collect();
+        let mut left = MAX_BYTES;
+        let fits = |value: &String| {
+            let rest = left.checked_sub(value.len());
+            left = rest.unwrap_or(left);
+            rest.is_some()
+        };
+        let mut values: Vec<String> = values.into_iter().filter(fits).take(MAX_VALUES).collect();
         values.sort_unstable();
         values.dedup();
         let secrets = std::iter::once(Arc::new(KnownValues::new(&values))).collect();
         HeadSecrets { values, secrets }
+    }
+
+    /// Counts the bytes of the values.
+    pub(super) fn bytes(&self) -> usize {
+        self.values.iter().map(String::len).sum()
     }
 
     fn is_within(&self, other: &HeadSecrets) -> bool {
@@ -84,7 +97,8 @@ impl SessionSecrets {
         &self.all
     }
 
-    fn forget(&mut self, now: Nanos) {
+    /// Forgets what was not used for a while.
+    pub(super) fn forget(&mut self, now: Nanos) {
         let before = self.heads.len();
         self.heads.retain(|(_, used)| now.saturating_sub(*used) < FORGOTTEN_AFTER);
         if self.heads.len() != before {

@@ -10,8 +10,9 @@ use super::endpoint::MAX_ENDPOINT;
 use super::exchange::{Asked, Body, Handle, HeadsSecrets, Home, Lane, Open};
 use super::sessions::Sessions;
 use super::target::comparable;
-use super::{BodyKind, HeadField, HttpServer, RequestHead, ResponseHead, Verb};
+use super::{BodyKind, HeadContent, HeadField, HttpServer, RequestHead, ResponseHead, Verb};
 use crate::mcp::pairing::{Common, Pairing, State};
+use crate::mcp::secrets::{FORGOTTEN_AFTER, HeadSecrets};
 use crate::mcp::span::Server;
 use crate::mcp::{CancelledBy, Outcome, SessionNames, Settings, TraceContext, Transport};
 use crate::telemetry::{Header, Headers, Nanos};
@@ -30,6 +31,8 @@ pub(super) struct Connections {
     pub(super) session_name: SessionNames,
     /// The secrets that heads carried lately.
     credentials: Credentials,
+    /// When to look whether some are to be forgotten.
+    forgets_at: Nanos,
     /// No call waits in vain before this.
     pub(super) look_at: Nanos,
 }
@@ -66,6 +69,7 @@ impl Connections {
             sessions,
             session_name,
             credentials: Credentials::default(),
+            forgets_at: 0,
             look_at: Nanos::MAX,
         }
     }
@@ -89,10 +93,8 @@ impl Connections {
         let posts = head.verb == Verb::Post;
         let target = if head.verb == Verb::Get { head.target } else { b"" };
         let version = head.protocol_version.unwrap_or_default();
+        let request = self.secrets(&head.content, head.session, head.target, now);
         let redacts = self.common.reads.secrets;
-        let request = redacts
-            .then(|| self.credentials.of(&head.content, head.session, head.target, now))
-            .flatten();
         let headers = redacts.then(|| gathered(head.content.headers)).flatten();
         Open {
             number: x.saturating_add(1),
@@ -140,7 +142,7 @@ impl Connections {
     pub(super) fn replied(&mut self, open: &mut Open, head: &ResponseHead<'_>, now: Nanos) {
         open.status = Some(head.status);
         if self.common.reads.secrets {
-            open.secrets.response = self.credentials.of(&head.content, head.session, b"", now);
+            open.secrets.response = self.secrets(&head.content, head.session, b"", now);
             open.headers.response = gathered(head.content.headers);
         }
         if let Some(raw) = head.session.filter(|raw| !raw.is_empty()) {
@@ -157,6 +159,34 @@ impl Connections {
             self.stream_opened(open);
         }
         self.share_secrets(open, now);
+    }
+
+    /// Finds the secrets of a head, as long as somebody searches for them.
+    fn secrets(
+        &mut self,
+        content: &HeadContent<'_>,
+        session: Option<&[u8]>,
+        target: &[u8],
+        now: Nanos,
+    ) -> Option<Arc<HeadSecrets>> {
+        if !self.common.reads.secrets {
+            return None;
+        }
+        let found = self.credentials.of(content, session, target, now);
+        self.common.counts.content_dropped += u64::from(found.is_err());
+        found.ok().flatten()
+    }
+
+    /// Forgets the secrets of heads and sessions that were not seen for a while. Looks seldom.
+    pub(super) fn forget_secrets(&mut self, now: Nanos) {
+        /// How often, in nanoseconds.
+        const EVERY: Nanos = FORGOTTEN_AFTER / 10;
+        if now < self.forgets_at {
+            return;
+        }
+        self.forgets_at = now.saturating_add(EVERY);
+        self.credentials.forget(now);
+        self.sessions.states().for_each(|state| state.secrets.forget(now));
     }
 
     /// What the heads of an exchange carried of secrets is searched for in what is told of its whole session.

@@ -4,67 +4,110 @@
 //! Equal heads share what is made of them: making it takes longer than all else that a head is looked at for.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::HeadContent;
 use crate::mcp::pairing::Recent;
 use crate::mcp::secrets::{FORGOTTEN_AFTER, HeadSecrets};
-use crate::privacy::redact::{is_secret_name, parts_of_credential};
+use crate::privacy::redact::{KnownValues, is_secret_name, parts_of_credential};
 use crate::telemetry::Nanos;
 
 /// How many heads with credentials are remembered: a client sends the same ones again and again.
 const REMEMBERED: usize = 256;
+/// How much all that are in use have of values, in bytes; what a head has beyond is not searched for, and counted.
+/// 4,096 sessions with tokens of 2 KB fit.
+const MAX_LIVE: usize = 8 << 20;
+/// The shortest token that is searched for without the scheme before it, in bytes.
+const TELLING: usize = 16;
+/// What a set takes besides, in bytes.
+const SET: usize = 256;
 
 /// Knows the secrets of heads.
 #[derive(Debug)]
 pub(super) struct Credentials {
     keys: RandomState,
     recent: Recent<u64, (Arc<HeadSecrets>, Nanos)>,
-    looked_through: Nanos,
+    /// Sets that may be in use, by whomever, and what they have of values.
+    live: Vec<(Weak<KnownValues>, usize)>,
+    live_bytes: usize,
 }
 
 impl Default for Credentials {
     fn default() -> Self {
-        Credentials { keys: RandomState::new(), recent: Recent::new(REMEMBERED), looked_through: 0 }
+        Credentials {
+            keys: RandomState::new(),
+            recent: Recent::new(REMEMBERED),
+            live: Vec::new(),
+            live_bytes: 0,
+        }
     }
 }
 
 impl Credentials {
-    /// Finds the secrets of a head; `None` if it carries none. A response has no target.
+    /// Finds the secrets of a head; `None` if it carries none. A response has no target. Fails where there is no room
+    /// for more.
     pub(super) fn of(
         &mut self,
         content: &HeadContent<'_>,
         session: Option<&[u8]>,
         target: &[u8],
         now: Nanos,
-    ) -> Option<Arc<HeadSecrets>> {
-        self.forget(now);
+    ) -> Result<Option<Arc<HeadSecrets>>, NoRoom> {
         let query = query(target);
         if content.credentials.is_empty() && session.is_none() && query.is_empty() {
-            return None;
+            return Ok(None);
         }
         let key = self.keys.hash_one((content.credentials, session, query));
         let known = match self.recent.get(&key) {
             Some((known, _)) => Arc::clone(known),
-            None => Arc::new(HeadSecrets::new(values(content.credentials, session, query))),
+            None => self.make(values(content.credentials, session, query))?,
         };
         self.recent.insert(key, (Arc::clone(&known), now));
-        (!known.secrets.is_empty()).then_some(known)
+        Ok((!known.secrets.is_empty()).then_some(known))
     }
 
-    fn forget(&mut self, now: Nanos) {
-        if now.saturating_sub(self.looked_through) > FORGOTTEN_AFTER / 10 {
-            self.looked_through = now;
-            self.recent.retain(|_, (_, used)| now.saturating_sub(*used) < FORGOTTEN_AFTER);
+    fn make(&mut self, values: Vec<String>) -> Result<Arc<HeadSecrets>, NoRoom> {
+        if self.live_bytes > MAX_LIVE {
+            self.live.retain(|(set, _)| set.strong_count() > 0);
+            self.live_bytes = self.live.iter().map(|(_, bytes)| bytes).sum();
         }
+        if self.live_bytes > MAX_LIVE {
+            return Err(NoRoom);
+        }
+        let known = HeadSecrets::new(values);
+        for set in known.secrets.sets() {
+            let bytes = known.bytes() + SET;
+            self.live.push((Arc::downgrade(set), bytes));
+            self.live_bytes += bytes;
+        }
+        Ok(Arc::new(known))
+    }
+
+    /// Forgets heads that were not seen for a while.
+    pub(super) fn forget(&mut self, now: Nanos) {
+        self.recent.retain(|_, (_, used)| now.saturating_sub(*used) < FORGOTTEN_AFTER);
     }
 }
+
+/// Says that there are too many secrets in use.
+#[derive(Debug)]
+pub(super) struct NoRoom;
 
 /// Lists the values: of the session first, because there may be more than are kept.
 fn values(credentials: &[&[u8]], session: Option<&[u8]>, query: &[u8]) -> Vec<String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let headers = credentials.iter().flat_map(|value| parts_of_credential(&text(value)));
-    session.map(text).into_iter().chain(headers).chain(secrets_of_query(query)).collect()
+    let mut all: Vec<String> =
+        session.map(text).into_iter().chain(headers).chain(secrets_of_query(query)).collect();
+    // Where a token is found, the scheme before it says nothing.
+    let whole = |i: usize| {
+        let token = all[i].split_once(' ').map(|(_, token)| token.trim_start());
+        token.is_some_and(|token| token.len() >= TELLING && all.iter().any(|one| one == token))
+    };
+    let wholes: Vec<bool> = (0..all.len()).map(whole).collect();
+    let mut wholes = wholes.into_iter();
+    all.retain(|_| !wholes.next().unwrap_or(false));
+    all
 }
 
 /// Lists the values of the parameters whose names say secret, as they are and decoded.
@@ -117,7 +160,8 @@ mod tests {
         let mut of = |credential: &[u8], now| {
             let credential = [credential];
             let content = HeadContent { credentials: &credential, headers: &[] };
-            credentials.of(&content, None, b"/mcp", now)
+            credentials.forget(now);
+            credentials.of(&content, None, b"/mcp", now).unwrap()
         };
         let one = of(b"Bearer kettle-window", 0).unwrap();
         let other = of(b"Bearer kettle-door-1", 0).unwrap();
@@ -128,7 +172,30 @@ mod tests {
         assert!(!again(29 * minute));
         assert!(of(b"x", 0).is_none(), "too short to tell");
         let nothing = HeadContent::default();
-        assert!(credentials.of(&nothing, None, b"/mcp?x=1", 0).is_none());
-        assert!(credentials.of(&nothing, None, b"", 0).is_none());
+        assert!(credentials.of(&nothing, None, b"/mcp?x=1", 0).unwrap().is_none());
+        assert!(credentials.of(&nothing, None, b"", 0).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_scheme_says_nothing_before_a_token_that_is_searched_for() {
+        let token = "kettle-window-door";
+        let bearer = format!("Bearer {token}");
+        assert_eq!(values(&[bearer.as_bytes()], None, b""), [token]);
+    }
+
+    #[test]
+    fn there_is_room_again_once_those_in_use_are_fewer() {
+        let mut credentials = Credentials::default();
+        let mut of = |i: u32| {
+            let value = format!("{i:010}{}", "kettle".repeat(600));
+            let credential = [value.as_bytes()];
+            let content = HeadContent { credentials: &credential, headers: &[] };
+            credentials.of(&content, None, b"", 0)
+        };
+        let mut used: Vec<_> = (0..5000).map_while(|i| of(i).ok()).collect();
+        assert!(used.len() < 3000, "{}", used.len());
+        assert!(of(5001).is_err());
+        used.truncate(100);
+        assert!(of(5001).is_ok());
     }
 }

@@ -318,6 +318,7 @@ impl Http {
     /// Lets time pass: requests that nobody answers are given up. Cheap while nothing is due.
     pub fn tick(&mut self, now: Nanos) {
         self.connections.end_in_vain(now);
+        self.connections.forget_secrets(now);
         if now < self.quiet_until {
             return;
         }
