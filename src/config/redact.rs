@@ -14,10 +14,11 @@ const REDACTED: &str = "[REDACTED]";
 
 /// A copy without secrets.
 pub fn redacted(node: &Node) -> Node {
-    copy(node, false)
+    copy(node, false, "")
 }
 
-fn copy(node: &Node, secret: bool) -> Node {
+/// Copies what stands under the key `under`.
+fn copy(node: &Node, secret: bool, under: &str) -> Node {
     let value = match &node.value {
         Value::Null => Value::Null,
         Value::Scalar { text, .. } if text.is_empty() => node.value.clone(),
@@ -30,8 +31,11 @@ fn copy(node: &Node, secret: bool) -> Node {
             entries
                 .iter()
                 .map(|(key, node)| {
-                    let secret = secret || sounds_secret(&key.name);
-                    (Key { mark: key.mark.clone(), name: key.name.clone() }, copy(node, secret))
+                    // Those are names, and what holds a secret is refused there.
+                    let captured = under == "capture" && key.name == "headers";
+                    let secret = secret || sounds_secret(&key.name) && !captured;
+                    let copied = copy(node, secret, &key.name);
+                    (Key { mark: key.mark.clone(), name: key.name.clone() }, copied)
                 })
                 .collect(),
         ),
@@ -45,7 +49,7 @@ fn list(items: &[Node], secret: bool) -> Vec<Node> {
     items
         .iter()
         .map(|item| {
-            let node = copy(item, secret || follows);
+            let node = copy(item, secret || follows, "");
             let option = item.text().filter(|text| text.starts_with('-') && !text.contains('='));
             follows = option.is_some_and(|text| sounds_secret(text.trim_start_matches('-')));
             node
@@ -138,5 +142,14 @@ mod tests {
         for same in ["localhost:4317", "./ops@example.com.jsonl", "1s", "tools/*"] {
             assert_eq!(without_secrets(same), same);
         }
+    }
+
+    #[test]
+    fn names_of_captured_headers_are_shown_and_values_of_headers_never() {
+        let yaml =
+            "{ capture: { headers: [x-one] }, headers: { x: [a] }, other: { headers: [b] } }";
+        let shown = serde_json::to_string(&Tree(&redacted(&crate::settings::testing::node(yaml))));
+        let expected = r#"{"capture":{"headers":["x-one"]},"headers":{"x":["[REDACTED]"]},"other":{"headers":["[REDACTED]"]}}"#;
+        assert_eq!(shown.unwrap(), expected);
     }
 }

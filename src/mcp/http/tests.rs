@@ -215,6 +215,7 @@ impl Tap {
 
 mod bounds;
 mod cancelled;
+mod capture;
 mod context;
 mod endings;
 mod headers;
