@@ -46,7 +46,8 @@ impl HeadSecrets {
         self.values.iter().map(String::len).sum()
     }
 
-    fn is_within(&self, other: &HeadSecrets) -> bool {
+    /// Says whether another one has all of these.
+    pub(super) fn is_within(&self, other: &HeadSecrets) -> bool {
         self.values.iter().all(|value| other.values.binary_search(value).is_ok())
     }
 }

@@ -182,7 +182,7 @@ pub struct Reads {
     pub results: bool,
     /// Why calls failed.
     pub errors: bool,
-    /// Secrets that came with them.
+    /// Secrets and headers that came with them: whoever redacts wants to have them.
     pub secrets: bool,
 }
 

@@ -117,11 +117,18 @@ fn secrets_of_query(query: &[u8]) -> impl Iterator<Item = String> {
         let equals = parameter.iter().position(|b| *b == b'=')?;
         Some((decoded(&parameter[..equals]), &parameter[equals + 1..]))
     });
-    pairs.filter(|(name, _)| is_secret_name(name)).flat_map(|(_, value)| {
+    let secret = |name: &str| is_secret_name(name) || names_session(name);
+    pairs.filter(move |(name, _)| secret(name)).flat_map(|(_, value)| {
         let (raw, plain) = (String::from_utf8_lossy(value).into_owned(), decoded(value));
         let changed = plain != raw;
         [Some(raw), changed.then_some(plain)].into_iter().flatten()
     })
+}
+
+/// Says whether a parameter names a session, as those of HTTP+SSE (2024-11-05) do: `sessionId`, `session_id`.
+fn names_session(name: &str) -> bool {
+    let letters = name.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_lowercase());
+    letters.collect::<Vec<u8>>().ends_with(b"sessionid")
 }
 
 /// Undoes percent-encoding (RFC 3986 section 2.1) and the plus signs of forms.
@@ -147,10 +154,21 @@ mod tests {
 
     #[test]
     fn a_head_has_the_secrets_of_its_headers_session_and_query() {
-        let query = query(b"/mcp?token=a%2Fb+c&x=1&api_key=%zz%4&access%5Ftoken=q");
+        let query = query(b"/mcp?token=a%2Fb+c&x=1&api_key=%zz%4&access%5Ftoken=q&sessionId=r");
         assert_eq!(
             values(&[b"Bearer abc", b"sid=x1"], Some(b"session-1"), query),
-            ["session-1", "Bearer abc", "abc", "sid=x1", "x1", "a%2Fb+c", "a/b c", "%zz%4", "q"]
+            [
+                "session-1",
+                "Bearer abc",
+                "abc",
+                "sid=x1",
+                "x1",
+                "a%2Fb+c",
+                "a/b c",
+                "%zz%4",
+                "q",
+                "r"
+            ]
         );
     }
 

@@ -154,12 +154,15 @@ impl Open {
 }
 
 impl HeadsSecrets {
-    /// Gives all of them.
+    /// Gives all of them. Most servers say the session's id again in each response.
     pub(super) fn all(&self) -> Secrets {
-        let of = |head: &Option<Arc<HeadSecrets>>| {
-            head.as_ref().map(|head| head.secrets.clone()).unwrap_or_default()
-        };
-        of(&self.request).with(&of(&self.response))
+        match (&self.request, &self.response) {
+            (None, None) => Secrets::default(),
+            (Some(request), Some(response)) if !response.is_within(request) => {
+                request.secrets.with(&response.secrets)
+            }
+            (Some(head), _) | (None, Some(head)) => head.secrets.clone(),
+        }
     }
 }
 

@@ -107,7 +107,7 @@ pub(super) fn is_credential(name: &str) -> bool {
     match name {
         "authorization" | "proxy-authorization" | "cookie" | "set-cookie" | "x-api-key" => true,
         "mcp-session-id" => false,
-        name => is_secret_name(name),
+        name => is_secret_name(name) || name.ends_with("session-id"),
     }
 }
 

@@ -129,6 +129,25 @@ fn all_calls_of_a_batch_have_them_and_they_are_forgotten_after_a_while() {
 }
 
 #[test]
+fn an_id_that_a_server_says_again_and_again_is_searched_for_once() {
+    let mut tap = Tap::new();
+    let session = Some(&b"session-of-one"[..]);
+    let told: Vec<Done> = (0..2)
+        .map(|id| {
+            let x = tap.send(&RequestHead { session, content: CREDENTIALS, ..POST }, &call(id));
+            tap.step();
+            let head =
+                ResponseHead { status: 200, kind: BodyKind::Other, session, content: NOTHING };
+            tap.http.response(x, &head, tap.now);
+            tap.bytes(x, &ok(id)).end(x);
+            tap.only()
+        })
+        .collect();
+    assert_eq!(told.iter().map(sets).collect::<Vec<_>>(), [1, 1]);
+    assert!(told[0].seen.secrets == told[1].seen.secrets);
+}
+
+#[test]
 fn a_cookie_that_a_server_sets_is_searched_for_at_once() {
     let mut tap = Tap::new();
     let x = tap.post(&call(1));
