@@ -7,7 +7,7 @@ pub const UNSCANNED: &str = "[REDACTED:unscanned]";
 pub enum Found {
     /// Nothing: it may stay.
     Nothing,
-    /// Something: the [output](Scan::output) is to stand in its place.
+    /// Something: the [output](super::Scan::output) is to stand in its place.
     Masked,
     /// It could not be looked at, and the output is to stand in its place.
     Unscanned(Why),
