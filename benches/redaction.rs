@@ -1,4 +1,4 @@
-//! What redaction costs beside copying the text, which everything that leaves costs anyway. The numbers that
+//! Measures what redaction costs beside copying the text, which everything that leaves costs anyway. The numbers that
 //! would worry us: over 8 ns a byte or 60 ns for the short texts that most attributes are, hostile texts that
 //! cost over three times as much a byte as clean ones, known secrets that add over 1 ns a byte.
 //!
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, Throughput};
 use mcpcol::privacy::redact::{KnownValues, Redactor, Scan, Settings, Under};
 
-/// What most attributes hold.
+/// Lists short texts, as most attributes hold.
 const SHORT: [&str; 8] = [
     "tools/call",
     "search_web",

@@ -70,7 +70,7 @@ impl Canaries {
         }
     }
 
-    /// What a client sends that trusts nobody to look.
+    /// Makes the requests of a client that trusts nobody to look.
     fn requests(&self) -> Vec<String> {
         let Canaries { token, password, shapeless } = self;
         vec![
@@ -93,7 +93,7 @@ impl Canaries {
         ]
     }
 
-    /// What a server answers that echoes all it was told and knows.
+    /// Makes the answers of a server that echoes all it was told and knows.
     fn answers(&self) -> Vec<String> {
         let Canaries { token, password, shapeless } = self;
         vec![

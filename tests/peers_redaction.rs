@@ -113,7 +113,7 @@ fn post(port: u16, signal: &str, body: &Value) {
     assert!(answer.starts_with("HTTP/1.1 200"), "{signal}: {answer}");
 }
 
-/// What mcpcol writes with these settings.
+/// Sends the requests through mcpcol with these settings; returns the lines that it writes.
 fn through_mcpcol(dir: &Path, settings: &str, requests: &[(&str, Value)]) -> String {
     let (port, file) = (free_port(), dir.join("mcpcol.jsonl"));
     let pipeline = "{ receivers: [otlp], processors: [redaction], exporters: [file] }";

@@ -1,4 +1,4 @@
-//! What the command line and the environment say about capturing content: `--capture`, `MCPCOL_CAPTURE`.
+//! Reads what is said about capturing content on the command line and in the environment: `--capture`, `MCPCOL_CAPTURE`.
 
 use std::fmt::Write as _;
 
@@ -17,13 +17,13 @@ const VARIABLE: &str = "MCPCOL_CAPTURE";
 /// `--capture`
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(super) struct CaptureArgs {
-    /// What of calls' content may stand on spans, after redaction: arguments, results (off, keys, redacted) and
-    /// errors (off, redacted), such as `arguments=redacted,errors=off` [env: MCPCOL_CAPTURE=]
+    /// Capture content of calls onto spans, after redaction: arguments, results (off, keys, redacted) and errors
+    /// (off, redacted), such as `arguments=redacted,errors=off` [env: MCPCOL_CAPTURE=]
     #[arg(long, value_name = "WHAT=LEVEL,...", value_parser = parse)]
     capture: Option<Levels>,
 }
 
-/// What was said, by what it is about.
+/// Holds the levels that were given, by what they are of.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Levels(Map<String, Value>);
 

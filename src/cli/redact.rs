@@ -144,9 +144,9 @@ fn opens_a_key(text: &[u8]) -> bool {
 struct Redacting {
     processor: Box<dyn Processor>,
     vitals: Vitals,
-    /// What was counted so far, by rule and place.
+    /// Holds the counters as they stood last, by rule and place.
     counted: BTreeMap<(String, String), i128>,
-    /// What was found since it was told last.
+    /// Lists the matches that were not told yet.
     findings: Vec<Finding>,
     found: u64,
 }
@@ -289,7 +289,7 @@ mod tests {
         ["gh", "p_", "A1b2C3d4E5f6", "G7h8I9j0K1l2", "M3n4O5p6Q7r8"].concat()
     }
 
-    /// What the command prints for a text: stdout, stderr, and how much it found.
+    /// Runs the command over a text; returns its stdout, its stderr, and how much it found.
     fn answer(explain: bool, check: bool, text: &str) -> (String, String, u64) {
         let command = Redact { config: None, explain, check, file: None };
         let vitals = Vitals::default();

@@ -1,5 +1,5 @@
-//! What processors do to what follows: attributes that one removes and a later one reads, and pipelines in which
-//! nothing takes secrets out.
+//! Finds processors that harm what stands behind them, by removing or masking attributes that are needed there, and
+//! pipelines in which nothing takes secrets out. It changes no plan.
 
 use super::components::Component;
 use super::pipelines::Defined;

@@ -61,7 +61,7 @@ pub struct Options<'a> {
     /// What is missing around the configuration (a variable, a secret, a TLS file) is a warning: a
     /// stdio tap starts without that part. A reference to it becomes an empty text.
     pub lenient_env: bool,
-    /// What would do no harm to start, but is hardly meant, is told too: for who asks, not at every start.
+    /// Tells of what can start but is hardly meant, too: for `validate`, not at every start.
     pub advice: bool,
     /// stdout carries MCP, so no exporter may write there. Always so with an `mcp_stdio` receiver.
     pub stdout_is_mcp: bool,

@@ -7,7 +7,7 @@ use super::{
     Answer, Direction, Edited, Failure, Id, Info, Message, Meta, Outcome, SpanRef, TraceContext,
 };
 use crate::json::Text;
-use crate::telemetry::{Capture, Header, Nanos, Offset, Raw, Secrets, SpanId};
+use crate::telemetry::{CallSecrets, Capture, Header, Nanos, Offset, Raw, SpanId};
 
 /// The longest tool, prompt or method name kept, in bytes: they become span names and labels.
 const MAX_NAME: usize = 128;
@@ -137,10 +137,10 @@ pub(super) struct Call {
     /// Not observed whole.
     pub(super) cut: bool,
     pub(super) arguments: Raw,
-    /// What of it may be shown, once it is redacted.
+    /// Says how much of it may be shown, once it is redacted.
     pub(super) capture: Capture,
     /// Secrets that came with it.
-    pub(super) secrets: Secrets,
+    pub(super) secrets: CallSecrets,
     /// Headers that came with it and that the user wants to see.
     pub(super) headers: Option<Arc<[Header]>>,
     pub(super) token: Option<Id>,

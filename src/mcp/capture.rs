@@ -1,8 +1,8 @@
-//! What of calls' content is captured for the redaction behind a tap: by tool, as the settings say.
+//! Decides how much of a call's content is captured for the redaction behind a tap: by tool, as the settings say.
 //!
 //! It decides and keeps nothing. What is captured stands beside the spans, never on them.
 
-use crate::telemetry::{Capture, Level};
+use crate::telemetry::{Capture, CaptureLevel};
 
 /// Says what is captured of which calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct CaptureRule {
     pub server: Option<String>,
     /// The tool, likewise.
     pub tool: Option<String>,
-    /// What is captured of them.
+    /// Says how much is captured of them.
     pub capture: Capture,
 }
 
@@ -37,7 +37,7 @@ impl CaptureRules {
         let capture = rule.map_or(self.usual, |rule| rule.capture);
         match tool {
             Some(_) => capture,
-            None => Capture { arguments: Level::Off, results: Level::Off, ..capture },
+            None => Capture { arguments: CaptureLevel::Off, results: CaptureLevel::Off, ..capture },
         }
     }
 }
@@ -85,8 +85,11 @@ mod tests {
 
     #[test]
     fn the_last_rule_that_fits_counts_and_calls_of_no_tool_have_errors_alone() {
-        let all =
-            Capture { arguments: Level::Redacted, errors: Level::Redacted, ..Capture::default() };
+        let all = Capture {
+            arguments: CaptureLevel::Redacted,
+            errors: CaptureLevel::Redacted,
+            ..Capture::default()
+        };
         let rule = |server: Option<&str>, tool: Option<&str>, capture| CaptureRule {
             server: server.map(Into::into),
             tool: tool.map(Into::into),
@@ -102,6 +105,6 @@ mod tests {
         assert_eq!(rules.of("files", Some("put")), all);
         assert_eq!(rules.of("files", Some("get_x")), Capture::default());
         assert_eq!(rules.of("github", Some("get_x")), all);
-        assert_eq!(rules.of("github", None), Capture { arguments: Level::Off, ..all });
+        assert_eq!(rules.of("github", None), Capture { arguments: CaptureLevel::Off, ..all });
     }
 }

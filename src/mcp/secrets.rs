@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::privacy::redact::KnownValues;
-use crate::telemetry::{Nanos, Secrets};
+use crate::telemetry::{CallSecrets, Nanos};
 
 /// The most values of one head, and of one session.
 const MAX_VALUES: usize = 64;
@@ -22,7 +22,7 @@ pub(super) const FORGOTTEN_AFTER: Nanos = Duration::from_secs(10 * 60).as_nanos(
 /// The secrets of one head, ready to be searched for.
 pub(super) struct HeadSecrets {
     values: Vec<String>,
-    pub(super) secrets: Secrets,
+    pub(super) secrets: CallSecrets,
 }
 
 impl HeadSecrets {
@@ -64,7 +64,7 @@ impl fmt::Debug for HeadSecrets {
 pub(super) struct SessionSecrets {
     /// Heads, and when each was last seen.
     heads: Vec<(Arc<HeadSecrets>, Nanos)>,
-    all: Secrets,
+    all: CallSecrets,
 }
 
 impl SessionSecrets {
@@ -93,7 +93,7 @@ impl SessionSecrets {
     }
 
     /// Gives all that are remembered.
-    pub(super) fn all(&mut self, now: Nanos) -> &Secrets {
+    pub(super) fn all(&mut self, now: Nanos) -> &CallSecrets {
         self.forget(now);
         &self.all
     }

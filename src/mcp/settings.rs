@@ -42,7 +42,7 @@ pub struct Settings {
     pub session_idle: Duration,
     /// What is done with spans that servers hand back.
     pub passback: Passback,
-    /// What of calls' content is captured.
+    /// Says how much of calls' content is captured.
     pub capture: CaptureRules,
 }
 

@@ -9,7 +9,7 @@ const MAX_DEPTH: usize = 6;
 /// How many members of an object, and items of an array, it tells.
 const MAX_MEMBERS: usize = 64;
 
-/// What the end of an object or array may take that tells how much is left out, in bytes.
+/// Bounds the end of an object or array that tells how much is left out, in bytes.
 const END: usize = 28;
 
 /// Appends the shape of `json` as JSON: `{"city":"string(5)","n":"number","tags":["string(3)","+2"]}`. Sizes are

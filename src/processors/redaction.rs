@@ -28,7 +28,7 @@ use self::captured::Captured;
 use self::names::{Names, Treatment, Way};
 use self::places::Spot;
 use self::sanitizers::{QUERY, Sanitizers, is_query};
-use self::summary::{Fate, Level, Summary};
+use self::summary::{Fate, Summary, Verbosity};
 use self::tally::{Counters, Tally};
 use crate::otlp::Holder;
 use crate::otlp::wire::compose::Attributes;
@@ -47,7 +47,7 @@ struct Redaction {
     sanitizers: Sanitizers,
     /// Whether numbers under names that say nothing are looked at.
     numbers: bool,
-    summary: Level,
+    summary: Verbosity,
     secrets: Arc<Secrets>,
     counters: Arc<Counters>,
 }
@@ -67,7 +67,7 @@ impl Processor for Redaction {
         Flow::Pass(batch)
     }
 
-    /// What was captured the taps keep by themselves; of what came with calls it wants to know the secrets.
+    /// Asks for the secrets that came with calls. Content that is captured the taps keep by themselves.
     fn reads(&self) -> Reads {
         Reads { secrets: true, ..Reads::NONE }
     }
@@ -85,10 +85,10 @@ struct Work<'a, 'r> {
     own: bool,
     /// How names of this batch are treated that are not among the usual ones.
     treated: HashMap<&'a str, Treatment, foldhash::fast::RandomState>,
-    /// What was seen of the calls behind the spans, if anything was.
+    /// Holds what was seen of the calls behind the spans, if anything was.
     content: Option<&'r Content>,
     captured: Captured<'r>,
-    /// What was noted last of the value at hand.
+    /// Remembers what was noted last of the value at hand.
     noted: Option<Fate>,
     summary: Summary,
     tally: Tally,

@@ -42,20 +42,20 @@ pub struct Seen {
     /// Why it failed, a JSON string: `error.message` of the response, or the first text of a result that says
     /// `isError`.
     pub error_text: Raw,
-    /// What of it redaction may write onto the span.
+    /// Says how much of it redaction may write onto the span.
     pub capture: Capture,
     /// Headers that redaction may write onto the span.
     pub headers: Headers,
     /// Secrets that were seen with it: they are searched for in all that is told of it, and nowhere else.
-    pub secrets: Secrets,
+    pub secrets: CallSecrets,
 }
 
 /// Secrets that came with a call, as redaction searches for them: sets, none of them empty. Equal are those that have
 /// the same sets. Clones share.
 #[derive(Clone, Debug, Default)]
-pub struct Secrets(Option<Arc<[Arc<KnownValues>]>>);
+pub struct CallSecrets(Option<Arc<[Arc<KnownValues>]>>);
 
-impl Secrets {
+impl CallSecrets {
     /// Lists the sets.
     pub fn sets(&self) -> &[Arc<KnownValues>] {
         self.0.as_deref().unwrap_or_default()
@@ -67,8 +67,8 @@ impl Secrets {
     }
 
     /// Gives these and those of `other`, sharing where one of them has all.
-    pub fn with(&self, other: &Secrets) -> Secrets {
-        let lacks = |these: &Secrets, those: &Secrets| {
+    pub fn with(&self, other: &CallSecrets) -> CallSecrets {
+        let lacks = |these: &CallSecrets, those: &CallSecrets| {
             let lacks = |set: &&Arc<KnownValues>| !these.sets().iter().any(|s| Arc::ptr_eq(s, set));
             those.sets().iter().filter(lacks).cloned().collect::<Vec<_>>()
         };
@@ -83,22 +83,22 @@ impl Secrets {
     }
 }
 
-impl FromIterator<Arc<KnownValues>> for Secrets {
+impl FromIterator<Arc<KnownValues>> for CallSecrets {
     /// Leaves empty sets out.
     fn from_iter<I: IntoIterator<Item = Arc<KnownValues>>>(sets: I) -> Self {
         let sets: Vec<_> = sets.into_iter().filter(|set| !set.is_empty()).collect();
-        Secrets((!sets.is_empty()).then(|| sets.into()))
+        CallSecrets((!sets.is_empty()).then(|| sets.into()))
     }
 }
 
-impl PartialEq for Secrets {
+impl PartialEq for CallSecrets {
     fn eq(&self, other: &Self) -> bool {
         self.sets().len() == other.sets().len()
             && self.sets().iter().zip(other.sets()).all(|(one, other)| Arc::ptr_eq(one, other))
     }
 }
 
-impl Eq for Secrets {}
+impl Eq for CallSecrets {}
 
 /// Holds one header of a request or a response.
 #[derive(Clone, PartialEq, Eq)]
@@ -143,7 +143,7 @@ impl Header {
 /// Says how much of a value is captured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Level {
+pub enum CaptureLevel {
     /// Nothing.
     #[default]
     Off,
@@ -157,18 +157,18 @@ pub enum Level {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capture {
     /// Its arguments.
-    pub arguments: Level,
+    pub arguments: CaptureLevel,
     /// Its result.
-    pub results: Level,
+    pub results: CaptureLevel,
     /// Why it failed.
-    pub errors: Level,
+    pub errors: CaptureLevel,
     /// The most bytes of each, arguments and result, after redaction.
     pub max_bytes: usize,
 }
 
 impl Default for Capture {
     fn default() -> Self {
-        let off = Level::Off;
+        let off = CaptureLevel::Off;
         Capture { arguments: off, results: off, errors: off, max_bytes: 4096 }
     }
 }

@@ -15,7 +15,7 @@ mod batch;
 pub use batch::{Batch, Telemetry};
 pub use clock::{Clock, Nanos, Offset};
 pub use content::{
-    Capture, Content, Header, Headers, Level, Raw, Reads, Secrets, Seen, SpanId, SpanKey,
+    CallSecrets, Capture, CaptureLevel, Content, Header, Headers, Raw, Reads, Seen, SpanId, SpanKey,
 };
 pub use keys::{OwnKey, OwnKeys, PeerKeys};
 pub use receipt::{Receipt, Verdict, Waiting};

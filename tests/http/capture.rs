@@ -1,4 +1,4 @@
-//! What of content and headers is on spans where it is captured, and what never is.
+//! Checks which content and headers are on spans where they are captured, and which never are.
 
 use serde_json::{Value, json};
 

@@ -64,7 +64,7 @@ pub(super) fn with_exporter(upstream: &str, settings: &str, exporter: &str) -> T
     start(dir)
 }
 
-/// The same with a redaction behind the digest.
+/// Makes one with a redaction behind the digest.
 pub(super) fn with_redaction(upstream: &str, settings: &str) -> Tap {
     let dir = tempfile::tempdir().unwrap();
     let routes = format!("[{{ upstream: \"{upstream}\", name: origin }}]");

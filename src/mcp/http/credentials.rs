@@ -19,7 +19,7 @@ const REMEMBERED: usize = 256;
 const MAX_LIVE: usize = 8 << 20;
 /// The shortest token that is searched for without the scheme before it, in bytes.
 const TELLING: usize = 16;
-/// What a set takes besides, in bytes.
+/// Counts the bytes that a set takes besides.
 const SET: usize = 256;
 
 /// Knows the secrets of heads.

@@ -10,7 +10,7 @@ use crate::mcp::pairing::{Key, State};
 use crate::mcp::partial::Partial;
 use crate::mcp::secrets::HeadSecrets;
 use crate::mcp::{Direction, Edited, SessionName, TraceContext};
-use crate::telemetry::{Headers, Secrets};
+use crate::telemetry::{CallSecrets, Headers};
 
 /// An exchange in progress.
 pub(super) struct Open {
@@ -155,9 +155,9 @@ impl Open {
 
 impl HeadsSecrets {
     /// Gives all of them. Most servers say the session's id again in each response.
-    pub(super) fn all(&self) -> Secrets {
+    pub(super) fn all(&self) -> CallSecrets {
         match (&self.request, &self.response) {
-            (None, None) => Secrets::default(),
+            (None, None) => CallSecrets::default(),
             (Some(request), Some(response)) if !response.is_within(request) => {
                 request.secrets.with(&response.secrets)
             }

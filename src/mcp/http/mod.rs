@@ -110,7 +110,7 @@ pub struct RequestHead<'a> {
     pub tracestate: Option<&'a [u8]>,
     /// `Last-Event-ID` is there.
     pub resumes: bool,
-    /// What it has for redaction.
+    /// Holds its credentials and listed headers, for redaction.
     pub content: HeadContent<'a>,
 }
 
@@ -123,7 +123,7 @@ pub struct ResponseHead<'a> {
     pub kind: BodyKind,
     /// `Mcp-Session-Id`
     pub session: Option<&'a [u8]>,
-    /// What it has for redaction.
+    /// Holds its credentials and listed headers, for redaction.
     pub content: HeadContent<'a>,
 }
 

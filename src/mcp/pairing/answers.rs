@@ -5,7 +5,7 @@ use crate::json::Text;
 use crate::mcp::call::word;
 use crate::mcp::peek::first_text;
 use crate::mcp::{Answer, CancelledBy, RawId};
-use crate::telemetry::Level;
+use crate::telemetry::CaptureLevel;
 
 impl Pairing<'_> {
     /// The answer to what waits under `key`; `None` if it does not tell what it answers.
@@ -23,7 +23,7 @@ impl Pairing<'_> {
         };
         if let Some(mut call) = self.take_answered(asked, &key, seen.via.exchange) {
             self.answered(&mut call, message, seen);
-            call.secrets = call.secrets.with(seen.via.secrets.unwrap_or(&Secrets::default()));
+            call.secrets = call.secrets.with(seen.via.secrets.unwrap_or(&CallSecrets::default()));
             self.hand_back(&call, message, seen.now);
             let outcome = if is_nameless(message, seen.known) {
                 Outcome::ProtocolError
@@ -92,9 +92,9 @@ impl Pairing<'_> {
         known: Known,
     ) -> Seen {
         let (mut seen, reads, capture) = (Seen::default(), self.common.reads, call.capture);
-        let errors = reads.errors || capture.errors != Level::Off;
+        let errors = reads.errors || capture.errors != CaptureLevel::Off;
         if let Some(result) = &message.result {
-            let read = reads.results || capture.results != Level::Off;
+            let read = reads.results || capture.results != CaptureLevel::Off;
             seen.result = self.common.keep(read, result.raw, known);
             if errors && outcome == Outcome::ToolError {
                 seen.error_text = self.common.keep(errors, why_it_failed(call, result), known);

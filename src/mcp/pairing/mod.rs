@@ -27,7 +27,7 @@ use super::{
     Direction, Edited, Id, Message, Meta, Outcome, Part, Perspective, SessionName, SpanRef,
     TraceContext, Unsampled, Ways,
 };
-use crate::telemetry::{Header, Headers, Nanos, Raw, Secrets, Seen};
+use crate::telemetry::{CallSecrets, Header, Headers, Nanos, Raw, Seen};
 
 pub(super) use self::causes::Cause;
 pub(super) use self::common::Common;
@@ -57,7 +57,7 @@ pub(super) struct Via<'a> {
     /// What was done to it on its way.
     pub(super) edited: Option<&'a Edited>,
     /// Secrets that the exchange that brought it carried.
-    pub(super) secrets: Option<&'a Secrets>,
+    pub(super) secrets: Option<&'a CallSecrets>,
     /// The headers that the user wants to see, of the half of the exchange that brought it.
     pub(super) headers: Option<&'a Arc<[Header]>>,
     /// All that its sender has to say comes this way.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::mcp::call::{PassbackRequester, Progress, SpanPosition, TaskId, method, word};
 use crate::mcp::{Meta, Notifications, Params, Parent, Traces};
-use crate::telemetry::{Capture, Level};
+use crate::telemetry::{Capture, CaptureLevel};
 
 /// Progress events one span carries at most: enough to see the pace of a call.
 const MAX_EVENTS: usize = 32;
@@ -159,7 +159,7 @@ impl Pairing<'_> {
     /// The arguments of a request. In one that was not read whole they may be out of sight.
     fn keep_arguments(&mut self, part: Part<'_>, known: Known, capture: Capture) -> Raw {
         let unsure = part == Part::Absent && known != Known::Whole;
-        let read = self.common.reads.arguments || capture.arguments != Level::Off;
+        let read = self.common.reads.arguments || capture.arguments != CaptureLevel::Off;
         self.common.keep(read, if unsure { Part::Cut } else { part }, known)
     }
 

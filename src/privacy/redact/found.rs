@@ -1,6 +1,6 @@
 //! Says what a look at a text found, and why one could not be had.
 
-/// What stands in the place of a text that could not be looked at.
+/// Stands in the place of a text that could not be looked at.
 pub const UNSCANNED: &str = "[REDACTED:unscanned]";
 /// Says what was found in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -45,7 +45,7 @@ pub(super) struct Seen {
     pub(super) any: bool,
 }
 
-/// What a byte is to the first look: five bits tell bytes apart that stand in hooks, one that it is an `@`.
+/// Sorts bytes for the first look: five bits tell bytes apart that stand in hooks, one that it is an `@`.
 static BYTES: [u8; 256] = {
     let (mut bytes, mut i) = ([0; 256], 0);
     while i < 256 {

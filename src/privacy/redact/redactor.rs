@@ -21,7 +21,7 @@ use super::stand_in::StandIn;
 const MAX_PATTERNS: usize = 256;
 /// The longest pattern, in bytes.
 const MAX_PATTERN: usize = 4096;
-/// What a compiled pattern may take, in bytes; and what searching builds of it while it goes.
+/// Bounds a compiled pattern, and the automaton that searching builds of it while it goes, in bytes each.
 const SIZE_LIMIT: usize = 10 << 20;
 const DFA_SIZE_LIMIT: usize = 4 << 20;
 
@@ -66,7 +66,7 @@ pub struct Redactor {
 pub(super) struct Finder {
     pub(super) rule: RuleId,
     pub(super) how: How,
-    /// What is put in the place of a match, if not what is put for all.
+    /// Replaces a match, where that is not done as for all.
     pub(super) mask: Option<String>,
 }
 

@@ -62,7 +62,7 @@ pub(super) struct Match<'t> {
     pub(super) text: &'t str,
     /// All of it.
     pub(super) whole: Range<usize>,
-    /// What is masked.
+    /// Bounds the part that is masked.
     pub(super) value: Range<usize>,
 }
 

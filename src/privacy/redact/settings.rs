@@ -1,4 +1,4 @@
-//! What a redactor is told: which rules, what stays, what stands in for what is masked.
+//! Describes a redactor's settings: which rules there are, what stays, what stands in for what is masked.
 
 use serde::Deserialize;
 
@@ -21,7 +21,7 @@ pub struct Settings {
     pub ignored_keys: Vec<String>,
     /// Patterns of such names.
     pub ignored_key_patterns: Vec<String>,
-    /// What stands in for what is masked.
+    /// Replaces what is masked.
     pub stand_in: StandIn,
     /// The longest text that is looked at, in bytes.
     pub max_value_bytes: usize,
@@ -85,9 +85,9 @@ impl Preset {
 pub struct OwnRule {
     /// Names it in masks and counters: letters, digits, `_`, `-` and `.`.
     pub name: String,
-    /// What it matches.
+    /// Matches what is to be masked (syntax of the `regex` crate).
     pub pattern: String,
-    /// What is put in the place of it, if not what is put for all.
+    /// Replaces it, where that is not done as for all.
     #[serde(default)]
     pub mask: Option<String>,
 }
@@ -97,6 +97,6 @@ pub struct OwnRule {
 pub struct Invalid {
     /// The field as in YAML: `blocked_values.2`.
     pub field: String,
-    /// What is wrong, and what to do.
+    /// Says what is wrong and what to do.
     pub message: String,
 }

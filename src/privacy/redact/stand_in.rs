@@ -1,4 +1,4 @@
-//! What is put in the place of what is masked: a mask that names the rule, or a hash by which equal secrets can
+//! Makes what is put in the place of what is masked: a mask that names the rule, or a hash by which equal secrets can
 //! still be told from others.
 
 use std::fmt;

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What stands in the place of `text` under a name.
+/// Redacts a text that stands under a name.
 fn redacted_under(redactor: &Redactor, name: &str, text: &str) -> String {
     let mut scan = redactor.scan();
     match scan.text(text, redactor.judge_name(name)) {
@@ -19,7 +19,7 @@ fn redacted_under(redactor: &Redactor, name: &str, text: &str) -> String {
     }
 }
 
-/// What stands in the place of a name in the usual redactor.
+/// Gives what stands in the place of a name in the usual redactor.
 fn name_of(name: &str) -> String {
     usual().stand_in_for_name(name)
 }

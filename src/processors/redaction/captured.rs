@@ -1,4 +1,4 @@
-//! What the taps captured of a call, as it may stand on its span: redacted first, cut then.
+//! Writes what the taps captured of a call onto its span: redacted first, cut then.
 //!
 //! It decides nothing: the tap's settings say what may be written, and of which calls.
 
@@ -14,7 +14,7 @@ use crate::telemetry::names::{
     ARGUMENTS_SHAPE, ARGUMENTS_TRUNCATED, RESULT_SHAPE, RESULT_TRUNCATED, SCOPE, TOOL_ARGUMENTS,
     TOOL_RESULT,
 };
-use crate::telemetry::{Header, Level, Raw, Seen};
+use crate::telemetry::{CaptureLevel, Header, Raw, Seen};
 
 use super::places::Spot;
 
@@ -49,7 +49,8 @@ impl<'s> Captured<'s> {
             return false;
         };
         let of = |level, names: &Names| {
-            level != Level::Off && [names.value, names.shape, names.truncated].contains(&name)
+            level != CaptureLevel::Off
+                && [names.value, names.shape, names.truncated].contains(&name)
         };
         of(capture.arguments, &ARGUMENTS)
             || of(capture.results, &RESULT)
@@ -61,7 +62,9 @@ impl<'s> Captured<'s> {
         out.clear();
         let Some(Seen { capture, error_text, .. }) = self.0 else { return false };
         let text: Option<String> = match error_text {
-            Raw::Whole(json) if capture.errors != Level::Off => serde_json::from_slice(json).ok(),
+            Raw::Whole(json) if capture.errors != CaptureLevel::Off => {
+                serde_json::from_slice(json).ok()
+            }
             _ => None,
         };
         let Some(text) = text.filter(|text| !text.is_empty()) else { return false };
@@ -77,9 +80,9 @@ impl<'s> Captured<'s> {
             [(capture.arguments, arguments, &ARGUMENTS), (capture.results, result, &RESULT)]
         {
             let name = match level {
-                Level::Off => continue,
-                Level::Keys => names.shape,
-                Level::Redacted => names.value,
+                CaptureLevel::Off => continue,
+                CaptureLevel::Keys => names.shape,
+                CaptureLevel::Redacted => names.value,
             };
             let Some(shown) = shown(raw, level, capture.max_bytes) else { continue };
             let (text, whole) = match &shown {
@@ -107,7 +110,7 @@ impl<'s> Captured<'s> {
 
 /// Gives what of a value is shown at a level, and whether that is all of it; or why it cannot be; `None` where there is
 /// nothing.
-fn shown(raw: &Raw, level: Level, max: usize) -> Option<Result<(Cow<'_, str>, bool), Why>> {
+fn shown(raw: &Raw, level: CaptureLevel, max: usize) -> Option<Result<(Cow<'_, str>, bool), Why>> {
     let text = match raw {
         Raw::Whole(bytes) => std::str::from_utf8(bytes).map_err(|_| Why::Unreadable),
         Raw::Deep => Err(Why::Depth),
@@ -115,8 +118,8 @@ fn shown(raw: &Raw, level: Level, max: usize) -> Option<Result<(Cow<'_, str>, bo
         Raw::Absent | Raw::Unread => return None,
     };
     Some(text.and_then(|text| match level {
-        Level::Keys => shape(text, max).ok_or(Why::Unreadable),
-        Level::Off | Level::Redacted => Ok((text.into(), true)),
+        CaptureLevel::Keys => shape(text, max).ok_or(Why::Unreadable),
+        CaptureLevel::Off | CaptureLevel::Redacted => Ok((text.into(), true)),
     }))
 }
 

@@ -1,4 +1,4 @@
-//! What a name says about the value under it: whether it goes, stays as it is, is masked, or is looked at.
+//! Judges a value by the name above it: whether it goes, stays as it is, is masked, or is looked at.
 //!
 //! Names repeat in every span. The usual ones are judged once, when the processor is built.
 
@@ -166,7 +166,7 @@ impl Names {
 }
 
 impl Way {
-    /// What stands before the rules among marks.
+    /// Counts the marks that stand before those of rules.
     const RULES: u16 = 16;
 
     /// Writes it as a mark of the editor.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::Redaction;
 use super::names::Names;
 use super::sanitizers::Sanitizers;
-use super::summary::Level;
+use super::summary::Verbosity;
 use super::tally::Counters;
 use crate::pipeline::{Build, Processor, ProcessorConfig, Secrets};
 use crate::privacy::redact::{
@@ -51,12 +51,12 @@ pub struct Config {
     hmac_key: Option<Secret>,
     /// A file that holds it.
     hmac_key_file: Option<PathBuf>,
-    /// What is put in the place of what is masked; `{rule}` is the rule's name.
+    /// Replaces what is masked; `{rule}` is the rule's name.
     mask: String,
     /// The longest value that is looked at, in bytes; a longer one is withheld.
     max_value_bytes: usize,
-    /// What holders are told about themselves.
-    summary: Level,
+    /// Says how much holders are told about themselves.
+    summary: Verbosity,
     /// Takes ids out of URLs.
     url_sanitizer: UrlSanitizer,
     /// Takes queries out.
@@ -132,7 +132,7 @@ impl Default for Config {
             hmac_key_file: None,
             mask: MASK.into(),
             max_value_bytes: usual.max_value_bytes,
-            summary: Level::default(),
+            summary: Verbosity::default(),
             url_sanitizer: UrlSanitizer::default(),
             db_sanitizer: DbSanitizer::default(),
         }

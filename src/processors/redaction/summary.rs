@@ -1,4 +1,4 @@
-//! What a holder of attributes is told about itself: how many of its keys were removed, masked, let through or
+//! Tells a holder of attributes what became of them: how many of its keys were removed, masked, let through or
 //! passed over, and their names where that is wanted. Never a value.
 //!
 //! Names and meaning are those of the Collector's processor. What a summary before said is kept and added to.
@@ -12,7 +12,7 @@ use crate::otlp::wire::view::View;
 /// Says how much is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Level {
+pub(super) enum Verbosity {
     /// Counts and names.
     Debug,
     /// Counts.
@@ -66,7 +66,7 @@ pub(super) fn is_summary(name: &str) -> bool {
 /// Counts what became of the keys of the holders at hand: an event stands within a span.
 #[derive(Debug)]
 pub(super) struct Summary {
-    level: Level,
+    level: Verbosity,
     /// By [`Holder`]; then for attributes, and for the body; then by [`Fate`].
     counts: Vec<[[Keys; 4]; 2]>,
     /// A bit for each holder at hand that has something to tell.
@@ -80,15 +80,15 @@ struct Keys {
 }
 
 impl Summary {
-    pub(super) fn of(level: Level) -> Self {
+    pub(super) fn of(level: Verbosity) -> Self {
         let counts =
-            if level == Level::Silent { Vec::new() } else { vec![Default::default(); HOLDERS] };
+            if level == Verbosity::Silent { Vec::new() } else { vec![Default::default(); HOLDERS] };
         Summary { level, counts, holders: 0 }
     }
 
     /// Says whether anything is told at all.
     pub(super) fn speaks(&self) -> bool {
-        self.level != Level::Silent
+        self.level != Verbosity::Silent
     }
 
     /// Notes what became of a key of a holder, or of its body. `name` is one that may be shown.
@@ -97,7 +97,7 @@ impl Summary {
         let keys = &mut of[usize::from(in_body)][fate as usize];
         keys.count += 1;
         self.holders |= 1 << holder as u16;
-        if self.level == Level::Debug && keys.names.len() < MAX_NAMES && !name.is_empty() {
+        if self.level == Verbosity::Debug && keys.names.len() < MAX_NAMES && !name.is_empty() {
             keys.names.push(name.to_owned());
         }
     }

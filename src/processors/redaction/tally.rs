@@ -1,4 +1,4 @@
-//! What a batch's pass found, and the counters that it becomes once the batch is accepted.
+//! Counts what the pass over a batch found, in counters once the batch is accepted.
 
 use std::collections::HashMap;
 use std::sync::Arc;

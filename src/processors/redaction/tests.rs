@@ -20,7 +20,7 @@ use crate::pipeline::{Build, Id, ProcessorConfig, Shared, Vitals};
 use crate::settings::{Severity, testing};
 use crate::telemetry::names::SCOPE;
 use crate::telemetry::{
-    Capture, Clock, Header, Headers, Level, Raw, Receipt, Secrets as CallSecrets, Seen, Telemetry,
+    CallSecrets, Capture, CaptureLevel, Clock, Header, Headers, Raw, Receipt, Seen, Telemetry,
     Verdict,
 };
 
@@ -38,7 +38,7 @@ fn build(yaml: &str, vitals: &Vitals, shared: &Shared) -> anyhow::Result<Box<dyn
     config(yaml).build(&Build::alone(&id, vitals, Clock::start(), Path::new(""), shared))
 }
 
-/// What a batch becomes that is accepted.
+/// Runs telemetry through a processor, as a batch that is accepted.
 fn passed(processor: &dyn Processor, telemetry: Telemetry) -> Telemetry {
     let mut pass = Pass::new(0);
     let Flow::Pass(batch) = processor.process(Batch::new(telemetry), &mut pass) else {
@@ -110,12 +110,12 @@ fn first_record(messages: Messages) -> LogRecord {
     all.remove(0).scope_logs.remove(0).log_records.remove(0)
 }
 
-/// What becomes of the attributes of a span.
+/// Runs the attributes of a span through a processor.
 fn attributes(yaml: &str, attributes: Vec<KeyValue>) -> Vec<KeyValue> {
     first_span(run(yaml, traces(span(attributes))).0).attributes
 }
 
-/// What `check` says: errors by their fields, and warnings.
+/// Checks settings: gives errors by their fields, and warnings.
 fn checked(yaml: &str) -> (Vec<String>, Vec<String>) {
     let problems = testing::check(yaml, "redaction", |report| config(yaml).check(report));
     let (errors, warnings): (Vec<_>, Vec<_>) =
@@ -499,8 +499,8 @@ fn whole(text: &str) -> Raw {
 #[test]
 fn what_was_captured_is_redacted_first_and_cut_then() {
     let token = token();
-    let (arguments, results) = (Level::Redacted, Level::Keys);
-    let capture = Capture { arguments, results, errors: Level::Redacted, max_bytes: 48 };
+    let (arguments, results) = (CaptureLevel::Redacted, CaptureLevel::Keys);
+    let capture = Capture { arguments, results, errors: CaptureLevel::Redacted, max_bytes: 48 };
     let seen = Seen {
         arguments: whole(&format!(
             r#"{{"q":"x {token} y","password":"p","more":"{}"}}"#,
@@ -540,7 +540,7 @@ fn what_was_not_captured_is_not_written_and_what_was_cut_is_withheld() {
     };
     let span = captured(seen, Vec::new());
     assert_eq!((span.attributes, span.status.unwrap().message), (Vec::new(), String::new()));
-    let capture = Capture { arguments: Level::Redacted, ..Capture::default() };
+    let capture = Capture { arguments: CaptureLevel::Redacted, ..Capture::default() };
     let seen = Seen { arguments: Raw::Cut, capture, ..Seen::default() };
     let expected = [attribute("gen_ai.tool.call.arguments", text("[REDACTED:unscanned]"))];
     assert_eq!(captured(seen, Vec::new()).attributes, expected);
@@ -548,7 +548,7 @@ fn what_was_not_captured_is_not_written_and_what_was_cut_is_withheld() {
 
 #[test]
 fn a_shape_is_json_however_short_and_never_the_value() {
-    let capture = Capture { arguments: Level::Keys, max_bytes: 60, ..Capture::default() };
+    let capture = Capture { arguments: CaptureLevel::Keys, max_bytes: 60, ..Capture::default() };
     let shown = |json: &str| {
         let arguments = Raw::Whole(Bytes::copy_from_slice(json.as_bytes()));
         captured(Seen { arguments, capture, ..Seen::default() }, Vec::new()).attributes

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{ServerName, ladder, name, tap};
 use crate::mcp::{Notifications, Parent, Perspective, Traces, Unsampled};
-use crate::receivers::tap::{Capture, Observing, Passback, Propagate, usable_name};
+use crate::receivers::tap::{CaptureSettings, Observing, Passback, Propagate, usable_name};
 use crate::settings::{Duration, Report};
 
 /// Settings.
@@ -56,7 +56,7 @@ pub struct Config {
     /// The spans that servers hand back.
     pub passback: Passback,
     /// The content of calls that is handed to the redaction behind the tap.
-    pub capture: Capture,
+    pub capture: CaptureSettings,
 }
 
 /// `process_group`.
@@ -93,7 +93,7 @@ impl Default for Config {
             trace: Traces::default(),
             propagate: Propagate::default(),
             passback: Passback::default(),
-            capture: Capture::default(),
+            capture: CaptureSettings::default(),
         }
     }
 }

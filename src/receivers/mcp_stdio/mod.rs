@@ -28,7 +28,7 @@ mod receiver;
 #[cfg(test)]
 mod tests;
 
-pub use super::tap::{Capture, Passback, Propagate, Watch, usable_name};
+pub use super::tap::{CaptureSettings, Passback, Propagate, Watch, usable_name};
 pub use crate::mcp::Direction;
 pub use child::CannotStart;
 pub use config::{Config, ProcessGroup};

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::mcp::{CaptureRule, CaptureRules};
 use crate::settings::Report;
-use crate::telemetry::{Capture as Plan, Level};
+use crate::telemetry::{Capture, CaptureLevel};
 
 /// The most bytes that may be captured of one value.
 const MAX_BYTES: usize = 1 << 20;
@@ -19,18 +19,18 @@ const MAX_OVERRIDES: usize = 256;
 /// `capture`
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Capture {
+pub struct CaptureSettings {
     /// `gen_ai.tool.call.arguments`, or the shape of the arguments.
-    arguments: Level,
+    arguments: CaptureLevel,
     /// `gen_ai.tool.call.result`, or the shape of the result.
-    results: Level,
+    results: CaptureLevel,
     /// Why a call failed, as the message of its status: `off` or `redacted`.
-    errors: Level,
+    errors: CaptureLevel,
     /// Headers of requests and responses, by name: `http.request.header.<name>` and `http.response.header.<name>`.
     headers: Vec<String>,
     /// The longest value that is captured, in bytes, after redaction.
     max_bytes: Option<usize>,
-    /// What is captured of the calls of some tools.
+    /// Says what is captured of the calls of some tools.
     overrides: Vec<Override>,
 }
 
@@ -42,13 +42,13 @@ struct Override {
     server: Option<String>,
     /// The tool's name, likewise.
     tool: Option<String>,
-    arguments: Option<Level>,
-    results: Option<Level>,
-    errors: Option<Level>,
+    arguments: Option<CaptureLevel>,
+    results: Option<CaptureLevel>,
+    errors: Option<CaptureLevel>,
     max_bytes: Option<usize>,
 }
 
-impl Capture {
+impl CaptureSettings {
     /// Reports what is wrong with it.
     pub(in crate::receivers) fn check(&self, report: &mut Report<'_>) {
         let size = |report: &mut Report<'_>, at: &str, bytes: Option<usize>| {
@@ -56,8 +56,8 @@ impl Capture {
                 report.error(at, format!("must be 1 to {MAX_BYTES}"));
             }
         };
-        let errors = |report: &mut Report<'_>, at: &str, level: Option<Level>| {
-            if level == Some(Level::Keys) {
+        let errors = |report: &mut Report<'_>, at: &str, level: Option<CaptureLevel>| {
+            if level == Some(CaptureLevel::Keys) {
                 report.error(at, "is `off` or `redacted`: a text has no keys");
             }
         };
@@ -107,15 +107,15 @@ impl Capture {
         let rules = self.rules();
         let mut all =
             std::iter::once(rules.usual).chain(rules.rules.iter().map(|rule| rule.capture));
-        let off = |level: &Level| *level == Level::Off;
+        let off = |level: &CaptureLevel| *level == CaptureLevel::Off;
         !self.headers.is_empty()
             || all.any(|plan| ![plan.arguments, plan.results, plan.errors].iter().all(off))
     }
 
     /// Returns what it means to the state machine.
     pub(in crate::receivers) fn rules(&self) -> CaptureRules {
-        let max_bytes = self.max_bytes.unwrap_or(Plan::default().max_bytes);
-        let usual = Plan {
+        let max_bytes = self.max_bytes.unwrap_or(Capture::default().max_bytes);
+        let usual = Capture {
             arguments: self.arguments,
             results: self.results,
             errors: self.errors,
@@ -124,7 +124,7 @@ impl Capture {
         let rules = self.overrides.iter().map(|rule| CaptureRule {
             server: rule.server.clone(),
             tool: rule.tool.clone(),
-            capture: Plan {
+            capture: Capture {
                 arguments: rule.arguments.unwrap_or(usual.arguments),
                 results: rule.results.unwrap_or(usual.results),
                 errors: rule.errors.unwrap_or(usual.errors),
@@ -143,18 +143,21 @@ mod tests {
     #[test]
     fn overrides_say_what_differs() {
         let yaml = "{ arguments: keys, errors: redacted, overrides: [{ tool: 'get_*', arguments: off, max_bytes: 9 }] }";
-        let capture: Capture = testing::read(yaml).unwrap();
+        let capture: CaptureSettings = testing::read(yaml).unwrap();
         let rules = capture.rules();
-        assert_eq!(rules.usual.arguments, Level::Keys);
+        assert_eq!(rules.usual.arguments, CaptureLevel::Keys);
         let rule = &rules.rules[0].capture;
-        assert_eq!((rule.arguments, rule.errors, rule.max_bytes), (Level::Off, Level::Redacted, 9));
-        assert!(capture.captures() && !Capture::default().captures());
+        assert_eq!(
+            (rule.arguments, rule.errors, rule.max_bytes),
+            (CaptureLevel::Off, CaptureLevel::Redacted, 9)
+        );
+        assert!(capture.captures() && !CaptureSettings::default().captures());
     }
 
     #[test]
     fn what_cannot_be_meant_is_said() {
         let yaml = "{ errors: keys, max_bytes: 0, overrides: [{ errors: keys }, { tool: '' }, { tool: x, max_bytes: 99999999 }] }";
-        let capture: Capture = testing::read(yaml).unwrap();
+        let capture: CaptureSettings = testing::read(yaml).unwrap();
         let problems =
             testing::check(&format!("capture: {yaml}"), "tap", |report| capture.check(report));
         let paths: Vec<&str> = problems.0.iter().map(|p| &*p.path).collect();
@@ -168,13 +171,13 @@ mod tests {
         ] {
             assert!(paths.contains(&&*format!("tap::capture::{path}")), "{path}: {paths:?}");
         }
-        assert!(testing::read::<Capture>("{ arguments: all }").is_err());
+        assert!(testing::read::<CaptureSettings>("{ arguments: all }").is_err());
         let names: Vec<String> = (0..33).map(|i| format!("x-{i}")).collect();
         for (headers, path) in
             [(format!("{names:?}"), "headers"), ("[x-a, X-A]".to_owned(), "headers::1")]
         {
             let yaml = format!("{{ headers: {headers} }}");
-            let capture: Capture = testing::read(&yaml).unwrap();
+            let capture: CaptureSettings = testing::read(&yaml).unwrap();
             let problems =
                 testing::check(&format!("capture: {yaml}"), "tap", |report| capture.check(report));
             let paths: Vec<&str> = problems.0.iter().map(|p| &*p.path).collect();

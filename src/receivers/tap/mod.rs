@@ -17,7 +17,7 @@ mod words;
 mod editing;
 mod observer;
 
-pub use capture::Capture;
+pub use capture::CaptureSettings;
 pub(super) use counts::CountsExporter;
 pub(super) use cutter::{Cutter, Ends, Piece};
 pub(super) use editing::{Around, Change, EditCounters, Editing, HOLD, Room, why};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Capture, Passback, Propagate};
+use super::{CaptureSettings, Passback, Propagate};
 use crate::mcp::{
     Notifications, Parent, Perspective, ServiceName, Settings, TraceContext, Traces, Unsampled,
 };
@@ -35,7 +35,7 @@ pub(in crate::receivers) struct Observing<'a> {
     pub(in crate::receivers) trace: Traces,
     pub(in crate::receivers) propagate: Propagate,
     pub(in crate::receivers) passback: &'a Passback,
-    pub(in crate::receivers) capture: &'a Capture,
+    pub(in crate::receivers) capture: &'a CaptureSettings,
 }
 
 impl Observing<'_> {

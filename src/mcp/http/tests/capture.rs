@@ -1,8 +1,8 @@
-//! What is kept of content for redaction, by server and tool, wherever the answer comes.
+//! Checks which content is kept for redaction, by server and tool, wherever the answer comes.
 
 use super::*;
 use crate::mcp::{CaptureRule, CaptureRules};
-use crate::telemetry::{Capture, Level, Raw, Reads};
+use crate::telemetry::{Capture, CaptureLevel, Raw, Reads};
 
 /// A tap that captures all of `one`'s calls but those of the tool `quiet`, and nothing of others.
 fn tap() -> Tap {
@@ -12,8 +12,10 @@ fn tap() -> Tap {
         tool: tool.map(Into::into),
         capture: all(level),
     };
-    let rules =
-        vec![rule(Some("on*"), None, Level::Redacted), rule(Some("one"), Some("qu*t"), Level::Off)];
+    let rules = vec![
+        rule(Some("on*"), None, CaptureLevel::Redacted),
+        rule(Some("one"), Some("qu*t"), CaptureLevel::Off),
+    ];
     let capture = CaptureRules { usual: Capture::default(), rules };
     let mut tap = Tap::with(Settings { capture, ..Settings::default() });
     tap.http.keep(Reads { secrets: true, ..Reads::NONE });
@@ -36,7 +38,7 @@ fn each_server_and_tool_has_its_own() {
     for (server, tool, kept) in [(0, "t", true), (0, "quiet", false), (1, "t", false)] {
         let x = tap.send(&RequestHead { server, ..POST }, &ask(1, tool));
         let seen = tap.reply(x, 200, &ok(1)).only().seen;
-        assert_eq!(seen.capture.arguments != Level::Off, kept, "{server} {tool}");
+        assert_eq!(seen.capture.arguments != CaptureLevel::Off, kept, "{server} {tool}");
         let (arguments, result) = match kept {
             true => (whole(r#"{"a":1}"#), whole("{}")),
             false => (Raw::Unread, Raw::Unread),
@@ -77,7 +79,7 @@ fn an_answer_on_a_resumed_stream_is_kept_like_any_other() {
 
 #[test]
 fn what_has_no_room_is_cut_and_counted() {
-    let usual = Capture { results: Level::Redacted, ..Capture::default() };
+    let usual = Capture { results: CaptureLevel::Redacted, ..Capture::default() };
     let capture = CaptureRules { usual, rules: Vec::new() };
     let mut tap = Tap::with(Settings { capture, max_content_bytes: 50, ..Settings::default() });
     tap.http.keep(Reads { secrets: true, ..Reads::NONE });

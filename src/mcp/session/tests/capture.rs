@@ -1,8 +1,8 @@
-//! What is kept of content for the redaction behind a tap, where nobody else reads it.
+//! Checks which content is kept for the redaction behind a tap, where nobody else reads it.
 
 use super::*;
 use crate::mcp::{CaptureRule, CaptureRules};
-use crate::telemetry::{Capture, Level, Reads};
+use crate::telemetry::{Capture, CaptureLevel, Reads};
 
 const CALL: &str = r#"{"id":1,"method":"tools/call","params":{"name":"t","arguments":{"a":1}}}"#;
 
@@ -24,12 +24,13 @@ fn only_what_is_captured_is_kept() {
     let done = tap(off, Vec::new()).c(CALL).s(failed).only();
     assert_eq!((done.seen.arguments, done.seen.result), (Raw::Unread, Raw::Unread));
     assert_eq!(done.seen.error_text, Raw::Absent);
-    let errors = Capture { errors: Level::Redacted, ..off };
+    let errors = Capture { errors: CaptureLevel::Redacted, ..off };
     let done = tap(errors, Vec::new()).c(CALL).s(failed).only();
     assert_eq!(done.seen.error_text, whole(r#""no \"key\"""#));
     assert_eq!((done.seen.arguments, done.seen.result), (Raw::Unread, Raw::Unread));
     assert_eq!(done.seen.capture, errors);
-    let arguments = Capture { arguments: Level::Keys, results: Level::Redacted, ..off };
+    let arguments =
+        Capture { arguments: CaptureLevel::Keys, results: CaptureLevel::Redacted, ..off };
     let done = tap(arguments, Vec::new()).c(CALL).s(r#"{"id":1,"result":{"x":[]}}"#).only();
     assert_eq!(
         (done.seen.arguments, done.seen.result),
@@ -39,7 +40,7 @@ fn only_what_is_captured_is_kept() {
 
 #[test]
 fn errors_of_all_methods_are_captured_and_contents_of_tools_alone() {
-    let level = Level::Redacted;
+    let level = CaptureLevel::Redacted;
     let all = Capture { arguments: level, results: level, errors: level, ..Capture::default() };
     let request = r#"{"id":1,"method":"prompts/get","params":{"name":"p","arguments":{"a":"b"}}}"#;
     let done =
@@ -52,7 +53,7 @@ fn errors_of_all_methods_are_captured_and_contents_of_tools_alone() {
 
 #[test]
 fn why_a_tool_failed_is_the_first_text_of_its_result() {
-    let errors = Capture { errors: Level::Redacted, ..Capture::default() };
+    let errors = Capture { errors: CaptureLevel::Redacted, ..Capture::default() };
     let said = |result: &str| {
         let answer = format!(r#"{{"id":1,"result":{result}}}"#);
         tap(errors, Vec::new()).c(CALL).s(&answer).only().seen.error_text
@@ -75,7 +76,7 @@ fn why_a_tool_failed_is_the_first_text_of_its_result() {
 
 #[test]
 fn what_a_task_says_of_its_failure_stands_within_what_is_told_of_it() {
-    let errors = Capture { errors: Level::Redacted, ..Capture::default() };
+    let errors = Capture { errors: CaptureLevel::Redacted, ..Capture::default() };
     let look = r#"{"id":1,"method":"tasks/get","params":{"taskId":"k","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
     let answer = r#"{"id":1,"result":{"taskId":"k","status":"completed","content":[{"text":"no"}],"result":{"isError":true,"content":[{"type":"text","text":"why"}]}}}"#;
     let done = tap(errors, Vec::new()).c(look).s(answer).only();
@@ -85,7 +86,7 @@ fn what_a_task_says_of_its_failure_stands_within_what_is_told_of_it() {
 #[test]
 fn a_text_that_was_not_seen_is_cut() {
     let capture = CaptureRules {
-        usual: Capture { errors: Level::Redacted, ..Capture::default() },
+        usual: Capture { errors: CaptureLevel::Redacted, ..Capture::default() },
         ..CaptureRules::default()
     };
     let mut tap = Tap::with(Settings { capture, max_message_bytes: 64, ..Settings::default() });

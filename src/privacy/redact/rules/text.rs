@@ -22,11 +22,11 @@ pub(super) const NAME: Class = 1 << 4;
 pub(super) const WORD: Class = 1 << 5;
 /// Capitals and digits.
 pub(super) const CAPITAL: Class = 1 << 6;
-/// What is neither space nor a mark that ends values: quotes, `&`, `<`, `>`, `|`, `\`.
+/// Contains all but spaces and the marks that end values: quotes, `&`, `<`, `>`, `|`, `\`.
 pub(super) const BARE: Class = 1 << 7;
-/// What is on one line, without `"` and `\`.
+/// Contains all that stands on one line, but `"` and `\`.
 pub(super) const LINE: Class = 1 << 8;
-/// What is neither space nor quote nor `\`, `<` or `>`: what a URL goes on over in a text.
+/// Contains all but spaces, quotes, `\`, `<` or `>`: what a URL goes on over in a text.
 pub(super) const URL: Class = 1 << 9;
 const DIGIT: Class = 1 << 10;
 const CLASSES: usize = 11;

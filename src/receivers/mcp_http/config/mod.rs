@@ -15,7 +15,7 @@ use crate::mcp::{Notifications, Parent, Perspective, Traces, Unsampled};
 use crate::privacy::detect::{NameClass, classify_name};
 use crate::privacy::digest::Key;
 use crate::receivers::listening::{host_port, is_loopback};
-use crate::receivers::tap::{Capture, Observing, Passback, Propagate};
+use crate::receivers::tap::{CaptureSettings, Observing, Passback, Propagate};
 use crate::settings::{Duration, Report, Secret, ServerTls};
 
 pub use route::{Protocol, Route};
@@ -89,7 +89,7 @@ pub struct Config {
     /// The spans that servers hand back.
     pub passback: Passback,
     /// The content of calls that is handed to the redaction behind the tap.
-    pub capture: Capture,
+    pub capture: CaptureSettings,
 }
 
 /// `auth`.
@@ -147,7 +147,7 @@ impl Default for Config {
             trace: Traces::default(),
             propagate: Propagate::default(),
             passback: Passback::default(),
-            capture: Capture::default(),
+            capture: CaptureSettings::default(),
         }
     }
 }
