@@ -98,7 +98,7 @@ impl Redact {
             }
             let first = number + 1;
             number += 1;
-            while opens_a_key(&line) && number - first < MAX_PEM_LINES {
+            while opens_a_key(&line) && number - first < MAX_PEM_LINES && line.len() < MAX_LINE {
                 let more = read_line(&mut text)?;
                 if more.is_empty() {
                     break;

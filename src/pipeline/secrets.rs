@@ -3,6 +3,8 @@
 //!
 //! In memory only. It knows nothing of where they come from, and prints none.
 
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -13,20 +15,40 @@ use crate::privacy::redact::KnownValues;
 /// [`Build::process`](super::Build::process).
 #[derive(Default)]
 pub struct Secrets {
-    by_owner: Mutex<Vec<(String, Arc<KnownValues>)>>,
+    sets: Mutex<Vec<Set>>,
     all: ArcSwap<Vec<Arc<KnownValues>>>,
+    keys: RandomState,
 }
 
+/// What an owner knew at a time.
+struct Set {
+    owner: String,
+    /// Tells equal sets, by a hash that this process alone can make.
+    hash: u64,
+    known: Arc<KnownValues>,
+}
+
+/// How many sets of one owner are kept: those of configurations that a reload replaced, or could not put in place,
+/// may still be at work.
+const MAX_SETS: usize = 8;
+
 impl Secrets {
-    /// Says which secrets an owner knows, in place of those that it knew before.
+    /// Says which secrets an owner knows now. Those that it knew before are searched for, too, the last eight sets.
     pub fn set<V: AsRef<[u8]>>(&self, owner: &str, values: impl IntoIterator<Item = V>) {
-        let known = Arc::new(KnownValues::new(values));
-        let mut by_owner = self.by_owner.lock().unwrap_or_else(PoisonError::into_inner);
-        by_owner.retain(|(other, _)| other != owner);
+        let values: BTreeSet<Vec<u8>> = values.into_iter().map(|v| v.as_ref().to_vec()).collect();
+        let hash = self.keys.hash_one(&values);
+        let known = Arc::new(KnownValues::new(&values));
+        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        sets.retain(|set| set.owner != owner || set.hash != hash);
         if !known.is_empty() {
-            by_owner.push((owner.to_owned(), known));
+            sets.push(Set { owner: owner.to_owned(), hash, known });
         }
-        self.all.store(Arc::new(by_owner.iter().map(|(_, known)| Arc::clone(known)).collect()));
+        if sets.iter().filter(|set| set.owner == owner).count() > MAX_SETS
+            && let Some(oldest) = sets.iter().position(|set| set.owner == owner)
+        {
+            sets.remove(oldest);
+        }
+        self.all.store(Arc::new(sets.iter().map(|set| Arc::clone(&set.known)).collect()));
     }
 
     /// Gives all of them. Never waits.
@@ -46,15 +68,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_owner_replaces_its_own_secrets_and_no_others() {
+    fn what_a_reload_replaced_is_still_searched_for() {
         let secrets = Secrets::default();
         secrets.set("config", ["a-secret-of-config"]);
         secrets.set("mcp_stdio", ["a-secret-of-a-child"]);
         assert_eq!(secrets.known().len(), 2);
+        // A configuration that could not be put in place leaves the old one at work.
         secrets.set("config", ["another-secret"]);
-        assert_eq!(secrets.known().len(), 2);
+        assert_eq!(secrets.known().len(), 3);
+        secrets.set("config", ["a-secret-of-config"]);
+        assert_eq!(secrets.known().len(), 3, "equal sets are one");
         secrets.set("config", ["short"]);
-        assert_eq!(secrets.known().len(), 1);
+        assert_eq!(secrets.known().len(), 3, "nothing to search for");
+        (0..20).for_each(|i| secrets.set("config", [format!("secret-number-{i}")]));
+        assert_eq!(secrets.known().len(), MAX_SETS + 1);
         assert_eq!(format!("{secrets:?}"), "Secrets");
     }
 }

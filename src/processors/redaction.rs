@@ -188,7 +188,10 @@ impl<'a> Edit<'a> for Work<'a, '_> {
         let judge = &mut self.judge;
         self.summary.write(of, out, |name| judge.name(name) == Found::Nothing);
         if of.holder() == Holder::Span {
-            self.captured.write(&mut self.scan, &mut self.tally, out);
+            let Redaction { names, redactor, sanitizers, .. } = self.redaction;
+            let judge = &mut self.judge;
+            let under = |name: &str| names.judge(name, redactor, sanitizers, judge).of_captured();
+            self.captured.write(under, &mut self.scan, &mut self.tally, out);
         }
     }
 

@@ -68,13 +68,19 @@ impl<'s> Captured<'s> {
             _ => None,
         };
         let Some(text) = text.filter(|text| !text.is_empty()) else { return false };
-        redact(&text, scan, tally, Spot::STATUS, out);
+        redact(&text, Under::Open, scan, tally, Spot::STATUS, out);
         out.truncate(cut(out, MAX_MESSAGE));
         true
     }
 
-    /// Writes the attributes of the span.
-    pub(super) fn write(self, scan: &mut Scan<'_>, tally: &mut Tally, span: &mut Attributes<'_>) {
+    /// Writes the attributes of the span whose names may stay, each looked at as its name says.
+    pub(super) fn write(
+        self,
+        mut under: impl FnMut(&str) -> Option<Under>,
+        scan: &mut Scan<'_>,
+        tally: &mut Tally,
+        span: &mut Attributes<'_>,
+    ) {
         let Some(Seen { capture, arguments, result, headers, .. }) = self.0 else { return };
         for (level, raw, names) in
             [(capture.arguments, arguments, &ARGUMENTS), (capture.results, result, &RESULT)]
@@ -84,12 +90,13 @@ impl<'s> Captured<'s> {
                 CaptureLevel::Keys => names.shape,
                 CaptureLevel::Redacted => names.value,
             };
+            let Some(under) = under(name) else { continue };
             let Some(shown) = shown(raw, level, capture.max_bytes) else { continue };
             let (text, whole) = match &shown {
                 Ok((text, whole)) => (Ok(&**text), *whole),
                 Err(why) => (Err(*why), true),
             };
-            let new = redacted(text, scan, tally);
+            let new = redacted(text, under, scan, tally);
             let end = cut(&new, capture.max_bytes);
             span.add(name, Value::Text(&new[..end]));
             if end < new.len() || !whole {
@@ -97,8 +104,9 @@ impl<'s> Captured<'s> {
             }
         }
         for Header { key, values } in headers.iter() {
+            let Some(under) = under(key) else { continue };
             let mut value = |value: &Option<Box<str>>| {
-                let mut new = redacted(value.as_deref().ok_or(Why::Size), scan, tally);
+                let mut new = redacted(value.as_deref().ok_or(Why::Size), under, scan, tally);
                 new.truncate(cut(&new, capture.max_bytes));
                 new
             };
@@ -130,10 +138,15 @@ fn shape(text: &str, max: usize) -> Option<(Cow<'_, str>, bool)> {
 }
 
 /// Gives a text without secrets, or what stands in the place of one that cannot be looked at.
-fn redacted(text: Result<&str, Why>, scan: &mut Scan<'_>, tally: &mut Tally) -> String {
+fn redacted(
+    text: Result<&str, Why>,
+    under: Under,
+    scan: &mut Scan<'_>,
+    tally: &mut Tally,
+) -> String {
     let mut new = String::new();
     match text {
-        Ok(text) => redact(text, scan, tally, Spot::ATTRIBUTE, &mut new),
+        Ok(text) => redact(text, under, scan, tally, Spot::ATTRIBUTE, &mut new),
         Err(why) => {
             tally.failed(why);
             new.push_str(UNSCANNED);
@@ -142,8 +155,15 @@ fn redacted(text: Result<&str, Why>, scan: &mut Scan<'_>, tally: &mut Tally) -> 
     new
 }
 
-fn redact(text: &str, scan: &mut Scan<'_>, tally: &mut Tally, spot: Spot, out: &mut String) {
-    match scan.text(text, Under::Open) {
+fn redact(
+    text: &str,
+    under: Under,
+    scan: &mut Scan<'_>,
+    tally: &mut Tally,
+    spot: Spot,
+    out: &mut String,
+) {
+    match scan.text(text, under) {
         Found::Nothing => out.push_str(text),
         Found::Masked => {
             tally.masked(spot, scan.hits());

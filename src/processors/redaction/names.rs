@@ -165,6 +165,15 @@ impl Names {
     }
 }
 
+impl Treatment {
+    /// Says how a captured value under the name is looked at; `None` where the name is not one that stays. It is
+    /// always looked at: whoever captures content relies on that.
+    pub(super) fn of_captured(self) -> Option<Under> {
+        let under = if self.value == Way::Ignored { Under::Open } else { self.value.under() };
+        (!self.removed).then_some(under)
+    }
+}
+
 impl Way {
     /// Counts the marks that stand before those of rules.
     const RULES: u16 = 16;

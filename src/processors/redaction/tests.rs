@@ -530,6 +530,36 @@ fn what_was_captured_is_redacted_first_and_cut_then() {
     assert_eq!(span.attributes, expected);
 }
 
+/// What the settings say of a name holds for what is captured under it, so that a second pass changes nothing.
+#[test]
+fn captured_content_goes_by_its_name_too() {
+    let level = CaptureLevel::Redacted;
+    let capture = Capture { arguments: level, results: level, ..Capture::default() };
+    let written = |yaml: &str| {
+        let seen = Seen {
+            arguments: whole(r#"{"a":1}"#),
+            result: whole("[\"hunter2\"]"),
+            capture,
+            ..Seen::default()
+        };
+        let processor = build(yaml, &Vitals::default(), &Shared::default()).unwrap();
+        let Flow::Pass(batch) = processor.process(tapped(seen, Vec::new()), &mut Pass::new(0))
+        else {
+            panic!("it passes")
+        };
+        let again = passed(&*processor, batch.telemetry.clone());
+        assert_eq!(again.wire(), batch.telemetry.wire(), "a second pass");
+        first_span(batch.telemetry.messages()).attributes
+    };
+    let arguments = |value: &str| attribute("gen_ai.tool.call.arguments", text(value));
+    let result = |value: &str| attribute("gen_ai.tool.call.result", text(value));
+    let both = [arguments(r#"{"a":1}"#), result("[\"hunter2\"]")];
+    assert_eq!(written("{}"), both);
+    let blocked = written("{ blocked_key_patterns: ['call.result$'] }");
+    assert_eq!(blocked, [both[0].clone(), result("[REDACTED:blocked_key]")]);
+    assert_eq!(written("{ allowed_keys: [gen_ai.tool.call.result] }"), both[1..]);
+}
+
 #[test]
 fn what_was_not_captured_is_not_written_and_what_was_cut_is_withheld() {
     let seen = Seen {
