@@ -1,9 +1,12 @@
 //! What is composed, against what an encoder of the messages writes.
 
-use super::{Attributes, Event, InstrumentationScope, Link, Resource, Span, SpanKind, Spans};
-use super::{StatusCode, Traces, Value, any_value};
+use super::{Attributes, Span, Spans, Traces, Value};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::common::v1::any_value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as Message, Status};
 use prost::Message as _;
 
