@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{Content, Receipt, Signal};
 use crate::otlp::Request;
-use crate::otlp::wire::compose::Traces;
+use crate::otlp::wire::compose::{Logs, Traces};
 use crate::otlp::wire::edit::{self, Edit, Edited};
 use crate::otlp::wire::split::{self, Piece};
 use crate::otlp::wire::view::{Item, each_item};
@@ -146,6 +146,16 @@ impl From<Traces> for Telemetry {
         let wire = Bytes::from(bytes);
         debug_assert!(check(Request::Traces, wire.clone()).is_ok());
         Telemetry { signal: Signal::Traces, items, wire }
+    }
+}
+
+/// Takes log records that were composed, likewise.
+impl From<Logs> for Telemetry {
+    fn from(logs: Logs) -> Self {
+        let (bytes, items) = logs.into_parts();
+        let wire = Bytes::from(bytes);
+        debug_assert!(check(Request::Logs, wire.clone()).is_ok());
+        Telemetry { signal: Signal::Logs, items, wire }
     }
 }
 

@@ -10,9 +10,11 @@ mod fields;
 mod attributes;
 mod group;
 mod spans;
+mod logs;
 
 pub use attributes::{Attributes, Value};
 pub(in crate::otlp) use fields::{Open, fixed32, fixed64, header, slice, varint};
+pub use logs::{LogRecord, LogRecords, Logs};
 pub use spans::{ResourceSpans, ScopeSpans, Span, Spans, Traces};
 
 #[cfg(test)]

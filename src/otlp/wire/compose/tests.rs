@@ -1,9 +1,13 @@
 //! What is composed, against what an encoder of the messages writes.
 
-use super::{Attributes, Span, Spans, Traces, Value};
+use super::{Attributes, LogRecords, Logs, Span, Spans, Traces, Value};
+use crate::otlp::Request;
+use crate::otlp::wire::{Found, check};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord as LogMessage, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
@@ -200,5 +204,71 @@ fn a_small_batch_does_not_keep_the_room_that_was_made_for_a_large_one() {
         (0..spans).for_each(|_| all.add(|span| span.name("n")));
         let (bytes, _) = all.finish().into_parts();
         assert!(bytes.capacity() <= bytes.len() + bytes.len() / 4, "{}", bytes.capacity());
+    }
+}
+
+/// Log records, with and without what may be absent.
+#[test]
+fn what_is_composed_of_log_records_is_what_an_encoder_writes() {
+    use any_value::Value::StringValue;
+    for long in [0, 1, 90, 119, 124, 127, 128, 16_300, 16_384, 70_000] {
+        let text = "x".repeat(long);
+        let resource = Resource {
+            attributes: vec![attribute("a", StringValue(text.clone()))],
+            ..Default::default()
+        };
+        let scope = InstrumentationScope { name: "s".into(), ..Default::default() };
+        let body = Some(AnyValue { value: Some(StringValue(text.clone())) });
+        let whole = LogMessage {
+            time_unix_nano: 7,
+            observed_time_unix_nano: long as u64,
+            severity_number: 13,
+            severity_text: "warning".into(),
+            body,
+            attributes: vec![attribute("k", StringValue(text.clone()))],
+            flags: 1,
+            trace_id: vec![1; 16],
+            span_id: vec![2; 8],
+            event_name: text.clone(),
+            ..LogMessage::default()
+        };
+        let expected = ExportLogsServiceRequest {
+            resource_logs: vec![ResourceLogs {
+                resource: Some(resource.clone()),
+                scope_logs: vec![ScopeLogs {
+                    scope: Some(scope.clone()),
+                    log_records: vec![whole, LogMessage::default()],
+                    ..ScopeLogs::default()
+                }],
+                ..ResourceLogs::default()
+            }],
+        };
+        for guess in [0, 1000, 100_000] {
+            let mut records = LogRecords::of(&resource, &scope, guess);
+            records.add(|record| {
+                record.time(7);
+                record.severity(13, "warning");
+                record.body(&text);
+                record.attribute("k", Value::Text(&text));
+                record.span(1, &[1; 16], &[2; 8]);
+                record.observed(long as u64);
+                record.event_name(&text);
+            });
+            records.add(|_| ());
+            let (bytes, count) = records.finish().into_parts();
+            assert_eq!((count, &bytes), (2, &expected.encode_to_vec()));
+            let found = check(Request::Logs, bytes.clone().into());
+            let checked = found.and_then(Found::repaired).unwrap();
+            assert_eq!(checked.items(), 2);
+            let (mut twice, mut one) = (Logs::default(), LogRecords::of(&resource, &scope, 0));
+            one.add(|_| ());
+            twice.join(one.finish());
+            let mut other = LogRecords::of(&resource, &scope, 0);
+            other.add(|_| ());
+            twice.join(other.finish());
+            let (bytes, count) = twice.into_parts();
+            let both = ExportLogsServiceRequest::decode(bytes.as_slice()).unwrap();
+            assert_eq!((count, both.resource_logs.len()), (2, 2));
+        }
     }
 }
