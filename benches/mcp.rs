@@ -181,6 +181,8 @@ fn observe_http(c: &mut Criterion) {
         tracestate: None,
         resumes: false,
         content: HeadContent::default(),
+        method: None,
+        name: None,
     };
     let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","#;
     let modern = |id| request(id).replace(r#""_meta":{"#, meta);

@@ -189,6 +189,8 @@ impl Watch {
 }
 
 impl mcp_stdio::Watch<Note> for Watch {
+    fn want_logs(&mut self, _: bool) {}
+
     fn look(&mut self, event: &Event<'_>, _: Nanos) {
         let way = event.note.direction;
         match event.note.kind {

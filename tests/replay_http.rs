@@ -95,6 +95,8 @@ fn tell(
                 tracestate: head.get("tracestate"),
                 resumes: head.get("last-event-id").is_some(),
                 content: HeadContent::default(),
+                method: head.get("mcp-method"),
+                name: head.get("mcp-name"),
             };
             http.request(x, &head, now);
         }
@@ -409,6 +411,8 @@ fn act(http: &mut Http, x: Exchange, step: &Step, at_once: bool, now: &mut Nanos
                 tracestate: None,
                 resumes: *resumes,
                 content: HeadContent::default(),
+                method: None,
+                name: None,
             };
             http.request(x, &head, *now);
         }

@@ -36,6 +36,8 @@ fn act(http: &mut Http, (what, x, bytes): &Step, now: u64) {
                 tracestate: bytes.get(2..),
                 resumes: bytes.len() > 3,
                 content: HeadContent::default(),
+                method: bytes.get(4..),
+                name: bytes.get(5..),
             };
             http.request(x, &head, now);
         }

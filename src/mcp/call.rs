@@ -317,6 +317,11 @@ impl Call {
         (self.offset.wall(self.start), self.offset.wall(later.max(self.start)))
     }
 
+    /// Where its span stands, and the flags of its trace.
+    pub(super) fn in_trace(&self) -> (SpanRef, u8) {
+        (self.place.own, self.place.flags)
+    }
+
     /// How many spans it makes.
     pub(super) fn spans(&self) -> u64 {
         1 + u64::from(self.hop.is_some())

@@ -1,6 +1,6 @@
 //! The books of one tap: of a stdio connection, or of all HTTP sessions together.
 
-use super::Tally;
+use super::{LogCounts, Tally};
 
 /// What was seen and what became of it, since the tap began. Everything only grows, but
 /// `in_flight`. At any time `received == spans + dropped.total() + in_flight`. Where the tap is a hop a call
@@ -64,6 +64,10 @@ pub struct Counts {
     /// Lines torn by them.
     pub torn: u64,
 
+    /// Requests with headers that do not say what their body says.
+    pub header_mismatches: u64,
+    /// Log records; they are on books of their own.
+    pub logs: LogCounts,
     /// Spans that servers handed back; they are on books of their own.
     pub passback: Tally,
 }

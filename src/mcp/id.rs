@@ -76,6 +76,16 @@ impl Id {
         digits.parse().ok().filter(|_| digits.bytes().all(plain))
     }
 
+    /// Its type in JSON, as a word.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Id::Int(_) => "integer",
+            Id::Number(_) => "number",
+            Id::Text(_) => "text",
+            Id::Long { .. } => "long",
+        }
+    }
+
     /// As a text; `digits` holds those of a number.
     pub fn shown<'a>(&'a self, digits: &'a mut itoa::Buffer) -> &'a str {
         match self {

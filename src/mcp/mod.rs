@@ -9,6 +9,8 @@
 //! every table has a bound. They never change a byte: a tap that was told to does so with [`edit`].
 
 mod edited;
+mod recent;
+mod finding;
 mod outcome;
 mod partial;
 mod framing;
@@ -22,8 +24,9 @@ mod secrets;
 mod call;
 mod settings;
 mod passback;
-mod counts;
 mod span;
+mod logs;
+mod counts;
 mod hop;
 mod pairing;
 pub mod edit;
@@ -35,12 +38,15 @@ mod testing;
 pub use capture::{CaptureRule, CaptureRules};
 pub use counts::{Counts, Dropped};
 pub use edited::{Edited, Hop};
+pub use finding::Finding;
 pub use framing::{Line, Lines};
 pub use http::{
     BodyKind, EndpointFinder, Event, Exchange, HeadContent, HeadField, Http, HttpServer, Looked,
-    MAX_ENDPOINT, Party, RequestHead, ResponseHead, Sse, Verb, comparable, resolve_reference,
+    MAX_ENDPOINT, MAX_MIRRORED, Party, RequestHead, ResponseHead, Sse, Verb, comparable,
+    resolve_reference,
 };
 pub use id::Id;
+pub use logs::{LogCounts, MAX_BODY};
 pub use outcome::{CancelledBy, Outcome};
 pub use partial::{Cut, TAIL};
 pub use passback::{HandedBack, Posted, Received, Refused, Tally};

@@ -42,6 +42,8 @@ pub struct Settings {
     pub session_idle: Duration,
     /// What is done with spans that servers hand back.
     pub passback: Passback,
+    /// Makes log records of what servers log by notifications.
+    pub log_messages: bool,
     /// Says how much of calls' content is captured.
     pub capture: CaptureRules,
 }
@@ -63,6 +65,7 @@ impl Default for Settings {
             late_answers: Duration::from_secs(60),
             session_idle: Duration::from_secs(30 * 60),
             passback: Passback::default(),
+            log_messages: false,
             capture: CaptureRules::default(),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 
 use super::Hidden;
@@ -105,4 +106,52 @@ pub(super) fn jumped(seconds: i64) -> Offset {
     let clock = Clock::reading(move || wall.load(Ordering::Relaxed));
     shown.store(BEGUN.saturating_add_signed(seconds * 1_000_000_000), Ordering::Relaxed);
     clock.look()
+}
+
+/// A log record, taken apart.
+pub(super) struct Record {
+    pub(super) record: LogRecord,
+    attributes: BTreeMap<String, String>,
+    resource: BTreeMap<String, String>,
+}
+
+impl Record {
+    /// All records of what a tap put out, in order.
+    pub(super) fn all(taken: Option<Telemetry>) -> Vec<Record> {
+        let Some(telemetry) = taken else { return Vec::new() };
+        let Messages::Logs(all) = telemetry.messages() else {
+            panic!("log records were asked for")
+        };
+        let told = |list: &[KeyValue]| list.iter().map(|a| (a.key.clone(), text(a))).collect();
+        let mut out = Vec::new();
+        for resource in &all {
+            let of = resource.resource.as_ref().unwrap();
+            for record in resource.scope_logs.iter().flat_map(|s| &s.log_records) {
+                let (attributes, resource) = (told(&record.attributes), told(&of.attributes));
+                out.push(Record { record: record.clone(), attributes, resource });
+            }
+        }
+        out
+    }
+
+    pub(super) fn get(&self, key: &str) -> &str {
+        let own = self.attributes.get(key);
+        own.or_else(|| self.resource.get(key)).map_or("", |v| v)
+    }
+
+    /// The body; `-` if there is none.
+    pub(super) fn body(&self) -> &str {
+        match self.record.body.as_ref().and_then(|body| body.value.as_ref()) {
+            Some(Value::StringValue(text)) => text,
+            Some(_) => panic!("bodies are strings"),
+            None => "-",
+        }
+    }
+
+    /// What a finding is about: its kind, who did it, and the detail.
+    pub(super) fn finding(&self) -> [&str; 3] {
+        assert_eq!(self.record.event_name, names::FINDING);
+        assert_eq!(self.record.severity_number, 13);
+        [names::FINDING_KIND, names::FINDING_BY, names::FINDING_DETAIL].map(|key| self.get(key))
+    }
 }

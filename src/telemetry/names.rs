@@ -131,3 +131,21 @@ pub const PASSBACK_LEFT_OUT: &str = "mcpcol.passback.left_out";
 pub const ARGUMENTS_DIGEST: &str = "mcpcol.arguments.digest";
 /// Digest of `result`.
 pub const RESULT_DIGEST: &str = "mcpcol.result.digest";
+
+// Ours and the conventions', on log records.
+/// Stream that a log line came by: `stderr`.
+pub const IOSTREAM: &str = "log.iostream";
+/// Logger of a `notifications/message`, as the server names it.
+pub const LOGGER: &str = "mcpcol.log.logger";
+/// How many log records of this tap were dropped since the one before, because there were too many.
+pub const LOG_DROPPED: &str = "mcpcol.log.dropped";
+/// Event: what a client or server does wrong on the wire.
+pub const FINDING: &str = "mcpcol.finding";
+/// Kind of the finding, on that event.
+pub const FINDING_KIND: &str = "mcpcol.finding.kind";
+/// Who did it: `client` or `server`.
+pub const FINDING_BY: &str = "mcpcol.finding.by";
+/// Sizes and types that belong to it, without content.
+pub const FINDING_DETAIL: &str = "mcpcol.finding.detail";
+/// How many of that kind in that session the record stands for.
+pub const FINDING_COUNT: &str = "mcpcol.finding.count";

@@ -3,7 +3,7 @@
 //! Forgetting one means that its answer passes with the spans in it; whoever asks is told, and counts.
 
 use crate::mcp::Id;
-use crate::mcp::pairing::Recent;
+use crate::mcp::recent::Recent;
 
 /// How many requests are remembered, over all scopes: far more than servers work on at once.
 const REMEMBERED: usize = 4096;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::credentials::Credentials;
 use super::endpoint::MAX_ENDPOINT;
 use super::exchange::{Asked, Body, Handle, HeadsSecrets, Home, Lane, Open};
+use super::mirrored::Mirrored;
 use super::sessions::Sessions;
 use super::target::comparable;
 use super::{BodyKind, HeadContent, HeadField, HttpServer, RequestHead, ResponseHead, Verb};
@@ -105,6 +106,7 @@ impl Connections {
             context: self.context(head).filter(|_| posts).map(Box::new),
             secrets: HeadsSecrets { request, response: None },
             headers: Headers { request: headers, response: None },
+            mirrored: (posts && self.common.logs.wanted).then(|| Box::new(Mirrored::of(head))),
             edited: None,
             resumes: head.resumes,
             target: target[..target.len().min(MAX_ENDPOINT)].into(),

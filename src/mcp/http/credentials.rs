@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Weak};
 
 use super::HeadContent;
-use crate::mcp::pairing::Recent;
+use crate::mcp::recent::Recent;
 use crate::mcp::secrets::{FORGOTTEN_AFTER, HeadSecrets};
 use crate::privacy::redact::{KnownValues, is_secret_name, parts_of_credential};
 use crate::telemetry::Nanos;

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::mirrored::Mirrored;
 use super::sse::Sse;
 use super::{BodyKind, Verb};
 use crate::mcp::pairing::{Key, State};
@@ -27,6 +28,8 @@ pub(super) struct Open {
     pub(super) secrets: HeadsSecrets,
     /// The headers of it that the user wants to see.
     pub(super) headers: Headers,
+    /// What its head says of the message in its body, where somebody wants to know.
+    pub(super) mirrored: Option<Box<Mirrored>>,
     /// What was done to the request that it brings.
     pub(super) edited: Option<Box<Edited>>,
     /// It asks for events that it may have seen before.

@@ -10,6 +10,7 @@
 
 mod target;
 mod credentials;
+mod mirrored;
 mod endpoint;
 mod sse;
 mod exchange;
@@ -31,6 +32,7 @@ use self::endings::Cause;
 pub use self::endpoint::{MAX_ENDPOINT, resolve_reference};
 use self::exchange::{Body, Open};
 pub use self::finder::{EndpointFinder, Looked};
+pub use self::mirrored::MAX_MIRRORED;
 pub use self::sse::{Event, Sse};
 pub use self::target::comparable;
 use super::{Counts, Direction, Edited, HandedBack, Hidden, SessionNames, Settings, TraceContext};
@@ -112,6 +114,10 @@ pub struct RequestHead<'a> {
     pub resumes: bool,
     /// Holds its credentials and listed headers, for redaction.
     pub content: HeadContent<'a>,
+    /// `Mcp-Method`
+    pub method: Option<&'a [u8]>,
+    /// `Mcp-Name`
+    pub name: Option<&'a [u8]>,
 }
 
 /// What is known of a response before its body.
@@ -339,7 +345,7 @@ impl Http {
         self.connections.common.counts()
     }
 
-    /// How many spans are ready to be taken.
+    /// How many spans are ready to be taken, and what log records weigh beside them.
     pub fn ready(&self) -> usize {
         self.connections.common.ready()
     }
@@ -348,6 +354,16 @@ impl Http {
     /// are none.
     pub fn take(&mut self) -> Option<(Telemetry, Content)> {
         self.connections.common.take()
+    }
+
+    /// The log records made since the last call; `None` if there are none.
+    pub fn take_logs(&mut self) -> Option<Telemetry> {
+        self.connections.common.logs.take()
+    }
+
+    /// Says whether log records are made from here on: none unless somebody wants them.
+    pub fn want_logs(&mut self, wanted: bool) {
+        self.connections.common.logs.wanted = wanted;
     }
 
     fn over(&mut self, x: Exchange, cause: Cause, now: Nanos) {

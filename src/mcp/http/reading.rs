@@ -12,10 +12,20 @@ use super::sse::Event;
 use super::target::comparable;
 use crate::mcp::messages::{Found, Known, cut_message, messages, without_mark};
 use crate::mcp::pairing::{Key, State};
-use crate::mcp::{Cut, Direction, Id, Message, Outcome, TraceContext};
+use crate::mcp::{Cut, Direction, Finding, Id, Message, Outcome, TraceContext};
 use crate::telemetry::Nanos;
 
 use Direction::{ClientToServer, ServerToClient};
+
+/// How a text of messages came.
+#[derive(Clone, Copy)]
+struct How<'a> {
+    /// The context of the HTTP request, and whether it is that of one message.
+    context: Option<&'a TraceContext>,
+    alone: bool,
+    /// Bytes of the text.
+    size: u64,
+}
 
 impl Connections {
     /// The body of a request is complete.
@@ -82,12 +92,14 @@ impl Connections {
             _ => return,
         }
         let again = self.seen_before(open, event.id);
+        let size = event.cut.map_or(event.data.len() as u64, |cut| cut.size);
+        let how = How { context: None, alone: false, size };
         let found = &mut |found: Found<'_>| match found {
             // What was seen before is read for an answer that is waited for still, and no more.
             Found::Message(message, ..) if again && !self.is_waited_for(open, message) => {
                 self.common.counts.replayed += 1;
             }
-            found => self.found(open, ServerToClient, found, (None, false), now),
+            found => self.found(open, ServerToClient, found, how, now),
         };
         match event.cut {
             None => messages(event.data, true, found),
@@ -127,7 +139,8 @@ impl Connections {
         let context = open.context.take_if(|_| direction == ClientToServer);
         let alone = context.is_some() && is_alone(text, cut.is_some());
         open.edited.take_if(|_| direction == ClientToServer && !is_alone(text, cut.is_some()));
-        let how = (context.as_deref(), alone);
+        let size = cut.map_or(text.len() as u64, |cut| cut.size);
+        let how = How { context: context.as_deref(), alone, size };
         let found = &mut |found: Found<'_>| self.found(open, direction, found, how, now);
         match cut {
             None => messages(text, true, found),
@@ -140,13 +153,14 @@ impl Connections {
         open: &mut Open,
         direction: Direction,
         found: Found<'_>,
-        (context, alone): (Option<&TraceContext>, bool),
+        how: How<'_>,
         now: Nanos,
     ) {
         let counts = &mut self.common.counts;
         match found {
             Found::Message(message, size, known) => {
                 counts.cut += u64::from(known == Known::Cut);
+                let How { context, alone, .. } = how;
                 let what = What { message, size, known, now, context, alone };
                 match direction {
                     ClientToServer => self.client_says(open, &what),
@@ -158,6 +172,12 @@ impl Connections {
             Found::Junk => {
                 counts.junk += 1;
                 open.garbled |= direction == ServerToClient;
+                if self.common.logs.wanted {
+                    let (lane, detail) = (open.own_lane(), || format!("{} bytes", how.size));
+                    self.pair(open, lane, now, |p| {
+                        p.find(Finding::NotJson, direction, None, now, detail);
+                    });
+                }
             }
         }
     }

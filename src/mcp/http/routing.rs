@@ -6,9 +6,11 @@
 
 use super::connections::Connections;
 use super::exchange::{Asked, Body, Home, Lane, Open};
+use crate::json::Text;
+use crate::mcp::call::Call;
 use crate::mcp::messages::{Kind, Known};
 use crate::mcp::pairing::{Cause, Flight, Key, Observed, State, Via};
-use crate::mcp::{Direction, Id, Message, TraceContext};
+use crate::mcp::{Direction, Finding, Id, Message, TraceContext};
 use crate::telemetry::Nanos;
 
 use Direction::{ClientToServer, ServerToClient};
@@ -34,8 +36,7 @@ impl Connections {
         let id = Id::read(&what.message.id, &self.common.keys);
         let kind = Kind::of(what.message, what.known);
         if kind == Kind::NotRpc {
-            self.common.counts.not_rpc += 1;
-            return;
+            return self.no_rpc(open, ClientToServer, what);
         }
         let lane = self.lane_of_client(open, what);
         let scope = open.scope(lane);
@@ -81,9 +82,20 @@ impl Connections {
             Kind::Answer => self.answer_of_server(open, id, what),
             Kind::Unreadable => self.reply_unseen(open),
             Kind::NotRpc => {
-                self.common.counts.not_rpc += 1;
                 open.garbled = true;
+                self.no_rpc(open, ServerToClient, what);
             }
+        }
+    }
+
+    /// JSON that is not JSON-RPC, or an answer that nobody takes: of the only call of its exchange, if there is
+    /// but one.
+    fn no_rpc(&mut self, open: &mut Open, direction: Direction, what: &What<'_>) {
+        self.common.counts.not_rpc += 1;
+        if self.common.logs.wanted {
+            let (lane, now) = (open.own_lane(), what.now);
+            let call = self.cause(open, direction).map(|cause| cause.place());
+            self.pair(open, lane, now, |p| p.find_no_rpc(what.message, direction, call, now));
         }
     }
 
@@ -145,8 +157,13 @@ impl Connections {
         let (secrets, headers) = (open.secrets.all(), open.headers.request.clone());
         seen.via.secrets = Some(&secrets);
         seen.via.headers = headers.as_ref().filter(|_| direction == ClientToServer);
+        let fault = match direction {
+            ClientToServer => open.mirrored.take().and_then(|head| head.fault(what.message)),
+            ServerToClient => None,
+        };
         let tracked = self
             .pair(open, lane, what.now, |pairing| pairing.request(what.message, key.clone(), seen));
+        self.mismatch(open, lane, &key, fault, what.now);
         let scoped = direction == ClientToServer || lane == Lane::Shared;
         if !tracked || !scoped {
             return;
@@ -158,10 +175,38 @@ impl Connections {
         open.asked.push(Asked { direction, lane, key });
     }
 
+    /// A header did not say what the body says.
+    fn mismatch(
+        &mut self,
+        open: &mut Open,
+        lane: Lane,
+        key: &Key,
+        fault: Option<String>,
+        now: Nanos,
+    ) {
+        let Some(fault) = fault else { return };
+        self.common.counts.header_mismatches += 1;
+        let number = open.number;
+        let place = |call: &Call| call.in_trace();
+        let place =
+            |state: &mut State| state.flights[ClientToServer].brought(key, number).map(place);
+        let call = self.state(open, lane, place).flatten();
+        self.pair(open, lane, now, |p| {
+            p.find(Finding::HeaderMismatch, ClientToServer, call, now, || fault);
+        });
+    }
+
     fn notify(&mut self, open: &mut Open, direction: Direction, lane: Lane, what: &What<'_>) {
         let mut seen = what.seen(open, direction, open.scope(lane));
         let secrets = open.secrets.all();
         seen.via.secrets = Some(&secrets);
+        let logs = self.common.logs.wanted && self.common.settings.log_messages;
+        let is_log = |method: Text<'_>| method.is("notifications/message");
+        let cause = match what.message.method.is_some_and(|method| logs && is_log(method)) {
+            true => self.cause(open, direction),
+            false => None,
+        };
+        seen.via.cause = cause.as_ref();
         self.pair(open, lane, what.now, |pairing| pairing.notification(what.message, seen));
     }
 

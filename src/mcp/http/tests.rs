@@ -32,6 +32,8 @@ const POST: RequestHead<'static> = RequestHead {
     tracestate: None,
     resumes: false,
     content: NOTHING,
+    method: None,
+    name: None,
 };
 
 const GET: RequestHead<'static> = RequestHead { verb: Verb::Get, ..POST };
@@ -222,6 +224,7 @@ mod headers;
 mod hops;
 mod ids;
 mod legacy;
+mod logs;
 mod losses;
 mod modern;
 mod probes;

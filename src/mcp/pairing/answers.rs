@@ -4,7 +4,7 @@ use super::*;
 use crate::json::Text;
 use crate::mcp::call::word;
 use crate::mcp::peek::first_text;
-use crate::mcp::{Answer, CancelledBy, RawId};
+use crate::mcp::{Answer, CancelledBy, Finding, RawId};
 use crate::telemetry::CaptureLevel;
 
 impl Pairing<'_> {
@@ -19,13 +19,19 @@ impl Pairing<'_> {
         let asked = seen.direction.reverse();
         let Some(key) = key else {
             self.common.counts.orphans += 1;
+            if seen.known == Known::Whole {
+                let detail = || "no id".to_owned();
+                self.find(Finding::OrphanAnswer, seen.direction, None, seen.now, detail);
+            }
             return;
         };
-        if let Some(mut call) = self.take_answered(asked, &key, seen.via.exchange) {
+        if let Some(mut call) = self.take_answered(asked, &key, seen) {
             self.answered(&mut call, message, seen);
             call.secrets = call.secrets.with(seen.via.secrets.unwrap_or(&CallSecrets::default()));
             self.hand_back(&call, message, seen.now);
             let outcome = if is_nameless(message, seen.known) {
+                let (detail, place) = (|| "no id".to_owned(), Some(call.in_trace()));
+                self.find(Finding::UnreadableAnswer, seen.direction, place, seen.now, detail);
                 Outcome::ProtocolError
             } else {
                 outcome(&call, message, seen.via.status)
@@ -43,22 +49,34 @@ impl Pairing<'_> {
         self.hand_back_to_nobody(message);
         let mut forget = |key: &Key| self.common.forget_late(self.state.number, asked, key);
         let expected = forget(&key).or_else(|| forget(&key.spelled()?));
-        if expected.is_some_and(|until| seen.now <= until) {
+        let finding = if expected.is_some_and(|until| seen.now <= until) {
             self.common.counts.late += 1;
+            Finding::LateAnswer
         } else {
             self.common.counts.orphans += 1;
-        }
+            Finding::OrphanAnswer
+        };
+        let kind = key.id.as_ref().map_or("out of sight", Id::kind);
+        let detail = || format!("id: {kind}, {} bytes", seen.size);
+        self.find(finding, seen.direction, None, seen.now, detail);
     }
 
     /// Takes out the call that an answer under `key` is to: the one under just that id, else the one under
     /// the integer that it spells.
-    fn take_answered(&mut self, asked: Direction, key: &Key, exchange: u64) -> Option<Box<Call>> {
-        let flight = &mut self.state.flights[asked];
-        flight.take(key, exchange).or_else(|| {
-            let number = flight.number(key)?;
-            self.common.counts.text_ids += 1;
-            flight.take(&number, exchange)
-        })
+    fn take_answered(
+        &mut self,
+        asked: Direction,
+        key: &Key,
+        seen: Observed<'_>,
+    ) -> Option<Box<Call>> {
+        let (flight, exchange) = (&mut self.state.flights[asked], seen.via.exchange);
+        if let Some(call) = flight.take(key, exchange) {
+            return Some(call);
+        }
+        let number = flight.number(key)?;
+        let call = flight.take(&number, exchange)?;
+        self.id_as_text("id", call.in_trace(), seen);
+        Some(call)
     }
 
     /// A cancellation of what waits under `key`.

@@ -7,14 +7,21 @@ use crate::mcp::Params;
 /// The call that a request of the server's came with.
 #[derive(Clone, Debug)]
 pub(in crate::mcp) struct Cause {
-    span: SpanRef,
+    place: (SpanRef, u8),
     /// The client that its request named.
     speaker: Option<Arc<ClientInfo>>,
 }
 
 impl Cause {
     pub(in crate::mcp) fn of(call: &Call) -> Self {
-        Cause { span: call.place.own, speaker: call.speaker.clone() }
+        Cause { place: call.in_trace(), speaker: call.speaker.clone() }
+    }
+}
+
+impl Cause {
+    /// Where the call's span stands, and the flags of its trace.
+    pub(in crate::mcp) fn place(&self) -> (SpanRef, u8) {
+        self.place
     }
 }
 
@@ -42,7 +49,7 @@ impl Pairing<'_> {
             return Some(call.place.own);
         }
         if let Some(cause) = seen.via.cause {
-            return Some(cause.span);
+            return Some(cause.place.0);
         }
         let certain = seen.via.whole && !self.state.missed && related.is_none() && !in_no_call;
         flight.only_call().filter(|_| certain).map(|call| call.place.own)

@@ -14,11 +14,12 @@ use bytes::Bytes;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::recent::Recent;
 use super::{Key, Known};
 use crate::json::Text;
 use crate::mcp::call::{Call, Named, Subject, TaskId, name};
+use crate::mcp::logs::LogQueue;
 use crate::mcp::peek::names_in;
+use crate::mcp::recent::Recent;
 use crate::mcp::span::{Server, resource, scope};
 use crate::mcp::{
     Counts, Direction, HandedBack, Hidden, Part, ServiceName, Settings, SpanRef, TraceContext, Ways,
@@ -70,6 +71,8 @@ pub(in crate::mcp) struct Common {
     /// What the spans of one resource took when they were taken last, in bytes.
     usual: usize,
     seen: Vec<(SpanKey, Seen)>,
+    /// The log records that wait to be taken.
+    pub(in crate::mcp) logs: LogQueue,
     /// Content held for calls in flight, and for spans not taken yet, in bytes.
     held: usize,
     untaken: usize,
@@ -118,6 +121,7 @@ impl Common {
             spans: 0,
             usual: 0,
             seen: Vec::new(),
+            logs: LogQueue::default(),
             held: 0,
             untaken: 0,
         }
@@ -126,12 +130,12 @@ impl Common {
     /// The books so far.
     pub(in crate::mcp) fn counts(&self) -> Counts {
         let in_flight = self.in_flight.0.iter().map(|n| *n as u64).sum();
-        Counts { in_flight, ..self.counts }
+        Counts { in_flight, logs: self.logs.counts(), ..self.counts }
     }
 
-    /// How many spans are ready to be taken.
+    /// How many spans are ready to be taken, and what log records weigh beside them.
     pub(in crate::mcp) fn ready(&self) -> usize {
-        self.spans
+        self.spans + self.logs.weight()
     }
 
     /// The spans finished since the last call, by resource, with what was seen of them.
@@ -160,12 +164,7 @@ impl Common {
     ) {
         /// How many resources are compared; one beyond may come twice in a batch, which is no harm.
         const LOOK: usize = 64;
-        const NOBODY: &Named = &Named { name: String::new(), version: String::new() };
-        let peer = match self.settings.service_name {
-            ServiceName::Fixed(_) => NOBODY,
-            ServiceName::Client => client,
-            ServiceName::Server => info,
-        };
+        let peer = peer(&self.settings, client, info);
         let same = |group: &&mut Group| {
             let (of, name) = (group.server.index, &group.server.name);
             of == server.index && *name == server.name && group.peer == *peer
@@ -384,6 +383,16 @@ impl Common {
             self.ids.fill_bytes(&mut id);
         }
         id
+    }
+}
+
+/// What the service says of itself, where that is a peer: client or server.
+pub(super) fn peer<'a>(settings: &Settings, client: &'a Named, info: &'a Named) -> &'a Named {
+    const NOBODY: &Named = &Named { name: String::new(), version: String::new() };
+    match settings.service_name {
+        ServiceName::Fixed(_) => NOBODY,
+        ServiceName::Client => client,
+        ServiceName::Server => info,
     }
 }
 

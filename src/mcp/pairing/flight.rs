@@ -138,13 +138,18 @@ impl Flight {
     /// The only call that waits, subscriptions aside, if it is certain and one in which a server may ask
     /// something.
     pub(super) fn only_call(&self) -> Option<&Call> {
+        self.only().filter(|call| call.may_ask())
+    }
+
+    /// The only call that waits, subscriptions aside, if it is certain.
+    pub(super) fn only(&self) -> Option<&Call> {
         /// Among more nobody looks: a peer could have us look for ever.
         const LOOK: usize = 16;
         if self.len > LOOK {
             return None;
         }
         let mut calls = self.calls.values().filter(|call| !call.listens());
-        let only = calls.next().filter(|call| call.may_ask() && !call.doubtful)?;
+        let only = calls.next().filter(|call| !call.doubtful)?;
         (calls.next().is_none() && only.behind.is_empty()).then_some(only)
     }
 

@@ -13,8 +13,8 @@ mod causes;
 mod flight;
 mod handed;
 mod probes;
-mod recent;
 mod common;
+mod records;
 mod requests;
 
 use std::sync::Arc;
@@ -33,7 +33,6 @@ pub(super) use self::causes::Cause;
 pub(super) use self::common::Common;
 use self::common::nanos;
 pub(super) use self::flight::{Flight, Key};
-pub(super) use self::recent::Recent;
 
 /// How a message came.
 #[derive(Clone, Copy, Debug, Default)]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::mcp::call::{PassbackRequester, Progress, SpanPosition, TaskId, method, word};
-use crate::mcp::{Meta, Notifications, Params, Parent, Traces};
+use crate::mcp::{Finding, Meta, Notifications, Params, Parent, Traces};
 use crate::telemetry::{Capture, CaptureLevel};
 
 /// Progress events one span carries at most: enough to see the pace of a call.
@@ -47,8 +47,14 @@ impl Pairing<'_> {
         }
         self.common.forget_late(self.state.number, direction, &key);
         self.common.entered(&call);
+        let place = call.in_trace();
+        let kind = key.id.as_ref().map(Id::kind);
         let alone = self.state.flights[direction].insert(key, Box::new(call));
-        self.common.counts.duplicate_ids += u64::from(!alone);
+        if !alone {
+            self.common.counts.duplicate_ids += 1;
+            let detail = || format!("id: {}", kind.unwrap_or("out of sight"));
+            self.find(Finding::DuplicateId, direction, Some(place), seen.now, detail);
+        }
         true
     }
 
@@ -59,6 +65,9 @@ impl Pairing<'_> {
         if is("notifications/cancelled") {
             let id = Id::read(&message.params.request_id, &self.common.keys);
             self.cancel(message, id.map(|id| Key::new(seen.via.scope, id)), seen);
+        }
+        if is("notifications/message") {
+            self.log_message(message, seen);
         }
         if is("notifications/initialized") || is("notifications/roots/list_changed") {
             self.state.roots_due = true;
@@ -79,14 +88,17 @@ impl Pairing<'_> {
         let token = Key::new(seen.via.scope, token);
         let flight = &mut self.state.flights[seen.direction.reverse()];
         let Some((call, as_text)) = flight.by_token(&token) else { return false };
-        self.common.counts.text_ids += u64::from(as_text);
         call.alive = seen.now;
+        let place = call.in_trace();
         if call.events.len() < MAX_EVENTS {
             let (value, total) = (message.params.progress, message.params.total);
             call.events.push(Progress { at: seen.now, value, total });
         } else {
             call.events_dropped = call.events_dropped.saturating_add(1);
             self.common.counts.events_dropped += 1;
+        }
+        if as_text {
+            self.id_as_text("progressToken", place, seen);
         }
         true
     }

@@ -23,6 +23,12 @@ pub struct Params<'a> {
     pub request_id: RawId<'a>,
     /// Why it is cancelled.
     pub reason: Option<Text<'a>>,
+    /// Level of `notifications/message`.
+    pub level: Option<Text<'a>>,
+    /// Who logs, in it.
+    pub logger: Option<Text<'a>>,
+    /// What is logged, as on the wire.
+    pub data: Part<'a>,
     /// Token of `notifications/progress`.
     pub progress_token: RawId<'a>,
     /// Progress so far.
@@ -93,6 +99,12 @@ impl<'a> Params<'a> {
             b"clientInfo" => self.client = Info::read(reader)?,
             b"requestId" => self.request_id = id(reader)?,
             b"reason" => self.reason = text(reader)?,
+            b"level" => self.level = text(reader)?,
+            b"logger" => self.logger = text(reader)?,
+            b"data" => {
+                self.data = Part::Cut;
+                self.data = Part::Whole(&buf[reader.skip()?]);
+            }
             b"progressToken" => self.progress_token = id(reader)?,
             b"progress" => self.progress = number(reader)?,
             b"total" => self.total = number(reader)?,

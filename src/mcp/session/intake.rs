@@ -3,7 +3,7 @@
 use super::*;
 use crate::mcp::messages::{Found, Kind, Known, cut_message, is_object, messages};
 use crate::mcp::pairing::{Key, Observed, Via};
-use crate::mcp::{Id, Line, Message};
+use crate::mcp::{Finding, Id, Line, MAX_BODY, Message};
 
 impl Session {
     /// Bytes of one direction as they were read, at any boundary. `now` is when.
@@ -62,13 +62,39 @@ impl Session {
         self.left_first.get_or_insert(Party::Tap);
     }
 
+    /// Bytes that the server wrote to its stderr, at any boundary. `now` is when they were read.
+    pub fn stderr(&mut self, chunk: &[u8], now: Nanos) {
+        let mut lines = std::mem::take(&mut self.stderr);
+        lines.push(chunk, MAX_BODY, |line| self.log_line(line, now));
+        self.stderr = lines;
+    }
+
+    /// Bytes of stderr went by unseen, with so many newlines in them.
+    pub fn stderr_gap(&mut self, lines: u64) {
+        self.stderr.gap();
+        self.common.logs.missed(lines.max(1));
+    }
+
+    pub(super) fn flush_stderr(&mut self, now: Nanos) {
+        let mut lines = std::mem::take(&mut self.stderr);
+        lines.end(|line| self.log_line(line, now));
+    }
+
+    /// What is left of a line that lost its beginning says little, and may be half of a secret.
+    fn log_line(&mut self, line: Line<'_>, now: Nanos) {
+        if !line.torn {
+            self.pairing().log_line(line.text, line.cut.is_some(), now);
+        }
+    }
+
     /// One JSON-RPC message, or a batch of them, where the transport does the framing.
     pub fn message(&mut self, direction: Direction, text: &[u8], now: Nanos) {
         self.text(direction, text, true, now);
     }
 
     fn text(&mut self, direction: Direction, text: &[u8], ended: bool, now: Nanos) {
-        messages(text, ended, &mut |found| self.found(direction, found, now));
+        let size = text.len() as u64;
+        messages(text, ended, &mut |found| self.found(direction, found, size, now));
     }
 
     pub(super) fn flush(&mut self, direction: Direction, now: Nanos) {
@@ -93,7 +119,7 @@ impl Session {
             if line.torn {
                 return self.torn(direction);
             }
-            let found = &mut |found: Found<'_>| self.found(direction, found, now);
+            let found = &mut |found: Found<'_>| self.found(direction, found, cut.size, now);
             cut_message(line.text, cut.tail, cut.size, line.ended, found);
         } else if line.torn && !is_object(line.text) {
             self.torn(direction);
@@ -113,7 +139,8 @@ impl Session {
         }
     }
 
-    fn found(&mut self, direction: Direction, found: Found<'_>, now: Nanos) {
+    /// What was found in a text of `text` bytes.
+    fn found(&mut self, direction: Direction, found: Found<'_>, text: u64, now: Nanos) {
         let counts = &mut self.common.counts;
         match found {
             Found::Message(message, size, known) => {
@@ -123,7 +150,11 @@ impl Session {
             }
             Found::Blank => counts.blank += 1,
             Found::Batch => counts.batches += 1,
-            Found::Junk => counts.junk += 1,
+            Found::Junk => {
+                counts.junk += 1;
+                let detail = || format!("{text} bytes");
+                self.pairing().find(Finding::NotJson, direction, None, now, detail);
+            }
         }
     }
 
@@ -146,7 +177,10 @@ impl Session {
                 }
             }
             Kind::Unreadable => self.unreadable(seen.direction),
-            Kind::NotRpc => self.common.counts.not_rpc += 1,
+            Kind::NotRpc => {
+                self.common.counts.not_rpc += 1;
+                self.pairing().find_no_rpc(message, seen.direction, None, seen.now);
+            }
         }
     }
 

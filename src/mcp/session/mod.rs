@@ -26,6 +26,8 @@ const REMEMBERED: usize = 1024;
 #[derive(Debug)]
 pub struct Session {
     lines: Ways<Lines>,
+    /// Those of the server's stderr.
+    stderr: Lines,
     common: Common,
     state: State,
     /// Who went first.
@@ -44,7 +46,8 @@ impl Session {
         let mut common = Common::new(settings, REMEMBERED, seed);
         common.ambient = ambient;
         let state = State::new(&mut common, &Arc::new(server), Some(Arc::new(name)));
-        Session { lines: Ways::default(), common, state, left_first: None, edited: Ways::default() }
+        let (lines, stderr) = (Ways::default(), Lines::default());
+        Session { lines, stderr, common, state, left_first: None, edited: Ways::default() }
     }
 
     /// Shares the memory of what was handed back with others; each has its own otherwise.
@@ -72,7 +75,7 @@ impl Session {
         self.common.counts()
     }
 
-    /// How many spans are ready to be taken.
+    /// How many spans are ready to be taken, and what log records weigh beside them.
     pub fn ready(&self) -> usize {
         self.common.ready()
     }
@@ -80,6 +83,16 @@ impl Session {
     /// The spans finished since the last call, with what was seen of them; `None` if there are none.
     pub fn take(&mut self) -> Option<(Telemetry, Content)> {
         self.common.take()
+    }
+
+    /// The log records made since the last call; `None` if there are none.
+    pub fn take_logs(&mut self) -> Option<Telemetry> {
+        self.common.logs.take()
+    }
+
+    /// Says whether log records are made from here on: none unless somebody wants them.
+    pub fn want_logs(&mut self, wanted: bool) {
+        self.common.logs.wanted = wanted;
     }
 
     /// Lets time pass: requests that nobody answers are given up.
@@ -93,6 +106,7 @@ impl Session {
     /// that nobody wanted the answer, or the tap was [stopped](Self::stopped): then it ends as `cancelled`, as
     /// subscriptions and the server's own requests always do.
     pub fn end(&mut self, now: Nanos) {
+        self.flush_stderr(now);
         Direction::BOTH.into_iter().for_each(|direction| self.flush(direction, now));
         let outcome = match self.left_first {
             Some(Party::Client) => Outcome::Cancelled(CancelledBy::Disconnect),

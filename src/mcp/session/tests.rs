@@ -123,6 +123,7 @@ mod doubt;
 mod endings;
 mod hidden;
 mod hops;
+mod logs;
 mod ids;
 mod naming;
 mod pairing;

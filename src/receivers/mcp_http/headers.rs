@@ -16,6 +16,8 @@ use crate::privacy::redact::is_secret_name;
 
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 pub(super) const PROTOCOL: HeaderName = HeaderName::from_static("mcp-protocol-version");
+pub(super) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+pub(super) const NAME: HeaderName = HeaderName::from_static("mcp-name");
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -62,6 +64,8 @@ impl Present {
     pub(super) const KEEP_ALIVE: Present = Present(1 << 13);
     pub(super) const LOCATION: Present = Present(1 << 14);
     pub(super) const CREDENTIALS: Present = Present(1 << 15);
+    /// Fields that say what the body says.
+    pub(super) const MIRRORED: Present = Present(1 << 16);
 
     /// Looks.
     pub(super) fn among(headers: &HeaderMap) -> Present {
@@ -94,6 +98,7 @@ impl Present {
             "mcp-session-id" => Present::SESSION,
             "last-event-id" => Present::LAST_EVENT,
             "traceparent" | "tracestate" => Present::TRACE,
+            "mcp-method" | "mcp-name" => Present::MIRRORED,
             "location" => Present::LOCATION,
             name if is_credential(name) => Present::CREDENTIALS,
             _ => Present(0),

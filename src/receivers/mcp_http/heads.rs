@@ -11,8 +11,10 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Version};
 
 use super::decode::Coding;
-use super::headers::{LAST_EVENT_ID, PROTOCOL, Present, SESSION, TRACEPARENT, TRACESTATE};
-use crate::mcp::{BodyKind, HeadContent, RequestHead, ResponseHead, Verb};
+use super::headers::{
+    LAST_EVENT_ID, METHOD, NAME, PROTOCOL, Present, SESSION, TRACEPARENT, TRACESTATE,
+};
+use crate::mcp::{BodyKind, HeadContent, MAX_MIRRORED, RequestHead, ResponseHead, Verb};
 
 pub(super) use self::beside::Beside;
 
@@ -36,7 +38,7 @@ struct Row<Show> {
 type ShowInRequest = for<'a> fn(&mut RequestHead<'a>, &'a [u8]);
 type ShowInResponse = for<'a> fn(&mut ResponseHead<'a>, &'a [u8]);
 
-static OF_REQUESTS: [Row<ShowInRequest>; 5] = [
+static OF_REQUESTS: [Row<ShowInRequest>; 7] = [
     Row {
         name: SESSION,
         among: Some(Present::SESSION),
@@ -66,6 +68,18 @@ static OF_REQUESTS: [Row<ShowInRequest>; 5] = [
         among: Some(Present::LAST_EVENT),
         max: 0,
         show: |head, _| head.resumes = true,
+    },
+    Row {
+        name: METHOD,
+        among: Some(Present::MIRRORED),
+        max: MAX_MIRRORED,
+        show: |head, value| head.method = Some(value),
+    },
+    Row {
+        name: NAME,
+        among: Some(Present::MIRRORED),
+        max: MAX_MIRRORED,
+        show: |head, value| head.name = Some(value),
     },
 ];
 
@@ -216,6 +230,8 @@ pub(super) fn request(bytes: &[u8]) -> Option<(RequestHead<'_>, Coding, Beside<'
         tracestate: None,
         resumes: false,
         content: HeadContent::default(),
+        method: None,
+        name: None,
     };
     fields(bytes, |tag, value| {
         match (tag, value) {

@@ -54,7 +54,7 @@ impl ReceiverConfig for Config {
     const NAME: &'static str = "mcp_http";
     const ALIASES: &'static [&'static str] = &[];
     const ABOUT: &'static str = "a reverse proxy that taps the traffic of MCP servers over HTTP";
-    const SIGNALS: &'static [Signal] = &[Signal::Traces];
+    const SIGNALS: &'static [Signal] = &[Signal::Traces, Signal::Logs];
 
     fn shows(&self) -> Option<(&'static str, &'static str)> {
         (self.session_id == SessionIds::Clear).then_some(("session_id", CLEAR_SESSION_ID))

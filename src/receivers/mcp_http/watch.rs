@@ -306,12 +306,17 @@ impl Watch<Note> for HttpObserver {
         self.http.keep(reads);
     }
 
+    fn want_logs(&mut self, wanted: bool) {
+        self.http.want_logs(wanted);
+    }
+
     fn ready(&self) -> usize {
         self.http.ready()
     }
 
     fn take(&mut self) -> Vec<(Telemetry, Content)> {
         self.counts.tell(&self.http.counts());
-        self.http.take().into_iter().collect()
+        let logs = self.http.take_logs().map(|logs| (logs, Content::default()));
+        self.http.take().into_iter().chain(logs).collect()
     }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions};
 use signal_hook::consts::SIGCHLD;
@@ -41,6 +41,8 @@ pub(super) struct Plan<'a> {
     pub(super) cwd: Option<&'a Path>,
     /// In a process group of its own.
     pub(super) own_group: bool,
+    /// Its stderr is a pipe to us, and not ours.
+    pub(super) stderr: bool,
 }
 
 /// Says why there is no child.
@@ -113,8 +115,17 @@ impl CannotStart {
     }
 }
 
-/// Starts the child: its stderr is ours, its stdin and stdout are pipes.
-pub(super) fn spawn(plan: &Plan<'_>) -> Result<(Child, Ends), CannotStart> {
+/// A child that was started, and our ends of its pipes.
+#[derive(Debug)]
+pub(super) struct Started {
+    pub(super) child: Child,
+    pub(super) ends: Ends,
+    /// Where its stderr comes out, if that is a pipe.
+    pub(super) stderr: Option<Pipe>,
+}
+
+/// Starts the child: its stdin and stdout are pipes, its stderr is ours unless it is planned to be a pipe, too.
+pub(super) fn spawn(plan: &Plan<'_>) -> Result<Started, CannotStart> {
     let cannot = |error: io::Error| CannotStart::new(plan, &error);
     let (program, args) = plan
         .command
@@ -132,16 +143,20 @@ pub(super) fn spawn(plan: &Plan<'_>) -> Result<(Child, Ends), CannotStart> {
     hear_of_its_end();
     let stdin = process.stdin.take().expect("asked for above");
     let stdout = process.stdout.take().expect("asked for above");
+    let process_stderr = process.stderr.take();
     let pid = Pid::from_child(&process);
     let child = Child { process, pid, own_group: plan.own_group };
     let from = Pipe::from(OwnedFd::from(stdout));
-    Ok((child, Ends { from, to: Pipe::from(OwnedFd::from(stdin)) }))
+    let ends = Ends { from, to: Pipe::from(OwnedFd::from(stdin)) };
+    let stderr = process_stderr.map(|stderr| Pipe::from(OwnedFd::from(stderr)));
+    Ok(Started { child, ends, stderr })
 }
 
 /// A program with its arguments, to be started as planned.
 fn command(plan: &Plan<'_>, program: &OsStr, args: &[OsString]) -> Command {
     let mut command = Command::new(program);
-    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let stderr = if plan.stderr { Stdio::piped() } else { Stdio::inherit() };
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
     for (name, _) in std::env::vars_os() {
         if name.as_encoded_bytes().starts_with(OUR_VARIABLES.as_bytes()) {
             command.env_remove(name);
@@ -277,6 +292,18 @@ impl Pipe {
         Ok((Input::Closable(self, closed), Some(Closer { _pipe: pipe })))
     }
 
+    /// Waits until there is something to be read, or its end.
+    pub(super) fn wait_for_something(&self) -> io::Result<()> {
+        self.wait(PollFlags::IN)
+    }
+
+    /// Says whether there are bytes to be read, or may be.
+    pub(super) fn has_something(&self) -> bool {
+        let mut one = [PollFd::new(&self.0, PollFlags::IN)];
+        let polled = poll(&mut one, Some(&Timespec::default()));
+        polled.is_err() || one[0].revents().contains(PollFlags::IN)
+    }
+
     fn wait(&self, until: PollFlags) -> io::Result<()> {
         poll(&mut [PollFd::new(&self.0, until)], None)?;
         Ok(())
@@ -285,8 +312,14 @@ impl Pipe {
 
 impl Read for Pipe {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buffer)
+    }
+}
+
+impl Read for &Pipe {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            match self.0.read(buffer) {
+            match (&self.0).read(buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(PollFlags::IN)?,
                 read => return read,
             }

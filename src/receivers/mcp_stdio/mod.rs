@@ -19,6 +19,7 @@ mod queue;
 mod intake;
 mod counters;
 mod relay;
+mod stderr;
 mod tap;
 mod own_stdio;
 mod config;
@@ -41,12 +42,14 @@ pub use tap::{Remote, Tap};
 
 use crate::pipeline::{Build, Receiver, ReceiverConfig};
 use crate::settings::Report;
+use crate::telemetry;
 
 impl ReceiverConfig for Config {
     const NAME: &'static str = "mcp_stdio";
     const ALIASES: &'static [&'static str] = &[];
     const ABOUT: &'static str = "starts one stdio MCP server and taps its traffic";
-    const SIGNALS: &'static [crate::telemetry::Signal] = &[crate::telemetry::Signal::Traces];
+    const SIGNALS: &'static [telemetry::Signal] =
+        &[telemetry::Signal::Traces, telemetry::Signal::Logs];
 
     fn captures(&self) -> Option<&'static str> {
         self.capture.captures().then_some("capture")
@@ -58,7 +61,8 @@ impl ReceiverConfig for Config {
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
         let server = self.server_name(&self.command_line(), cx.base);
-        let watch = Box::new(watch::StdioObserver::new(self, &server, cx));
-        Ok(receiver::later(self.clone(), cx, watch))
+        let lines = self.capture.stderr().then(stderr::queue);
+        let watch = Box::new(watch::StdioObserver::new(self, &server, lines.clone(), cx));
+        Ok(receiver::later(self.clone(), lines, cx, watch))
     }
 }

@@ -1,4 +1,4 @@
-//! Gives the process's own stdin and stdout to one tap: there is one pair in a process's life.
+//! Gives the process's own stdin and stdout to one tap: there is one pair in a process's life. Its stderr is shared.
 
 use std::fs::File;
 use std::io;
@@ -37,6 +37,11 @@ impl OwnStdio {
         rustix::stdio::dup2_stdout(&null)?;
         Ok(Ends { from: Pipe::from(stdin), to: Pipe::from(stdout) })
     }
+}
+
+/// Our own stderr, for what a child writes to its.
+pub(super) fn stderr() -> io::Result<Pipe> {
+    Ok(Pipe::from(io::stderr().as_fd().try_clone_to_owned()?))
 }
 
 /// Remembers the tap that took them, for [`remote`].

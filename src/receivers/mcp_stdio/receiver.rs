@@ -11,7 +11,8 @@ use super::child::{self, CannotStart, Plan};
 use super::counters::Counters;
 use super::own_stdio::{self, OwnStdio};
 use super::queue::Note;
-use super::tap::{Limits, Remote, Tap, start as start_tap};
+use super::stderr::{self, LineQueue};
+use super::tap::{Client, Limits, Remote, Tap, start as start_tap};
 use super::watch::StdioObserver;
 use super::{Config, ProcessGroup, ServerName};
 use crate::pipeline::{BoxFuture, Build, Ended, Outlet, PlannedReceiver, Receiver, Stop};
@@ -24,25 +25,29 @@ use crate::telemetry::Clock;
 /// traffic flows before there is a pipeline, and whether or not there ever is one. Relative paths are
 /// taken from `base`. Call it once in a process; nothing else may use stdin and stdout afterwards.
 pub fn start(config: &Config, command: &[OsString], base: &Path) -> Result<Tap, CannotStart> {
-    start_with(config, config.limits(), command, base)
+    let lines = config.capture.stderr().then(stderr::queue);
+    start_with(config, config.limits(), lines, command, base)
 }
 
 fn start_with(
     config: &Config,
     limits: Limits,
+    lines: Option<Arc<LineQueue>>,
     command: &[OsString],
     base: &Path,
 ) -> Result<Tap, CannotStart> {
     let env: Vec<_> = config.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
     let cwd = config.cwd_from(base);
     let own_group = config.process_group == ProcessGroup::Own;
-    let plan = Plan { command, env: &env, cwd: cwd.as_deref(), own_group };
+    let stderr = lines.is_some();
+    let plan = Plan { command, env: &env, cwd: cwd.as_deref(), own_group, stderr };
     let ours = |error| CannotStart::ours(&plan, &error);
     let stdio = OwnStdio::claim().map_err(ours)?;
+    let stderr = lines.map(|lines| Ok((own_stdio::stderr()?, lines))).transpose().map_err(ours)?;
     let child = child::spawn(&plan)?;
     let editing = Editing::new(&config.observing());
     // Once there is a child: a command that cannot be started leaves them as they are.
-    let client = stdio.take().map_err(ours)?;
+    let client = Client { ends: stdio.take().map_err(ours)?, stderr };
     let tap = start_tap(child, client, limits, editing).map_err(ours)?;
     own_stdio::taken_by(&tap);
     Ok(tap)
@@ -69,10 +74,11 @@ pub fn watched_by(
 /// The receiver that starts its tap when it is opened.
 pub(super) fn later(
     config: Config,
+    lines: Option<Arc<LineQueue>>,
     cx: &Build<'_>,
     watch: Box<dyn tap::Watch<Note>>,
 ) -> Box<dyn Receiver> {
-    let launch = Launch { config, base: cx.base.to_owned() };
+    let launch = Launch { config, lines, base: cx.base.to_owned() };
     Box::new(McpStdio { tap: None, launch: Some(launch), observing: Observing::new(cx, watch) })
 }
 
@@ -91,6 +97,8 @@ struct McpStdio {
 
 struct Launch {
     config: Config,
+    /// Where its stderr goes, if it is captured.
+    lines: Option<Arc<LineQueue>>,
     base: PathBuf,
 }
 
@@ -113,7 +121,8 @@ impl PlannedReceiver for Running {
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
         let tap = self.tap.lock().unwrap_or_else(PoisonError::into_inner).take();
         let tap = tap.ok_or_else(|| anyhow::anyhow!("{}: its tap is taken already", cx.id))?;
-        let watch = Box::new(StdioObserver::new(&self.config, &self.server, cx));
+        let lines = tap.lines.clone();
+        let watch = Box::new(StdioObserver::new(&self.config, &self.server, lines, cx));
         Ok(watched_by(watch, PATIENCE, tap, cx))
     }
 }
@@ -121,13 +130,13 @@ impl PlannedReceiver for Running {
 impl Receiver for McpStdio {
     fn open(&mut self) -> BoxFuture<'_, anyhow::Result<()>> {
         Box::pin(async {
-            let Some(Launch { config, base }) = self.launch.take() else { return Ok(()) };
+            let Some(Launch { config, lines, base }) = self.launch.take() else { return Ok(()) };
             let command = config.command_line();
             if command.is_empty() {
                 anyhow::bail!("mcp_stdio needs `command`; or start it as `mcpcol stdio -- CMD`");
             }
             let limits = Limits { closable: true, ..config.limits() };
-            self.tap = Some(start_with(&config, limits, &command, &base)?);
+            self.tap = Some(start_with(&config, limits, lines, &command, &base)?);
             Ok(())
         })
     }

@@ -13,13 +13,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::Direction;
-use super::child::{Child, Closer, Ends};
+use super::child::{Child, Closer, Ends, Pipe, Started};
 use super::edits::Edits;
 use super::intake::End;
 use super::intake::Intake;
 use super::ladder::{self, Action, Event, Ladder, Signal, Times};
 use super::queue::{Kind, Note, Queue};
 use super::relay::{Progress, relay};
+use super::stderr::{LineQueue, Relay};
 use crate::pipeline::{Deadline, Exit};
 use crate::receivers::tap::Editing;
 
@@ -48,6 +49,8 @@ pub(super) struct Limits {
 #[derive(Debug)]
 pub struct Tap {
     pub(super) queue: Arc<Queue>,
+    /// What the child wrote to its stderr, if that is captured.
+    pub(super) lines: Option<Arc<LineQueue>>,
     /// What is changed on the way, if anything is.
     pub(super) editing: Option<Arc<Editing>>,
     remote: Remote,
@@ -65,14 +68,26 @@ pub struct Remote {
     exit: watch::Receiver<Option<Exit>>,
 }
 
+/// The client's side of a tap.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) ends: Ends,
+    /// Where the server's stderr goes, and the copies of it, if it is captured.
+    pub(super) stderr: Option<(Pipe, Arc<LineQueue>)>,
+}
+
 /// Puts a tap between a child that has been started and its client. Whoever calls this owns the child by the
 /// [`Tap`]; any number may run in one process.
 pub(super) fn start(
-    (child, server): (Child, Ends),
-    client: Ends,
+    Started { child, ends: server, stderr }: Started,
+    client: Client,
     limits: Limits,
     editing: Option<Arc<Editing>>,
 ) -> io::Result<Tap> {
+    let Client { ends: client, stderr: to } = client;
+    let lines = to.as_ref().map(|(_, lines)| Arc::clone(lines));
+    let stderr = stderr.zip(to).map(|(from, (to, lines))| Relay::start(from, to, lines));
+    let stderr = stderr.transpose()?;
     let queue = Arc::new(Queue::new(limits.queue));
     let (events, happened) = sync_channel(EVENTS);
     let (ended, exit) = watch::channel(None);
@@ -104,12 +119,13 @@ pub(super) fn start(
     let (ladder, closing) = (Ladder::new(limits.ladder), Arc::clone(&queue));
     named("ladder").spawn(move || {
         climb(ladder, &child, closer, &happened, &progress);
+        stderr.iter().for_each(Relay::end);
         closing.close();
         ended.send_replace(Some(child.reap()));
     })?;
     let (asked, held) = (Arc::default(), Arc::clone(&queue));
     let remote = Remote { events, own_group, asked, queue: held, exit };
-    Ok(Tap { queue, editing, remote })
+    Ok(Tap { queue, lines, editing, remote })
 }
 
 /// Starts a thread that tells the ladder how it ended.
@@ -271,20 +287,27 @@ mod tests {
     use std::io::{PipeReader, PipeWriter, Read as _, Write as _, pipe};
     use std::os::fd::OwnedFd;
 
-    use super::super::child::{self, Pipe, Plan};
+    use super::super::child::{self, Plan};
     use super::super::queue::Held;
     use super::*;
 
     /// A tap in front of `cat`, and its client's side.
     fn tapped_cat() -> (Tap, PipeWriter, PipeReader) {
         let command = ["cat".into()];
-        let child =
-            child::spawn(&Plan { command: &command, env: &[], cwd: None, own_group: false });
+        let child = child::spawn(&Plan {
+            command: &command,
+            env: &[],
+            cwd: None,
+            own_group: false,
+            stderr: false,
+        });
         let ((from, asks), (answers, to)) = (pipe().unwrap(), pipe().unwrap());
         let [from, to] = [OwnedFd::from(from), OwnedFd::from(to)].map(Pipe::from);
         let ladder = ladder::Limits::default();
         let limits = Limits { max_line: 1000, queue: 1 << 20, ladder, closable: false };
-        let tap = start(child.unwrap(), Ends { from, to }, limits, None).unwrap();
+        let tap =
+            start(child.unwrap(), Client { ends: Ends { from, to }, stderr: None }, limits, None)
+                .unwrap();
         (tap, asks, answers)
     }
 

@@ -358,6 +358,8 @@ impl Recorder {
 }
 
 impl Watch<Note> for Recorder {
+    fn want_logs(&mut self, _: bool) {}
+
     fn look(&mut self, event: &Event<'_>, _: Nanos) {
         let (direction, length) = (event.note.direction, event.bytes.len());
         match event.note.kind {

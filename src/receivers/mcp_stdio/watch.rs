@@ -1,24 +1,35 @@
 //! Drives the state machine of the `mcp` room by the records of this tap, and follows its books.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::queue::{Event, Kind, Note};
+use super::stderr::{Chunk, LineQueue, Lines};
 use super::{Config, ServerName};
 use crate::mcp::{HandedBack, Identity, Session, Transport};
 use crate::pipeline::{Build, Secrets};
 use crate::privacy::redact::{is_secret_name, parts_of_credential, password_of_url};
 use crate::receivers::tap::{self, CountsExporter, ambient, content_key, edited, hidden};
-use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
+use crate::telemetry::{Clock, Content, Nanos, Offset, Reads, Telemetry};
 
 /// Watches one connection.
 pub(super) struct StdioObserver {
     session: Session,
+    /// What the child wrote to its stderr, if that is captured.
+    lines: Option<Lines>,
+    /// Turns the stamps of those into times.
+    clock: Clock,
     counters: CountsExporter,
 }
 
 impl StdioObserver {
     /// The session of a child called `server`.
-    pub(super) fn new(config: &Config, server: &ServerName, cx: &Build<'_>) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        server: &ServerName,
+        lines: Option<Arc<LineQueue>>,
+        cx: &Build<'_>,
+    ) -> Self {
         let session_id: [u8; 16] = rand::random();
         let identity = Identity {
             server: server.text.clone(),
@@ -33,7 +44,19 @@ impl StdioObserver {
         cx.process(Secrets::default).set(&cx.id.to_string(), secrets(config));
         // Without a key nothing is told of them.
         content_key(cx).into_iter().for_each(|key| session.hide(hidden(key)));
-        StdioObserver { session, counters: CountsExporter::new(cx) }
+        let (lines, clock) = (lines.map(Lines::of), cx.clock.clone());
+        StdioObserver { session, lines, clock, counters: CountsExporter::new(cx) }
+    }
+
+    /// Reads what was written to stderr, up to a time if one is given: it belongs to what was in flight then.
+    fn read_lines(&mut self, until: Option<Instant>) {
+        let Some(lines) = &mut self.lines else { return };
+        while let Some((at, chunk, bytes)) = lines.before(until) {
+            match chunk {
+                Chunk::Bytes => self.session.stderr(&bytes, self.clock.at(at)),
+                Chunk::Gap { lines, .. } => self.session.stderr_gap(lines),
+            }
+        }
     }
 }
 
@@ -55,6 +78,7 @@ fn secrets_of(name: &str, value: &str) -> Vec<String> {
 
 impl tap::Watch<Note> for StdioObserver {
     fn look(&mut self, event: &Event<'_>, now: Nanos) {
+        self.read_lines(Some(event.at));
         let (session, direction) = (&mut self.session, event.note.direction);
         match event.note.kind {
             Kind::Bytes { .. } => session.bytes(direction, event.bytes, now),
@@ -74,13 +98,17 @@ impl tap::Watch<Note> for StdioObserver {
 
     fn anchor(&mut self, offset: Offset) {
         self.session.anchor(offset);
+        self.lines.iter_mut().for_each(Lines::look);
     }
 
     fn tick(&mut self, now: Nanos) {
+        self.read_lines(None);
         self.session.tick(now);
     }
 
     fn end(&mut self, now: Nanos) {
+        self.lines.iter_mut().for_each(Lines::look);
+        self.read_lines(None);
         self.session.end(now);
         self.counters.tell(&self.session.counts());
     }
@@ -89,13 +117,18 @@ impl tap::Watch<Note> for StdioObserver {
         self.session.keep(reads);
     }
 
+    fn want_logs(&mut self, wanted: bool) {
+        self.session.want_logs(wanted);
+    }
+
     fn ready(&self) -> usize {
         self.session.ready()
     }
 
     fn take(&mut self) -> Vec<(Telemetry, Content)> {
         self.counters.tell(&self.session.counts());
-        self.session.take().into_iter().collect()
+        let logs = self.session.take_logs().map(|logs| (logs, Content::default()));
+        self.session.take().into_iter().chain(logs).collect()
     }
 }
 

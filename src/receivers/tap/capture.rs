@@ -28,6 +28,10 @@ pub struct CaptureSettings {
     errors: CaptureLevel,
     /// Headers of requests and responses, by name: `http.request.header.<name>` and `http.response.header.<name>`.
     headers: Vec<String>,
+    /// Makes log records of what the server writes to its stderr: `off` or `redacted`. For stdio servers.
+    stderr: CaptureLevel,
+    /// Makes log records of what it logs by notifications.
+    log_messages: CaptureLevel,
     /// The longest value that is captured, in bytes, after redaction.
     max_bytes: Option<usize>,
     /// Says what is captured of the calls of some tools.
@@ -71,6 +75,8 @@ impl CaptureSettings {
                 report.error(&format!("capture.headers.{i}"), "is there already");
             }
         }
+        errors(report, "capture.stderr", Some(self.stderr));
+        errors(report, "capture.log_messages", Some(self.log_messages));
         if self.overrides.len() > MAX_OVERRIDES {
             report.error("capture.overrides", format!("has more than {MAX_OVERRIDES}"));
         }
@@ -104,12 +110,25 @@ impl CaptureSettings {
 
     /// Says whether anything is captured at all.
     pub(in crate::receivers) fn captures(&self) -> bool {
+        if self.stderr() || self.log_messages() {
+            return true;
+        }
         let rules = self.rules();
         let mut all =
             std::iter::once(rules.usual).chain(rules.rules.iter().map(|rule| rule.capture));
         let off = |level: &CaptureLevel| *level == CaptureLevel::Off;
         !self.headers.is_empty()
             || all.any(|plan| ![plan.arguments, plan.results, plan.errors].iter().all(off))
+    }
+
+    /// Says whether lines of stderr become log records.
+    pub(in crate::receivers) fn stderr(&self) -> bool {
+        self.stderr != CaptureLevel::Off
+    }
+
+    /// Says whether log notifications do.
+    pub(in crate::receivers) fn log_messages(&self) -> bool {
+        self.log_messages != CaptureLevel::Off
     }
 
     /// Returns what it means to the state machine.
@@ -152,11 +171,14 @@ mod tests {
             (CaptureLevel::Off, CaptureLevel::Redacted, 9)
         );
         assert!(capture.captures() && !CaptureSettings::default().captures());
+        for yaml in ["{ stderr: redacted }", "{ log_messages: redacted }"] {
+            assert!(testing::read::<CaptureSettings>(yaml).unwrap().captures(), "{yaml}");
+        }
     }
 
     #[test]
     fn what_cannot_be_meant_is_said() {
-        let yaml = "{ errors: keys, max_bytes: 0, overrides: [{ errors: keys }, { tool: '' }, { tool: x, max_bytes: 99999999 }] }";
+        let yaml = "{ errors: keys, stderr: keys, log_messages: keys, max_bytes: 0, overrides: [{ errors: keys }, { tool: '' }, { tool: x, max_bytes: 99999999 }] }";
         let capture: CaptureSettings = testing::read(yaml).unwrap();
         let problems =
             testing::check(&format!("capture: {yaml}"), "tap", |report| capture.check(report));
@@ -164,6 +186,8 @@ mod tests {
         for path in [
             "max_bytes",
             "errors",
+            "stderr",
+            "log_messages",
             "overrides::0::errors",
             "overrides::0",
             "overrides::1",

@@ -1,8 +1,9 @@
 //! Exports the counts of a tap's state machine as counters with names that the outside knows.
 
 use crate::mcp::{Counts, Tally};
-use crate::pipeline::books::DROPPED;
+use crate::pipeline::books::receiver_drops;
 use crate::pipeline::{Build, Counter};
+use crate::telemetry::Signal;
 
 /// Brings counters up to the [`Counts`] of one tap.
 pub(in crate::receivers) struct CountsExporter(Vec<Row>);
@@ -31,9 +32,12 @@ impl CountsExporter {
             |of: fn(&Counts) -> u64, kind: &str| of_kind(Box::new(of), "mcpcol_mcp_messages", kind);
         let odd =
             |of: fn(&Counts) -> u64, kind: &str| of_kind(Box::new(of), "mcpcol_mcp_oddities", kind);
-        let lost_of = |of: Of, reason: &str| {
-            row(of, DROPPED, &[("kind", "receiver"), ("component", &id), ("reason", reason)])
+        let lost_in = |of: Of, signal, reason: &str| Row {
+            of,
+            counter: receiver_drops(cx.vitals, cx.id, signal, reason),
+            told: 0,
         };
+        let lost_of = |of: Of, reason: &str| lost_in(of, Signal::Traces, reason);
         let lost = |of: fn(&Counts) -> u64, reason: &str| lost_of(Box::new(of), reason);
         let mut rows = vec![
             seen(|c| c.requests, "request"),
@@ -47,6 +51,7 @@ impl CountsExporter {
             odd(|c| c.duplicate_ids, "duplicate_id"),
             odd(|c| c.cancels_unknown, "cancel_of_unknown"),
             odd(|c| c.text_ids, "id_as_text"),
+            odd(|c| c.header_mismatches, "header_mismatch"),
             odd(|c| c.bad_traceparents, "bad_traceparent"),
             odd(|c| c.events_dropped, "event_dropped"),
             odd(|c| c.content_dropped, "content_dropped"),
@@ -55,6 +60,9 @@ impl CountsExporter {
             lost(|c| c.dropped.unreadable, "unreadable"),
             lost(|c| c.dropped.overflow, "overflow"),
             lost(|c| c.dropped.unsampled, "unsampled"),
+            lost_in(Box::new(|c| c.logs.rate), Signal::Logs, "rate"),
+            lost_in(Box::new(|c| c.logs.gap), Signal::Logs, "gap"),
+            odd(|c| c.logs.cut, "log_cut"),
             seen(|c| c.passback.answers, "answer_with_passback"),
             of_kind(Box::new(|c| c.passback.spans), "mcpcol_mcp_spans", "passback"),
         ];

@@ -28,8 +28,6 @@ pub(super) use observer::observe;
 pub(super) use observer::{Observer, PATIENCE, RecordCounters, Running, Unseen, drops, patience};
 pub(super) use overflow::OverflowTail;
 pub use passback::{Passback, Propagate};
-#[cfg(test)]
-pub(super) use queue::Held;
-pub(super) use queue::{Event, Handing, Note, Queue};
+pub(super) use queue::{Event, Handing, Held, Note, Queue};
 pub use words::usable_name;
 pub(super) use words::{MAX_NAME, Observing, ambient};

@@ -15,9 +15,9 @@ use tokio::time::{self, sleep_until, timeout};
 
 use super::editing::EditCounters;
 use super::queue::{Event, Held, Note, Queue};
-use crate::pipeline::books::DROPPED;
+use crate::pipeline::books::receiver_drops;
 use crate::pipeline::{Build, Counter, Outlet, Stop, lower_priority};
-use crate::telemetry::{Batch, Clock, Content, Nanos, Offset, Reads, Receipt, Telemetry};
+use crate::telemetry::{Batch, Clock, Content, Nanos, Offset, Reads, Receipt, Signal, Telemetry};
 
 /// Between two drains: what comes meanwhile costs no wake-up, and each drain begins with cold caches. At
 /// 60,000 calls a second it is 600 calls.
@@ -61,6 +61,8 @@ pub trait Watch<N>: Send {
     fn end(&mut self, now: Nanos);
     /// Says how much content is to be kept from now on.
     fn keep(&mut self, reads: Reads);
+    /// Says whether anybody wants log records from now on.
+    fn want_logs(&mut self, wanted: bool);
     /// Counts the items that are ready to be taken.
     fn ready(&self) -> usize;
     /// Takes the items that are ready: one piece of telemetry a signal, with what it has of content.
@@ -90,11 +92,7 @@ pub(in crate::receivers) enum Unseen {
 
 /// The counters of what nobody looked at, by [`Unseen`]: it is received and dropped.
 pub(in crate::receivers) fn drops(cx: &Build<'_>) -> [Counter; 2] {
-    let id = cx.id.to_string();
-    ["panic", "shutdown"].map(|reason| {
-        let labels = [("kind", "receiver"), ("component", &*id), ("reason", reason)];
-        cx.vitals.counter(DROPPED, &labels)
-    })
+    ["panic", "shutdown"].map(|reason| receiver_drops(cx.vitals, cx.id, Signal::Traces, reason))
 }
 
 /// Holds what one observer works with.
@@ -223,6 +221,7 @@ impl<N: Note, C: RecordCounters<N>> Watching<'_, N, C> {
     fn look_at(&mut self, held: &Held<N>) {
         self.watch.anchor(self.clock.look());
         self.watch.keep(self.out.reads());
+        self.watch.want_logs(self.out.takes(Signal::Logs));
         held.events().for_each(|event| self.counters.count(&event));
         for event in held.events() {
             let now = self.clock.at(event.at);
@@ -262,7 +261,10 @@ impl<N: Note, C: RecordCounters<N>> Watching<'_, N, C> {
     fn offer(&mut self) {
         self.since = None;
         for (telemetry, content) in self.watch.take() {
-            self.out.offer(Batch { telemetry, content, receipt: Receipt::nobody() });
+            // Of a tap that is named for its logs alone nobody misses the spans.
+            if self.out.takes(telemetry.signal()) {
+                self.out.offer(Batch { telemetry, content, receipt: Receipt::nobody() });
+            }
         }
     }
 }

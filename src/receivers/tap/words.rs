@@ -91,6 +91,7 @@ impl Observing<'_> {
             request_timeout: self.request_timeout,
             passback: self.passback.settings(),
             capture: self.capture.rules(),
+            log_messages: self.capture.log_messages(),
             ..Settings::default()
         }
     }

@@ -164,6 +164,11 @@ impl Config {
         self.check_session_key(report);
         self.observing().check(report);
         self.check_shown_headers(report);
+        if self.capture.stderr() {
+            let message =
+                "is for `mcp_stdio`: no server is started here, so there is no stderr of one";
+            report.error("capture.stderr", message);
+        }
         for (i, route) in self.routes.iter().enumerate() {
             route.check(self, &mut report.below(&format!("routes.{i}")));
             let twin = self.routes[..i].iter().find(|other| other.prefix() == route.prefix());

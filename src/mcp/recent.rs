@@ -36,6 +36,10 @@ impl<K: Clone + Eq + Hash, V> Recent<K, V> {
         self.map.get(key).map(|(_, value)| value)
     }
 
+    pub(in crate::mcp) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.map.get_mut(key).map(|(_, value)| value)
+    }
+
     pub(in crate::mcp) fn retain(&mut self, mut stays: impl FnMut(&K, &V) -> bool) {
         self.map.retain(|key, (_, value)| stays(key, value));
     }
