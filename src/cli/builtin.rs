@@ -1,7 +1,7 @@
 //! The configuration of a tap without `--config`: written as YAML and read like any other, so
 //! that it can be shown and nothing in it is a special case.
 //!
-//! Spans get a keyed digest, lose what is secret, and go to OTLP if the environment names an endpoint, else to a file in the
+//! Spans get a keyed digest, they and log records lose what is secret, and go to OTLP if the environment names an endpoint, else to a file in the
 //! state directory; where stderr is a terminal, a readable line a call goes there.
 
 use std::io::IsTerminal;
@@ -13,7 +13,8 @@ use super::otlp_env::OtlpEnv;
 use super::state::{self, State};
 use super::{config_args, say};
 use crate::config::{self, Options, Sources};
-use crate::pipeline::Plan;
+use crate::pipeline::{Plan, ReceiverConfig};
+use crate::receivers::mcp_stdio;
 use crate::settings::Severity;
 
 /// Files a tap writes before the oldest goes: 2 x 16 MiB.
@@ -47,11 +48,16 @@ pub(super) struct Tap<'a> {
 }
 
 impl Tap<'_> {
-    /// Captures what is said here, and says why calls fail unless it is said otherwise.
+    /// Captures what is said here; unless it is said otherwise, why calls fail and what servers log.
     pub(super) fn capturing(mut self, said: serde_json::Map<String, Value>) -> Self {
-        let mut capture = json!({"errors": "redacted"});
-        capture.as_object_mut().into_iter().for_each(|capture| capture.extend(said.clone()));
-        self.settings["capture"] = capture;
+        let all =
+            ["errors", "log_messages", "stderr"].map(|what| (what.to_owned(), "redacted".into()));
+        let mut capture: serde_json::Map<String, Value> = all.into_iter().chain(said).collect();
+        if self.kind != <mcp_stdio::Config as ReceiverConfig>::NAME {
+            // Said for all taps of a machine, maybe; only one that starts its server has a stderr of it.
+            capture.remove("stderr");
+        }
+        self.settings["capture"] = capture.into();
         self
     }
 }
@@ -131,27 +137,44 @@ fn config(tap: &Tap<'_>, terminal: bool, trust: Trust, place: &Place) -> (String
         // Only who needs the directory is told what is wrong with it.
         notes.extend(place.notes.iter().cloned());
     }
-    match (otlp, &place.state) {
-        (Some((kind, mut otlp)), _) => {
+    let [spans_file, logs_file] = files(tap.name);
+    let file = |name: &str| match &place.state {
+        Some(state) => ("file", file_exporter(&state.dir.join(name))),
+        None => ("nop", json!({})),
+    };
+    let mut add = |name: String, settings| {
+        exporters.insert(name.clone(), settings);
+        name
+    };
+    let (mut spans, logs) = match otlp {
+        Some((kind, mut otlp)) => {
             otlp["sending_queue"] = json!({
                 "sizer": "bytes", "queue_size": QUEUE, "batch": {"min_size": 512, "sizer": "items"},
             });
-            exporters.insert(kind.into(), otlp)
+            (vec![add(kind.into(), otlp)], from_env.takes_logs().then(|| kind.to_owned()))
         }
-        (None, Some(state)) => exporters.insert("file".into(), file_exporter(&state.dir, tap.name)),
-        (None, None) => exporters.insert("nop".into(), json!({})),
+        None => {
+            let (kind, settings) = file(&spans_file);
+            (vec![add(kind.into(), settings)], None)
+        }
     };
+    let logs = logs.unwrap_or_else(|| {
+        let (kind, settings) = file(&logs_file);
+        add(format!("{kind}/logs"), settings)
+    });
     if terminal {
-        exporters.insert("debug".into(), json!({"verbosity": "normal"}));
+        spans.push(add("debug".into(), json!({"verbosity": "normal"})));
     }
-    let names: Vec<_> = exporters.keys().cloned().collect();
     let config = json!({
         "receivers": {tap.kind: receiver(tap)},
         "processors": {"digest": digest, "redaction": {}},
         "exporters": exporters,
-        "service": {"pipelines": {"traces": {
-            "receivers": [tap.kind], "processors": ["digest", "redaction"], "exporters": names,
-        }}},
+        "service": {"pipelines": {
+            "traces": {
+                "receivers": [tap.kind], "processors": ["digest", "redaction"], "exporters": spans,
+            },
+            "logs": {"receivers": [tap.kind], "processors": ["redaction"], "exporters": [logs]},
+        }},
     });
     (escape(&config.to_string()), notes)
 }
@@ -178,12 +201,16 @@ fn digest(state: Option<&State>, trust: Trust) -> Value {
     trusted.unwrap_or_else(|| json!({"mode": "ephemeral"}))
 }
 
-/// Two processes may have one number, in containers that share a volume: chance tells them apart.
-fn file_exporter(dir: &Path, name: &str) -> Value {
+/// Names the files of spans and of log records. Two processes may have one number, in containers that share a
+/// volume: chance tells them apart.
+fn files(server: &str) -> [String; 2] {
     let safe = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
-    let stem: String = name.chars().map(safe).take(64).collect();
+    let stem: String = server.chars().map(safe).take(64).collect();
     let (pid, chance) = (std::process::id(), rand::random::<u32>());
-    let path = dir.join(format!("{stem}-{pid}-{chance:08x}.jsonl"));
+    ["jsonl", "logs.jsonl"].map(|end| format!("{stem}-{pid}-{chance:08x}.{end}"))
+}
+
+fn file_exporter(path: &Path) -> Value {
     let [max_megabytes, max_backups] = ROTATION;
     json!({
         "path": path,

@@ -7,10 +7,12 @@ use serde_json::{Map, Value};
 use super::say;
 
 /// The values that can be captured, and the levels of each.
-const LEVELS: [(&str, &[&str]); 3] = [
+const LEVELS: [(&str, &[&str]); 5] = [
     ("arguments", &["off", "keys", "redacted"]),
     ("results", &["off", "keys", "redacted"]),
     ("errors", &["off", "redacted"]),
+    ("stderr", &["off", "redacted"]),
+    ("log_messages", &["off", "redacted"]),
 ];
 const VARIABLE: &str = "MCPCOL_CAPTURE";
 
@@ -18,7 +20,8 @@ const VARIABLE: &str = "MCPCOL_CAPTURE";
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(super) struct CaptureArgs {
     /// Capture content of calls onto spans, after redaction: arguments, results (off, keys, redacted) and errors
-    /// (off, redacted), such as `arguments=redacted,errors=off` [env: MCPCOL_CAPTURE=]
+    /// (off, redacted); make log records of stderr and log_messages (off, redacted); such as
+    /// `arguments=redacted,errors=off` [env: MCPCOL_CAPTURE=]
     #[arg(long, value_name = "WHAT=LEVEL,...", value_parser = parse)]
     capture: Option<Levels>,
 }

@@ -82,6 +82,11 @@ impl OtlpEnv {
         Some((kind, settings))
     }
 
+    /// Says whether log records may go where spans go: not if that is a place for spans alone.
+    pub(super) fn takes_logs(&self) -> bool {
+        !self.of_traces
+    }
+
     /// Unset, the port tells: a gRPC server's is 4317 by default, and HTTP with protobuf is what SDKs
     /// speak unless told otherwise.
     fn protocol(&self, endpoint: &str) -> &str {

@@ -1,4 +1,4 @@
-//! How long spans are kept: 30 days, and 1 GiB over all files.
+//! How long spans and log records are kept: 30 days, and 1 GiB over all files.
 
 use std::fs::{self, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
@@ -64,7 +64,7 @@ fn files(dir: &Path) -> Vec<Found> {
 }
 
 /// The name of the file that a tap writes to, of that file and of those it moved on by rotation:
-/// `<server>-<pid>-<8 hex digits>.jsonl`, in earlier versions `<server>-<pid>.jsonl`, and `.1` behind it.
+/// `<server>-<pid>-<8 hex digits>.jsonl`, `.logs.jsonl` for log records, in earlier versions `<server>-<pid>.jsonl`, and `.1` behind it.
 fn running_name(name: &str) -> Option<&str> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let hex = |text: &str| text.len() == 8 && text.bytes().all(|b| b.is_ascii_hexdigit());
@@ -73,6 +73,7 @@ fn running_name(name: &str) -> Option<&str> {
         _ => name,
     };
     let stem = running.strip_suffix(".jsonl")?;
+    let stem = stem.strip_suffix(".logs").unwrap_or(stem);
     let (before, last) = stem.rsplit_once('-')?;
     let unique = hex(last) && before.rsplit_once('-').is_some_and(|(_, pid)| digits(pid));
     (digits(last) || unique).then_some(running)

@@ -259,6 +259,8 @@ fn files_of_spans_are_removed_after_thirty_days_under_their_old_names_and_new_on
         ("a-1.jsonl.1", 30, 1),
         ("a-b-1-0123abcd.jsonl", 30, 1),
         ("a-b-1-0123abcd.jsonl.1", 30, 1),
+        ("a-b-1-0123abcd.logs.jsonl", 30, 1),
+        ("a-b-1-0123abcd.logs.jsonl.1", 30, 1),
         ("a-2.jsonl", 29, 1),
         ("a-2-0123abcd.jsonl", 8, 1),
         ("digest.key", 400, 1),
