@@ -136,7 +136,10 @@ fn a_backend_that_is_away_is_one_line_a_session_with_every_span_counted() {
 /// The only file of spans in a directory.
 fn spans_in(dir: &Path) -> Option<PathBuf> {
     let mut entries = fs::read_dir(dir).ok()?.map(|entry| entry.unwrap().path());
-    entries.find(|path| path.extension().is_some_and(|ending| ending == "jsonl"))
+    entries.find(|path| {
+        let name = path.to_str().unwrap();
+        name.ends_with(".jsonl") && !name.ends_with(".logs.jsonl")
+    })
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod builtin;
 mod capture;
 mod http;
 mod stdio;
+mod logs;
 mod table;
 mod demo;
 mod validate;
@@ -55,6 +56,8 @@ enum Command {
     Http(http::Http),
     /// A real MCP server behind the tap, a client that drives it, and the spans
     Demo(demo::Demo),
+    /// Show what tapped servers logged, and what was wrong on the wire
+    Logs(logs::Logs),
     /// Check a configuration: all problems at once
     Validate(validate::Validate),
     /// List the components of this build
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Stdio(stdio) => stdio.run(),
         Command::Http(http) => http.run(),
         Command::Demo(demo) => demo.run(),
+        Command::Logs(logs) => logs.run(),
         Command::Validate(validate) => validate.run(),
         Command::Components(components) => components.run(),
         Command::PrintConfig(print_config) => print_config.run(),

@@ -46,12 +46,16 @@ enum Beside {
 
 /// The state directory of this process; see [`open_in`].
 pub(super) fn open(keyed: bool, notes: &mut Vec<String>) -> Option<State> {
+    with_surroundings(|around| open_in(around, keyed, notes))
+}
+
+fn with_surroundings<T>(look: impl FnOnce(&Surroundings<'_>) -> T) -> T {
     let env = |name: &str| std::env::var_os(name);
     let account_home = || {
         let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective()).ok()??;
         Some(user.dir)
     };
-    open_in(&Surroundings { env: &env, account_home: &account_home }, keyed, notes)
+    look(&Surroundings { env: &env, account_home: &account_home })
 }
 
 /// The first of these that can be used, made if need be: `$XDG_STATE_HOME/mcpcol`,
@@ -59,16 +63,8 @@ pub(super) fn open(keyed: bool, notes: &mut Vec<String>) -> Option<State> {
 /// `mcpcol-<uid>` in the temporary directory. A home that does not exist is none. With `keyed` the
 /// digest key is there, too. What could not be used is said in `notes`, in one line.
 fn open_in(around: &Surroundings<'_>, keyed: bool, notes: &mut Vec<String>) -> Option<State> {
-    let absolute = |name| (around.env)(name).map(PathBuf::from).filter(|p| p.is_absolute());
-    let below_home = |home: PathBuf| home.is_dir().then(|| home.join(".local/state"));
-    let below_account = || (around.account_home)().filter(|p| p.is_absolute()).and_then(below_home);
-    let bases: [&dyn Fn() -> Option<PathBuf>; 3] =
-        [&|| absolute("XDG_STATE_HOME"), &|| absolute("HOME").and_then(below_home), &below_account];
-    let own = bases.iter().filter_map(|base| Some((base()?.join("mcpcol"), Beside::User)));
-    let temporary = absolute("TMPDIR").unwrap_or_else(|| "/tmp".into());
-    let shared = temporary.join(format!("mcpcol-{}", geteuid().as_raw()));
     let mut refused = None;
-    for (dir, beside) in own.chain([(shared, Beside::Everybody)]) {
+    for (dir, beside) in places(around) {
         match prepare(&dir, beside, keyed) {
             Ok(key) => {
                 let instead = |why| format!("{why}; using {} instead", dir.display());
@@ -83,6 +79,34 @@ fn open_in(around: &Surroundings<'_>, keyed: bool, notes: &mut Vec<String>) -> O
     }
     notes.extend(refused.map(|why| format!("{why}; there is no place for spans and keys")));
     None
+}
+
+/// Where state may be kept, the best place first.
+fn places(around: &Surroundings<'_>) -> Vec<(PathBuf, Beside)> {
+    let absolute = |name| (around.env)(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let below_home = |home: PathBuf| home.is_dir().then(|| home.join(".local/state"));
+    let below_account = || (around.account_home)().filter(|p| p.is_absolute()).and_then(below_home);
+    let bases: [&dyn Fn() -> Option<PathBuf>; 3] =
+        [&|| absolute("XDG_STATE_HOME"), &|| absolute("HOME").and_then(below_home), &below_account];
+    let own = bases.iter().filter_map(|base| Some((base()?.join("mcpcol"), Beside::User)));
+    let temporary = absolute("TMPDIR").unwrap_or_else(|| "/tmp".into());
+    let shared = temporary.join(format!("mcpcol-{}", geteuid().as_raw()));
+    own.chain([(shared, Beside::Everybody)]).collect()
+}
+
+/// The state directories that are there and are the user's: taps that could not use one use the next. Makes none.
+pub(super) fn found() -> Vec<PathBuf> {
+    with_surroundings(|around| {
+        let mut found: Vec<PathBuf> = Vec::new();
+        for (dir, _) in places(around) {
+            let there = fs::metadata(&dir);
+            let ours = there.is_ok_and(|there| there.is_dir() && there.uid() == geteuid().as_raw());
+            if ours && !found.contains(&dir) {
+                found.push(dir);
+            }
+        }
+        found
+    })
 }
 
 /// Makes the directory ready to be written to. An error says that it cannot be; a key that is there but

@@ -21,6 +21,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use serde::Deserialize;
 
 use self::page::Page;
+pub(crate) use self::page::{Timestamp, steers};
 use super::lines::{Lines, Sink};
 use crate::otlp::Messages;
 use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};

@@ -94,9 +94,9 @@ impl Write for Tame<'_> {
     }
 }
 
-/// Whether a character can do more than be seen: controls, line separators, and what reorders or hides
+/// Says whether a character can do more than be seen: controls, line separators, and what reorders or hides
 /// text (Unicode TR 36, "Bidirectional Text Spoofing").
-fn steers(c: char) -> bool {
+pub(crate) fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
@@ -150,8 +150,8 @@ impl fmt::Display for TimeOfDay {
     }
 }
 
-/// A time as RFC 3339 has it, in UTC, to the nanosecond.
-pub(super) struct Timestamp(pub(super) Nanos);
+/// Shows a time as RFC 3339 has it, in UTC, to the nanosecond.
+pub(crate) struct Timestamp(pub(crate) Nanos);
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,205 @@
+//! The real binary as a stdio tap of a server that logs: what the server writes to its stderr reaches ours as it
+//! was, the end waits for nobody's stderr, and `mcpcol logs` shows what was said.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+const MCPCOL: &str = env!("CARGO_BIN_EXE_mcpcol");
+/// A tap's own end takes far less; the rest is a busy machine.
+const END: Duration = Duration::from_secs(5);
+
+/// `mcpcol` in a home of its own.
+fn mcpcol(home: &TempDir, args: &[&str]) -> Command {
+    let mut command = Command::new(MCPCOL);
+    command.args(args).env_clear();
+    command.env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", home.path());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A tap of a shell script, which is given these lines; its end.
+fn tap(home: &TempDir, script: &str, lines: &str) -> Output {
+    let mut tap = mcpcol(home, &["stdio", "--", "sh", "-c", script]).spawn().unwrap();
+    tap.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    tap.wait_with_output().unwrap()
+}
+
+fn state(home: &TempDir) -> PathBuf {
+    home.path().join(".local/state/mcpcol")
+}
+
+/// What `mcpcol logs` prints, with these arguments.
+fn logs(home: &TempDir, args: &[&str]) -> Output {
+    mcpcol(home, &[&["logs"], args].concat()).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+const CALL: &str =
+    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"t\"}}\n";
+
+#[test]
+fn stderr_passes_as_it_is_and_is_told_of() {
+    let home = tempfile::tempdir().unwrap();
+    let script = "printf 'ERROR \\033[1mbad\\033[0m \\377\\000 start\\r\\n\\n' >&2; read -r line; \
+                  printf 'at work' >&2; echo banner; \
+                  echo '{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":\"notice\",\"logger\":\"db\",\"data\":\"slow\"}}'; \
+                  echo '{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}'; exit 3";
+    let output = tap(&home, script, CALL);
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(output.stderr, b"ERROR \x1b[1mbad\x1b[0m \xff\0 start\r\n\nat work");
+    assert_eq!(text(&output.stdout).lines().count(), 3);
+    let shown = text(&logs(&home, &[]).stdout);
+    let shown: Vec<_> = shown.lines().map(|line| line.split_once("  ").unwrap().1).collect();
+    let has = |what: &str| {
+        let found = shown.iter().filter(|line| line.ends_with(what)).count();
+        assert_eq!(found, 1, "{what} in {shown:#?}");
+    };
+    has("ERROR  stderr    ERROR bad \u{fffd}\\u{0} start");
+    has("-      stderr    at work");
+    has("INFO   db        slow");
+    has("WARN   not_json  text where a JSON-RPC message belongs (by server, 6 bytes)");
+    assert_eq!(shown.len(), 4);
+    // What was written while a call was in flight has its span.
+    let json = text(&logs(&home, &["--format", "json", "-n", "9"]).stdout);
+    let slow = json.lines().find(|line| line.contains("\"slow\"")).unwrap();
+    assert!(slow.contains("\"span_id\"") && slow.contains("\"session\""), "{slow}");
+    assert_eq!(logs(&home, &["--server", "nobody"]).stdout, b"");
+}
+
+#[test]
+fn a_flood_passes_byte_by_byte() {
+    let home = tempfile::tempdir().unwrap();
+    let script = "read -r line; i=0; while [ $i -lt 20000 ]; do echo \"line $i of a flood, which is rather \
+                  long so that it fills pipes\"; i=$((i+1)); done >&2";
+    let output = tap(&home, script, CALL);
+    let expected: String = (0..20_000)
+        .map(|i| format!("line {i} of a flood, which is rather long so that it fills pipes\n"))
+        .collect();
+    assert!(text(&output.stderr).starts_with(&expected), "{} bytes", output.stderr.len());
+}
+
+/// It outlives its parent, writes nothing and keeps its stderr.
+#[test]
+fn nobody_waits_for_a_grandchild_that_keeps_stderr() {
+    let home = tempfile::tempdir().unwrap();
+    let script = "sleep 30 </dev/null >/dev/null & echo $! >&2; exit 4";
+    let begun = Instant::now();
+    let mut tap = mcpcol(&home, &["stdio", "--", "sh", "-c", script]).spawn().unwrap();
+    assert_eq!(tap.wait().unwrap().code(), Some(4));
+    assert!(begun.elapsed() < END, "{:?}", begun.elapsed());
+    let mut pid = String::new();
+    BufReader::new(tap.stderr.take().unwrap()).read_line(&mut pid).unwrap();
+    let pid: i32 = pid.trim().parse().unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+/// As with a pipe of its own: it is broken, and the server may go on or not.
+#[test]
+fn a_host_that_reads_no_stderr_does_no_harm() {
+    let home = tempfile::tempdir().unwrap();
+    let script = "read -r line; trap '' PIPE; echo lost >&2; echo lost >&2; \
+                  echo '{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}'; exit 5";
+    let mut tap = mcpcol(&home, &["stdio", "--", "sh", "-c", script]).spawn().unwrap();
+    drop(tap.stderr.take());
+    tap.stdin.take().unwrap().write_all(CALL.as_bytes()).unwrap();
+    let output = tap.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stdout).lines().count()), (Some(5), 1));
+}
+
+fn append(path: &Path, text: &str) {
+    let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+fn record(text: &str) -> String {
+    format!(
+        "{{\"resourceLogs\":[{{\"scopeLogs\":[{{\"logRecords\":[{{\"timeUnixNano\":\"1\",\"body\":{{\"stringValue\":\"{text}\"}}}}]}}]}}]}}\n"
+    )
+}
+
+fn next(from: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    from.read_line(&mut line).unwrap();
+    line.trim_end().rsplit("  ").next().unwrap().to_owned()
+}
+
+fn interrupt(child: &Child) {
+    let pid = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+}
+
+#[test]
+fn what_is_added_is_followed_until_it_is_interrupted() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("x.logs.jsonl");
+    append(&path, &record("one"));
+    let file = path.to_str().unwrap();
+    let mut follow = mcpcol(&home, &["logs", "-f", file]).spawn().unwrap();
+    let mut from = BufReader::new(follow.stdout.take().unwrap());
+    assert_eq!(next(&mut from), "one");
+    append(&path, &record("two"));
+    assert_eq!(next(&mut from), "two");
+    fs::rename(&path, home.path().join("x.logs.jsonl.1")).unwrap();
+    append(&path, &record("three"));
+    assert_eq!(next(&mut from), "three");
+    interrupt(&follow);
+    assert_eq!(follow.wait().unwrap().code(), Some(0));
+    let mut rest = String::new();
+    from.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
+
+    // Stdin is followed as it is.
+    let mut follow = mcpcol(&home, &["logs", "-f", "-"]).spawn().unwrap();
+    let mut to = follow.stdin.take().unwrap();
+    let mut from = BufReader::new(follow.stdout.take().unwrap());
+    to.write_all(record("four").as_bytes()).unwrap();
+    assert_eq!(next(&mut from), "four");
+    drop(to);
+    assert_eq!(follow.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn exit_codes_tell_what_could_be_read() {
+    let home = tempfile::tempdir().unwrap();
+    let output = logs(&home, &[]);
+    assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b""[..]));
+    assert_eq!(text(&output.stderr), "mcpcol: there are no log records yet\n");
+    assert!(!state(&home).exists(), "looking makes nothing");
+    append(&home.path().join("x"), &record("one"));
+    let [x, none] = ["x", "none"].map(|name| home.path().join(name).to_str().unwrap().to_owned());
+    let output = logs(&home, &[&none, &x]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("cannot read `") && text(&output.stdout).ends_with("one\n")
+    );
+    assert_eq!(logs(&home, &["-f", "-", &x]).status.code(), Some(2));
+}
+
+#[test]
+fn a_configuration_that_captures_what_nothing_redacts_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("config.yaml");
+    for (processors, code) in [("[]", 1), ("[redaction]", 0)] {
+        let yaml = format!(
+            "receivers: {{ mcp_stdio: {{ command: cat, capture: {{ stderr: redacted }} }} }}\n\
+             processors: {{ redaction: {{}} }}\nexporters: {{ nop: {{}} }}\n\
+             service: {{ pipelines: {{ logs: {{ receivers: [mcp_stdio], processors: {processors}, exporters: [nop] }} }} }}\n"
+        );
+        fs::write(&config, yaml).unwrap();
+        let args = ["validate", "--config", config.to_str().unwrap()];
+        let output = mcpcol(&home, &args).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
+        assert_eq!(text(&output.stderr).contains("captures content"), code == 1);
+    }
+}
