@@ -43,7 +43,7 @@ pub(super) fn follow<W: Write>(
     page: &mut Page<W>,
 ) -> io::Result<()> {
     loop {
-        thread::sleep(LOOK);
+        thread::park_timeout(LOOK);
         let records = more(places, &mut ends, reading);
         if !records.is_empty() {
             page.print(&records)?;

@@ -24,7 +24,7 @@ pub(super) struct Found {
 pub(super) fn files(source: &Path) -> io::Result<Vec<Found>> {
     let there = fs::metadata(source)?;
     if there.is_dir() {
-        return in_directory(source, |name| is_logs(name));
+        return in_directory(source, is_logs);
     }
     // Whether it can be opened is part of it.
     File::open(source)?;

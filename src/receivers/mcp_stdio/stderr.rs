@@ -6,8 +6,7 @@
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
@@ -22,8 +21,6 @@ const QUEUE: usize = 256 * 1024;
 const READ: usize = 64 * 1024;
 /// How long what a dead child left in the pipe may take to be relayed.
 const DRAIN: Duration = Duration::from_millis(500);
-/// How often it is looked at then.
-const LOOK: Duration = Duration::from_millis(2);
 
 /// Queues what the child wrote to its stderr.
 pub(super) type LineQueue = tap::Queue<Chunk>;
@@ -78,9 +75,22 @@ pub(super) fn queue() -> Arc<LineQueue> {
 pub(super) struct Relay {
     /// Only the relay holds it, so that the child hears of our reader's end as if the pipe were direct.
     from: Weak<Pipe>,
-    /// Odd while bytes are in the relay's hands.
-    steps: Arc<AtomicU64>,
+    hands: Arc<Hands>,
     queue: Arc<LineQueue>,
+}
+
+/// Says whether a relay has bytes in its hands.
+#[derive(Debug, Default)]
+struct Hands {
+    full: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Hands {
+    fn set(&self, full: bool) {
+        *self.full.lock().unwrap_or_else(PoisonError::into_inner) = full;
+        self.changed.notify_all();
+    }
 }
 
 impl Relay {
@@ -90,40 +100,40 @@ impl Relay {
         to: impl Write + Send + 'static,
         queue: Arc<LineQueue>,
     ) -> io::Result<Relay> {
-        let (from, steps) = (Arc::new(from), Arc::new(AtomicU64::new(0)));
-        let (weak, moved, lines) = (Arc::downgrade(&from), Arc::clone(&steps), Arc::clone(&queue));
-        thread::Builder::new()
-            .name("stderr".into())
-            .spawn(move || relay(&from, to, &lines, &moved))?;
-        Ok(Relay { from: weak, steps, queue })
+        let (from, hands) = (Arc::new(from), Arc::new(Hands::default()));
+        let relay = Relay { from: Arc::downgrade(&from), hands, queue };
+        let (hands, lines) = (Arc::clone(&relay.hands), Arc::clone(&relay.queue));
+        thread::Builder::new().name("stderr".into()).spawn(move || {
+            pass_on(&from, to, &lines, &hands);
+            drop(from);
+            hands.set(false);
+        })?;
+        Ok(relay)
     }
 
     /// Waits until what is in the pipe now has been relayed, if that is soon, and ends the observation. What
     /// others write later is relayed all the same.
     pub(super) fn end(&self) {
-        let until = Instant::now() + DRAIN;
-        while !self.is_quiet() && Instant::now() < until {
-            thread::sleep(LOOK);
-        }
+        let full = self.hands.full.lock().unwrap_or_else(PoisonError::into_inner);
+        let busy = |full: &mut bool| self.is_busy(*full);
+        drop(self.hands.changed.wait_timeout_while(full, DRAIN, busy));
         self.queue.close();
     }
 
-    /// Whether there is nothing in the pipe and nothing in the relay's hands: it takes bytes in its hands, by
-    /// the count of its steps, before it takes them out of the pipe.
-    fn is_quiet(&self) -> bool {
-        let before = self.steps.load(Ordering::SeqCst);
-        let empty = self.from.upgrade().is_none_or(|from| !from.has_something());
-        before % 2 == 0 && empty && self.steps.load(Ordering::SeqCst) == before
+    /// Whether something is in the relay's hands, or in the pipe: it says that its hands are full before it takes
+    /// bytes out of that, and empty once they are relayed.
+    fn is_busy(&self, full: bool) -> bool {
+        full || self.from.upgrade().is_some_and(|from| from.has_something())
     }
 }
 
-fn relay(from: &Pipe, mut to: impl Write, queue: &LineQueue, steps: &AtomicU64) {
+fn pass_on(from: &Pipe, mut to: impl Write, queue: &LineQueue, hands: &Hands) {
     let (mut buffer, mut observed) = (vec![0; READ], true);
     loop {
         if from.wait_for_something().is_err_and(|error| error.kind() != ErrorKind::Interrupted) {
             return;
         }
-        steps.fetch_add(1, Ordering::SeqCst);
+        hands.set(true);
         let read = match (&mut &*from).read(&mut buffer) {
             Ok(0) => return,
             Ok(length) => &buffer[..length],
@@ -137,7 +147,7 @@ fn relay(from: &Pipe, mut to: impl Write, queue: &LineQueue, steps: &AtomicU64) 
         // A panic of ours ends observation and not the relaying.
         observed =
             observed && catch_unwind(AssertUnwindSafe(|| hand_over(queue, read, at))).is_ok();
-        steps.fetch_add(1, Ordering::SeqCst);
+        hands.set(false);
     }
 }
 
@@ -179,12 +189,12 @@ impl Lines {
 mod tests {
     use std::io::pipe;
     use std::os::fd::OwnedFd;
-    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
     use super::*;
 
     /// A reader of our stderr that takes a write when it is let.
-    struct Slow(Receiver<()>, Sender<Vec<u8>>);
+    struct Slow(Receiver<()>, SyncSender<Vec<u8>>);
 
     impl Write for Slow {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -200,11 +210,16 @@ mod tests {
         }
     }
 
-    fn started() -> (io::PipeWriter, Relay, Sender<()>, Receiver<Vec<u8>>) {
+    fn started() -> (io::PipeWriter, Relay, SyncSender<()>, Receiver<Vec<u8>>) {
         let (from, child) = pipe().unwrap();
-        let ((go, gone), (to, got)) = (channel(), channel());
+        let ((go, gone), (to, got)) = (sync_channel(9), sync_channel(9));
         let relay = Relay::start(Pipe::from(OwnedFd::from(from)), Slow(gone, to), queue()).unwrap();
         (child, relay, go, got)
+    }
+
+    fn is_busy(relay: &Relay) -> bool {
+        let full = *relay.hands.full.lock().unwrap();
+        relay.is_busy(full)
     }
 
     fn seen(relay: &Relay) -> Vec<u8> {
@@ -219,11 +234,11 @@ mod tests {
         child.write_all(b"hello, world").unwrap();
         go.send(()).unwrap();
         assert_eq!(got.recv().unwrap(), b"hello");
-        assert!(!relay.is_quiet());
+        assert!(is_busy(&relay));
         assert_eq!(seen(&relay), b"", "not relayed yet");
         (0..2).for_each(|_| go.send(()).unwrap());
         relay.end();
-        assert!(relay.is_quiet());
+        assert!(!is_busy(&relay));
         assert_eq!(got.try_iter().flatten().collect::<Vec<_>>(), b", world");
         assert_eq!(seen(&relay), b"hello, world");
         // What comes later passes and is not looked at.
@@ -239,7 +254,7 @@ mod tests {
         child.write_all(b"x").unwrap();
         let begun = Instant::now();
         relay.end();
-        assert!(begun.elapsed() >= DRAIN && !relay.is_quiet());
+        assert!(begun.elapsed() >= DRAIN && is_busy(&relay));
     }
 
     #[test]
