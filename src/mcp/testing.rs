@@ -117,8 +117,11 @@ pub(super) struct Record {
 
 impl Record {
     /// All records of what a tap put out, in order.
-    pub(super) fn all(taken: Option<Telemetry>) -> Vec<Record> {
-        let Some(telemetry) = taken else { return Vec::new() };
+    pub(super) fn all(taken: Vec<(Telemetry, Content)>) -> Vec<Record> {
+        taken.iter().flat_map(|(telemetry, _)| Record::each(telemetry)).collect()
+    }
+
+    fn each(telemetry: &Telemetry) -> Vec<Record> {
         let Messages::Logs(all) = telemetry.messages() else {
             panic!("log records were asked for")
         };

@@ -36,7 +36,7 @@ use crate::otlp::wire::edit::{At, Edit, Holders, Named, Number, Place, Take, Wan
 use crate::otlp::wire::view::{Item, View};
 use crate::pipeline::{Flow, Pass, Processor, Secrets};
 use crate::privacy::redact::{Found, KnownValues, Redactor, Scan, Under};
-use crate::telemetry::{Batch, Content, Reads, Signal};
+use crate::telemetry::{Batch, CallSecrets, Content, Reads, Signal};
 
 pub use settings::Config;
 
@@ -56,7 +56,7 @@ impl Processor for Redaction {
     fn process(&self, mut batch: Batch, pass: &mut Pass) -> Flow {
         let Batch { telemetry, content, .. } = &batch;
         let calls = telemetry.signal() == Signal::Traces && !content.is_empty();
-        let mut work = Work::new(self, calls.then_some(content));
+        let mut work = Work::new(self, calls.then_some(content), content.secrets());
         let edited = telemetry.edited(&mut work);
         let tally = work.tally;
         batch.telemetry = edited;
@@ -79,8 +79,8 @@ struct Work<'a, 'r> {
     scan: Scan<'r>,
     /// Judges names, apart from what was looked at last.
     judge: Scan<'r>,
-    /// The secrets of the process.
-    secrets: Arc<Vec<Arc<KnownValues>>>,
+    /// The secrets of the process, and those that came with the batch.
+    secrets: Vec<Arc<KnownValues>>,
     /// Whether secrets of the item at hand are searched for besides.
     own: bool,
     /// How names of this batch are treated that are not among the usual ones.
@@ -202,10 +202,16 @@ impl<'a> Edit<'a> for Work<'a, '_> {
 }
 
 impl<'a, 'r> Work<'a, 'r> {
-    fn new(redaction: &'r Redaction, content: Option<&'r Content>) -> Self {
+    /// Begins a pass over a batch, of whose calls `content` tells, and in all of which `secrets` are searched for.
+    fn new(
+        redaction: &'r Redaction,
+        content: Option<&'r Content>,
+        secrets: &CallSecrets,
+    ) -> Self {
         let mut scan = redaction.redactor.scan();
         let mut judge = redaction.redactor.scan();
-        let secrets = redaction.secrets.known();
+        let of_process = redaction.secrets.known();
+        let secrets: Vec<_> = of_process.iter().chain(secrets.sets()).cloned().collect();
         scan.know(secrets.iter());
         judge.know(secrets.iter());
         Work {

@@ -208,20 +208,33 @@ impl Reads {
 /// one that is taken in a trace of its own.
 pub type SpanKey = ([u8; 16], SpanId);
 
-/// What was seen of the calls of one batch. Clones share.
+/// Holds what was seen beside one batch: of the calls behind its spans, and of all of it. Clones share.
 #[derive(Clone, Default)]
-pub struct Content(Option<Arc<HashMap<SpanKey, Seen, PeerKeys>>>);
+pub struct Content {
+    calls: Option<Arc<HashMap<SpanKey, Seen, PeerKeys>>>,
+    secrets: CallSecrets,
+}
 
 impl Content {
+    /// Holds secrets that are searched for in all of a batch: log records have no id by which they could be told.
+    pub fn with_secrets(secrets: CallSecrets) -> Self {
+        Content { calls: None, secrets }
+    }
+
+    /// Gives the secrets that are searched for in all of the batch.
+    pub fn secrets(&self) -> &CallSecrets {
+        &self.secrets
+    }
+
     /// What was seen of the call behind a span; `None` for spans that no tap of ours put out.
     pub fn of(&self, trace: &[u8], span: &[u8]) -> Option<&Seen> {
         let key = (trace.try_into().ok()?, span.try_into().ok()?);
-        self.0.as_ref()?.get(&key)
+        self.calls.as_ref()?.get(&key)
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.calls.is_none() && self.secrets.is_empty()
     }
 }
 
@@ -229,7 +242,8 @@ impl FromIterator<(SpanKey, Seen)> for Content {
     /// Of several for one span the last stays.
     fn from_iter<I: IntoIterator<Item = (SpanKey, Seen)>>(seen: I) -> Self {
         let map: HashMap<_, _, _> = seen.into_iter().collect();
-        Content((!map.is_empty()).then(|| Arc::new(map)))
+        let calls = (!map.is_empty()).then(|| Arc::new(map));
+        Content { calls, secrets: CallSecrets::default() }
     }
 }
 
@@ -266,6 +280,6 @@ impl fmt::Debug for Seen {
 
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Content({} calls)", self.0.as_ref().map_or(0, |map| map.len()))
+        write!(f, "Content({} calls)", self.calls.as_ref().map_or(0, |map| map.len()))
     }
 }

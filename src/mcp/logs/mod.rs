@@ -14,7 +14,7 @@ use super::call::Named;
 use super::span::{Server, resource, scope};
 use super::{Finding, SessionName, Settings, SpanRef};
 use crate::otlp::wire::compose::{LogRecord, LogRecords, Logs, Value};
-use crate::telemetry::{Nanos, Telemetry, names};
+use crate::telemetry::{CallSecrets, Content, Nanos, Telemetry, names};
 
 use self::rate::{Rate, Told};
 
@@ -108,6 +108,8 @@ pub(super) struct Of<'a> {
     pub(super) session: Option<&'a SessionName>,
     /// The call it belongs to, and the flags of its span.
     pub(super) call: Option<(SpanRef, u8)>,
+    /// Secrets that were seen with its session or call.
+    pub(super) secrets: CallSecrets,
     /// Now, in steady time and by the wall clock.
     pub(super) now: Nanos,
     pub(super) wall: Nanos,
@@ -149,9 +151,10 @@ pub(super) struct LogQueue {
     counts: LogCounts,
 }
 
-/// Records of one resource.
+/// Records of one resource, in which the same secrets are searched for.
 #[derive(Debug)]
 struct Group {
+    secrets: CallSecrets,
     server: Arc<Server>,
     peer: Named,
     records: LogRecords,
@@ -168,15 +171,21 @@ impl LogQueue {
         self.records.max(self.bytes / WEIGHT)
     }
 
-    /// The records since the last call.
-    pub(super) fn take(&mut self) -> Option<Telemetry> {
-        if self.records == 0 {
-            return None;
-        }
+    /// The records since the last call: those apart in which other secrets are searched for, so that the credentials
+    /// of one client hide nothing of another one's.
+    pub(super) fn take(&mut self) -> Vec<(Telemetry, Content)> {
         (self.records, self.bytes) = (0, 0);
-        let mut all = Logs::default();
-        self.groups.drain(..).for_each(|group| all.join(group.records.finish()));
-        Some(all.into())
+        let mut parts: Vec<(CallSecrets, Logs)> = Vec::new();
+        for Group { secrets, records, .. } in self.groups.drain(..) {
+            let at = parts.iter().position(|(known, _)| *known == secrets);
+            let at = at.unwrap_or_else(|| {
+                parts.push((secrets, Logs::default()));
+                parts.len() - 1
+            });
+            parts[at].1.join(records.finish());
+        }
+        let told = |(secrets, logs): (_, Logs)| (logs.into(), Content::with_secrets(secrets));
+        parts.into_iter().map(told).collect()
     }
 
     /// Lines of stderr went by that nobody read.
@@ -312,11 +321,14 @@ impl LogQueue {
     }
 
     fn group(&mut self, of: &Of<'_>) -> &mut LogRecords {
-        /// How many resources are compared; one beyond may come twice in a batch, which is no harm.
+        /// How many groups are compared; a resource beyond may come twice in a batch, which is no harm.
         const LOOK: usize = 64;
         let same = |group: &Group| {
             let (server, name) = (group.server.index, &group.server.name);
-            server == of.server.index && *name == of.server.name && group.peer == *of.peer
+            server == of.server.index
+                && *name == of.server.name
+                && group.peer == *of.peer
+                && group.secrets == of.secrets
         };
         let known = self.groups.iter().rev().take(LOOK).position(same);
         let at = match known {
@@ -325,7 +337,8 @@ impl LogQueue {
                 let resource = resource(of.settings, of.server, of.peer);
                 let records = LogRecords::of(&resource, &scope(), WEIGHT);
                 let (server, peer) = (Arc::clone(of.server), of.peer.clone());
-                self.groups.push(Group { server, peer, records });
+                let secrets = of.secrets.clone();
+                self.groups.push(Group { secrets, server, peer, records });
                 self.groups.len() - 1
             }
         };

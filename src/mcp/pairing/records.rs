@@ -13,7 +13,7 @@ impl Pairing<'_> {
     /// Adds a line that the server wrote to its stderr; `more`: it goes on beyond what is here.
     pub(in crate::mcp) fn log_line(&mut self, line: &[u8], more: bool, now: Nanos) {
         let call = self.only_call();
-        self.log(call, now, |common, of| common.logs.line(of, line, more));
+        self.log(call, None, now, |common, of| common.logs.line(of, line, more));
     }
 
     /// Adds what the server logs by a notification.
@@ -40,7 +40,8 @@ impl Pairing<'_> {
         let whole = seen.via.whole;
         let of_exchange = seen.via.cause.map(Cause::place);
         let call = of_exchange.or_else(|| self.only_call().filter(|_| whole));
-        self.log(call, seen.now, |common, of| common.logs.message(of, &logged));
+        let secrets = seen.via.secrets;
+        self.log(call, secrets, seen.now, |common, of| common.logs.message(of, &logged));
     }
 
     /// Adds a finding about what came that way. `detail` must hold no content.
@@ -57,7 +58,10 @@ impl Pairing<'_> {
             Direction::ServerToClient => "server",
         };
         let number = self.state.number;
-        self.log(call, now, |common, of| common.logs.finding(of, (finding, by), number, detail));
+        let add = |common: &mut Common, of: &Of<'_>| {
+            common.logs.finding(of, (finding, by), number, detail);
+        };
+        self.log(call, None, now, add);
     }
 
     /// Counts an id or token that came as the text of a number, and adds the finding.
@@ -79,10 +83,19 @@ impl Pairing<'_> {
         self.find(finding, by, call, now, || detail.to_owned());
     }
 
-    fn log(&mut self, call: Option<Place>, now: Nanos, add: impl FnOnce(&mut Common, &Of<'_>)) {
+    /// Adds a record; `secrets` came with what it tells of, besides those of the session.
+    fn log(
+        &mut self,
+        call: Option<Place>,
+        secrets: Option<&CallSecrets>,
+        now: Nanos,
+        add: impl FnOnce(&mut Common, &Of<'_>),
+    ) {
         if !self.common.logs.wanted {
             return;
         }
+        let of_session = self.state.secrets.all(now);
+        let secrets = secrets.map_or_else(|| of_session.clone(), |own| of_session.with(own));
         let settings = Arc::clone(&self.common.settings);
         let of = Of {
             settings: &settings,
@@ -90,6 +103,7 @@ impl Pairing<'_> {
             peer: common::peer(&settings, &self.state.client.who, &self.state.info),
             session: self.state.name.as_deref(),
             call,
+            secrets,
             now,
             wall: self.common.offset.wall(now),
         };

@@ -85,8 +85,8 @@ impl Session {
         self.common.take()
     }
 
-    /// The log records made since the last call; `None` if there are none.
-    pub fn take_logs(&mut self) -> Option<Telemetry> {
+    /// The log records made since the last call, with what is searched for in them.
+    pub fn take_logs(&mut self) -> Vec<(Telemetry, Content)> {
         self.common.logs.take()
     }
 

@@ -649,6 +649,27 @@ fn secrets_that_came_with_a_call_are_searched_for_on_its_span_alone() {
 }
 
 #[test]
+fn secrets_that_came_with_a_batch_are_searched_for_in_all_of_it_and_in_no_other() {
+    let secret = ["correct-", "horse-", "battery"].concat();
+    let said = format!("login with {secret} failed");
+    let record = LogRecord { body: Some(AnyValue { value: Some(text(&said)) }), ..LogRecord::default() };
+    let processor = build("{}", &Vitals::default(), &Shared::default()).unwrap();
+    let body = |secrets: CallSecrets| {
+        let telemetry = Telemetry::from(logs(record.clone()));
+        let content = Content::with_secrets(secrets);
+        let batch = Batch { content, ..Batch::new(telemetry) };
+        let Flow::Pass(batch) = processor.process(batch, &mut Pass::new(0)) else {
+            panic!("it passes")
+        };
+        first_record(batch.telemetry.messages()).body
+    };
+    let secrets = std::iter::once(Arc::new(KnownValues::new([&secret]))).collect();
+    let masked = "login with [REDACTED:known_value] failed";
+    assert_eq!(body(secrets), Some(AnyValue { value: Some(text(masked)) }));
+    assert_eq!(body(CallSecrets::default()), record.body);
+}
+
+#[test]
 fn what_others_say_in_a_summary_is_looked_at_and_names_of_entities_follow_their_attributes() {
     let token = token();
     for level in ["info", "debug"] {

@@ -316,7 +316,7 @@ impl Watch<Note> for HttpObserver {
 
     fn take(&mut self) -> Vec<(Telemetry, Content)> {
         self.counts.tell(&self.http.counts());
-        let logs = self.http.take_logs().map(|logs| (logs, Content::default()));
-        self.http.take().into_iter().chain(logs).collect()
+        let spans = self.http.take();
+        spans.into_iter().chain(self.http.take_logs()).collect()
     }
 }

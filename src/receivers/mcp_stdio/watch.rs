@@ -127,8 +127,8 @@ impl tap::Watch<Note> for StdioObserver {
 
     fn take(&mut self) -> Vec<(Telemetry, Content)> {
         self.counters.tell(&self.session.counts());
-        let logs = self.session.take_logs().map(|logs| (logs, Content::default()));
-        self.session.take().into_iter().chain(logs).collect()
+        let spans = self.session.take();
+        spans.into_iter().chain(self.session.take_logs()).collect()
     }
 }
 

@@ -65,7 +65,7 @@ pub trait Watch<N>: Send {
     fn want_logs(&mut self, wanted: bool);
     /// Counts the items that are ready to be taken.
     fn ready(&self) -> usize;
-    /// Takes the items that are ready: one piece of telemetry a signal, with what it has of content.
+    /// Takes the items that are ready, with what they have of content.
     fn take(&mut self) -> Vec<(Telemetry, Content)>;
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::mcp::testing::Record;
+use crate::telemetry::CallSecrets;
 
 const LOG: &str =
     r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}"#;
@@ -88,4 +89,45 @@ fn what_is_wrong_in_bodies_and_events_is_found() {
             ["not_json", "client", "5 bytes"],
         ]
     );
+}
+
+/// Counts the records of each batch, and the sets of secrets that are searched for in it.
+fn batches(tap: &mut Tap) -> Vec<(usize, usize)> {
+    let sets = |content: &Content| CallSecrets::sets(content.secrets()).len();
+    tap.http.take_logs().iter().map(|(logs, content)| (logs.items(), sets(content))).collect()
+}
+
+#[test]
+fn credentials_of_an_exchange_are_searched_for_in_what_it_logs_and_in_no_other_record() {
+    const CREDENTIALS: HeadContent<'static> =
+        HeadContent { credentials: &[b"Bearer kettle-window"], headers: &[] };
+    let mut tap = logged();
+    let with = RequestHead { content: CREDENTIALS, ..POST };
+    let x = tap.send(&with, &call(1));
+    let y = tap.send(&POST, &call(2));
+    for x in [x, y] {
+        tap.stream(x).event(x, LOG).event(x, LOG);
+    }
+    assert_eq!(batches(&mut tap), [(2, 1), (2, 0)]);
+    // A finding may quote nothing, but its session's name may be a credential.
+    tap.event(x, "no JSON").event(y, "no JSON");
+    assert_eq!(batches(&mut tap).iter().map(|(records, _)| records).sum::<usize>(), 2);
+    tap.event(x, &ok(1)).end(x).event(y, &ok(2)).end(y);
+    assert_eq!(tap.http.take_logs().len(), 0);
+}
+
+#[test]
+fn credentials_of_a_session_are_searched_for_in_what_it_logs_later() {
+    const INITIALIZE: &str = r#"{"id":0,"method":"initialize","params":{}}"#;
+    let mut tap = logged();
+    let x = tap.say(INITIALIZE);
+    tap.step();
+    let session = Some(&b"session-of-one"[..]);
+    let granted = ResponseHead { status: 200, kind: BodyKind::Other, session, content: NOTHING };
+    tap.http.response(x, &granted, tap.now);
+    tap.bytes(x, &ok(0)).end(x);
+    let stream = tap.begin(&RequestHead { session, ..GET });
+    tap.http.ended(stream, C, tap.now);
+    tap.stream(stream).event(stream, LOG);
+    assert_eq!(batches(&mut tap), [(1, 1)]);
 }
