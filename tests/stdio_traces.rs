@@ -48,11 +48,14 @@ impl Tap {
         self.process.wait().unwrap();
         let dir = self.home.path().join(".local/state/mcpcol");
         let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-        let lines =
-            files.filter(|path| path.extension().is_some_and(|e| e == "jsonl")).flat_map(|path| {
-                let text = fs::read_to_string(path).unwrap();
-                text.lines().map(str::to_owned).collect::<Vec<_>>()
-            });
+        let spans_alone = |path: &std::path::PathBuf| {
+            let name = path.to_str().unwrap();
+            name.ends_with(".jsonl") && !name.ends_with(".logs.jsonl")
+        };
+        let lines = files.filter(spans_alone).flat_map(|path| {
+            let text = fs::read_to_string(path).unwrap();
+            text.lines().map(str::to_owned).collect::<Vec<_>>()
+        });
         let mut spans: Vec<Value> = lines
             .flat_map(|line| {
                 let batch: Value = serde_json::from_str(&line).unwrap();

@@ -203,11 +203,7 @@ impl<'a> Edit<'a> for Work<'a, '_> {
 
 impl<'a, 'r> Work<'a, 'r> {
     /// Begins a pass over a batch, of whose calls `content` tells, and in all of which `secrets` are searched for.
-    fn new(
-        redaction: &'r Redaction,
-        content: Option<&'r Content>,
-        secrets: &CallSecrets,
-    ) -> Self {
+    fn new(redaction: &'r Redaction, content: Option<&'r Content>, secrets: &CallSecrets) -> Self {
         let mut scan = redaction.redactor.scan();
         let mut judge = redaction.redactor.scan();
         let of_process = redaction.secrets.known();

@@ -5,6 +5,7 @@
 //! second. What belongs to a session or call is told by whoever adds one. Nothing is made while nobody wants
 //! records. Bodies are content: a redaction has to stand behind the tap.
 
+mod key;
 mod rate;
 mod text;
 
@@ -16,6 +17,7 @@ use super::{Finding, SessionName, Settings, SpanRef};
 use crate::otlp::wire::compose::{LogRecord, LogRecords, Logs, Value};
 use crate::telemetry::{CallSecrets, Content, Nanos, Telemetry, names};
 
+pub(super) use self::key::{KeyLines, Taken};
 use self::rate::{Rate, Told};
 
 /// The longest body, in bytes.

@@ -652,7 +652,8 @@ fn secrets_that_came_with_a_call_are_searched_for_on_its_span_alone() {
 fn secrets_that_came_with_a_batch_are_searched_for_in_all_of_it_and_in_no_other() {
     let secret = ["correct-", "horse-", "battery"].concat();
     let said = format!("login with {secret} failed");
-    let record = LogRecord { body: Some(AnyValue { value: Some(text(&said)) }), ..LogRecord::default() };
+    let record =
+        LogRecord { body: Some(AnyValue { value: Some(text(&said)) }), ..LogRecord::default() };
     let processor = build("{}", &Vitals::default(), &Shared::default()).unwrap();
     let body = |secrets: CallSecrets| {
         let telemetry = Telemetry::from(logs(record.clone()));

@@ -224,3 +224,22 @@ fn of_many_findings_of_a_kind_ten_are_told_and_then_one_a_minute() {
     let counts = tap.session.counts();
     assert_eq!((counts.junk, counts.logs.summed), (31, 20));
 }
+
+#[test]
+fn a_private_key_on_stderr_is_one_record_and_what_is_left_of_one_is_none() {
+    let mark = |what: &str| ["-----", what, " PRIVATE", " KEY-----"].concat();
+    let body = "QUJD".repeat(16);
+    let key = format!("{}\n{body}\n{body}\nQUJD\n{}", mark("BEGIN"), mark("END"));
+    let mut tap = logged();
+    tap.session.stderr(format!("before\n{key}\nafter\n").as_bytes(), tap.now);
+    let bodies =
+        |tap: &mut Tap| records(tap).iter().map(|r| r.body().to_owned()).collect::<Vec<_>>();
+    assert_eq!(bodies(&mut tap), ["before", &*key, "after"]);
+    // The first line after a loss is torn, the next may be part of a key.
+    tap.session.stderr_gap(3);
+    tap.session.stderr(format!("x\n{body}\n{body}\nafter\n").as_bytes(), tap.now);
+    assert_eq!(bodies(&mut tap), ["after"]);
+    tap.session.stderr(format!("{}\n{body}\n", mark("BEGIN")).as_bytes(), tap.now);
+    tap.session.end(tap.now);
+    assert_eq!(bodies(&mut tap), [format!("{}\n{body}", mark("BEGIN"))]);
+}
