@@ -1,6 +1,6 @@
 //! Secrets are planted wherever a session has a place for text, and everything that leaves the real binary is
-//! searched for them: files, what backends get, stdout of exporters, our own lines on stderr. Forwarded traffic is set
-//! aside: it is nobody's to change.
+//! searched for them: files, what backends get, stdout of exporters, our own lines on stderr. Forwarded traffic and the
+//! server's own lines on stderr are set aside: they are nobody's to change.
 
 #![allow(clippy::unwrap_used)]
 
@@ -112,18 +112,22 @@ impl Canaries {
             format!(
                 r#"{{"jsonrpc":"2.0","id":"{token}","error":{{"code":-32602,"message":"{shapeless}"}}}}"#
             ),
-            format!("this is no JSON: {token} {password} {shapeless}"),
+            format!("this is no JSON: {token} password={password} {shapeless}"),
+            format!(
+                r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{{"level":"error","logger":"l {token}","data":{{"password":"{password}","key":"{shapeless}"}}}}}}"#
+            ),
             format!(
                 r#"{{"jsonrpc":"2.0","id":6,"error":{{"code":-32601,"message":"Authorization: Bearer {token}"}}}}"#
             ),
         ]
     }
 
-    /// A server that answers each line by the next of its answers.
+    /// A server that answers each line by the next of its answers, and says them on stderr, too.
     fn server(&self, dir: &Path) -> Command {
         fs::write(dir.join("answers"), self.answers().join("\n") + "\n").unwrap();
-        let script = "exec 3<answers; while read -r line; do read -r answer <&3 && printf '%s\\n' \"$answer\"; \
-                      case $answer in this*) read -r answer <&3; printf '%s\\n' \"$answer\";; esac; done";
+        let script = "exec 3<answers; answer() { read -r answer <&3; printf '%s\\n' \"$answer\"; \
+                      printf 'server: %s\\n' \"$answer\" >&2; }; while read -r line; do answer; \
+                      case $answer in this*) answer; answer;; esac; done";
         let mut command = Command::new(MCPCOL);
         command
             .current_dir(dir)
@@ -139,7 +143,7 @@ impl Canaries {
     }
 }
 
-/// Talks to the end; returns stderr.
+/// Talks to the end; returns what mcpcol itself said on stderr.
 fn talk(canaries: &Canaries, mut command: Command) -> Vec<u8> {
     let mut child = command.args(["--", "sh", "-c", "eval \"$CANARY_SCRIPT\""]).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
@@ -151,8 +155,8 @@ fn talk(canaries: &Canaries, mut command: Command) -> Vec<u8> {
     });
     for (i, request) in canaries.requests().iter().enumerate() {
         writeln!(stdin, "{request}").unwrap();
-        // The last has two lines: text that is no JSON, and its answer.
-        for _ in 0..if i == 5 { 2 } else { 1 } {
+        // The last has three lines: text that is no JSON, a log notification, and its answer.
+        for _ in 0..if i == 5 { 3 } else { 1 } {
             let mut line = String::new();
             stdout.read_line(&mut line).unwrap();
             assert!(!line.is_empty(), "the server answers");
@@ -160,7 +164,11 @@ fn talk(canaries: &Canaries, mut command: Command) -> Vec<u8> {
     }
     drop(stdin);
     assert!(child.wait().unwrap().success());
-    said.join().unwrap().unwrap()
+    let said = said.join().unwrap().unwrap();
+    let (of_server, own): (Vec<_>, Vec<_>) =
+        said.split_inclusive(|b| *b == b'\n').partition(|line| line.starts_with(b"server: "));
+    assert_eq!(of_server.len(), canaries.answers().len(), "the server's lines pass");
+    own.concat()
 }
 
 /// A backend that takes whatever comes, and remembers it.
@@ -229,7 +237,13 @@ fn nothing_leaves_the_built_in_pipeline() {
         canaries.are_not_in("stderr", &said);
         let written = search(&canaries, &dir);
         // It was there to be masked: a call that failed says why, without the secrets of it.
-        assert!(has(&written, "[REDACTED:"), "{}", String::from_utf8_lossy(&written));
+        let shown = String::from_utf8_lossy(&written);
+        assert!(shown.contains("[REDACTED:"), "{shown}");
+        for record in
+            ["\"server: this is no JSON: [REDACTED:", "notifications/message", "mcpcol.finding"]
+        {
+            assert!(shown.contains(record), "{record} in {shown}");
+        }
         if capture != "arguments=keys" {
             assert!(has(&written, "401: password=[REDACTED:"));
         }
@@ -244,13 +258,14 @@ fn nothing_leaves_by_any_exporter_nor_when_it_fails() {
         let port = |port: u16| if alive { port } else { 1 };
         let path = if alive { "spans.jsonl" } else { "nowhere/spans.jsonl" };
         let config = format!(
-            "receivers:\n  mcp_stdio: {{ capture: {{ arguments: redacted, results: redacted, errors: redacted }} }}\n\
+            "receivers:\n  mcp_stdio: {{ capture: {{ arguments: redacted, results: redacted, errors: redacted, stderr: redacted, log_messages: redacted }} }}\n\
              processors: {{ redaction: {{ summary: debug }} }}\n\
-             exporters:\n  debug: {{ verbosity: detailed }}\n  file: {{ path: {path} }}\n  \
+             exporters:\n  debug: {{ verbosity: detailed }}\n  file: {{ path: {path} }}\n  file/logs: {{ path: {path}.logs }}\n  \
              zipkin: {{ endpoint: \"http://127.0.0.1:{}/api/v2/spans\", retry_on_failure: {{ enabled: false }} }}\n  \
              otlp_http: {{ endpoint: \"http://127.0.0.1:{}\", compression: none, retry_on_failure: {{ enabled: false }} }}\n\
              service:\n  telemetry: {{ logs: {{ level: debug }} }}\n  pipelines:\n    \
-             traces: {{ receivers: [mcp_stdio], processors: [redaction], exporters: [debug, file, zipkin, otlp_http] }}\n",
+             traces: {{ receivers: [mcp_stdio], processors: [redaction], exporters: [debug, file, zipkin, otlp_http] }}\n    \
+             logs: {{ receivers: [mcp_stdio], processors: [redaction], exporters: [debug, file/logs, otlp_http] }}\n",
             port(zipkin),
             port(otlp)
         );
