@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::looks::{
     LOOK, is_code, is_password, is_phrase, is_placeholder, is_random, is_word, trimmed, words,
 };
-use super::named::{WORDS, name_around, parameter_begin};
+use super::named::{WORDS, brackets_end, name_around, parameter_begin};
 use super::text::{BARE, LINE, NAME, TOKEN68, Text, WORD, is};
 use super::{Detector, Find};
 use crate::privacy::redact::names::is_secret_name;
@@ -26,6 +26,12 @@ pub(super) static DETECTORS: &[Detector] = &[
         preset: Credentials,
         hooks: WORDS,
         find: Find::Around(assigned),
+    },
+    Detector {
+        name: "assignment",
+        preset: Credentials,
+        hooks: &["-u ", "--user ", "--user="],
+        find: Find::Around(behind_user),
     },
 ];
 
@@ -75,8 +81,10 @@ struct At {
 
 /// Finds what says that a value follows: `=`, `:` and their like, or of an option of a command line its end.
 fn sign_behind(text: &Text<'_>, name: &Range<usize>) -> Option<At> {
-    let mut at = quote_end(text, name.end).unwrap_or(name.end);
-    let quoted = at > name.end;
+    let closed = brackets_end(text, name.end);
+    let end = if text.at(closed) == b'=' { closed } else { name.end };
+    let mut at = quote_end(text, end).unwrap_or(end);
+    let quoted = at > end;
     let unspaced = at;
     at = spaces_end(text, at);
     let signs = [
@@ -86,6 +94,8 @@ fn sign_behind(text: &Text<'_>, name: &Range<usize>) -> Option<At> {
         (b"=", Sign::Other),
         (b"%3D", Sign::Other),
         (b"%3A", Sign::Colon),
+        (b"%253D", Sign::Other),
+        (b"%253A", Sign::Colon),
     ];
     if let Some((sign, kind)) = signs.into_iter().find(|(sign, _)| text.has(at, sign)) {
         return Some(At { sign: kind, end: spaces_end(text, at + sign.len()) });
@@ -255,6 +265,27 @@ fn is_challenge(text: &[u8]) -> bool {
 fn is_parameter(text: &[u8]) -> bool {
     let name = text.iter().take_while(|b| b.is_ascii_lowercase() || **b == b'_').count();
     name > 0 && text.get(name) == Some(&b'=') && text.get(name + 1).is_some_and(|b| *b != b'=')
+}
+
+/// Finds the password behind a user on a command line, as `curl -u user:password` has it.
+fn behind_user(text: &Text<'_>, hook: Range<usize>) -> Option<Range<usize>> {
+    if is(text.before(hook.start), NAME) {
+        return None;
+    }
+    let whole = match opening(text, hook.end) {
+        Some(quote) => quoted(text, &quote),
+        None => trimmed(text, hook.end..text.run(BARE, hook.end)),
+    };
+    let user = text.get(whole.start..whole.end.min(whole.start + LOOK));
+    let password = whole.start + memchr::memchr(b':', user)? + 1..whole.end;
+    let look = text.get(password.start..password.end.min(password.start + LOOK));
+    let all = |class: fn(&u8) -> bool| look.iter().all(class);
+    // A group and its number, a URL, and how help tells where it belongs.
+    let plain = is_word(look)
+        || look.starts_with(b"//")
+        || all(u8::is_ascii_digit)
+        || all(u8::is_ascii_uppercase);
+    (password.len() >= LEAST && !plain && !is_placeholder(look)).then_some(password)
 }
 
 /// Finds what stands behind the scheme of an `Authorization` header (RFC 9110 section 11.4).

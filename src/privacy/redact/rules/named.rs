@@ -63,6 +63,25 @@ pub(super) fn parameter_begin(text: &Text<'_>, start: usize) -> Option<(usize, b
             Some((start, false))
         }
         b'\\' if text.has(start, b"u0026") => Some((start + 5, false)),
+        _ if encoded == b"%5B" => {
+            let outer = text.back(NAME, start - 3, 64);
+            matches!(text.before(outer), b'?' | b'&').then_some((start, false))
+        }
         _ => None,
     }
+}
+
+/// Finds the end of the brackets behind a name, as forms write members and lists: `user[token]`, `token[]`, `token[0]`,
+/// percent-encoded or not.
+pub(super) fn brackets_end(text: &Text<'_>, from: usize) -> usize {
+    let mark = |at: usize, plain: u8, encoded: &[u8]| match text.at(at) {
+        b if b == plain => 1,
+        b'%' if text.has(at, encoded) => 3,
+        _ => 0,
+    };
+    let closes = |at| mark(at, b']', b"%5D");
+    let at = from + closes(from);
+    let opens = mark(at, b'[', b"%5B");
+    let index = text.digits(at + opens);
+    if opens > 0 && closes(index) > 0 { index + closes(index) } else { at }
 }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use memchr::{memchr, memmem, memrchr};
 
 use super::looks::{is_placeholder, trimmed};
-use super::named::{WORDS, name_around, parameter_begin};
+use super::named::{WORDS, brackets_end, name_around, parameter_begin};
 use super::text::{Text, URL, is};
 use super::{Detector, Find};
 use crate::privacy::redact::names::is_secret_name;
@@ -87,7 +87,7 @@ fn behind_slash(text: &Text<'_>, from: usize, slash: usize) -> Option<usize> {
 fn parameter(text: &Text<'_>, hook: Range<usize>) -> Option<Range<usize>> {
     let name = name_around(text, &hook)?;
     let (from, encoded) = parameter_begin(text, name.start)?;
-    let mut at = name.end + usize::from(text.at(name.end) == b']');
+    let mut at = brackets_end(text, name.end);
     at += match text.at(at) {
         b'=' => 1,
         b'%' if text.has(at, b"%3D") => 3,

@@ -164,6 +164,10 @@ impl Maker {
                 words(&["{\\\"tok", "en\\\": \\\"", &secret, "\\\"} is bad"]),
                 words(&["X-Api-K", "ey: ", &secret]),
                 words(&["Cookie: a=", &secret, "; b=2"]),
+                words(&["curl -u app:", &secret, " https://h/x: 401"]),
+                words(&["curl --user 'app:", &secret, "' failed"]),
+                words(&["user[pass", "word]=", &secret, "&x=1"]),
+                words(&["tok", "en%253D", &secret]),
             ] {
                 all.push(("assignment", "note", text, secret.clone()));
             }
@@ -199,6 +203,9 @@ impl Maker {
             for text in [
                 format!("https://h/p?token={secret}.def%2Fghi&x=1"),
                 format!("https://h/cb#access_token={secret}&state=1"),
+                format!("/p?token[]={secret}&x=1"),
+                format!("/p?user%5Btoken%5D={secret}&x=1"),
+                format!("/p?x=1&keys[a][token]={secret}"),
                 format!("/cb?state=1&code={secret}"),
                 format!("GET https://s3/x?X-Amz-Signature={secret} failed"),
             ] {
@@ -289,7 +296,12 @@ impl Maker {
 }
 
 /// Sentences with the words of secrets and none in them.
-const PROSE: [&str; 58] = [
+const PROSE: [&str; 63] = [
+    "docker run -u 1000:100000 image",
+    "docker run --user node:nogroup image",
+    "git log -u https://h.example/x",
+    "sort -u a:b",
+    "usage: curl -u USER:PASSWORD URL",
     "Bearer token is missing",
     "Bearer authentication required",
     "WWW-Authenticate: Bearer realm=\"example\", error=\"invalid_token\"",
