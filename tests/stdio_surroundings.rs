@@ -155,6 +155,56 @@ fn a_state_directory_that_cannot_be_written_is_said_once_and_the_next_one_is_use
     assert!(spans_in(&dir).is_some());
 }
 
+/// The `.jsonl` files below a directory, by name: how many lines each has.
+fn lines_in(dir: &Path) -> Vec<(String, usize)> {
+    let entries = fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries
+        .filter(|path| path.extension().is_some_and(|end| end == "jsonl"))
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, fs::read_to_string(path).unwrap().lines().count())
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn the_local_record_is_kept_beside_a_backend_that_is_away() {
+    let place = Place::new();
+    let mut tap = place.tap(None);
+    tap.env("MCPCOL_OTLP_ENDPOINT", format!("http://127.0.0.1:{}", nobody()));
+    let talk = session(tap, 3);
+    assert!(talk.iter().all(|line| line.contains("otlp_http")), "{talk:?}");
+    let files = lines_in(&place.path("home/.local/state/mcpcol"));
+    let [spans, logs] = &files[..] else { panic!("{files:?}") };
+    assert!(spans.0.ends_with(".jsonl") && logs.0.ends_with(".logs.jsonl"), "{files:?}");
+    assert!(spans.1 > 0 && logs.1 > 0, "{files:?}");
+}
+
+#[test]
+fn the_local_record_is_where_the_command_line_says_with_a_configuration_too() {
+    for config in [None, Some(exporting("nop: {}"))] {
+        for record in ["$x-1.jsonl", "off"] {
+            let place = Place::new();
+            let tap = place.tap(config.as_deref());
+            let mut with = Command::new(tap.get_program());
+            with.args(["stdio", "--record", record]).args(tap.get_args().skip(1)).env_clear();
+            with.envs(tap.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            with.current_dir(place.path("home"));
+            with.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            assert_eq!(session(with, 3), [""; 0]);
+            let files = lines_in(&place.path("home"));
+            let names: Vec<&str> = files.iter().map(|(name, _)| &**name).collect();
+            match record {
+                "off" => assert_eq!(names, [""; 0]),
+                _ => assert!(names.contains(&record) && files[names.len() - 1].1 > 0, "{files:?}"),
+            }
+            assert_eq!(lines_in(&place.path("home/.local/state/mcpcol")), []);
+        }
+    }
+}
+
 /// As a user of whom the password database knows nothing.
 #[test]
 fn without_a_home_spans_go_to_a_directory_that_is_closed_to_others() {

@@ -1,26 +1,22 @@
 //! The configuration of a tap without `--config`: written as YAML and read like any other, so
 //! that it can be shown and nothing in it is a special case.
 //!
-//! Spans get a keyed digest, they and log records lose what is secret, and go to OTLP if the environment names an endpoint, else to a file in the
-//! state directory; where stderr is a terminal, a readable line a call goes there.
+//! Spans get a keyed digest, they and log records lose what is secret, and go to the local record, to OTLP too if the
+//! environment names an endpoint; where stderr is a terminal, a readable line a call goes there.
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use super::otlp_env::OtlpEnv;
+use super::record::{QUEUE, Record, escaped, file_exporter, logs_beside};
 use super::state::{self, State};
 use super::{config_args, say};
 use crate::config::{self, Options, Sources};
 use crate::pipeline::{Plan, ReceiverConfig};
 use crate::receivers::mcp_stdio;
 use crate::settings::Severity;
-
-/// Files a tap writes before the oldest goes: 2 x 16 MiB.
-const ROTATION: [u32; 2] = [16, 1];
-/// Each queue's bound, in bytes of OTLP.
-const QUEUE: u32 = 64 << 20;
 
 /// Where the environment may name a digest key: itself, and its file.
 const KEYS: [&str; 2] = ["MCPCOL_DIGEST_KEY", "MCPCOL_DIGEST_KEY_FILE"];
@@ -45,6 +41,8 @@ pub(super) struct Tap<'a> {
     pub(super) kind: &'static str,
     /// Its settings.
     pub(super) settings: Value,
+    /// Where its local record is kept.
+    pub(super) record: Record,
 }
 
 impl Tap<'_> {
@@ -133,37 +131,39 @@ fn config(tap: &Tap<'_>, terminal: bool, trust: Trust, place: &Place) -> (String
     let mut exporters = serde_json::Map::new();
     let from_env = if trust == Trust::All { OtlpEnv::from(env) } else { OtlpEnv::default() };
     let otlp = from_env.exporter(&mut notes);
-    if otlp.is_none() || KEYS.iter().all(|name| env(name).is_none()) {
+    let keyed = KEYS.iter().all(|name| env(name).is_none());
+    if tap.record == Record::InState || keyed {
         // Only who needs the directory is told what is wrong with it.
         notes.extend(place.notes.iter().cloned());
     }
-    let [spans_file, logs_file] = files(tap.name);
-    let file = |name: &str| match &place.state {
-        Some(state) => ("file", file_exporter(&state.dir.join(name))),
-        None => ("nop", json!({})),
+    let record = match (&tap.record, &place.state) {
+        (Record::InState, Some(state)) => Some(files(tap.name).map(|name| state.dir.join(name))),
+        (Record::At(spans), _) => Some([spans.clone(), logs_beside(spans)]),
+        (Record::InState, None) | (Record::Off, _) => None,
     };
-    let mut add = |name: String, settings| {
-        exporters.insert(name.clone(), settings);
-        name
-    };
-    let (mut spans, logs) = match otlp {
-        Some((kind, mut otlp)) => {
-            otlp["sending_queue"] = json!({
-                "sizer": "bytes", "queue_size": QUEUE, "batch": {"min_size": 512, "sizer": "items"},
-            });
-            (vec![add(kind.into(), otlp)], from_env.takes_logs().then(|| kind.to_owned()))
-        }
-        None => {
-            let (kind, settings) = file(&spans_file);
-            (vec![add(kind.into(), settings)], None)
-        }
-    };
-    let logs = logs.unwrap_or_else(|| {
-        let (kind, settings) = file(&logs_file);
-        add(format!("{kind}/logs"), settings)
-    });
+    let (mut spans, mut logs) = (Vec::new(), Vec::new());
+    if let Some(record) = record {
+        let [of_spans, of_logs] = &record;
+        exporters.insert("file".into(), file_exporter(of_spans));
+        exporters.insert("file/logs".into(), file_exporter(of_logs));
+        spans.push("file");
+        logs.push("file/logs");
+    }
+    if let Some((kind, mut otlp)) = otlp {
+        otlp["sending_queue"] = json!({
+            "sizer": "bytes", "queue_size": QUEUE, "batch": {"min_size": 512, "sizer": "items"},
+        });
+        exporters.insert(kind.into(), otlp);
+        spans.push(kind);
+        logs.extend(from_env.takes_logs().then_some(kind));
+    }
     if terminal {
-        spans.push(add("debug".into(), json!({"verbosity": "normal"})));
+        exporters.insert("debug".into(), json!({"verbosity": "normal"}));
+        spans.push("debug");
+    }
+    for to in [&mut spans, &mut logs].into_iter().filter(|to| to.is_empty()) {
+        exporters.insert("nop".into(), json!({}));
+        to.push("nop");
     }
     let config = json!({
         "receivers": {tap.kind: receiver(tap)},
@@ -173,10 +173,10 @@ fn config(tap: &Tap<'_>, terminal: bool, trust: Trust, place: &Place) -> (String
             "traces": {
                 "receivers": [tap.kind], "processors": ["digest", "redaction"], "exporters": spans,
             },
-            "logs": {"receivers": [tap.kind], "processors": ["redaction"], "exporters": [logs]},
+            "logs": {"receivers": [tap.kind], "processors": ["redaction"], "exporters": logs},
         }},
     });
-    (escape(&config.to_string()), notes)
+    (escaped(&config), notes)
 }
 
 /// The settings of the tap. Few clients send a context: what belongs to one session is seen together all the
@@ -185,11 +185,6 @@ fn receiver(tap: &Tap<'_>) -> Value {
     let mut settings = tap.settings.clone();
     settings["trace"] = "session".into();
     settings
-}
-
-/// A `$` in a path or header is meant literally.
-fn escape(text: &str) -> String {
-    text.replace('$', "$$")
 }
 
 /// The environment's key, else the state directory's, else one that lives as long as the process.
@@ -210,15 +205,6 @@ fn files(server: &str) -> [String; 2] {
     ["jsonl", "logs.jsonl"].map(|end| format!("{stem}-{pid}-{chance:08x}.{end}"))
 }
 
-fn file_exporter(path: &Path) -> Value {
-    let [max_megabytes, max_backups] = ROTATION;
-    json!({
-        "path": path,
-        "rotation": {"max_megabytes": max_megabytes, "max_backups": max_backups},
-        "sending_queue": {"sizer": "bytes", "queue_size": QUEUE},
-    })
-}
-
 /// An environment variable; empty counts as unset, as everywhere in OpenTelemetry.
 fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
@@ -231,7 +217,7 @@ mod tests {
     #[test]
     fn a_session_is_one_trace_beside_what_the_command_line_says() {
         for settings in [json!({}), json!({ "endpoint": "localhost:1", "routes": [] })] {
-            let tap = Tap { name: "n", kind: "k", settings: settings.clone() };
+            let tap = Tap { name: "n", kind: "k", settings: settings.clone(), record: Record::Off };
             let mut with = receiver(&tap);
             assert_eq!(with["trace"].take(), "session");
             with.as_object_mut().unwrap().remove("trace");

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use super::builtin;
 use super::capture::{self, CaptureArgs};
 use super::config_args::{ConfigArgs, load, only_tap};
+use super::record::RecordArgs;
 use super::run::until_told;
 use super::state;
 use crate::config::{self, Options, Sources};
@@ -30,6 +31,8 @@ pub(super) struct Http {
     name: Option<String>,
     #[command(flatten)]
     capture: CaptureArgs,
+    #[command(flatten)]
+    record: RecordArgs,
 }
 
 impl Http {
@@ -72,7 +75,12 @@ impl Http {
             settings["endpoint"] = listen.as_str().into();
         }
         let kind = <Config as ReceiverConfig>::NAME;
-        let tap = builtin::Tap { name: &route.server_name(), kind, settings };
+        let tap = builtin::Tap {
+            name: &route.server_name(),
+            kind,
+            settings,
+            record: self.record.record(),
+        };
         let tap = tap.capturing(self.capture.settings());
         Ok(builtin::load(&tap, &self.config.set, &Options::default())?)
     }
@@ -92,8 +100,9 @@ impl Http {
         if self.upstream.is_some() {
             sources.set.push(format!("{at}::routes={}", self.routes()));
         }
-        let captured = self.capture.settings();
-        sources.set.extend(capture::overrides(&captured, &plan.receivers[0].id.to_string()));
+        let id = plan.receivers[0].id.to_string();
+        sources.set.extend(capture::overrides(&self.capture.settings(), &id));
+        sources.set.extend(self.record.overrides(&id));
         let plan = load(&sources, &Options::default())?;
         Ok((sources, plan))
     }

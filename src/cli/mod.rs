@@ -14,12 +14,14 @@ mod signals;
 mod runtime;
 mod run;
 mod state;
+mod record;
 mod builtin;
 mod capture;
 mod http;
 mod stdio;
 mod logs;
 mod table;
+mod prune;
 mod demo;
 mod validate;
 
@@ -58,6 +60,8 @@ enum Command {
     Demo(demo::Demo),
     /// Show what tapped servers logged, and what was wrong on the wire
     Logs(logs::Logs),
+    /// Remove local records that are too old or too many
+    Prune(prune::Prune),
     /// Check a configuration: all problems at once
     Validate(validate::Validate),
     /// List the components of this build
@@ -84,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Http(http) => http.run(),
         Command::Demo(demo) => demo.run(),
         Command::Logs(logs) => logs.run(),
+        Command::Prune(prune) => prune.run(),
         Command::Validate(validate) => validate.run(),
         Command::Components(components) => components.run(),
         Command::PrintConfig(print_config) => print_config.run(),

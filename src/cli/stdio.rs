@@ -17,6 +17,7 @@ use super::builtin;
 use super::capture::{self, CaptureArgs};
 use super::config_args::{ConfigArgs, load, only_tap};
 use super::logging::{self, Reader};
+use super::record::RecordArgs;
 use super::runtime::{close_the_books, exit_code, runtime};
 use super::signals::{Asks, Role, Signals};
 use super::{say, state};
@@ -36,6 +37,8 @@ pub(super) struct Stdio {
     name: Option<String>,
     #[command(flatten)]
     capture: CaptureArgs,
+    #[command(flatten)]
+    record: RecordArgs,
     /// The server's command line
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -97,20 +100,24 @@ impl Stdio {
         let mut sources = Sources::from(self.config.clone());
         let captured = self.capture.settings();
         if !sources.config.is_empty() {
-            if !captured.is_empty()
-                && let Some(mut plan) = config::load(&sources, &options).0
-            {
+            let more = !captured.is_empty() || self.record.is_said();
+            if more && let Some(mut plan) = config::load(&sources, &options).0 {
                 only_tap::<Config>(&mut plan, "stdio")?;
-                sources
-                    .set
-                    .extend(capture::overrides(&captured, &plan.receivers[0].id.to_string()));
+                let id = plan.receivers[0].id.to_string();
+                sources.set.extend(capture::overrides(&captured, &id));
+                sources.set.extend(self.record.overrides(&id));
             }
             return Ok((load(&sources, &options)?, None));
         }
         let config = Config { name: self.name(), ..Config::default() };
         let name = config.server_name(&self.command, Path::new("")).text;
         let kind = <Config as ReceiverConfig>::NAME;
-        let tap = builtin::Tap { name: &name, kind, settings: serde_json::json!({}) };
+        let tap = builtin::Tap {
+            name: &name,
+            kind,
+            settings: serde_json::json!({}),
+            record: self.record.record(),
+        };
         let tap = tap.capturing(captured);
         let loaded = builtin::load(&tap, &self.config.set, &options)?;
         Ok((loaded.plan, loaded.state))

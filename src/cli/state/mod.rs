@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, Mode, OFlags};
 use rustix::process::geteuid;
 
-pub(super) use retention::clean;
+pub(super) use retention::{Found, Limits, Pruned, clean, prune};
 
 /// The environment and the user's account, as far as they say where state may be kept.
 pub(super) struct Surroundings<'a> {

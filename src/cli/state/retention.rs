@@ -1,6 +1,7 @@
-//! How long spans and log records are kept: 30 days, and 1 GiB over all files.
+//! Says how long spans and log records are kept: 30 days, and 1 GiB over all files of a directory.
 
 use std::fs::{self, OpenOptions, TryLockError};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -9,47 +10,78 @@ use rustix::fs::OFlags;
 
 use super::key;
 
-/// How long a file is kept after its last span.
-pub(super) const AGE: Duration = Duration::from_secs(30 * 24 * 3600);
-/// How many bytes all files of spans may have.
-pub(super) const BYTES: u64 = 1 << 30;
+/// Says how long files are kept after their last span, and how many bytes all of a directory may have.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::cli) struct Limits {
+    pub(in crate::cli) age: Duration,
+    pub(in crate::cli) bytes: u64,
+}
 
-/// A file of spans.
-struct Found {
-    path: PathBuf,
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { age: Duration::from_secs(30 * 24 * 3600), bytes: 1 << 30 }
+    }
+}
+
+/// A file of spans or log records.
+#[derive(Debug)]
+pub(in crate::cli) struct Found {
+    pub(in crate::cli) path: PathBuf,
     name: String,
-    modified: SystemTime,
-    bytes: u64,
+    pub(in crate::cli) modified: SystemTime,
+    pub(in crate::cli) bytes: u64,
 }
 
-/// Removes files of spans that are too old, and the oldest of those that are too many. Files of running
-/// taps stay, though they count: the `file` exporter holds a lock on what it writes. What cannot be
-/// removed stays.
+/// Says what pruning a directory did.
+#[derive(Debug, Default)]
+pub(in crate::cli) struct Pruned {
+    /// What is gone, the oldest first; or would be.
+    pub(in crate::cli) removed: Vec<Found>,
+    /// What could not be removed, and why.
+    pub(in crate::cli) failed: Vec<(Found, io::Error)>,
+    /// Files that stay, and their bytes.
+    pub(in crate::cli) stay: usize,
+    pub(in crate::cli) bytes: u64,
+    /// How many of them running taps write.
+    pub(in crate::cli) written: usize,
+}
+
+/// Removes what is beyond the usual limits.
 pub(in crate::cli) fn clean(dir: &Path) {
-    clean_as_of(SystemTime::now(), BYTES, dir);
+    prune(dir, Limits::default(), SystemTime::now(), true);
 }
 
-pub(super) fn clean_as_of(now: SystemTime, bytes: u64, dir: &Path) {
-    let old = |file: &Found| now.duration_since(file.modified).is_ok_and(|age| age > AGE);
-    let (mut spans, others): (Vec<_>, Vec<_>) =
+/// Removes files of spans and log records that are too old, and the oldest of those that are too many; `remove`: or
+/// only says so. Files of running taps stay, though they count: the `file` exporter holds a lock on what it writes.
+pub(in crate::cli) fn prune(dir: &Path, limits: Limits, now: SystemTime, remove: bool) -> Pruned {
+    let old = |file: &Found| now.duration_since(file.modified).is_ok_and(|age| age > limits.age);
+    let (mut records, others): (Vec<_>, Vec<_>) =
         files(dir).into_iter().partition(|file| running_name(&file.name).is_some());
     // A key that was written aside and never linked into place: its tap was killed in between.
     let aside =
         |file: &&Found| file.name.strip_prefix(key::NAME).is_some_and(|n| n.starts_with('.'));
-    for file in others.iter().filter(aside).filter(|file| old(file)) {
+    for file in others.iter().filter(aside).filter(|file| remove && old(file)) {
         drop(fs::remove_file(&file.path));
     }
-    spans.sort_by_key(|file| file.modified);
-    let mut total: u64 = spans.iter().map(|file| file.bytes).sum();
-    for file in spans {
-        if total <= bytes && !old(&file) {
-            continue;
-        }
+    records.sort_by_key(|file| file.modified);
+    let mut pruned =
+        Pruned { bytes: records.iter().map(|file| file.bytes).sum(), ..Pruned::default() };
+    for file in records {
         let running = running_name(&file.name).is_some_and(|name| is_written(&dir.join(name)));
-        if !running && fs::remove_file(&file.path).is_ok() {
-            total -= file.bytes;
+        let goes = (pruned.bytes > limits.bytes || old(&file)) && !running;
+        match (goes, if goes && remove { fs::remove_file(&file.path) } else { Ok(()) }) {
+            (true, Ok(())) => {
+                pruned.bytes -= file.bytes;
+                pruned.removed.push(file);
+                continue;
+            }
+            (true, Err(error)) => pruned.failed.push((file, error)),
+            (false, _) => {}
         }
+        pruned.stay += 1;
+        pruned.written += usize::from(running);
     }
+    pruned
 }
 
 /// The regular files in the directory; links are not followed.

@@ -5,7 +5,6 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 
-use super::retention::{AGE, clean_as_of};
 use super::*;
 
 /// A machine of its own: `home`, `tmp` and whatever a test makes beside them.
@@ -242,7 +241,10 @@ fn left(files: &[(&str, u64, usize)], bytes: u64, written: &[&str]) -> Vec<Strin
     let locked: Vec<_> =
         written.iter().map(|name| File::open(dir.path().join(name)).unwrap()).collect();
     locked.iter().for_each(|file| file.lock_shared().unwrap());
-    clean_as_of(now, bytes, dir.path());
+    let limits = Limits { bytes, ..Limits::default() };
+    let would = prune(dir.path(), limits, now, false);
+    let pruned = prune(dir.path(), limits, now, true);
+    assert_eq!(would.removed.len(), pruned.removed.len());
     let mut left: Vec<_> = fs::read_dir(dir.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -253,7 +255,6 @@ fn left(files: &[(&str, u64, usize)], bytes: u64, written: &[&str]) -> Vec<Strin
 
 #[test]
 fn files_of_spans_are_removed_after_thirty_days_under_their_old_names_and_new_ones() {
-    assert_eq!(AGE, Duration::from_secs(30 * 24 * 3600));
     let files = [
         ("a-1.jsonl", 30, 1),
         ("a-1.jsonl.1", 30, 1),
@@ -309,6 +310,7 @@ fn a_link_among_the_files_is_neither_followed_nor_removed() {
     let target = dir.path().join("precious");
     fs::write(&target, "x").unwrap();
     symlink(&target, dir.path().join("a-1-0123abcd.jsonl")).unwrap();
-    clean_as_of(SystemTime::now() + 2 * AGE, 0, dir.path());
+    let limits = Limits { age: Duration::ZERO, bytes: 0 };
+    assert_eq!(prune(dir.path(), limits, SystemTime::now(), true).stay, 0);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
 }

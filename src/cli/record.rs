@@ -1,0 +1,123 @@
+//! Reads what is said about the local record on the command line: `--record`. It is OTLP JSON lines of what a tap made,
+//! kept whatever becomes of the rest.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf, absolute};
+
+use serde_json::{Value, json};
+
+/// Megabytes of a file, and how many of them there are beside it before the oldest goes: 2 x 16 MiB.
+const ROTATION: [u32; 2] = [16, 1];
+/// Each queue's bound, in bytes of OTLP.
+pub(super) const QUEUE: u32 = 64 << 20;
+/// How its components are called in a configuration that the user wrote.
+const NAME: &str = "local_record";
+
+/// `--record`
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(super) struct RecordArgs {
+    /// Where the local record of spans is kept, with log records in `.logs.jsonl` beside it, or `off` [default: the
+    /// state directory, unless there is a configuration]
+    #[arg(long, value_name = "FILE|off", value_parser = parse)]
+    record: Option<Record>,
+}
+
+/// Says where the local record is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Record {
+    /// In the state directory, in a file of the process's own.
+    #[default]
+    InState,
+    /// In that file.
+    At(PathBuf),
+    /// Nowhere.
+    Off,
+}
+
+impl RecordArgs {
+    /// Gives what holds for a tap without a configuration.
+    pub(super) fn record(&self) -> Record {
+        self.record.clone().unwrap_or_default()
+    }
+
+    /// Says whether anything was said.
+    pub(super) fn is_said(&self) -> bool {
+        self.record.is_some()
+    }
+
+    /// Gives what keeps the record of the receiver of that id in a configuration, as `--set` has it: pipelines of its
+    /// own, so that it has what others drop. Redacted like all that leaves.
+    pub(super) fn overrides(&self, receiver: &str) -> Vec<String> {
+        let Some(Record::At(path)) = &self.record else { return Vec::new() };
+        let redaction = format!("redaction/{NAME}");
+        let mut set = vec![format!("processors::{redaction}={}", json!({}))];
+        for (signal, path, id) in [
+            ("traces", path.clone(), format!("file/{NAME}")),
+            ("logs", logs_beside(path), format!("file/{NAME}_logs")),
+        ] {
+            let pipeline =
+                json!({"receivers": [receiver], "processors": [redaction], "exporters": [id]});
+            set.push(format!("exporters::{id}={}", escaped(&file_exporter(&path))));
+            set.push(format!("service::pipelines::{signal}/{NAME}={}", escaped(&pipeline)));
+        }
+        set
+    }
+}
+
+fn parse(text: &str) -> Result<Record, String> {
+    match text {
+        "off" => Ok(Record::Off),
+        path => absolute(path).map(Record::At).map_err(|error| error.to_string()),
+    }
+}
+
+/// Gives the file of log records beside one of spans: `x.logs.jsonl` beside `x.jsonl`.
+pub(super) fn logs_beside(spans: &Path) -> PathBuf {
+    let stem = match spans.extension() {
+        Some(end) if end == OsStr::new("jsonl") => spans.with_extension(""),
+        _ => spans.to_owned(),
+    };
+    let mut name = stem.into_os_string();
+    name.push(".logs.jsonl");
+    name.into()
+}
+
+/// Makes the settings of the exporter that writes such a file.
+pub(super) fn file_exporter(path: &Path) -> Value {
+    let [max_megabytes, max_backups] = ROTATION;
+    json!({
+        "path": path,
+        "rotation": {"max_megabytes": max_megabytes, "max_backups": max_backups},
+        "sending_queue": {"sizer": "bytes", "queue_size": QUEUE},
+    })
+}
+
+/// Writes settings as YAML in which a `$` is meant literally.
+pub(super) fn escaped(settings: &Value) -> String {
+    settings.to_string().replace('$', "$$")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_records_are_beside_the_spans() {
+        for (spans, logs) in [
+            ("a/x.jsonl", "a/x.logs.jsonl"),
+            ("x", "x.logs.jsonl"),
+            ("x.json", "x.json.logs.jsonl"),
+            ("x.y.jsonl", "x.y.logs.jsonl"),
+        ] {
+            assert_eq!(logs_beside(Path::new(spans)), Path::new(logs));
+        }
+    }
+
+    #[test]
+    fn a_file_is_where_the_command_runs() {
+        assert_eq!(parse("off"), Ok(Record::Off));
+        let Ok(Record::At(path)) = parse("x.jsonl") else { panic!("a path") };
+        assert!(path.is_absolute() && path.ends_with("x.jsonl"));
+        assert!(parse("").is_err());
+    }
+}
