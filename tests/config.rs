@@ -4,6 +4,8 @@
 
 #[path = "config/kinds.rs"]
 mod kinds;
+#[path = "config/variables.rs"]
+mod variables;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

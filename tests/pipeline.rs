@@ -280,7 +280,7 @@ fn id(text: &str) -> Id {
 
 fn node(text: &str) -> Node {
     let mark = Mark { file: "test".into(), line: 1, column: 1 };
-    Node { mark, value: Value::Scalar { text: text.into(), quoted: false } }
+    Node::new(mark, Value::Scalar { text: text.into(), quoted: false })
 }
 
 fn planned<T: ?Sized>(name: &str, settings: &str, config: Arc<T>) -> Planned<T> {

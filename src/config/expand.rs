@@ -1,8 +1,9 @@
 //! `${env:X}`, `${env:X:-default}`, `${X}`, `${file:p}`, `${yaml:..}`, nested; `$$` for a dollar sign.
 //!
 //! A reference that is the whole value is read as YAML and may become anything, but keeps its text
-//! where a text is wanted. Text that comes from the environment or a file is never expanded again;
-//! only the mappings and lists that a whole-value reference brings are. After merging, so that a
+//! where a text is wanted. One line end is cut off what a variable or a file holds. What comes out of a
+//! variable is never expanded again, or whoever sets it could read files; of a file, which belongs to the
+//! configuration, the mappings and lists that a whole-value reference brings are. After merging, so that a
 //! reference which a later source replaced is not looked up.
 
 use std::ffi::OsString;
@@ -67,8 +68,8 @@ struct At {
 /// What a reference stands for.
 struct Found {
     text: String,
-    /// It came from outside: what it holds was not looked at yet.
-    outside: bool,
+    /// Whether it is a part of the configuration that was not looked at yet: the text of a file.
+    unread: bool,
 }
 
 /// Why a reference stands for nothing.
@@ -118,20 +119,21 @@ impl Expander<'_> {
     fn scalar(&mut self, node: &mut Node, path: &str, at: At) {
         let Value::Scalar { text, quoted } = &node.value else { return };
         let whole = text.strip_prefix("${").filter(|rest| closing(rest) == Some(rest.len() - 1));
-        let value = match whole {
+        let read = match whole {
             Some(rest) => self.reference(&rest[..rest.len() - 1], at.level).map(|found| {
-                let value = self.value(&found.text, &node.mark);
-                (value, found.outside)
+                let unread = found.unread;
+                (self.read(found.text, &node.mark), unread)
             }),
             None => {
-                let quoted = *quoted;
-                self.text(text, at.level).map(|text| (Value::Scalar { text, quoted }, false))
+                let value = |text| Value::Scalar { text, quoted: *quoted };
+                let text = self.text(text, at.level);
+                text.map(|text| (Node::new(node.mark.clone(), value(text)), false))
             }
         };
-        match value {
-            Ok((value, outside)) => {
-                node.value = value;
-                if outside && matches!(node.value, Value::Map(_) | Value::List(_)) {
+        match read {
+            Ok((read, unread)) => {
+                *node = read;
+                if unread && matches!(node.value, Value::Map(_) | Value::List(_)) {
                     self.node(node, path, At { level: at.level + 1, ..at });
                 }
             }
@@ -155,24 +157,24 @@ impl Expander<'_> {
         }
     }
 
-    /// Text as YAML, if it is that.
-    fn value(&mut self, text: &str, mark: &Mark) -> Value {
-        let plain = || Value::Scalar { text: text.to_owned(), quoted: false };
-        if text.is_empty() {
-            return plain();
-        }
-        if is_null(text) {
-            return Value::Null;
-        }
-        let mut scratch = Problems::default();
-        let origin = Origin::At(mark.clone());
-        match Node::parse_within(text, &origin, self.budget, &mut scratch) {
-            Some(Node { value: value @ (Value::Map(_) | Value::List(_)), .. })
-                if scratch.0.is_empty() =>
-            {
-                value
+    /// Reads a text as YAML, if it is that, and keeps it beside what it was read as.
+    fn read(&mut self, text: String, mark: &Mark) -> Node {
+        let value = match text.as_str() {
+            "" => None,
+            text if is_null(text) => Some(Value::Null),
+            text => {
+                let mut scratch = Problems::default();
+                let origin = Origin::At(mark.clone());
+                let node = Node::parse_within(text, &origin, self.budget, &mut scratch);
+                let value = node.filter(|_| scratch.0.is_empty()).map(|node| node.value);
+                value.filter(|value| matches!(value, Value::Map(_) | Value::List(_)))
             }
-            _ => plain(),
+        };
+        match value {
+            Some(value) => {
+                Node { mark: mark.clone(), value, original: Some(text.into_boxed_str()) }
+            }
+            None => Node::new(mark.clone(), Value::Scalar { text, quoted: false }),
         }
     }
 
@@ -210,10 +212,10 @@ impl Expander<'_> {
             return Err("too many references, or references that lead to each other".into());
         }
         let found = if let Some(text) = inner.strip_prefix("yaml:") {
-            Found { text: self.text(text, level + 1)?, outside: false }
+            Found { text: self.text(text, level + 1)?, unread: false }
         } else if let Some(path) = inner.strip_prefix("file:") {
             let path = self.text(path, level + 1)?;
-            Found { text: self.file(&path)?, outside: true }
+            Found { text: self.file(&path)?, unread: true }
         } else {
             self.variable(inner, level)?
         };
@@ -226,8 +228,7 @@ impl Expander<'_> {
     fn file(&self, path: &str) -> Result<String, Failed> {
         let text = read_text(&self.base.join(path))
             .map_err(|why| Failed::Absent(format!("file `{path}` {why}")))?;
-        let text = text.strip_suffix('\n').unwrap_or(&text);
-        Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
+        Ok(without_line_end(text))
     }
 
     /// `env:X`, `X`, each with or without `:-default`.
@@ -247,15 +248,19 @@ impl Expander<'_> {
                 "`${{{name}}}` is not a reference; write `$${{{name}}}` for the characters themselves"
             )));
         }
+        let value = match (self.env)(&name).map(OsString::into_string) {
+            None => None,
+            Some(Ok(text)) => Some(without_line_end(text)),
+            Some(Err(_)) => {
+                return Err(Failed::Absent(format!("the value of `{name}` is not UTF-8")));
+            }
+        };
         // A host's mcp.json often says `"X": ""` for a variable that is not there.
-        let counts = |value: &OsString| !(self.lenient && value.is_empty());
-        match ((self.env)(&name).filter(counts), default) {
-            (Some(value), _) => match value.into_string() {
-                Ok(text) => Ok(Found { text, outside: true }),
-                Err(_) => Err(Failed::Absent(format!("the value of `{name}` is not UTF-8"))),
-            },
+        let counts = |text: &String| !(self.lenient && text.is_empty());
+        match (value.filter(counts), default) {
+            (Some(text), _) => Ok(Found { text, unread: false }),
             (None, Some(default)) => {
-                Ok(Found { text: self.text(default, level + 1)?, outside: false })
+                Ok(Found { text: self.text(default, level + 1)?, unread: false })
             }
             (None, None) => Err(Failed::Absent(format!(
                 "environment variable `{name}` is not set; set it or write `${{env:{name}:-default}}`"
@@ -292,6 +297,17 @@ fn default_at(text: &str) -> Option<usize> {
         }
         open == 0 && bytes[at..].starts_with(b":-")
     })
+}
+
+/// Cuts one line end off: editors and `echo` put it behind a text that has none.
+fn without_line_end(mut text: String) -> String {
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    text
 }
 
 fn is_variable_name(name: &str) -> bool {

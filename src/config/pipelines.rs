@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::components::{Component, Kind};
 use crate::pipeline::{ExporterKind, Id, Pipeline, ProcessorKind, ReceiverKind};
-use crate::settings::{Mark, Node, Problems, Value, did_you_mean, quoted_list};
+use crate::settings::{Mark, Node, Problems, did_you_mean, quoted_list};
 use crate::telemetry::Signal;
 
 /// Receivers by this name put MCP on the process's stdin and stdout.
@@ -122,7 +122,7 @@ impl Reading<'_> {
     fn named(&mut self, node: &Node, list: &str) -> Vec<Named> {
         let mut all: Vec<Named> = Vec::new();
         for item in node.get(list).map(Node::items).unwrap_or_default() {
-            let Value::Scalar { text, .. } = &item.value else { continue };
+            let Some(text) = item.text() else { continue };
             let path = format!("{}::{list}", self.path);
             match Id::parse(text) {
                 Ok(id) if all.iter().any(|other| other.id == id) => {

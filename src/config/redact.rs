@@ -20,7 +20,15 @@ pub fn redacted(node: &Node) -> Node {
 /// Copies what stands under the key `under`.
 fn copy(node: &Node, secret: bool, under: &str) -> Node {
     let value = match &node.value {
-        Value::Null => Value::Null,
+        // The text of a variable: whether a text is wanted here is not known. As a list or a mapping it is
+        // shown as what it was read as, and what looks like nothing as the text that it is.
+        _ if node.original.is_some() && secret => {
+            Value::Scalar { text: REDACTED.into(), quoted: true }
+        }
+        Value::Null => match &node.original {
+            Some(text) => Value::Scalar { text: text.to_string(), quoted: true },
+            None => Value::Null,
+        },
         Value::Scalar { text, .. } if text.is_empty() => node.value.clone(),
         Value::Scalar { .. } if secret => Value::Scalar { text: REDACTED.into(), quoted: true },
         Value::Scalar { text, quoted } => {
@@ -40,7 +48,7 @@ fn copy(node: &Node, secret: bool, under: &str) -> Node {
                 .collect(),
         ),
     };
-    Node { mark: node.mark.clone(), value }
+    Node::new(node.mark.clone(), value)
 }
 
 /// Items of a list; what follows an option that sounds secret (`--token`, `x`) is its value.

@@ -14,6 +14,9 @@ pub(super) fn secrets(root: &Node) -> Vec<Secret> {
 }
 
 fn gather(node: &Node, secret: bool, all: &mut Vec<String>) {
+    if let (Some(text), true) = (&node.original, secret) {
+        all.extend(parts_of_credential(text));
+    }
     match &node.value {
         Value::Null => {}
         Value::Map(entries) => {

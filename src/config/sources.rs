@@ -207,7 +207,7 @@ fn override_of(
         let mark = at(column);
         column = column.saturating_sub(separator.len());
         let key = Key { mark: mark.clone(), name: name.trim().to_owned() };
-        Node { mark, value: Value::Map(vec![(key, node)]) }
+        Node::new(mark, Value::Map(vec![(key, node)]))
     }))
 }
 
@@ -223,6 +223,6 @@ fn merge(base: &mut Node, over: Node) {
             }
         }
         (Value::Map(_), Value::Null) => {}
-        (_, value) => *base = Node { mark: over.mark, value },
+        (_, value) => *base = Node::new(over.mark, value),
     }
 }

@@ -93,8 +93,11 @@ impl Headers {
             } else if RESERVED.contains(&lower.as_str()) || lower.starts_with("grpc-") {
                 report.error(&field, "is written by the transport itself");
             }
-            if !value.expose().bytes().all(|b| (0x20..0x7f).contains(&b)) {
-                report.error(&field, "has characters that a header cannot carry");
+            if value.expose().is_empty() && is_credential(name) {
+                report.unready(&field, "is empty: it would open no door");
+            }
+            if let Some(why) = value.unsendable() {
+                report.error(&field, why);
             }
         }
     }
@@ -102,8 +105,7 @@ impl Headers {
     /// Adds an error for every credential, for a connection that crosses a network in the clear.
     pub fn check_cleartext(&self, report: &mut Report<'_>) {
         for (name, _) in &self.0 {
-            let lower = name.to_ascii_lowercase();
-            if CREDENTIAL.iter().any(|part| lower.contains(part)) {
+            if is_credential(name) {
                 report.error(
                     &format!("headers.{name}"),
                     "would be sent unencrypted to another host; use TLS, or set \
@@ -112,6 +114,12 @@ impl Headers {
             }
         }
     }
+}
+
+/// Says whether the header of that name holds what opens doors.
+fn is_credential(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    CREDENTIAL.iter().any(|part| lower.contains(part))
 }
 
 impl<'de> Deserialize<'de> for Headers {
@@ -291,6 +299,26 @@ mod tests {
         ] {
             assert_eq!(Endpoint::parse(text).unwrap().is_local(), local, "{text}");
         }
+    }
+
+    #[test]
+    fn values_that_do_not_arrive_as_they_are_are_refused() {
+        for (yaml, path, part) in [
+            ("{Authorization: ''}", "Authorization", "is empty"),
+            ("{x-api-key: 'a '}", "x-api-key", "blank"),
+            ("{x-tenant: \"a\\n\"}", "x-tenant", "line end"),
+            ("{Authorization: 'Bearer '}", "Authorization", "blank"),
+        ] {
+            let headers: Headers = crate::settings::testing::read(yaml).unwrap();
+            let said = crate::settings::testing::check("{}", "x", |report| headers.check(report));
+            assert_eq!(said.0.len(), 1, "{yaml}: {said:?}");
+            assert_eq!(said.0[0].path, format!("x::headers::{path}"));
+            assert!(said.0[0].message.contains(part), "{said:?}");
+        }
+        let fine: Headers =
+            crate::settings::testing::read("{x-note: '', Authorization: Bearer a}").unwrap();
+        let said = crate::settings::testing::check("{}", "x", |report| fine.check(report));
+        assert!(said.0.is_empty(), "{said:?}");
     }
 
     #[test]

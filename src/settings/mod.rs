@@ -4,6 +4,7 @@
 //! configured with, because every client and every server needs the same.
 
 mod duration;
+mod given;
 mod key_file;
 mod names;
 mod secret;
@@ -23,6 +24,7 @@ pub(crate) mod testing;
 pub use client::{Compression, Endpoint, Headers, Keepalive, Unsupported};
 pub use delivery::{BatchSettings, Delivery, OnFull, QueueSettings, RetrySettings, Sizer};
 pub use duration::Duration;
+pub use given::{Given, IS_EMPTY};
 pub use http_client::{CompressionParams, HttpClient, is_local_url, parse_url, url_target};
 pub use key_file::read_key_file;
 pub use names::{did_you_mean, nearest_name, quoted_list, sounds_secret};

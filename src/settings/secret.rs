@@ -17,6 +17,24 @@ impl Secret {
     }
 }
 
+impl Secret {
+    /// Says why a header cannot carry it as it is, if so: a peer gets fields without blanks at their ends (RFC 9110
+    /// section 5.5), and what is not printable ASCII is refused or changed by most clients and by gRPC.
+    pub fn unsendable(&self) -> Option<&'static str> {
+        let text = self.expose();
+        if text.ends_with(['\n', '\r']) {
+            return Some(
+                "ends with a line end, which no header can carry; in YAML `|-` leaves it out",
+            );
+        }
+        if text.starts_with([' ', '\t']) || text.ends_with([' ', '\t']) {
+            return Some("begins or ends with a blank, which headers lose on the way");
+        }
+        let printable = text.bytes().all(|b| (0x20..0x7f).contains(&b));
+        (!printable).then_some("has characters that a header cannot carry")
+    }
+}
+
 impl From<String> for Secret {
     fn from(text: String) -> Self {
         Secret(text)
@@ -38,5 +56,27 @@ mod tests {
         let secret: Secret = serde_json::from_str(r#""open sesame""#).unwrap();
         assert_eq!(secret.expose(), "open sesame");
         assert_eq!(format!("{:?}", Some(secret)), "Some([REDACTED])");
+    }
+
+    #[test]
+    fn what_no_header_carries_is_told() {
+        let told = |text: &str| Secret::from(text.to_owned()).unsendable();
+        for text in ["", "a", "Bearer a b", "~!@#"] {
+            assert_eq!(told(text), None, "{text}");
+        }
+        for (text, part) in [
+            ("a\n", "line end"),
+            ("a\r\n", "line end"),
+            ("a\n\n", "line end"),
+            (" a", "blank"),
+            ("a ", "blank"),
+            ("a\t", "blank"),
+            ("a\nb", "characters"),
+            ("\na", "characters"),
+            ("a\u{7f}", "characters"),
+            ("ä", "characters"),
+        ] {
+            assert!(told(text).is_some_and(|why| why.contains(part)), "{text:?}");
+        }
     }
 }

@@ -6,22 +6,22 @@ use serde::Deserialize;
 
 use super::client::Unsupported;
 use super::tls::{check_versions, identity, pem, trust};
-use super::{Report, Secret, TlsError};
+use super::{Given, Report, Secret, TlsError};
 
 /// `tls` of a server. A `client_ca_file` makes it mutual: clients must show a certificate of that CA.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerTls {
     /// Our certificate, and the chain behind it.
-    pub cert_file: Option<PathBuf>,
+    pub cert_file: Given<PathBuf>,
     /// The same, written here.
     pub cert_pem: Option<Secret>,
     /// The key of that certificate.
-    pub key_file: Option<PathBuf>,
+    pub key_file: Given<PathBuf>,
     /// The same, written here.
     pub key_pem: Option<Secret>,
     /// Certificates that clients must be signed by; without it anybody may connect.
-    pub client_ca_file: Option<PathBuf>,
+    pub client_ca_file: Given<PathBuf>,
     /// At least this version; never lower than 1.2, whatever is written.
     pub min_version: String,
     /// At most this version.
@@ -57,9 +57,9 @@ impl ServerTls {
 
     /// Reads and parses what is written, files relative to `base`.
     pub(super) fn load(&self, base: &Path) -> Result<Material, TlsError> {
+        let client_ca = pem(base, ("client_ca_file", &self.client_ca_file), ("", &None))?;
         let cert = pem(base, ("cert_file", &self.cert_file), ("cert_pem", &self.cert_pem))?;
         let key = pem(base, ("key_file", &self.key_file), ("key_pem", &self.key_pem))?;
-        let client_ca = pem(base, ("client_ca_file", &self.client_ca_file), ("", &None))?;
         if let Some((field, pem)) = &client_ca {
             trust(field, pem)?;
         }
@@ -74,14 +74,30 @@ impl ServerTls {
 mod tests {
     use super::*;
 
+    fn load(settings: serde_json::Value) -> Result<rustls::ServerConfig, String> {
+        let tls: ServerTls = serde_json::from_value(settings).unwrap();
+        tls.server_config(Path::new(""), &[b"h2"]).map_err(|e| e.to_string())
+    }
+
+    fn made() -> (String, String) {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    }
+
+    #[test]
+    fn an_empty_ca_of_the_clients_is_no_leave_for_everybody() {
+        let (cert, key) = made();
+        for empty in [serde_json::json!(""), serde_json::Value::Null] {
+            let settings =
+                serde_json::json!({ "cert_pem": cert, "key_pem": key, "client_ca_file": empty });
+            let refused = load(settings).unwrap_err();
+            assert_eq!(refused, "client_ca_file: is empty; write a value or leave the key out");
+        }
+    }
+
     #[test]
     fn a_server_needs_a_certificate_and_its_key() {
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-        let load = |settings: serde_json::Value| {
-            let tls: ServerTls = serde_json::from_value(settings).unwrap();
-            tls.server_config(Path::new(""), &[b"h2"]).map_err(|e| e.to_string())
-        };
+        let (cert, key) = made();
         let config = load(serde_json::json!({ "cert_pem": cert, "key_pem": key })).unwrap();
         assert_eq!(config.alpn_protocols, [b"h2"]);
         let refused = load(serde_json::json!({ "cert_pem": cert })).unwrap_err();

@@ -16,7 +16,7 @@ use rustls::sign::CertifiedKey;
 use serde::Deserialize;
 
 use super::client::Unsupported;
-use super::{Report, Secret};
+use super::{Given, IS_EMPTY, Report, Secret};
 
 /// The largest PEM file: bundles of all public roots have a quarter of it.
 const MAX_PEM: u64 = 1 << 20;
@@ -32,17 +32,17 @@ pub struct ClientTls {
     /// The name the certificate must have, and the name asked for (SNI).
     pub server_name_override: Option<String>,
     /// Certificates to trust, instead of the system's.
-    pub ca_file: Option<PathBuf>,
+    pub ca_file: Given<PathBuf>,
     /// The same, written here.
     pub ca_pem: Option<Secret>,
     /// Trust the system's certificates besides `ca_file`.
     pub include_system_ca_certs_pool: bool,
     /// Our own certificate, for servers that ask for one.
-    pub cert_file: Option<PathBuf>,
+    pub cert_file: Given<PathBuf>,
     /// The same, written here.
     pub cert_pem: Option<Secret>,
     /// The key of that certificate.
-    pub key_file: Option<PathBuf>,
+    pub key_file: Given<PathBuf>,
     /// The same, written here.
     pub key_pem: Option<Secret>,
     /// At least this version; never lower than 1.2, whatever is written.
@@ -85,7 +85,7 @@ impl ClientTls {
     /// Whether anything is written that plaintext has no use for.
     pub fn wants_tls(&self) -> bool {
         let ClientTls { ca_file, ca_pem, cert_file, cert_pem, key_file, key_pem, .. } = self;
-        let files = [ca_file, cert_file, key_file].iter().any(|file| file.is_some());
+        let files = [ca_file, cert_file, key_file].iter().any(|file| file.is_written());
         files || [ca_pem, cert_pem, key_pem].iter().any(|pem| pem.is_some())
     }
 
@@ -149,13 +149,18 @@ pub(super) type Named = (&'static str, Vec<u8>);
 /// What stands in a file or in the settings themselves, with the name of the setting that led there.
 pub(super) fn pem(
     base: &Path,
-    (file_field, file): (&'static str, &Option<PathBuf>),
+    (file_field, file): (&'static str, &Given<PathBuf>),
     (pem_field, pem): (&'static str, &Option<Secret>),
 ) -> Result<Option<Named>, TlsError> {
-    // An empty one is what an unset variable leaves.
-    let file = file.as_ref().filter(|path| !path.as_os_str().is_empty());
-    let pem = pem.as_ref().filter(|pem| !pem.expose().is_empty());
-    match (file, pem) {
+    // An empty one is what an unset variable leaves: not to be taken for none, or whom we believe and who is let in
+    // would depend on that.
+    if file.is_empty() || file.get().is_some_and(|path| path.as_os_str().is_empty()) {
+        return Err(TlsError::new(file_field, IS_EMPTY));
+    }
+    if pem.as_ref().is_some_and(|pem| pem.expose().is_empty()) {
+        return Err(TlsError::new(pem_field, IS_EMPTY));
+    }
+    match (file.get(), pem) {
         (None, None) => Ok(None),
         (None, Some(pem)) => Ok(Some((pem_field, pem.expose().as_bytes().to_vec()))),
         (Some(_), Some(_)) => Err(TlsError::new(pem_field, format!("stands beside {file_field}"))),
@@ -237,6 +242,18 @@ mod tests {
         let material = tls(settings).load(dir.path()).unwrap();
         assert_eq!(material.ca.as_deref(), Some(cert.as_bytes()));
         assert_eq!(material.identity, Some((cert.into_bytes(), key.into_bytes())));
+    }
+
+    #[test]
+    fn an_empty_value_is_not_taken_for_none() {
+        for field in ["ca_file", "cert_file", "key_file", "ca_pem", "cert_pem", "key_pem"] {
+            let error = refused(serde_json::json!({ field: "" }));
+            assert_eq!((error.field, error.why.as_str()), (field, IS_EMPTY));
+        }
+        for field in ["ca_file", "cert_file", "key_file"] {
+            let error = refused(serde_json::json!({ field: null }));
+            assert_eq!((error.field, error.why.as_str()), (field, IS_EMPTY));
+        }
     }
 
     #[test]

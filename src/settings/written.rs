@@ -32,6 +32,9 @@ pub struct Node {
     pub mark: Mark,
     /// What it is.
     pub value: Value,
+    /// The text that a reference stood for, if it was the whole value and that text reads as something else than a
+    /// text: a list, a mapping or null. It counts where a text is wanted, as in the Collector.
+    pub original: Option<Box<str>>,
 }
 
 /// The kinds of value in a configuration.
@@ -58,6 +61,9 @@ pub enum Value {
 /// kept over a reload.
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
+        if self.original != other.original {
+            return false;
+        }
         match (&self.value, &other.value) {
             (Value::Null, Value::Null) => true,
             (Value::Scalar { text: a, quoted: p }, Value::Scalar { text: b, quoted: q }) => {
@@ -74,9 +80,14 @@ impl PartialEq for Node {
 }
 
 impl Node {
+    /// Makes a node of what stands there itself.
+    pub fn new(mark: Mark, value: Value) -> Node {
+        Node { mark, value, original: None }
+    }
+
     /// A mapping without entries, for what was left out.
     pub fn empty(mark: Mark) -> Node {
-        Node { mark, value: Value::Map(Vec::new()) }
+        Node::new(mark, Value::Map(Vec::new()))
     }
 
     /// The entries, if this is a mapping; none otherwise.
@@ -95,11 +106,11 @@ impl Node {
         }
     }
 
-    /// The text, if this is a scalar.
+    /// The text, if this is a scalar or was one before a reference in it was read.
     pub fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Scalar { text, .. } => Some(text),
-            _ => None,
+            _ => self.original.as_deref(),
         }
     }
 

@@ -132,9 +132,7 @@ impl<'a> Reading<'a> {
             match event {
                 Event::StreamStart | Event::DocumentEnd => {}
                 Event::DocumentStart(..) if root.is_none() => {}
-                Event::DocumentStart(..) => {
-                    return Err(self.stop(&span, "", "a second document: write one a file"));
-                }
+                Event::DocumentStart(..) => self.nothing_more(&span)?,
                 Event::StreamEnd => break,
                 event => {
                     let at = At { path: "", depth: 0, key: None };
@@ -143,7 +141,18 @@ impl<'a> Reading<'a> {
             }
         }
         let start = granit_parser::Marker::new(0, 1, 0);
-        Ok(root.unwrap_or_else(|| Node { mark: self.origin.mark(&start), value: Value::Null }))
+        Ok(root.unwrap_or_else(|| Node::new(self.origin.mark(&start), Value::Null)))
+    }
+
+    /// Passes over a document that `start` begins and that holds nothing: a last line `---`. The Collector
+    /// ignores any further document; here one that says something is an error.
+    fn nothing_more(&mut self, start: &Span) -> Result<(), Stop> {
+        let (event, span) = self.next()?;
+        let written = span.start.index() != span.end.index() || event.tag().is_some();
+        match event {
+            Event::Scalar(..) if !written && event.anchor_id().is_none() => Ok(()),
+            _ => Err(self.stop(start, "", "a second document: write one a file")),
+        }
     }
 
     fn next(&mut self) -> Result<(Event<'a>, Span), Stop> {
@@ -177,8 +186,8 @@ impl<'a> Reading<'a> {
         let mark = self.origin.mark(&span.start);
         let node = match event {
             Event::Scalar(..) => self.scalar(&event, span, at),
-            Event::SequenceStart(..) => Node { mark, value: Value::List(self.list(at)?) },
-            Event::MappingStart(..) => Node { mark, value: Value::Map(self.map(at)?) },
+            Event::SequenceStart(..) => Node::new(mark, Value::List(self.list(at)?)),
+            Event::MappingStart(..) => Node::new(mark, Value::Map(self.map(at)?)),
             Event::Alias(id) => self.alias(id, span, at)?,
             _ => return Err(self.stop(span, at.path, "expected a value")),
         };
@@ -203,9 +212,9 @@ impl<'a> Reading<'a> {
         let quoted = style != ScalarStyle::Plain
             || event.tag().is_some_and(|tag| matches!(tag.core_suffix(), Some("str")));
         if !quoted && !tagged && is_null(text) {
-            return Node { mark, value: Value::Null };
+            return Node::new(mark, Value::Null);
         }
-        Node { mark, value: Value::Scalar { text: text.to_owned(), quoted } }
+        Node::new(mark, Value::Scalar { text: text.to_owned(), quoted })
     }
 
     fn list(&mut self, at: &At<'_>) -> Result<Vec<Node>, Stop> {

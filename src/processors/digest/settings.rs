@@ -14,7 +14,7 @@ use crate::pipeline::{Build, Processor, ProcessorConfig};
 use crate::privacy::canonical::MAX_BYTES;
 use crate::privacy::digest::{Digester, Key, Mode};
 use crate::privacy::{Paths, Pointer};
-use crate::settings::{Report, Severity};
+use crate::settings::{Given, IS_EMPTY, Report, Severity};
 use crate::telemetry::Signal;
 use crate::telemetry::names::{
     INPUT_MESSAGES, METHOD, OUTPUT_MESSAGES, TOOL, TOOL_ARGUMENTS, TOOL_RESULT,
@@ -32,7 +32,7 @@ const MAX_MAX_BYTES: usize = 16 << 20;
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// How digests are made; default: `hmac-sha256` if there is a key, else `sha256`.
-    mode: Option<Mode>,
+    mode: Given<Mode>,
     /// A key in hex or base64, 32 bytes or more; belongs into the environment: `${env:NAME}`.
     #[serde(deserialize_with = "written")]
     key: Option<String>,
@@ -84,7 +84,7 @@ impl Default for Config {
     fn default() -> Self {
         let attributes = [TOOL_ARGUMENTS, TOOL_RESULT, INPUT_MESSAGES, OUTPUT_MESSAGES];
         Config {
-            mode: None,
+            mode: Given::LeftOut,
             key: None,
             key_file: None,
             key_id: None,
@@ -125,14 +125,17 @@ impl ProcessorConfig for Config {
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Processor>> {
         let (keys, plans, Complaints(complaints)) = self.prepare(cx.base);
         let errors = complaints.iter().filter(|c| c.severity > Severity::Warning);
-        let (no_key, bad): (Vec<_>, Vec<_>) = errors.partition(|c| c.field.starts_with("key"));
+        let of_the_key = |c: &&Complaint| {
+            c.field.starts_with("key") || self.mode.is_empty() && c.field == "mode"
+        };
+        let (no_key, bad): (Vec<_>, Vec<_>) = errors.partition(of_the_key);
         if let Some(bad) = bad.first() {
             anyhow::bail!("{}: {}", bad.field, bad.message);
         }
         let digester = match self.mode {
             // Only a tap gets this far, whose server runs already: no digests, never unkeyed ones.
             _ if !no_key.is_empty() => None,
-            Some(Mode::Ephemeral) => Some(Digester::new(vec![EPHEMERAL.clone()])),
+            Given::Is(Mode::Ephemeral) => Some(Digester::new(vec![EPHEMERAL.clone()])),
             _ => Some(Digester::new(keys)),
         };
         // Taps hash names with the key of the digest behind them, so that both can be compared.
@@ -222,21 +225,22 @@ impl Config {
             complaints.error("key_id", "names a key, but neither `key` nor `key_file` is written");
         }
         match self.mode {
-            Some(Mode::HmacSha256) if !keyed => {
+            Given::Empty => complaints.error("mode", IS_EMPTY),
+            Given::Is(Mode::HmacSha256) if !keyed => {
                 complaints.error("mode", "`hmac-sha256` needs `key`, `key_file` or `keys`");
             }
-            Some(mode @ (Mode::Sha256 | Mode::Ephemeral)) if keyed => {
+            Given::Is(mode @ (Mode::Sha256 | Mode::Ephemeral)) if keyed => {
                 complaints
                     .error("mode", format!("`{mode}` does not use a key; leave one of them out"));
             }
-            None | Some(Mode::Sha256) if !keyed => complaints.warn(
+            Given::LeftOut | Given::Is(Mode::Sha256) if !keyed => complaints.warn(
                 "",
                 "digests without a key are not anonymous: short arguments are found by trying; \
                  write `key_file` or `key`, or `mode: ephemeral`",
             ),
             _ => {}
         }
-        keyed || self.mode == Some(Mode::Ephemeral)
+        keyed || self.mode == Given::Is(Mode::Ephemeral)
     }
 
     fn read_pointers(&self, keyed: bool, complaints: &mut Complaints) -> Plans {

@@ -18,7 +18,7 @@ use crate::privacy::redact::{
     Invalid, KeyedHash, MASK, OwnRule, PlainHash, Preset, Redactor, Settings, StandIn, UNSCANNED,
     Under,
 };
-use crate::settings::{Report, Secret, Severity, read_key_file};
+use crate::settings::{Given, IS_EMPTY, Report, Secret, Severity, read_key_file};
 use crate::telemetry::Signal;
 
 /// Settings of the `redaction` processor.
@@ -28,19 +28,19 @@ pub struct Config {
     /// The detectors that come with mcpcol: `credentials` and `pii` unless written.
     presets: Vec<Preset>,
     /// Rules of the user's own: a name, a pattern, and a mask if it is not the usual one.
-    rules: Vec<OwnRule>,
+    rules: Given<Vec<OwnRule>>,
     /// Keeps keys that are not in `allowed_keys`; default: true unless that is written.
-    allow_all_keys: Option<bool>,
+    allow_all_keys: Given<bool>,
     /// The keys that stay, where not all do.
-    allowed_keys: Option<Vec<String>>,
+    allowed_keys: Given<Vec<String>>,
     /// Keys whose values nobody looks at.
     ignored_keys: Vec<String>,
     /// Patterns of such keys.
     ignored_key_patterns: Vec<String>,
     /// Patterns of keys whose values are masked whole.
-    blocked_key_patterns: Vec<String>,
+    blocked_key_patterns: Given<Vec<String>>,
     /// Patterns of what is masked in values.
-    blocked_values: Vec<String>,
+    blocked_values: Given<Vec<String>>,
     /// Patterns of what is not, though a rule matches it.
     allowed_values: Vec<String>,
     /// Whether numbers are looked at, too.
@@ -50,7 +50,7 @@ pub struct Config {
     /// The key of the keyed hashes: any text, of at least 32 bytes, or 64 for SHA-512.
     hmac_key: Option<Secret>,
     /// A file that holds it.
-    hmac_key_file: Option<PathBuf>,
+    hmac_key_file: Given<PathBuf>,
     /// Replaces what is masked; `{rule}` is the rule's name.
     mask: String,
     /// The longest value that is looked at, in bytes; a longer one is withheld.
@@ -77,9 +77,9 @@ enum HashFunction {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct UrlSanitizer {
-    enabled: bool,
+    enabled: Given<bool>,
     /// Attributes that hold URLs.
-    attributes: Vec<String>,
+    attributes: Given<Vec<String>>,
     /// Whether names of client and server spans lose the ids of their paths: they do unless it says no.
     sanitize_span_name: Option<bool>,
 }
@@ -101,7 +101,7 @@ struct DbSanitizer {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Queries {
-    enabled: bool,
+    enabled: Given<bool>,
     /// Attributes that hold queries.
     attributes: Vec<String>,
 }
@@ -118,18 +118,18 @@ impl Default for Config {
         let usual = Settings::default();
         Config {
             presets: usual.presets,
-            rules: Vec::new(),
-            allow_all_keys: None,
-            allowed_keys: None,
+            rules: Given::LeftOut,
+            allow_all_keys: Given::LeftOut,
+            allowed_keys: Given::LeftOut,
             ignored_keys: Vec::new(),
             ignored_key_patterns: Vec::new(),
-            blocked_key_patterns: Vec::new(),
-            blocked_values: Vec::new(),
+            blocked_key_patterns: Given::LeftOut,
+            blocked_values: Given::LeftOut,
             allowed_values: Vec::new(),
             redact_all_types: true,
             hash_function: None,
             hmac_key: None,
-            hmac_key_file: None,
+            hmac_key_file: Given::LeftOut,
             mask: MASK.into(),
             max_value_bytes: usual.max_value_bytes,
             summary: Verbosity::default(),
@@ -148,7 +148,7 @@ impl ProcessorConfig for Config {
     const REDACTS: bool = true;
 
     fn removes(&self, attribute: &str) -> bool {
-        let listed = || self.allowed_keys.iter().flatten().any(|key| key == attribute);
+        let listed = || list(&self.allowed_keys).iter().any(|key| key == attribute);
         let ignored = || self.ignored_keys.iter().any(|key| key == attribute);
         !self.allows_all() && !listed() && !ignored()
     }
@@ -182,8 +182,8 @@ impl ProcessorConfig for Config {
             Err(bad) => anyhow::bail!("{bad:?}"),
         };
         let sanitizers = self.sanitizers();
-        let allowed = self.allowed_keys.clone().unwrap_or_default();
-        let allowed = (!self.allows_all()).then(|| allowed.into_iter().collect());
+        let allowed =
+            (!self.allows_all()).then(|| list(&self.allowed_keys).iter().cloned().collect());
         let counters = Counters::new(cx.id.to_string(), Arc::clone(&redactor), cx.vitals);
         Ok(Box::new(Redaction {
             names: Names::new(allowed, &redactor, &sanitizers),
@@ -197,6 +197,26 @@ impl ProcessorConfig for Config {
     }
 }
 
+impl DbSanitizer {
+    /// Lists the systems whose queries it knows, by their names in the settings.
+    fn systems(&self) -> [(&'static str, &Queries); 7] {
+        [
+            ("sql", &self.sql),
+            ("redis", &self.redis),
+            ("valkey", &self.valkey),
+            ("memcached", &self.memcached),
+            ("mongo", &self.mongo),
+            ("opensearch", &self.opensearch),
+            ("es", &self.es),
+        ]
+    }
+}
+
+/// Lists what a setting holds: nothing unless it is written.
+fn list<T>(given: &Given<Vec<T>>) -> &[T] {
+    given.get().map_or(&[], Vec::as_slice)
+}
+
 /// Something wrong at a field, and how bad it is.
 struct Complaint {
     severity: Severity,
@@ -206,15 +226,15 @@ struct Complaint {
 impl Config {
     /// Says whether keys stay that no list names.
     fn allows_all(&self) -> bool {
-        self.allow_all_keys.unwrap_or(self.allowed_keys.is_none())
+        self.allow_all_keys.get().copied().unwrap_or(!self.allowed_keys.is_written())
     }
 
     fn settings(&self, stand_in: StandIn) -> Settings {
         Settings {
             presets: self.presets.clone(),
-            rules: self.rules.clone(),
-            blocked_key_patterns: self.blocked_key_patterns.clone(),
-            blocked_values: self.blocked_values.clone(),
+            rules: list(&self.rules).to_vec(),
+            blocked_key_patterns: list(&self.blocked_key_patterns).to_vec(),
+            blocked_values: list(&self.blocked_values).to_vec(),
             allowed_values: self.allowed_values.clone(),
             ignored_keys: self.ignored_keys.clone(),
             ignored_key_patterns: self.ignored_key_patterns.clone(),
@@ -226,19 +246,18 @@ impl Config {
     fn sanitizers(&self) -> Sanitizers {
         let UrlSanitizer { enabled: urls, attributes, sanitize_span_name } = &self.url_sanitizer;
         let db = &self.db_sanitizer;
-        let all =
-            [&db.sql, &db.redis, &db.valkey, &db.memcached, &db.mongo, &db.opensearch, &db.es];
         let mut queries: Vec<String> = Vec::new();
-        for of in all.into_iter().filter(|of| of.enabled) {
+        for (_, of) in db.systems().into_iter().filter(|(_, of)| of.enabled == Given::Is(true)) {
             match of.attributes.as_slice() {
                 [] => queries.extend(QUERIES.map(str::to_owned)),
                 named => queries.extend_from_slice(named),
             }
         }
+        let urls = *urls == Given::Is(true);
         Sanitizers {
-            urls: if *urls { attributes.clone() } else { Vec::new() },
-            url_names: *urls && sanitize_span_name.unwrap_or(true),
-            url_bodies: *urls,
+            urls: if urls { list(attributes).to_vec() } else { Vec::new() },
+            url_names: urls && sanitize_span_name.unwrap_or(true),
+            url_bodies: urls,
             query_names: !queries.is_empty() && db.sanitize_span_name.unwrap_or(true),
             query_bodies: !queries.is_empty(),
             queries,
@@ -269,16 +288,38 @@ impl Config {
 
     fn key(&self, base: &Path) -> anyhow::Result<String> {
         match (&self.hmac_key, &self.hmac_key_file) {
-            (Some(key), None) => Ok(key.expose().to_owned()),
-            (None, Some(file)) => {
+            (Some(key), Given::LeftOut) => Ok(key.expose().to_owned()),
+            (None, Given::Is(file)) if !file.as_os_str().is_empty() => {
                 let text = read_key_file(&base.join(file))?;
                 Ok(text.strip_suffix('\n').map_or(&*text, |t| t.trim_end_matches('\r')).to_owned())
             }
-            (Some(_), Some(_)) => anyhow::bail!("stands beside `hmac_key`; keep one of them"),
-            (None, None) => {
+            (Some(_), _) => anyhow::bail!("stands beside `hmac_key`; keep one of them"),
+            (None, Given::Is(_) | Given::Empty) => anyhow::bail!(IS_EMPTY),
+            (None, Given::LeftOut) => {
                 anyhow::bail!("is missing: keyed hashes need `hmac_key` or `hmac_key_file`")
             }
         }
+    }
+
+    /// Lists the settings behind which nothing stands, though without them less would be taken out.
+    fn empty(&self) -> Vec<String> {
+        let urls = &self.url_sanitizer;
+        let mut all = vec![
+            ("rules".to_owned(), self.rules.is_empty()),
+            ("allow_all_keys".to_owned(), self.allow_all_keys.is_empty()),
+            ("allowed_keys".to_owned(), self.allowed_keys.is_empty()),
+            ("blocked_key_patterns".to_owned(), self.blocked_key_patterns.is_empty()),
+            ("blocked_values".to_owned(), self.blocked_values.is_empty()),
+            ("url_sanitizer.enabled".to_owned(), urls.enabled.is_empty()),
+            ("url_sanitizer.attributes".to_owned(), urls.attributes.is_empty()),
+        ];
+        let systems = self.db_sanitizer.systems().into_iter();
+        all.extend(
+            systems.map(|(system, of)| {
+                (format!("db_sanitizer.{system}.enabled"), of.enabled.is_empty())
+            }),
+        );
+        all.into_iter().filter(|(_, empty)| *empty).map(|(field, _)| field).collect()
     }
 
     /// Gathers all that is wrong.
@@ -287,17 +328,20 @@ impl Config {
         let mut say = |severity, field: &str, message: String| {
             all.push(Complaint { severity, invalid: Invalid { field: field.into(), message } });
         };
-        let field = if self.hmac_key_file.is_some() { "hmac_key_file" } else { "hmac_key" };
+        for field in self.empty() {
+            say(Severity::Error, &field, IS_EMPTY.into());
+        }
+        let field = if self.hmac_key_file.is_written() { "hmac_key_file" } else { "hmac_key" };
         let keyed =
             matches!(self.hash_function, Some(HashFunction::HmacSha256 | HashFunction::HmacSha512));
         if keyed {
-            let unreadable = self.hmac_key.is_none() && self.hmac_key_file.is_some();
+            let unreadable = self.hmac_key.is_none() && self.hmac_key_file.is_written();
             let severity = if unreadable { Severity::Unready } else { Severity::Error };
             self.stand_in(base)
                 .err()
                 .into_iter()
                 .for_each(|why| say(severity, field, format!("{why:#}")));
-        } else if self.hmac_key.is_some() || self.hmac_key_file.is_some() {
+        } else if self.hmac_key.is_some() || self.hmac_key_file.is_written() {
             let message =
                 "is not used: write `hash_function: hmac-sha256` or `hmac-sha512`, or leave it out";
             say(Severity::Error, field, message.into());
@@ -321,15 +365,16 @@ impl Config {
         if !(least..=most).contains(&self.max_value_bytes) {
             say(Severity::Error, "max_value_bytes", format!("must be {least} to {most}"));
         }
-        if self.allows_all() && self.allowed_keys.as_ref().is_some_and(|keys| !keys.is_empty()) {
+        if self.allows_all() && !list(&self.allowed_keys).is_empty() {
             let message = "does nothing while `allow_all_keys` is true: all keys stay";
             say(Severity::Warning, "allowed_keys", message.into());
         }
-        if self.url_sanitizer.enabled && self.url_sanitizer.attributes.is_empty() {
+        let urls = &self.url_sanitizer;
+        if urls.enabled == Given::Is(true) && list(&urls.attributes).is_empty() {
             let message = "names no attribute: only names of spans and logs' bodies are sanitized";
             say(Severity::Warning, "url_sanitizer.attributes", message.into());
         }
-        if !self.allows_all() && self.allowed_keys.as_ref().is_none_or(Vec::is_empty) {
+        if !self.allows_all() && list(&self.allowed_keys).is_empty() {
             let message = "is false and `allowed_keys` names none: every attribute is removed";
             say(Severity::Warning, "allow_all_keys", message.into());
         }

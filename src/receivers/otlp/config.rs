@@ -1,6 +1,6 @@
 //! `otlp` as users write it: the Collector's names (configgrpc and confighttp, server side).
 
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::HeaderName;
 use serde::{Deserialize, Deserializer};
 
 use super::cors::Cors;
@@ -321,9 +321,11 @@ impl Http {
         let door = Written { endpoint: &self.endpoint, transport: &self.transport, port: 4318 };
         door.check(self.tls.as_ref(), self.auth.as_ref(), self.include_metadata, report);
         for (name, value) in &self.response_headers.0 {
-            if HeaderName::try_from(name).is_err() || HeaderValue::from_str(value.expose()).is_err()
-            {
-                report.error(&format!("response_headers.{name}"), "cannot be sent as a header");
+            let field = format!("response_headers.{name}");
+            if HeaderName::try_from(name).is_err() {
+                report.error(&field, "cannot be sent as a header");
+            } else if let Some(why) = value.unsendable() {
+                report.error(&field, why);
             }
         }
         if let Some(cors) = &self.cors {
@@ -435,6 +437,9 @@ impl Auth {
         }
         if self.bearer_token.expose().is_empty() {
             report.unready("auth.bearer_token", "is empty; without `auth` anybody may send");
+        }
+        if let Some(why) = self.bearer_token.unsendable() {
+            report.error("auth.bearer_token", why);
         }
     }
 }

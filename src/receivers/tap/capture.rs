@@ -6,7 +6,7 @@
 use serde::Deserialize;
 
 use crate::mcp::{CaptureRule, CaptureRules};
-use crate::settings::Report;
+use crate::settings::{Given, IS_EMPTY, Report};
 use crate::telemetry::{Capture, CaptureLevel};
 
 /// The most bytes that may be captured of one value.
@@ -35,7 +35,7 @@ pub struct CaptureSettings {
     /// The longest value that is captured, in bytes, after redaction.
     max_bytes: Option<usize>,
     /// Says what is captured of the calls of some tools.
-    overrides: Vec<Override>,
+    overrides: Given<Vec<Override>>,
 }
 
 /// One of `overrides`: what it does not say is as it is for all.
@@ -43,13 +43,22 @@ pub struct CaptureSettings {
 #[serde(deny_unknown_fields, default)]
 struct Override {
     /// The server's name, with `*` for anything.
-    server: Option<String>,
+    server: Given<String>,
     /// The tool's name, likewise.
-    tool: Option<String>,
-    arguments: Option<CaptureLevel>,
-    results: Option<CaptureLevel>,
-    errors: Option<CaptureLevel>,
+    tool: Given<String>,
+    arguments: Given<CaptureLevel>,
+    results: Given<CaptureLevel>,
+    errors: Given<CaptureLevel>,
     max_bytes: Option<usize>,
+}
+
+impl Override {
+    /// Says whether one of its names is there and empty.
+    fn lacks_a_name(&self) -> bool {
+        [&self.server, &self.tool]
+            .into_iter()
+            .any(|name| name.is_empty() || name.get().is_some_and(String::is_empty))
+    }
 }
 
 impl CaptureSettings {
@@ -77,23 +86,36 @@ impl CaptureSettings {
         }
         errors(report, "capture.stderr", Some(self.stderr));
         errors(report, "capture.log_messages", Some(self.log_messages));
-        if self.overrides.len() > MAX_OVERRIDES {
+        if self.overrides.is_empty() {
+            report.error("capture.overrides", IS_EMPTY);
+        }
+        if self.overrides().len() > MAX_OVERRIDES {
             report.error("capture.overrides", format!("has more than {MAX_OVERRIDES}"));
         }
-        for (i, rule) in self.overrides.iter().enumerate() {
+        for (i, rule) in self.overrides().iter().enumerate() {
             let at = format!("capture.overrides.{i}");
             size(report, &format!("{at}.max_bytes"), rule.max_bytes);
-            errors(report, &format!("{at}.errors"), rule.errors);
-            let empty = |name: &Option<String>| name.as_ref().is_some_and(String::is_empty);
-            if rule.server.is_none() && rule.tool.is_none() {
+            errors(report, &format!("{at}.errors"), rule.errors.get().copied());
+            for (field, level) in
+                [("arguments", rule.arguments), ("results", rule.results), ("errors", rule.errors)]
+            {
+                if level.is_empty() {
+                    report.error(&format!("{at}.{field}"), IS_EMPTY);
+                }
+            }
+            if !rule.server.is_written() && !rule.tool.is_written() {
                 report.error(
                     &at,
                     "names neither `server` nor `tool`; write it beside `overrides` instead",
                 );
-            } else if empty(&rule.server) || empty(&rule.tool) {
+            } else if rule.lacks_a_name() {
                 report.error(&at, "has an empty name; `*` stands for any");
             }
         }
+    }
+
+    fn overrides(&self) -> &[Override] {
+        self.overrides.get().map_or(&[], Vec::as_slice)
     }
 
     /// Lists the headers that are captured, as they are written.
@@ -140,13 +162,23 @@ impl CaptureSettings {
             errors: self.errors,
             max_bytes,
         };
-        let rules = self.overrides.iter().map(|rule| CaptureRule {
-            server: rule.server.clone(),
-            tool: rule.tool.clone(),
+        // A tap may get this far without a variable that is named there. Whose calls were to be spared is not known then.
+        if self.overrides.is_empty() || self.overrides().iter().any(Override::lacks_a_name) {
+            let usual = Capture { max_bytes, ..Capture::default() };
+            return CaptureRules { usual, rules: Vec::new() };
+        }
+        let level = |given: Given<CaptureLevel>, usual| match given {
+            Given::LeftOut => usual,
+            Given::Empty => CaptureLevel::Off,
+            Given::Is(level) => level,
+        };
+        let rules = self.overrides().iter().map(|rule| CaptureRule {
+            server: rule.server.get().cloned(),
+            tool: rule.tool.get().cloned(),
             capture: Capture {
-                arguments: rule.arguments.unwrap_or(usual.arguments),
-                results: rule.results.unwrap_or(usual.results),
-                errors: rule.errors.unwrap_or(usual.errors),
+                arguments: level(rule.arguments, usual.arguments),
+                results: level(rule.results, usual.results),
+                errors: level(rule.errors, usual.errors),
                 max_bytes: rule.max_bytes.unwrap_or(usual.max_bytes),
             },
         });
@@ -173,6 +205,26 @@ mod tests {
         assert!(capture.captures() && !CaptureSettings::default().captures());
         for yaml in ["{ stderr: redacted }", "{ log_messages: redacted }"] {
             assert!(testing::read::<CaptureSettings>(yaml).unwrap().captures(), "{yaml}");
+        }
+    }
+
+    #[test]
+    fn an_empty_override_spares_more_and_never_less() {
+        for (overrides, path) in [
+            ("", "overrides"),
+            ("[{ tool: x, arguments: }]", "overrides::0::arguments"),
+            ("[{ tool: , arguments: off }]", "overrides::0"),
+            ("[{ server: '', tool: x, arguments: off }]", "overrides::0"),
+        ] {
+            let yaml = format!("{{ arguments: redacted, overrides: {overrides} }}");
+            let capture: CaptureSettings = testing::read(&yaml).unwrap();
+            let problems =
+                testing::check(&format!("capture: {yaml}"), "tap", |report| capture.check(report));
+            let paths: Vec<&str> = problems.0.iter().map(|p| &*p.path).collect();
+            assert_eq!(paths, [format!("tap::capture::{path}")], "{yaml}");
+            let rules = capture.rules();
+            let first = rules.rules.first().map_or(rules.usual, |rule| rule.capture);
+            assert_eq!(first.arguments, CaptureLevel::Off, "{yaml}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The deserializer over one node. What type a scalar has is decided by who asks: `0123` is a text for
-//! a `String` and an error for a number; `yes` is never a boolean; a number in quotes is a text.
+//! a `String` and an error for a number; `yes` is never a boolean; a number in quotes is a text. What a reference
+//! stood for is the text itself for a `String`, whatever else it could be read as.
 
 use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
@@ -7,7 +8,7 @@ use serde::forward_to_deserialize_any;
 use super::LeftOut;
 use super::access::{Fields, Items, Variant};
 use super::fault::{Cause, Fault, quote};
-use crate::settings::{Node, Value, quoted_list, sounds_secret};
+use crate::settings::{IS_EMPTY, Node, Value, quoted_list, sounds_secret};
 
 /// A newtype of this name holds a secret: its text is not quoted, and it is never empty.
 const SECRET: &str = "Secret";
@@ -198,9 +199,8 @@ impl<'a> Deserializer<'a> for Reader<'a> {
         if name != SECRET {
             return visitor.visit_newtype_struct(self);
         }
-        if matches!(self.node.value, Value::Null) {
-            let message = "is empty; write a value or leave the key out";
-            return Err(Fault::new(Cause::Unfit, message).at(self.node));
+        if matches!(self.node.value, Value::Null) && self.node.original.is_none() {
+            return Err(Fault::new(Cause::Unfit, IS_EMPTY).at(self.node));
         }
         let reader = Reader { secret: true, ..self };
         visitor.visit_newtype_struct(reader).map_err(|fault| reader.place(fault))
@@ -243,17 +243,18 @@ impl<'a> Deserializer<'a> for Reader<'a> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Outcome<'a, V::Value> {
-        let variant = match &self.node.value {
-            Value::Scalar { text, quoted } if *quoted || !text.is_empty() => {
+        let variant = match (&self.node.value, &self.node.original) {
+            (Value::Scalar { text, quoted }, _) if *quoted || !text.is_empty() => {
                 Variant::new(text, self, None)
             }
-            Value::Map(entries) if entries.len() == 1 => {
+            (Value::Map(entries), _) if entries.len() == 1 => {
                 let (key, node) = &entries[0];
                 if self.left_out.skips(node) {
                     return Err(Fault::new(Cause::Follows, "").at(self.node));
                 }
                 Variant::new(&key.name, self, Some(self.to(node, &key.name)))
             }
+            (_, Some(text)) => Variant::new(text, self, None),
             _ => {
                 let accepted = quoted_list(variants.iter().copied());
                 return Err(self.unfit(&format!("one of {accepted}")));

@@ -16,7 +16,7 @@ use crate::privacy::detect::{NameClass, classify_name};
 use crate::privacy::digest::Key;
 use crate::receivers::listening::{host_port, is_loopback};
 use crate::receivers::tap::{CaptureSettings, Observing, Passback, Propagate};
-use crate::settings::{Duration, Report, Secret, ServerTls};
+use crate::settings::{Duration, Given, IS_EMPTY, Report, Secret, ServerTls};
 
 pub use route::{Protocol, Route};
 
@@ -63,7 +63,7 @@ pub struct Config {
     /// else a random one of this process.
     pub session_key: Option<Secret>,
     /// The same in a file of its own.
-    pub session_key_file: Option<PathBuf>,
+    pub session_key_file: Given<PathBuf>,
     /// How much of one message is observed, in bytes; forwarding has no limit.
     pub max_message_bytes: usize,
     /// How much waits for the observer, in bytes.
@@ -134,7 +134,7 @@ impl Default for Config {
             drain_timeout: Duration::secs(10),
             session_id: SessionIds::default(),
             session_key: None,
-            session_key_file: None,
+            session_key_file: Given::LeftOut,
             max_message_bytes: 1024 * 1024,
             queue_size: 4 * 1024 * 1024,
             request_timeout: Duration::secs(30 * 60),
@@ -242,6 +242,9 @@ impl Config {
         if auth.bearer_token.expose().is_empty() {
             report.unready("auth.bearer_token", "is empty; without `auth` anybody may connect");
         }
+        if let Some(why) = auth.bearer_token.unsendable() {
+            report.error("auth.bearer_token", why);
+        }
         if auth.header_name().is_none() {
             report.error("auth.header", "is not the name of a header");
         }
@@ -292,7 +295,7 @@ impl Config {
     }
 
     fn check_session_key(&self, report: &mut Report<'_>) {
-        if self.session_key.is_some() && self.session_key_file.is_some() {
+        if self.session_key.is_some() && self.session_key_file.is_written() {
             report.error("session_key_file", "stands beside `session_key`; keep one of them");
         } else if let Err(why) = self.session_key(report.base()) {
             let field = if self.session_key.is_some() { "session_key" } else { "session_key_file" };
@@ -304,8 +307,11 @@ impl Config {
     pub(super) fn session_key(&self, base: &std::path::Path) -> anyhow::Result<Option<Key>> {
         let text = match (&self.session_key, &self.session_key_file) {
             (Some(key), _) => key.expose().to_owned(),
-            (None, Some(file)) => crate::settings::read_key_file(&base.join(file))?,
-            (None, None) => return Ok(None),
+            (None, Given::Is(file)) if !file.as_os_str().is_empty() => {
+                crate::settings::read_key_file(&base.join(file))?
+            }
+            (None, Given::Is(_) | Given::Empty) => anyhow::bail!(IS_EMPTY),
+            (None, Given::LeftOut) => return Ok(None),
         };
         Ok(Some(Key::parse(&text, None)?))
     }
