@@ -6,6 +6,8 @@
 mod kinds;
 #[path = "config/variables.rs"]
 mod variables;
+#[path = "config/written.rs"]
+mod written_out;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -11,7 +11,7 @@ use crate::settings::Problems;
 /// Where the configuration is.
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct ConfigArgs {
-    /// Configuration file; repeat to merge. Also `file:PATH` and `yaml:TEXT`
+    /// Configuration file; repeat to merge. Also `file:PATH`, `env:NAME` and `yaml:TEXT`
     #[arg(long, value_name = "FILE", env = "MCPCOL_CONFIG", hide_env_values = true)]
     pub(super) config: Vec<String>,
     /// Override one value, such as `exporters::debug::verbosity=detailed`; applied last

@@ -12,6 +12,7 @@ mod circles;
 mod redact;
 mod secrets;
 mod render;
+mod merge;
 mod sources;
 mod expand;
 mod service;
@@ -84,7 +85,7 @@ impl Default for Options<'_> {
 /// nothing forbids starting; warnings may come with it.
 pub fn load(sources: &Sources, options: &Options<'_>) -> (Option<Plan>, Problems) {
     let mut problems = Problems::default();
-    let mut gathered = sources::gather(sources, &mut problems);
+    let mut gathered = sources::gather(sources, options.env, &mut problems);
     let plan = gathered.root.take().and_then(|mut root| {
         let expanded = expand::expand(&mut root, &mut gathered, options, &mut problems);
         let mut found = Problems::default();
@@ -102,7 +103,7 @@ pub fn load(sources: &Sources, options: &Options<'_>) -> (Option<Plan>, Problems
 /// checked.
 pub fn written(sources: &Sources, options: &Options<'_>) -> (Option<Node>, Problems) {
     let mut problems = Problems::default();
-    let mut gathered = sources::gather(sources, &mut problems);
+    let mut gathered = sources::gather(sources, options.env, &mut problems);
     let root = gathered.root.take().map(|mut root| {
         let _: Expanded = expand::expand(&mut root, &mut gathered, options, &mut problems);
         root

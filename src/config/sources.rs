@@ -1,15 +1,13 @@
-//! What `--config` and `--set` name, read and merged: maps join, scalars and lists of a later source
-//! replace those of an earlier one.
-//!
-//! An empty key in a later source leaves an earlier mapping alone (the Collector would delete it); over
-//! a scalar or a list it restores the default.
+//! What `--config` and `--set` name, read and merged. Expands nothing.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::settings::{Budget, Key, MAX_DEPTH, Mark, Node, Origin, Problems, Value, sounds_secret};
+use super::merge::{merge, unfold, within};
+use crate::settings::{Budget, MAX_DEPTH, Mark, Node, Origin, Problems, Value, sounds_secret};
 
 /// The longest text that is read from a file.
 const MAX_FILE: u64 = 1 << 20;
@@ -23,7 +21,7 @@ const SET: &str = "--set";
 /// What the user gave on the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
-    /// Paths, `file:path` or `yaml:text`, merged from left to right.
+    /// Paths, `file:path`, `env:NAME` or `yaml:text`, merged from left to right.
     pub config: Vec<String>,
     /// `a::b=value` or `a.b=value`, applied last. The value is YAML.
     pub set: Vec<String>,
@@ -40,7 +38,12 @@ pub(super) struct Gathered {
     texts: Vec<(Arc<str>, String)>,
 }
 
-pub(super) fn gather(sources: &Sources, problems: &mut Problems) -> Gathered {
+/// Reads and merges; `env` is where `env:NAME` is looked up.
+pub(super) fn gather(
+    sources: &Sources,
+    env: &dyn Fn(&str) -> Option<OsString>,
+    problems: &mut Problems,
+) -> Gathered {
     let mut gathered = Gathered {
         root: None,
         base: base_of(&sources.config),
@@ -57,13 +60,16 @@ pub(super) fn gather(sources: &Sources, problems: &mut Problems) -> Gathered {
     }
     let mut nodes: Vec<Option<Node>> = Vec::new();
     for source in &sources.config {
-        nodes.push(gathered.read(source, problems));
+        nodes.push(gathered.read(source, env, problems));
     }
     nodes.extend(gathered.overrides(&sources.set, problems));
     let nodes: Option<Vec<Node>> = nodes.into_iter().collect();
     gathered.root = nodes.and_then(|nodes| {
         nodes.into_iter().reduce(|mut root, node| {
-            merge(&mut root, node);
+            // A file that holds nothing changes nothing.
+            if !matches!(node.value, Value::Null) {
+                merge(&mut root, node);
+            }
             root
         })
     });
@@ -72,7 +78,8 @@ pub(super) fn gather(sources: &Sources, problems: &mut Problems) -> Gathered {
 
 /// The directory of the first source that is a file.
 fn base_of(config: &[String]) -> PathBuf {
-    let first = config.iter().find(|source| !source.starts_with("yaml:"));
+    let elsewhere = |source: &&String| source.starts_with("yaml:") || source.starts_with("env:");
+    let first = config.iter().find(|source| !elsewhere(source));
     let path = first.map(|source| Path::new(source.strip_prefix("file:").unwrap_or(source)));
     match path.and_then(Path::parent) {
         Some(dir) if dir != Path::new("") => dir.to_owned(),
@@ -81,8 +88,13 @@ fn base_of(config: &[String]) -> PathBuf {
 }
 
 impl Gathered {
-    fn read(&mut self, source: &str, problems: &mut Problems) -> Option<Node> {
-        let (name, text) = match self.text_of(source) {
+    fn read(
+        &mut self,
+        source: &str,
+        env: &dyn Fn(&str) -> Option<OsString>,
+        problems: &mut Problems,
+    ) -> Option<Node> {
+        let (name, text) = match self.text_of(source, env) {
             Ok(read) => read,
             Err(message) => {
                 problems.unplaced(label(source), message);
@@ -93,7 +105,7 @@ impl Gathered {
         self.texts.push((Arc::from(name.as_str()), text));
         let node = node?;
         if matches!(node.value, Value::Map(_) | Value::Null) {
-            return Some(node);
+            return Some(unfold(node, problems));
         }
         let message = "a configuration is a mapping: `receivers:`, `exporters:`, `service:`";
         problems.error(&node.mark, "", message);
@@ -101,7 +113,11 @@ impl Gathered {
     }
 
     /// A source's name in messages, and its text.
-    fn text_of(&self, source: &str) -> Result<(String, String), String> {
+    fn text_of(
+        &self,
+        source: &str,
+        env: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<(String, String), String> {
         if let Some(text) = source.strip_prefix("yaml:") {
             let number = self.texts.iter().filter(|(name, _)| name.starts_with("yaml:")).count();
             let name = if number == 0 { "yaml:".into() } else { format!("yaml:{}", number + 1) };
@@ -109,6 +125,11 @@ impl Gathered {
         }
         if source.starts_with("http:") || source.starts_with("https:") {
             return Err("configurations are not fetched; give a file".into());
+        }
+        if let Some(name) = source.strip_prefix("env:") {
+            let value = env(name).ok_or("the environment variable is not set")?;
+            let text = value.into_string().map_err(|_| "is not UTF-8 text")?;
+            return Ok((source.to_owned(), text));
         }
         let path = Path::new(source.strip_prefix("file:").unwrap_or(source));
         let text = read_text(path)?;
@@ -206,23 +227,6 @@ fn override_of(
         column -= name.chars().count();
         let mark = at(column);
         column = column.saturating_sub(separator.len());
-        let key = Key { mark: mark.clone(), name: name.trim().to_owned() };
-        Node::new(mark, Value::Map(vec![(key, node)]))
+        within(mark, name.trim(), node)
     }))
-}
-
-/// Lays `over` on top of `base`.
-fn merge(base: &mut Node, over: Node) {
-    match (&mut base.value, over.value) {
-        (Value::Map(entries), Value::Map(more)) => {
-            for (key, node) in more {
-                match entries.iter_mut().find(|(own, _)| own.name == key.name) {
-                    Some((_, own)) => merge(own, node),
-                    None => entries.push((key, node)),
-                }
-            }
-        }
-        (Value::Map(_), Value::Null) => {}
-        (_, value) => *base = Node::new(over.mark, value),
-    }
 }
