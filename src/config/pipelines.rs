@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::components::{Component, Kind};
 use crate::pipeline::{ExporterKind, Id, Pipeline, ProcessorKind, ReceiverKind};
-use crate::settings::{Mark, Node, Problems, did_you_mean, quoted_list};
+use crate::settings::{Mark, Node, Problems, did_you_mean, is_null, quoted_list};
 use crate::telemetry::Signal;
 
 /// Receivers by this name put MCP on the process's stdin and stdout.
@@ -109,6 +109,7 @@ impl Reading<'_> {
                 self.problems.error(mark, path, format!("a pipeline needs at least one {noun}"));
             }
         }
+        self.refuse_unknown_processors(node);
         let (receivers, emitters) = self.sources(node);
         let processors = self.named(node, "processors");
         let processors = processors.into_iter().filter_map(|named| self.processor(named)).collect();
@@ -116,6 +117,16 @@ impl Reading<'_> {
         let exporters = exporters.into_iter().filter_map(|named| self.exporter(named)).collect();
         written?;
         Some(Pipeline { id, signal: self.signal, receivers, emitters, processors, exporters })
+    }
+
+    /// Reports processors that a variable without a value names: one of them may take secrets out. A bare
+    /// `processors:` is an empty list, as everywhere.
+    fn refuse_unknown_processors(&mut self, node: &Node) {
+        let Some(list) = node.get("processors") else { return };
+        if list.text().is_some_and(is_null) && list.items().is_empty() {
+            let path = format!("{}::processors", self.path);
+            self.problems.error(&list.mark, path, "is empty; write `[]` for none");
+        }
     }
 
     /// The ids of one list.

@@ -82,6 +82,26 @@ fn a_component_that_a_variable_names_is_not_left_out() {
 }
 
 #[test]
+fn processors_that_an_empty_variable_names_are_not_taken_for_none() {
+    let yaml = |list: &str| {
+        let list = format!("processors: {list}, exporters: [debug]}}");
+        inline(&debug("{}").replace("exporters: [debug]}", &list))
+    };
+    for value in ["", "\n", "null", "~"] {
+        for lenient in [false, true] {
+            let (plan, problems) = with(value, REGISTRIES, lenient, &yaml("'${env:X}'"));
+            assert!(plan.is_none(), "{value:?}");
+            let path = "service::pipelines::traces::processors: is empty; write `[]` for none";
+            assert!(said(&problems).iter().any(|said| said == path), "{value:?} {problems:?}");
+        }
+    }
+    for list in ["", "null", "[]", "'${env:X}'"] {
+        let (plan, problems) = with("[]", REGISTRIES, false, &yaml(list));
+        assert!(plan.is_some(), "{list}: {problems:?}");
+    }
+}
+
+#[test]
 fn a_value_from_a_variable_is_still_whatever_else_is_wanted() {
     let yaml = debug("{names: '${env:X}', port: 1}");
     let names = |value: &str| {
