@@ -6,6 +6,7 @@ use std::fs;
 use mcpcol::config::{Options, Registries, Sources, load, redacted, written};
 use mcpcol::pipeline::Plan;
 use mcpcol::settings::{Problems, Severity};
+use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::{REGISTRIES, debug, inline, json, kinds, said};
@@ -38,6 +39,20 @@ fn a_text_from_a_variable_stays_the_text_where_one_is_wanted() {
             assert_eq!(settings.name.as_deref(), Some(value), "{name}");
             assert_eq!(settings.names, [value], "{name}");
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_variable_holds_is_the_text(value in "([-\\[\\]{}:,?&*!|>'\"%@`#~$ \na-c]|null){1,12}[a-z\\]}:]") {
+        let yaml = debug("{name: '${env:X}', key: '${X}', names: ['<${X}>']}");
+        let (plan, problems) = with(&value, REGISTRIES, false, &inline(&yaml));
+        prop_assert_eq!(said(&problems), [""; 0]);
+        let settings = &plan.unwrap().exporters[0].settings;
+        let settings: kinds::Debug = settings.read("", &mut Problems::default()).unwrap();
+        prop_assert_eq!(settings.name.as_deref(), Some(value.as_str()));
+        prop_assert_eq!(settings.key.as_ref().map(|key| key.expose()), Some(value.as_str()));
+        prop_assert_eq!(&settings.names[0], &format!("<{value}>"));
     }
 }
 
