@@ -3,6 +3,7 @@
 //! stdout is data and stderr is talk, in every subcommand; only this room prints.
 
 mod completion;
+mod help;
 mod components;
 mod config_args;
 mod digest;
@@ -33,11 +34,15 @@ use clap::{Parser, Subcommand};
 /// The OpenTelemetry Collector for MCP: taps the traffic between AI agents and their tool servers and
 /// turns every exchange into a span.
 #[derive(Parser)]
-#[command(name = "mcpcol", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "mcpcol", version = VERSION, max_term_width = 100, after_help = EXAMPLES)]
+#[command(disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+/// The version, and the commit where it is known: `build.rs` says.
+const VERSION: &str = env!("MCPCOL_VERSION");
 
 const EXAMPLES: &str = "\
 Examples:
@@ -74,6 +79,8 @@ enum Command {
     Redact(redact::Redact),
     /// Print a shell's completion script
     Completion(completion::Completion),
+    /// Print this help, or that of a command
+    Help(help::Help),
     /// The demo's MCP server (what the demo wraps)
     #[command(hide = true)]
     DemoServer,
@@ -95,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Digest(digest) => digest.run(),
         Command::Redact(redact) => redact.run(),
         Command::Completion(completion) => completion.run(),
+        Command::Help(help) => help.run(),
         Command::DemoServer => demo::serve(),
     };
     logging::flush();

@@ -12,10 +12,10 @@ use crate::exporters::debug::Timestamp;
 /// Arguments of `mcpcol prune`.
 #[derive(clap::Args, Debug)]
 pub(super) struct Prune {
-    /// Remove what was written last more than so many days ago
+    /// Remove what was written last more than so many days ago: 0 to 36500
     #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(..=36500))]
     older_than: u32,
-    /// Then the oldest until all files have no more than this, in MiB
+    /// Then the oldest until all files have no more than this, in MiB: 0 to 4294967295
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     max_size: u32,
     /// Only say what would be removed

@@ -23,7 +23,7 @@ use self::client::Client;
 /// Arguments of `mcpcol demo`.
 #[derive(clap::Args, Debug)]
 pub(super) struct Demo {
-    /// Rounds of calls; the slow, the failing and the unknown tool come in the first four
+    /// Rounds of calls, 4 to 100; the slow, the failing and the unknown tool come in the first four
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(4..=100))]
     rounds: u16,
     /// Keep the OTLP JSON lines here instead of deleting them

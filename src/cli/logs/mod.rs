@@ -34,7 +34,7 @@ pub(super) struct Logs {
     /// Only what belongs to the server of this name
     #[arg(long, value_name = "NAME")]
     server: Option<String>,
-    /// How many records are shown, the newest ones
+    /// How many records are shown, the newest ones: 0 to as many as there are
     #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 50)]
     lines: usize,
     /// Go on with what is added, until Ctrl-C
