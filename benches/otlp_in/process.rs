@@ -40,12 +40,16 @@ impl Server {
         sink: &str,
         joined: bool,
     ) -> anyhow::Result<Option<(&'static str, Server)>> {
-        let exporter = format!(
-            "otlp_grpc: {{ endpoint: '{sink}', compression: none, tls: {{ insecure: true }}, \
-             sending_queue: {{ queue_size: 256, block_on_overflow: true, {} }} }}",
-            batch(joined)
-        );
-        Ok(Some(("mcpcol", Server::running("[]", &exporter)?)))
+        Ok(Some(("mcpcol", Server::running("[]", &otlp_grpc(sink, joined))?)))
+    }
+
+    /// The real thing with redaction before a sink.
+    pub(crate) fn redacting(
+        sink: &str,
+        joined: bool,
+    ) -> anyhow::Result<Option<(&'static str, Server)>> {
+        let server = Server::running("[redaction]", &otlp_grpc(sink, joined))?;
+        Ok(Some(("mcpcol with redaction", server)))
     }
 
     /// rotel before a sink.
@@ -199,6 +203,15 @@ pub(crate) fn peak(pid: u32) -> f64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = line.and_then(|line| line.trim().split(' ').next()?.parse::<f64>().ok());
     kib.unwrap_or_default() / 1024.0
+}
+
+/// The exporter of the real thing before a sink.
+fn otlp_grpc(sink: &str, joined: bool) -> String {
+    format!(
+        "otlp_grpc: {{ endpoint: '{sink}', compression: none, tls: {{ insecure: true }}, \
+         sending_queue: {{ queue_size: 256, block_on_overflow: true, {} }} }}",
+        batch(joined)
+    )
 }
 
 /// What of `sending_queue` joins batches: 8,192 spans, as the Collector has it.

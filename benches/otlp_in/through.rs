@@ -18,7 +18,7 @@ pub(crate) fn run(report: &mut String, batches: usize) -> anyhow::Result<()> {
     let sink = Server::sink()?;
     for joined in [false, true] {
         let mut ours = 0.0;
-        for make in [Server::through, Server::rotel, Server::otelcol] {
+        for make in [Server::through, Server::redacting, Server::rotel, Server::otelcol] {
             let Some((name, server)) = make(&sink.address(false), joined)? else { continue };
             let mut load = Load::new(&server.address(false), Way::Grpc)?;
             load.send(batches / 10)?;
