@@ -3,14 +3,17 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::privacy::detect::has_credential;
+use crate::settings::{HeaderFault, signal_path};
+
 /// What the environment says about exporting spans by OTLP.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct OtlpEnv {
-    endpoint: Option<String>,
+    endpoint: Option<Variable>,
     /// The endpoint is that of spans, to be used as it is.
     of_traces: bool,
     protocol: Option<String>,
-    headers: Option<String>,
+    headers: Option<Variable>,
     certificate: Option<String>,
     client_key: Option<String>,
     client_certificate: Option<String>,
@@ -18,6 +21,13 @@ pub(super) struct OtlpEnv {
     /// Milliseconds.
     timeout: Option<String>,
     insecure: Option<String>,
+}
+
+/// Holds what a variable says, and which one.
+#[derive(Debug, PartialEq, Eq)]
+struct Variable {
+    name: String,
+    text: String,
 }
 
 const OURS: &str = "MCPCOL_OTLP";
@@ -29,13 +39,18 @@ impl OtlpEnv {
     /// and win whole: another backend's headers must not go to ours.
     pub(super) fn from(env: impl Fn(&str) -> Option<String>) -> OtlpEnv {
         let all = |prefixes: &[&str]| {
-            let first = |name: &str| prefixes.iter().find_map(|p| env(&format!("{p}_{name}")));
+            let named = |name: &str| {
+                let names = prefixes.iter().map(|prefix| format!("{prefix}_{name}"));
+                let mut set = names.filter_map(|name| Some(Variable { text: env(&name)?, name }));
+                set.next()
+            };
+            let first = |name: &str| named(name).map(|variable| variable.text);
             OtlpEnv {
-                endpoint: first("ENDPOINT"),
+                endpoint: named("ENDPOINT"),
                 of_traces: env(&format!("{}_ENDPOINT", prefixes[0])).is_some()
                     && prefixes[0] == OF_TRACES,
                 protocol: first("PROTOCOL"),
-                headers: first("HEADERS"),
+                headers: named("HEADERS"),
                 certificate: first("CERTIFICATE"),
                 client_key: first("CLIENT_KEY"),
                 client_certificate: first("CLIENT_CERTIFICATE"),
@@ -51,13 +66,17 @@ impl OtlpEnv {
     /// The exporter: its kind and its settings but for the queue. What cannot be done is said in
     /// `notes`.
     pub(super) fn exporter(&self, notes: &mut Vec<String>) -> Option<(&'static str, Value)> {
-        let endpoint = self.endpoint.as_deref()?;
+        let Variable { name, text: endpoint } = self.endpoint.as_ref()?;
         let (kind, mut settings) = match self.protocol(endpoint) {
             "grpc" => ("otlp_grpc", json!({"endpoint": endpoint})),
             protocol @ ("http/protobuf" | "http/json") => {
-                let field = if self.of_traces { "traces_endpoint" } else { "endpoint" };
                 let encoding = if protocol == "http/json" { "json" } else { "proto" };
-                ("otlp_http", json!({field: endpoint, "encoding": encoding}))
+                let settings = if self.of_traces {
+                    json!({"traces_endpoint": endpoint, "encoding": encoding})
+                } else {
+                    json!({"endpoint": base(name, endpoint, notes), "encoding": encoding})
+                };
+                ("otlp_http", settings)
             }
             other => {
                 let known = "grpc, http/protobuf and http/json";
@@ -67,10 +86,14 @@ impl OtlpEnv {
                 return None;
             }
         };
-        settings["headers"] = Value::Object(self.headers());
+        settings["headers"] = Value::Object(self.headers(notes));
         settings["tls"] = self.tls(endpoint);
-        if let Some(compression) = &self.compression {
-            settings["compression"] = json!(compression);
+        match self.compression.as_deref() {
+            None => {}
+            Some(known @ ("gzip" | "zstd" | "none")) => settings["compression"] = json!(known),
+            Some(_) => {
+                notes.push("the OTLP compression is not used: it is gzip, zstd or none".into())
+            }
         }
         match self.timeout.as_deref().map(str::parse::<u32>) {
             None => {}
@@ -95,13 +118,21 @@ impl OtlpEnv {
         self.protocol.as_deref().unwrap_or(guess)
     }
 
-    fn headers(&self) -> Map<String, Value> {
-        self.headers
-            .iter()
-            .flat_map(|headers| headers.split(','))
-            .filter_map(|pair| pair.split_once('='))
-            .map(|(k, v)| (k.trim().to_owned(), Value::from(percent_decoded(v.trim()))))
-            .collect()
+    /// Reads `name=value,name=value`. What cannot be sent is said and left out: it must cost neither the others nor
+    /// the endpoint. It is said by its number, because what stands there may be a part of a credential.
+    fn headers(&self, notes: &mut Vec<String>) -> Map<String, Value> {
+        let mut headers = Map::new();
+        let Some(Variable { name: variable, text }) = &self.headers else { return headers };
+        let entries = text.split(',').map(str::trim).zip(1..);
+        for (entry, number) in entries.filter(|(entry, _)| !entry.is_empty()) {
+            match header(entry, &headers) {
+                Ok((name, value)) => drop(headers.insert(name, value.into())),
+                Err(why) => {
+                    notes.push(format!("entry {number} of {variable} is left out: {why}"));
+                }
+            }
+        }
+        headers
     }
 
     /// Certificates, where something is encrypted. Without a scheme, which only gRPC has, the variable
@@ -126,6 +157,32 @@ impl OtlpEnv {
             }
         }
         tls
+    }
+}
+
+/// Takes the path of a signal off an endpoint that is for all of them: it is appended.
+fn base<'a>(variable: &str, endpoint: &'a str, notes: &mut Vec<String>) -> &'a str {
+    let Some(signal) = signal_path(endpoint) else { return endpoint };
+    let path = format!("/v1/{}", signal.name());
+    notes.push(format!(
+        "{variable} should not end in `{path}`, which is appended; it is not used twice"
+    ));
+    endpoint.trim_end_matches('/').trim_end_matches(path.as_str())
+}
+
+/// Reads an entry, or says why it cannot be sent beside those that are `there`.
+fn header(entry: &str, there: &Map<String, Value>) -> Result<(String, String), String> {
+    let (name, value) = entry.split_once('=').ok_or("it has no `=`")?;
+    let (name, value) = (name.trim(), percent_decoded(value.trim()));
+    let shown = if has_credential(name) { "its header" } else { name };
+    match HeaderFault::of(name, &value) {
+        Some(HeaderFault::Name) => Err("it does not begin with the name of a header".to_owned()),
+        Some(HeaderFault::Reserved) => Err(format!("{shown} is written by the transport itself")),
+        Some(HeaderFault::Value(why)) => Err(format!("the value of {shown} {why}")),
+        None if there.keys().any(|other| other.eq_ignore_ascii_case(name)) => {
+            Err(format!("{shown} is there already, and header names know no case"))
+        }
+        None => Ok((name.to_owned(), value)),
     }
 }
 
@@ -276,5 +333,61 @@ mod tests {
             ("MCPCOL_OTLP_HEADERS", "a=b%20c, d=e%3D"),
         ]);
         assert_eq!(settings["headers"], json!({"a": "b c", "d": "e="}));
+    }
+
+    #[test]
+    fn a_bad_header_is_said_and_left_out_and_costs_nothing_else() {
+        let value = ["open", "sesame"].concat();
+        let long = ["ey", "Jhbgci0iJ9.abcdefgh0123456789"].concat();
+        for (entry, why) in [
+            (value.clone(), "it has no `=`"),
+            (format!("Bearer {value}=="), "it does not begin with the name of a header"),
+            (format!("={value}"), "it does not begin with the name of a header"),
+            (format!("x-trace-bin={value}"), "it does not begin with the name of a header"),
+            (format!("Content-Type={value}"), "Content-Type is written by the transport itself"),
+            (
+                format!("x-a={value}%0A"),
+                "the value of x-a has characters that a header cannot carry",
+            ),
+            (format!("x-a={value}é"), "the value of x-a has characters that a header cannot carry"),
+            (format!("{long}=%00"), "the value of its header has characters that a header"),
+            (format!("X-GOOD={value}"), "X-GOOD is there already, and header names know no case"),
+            (format!("x-good={value}"), "x-good is there already, and header names know no case"),
+        ] {
+            for name in ["MCPCOL_OTLP", "OTEL_EXPORTER_OTLP"] {
+                let (endpoint, headers) = (format!("{name}_ENDPOINT"), format!("{name}_HEADERS"));
+                let text = format!("x-good=1,{entry},,x-last=2");
+                let variables = [(&*endpoint, "http://localhost:4318"), (&*headers, text.as_str())];
+                let (exporter, notes) = exporter(&variables);
+                let settings = exporter.unwrap().1;
+                assert_eq!(settings["headers"], json!({"x-good": "1", "x-last": "2"}), "{entry}");
+                let said = format!("entry 2 of {headers} is left out: {why}");
+                assert!(notes.len() == 1 && notes[0].starts_with(&said), "{notes:?}");
+                assert!(!notes[0].contains(&value) && !notes[0].contains(&long), "{notes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_path_of_a_signal_is_not_appended_to_itself() {
+        for (endpoint, base) in [
+            ("http://localhost:4318/v1/traces", "http://localhost:4318"),
+            ("http://localhost:4318/otlp/v1/logs/", "http://localhost:4318/otlp"),
+        ] {
+            let (exporter, notes) = exporter(&[("MCPCOL_OTLP_ENDPOINT", endpoint)]);
+            assert_eq!(exporter.unwrap().1["endpoint"], base);
+            assert!(
+                notes.len() == 1 && notes[0].starts_with("MCPCOL_OTLP_ENDPOINT should not end in")
+            );
+        }
+    }
+
+    #[test]
+    fn a_compression_that_nobody_knows_is_said_and_not_used() {
+        let variables =
+            [("MCPCOL_OTLP_ENDPOINT", "http://x:4318"), ("MCPCOL_OTLP_COMPRESSION", "snappy")];
+        let (exporter, notes) = exporter(&variables);
+        assert_eq!(exporter.unwrap().1["compression"], json!(null));
+        assert!(notes[0].contains("compression is not used"), "{notes:?}");
     }
 }

@@ -11,6 +11,10 @@ pub(super) const MAX_REQUEST: usize = 64 << 20;
 /// The largest response that is read, after decompression (the same).
 pub(super) const MAX_RESPONSE: usize = 4 << 20;
 
+/// What is said of a request that was taken with a response larger than that: whether some of its items were
+/// rejected stands there, and sending them again would double the others.
+pub(super) const UNREAD: &str = "partial success unread: the answer is over the limit of 4 MiB";
+
 /// How much of a peer's words is kept, in characters.
 const MAX_WORDS: usize = 512;
 

@@ -188,6 +188,14 @@ pub trait ExporterConfig: DeserializeOwned + Send + Sync + 'static {
     fn targets(&self) -> Vec<(&'static str, String, u16)> {
         Vec::new()
     }
+    /// Says where telemetry of these signals goes, as the log has it: without anything secret.
+    fn places(&self, _signals: &[Signal]) -> Vec<String> {
+        let place = |(_, host, port): (_, String, u16)| match host.as_str() {
+            v6 if v6.contains(':') && !v6.starts_with('[') => format!("[{v6}]:{port}"),
+            host => format!("{host}:{port}"),
+        };
+        self.targets().into_iter().map(place).collect()
+    }
     /// Makes the exporter: one for the process.
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>>;
 }
@@ -234,6 +242,10 @@ pub trait PlannedExporter: Send + Sync {
     fn delivery(&self) -> Delivery;
     /// See [`ExporterConfig::targets`].
     fn targets(&self) -> Vec<(&'static str, String, u16)> {
+        Vec::new()
+    }
+    /// See [`ExporterConfig::places`].
+    fn places(&self, _signals: &[Signal]) -> Vec<String> {
         Vec::new()
     }
     /// See [`ExporterConfig::build`].
@@ -283,6 +295,10 @@ impl<C: ExporterConfig> PlannedExporter for C {
 
     fn targets(&self) -> Vec<(&'static str, String, u16)> {
         ExporterConfig::targets(self)
+    }
+
+    fn places(&self, signals: &[Signal]) -> Vec<String> {
+        ExporterConfig::places(self, signals)
     }
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {

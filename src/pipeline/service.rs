@@ -22,7 +22,7 @@ use super::route::{Branch, Route};
 use super::stand_in::{Closed, Off};
 use super::{Deadline, Ended, Exit, Id, Next, Outlet, Receiver, Secrets, Stop, Switch, Vitals};
 use crate::settings::{Node, Secret};
-use crate::telemetry::Clock;
+use crate::telemetry::{Clock, Signal};
 
 /// What a service lives in.
 pub struct Context {
@@ -234,10 +234,14 @@ impl Service {
             }
             Err(error) => return Err(error.context(format!("{}: cannot build", part.id))),
         };
-        let mut places: Vec<_> =
-            part.config.targets().into_iter().map(|(_, h, p)| (h, p)).collect();
+        let fed = |signal: &Signal| {
+            let mut to_it = plan.pipelines.iter().filter(|p| p.exporters.contains(&part.id));
+            to_it.any(|pipeline| pipeline.signal == *signal)
+        };
+        let signals: Vec<Signal> = Signal::ALL.into_iter().filter(fed).collect();
+        let mut places = part.config.places(&signals);
         places.dedup();
-        places.iter().for_each(|(host, port)| tracing::info!("{}: to {host}:{port}", part.id));
+        places.iter().for_each(|place| tracing::info!("{}: to {place}", part.id));
         let books = ExporterBooks::new(&self.cx.vitals, &part.id);
         let settings = part.config.delivery();
         let delivery =

@@ -5,42 +5,49 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
+use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpSocket, lookup_host};
 
-use crate::settings::Secret;
+use crate::settings::{Secret, bare_ipv6, is_ipv6};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// The sockets that receivers of this process listen on, by the address as written.
+/// Holds the sockets that receivers of this process listen on, by host and port: `[127.0.0.1]:80` is `127.0.0.1:80`.
 #[derive(Debug, Default)]
-pub(super) struct Sockets(Mutex<HashMap<String, Weak<StdListener>>>);
+pub(super) struct Sockets(Mutex<HashMap<Address, Weak<StdListener>>>);
+
+/// Names a host, in lower case and without brackets, and a port.
+type Address = (String, u16);
 
 impl Sockets {
     /// The socket of that address: one that is open already, else a new one.
     pub(super) async fn open(&self, endpoint: &str) -> io::Result<Arc<StdListener>> {
-        let known = self.map().get(endpoint).and_then(Weak::upgrade);
+        let (host, port) = host_port(endpoint).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, "it is not host and port")
+        })?;
+        let address = (host.to_ascii_lowercase(), port);
+        let known = self.map().get(&address).and_then(Weak::upgrade);
         if let Some(listener) = known {
             return Ok(listener);
         }
-        let listener = Arc::new(bind(endpoint).await?);
-        self.map().insert(endpoint.to_owned(), Arc::downgrade(&listener));
+        let listener = Arc::new(bind(&address).await?);
+        self.map().insert(address, Arc::downgrade(&listener));
         Ok(listener)
     }
 
-    fn map(&self) -> MutexGuard<'_, HashMap<String, Weak<StdListener>>> {
+    fn map(&self) -> MutexGuard<'_, HashMap<Address, Weak<StdListener>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Of the addresses that a name has, IPv4 goes first, as in the Collector.
-async fn bind(endpoint: &str) -> io::Result<StdListener> {
-    let mut addresses: Vec<SocketAddr> = lookup_host(endpoint).await?.collect();
+async fn bind((host, port): &Address) -> io::Result<StdListener> {
+    let mut addresses: Vec<SocketAddr> = lookup_host((host.as_str(), *port)).await?.collect();
     addresses.sort_by_key(SocketAddr::is_ipv6);
     let mut last = io::Error::other("the name has no address");
     for address in addresses {
@@ -59,16 +66,25 @@ fn bind_to(address: SocketAddr) -> io::Result<StdListener> {
     socket.listen(BACKLOG)?.into_std()
 }
 
-/// Host and port of a listening address; port 0 lets the system choose.
+/// Takes a listening address apart: the host without brackets, and the port; 0 lets the system choose. As in the
+/// Collector (Go's `net.SplitHostPort`) any host may stand in brackets, and an IPv6 address must.
 pub(super) fn host_port(endpoint: &str) -> Option<(&str, u16)> {
     let (host, port) = endpoint.rsplit_once(':')?;
-    let bare_v6 = host.contains(':') && !host.starts_with('[');
-    let inner = host.trim_start_matches('[').trim_end_matches(']');
-    let v6 = host.starts_with('[').then(|| inner.parse::<Ipv6Addr>().is_ok());
-    if bare_v6 || v6 == Some(false) || host.contains(['/', '@', ' ']) {
+    let inner = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').filter(|inner| !inner.contains(':') || is_ipv6(inner)),
+        None => Some(host).filter(|host| !host.contains(':')),
+    }?;
+    let digits = port.bytes().all(|b| b.is_ascii_digit());
+    if inner.contains(['[', ']', '/', '@', ' ']) || !digits {
         return None;
     }
     Some((inner, port.parse().ok()?))
+}
+
+/// Says why an endpoint is no [`host_port`]; `port` is the one that everybody expects there.
+pub(super) fn no_address(endpoint: &str, port: u16) -> String {
+    bare_ipv6(endpoint, &format!("[::1]:{port}"))
+        .unwrap_or_else(|| format!("is host and port, such as `localhost:{port}`"))
 }
 
 /// Whether a name always means this machine (RFC 6761 section 6.3 for `localhost`).
@@ -121,4 +137,22 @@ fn with_scheme(shown: &HeaderValue) -> Vec<u8> {
 fn same_secret(shown: &[u8], expected: &[u8]) -> bool {
     let differ = shown.iter().zip(expected).fold(0, |sum, (a, b)| sum | (a ^ b));
     shown.len() == expected.len() && differ == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_is_the_same_with_brackets_and_without() {
+        let sockets = Sockets::default();
+        let one = sockets.open("[127.0.0.1]:0").await.unwrap();
+        for again in ["127.0.0.1:0", "[127.0.0.1]:0"] {
+            assert!(Arc::ptr_eq(&one, &sockets.open(again).await.unwrap()), "{again}");
+        }
+        let named = sockets.open("[localhost]:0").await.unwrap();
+        assert!(named.local_addr().unwrap().ip().is_loopback());
+        assert!(Arc::ptr_eq(&named, &sockets.open("LOCALHOST:0").await.unwrap()));
+        assert!(sockets.open("::1:0").await.is_err());
+    }
 }

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
-use super::{Duration, Report, Secret};
+use super::secret::unsendable;
+use super::{Duration, Report, Secret, bare_ipv6};
 
 /// A field of the Collector's that is known and refused by name.
 pub type Unsupported = Option<IgnoredAny>;
@@ -81,23 +82,73 @@ const RESERVED: &[&str] =
 /// Parts of header names whose values open doors.
 const CREDENTIAL: &[&str] = &["auth", "token", "key", "secret", "passw", "cookie", "credential"];
 
+/// The words for a credential that was not given.
+const OPENS_NO_DOOR: &str = "is empty: it would open no door";
+
+/// Says why a header cannot be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderFault {
+    /// Its name is none.
+    Name,
+    /// The transport writes it itself.
+    Reserved,
+    /// Its value does not arrive as it is, or opens no door, for this reason.
+    Value(&'static str),
+}
+
+impl HeaderFault {
+    /// Finds what is wrong with a header, its name first.
+    pub fn of(name: &str, value: &str) -> Option<HeaderFault> {
+        HeaderFault::of_name(name).or(HeaderFault::of_value(name, value))
+    }
+
+    fn of_name(name: &str) -> Option<HeaderFault> {
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        let lower = name.to_ascii_lowercase();
+        if name.is_empty() || !name.bytes().all(token) || lower.ends_with("-bin") {
+            return Some(HeaderFault::Name);
+        }
+        let reserved = RESERVED.contains(&lower.as_str()) || lower.starts_with("grpc-");
+        reserved.then_some(HeaderFault::Reserved)
+    }
+
+    fn of_value(name: &str, value: &str) -> Option<HeaderFault> {
+        let empty = value.is_empty() && is_credential(name);
+        let why = if empty { Some(OPENS_NO_DOOR) } else { unsendable(value) };
+        why.map(HeaderFault::Value)
+    }
+}
+
 impl Headers {
     /// Adds an error for every header that cannot be sent.
     pub fn check(&self, report: &mut Report<'_>) {
         for (name, value) in &self.0 {
             let field = format!("headers.{name}");
-            let token = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-            let lower = name.to_ascii_lowercase();
-            if name.is_empty() || !name.bytes().all(token) || lower.ends_with("-bin") {
-                report.error(&field, format!("`{name}` is not a header name"));
-            } else if RESERVED.contains(&lower.as_str()) || lower.starts_with("grpc-") {
-                report.error(&field, "is written by the transport itself");
+            match HeaderFault::of_name(name) {
+                Some(HeaderFault::Name) => {
+                    report.error(&field, format!("`{name}` is not a header name"));
+                }
+                Some(_) => report.error(&field, "is written by the transport itself"),
+                None => {}
             }
             if value.expose().is_empty() && is_credential(name) {
-                report.unready(&field, "is empty: it would open no door");
+                report.unready(&field, OPENS_NO_DOOR);
             }
             if let Some(why) = value.unsendable() {
                 report.error(&field, why);
+            }
+        }
+        self.check_unique("headers", report);
+    }
+
+    /// Adds an error for every header that is there twice. Names know no case (RFC 9110 section 5.1), though the keys
+    /// of a mapping do: both would be sent, and which of them counts is the other side's choice.
+    pub fn check_unique(&self, field: &str, report: &mut Report<'_>) {
+        for (at, (name, _)) in self.0.iter().enumerate() {
+            let twin = self.0[..at].iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+            if let Some((other, _)) = twin {
+                let message = format!("is `{other}` once more: header names know no case");
+                report.error(&format!("{field}.{name}"), message);
             }
         }
     }
@@ -198,6 +249,9 @@ impl Endpoint {
             (None, text.strip_prefix("dns:///").unwrap_or(text))
         };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
+        if let Some(why) = bare_ipv6(authority, "[::1]:4317") {
+            return Err(why);
+        }
         if authority.contains("://") {
             return Err(format!("`{text}` has an unknown scheme; use http://, https:// or none"));
         }
@@ -252,6 +306,7 @@ fn split_port(authority: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::testing;
 
     #[test]
     fn an_endpoint_tells_about_tls_by_its_scheme() {
@@ -273,7 +328,9 @@ mod tests {
         for (text, part) in [
             ("", "is required"),
             ("collector", "has no port"),
-            ("::1", "has no port"),
+            ("::1", "write it like `[::1]:4317`"),
+            ("http://::1:4317", "without brackets"),
+            ("[::1]", "has no port"),
             (":4317", "write `localhost:4317`"),
             ("collector:0", "is not a port"),
             ("collector:http", "is not a port"),
@@ -319,6 +376,23 @@ mod tests {
             crate::settings::testing::read("{x-note: '', Authorization: Bearer a}").unwrap();
         let said = crate::settings::testing::check("{}", "x", |report| fine.check(report));
         assert!(said.0.is_empty(), "{said:?}");
+    }
+
+    #[test]
+    fn a_header_is_there_once_whatever_the_case_of_its_name() {
+        for (yaml, twin) in [
+            ("{x-a: '1', X-A: '2', x-b: '3'}", Some("e::headers::X-A")),
+            ("[{name: x-a, value: '1'}, {name: x-a, value: '2'}]", Some("e::headers::x-a")),
+            ("{x-a: '1', x_a: '2'}", None),
+        ] {
+            let headers: Headers = testing::read(yaml).unwrap();
+            let yaml = format!("headers: {yaml}");
+            let said = testing::check(&yaml, "e", |report| headers.check(report));
+            assert_eq!(said.0.first().map(|problem| problem.path.as_str()), twin, "{yaml}");
+            assert!(
+                said.0.iter().all(|p| p.message == "is `x-a` once more: header names know no case")
+            );
+        }
     }
 
     #[test]

@@ -6,7 +6,10 @@ use std::net::IpAddr;
 use hyper::Uri;
 use serde::Deserialize;
 
-use super::{ClientTls, Compression, Duration, Headers, Report, Secret, Unsupported};
+use crate::privacy::detect::generalize_uri;
+use crate::telemetry::Signal;
+
+use super::{ClientTls, Compression, Duration, Headers, Report, Secret, Unsupported, bare_ipv6};
 
 /// The words of confighttp's client, but for the endpoint, which each exporter has in its own way.
 #[derive(Clone, Debug)]
@@ -132,6 +135,9 @@ impl HttpClient {
         else {
             return;
         };
+        if let Some(why) = bare_ipv6(url, "http://[::1]:3128") {
+            return report.error("proxy_url", why);
+        }
         // Nothing of it is quoted: it may hold a password.
         let uri: Uri = match url.parse() {
             Ok(uri) => uri,
@@ -158,6 +164,9 @@ pub fn parse_url(text: &str) -> Result<Uri, String> {
     let lower = text.to_ascii_lowercase();
     if !["http://", "https://"].iter().any(|scheme| lower.starts_with(scheme)) {
         return Err("needs its scheme: write `http://...` or `https://...`".to_owned());
+    }
+    if let Some(why) = bare_ipv6(text, "http://[::1]:4318") {
+        return Err(why);
     }
     if text.contains('#') {
         return Err("must not have a fragment (`#`)".to_owned());
@@ -186,6 +195,27 @@ pub fn url_target(text: &str) -> Option<(String, u16)> {
     Some((uri.host()?.to_owned(), uri.port_u16().unwrap_or(usual)))
 }
 
+/// Finds the signal whose path in OTLP over HTTP, such as `/v1/traces`, a URL ends in.
+pub fn signal_path(url: &str) -> Option<Signal> {
+    let url = url.trim_end_matches('/');
+    Signal::ALL.into_iter().find(|signal| {
+        let before = url.strip_suffix(signal.name());
+        before.is_some_and(|before| before.ends_with("/v1/"))
+    })
+}
+
+/// Writes a URL for the log: without its query, and with `*` for what may be a credential in its path.
+pub fn shown_url(uri: &Uri) -> String {
+    /// Shorter segments are ids at the most.
+    const SHORT: usize = 12;
+    let plain = |segment: &str| segment.len() < SHORT || generalize_uri(segment) == segment;
+    let path = uri.path().split('/').map(|segment| if plain(segment) { segment } else { "*" });
+    let path = path.collect::<Vec<_>>().join("/");
+    let scheme = uri.scheme_str().unwrap_or_default();
+    let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+    format!("{scheme}://{authority}{path}")
+}
+
 /// Whether what is sent to this URL stays on this machine.
 pub fn is_local_url(uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
@@ -210,10 +240,40 @@ mod tests {
             ("http://collector:/", "no usable port"),
             ("http://collector/#pass", "fragment"),
             ("http://pass word/", "is not a URL"),
+            ("http://::1:4318", "write it like `http://[::1]:4318`"),
         ] {
             let error = parse_url(text).unwrap_err();
             assert!(error.contains(part), "{text}: {error}");
             assert!(!error.contains("pass "), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_url_in_the_log_has_its_path_and_no_secret() {
+        let token = ["Zk9", "qT4vB7xW2n"].concat();
+        for (url, shown) in [
+            ("http://localhost:4318/v1/traces", "http://localhost:4318/v1/traces"),
+            ("https://otel.example.com", "https://otel.example.com/"),
+            ("http://[::1]:9411/api/v2/spans?x=secret", "http://[::1]:9411/api/v2/spans"),
+            ("https://h/tenants/4711/v1/traces/", "https://h/tenants/4711/v1/traces/"),
+            (&format!("https://h/in/{token}/v1"), "https://h/in/*/v1"),
+        ] {
+            assert_eq!(shown_url(&parse_url(url).unwrap()), shown);
+        }
+    }
+
+    #[test]
+    fn the_path_of_a_signal_is_told_at_the_end_of_a_url() {
+        for (url, signal) in [
+            ("http://h/v1/traces", Some(Signal::Traces)),
+            ("http://h/x/v1/logs//", Some(Signal::Logs)),
+            ("http://h/v1/metrics", Some(Signal::Metrics)),
+            ("http://h/v1/traces/x", None),
+            ("http://h/v2/traces", None),
+            ("http://h/av1/traces", None),
+            ("http://h", None),
+        ] {
+            assert_eq!(signal_path(url), signal, "{url}");
         }
     }
 

@@ -3,6 +3,7 @@
 //! Types here are what users write, checked; they open nothing. All they build is what rustls is
 //! configured with, because every client and every server needs the same.
 
+mod brackets;
 mod duration;
 mod given;
 mod key_file;
@@ -21,11 +22,14 @@ mod yaml;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use client::{Compression, Endpoint, Headers, Keepalive, Unsupported};
+pub use brackets::{bare_ipv6, is_ipv6};
+pub use client::{Compression, Endpoint, HeaderFault, Headers, Keepalive, Unsupported};
 pub use delivery::{BatchSettings, Delivery, OnFull, QueueSettings, RetrySettings, Sizer};
 pub use duration::Duration;
 pub use given::{Given, IS_EMPTY};
-pub use http_client::{CompressionParams, HttpClient, is_local_url, parse_url, url_target};
+pub use http_client::{
+    CompressionParams, HttpClient, is_local_url, parse_url, shown_url, signal_path, url_target,
+};
 pub use key_file::read_key_file;
 pub use names::{did_you_mean, nearest_name, quoted_list, sounds_secret};
 pub use problems::{Place, Problem, Problems, Report, Severity};

@@ -18,21 +18,23 @@ impl Secret {
 }
 
 impl Secret {
-    /// Says why a header cannot carry it as it is, if so: a peer gets fields without blanks at their ends (RFC 9110
-    /// section 5.5), and what is not printable ASCII is refused or changed by most clients and by gRPC.
+    /// Says why a header cannot carry it as it is, if so.
     pub fn unsendable(&self) -> Option<&'static str> {
-        let text = self.expose();
-        if text.ends_with(['\n', '\r']) {
-            return Some(
-                "ends with a line end, which no header can carry; in YAML `|-` leaves it out",
-            );
-        }
-        if text.starts_with([' ', '\t']) || text.ends_with([' ', '\t']) {
-            return Some("begins or ends with a blank, which headers lose on the way");
-        }
-        let printable = text.bytes().all(|b| (0x20..0x7f).contains(&b));
-        (!printable).then_some("has characters that a header cannot carry")
+        unsendable(self.expose())
     }
+}
+
+/// Says why a header cannot carry a text as it is, if so: a peer gets fields without blanks at their ends (RFC 9110
+/// section 5.5), and what is not printable ASCII is refused or changed by most clients and by gRPC.
+pub(super) fn unsendable(text: &str) -> Option<&'static str> {
+    if text.ends_with(['\n', '\r']) {
+        return Some("ends with a line end, which no header can carry; in YAML `|-` leaves it out");
+    }
+    if text.starts_with([' ', '\t']) || text.ends_with([' ', '\t']) {
+        return Some("begins or ends with a blank, which headers lose on the way");
+    }
+    let printable = text.bytes().all(|b| (0x20..0x7f).contains(&b));
+    (!printable).then_some("has characters that a header cannot carry")
 }
 
 impl From<String> for Secret {

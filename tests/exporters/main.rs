@@ -195,10 +195,13 @@ async fn every_status_code_is_judged_by_the_table_of_otlp() {
     use Code::*;
     let retryable = [Cancelled, DeadlineExceeded, Aborted, OutOfRange, Unavailable, DataLoss];
     for code in (1..=16).map(Code::from_i32) {
-        let error = export_to(&Sink::answering(move || Err(Status::new(code, "no\nway"))))
-            .await
-            .unwrap_err();
-        let why = format!("{code:?}: no way");
+        let sink = Sink::answering(move || Err(Status::new(code, "no\nway")));
+        let listening = sink.listen(None).await;
+        let error = plain(listening.addr).export(&spans()).await.unwrap_err();
+        let why = match code {
+            Unimplemented => format!("{code:?} at {}: no way", listening.addr),
+            _ => format!("{code:?}: no way"),
+        };
         let expected = if retryable.contains(&code) {
             ExportError::Retry { after: None, why }
         } else {
@@ -247,18 +250,31 @@ async fn a_partial_success_counts_what_was_rejected_and_no_more_than_was_sent() 
 }
 
 #[tokio::test]
-async fn a_response_that_is_too_large_or_unreadable_rejects() {
+async fn a_response_that_is_too_large_is_one_all_the_same_and_one_that_is_unreadable_rejects() {
     // The sink compresses: one of the two is small on the wire and grows, the other is large there too.
     let mut state = 1u32;
     let noise = std::iter::repeat_with(|| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 24) as u8
     });
-    for response in [vec![0x0a; 5 << 20], noise.take(5 << 20).collect(), vec![0xff; 3]] {
+    let message = "partial success unread: the answer is over the limit of 4 MiB".to_owned();
+    for response in [vec![0x0a; 5 << 20], noise.take(5 << 20).collect()] {
         let response = Bytes::from(response);
-        let error = export_to(&Sink::answering(move || Ok(response.clone()))).await.unwrap_err();
-        assert!(matches!(error, ExportError::Reject { .. }), "{error:?}");
+        let exported = export_to(&Sink::answering(move || Ok(response.clone()))).await;
+        assert_eq!(exported, Ok(Exported { rejected: 0, message: message.clone() }));
     }
+    let unreadable = || Ok(Bytes::from_static(&[0xff; 3]));
+    let error = export_to(&Sink::answering(unreadable)).await.unwrap_err();
+    assert!(matches!(error, ExportError::Reject { .. }), "{error:?}");
+}
+
+/// A server of the same make says of our request what we say of its answer.
+#[tokio::test]
+async fn a_request_that_is_too_large_for_the_server_is_not_taken_for_sent() {
+    let words = "Error, decoded message length too large: found 9 bytes, the limit is: 8 bytes";
+    let status = move || Err(Status::out_of_range(words));
+    let error = export_to(&Sink::answering(status)).await.unwrap_err();
+    assert!(matches!(error, ExportError::TooLarge { .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -69,6 +69,17 @@ async fn every_answer_is_judged_by_the_table_of_otlp() {
 }
 
 #[tokio::test]
+async fn an_answer_of_any_length_is_what_its_status_says() {
+    let sink = HttpSink::answering(|_| says("202 Accepted", &[], &[b'x'; 5 << 20])).await;
+    let exported = built(&sink.url(), json!({})).export(&spans()).await;
+    assert_eq!(exported, Ok(Exported::default()));
+    let sink = HttpSink::answering(|_| says("404 Not Found", &[], b"")).await;
+    let error = built(&sink.url(), json!({})).export(&spans()).await.unwrap_err();
+    let expected = format!("404 Not Found at {}/api/v2/spans", sink.url());
+    assert_eq!(error.to_string(), expected);
+}
+
+#[tokio::test]
 async fn what_zipkin_says_against_a_body_is_passed_on() {
     let answer = |_: &_| {
         says(

@@ -57,8 +57,10 @@ pub(super) struct Client {
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    /// At most [`MAX_RESPONSE`] bytes; of a refusal, empty where they could not be had.
+    /// At most [`MAX_RESPONSE`] bytes; empty where there are more, and of a refusal, where they could not be had.
     pub(super) body: Bytes,
+    /// The request was taken, and what is said about that is over the limit.
+    pub(super) unread: bool,
 }
 
 impl Client {
@@ -143,25 +145,23 @@ impl Client {
     }
 }
 
-/// Reads an answer to its end. That of a refusal may be cut short: its status says what to do.
+/// Reads an answer to its end. One that is too long, and that of a refusal, may be cut short: the status says what to
+/// do.
 async fn answer(response: Response<Incoming>) -> Result<Answer, ExportError> {
     let (head, body) = response.into_parts();
     let (status, headers) = (head.status, head.headers);
+    let answer = |body, unread| Ok(Answer { status, headers, body, unread });
     let whole = Limited::new(body, MAX_RESPONSE).collect();
-    let body = if status.is_success() {
-        whole.await.map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                let why = "the answer is over the limit of 4 MiB".to_owned();
-                return ExportError::Reject { why };
-            }
+    if !status.is_success() {
+        let words = timeout(WORDS_TIMEOUT, whole).await.ok().and_then(Result::ok);
+        return answer(words.map(|words| words.to_bytes()).unwrap_or_default(), false);
+    }
+    match whole.await {
+        Ok(body) => answer(body.to_bytes(), false),
+        Err(error) if error.is::<LengthLimitError>() => answer(Bytes::new(), true),
+        Err(error) => {
             let why = format!("the connection broke within the answer: {error}");
-            ExportError::Retry { after: None, why }
-        })?
-    } else {
-        match timeout(WORDS_TIMEOUT, whole).await {
-            Ok(Ok(words)) => words,
-            _ => return Ok(Answer { status, headers, body: Bytes::new() }),
+            Err(ExportError::Retry { after: None, why })
         }
-    };
-    Ok(Answer { status, headers, body: body.to_bytes() })
+    }
 }

@@ -4,17 +4,28 @@
 use std::error::Error;
 use std::time::{Duration, SystemTime};
 
-use hyper::StatusCode;
 use hyper::header::{HeaderMap, RETRY_AFTER};
+use hyper::{StatusCode, Uri};
 
 use super::Answer;
 use crate::exporters::peer::{MAX_HINT, words};
 use crate::pipeline::ExportError;
+use crate::settings::shown_url;
 
-/// The backend answered, and did not take the request; `said` is what it has to say about that.
-pub(in crate::exporters) fn refused(answer: &Answer, said: &str, now: SystemTime) -> ExportError {
+/// Says what it means that the backend at `url` answered and did not take the request; `said` is what it has to say
+/// about that.
+pub(in crate::exporters) fn refused(
+    answer: &Answer,
+    url: &Uri,
+    said: &str,
+    now: SystemTime,
+) -> ExportError {
     let status = answer.status;
     let mut why = status.to_string();
+    // Most often the path is wrong, and nobody has written it as a whole.
+    if is_about_the_url(status) {
+        why = format!("{why} at {}", shown_url(url));
+    }
     if status.is_redirection() {
         why.push_str(": redirects are not followed; write the URL that it leads to");
     } else if !said.is_empty() {
@@ -30,6 +41,11 @@ pub(in crate::exporters) fn refused(answer: &Answer, said: &str, now: SystemTime
         }
         _ => ExportError::Reject { why },
     }
+}
+
+fn is_about_the_url(status: StatusCode) -> bool {
+    let lost = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED, StatusCode::GONE];
+    lost.contains(&status) || status.is_redirection()
 }
 
 /// A body that is for people: plain text, and not a page of HTML.
@@ -94,7 +110,12 @@ mod tests {
         if let Some(value) = retry_after {
             headers.insert(RETRY_AFTER, value.parse().unwrap());
         }
-        Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: Bytes::new() }
+        let status = StatusCode::from_u16(status).unwrap();
+        Answer { status, headers, body: Bytes::new(), unread: false }
+    }
+
+    fn refused(answer: &Answer, said: &str, now: SystemTime) -> ExportError {
+        super::refused(answer, &Uri::from_static("http://h:4318/v1/traces?key=x"), said, now)
     }
 
     /// 1994-11-06 08:49:37 UTC, the date of RFC 9110's examples.
@@ -149,6 +170,20 @@ mod tests {
         assert!(why.len() < 600);
         let why = refused(&answer(302, None), "Found", now()).to_string();
         assert!(why.contains("redirects are not followed"), "{why}");
+    }
+
+    #[test]
+    fn what_may_be_the_urls_fault_names_it() {
+        for (status, why) in [
+            (404, "404 Not Found at http://h:4318/v1/traces: no"),
+            (405, "405 Method Not Allowed at http://h:4318/v1/traces: no"),
+            (308, "308 Permanent Redirect at http://h:4318/v1/traces: redirects are not followed"),
+            (400, "400 Bad Request: no"),
+            (503, "503 Service Unavailable: no"),
+        ] {
+            let said = refused(&answer(status, None), "no", now()).to_string();
+            assert!(said.starts_with(why), "{said}");
+        }
     }
 
     #[test]

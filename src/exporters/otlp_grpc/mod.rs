@@ -32,7 +32,7 @@ use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
 use tonic::transport::Channel;
 
 use self::codec::Undecoded;
-use super::peer::{MAX_REQUEST, MAX_RESPONSE};
+use super::peer::{MAX_REQUEST, MAX_RESPONSE, UNREAD};
 use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
 use crate::settings::{
     ClientTls, Compression, Delivery, Duration, Endpoint, Headers, Keepalive, QueueSettings,
@@ -234,10 +234,20 @@ impl OtlpGrpc {
         let mut request = tonic::Request::new(telemetry.wire().clone());
         *request.metadata_mut() = self.metadata.clone();
         let path = PathAndQuery::from_static(path(telemetry.signal()));
-        match grpc.unary(request, path, Undecoded).await {
-            Ok(response) => Ok(verdict::exported(response.into_inner(), telemetry.items())),
-            Err(status) => Err(verdict::failed(&status, secure)),
-        }
+        let failed = |status| verdict::failed(&status, &self.config.endpoint, secure);
+        // A unary call in its two steps: what fails in the second one is the answer, not the request.
+        let answered = grpc.server_streaming(request, path, Undecoded).await.map_err(failed)?;
+        let mut answer = answered.into_inner();
+        let response = match answer.message().await {
+            Ok(response) => response,
+            Err(status) if verdict::is_over_the_limit(&status) => {
+                return Ok(Exported { rejected: 0, message: UNREAD.to_owned() });
+            }
+            Err(status) => return Err(failed(status)),
+        };
+        answer.trailers().await.map_err(failed)?;
+        let none = || failed(tonic::Status::internal("there is no message in the answer"));
+        Ok(verdict::exported(response.ok_or_else(none)?, telemetry.items()))
     }
 
     /// A channel, not yet a connection. Certificates are read here, off the runtime's threads.

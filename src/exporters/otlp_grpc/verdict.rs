@@ -9,8 +9,20 @@ use super::codec::Response;
 use crate::exporters::peer::{MAX_HINT, words};
 use crate::pipeline::{ExportError, Exported};
 
-/// How tonic begins the status it makes when a response is over its limit.
-const TOO_LARGE: &str = "Error, decoded message length too large";
+/// How tonic begins the status it makes when a response is over its limit, before it is decompressed or after.
+const TOO_LARGE: [(Code, &str); 2] = [
+    (Code::OutOfRange, "Error, decoded message length too large"),
+    (Code::ResourceExhausted, "Error decompressing: size limit"),
+];
+
+/// Says whether a message is over the limit of who made this status: the answer over ours, if it came behind the
+/// answer's head, else the request over that of a server that is made of tonic too.
+pub(super) fn is_over_the_limit(status: &Status) -> bool {
+    let said = |(code, words): &(Code, &str)| {
+        status.code() == *code && status.message().starts_with(words)
+    };
+    TOO_LARGE.iter().any(said)
+}
 
 /// The backend took the request, perhaps without some items.
 pub(super) fn exported(response: Response, items: usize) -> Exported {
@@ -20,14 +32,17 @@ pub(super) fn exported(response: Response, items: usize) -> Exported {
 }
 
 /// The request ended with a status: the backend's, or one that stands for a broken connection.
-pub(super) fn failed(status: &Status, secure: bool) -> ExportError {
+pub(super) fn failed(status: &Status, endpoint: &str, secure: bool) -> ExportError {
     // Only a status made on this side has a source.
     if status.source().is_some() {
         return unreachable(status, secure);
     }
-    let why = format!("{:?}: {}", status.code(), words(status.message()));
-    if status.code() == Code::OutOfRange && status.message().starts_with(TOO_LARGE) {
-        return ExportError::Reject { why };
+    // What HTTP's 404 is here, and what 404 is taken for: somebody else may listen there.
+    let at = if status.code() == Code::Unimplemented { endpoint } else { "" };
+    let at = if at.is_empty() { String::new() } else { format!(" at {at}") };
+    let why = format!("{:?}{at}: {}", status.code(), words(status.message()));
+    if is_over_the_limit(status) {
+        return ExportError::TooLarge { why };
     }
     let retry_info = status.get_details_retry_info();
     if !is_retryable(status.code(), retry_info.is_some()) {

@@ -13,11 +13,14 @@ use tonic_types::pb;
 
 use super::Encoding;
 use crate::exporters::http::{Answer, text_of};
-use crate::exporters::peer::words;
+use crate::exporters::peer::{UNREAD, words};
 use crate::pipeline::Exported;
 
 /// What the backend took of `items`.
 pub(super) fn exported(answer: &Answer, asked: Encoding, items: usize) -> Exported {
+    if answer.unread {
+        return Exported { rejected: 0, message: UNREAD.to_owned() };
+    }
     let partial = match encoding(answer, asked) {
         Some(Encoding::Proto) => of_proto(&answer.body),
         Some(Encoding::Json) => of_json(&answer.body),

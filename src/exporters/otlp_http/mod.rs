@@ -25,7 +25,9 @@ use serde::Deserialize;
 use super::http::{Client, http_exporter_config, refused};
 use super::peer::MAX_REQUEST;
 use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
-use crate::settings::{Compression, Delivery, Duration, Report, parse_url, url_target};
+use crate::settings::{
+    Compression, Delivery, Duration, Report, parse_url, shown_url, signal_path, url_target,
+};
 use crate::telemetry::{Signal, Telemetry};
 
 http_exporter_config! {
@@ -77,6 +79,14 @@ impl ExporterConfig for Config {
                 Ok(uri) if field == "endpoint" && uri.query().is_some() => {
                     report.error(field, "must end with the path: `/v1/traces` is appended");
                 }
+                Ok(_) if field == "endpoint" && signal_path(text).is_some() => {
+                    let signal = signal_path(text).map(Signal::name).unwrap_or_default();
+                    let message = format!(
+                        "ends in `/v1/{signal}`, which is appended: leave it out, or write the URL \
+                         as `{signal}_endpoint`, which is used as it is"
+                    );
+                    report.error(field, message);
+                }
                 Ok(uri) => endpoints.push(uri),
             }
         }
@@ -95,6 +105,11 @@ impl ExporterConfig for Config {
         let all = [("endpoint", self.endpoint.as_str())].into_iter().chain(own);
         let target = |(field, text)| url_target(text).map(|(host, port)| (field, host, port));
         all.filter_map(target).collect()
+    }
+
+    fn places(&self, signals: &[Signal]) -> Vec<String> {
+        let url = |signal: &Signal| self.url(*signal).ok().flatten();
+        signals.iter().filter_map(url).map(|url| shown_url(&url)).collect()
     }
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {
@@ -160,7 +175,7 @@ impl OtlpHttp {
             return Ok(answer::exported(&answer, self.encoding, telemetry.items()));
         }
         let said = answer::said(&answer, self.encoding);
-        Err(refused(&answer, &said, SystemTime::now()))
+        Err(refused(&answer, url, &said, SystemTime::now()))
     }
 
     fn body(&self, telemetry: &Telemetry) -> Bytes {

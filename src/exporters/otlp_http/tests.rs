@@ -69,6 +69,13 @@ fn what_is_wrong_or_not_supported_is_said_by_its_name() {
         ("endpoint", json!(""), "otlp_http::endpoint: is required: a URL such as"),
         ("endpoint", json!("otel:4318"), "otlp_http::endpoint: needs its scheme"),
         ("endpoint", json!("http://otel/?a=b"), "otlp_http::endpoint: must end with the path"),
+        (
+            "endpoint",
+            json!("http://otel:4318/v1/traces"),
+            "otlp_http::endpoint: ends in `/v1/traces`, which is appended: leave it out, or write the \
+             URL as `traces_endpoint`",
+        ),
+        ("endpoint", json!("http://otel/x/v1/logs/"), "otlp_http::endpoint: ends in `/v1/logs`"),
         ("traces_endpoint", json!("ftp://otel/"), "otlp_http::traces_endpoint: needs its scheme"),
         ("auth", json!({ "authenticator": "oidc" }), "otlp_http::auth: is not supported; write"),
         ("middlewares", json!([]), "otlp_http::middlewares: is not supported"),
@@ -116,6 +123,21 @@ fn the_endpoint_gets_a_path_and_a_signals_own_is_used_as_it_is() {
     let config: Config =
         serde_json::from_value(json!({ "traces_endpoint": "http://localhost" })).unwrap();
     assert_eq!(config.url(Signal::Metrics), Ok(None));
+}
+
+#[test]
+fn the_log_has_the_urls_of_the_signals_that_go_there() {
+    let config: Config = serde_json::from_value(json!({
+        "endpoint": "http://[::1]:4318/base/",
+        "logs_endpoint": "http://localhost:9000/in?x=1",
+    }))
+    .unwrap();
+    let places = |signals: &[Signal]| ExporterConfig::places(&config, signals);
+    assert_eq!(places(&[Signal::Traces]), ["http://[::1]:4318/base/v1/traces"]);
+    assert_eq!(
+        places(&[Signal::Metrics, Signal::Logs]),
+        ["http://[::1]:4318/base/v1/metrics", "http://localhost:9000/in"]
+    );
 }
 
 #[test]

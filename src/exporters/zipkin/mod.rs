@@ -24,7 +24,7 @@ use super::http::{Client, http_exporter_config, refused, text_of};
 use crate::otlp::Messages;
 use crate::otlp::wire::usable::Usable;
 use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
-use crate::settings::{Compression, Delivery, Duration, Report, parse_url, url_target};
+use crate::settings::{Compression, Delivery, Duration, Report, parse_url, shown_url, url_target};
 use crate::telemetry::{Signal, Telemetry};
 
 /// The largest body, before compression. Zipkin's own reporters never sent more, and its server takes
@@ -96,6 +96,10 @@ impl ExporterConfig for Config {
         target.map(|(host, port)| ("endpoint", host, port)).into_iter().collect()
     }
 
+    fn places(&self, _: &[Signal]) -> Vec<String> {
+        parse_url(&self.endpoint).iter().map(shown_url).collect()
+    }
+
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {
         let url = parse_url(&self.endpoint).map_err(anyhow::Error::msg)?;
         let client = Client::new(self.client(), cx.base, [&url])?;
@@ -126,7 +130,8 @@ impl Zipkin {
             let json = body.json.into();
             let answer = self.client.post(&self.url, "application/json", json).await?;
             if !answer.status.is_success() {
-                return Err(refused(&answer, text_of(&answer), SystemTime::now()));
+                let now = SystemTime::now();
+                return Err(refused(&answer, &self.url, text_of(&answer), now));
             }
         }
         let message = if body.unusable == 0 { "" } else { "spans without usable ids are not sent" };

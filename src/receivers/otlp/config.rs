@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::cors::Cors;
 use super::passback;
-use crate::receivers::listening::{host_port, is_loopback};
+use crate::receivers::listening::{host_port, is_loopback, no_address};
 use crate::settings::{Duration, Headers, Report, Secret, ServerTls, Unsupported};
 use crate::telemetry::Signal;
 
@@ -257,7 +257,7 @@ impl Config {
             report.error("max_in_flight_bytes", message);
         }
         if let (Some(grpc), Some(http)) = (grpc, http)
-            && grpc.endpoint == http.endpoint
+            && host_port(&grpc.endpoint) == host_port(&http.endpoint)
             && host_port(&http.endpoint).is_some_and(|(_, port)| port != 0)
         {
             report.error("protocols.http.endpoint", "is gRPC's already; each needs its own port");
@@ -320,6 +320,7 @@ impl Http {
     fn check(&self, report: &mut Report<'_>) {
         let door = Written { endpoint: &self.endpoint, transport: &self.transport, port: 4318 };
         door.check(self.tls.as_ref(), self.auth.as_ref(), self.include_metadata, report);
+        self.response_headers.check_unique("response_headers", report);
         for (name, value) in &self.response_headers.0 {
             let field = format!("response_headers.{name}");
             if HeaderName::try_from(name).is_err() {
@@ -403,10 +404,7 @@ impl Written<'_> {
             report.error("include_metadata", "is not supported: headers end here");
         }
         let local = match host_port(self.endpoint) {
-            None => {
-                let message = format!("is host and port, such as `localhost:{}`", self.port);
-                return report.error("endpoint", message);
-            }
+            None => return report.error("endpoint", no_address(self.endpoint, self.port)),
             Some(("", port)) => {
                 let message = format!("has no host; write `localhost:{port}` or `0.0.0.0:{port}`");
                 return report.error("endpoint", message);

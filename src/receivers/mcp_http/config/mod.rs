@@ -14,14 +14,16 @@ use super::headers::is_credential;
 use crate::mcp::{Notifications, Parent, Perspective, Traces, Unsampled};
 use crate::privacy::detect::{NameClass, classify_name};
 use crate::privacy::digest::Key;
-use crate::receivers::listening::{host_port, is_loopback};
+use crate::receivers::listening::{host_port, is_loopback, no_address};
 use crate::receivers::tap::{CaptureSettings, Observing, Passback, Propagate};
-use crate::settings::{Duration, Given, IS_EMPTY, Report, Secret, ServerTls};
+use crate::settings::{Duration, Given, IS_EMPTY, Report, Secret, ServerTls, bare_ipv6};
 
 pub use route::{Protocol, Route};
 
 /// Where a tap listens unless told otherwise.
 const ENDPOINT: &str = "localhost:8931";
+/// The port of it.
+const PORT: u16 = 8931;
 /// The smallest head that is of use: a request line, a token, and what SDKs send.
 const MIN_HEADER_BYTES: usize = 8 * 1024;
 
@@ -207,7 +209,7 @@ impl Config {
 
     fn check_endpoint(&self, report: &mut Report<'_>) {
         match host_port(&self.endpoint) {
-            None => report.error("endpoint", "is host and port, such as `localhost:8931`"),
+            None => report.error("endpoint", no_address(&self.endpoint, PORT)),
             Some(("", port)) => {
                 let message = format!("has no host; write `localhost:{port}` or `0.0.0.0:{port}`");
                 report.error("endpoint", message);
@@ -226,15 +228,18 @@ impl Config {
     fn check_clients(&self, report: &mut Report<'_>) {
         for (i, host) in self.allowed_hosts.iter().enumerate() {
             if host != "*" && Authority::parse(host.trim_start_matches("*.")).is_none() {
-                let message = format!("`{host}` is not a host, `host:port`, `*.host` or `*`");
+                let message = bare_ipv6(host, "[::1]").unwrap_or_else(|| {
+                    format!("`{host}` is not a host, `host:port`, `*.host` or `*`")
+                });
                 report.error(&format!("allowed_hosts.{i}"), message);
             }
         }
         for (i, origin) in self.allowed_origins.iter().enumerate() {
             let known = origin == "*" || origin == "null" || Origin::parse(origin).is_some();
             if !known {
-                let message =
-                    format!("`{origin}` is not an origin such as `https://app.example.com`");
+                let message = bare_ipv6(origin, "http://[::1]:3000").unwrap_or_else(|| {
+                    format!("`{origin}` is not an origin such as `https://app.example.com`")
+                });
                 report.error(&format!("allowed_origins.{i}"), message);
             }
         }

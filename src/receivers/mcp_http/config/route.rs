@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{Config, host_port};
 use crate::receivers::listening::is_loopback;
 use crate::receivers::tap::usable_name;
-use crate::settings::{ClientTls, Duration, Headers, Report};
+use crate::settings::{ClientTls, Duration, Headers, Report, bare_ipv6};
 
 /// One of `routes`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -84,6 +84,9 @@ impl Route {
         let lower = self.upstream.to_ascii_lowercase();
         if !["http://", "https://"].iter().any(|scheme| lower.starts_with(scheme)) {
             return Err("needs its scheme: write `http://...` or `https://...`".into());
+        }
+        if let Some(why) = bare_ipv6(&self.upstream, "http://[::1]:3001/mcp") {
+            return Err(why);
         }
         let uri: Uri = match self.upstream.parse() {
             Ok(uri) => uri,

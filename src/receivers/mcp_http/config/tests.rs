@@ -129,8 +129,32 @@ fn listening_addresses_are_host_and_port() {
         ("localhost", None),
         ("http://h:80", None),
         ("h:http", None),
-        ("[h]:80", None),
+        ("[h]:80", Some(("h", 80))),
+        ("[127.0.0.1]:80", Some(("127.0.0.1", 80))),
+        ("[fe80::1%eth0]:80", Some(("fe80::1%eth0", 80))),
+        ("[]:80", Some(("", 80))),
+        ("[1:2]:80", None),
+        ("[::1:80", None),
+        ("::1]:80", None),
+        ("[[::1]]:80", None),
+        ("h:+80", None),
+        ("h:", None),
     ] {
         assert_eq!(host_port(text), parts, "{text}");
     }
+}
+
+#[test]
+fn an_ipv6_address_without_brackets_is_told_to_have_some() {
+    for (yaml, path) in [
+        ("{ endpoint: '::1:8931' }", "r::endpoint has"),
+        ("{ allowed_hosts: ['::1'] }", "r::allowed_hosts::0 has"),
+        ("{ allowed_origins: ['http://::1:3000'] }", "r::allowed_origins::0 has"),
+        ("{ routes: [{ upstream: 'http://::1:3001/mcp' }] }", "r::routes::0::upstream has"),
+    ] {
+        let found = problems(yaml);
+        let said = format!("{path} an IPv6 address without brackets; write it like `");
+        assert!(found.len() == 1 && found[0].starts_with(&said), "{found:?}");
+    }
+    assert_eq!(problems("{ endpoint: '[127.0.0.1]:0', allowed_hosts: ['[::1]'] }"), [""; 0]);
 }

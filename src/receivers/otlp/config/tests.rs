@@ -18,7 +18,7 @@ fn what_users_of_the_collector_paste_is_fine() {
     for yaml in [
         "protocols: {grpc: , http: }",
         "protocols: {grpc: {}}",
-        "protocols: {http: {endpoint: 127.0.0.1:4318, transport: tcp}}",
+        "protocols: {http: {endpoint: '[127.0.0.1]:4318', transport: tcp}}",
         "protocols: {http: {cors: {allowed_origins: ['https://*.example.com'], max_age: 7200}}}",
         "protocols: {grpc: {max_recv_msg_size_mib: 16, keepalive: {server_parameters: \
          {max_connection_age: 1m, max_connection_age_grace: 5s}}}}",
@@ -47,6 +47,18 @@ fn what_cannot_be_meant_or_done_is_said() {
             "otlp::protocols::grpc::endpoint: is host and port, such as `localhost:4317`",
         ),
         (
+            "protocols: {grpc: {endpoint: '::1:4317'}}",
+            "otlp::protocols::grpc::endpoint: has an IPv6 address without brackets; write it like `[::1]:4317`",
+        ),
+        (
+            "protocols: {http: {endpoint: '::1'}}",
+            "otlp::protocols::http::endpoint: has an IPv6 address without brackets; write it like `[::1]:4318`",
+        ),
+        (
+            "protocols: {grpc: {endpoint: '[localhost]:1'}, http: {endpoint: 'localhost:1'}}",
+            "otlp::protocols::http::endpoint: is gRPC's",
+        ),
+        (
             "protocols: {http: {endpoint: '0.0.0.0:4318'}}",
             "warning: otlp::protocols::http::endpoint: is reachable",
         ),
@@ -73,6 +85,10 @@ fn what_cannot_be_meant_or_done_is_said() {
         (
             "protocols: {http: {middlewares: []}}",
             "otlp::protocols::http::middlewares: is not supported",
+        ),
+        (
+            "protocols: {http: {response_headers: {x-a: '1', X-A: '2'}}}",
+            "otlp::protocols::http::response_headers::X-A: is `x-a` once more",
         ),
         (
             "protocols: {http: {traces_url_path: v1}}",
