@@ -5,13 +5,15 @@
 //! telemetry side holds a signal back.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use anyhow::Context;
 #[cfg(target_os = "linux")]
 use rustix::process::DumpableBehavior;
 use rustix::process::{Resource, Rlimit, setrlimit};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH, SIGXFSZ};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::low_level::emulate_default_handler;
@@ -77,6 +79,12 @@ impl Signals {
             HEARD.iter().map(|(signal, _)| *signal).partition(is_ignored);
         // SIGTERM is how a process is told to go, and a reload harms nobody.
         late.retain(|&signal| signal == SIGTERM || signal == SIGHUP && role == Role::Service);
+        if !is_ignored(&SIGXFSZ) {
+            // A file that reached the limit of `ulimit -f` is an error of one exporter, and not our end. A handler,
+            // which does nothing: children do not inherit it, as they would that it is ignored.
+            signal_hook::flag::register(SIGXFSZ, Arc::<AtomicBool>::default())
+                .context("cannot listen to signals")?;
+        }
         let caught = SignalsInfo::<WithOrigin>::new(heard).context("cannot listen to signals")?;
         Ok(Signals { role, caught, late })
     }

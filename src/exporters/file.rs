@@ -10,16 +10,20 @@
 //!
 //! A line is one batch, written with one call and not buffered. Lines of several signals mix when
 //! pipelines of several signals share the exporter, as in the Collector; the OTLP file format has one
-//! signal a file, so give each its own `file/name`. A line that a crash left half-written is closed off
-//! before the next one. A file that was moved or deleted is made anew.
+//! signal a file, so give each its own `file/name`. A line that a full disk has no room for leaves nothing behind; one
+//! that a crash left half-written is closed off before the next one. A file that was moved or deleted is made anew.
+//! A FIFO has what was sent to it only while somebody reads from it.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+mod target;
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use self::target::Target;
 use super::lines::{JsonLines, Lines, Sink};
 use crate::pipeline::{Build, ExportError, Exporter, ExporterConfig};
 use crate::settings::{Delivery, Duration, QueueSettings, Report, RetrySettings, Unsupported};
@@ -179,24 +183,14 @@ struct Appender {
     truncate: bool,
     /// Bytes a file may have, and how many old ones are kept.
     limit: Option<(u64, u32)>,
-    open: Option<Open>,
-}
-
-struct Open {
-    file: File,
-    /// Device and inode, to notice when the path leads elsewhere.
-    id: (u64, u64),
-    len: u64,
-    /// The file does not end in a newline.
-    torn: bool,
+    open: Option<Target>,
 }
 
 impl Sink for Appender {
     fn write(&mut self, lines: &[u8]) -> Result<(), ExportError> {
-        self.append(lines).map_err(|e| {
-            // What the file ends with is now unknown: opening looks.
-            self.open = None;
-            ExportError::Retry { after: None, why: format!("{}: {e}", self.path.display()) }
+        self.append(lines).map_err(|e| ExportError::Retry {
+            after: None,
+            why: format!("{}: {e}", self.path.display()),
         })
     }
 }
@@ -205,31 +199,21 @@ impl Appender {
     fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         let mut open = self.current()?;
         if let Some((bytes, backups)) = self.limit
-            && open.len > 0
-            && open.len + lines.len() as u64 > bytes
+            && open.would_exceed(bytes, lines)
         {
             drop(open);
             self.rotate(backups)?;
             open = self.current()?;
         }
-        if open.torn {
-            // One call, so that other writers of the file cannot come in between.
-            let closed = [b"\n", lines].concat();
-            open.file.write_all(&closed)?;
-        } else {
-            open.file.write_all(lines)?;
-        }
-        open.len += lines.len() as u64;
-        open.torn = false;
-        self.open = Some(open);
-        Ok(())
+        let written = open.write(lines);
+        // After a failure nobody knows what a file ends with: opening looks.
+        self.open = Some(open).filter(|open| written.is_ok() || open.is_stuck());
+        written
     }
 
-    /// The file at the path, taken out: the open one if the path still leads to it.
-    fn current(&mut self) -> io::Result<Open> {
-        if let Some(open) = self.open.take()
-            && fs::metadata(&self.path).is_ok_and(|there| (there.dev(), there.ino()) == open.id)
-        {
+    /// Takes the file at the path out: the open one if the path still leads to it.
+    fn current(&mut self) -> io::Result<Target> {
+        if let Some(open) = self.open.take().filter(|open| open.is_at(&self.path)) {
             return Ok(open);
         }
         if self.create_directory
@@ -237,16 +221,9 @@ impl Appender {
         {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         }
-        let mut options = OpenOptions::new();
-        let file = options.read(true).append(true).create(true).mode(self.mode).open(&self.path)?;
-        if std::mem::take(&mut self.truncate) {
-            file.set_len(0)?;
-        }
-        // For whoever removes old files: this one is written to. Nothing depends on it here.
-        drop(file.try_lock_shared());
-        let found = file.metadata()?;
-        let torn = found.is_file() && ends_inside_a_line(&file, found.len())?;
-        Ok(Open { file, id: (found.dev(), found.ino()), len: found.len(), torn })
+        let open = Target::open(&self.path, self.mode, self.truncate)?;
+        self.truncate = false;
+        Ok(open)
     }
 
     /// Moves every file one name on; the oldest is overwritten.
@@ -267,15 +244,10 @@ impl Appender {
     }
 }
 
-fn ends_inside_a_line(file: &File, len: u64) -> io::Result<bool> {
-    let Some(last) = len.checked_sub(1) else { return Ok(false) };
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, last)?;
-    Ok(byte != *b"\n")
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::super::lines::tests::span_named;
     use super::*;
     use crate::pipeline::{Id, Shared, Vitals};
@@ -389,6 +361,27 @@ mod tests {
         }
         fs::create_dir(dir.path().join("missing")).unwrap();
         write(&*exporter, "a").await;
+    }
+
+    #[tokio::test]
+    async fn a_fifo_has_what_was_sent_while_somebody_reads_and_no_half_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spans");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let settings = serde_json::json!({ "path": "spans", "append": false, "rotation": {} });
+        let exporter = built(settings, dir.path());
+        for _ in 0..2 {
+            let error = exporter.export(&span_named("a")).await.unwrap_err();
+            let why = format!("{}: nobody reads from this FIFO", path.display());
+            assert_eq!(error, ExportError::Retry { after: None, why });
+        }
+        let reading = std::thread::spawn(move || fs::read_to_string(path).unwrap());
+        // The attempts that delivery makes.
+        while exporter.export(&span_named("a")).await.is_err() {}
+        write(&*exporter, "b").await;
+        drop(exporter);
+        let seen = reading.join().unwrap();
+        assert!(seen.lines().count() == 2 && seen.ends_with("}\n"), "{seen}");
     }
 
     #[test]

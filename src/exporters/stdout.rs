@@ -58,16 +58,36 @@ impl ExporterConfig for Config {
     }
 
     fn build(&self, _: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {
-        Ok(Box::new(JsonLines(Lines::start(Stdout(io::stdout()))?)))
+        Ok(Box::new(JsonLines(Lines::start(Stdout::new(io::stdout()))?)))
     }
 }
 
-/// Standard output, or what stands for it in a test.
-struct Stdout<W>(W);
+/// Writes to standard output, or what stands for it in a test.
+struct Stdout<W> {
+    out: W,
+    /// A line may stand there half written, on a disk that was full: what is redirected cannot be cut by us.
+    torn: bool,
+}
+
+impl<W: Write> Stdout<W> {
+    fn new(out: W) -> Self {
+        Stdout { out, torn: false }
+    }
+
+    fn put(&mut self, lines: &[u8]) -> io::Result<()> {
+        if std::mem::replace(&mut self.torn, true) {
+            self.out.write_all(b"\n")?;
+        }
+        self.out.write_all(lines)?;
+        self.out.flush()?;
+        self.torn = false;
+        Ok(())
+    }
+}
 
 impl<W: Write + Send + 'static> Sink for Stdout<W> {
     fn write(&mut self, lines: &[u8]) -> Result<(), ExportError> {
-        self.0.write_all(lines).and_then(|()| self.0.flush()).map_err(|e| match e.kind() {
+        self.put(lines).map_err(|e| match e.kind() {
             ErrorKind::BrokenPipe => {
                 ExportError::Reject { why: "stdout: its reader has closed it".to_owned() }
             }
@@ -85,7 +105,7 @@ mod tests {
     async fn a_pipe_without_a_reader_rejects() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
-        let exporter = JsonLines(Lines::start(Stdout(writer)).unwrap());
+        let exporter = JsonLines(Lines::start(Stdout::new(writer)).unwrap());
         for _ in 0..2 {
             let error = exporter.export(&span_named("a")).await.unwrap_err();
             assert_eq!(
@@ -95,12 +115,48 @@ mod tests {
         }
     }
 
+    /// Has room for so many bytes, until it is given more.
+    struct Disk {
+        written: Vec<u8>,
+        room: usize,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let fits = bytes.len().min(self.room);
+            if fits == 0 {
+                return Err(ErrorKind::StorageFull.into());
+            }
+            self.room -= fits;
+            self.written.extend_from_slice(&bytes[..fits]);
+            Ok(fits)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_that_did_not_fit_does_not_spoil_the_next() {
+        let mut stdout = Stdout::new(Disk { written: Vec::new(), room: 6 });
+        stdout.write(b"one\n").unwrap();
+        for _ in 0..2 {
+            let error = stdout.write(b"two\n").unwrap_err();
+            assert!(matches!(error, ExportError::Retry { .. }), "{error:?}");
+        }
+        stdout.out.room = 100;
+        stdout.write(b"two\n").unwrap();
+        stdout.write(b"three\n").unwrap();
+        assert_eq!(stdout.out.written, b"one\ntw\ntwo\nthree\n");
+    }
+
     #[tokio::test]
     async fn every_batch_is_a_line_that_is_there_at_once() {
         use io::BufRead;
         let (reader, writer) = io::pipe().unwrap();
         let mut reader = io::BufReader::new(reader);
-        let exporter = JsonLines(Lines::start(Stdout(io::BufWriter::new(writer))).unwrap());
+        let exporter = JsonLines(Lines::start(Stdout::new(io::BufWriter::new(writer))).unwrap());
         for name in ["a", "b"] {
             exporter.export(&span_named(name)).await.unwrap();
             let mut line = String::new();

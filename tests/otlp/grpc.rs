@@ -92,4 +92,18 @@ async fn http_on_this_port_is_told_where_to_go() {
     let answer = post(rig.grpc(), "/v1/traces", &[crate::rig::JSON], b"{}").await;
     assert_eq!(answer.status, 415);
     assert!(answer.text().contains("4318"), "{answer:?}");
+    let grpc = ("content-type", "application/grpc");
+    let answer = post(rig.grpc(), TRACES, &[grpc, crate::rig::JSON], b"").await;
+    assert_eq!(answer.status, 415, "two content types that differ");
+}
+
+#[tokio::test]
+async fn two_compressions_are_none_that_is_known() {
+    let rig = Rig::start(BOTH, &[Fake::taking_all()]).await;
+    let mut request = Request::new(Bytes::new());
+    for encoding in ["gzip", "zstd"] {
+        request.metadata_mut().append("grpc-encoding", encoding.parse().unwrap());
+    }
+    let refused = call(channel(rig.grpc()).await, TRACES, None, request).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unimplemented);
 }

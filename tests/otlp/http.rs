@@ -156,6 +156,11 @@ async fn strings_that_are_not_utf8_cost_no_span_and_are_said_and_counted() {
     assert_eq!(rig.stop().await, ["received=200 sent=200 dropped=0 held=0"]);
 }
 
+/// An attribute whose number no double can hold.
+const INFINITE: &[u8] = br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":
+    "01010101010101010101010101010101","spanId":"0202020202020202","attributes":[{"key":"k",
+    "value":{"doubleValue":1e400}}]}]}]}]}"#;
+
 #[tokio::test]
 async fn every_refusal_has_its_status_and_says_why_in_the_requests_encoding() {
     let rig = Rig::start(BOTH, &[Fake::taking_all()]).await;
@@ -171,6 +176,8 @@ async fn every_refusal_has_its_status_and_says_why_in_the_requests_encoding() {
         ("POST /v1/traces", vec![PROTOBUF, gzip], b"not gzip", 400, 3),
         ("POST /v1/traces", vec![JSON], b"{\"resourceSpans\":[", 400, 3),
         ("POST /v1/traces", vec![JSON], b"[]", 400, 3),
+        ("POST /v1/traces", vec![JSON], INFINITE, 400, 3),
+        ("POST /v1/traces", vec![JSON, JSON], INFINITE, 400, 3),
         ("POST /v1/traces", vec![JSON], b"", 400, 3),
         ("POST /v1/traces", vec![JSON, snappy], b"x", 415, 12),
         ("POST /v1/traces", vec![PROTOBUF, both], b"x", 415, 12),
@@ -193,8 +200,14 @@ async fn every_refusal_has_its_status_and_says_why_in_the_requests_encoding() {
         assert_eq!(answer.status, 415);
         assert!(answer.text().starts_with("mcpcol: the content type is neither"));
     }
-    assert_eq!(rig.count("mcpcol_otlp_refused_requests", &["malformed"]), 5);
-    assert_eq!(rig.count("otelcol_receiver_requests", &["refused"]), 13);
+    let with_charset = (JSON.0, "application/json; charset=utf-8");
+    for headers in [[JSON, PROTOBUF], [PROTOBUF, JSON], [JSON, with_charset]] {
+        let answer = post(rig.http(), "/v1/traces", &headers, b"{}").await;
+        let said = "mcpcol: there are two content types, and they differ\n";
+        assert_eq!((answer.status, &*answer.text()), (415, said));
+    }
+    assert_eq!(rig.count("mcpcol_otlp_refused_requests", &["malformed"]), 7);
+    assert_eq!(rig.count("otelcol_receiver_requests", &["refused"]), 18);
 }
 
 #[tokio::test]

@@ -37,7 +37,12 @@ fn span(page: &mut Page, span: &Span) {
         1 => "ok",
         _ => "-",
     });
-    let took = span.end_time_unix_nano.saturating_sub(span.start_time_unix_nano);
+    let (start, end) = (span.start_time_unix_nano, span.end_time_unix_nano);
+    // One time alone is no duration.
+    let took = match start == 0 || end == 0 {
+        true => "-".to_owned(),
+        false => elapsed(end.saturating_sub(start)),
+    };
     let bytes = |name| int(&span.attributes, name).map(size);
     let sizes = match (bytes(names::REQUEST_SIZE), bytes(names::RESPONSE_SIZE)) {
         (Some(request), Some(response)) => format!("{request:>7} > {response}"),
@@ -52,7 +57,7 @@ fn span(page: &mut Page, span: &Span) {
         if failed { Some(Paint::Red) } else { Some(Paint::Green).filter(|_| outcome == "ok") };
     page.cells(&[
         (Some(Paint::Dim), format_args!("{}", TimeOfDay(span.start_time_unix_nano))),
-        (None, format_args!("  {:<36} {:>8}  ", span.name, elapsed(took))),
+        (None, format_args!("  {:<36} {took:>8}  ", span.name)),
         (paint, format_args!("{outcome:<14}")),
         (Some(Paint::Dim), format_args!(" {}", rest.trim_end())),
     ]);

@@ -57,11 +57,15 @@ fn normal_is_one_aligned_line_a_span() {
         call("tools/call search_web", 12_345_678, "ok", 0),
         call("ping", 812_000, "tool_error", 2),
         Span { name: "bare".into(), ..Span::default() },
+        Span { name: "endless".into(), start_time_unix_nano: T, ..Span::default() },
+        Span { name: "without a start".into(), end_time_unix_nano: T, ..Span::default() },
     ]);
     let expected = "\
 18:42:02.123  tools/call search_web                  12.3ms  ok                120B > 4.1kB
 18:42:02.123  ping                                    812us  tool_error        120B > 4.1kB
-00:00:00.000  bare                                      0ns  -
+00:00:00.000  bare                                        -  -
+18:42:02.123  endless                                     -  -
+00:00:00.000  without a start                             -  -
 ";
     assert_eq!(text(&batch, Verbosity::Normal), expected);
 }

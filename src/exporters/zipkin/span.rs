@@ -102,7 +102,11 @@ impl<'a> ZipkinSpan<'a> {
         scope: Option<&'a InstrumentationScope>,
         span: &'a Span,
     ) -> Self {
-        let lasted = span.end_time_unix_nano.saturating_sub(span.start_time_unix_nano);
+        // Without a start its end is a time and no duration.
+        let lasted = match span.start_time_unix_nano {
+            0 => 0,
+            start => span.end_time_unix_nano.saturating_sub(start),
+        };
         let kind = kind(span);
         ZipkinSpan {
             trace_id: hex(&span.trace_id),

@@ -103,7 +103,8 @@ fn a_call_has_every_field_it_needs_and_no_other() {
 fn what_is_zero_is_missing_and_what_is_short_lasts_a_microsecond() {
     for (start, end, timestamp, duration) in [
         (0, 0, json!(null), json!(null)),
-        (0, 5000, json!(null), json!(5)),
+        (0, 5000, json!(null), json!(null)),
+        (7000, 0, json!(7), json!(null)),
         (1, 2, json!(1), json!(1)),
         (7000, 7000, json!(7), json!(null)),
         (7000, 7999, json!(7), json!(1)),

@@ -214,14 +214,30 @@ fn integer<T: TryFrom<u64> + TryFrom<i128>>(r: &mut Reader<'_>) -> Result<T> {
 #[inline(never)]
 fn other_integer<T: TryFrom<i128>>(r: &mut Reader<'_>) -> Result<T> {
     let (digits, at) = numeric(r)?;
-    let whole = match digits.parse::<i128>() {
-        Ok(whole) => Some(whole),
-        Err(_) => digits.parse().ok().filter(|f: &f64| f.fract() == 0.0).map(|f| f as i128),
-    };
+    let whole = digits.parse::<i128>().ok().or_else(|| whole(&digits));
     whole.and_then(|whole| T::try_from(whole).ok()).ok_or(Error { why: Why::Integer, at })
 }
 
-/// A double, as a number or as a string; three words stand for what is no number.
+/// Reads a decimal number to the last digit, as no double could; `None` where it has a fraction, or digits or an
+/// exponent far beyond 64 bits.
+fn whole(decimal: &str) -> Option<i128> {
+    let (mantissa, exponent) = decimal.split_once(['e', 'E']).unwrap_or((decimal, "0"));
+    let (before, behind) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let behind = behind.trim_end_matches('0');
+    let digits: i128 = format!("{before}{behind}").parse().ok()?;
+    let places = exponent.parse::<i64>().ok()?.checked_sub(i64::try_from(behind.len()).ok()?)?;
+    if digits == 0 {
+        return Some(0);
+    }
+    let power = 10i128.checked_pow(u32::try_from(places.unsigned_abs()).ok()?)?;
+    match places {
+        0.. => digits.checked_mul(power),
+        _ => (digits % power == 0).then_some(digits / power),
+    }
+}
+
+/// A double, as a number or as a string; three words stand for what is no number. A number that is too large for a
+/// double is none of them, but a mistake, as to readers of proto3 JSON.
 pub(super) fn f64(r: &mut Reader<'_>) -> Result<f64> {
     let (digits, at) = numeric(r)?;
     match &*digits {
@@ -229,7 +245,8 @@ pub(super) fn f64(r: &mut Reader<'_>) -> Result<f64> {
         "Infinity" => Ok(f64::INFINITY),
         "-Infinity" => Ok(f64::NEG_INFINITY),
         digits if digits.ends_with(|c: char| c.is_ascii_digit() || c == '.') => {
-            digits.parse().map_err(|_| Error { why: Why::Double, at })
+            let double = digits.parse().ok().filter(|double: &f64| double.is_finite());
+            double.ok_or(Error { why: Why::Double, at })
         }
         _ => Err(Error { why: Why::Double, at }),
     }

@@ -423,6 +423,90 @@ fn what_cannot_be_meant_is_refused_at_its_place() {
     assert!(read_traces(b"{} {}").is_err());
 }
 
+/// proto3 JSON has no number beyond the type of its field; an infinite double is a word.
+#[test]
+fn a_number_that_its_field_cannot_hold_is_refused_wherever_it_stands() {
+    let attribute = |value: &str| format!(r#"{{"attributes":[{{"key":"k","value":{value}}}]}}"#);
+    let metric = |kind: &str, member: &str| {
+        let points = format!(r#"{{"{kind}":{{"dataPoints":[{{{member}}}]}}}}"#);
+        format!(r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{points}]}}]}}]}}"#)
+    };
+    for number in ["1e400", "-1e400", "1.7976931348623159e308", r#""1e400""#, r#""-1E+400""#] {
+        let double = format!(r#"{{"doubleValue":{number}}}"#);
+        for value in [
+            double.clone(),
+            format!(r#"{{ "doubleValue" : {number} }}"#),
+            format!(r#"{{"arrayValue":{{"values":[{double}]}}}}"#),
+            format!(r#"{{"kvlistValue":{{"values":[{{"key":"k","value":{double}}}]}}}}"#),
+        ] {
+            assert_eq!(read_span(&attribute(&value)).unwrap_err().why, Why::Double, "{value}");
+        }
+        for (kind, member) in [
+            ("gauge", format!(r#""asDouble":{number}"#)),
+            ("sum", format!(r#""exemplars":[{{"asDouble":{number}}}]"#)),
+            ("histogram", format!(r#""sum":{number}"#)),
+            ("histogram", format!(r#""min":{number}"#)),
+            ("histogram", format!(r#""max":{number}"#)),
+            ("histogram", format!(r#""explicitBounds":[1,{number}]"#)),
+            ("exponentialHistogram", format!(r#""zeroThreshold":{number}"#)),
+            ("summary", format!(r#""quantileValues":[{{"quantile":{number}}}]"#)),
+            ("summary", format!(r#""quantileValues":[{{"value":{number}}}]"#)),
+        ] {
+            let error = read_metrics(metric(kind, &member).as_bytes()).unwrap_err();
+            assert_eq!(error.why, Why::Double, "{kind} {member}");
+        }
+        for span in [
+            attribute(&format!(r#"{{"intValue":{number}}}"#)),
+            format!(r#"{{"startTimeUnixNano":{number}}}"#),
+            format!(r#"{{"droppedEventsCount":{number}}}"#),
+            format!(r#"{{"flags":{number}}}"#),
+        ] {
+            assert_eq!(read_span(&span).unwrap_err().why, Why::Integer, "{span}");
+        }
+        for (kind, member) in [
+            ("gauge", format!(r#""asInt":{number}"#)),
+            ("histogram", format!(r#""bucketCounts":[{number}]"#)),
+            ("exponentialHistogram", format!(r#""scale":{number}"#)),
+            ("exponentialHistogram", format!(r#""positive":{{"offset":{number}}}"#)),
+            ("exponentialHistogram", format!(r#""positive":{{"bucketCounts":[{number}]}}"#)),
+        ] {
+            let error = read_metrics(metric(kind, &member).as_bytes()).unwrap_err();
+            assert_eq!(error.why, Why::Integer, "{kind} {member}");
+        }
+    }
+    assert!(read_span(&attribute(r#"{"doubleValue":1.7976931348623157e308}"#)).is_ok());
+    assert!(read_span(&attribute(r#"{"doubleValue":1e-400}"#)).is_ok(), "that is 0, nearly");
+}
+
+#[test]
+fn whole_numbers_are_exact_however_they_are_written() {
+    for (text, whole) in [
+        ("9007199254740993.0", Some(9_007_199_254_740_993)),
+        ("9.007199254740993e15", Some(9_007_199_254_740_993)),
+        (r#""18446744073709551615.000""#, Some(u64::MAX)),
+        ("1844674407370955161.5e1", Some(u64::MAX)),
+        ("70e-1", Some(7)),
+        ("0.0", Some(0)),
+        ("0e400", Some(0)),
+        ("-0", Some(0)),
+        ("18446744073709551616.0", None),
+        ("1.5", None),
+        ("75e-1", None),
+        ("1e-400", None),
+        ("1e99999999999999999999", None),
+        (r#""1e""#, None),
+        (r#""e1""#, None),
+        (r#"".""#, None),
+        (r#""""#, None),
+        (r#""1e1.0""#, None),
+        (r#""0x10""#, None),
+        (r#"" 1""#, None),
+    ] {
+        let span = read_span(&format!(r#"{{"startTimeUnixNano":{text}}}"#));
+        assert_eq!(span.ok().map(|span| span.start_time_unix_nano), whole, "{text}");
+    }
+}
+
 #[test]
 fn nesting_is_bounded() {
     let deep = |n: usize| {

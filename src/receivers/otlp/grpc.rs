@@ -16,6 +16,7 @@ use super::intake::{Intake, Parcel};
 use super::refusal::{Reason, Refusal};
 use super::reply::Reply;
 use super::server::Answer;
+use super::single::{Differing, single};
 use super::unpack::Coding;
 use crate::receivers::listening::Bearer;
 use crate::telemetry::Signal;
@@ -67,8 +68,11 @@ impl Service {
             Refusal::new(Reason::Path, "only the Export methods of OTLP 1 are served")
         })?;
         self.intake.wants(signal)?;
-        let named = head.headers.get(GRPC_ENCODING).map_or("", |v| v.to_str().unwrap_or("?"));
-        let coding = Coding::named(named).ok_or_else(|| {
+        let named = match single(&head.headers, &GRPC_ENCODING) {
+            Ok(named) => named.map_or(Some(""), |named| named.to_str().ok()),
+            Err(Differing) => None,
+        };
+        let coding = named.and_then(Coding::named).ok_or_else(|| {
             Refusal::new(Reason::Coding, "this compression is not known; use gzip or zstd")
         })?;
         let mut hold = self.intake.hold()?;
@@ -80,7 +84,8 @@ impl Service {
 
 /// Whether a request is gRPC at all.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let kind = single(headers, &CONTENT_TYPE).ok().flatten();
+    let kind = kind.map_or(&b""[..], HeaderValue::as_bytes);
     match kind.strip_prefix(b"application/grpc") {
         Some(rest) => matches!(rest.first(), None | Some(b';')) || rest.starts_with(b"+proto"),
         None => false,

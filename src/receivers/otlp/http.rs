@@ -22,6 +22,7 @@ use super::passback::Named;
 use super::refusal::{Reason, Refusal};
 use super::reply::Reply;
 use super::server::Answer;
+use super::single::{Differing, single};
 use super::unpack::Coding;
 use crate::receivers::listening::Bearer;
 
@@ -68,7 +69,7 @@ impl Answer for Service {
                 if grpc::is_grpc(&head.headers) {
                     grpc::refused(&refusal)
                 } else {
-                    answer::refused(&refusal, form(&head))
+                    answer::refused(&refusal, form(&head).ok())
                 }
             }
         };
@@ -127,10 +128,7 @@ impl Service {
         if head.method != Method::POST {
             return Err(Refusal::new(Reason::Method, "only POST is served"));
         }
-        let form = form(head).ok_or_else(|| {
-            let why = "the content type is neither application/x-protobuf nor application/json";
-            Refusal::new(Reason::ContentType, why)
-        })?;
+        let form = form(head).map_err(|why| Refusal::new(Reason::ContentType, why))?;
         if place == Place::Passback && form != Form::Json {
             let why = "spans come as the server handed them back: application/json";
             return Err(Refusal::new(Reason::ContentType, why));
@@ -145,8 +143,13 @@ impl Service {
     }
 }
 
-fn form(head: &Parts) -> Option<Form> {
-    Form::of(head.headers.get(CONTENT_TYPE)?.as_bytes())
+/// Reads in which form a request is, or says why it is in none.
+fn form(head: &Parts) -> Result<Form, &'static str> {
+    let written = single(&head.headers, &CONTENT_TYPE);
+    let written = written.map_err(|Differing| "there are two content types, and they differ")?;
+    written
+        .and_then(|kind| Form::of(kind.as_bytes()))
+        .ok_or("the content type is neither application/x-protobuf nor application/json")
 }
 
 fn coding(head: &Parts) -> Option<Coding> {

@@ -14,6 +14,7 @@
 //! come again. gRPC is spoken here, not by tonic's server: so both protocols share the limits on bytes,
 //! and one too many is `RESOURCE_EXHAUSTED` as OTLP asks, after decompression too.
 
+mod single;
 mod budget;
 mod refusal;
 mod body;

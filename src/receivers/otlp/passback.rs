@@ -11,6 +11,7 @@ use hyper::header::HeaderName;
 
 use super::answer::Success;
 use super::refusal::{Reason, Refusal};
+use super::single::{Differing, single};
 use crate::mcp::{self, HandedBack, Posted, Received, Tally, Unsampled};
 use crate::receivers::tap::usable_name;
 use crate::telemetry::{Clock, Content, Telemetry};
@@ -33,13 +34,18 @@ pub(super) struct Named {
 impl Named {
     /// Reads a head.
     pub(super) fn of(headers: &HeaderMap) -> Result<Named, Refusal> {
-        let server = headers.get(SERVER).map(|name| name.to_str().unwrap_or_default());
+        let one = |name: &HeaderName| {
+            let why = |Differing| format!("there are two values of {name}, and they differ");
+            single(headers, name)
+                .map_err(|differing| Refusal::new(Reason::Malformed, why(differing)))
+        };
+        let server = one(&SERVER)?.map(|name| name.to_str().unwrap_or_default());
         if server.is_some_and(|name| !usable_name(name)) {
             let why = "mcpcol-server-name must have 1 to 128 characters and must not be a URL";
             return Err(Refusal::new(Reason::Malformed, why));
         }
         Ok(Named {
-            traceparent: headers.get(TRACEPARENT).map(|value| value.as_bytes().to_vec()),
+            traceparent: one(&TRACEPARENT)?.map(|value| value.as_bytes().to_vec()),
             server: server.unwrap_or_default().to_owned(),
         })
     }
@@ -134,5 +140,9 @@ mod tests {
         assert!(named("https://user@host").is_err());
         assert!(named(&"x".repeat(129)).is_err());
         assert_eq!(Named::of(&HeaderMap::new()).unwrap().server, "");
+        for name in [SERVER, TRACEPARENT] {
+            let fields = ["a", "b"].map(|value| (name.clone(), value.parse().unwrap()));
+            assert!(Named::of(&fields.into_iter().collect()).is_err(), "{name}");
+        }
     }
 }
