@@ -337,6 +337,17 @@ async fn a_backend_that_never_answers_is_left_by_dropping_the_attempt() {
     assert_ne!(held[0].1, held[1].1);
 }
 
+/// As the Collector's client does.
+#[tokio::test]
+async fn any_address_may_stand_in_brackets() {
+    let sink = Sink::taking_all();
+    let listening = sink.listen(None).await;
+    let endpoint = format!("[127.0.0.1]:{}", listening.addr.port());
+    let settings = json!({ "endpoint": endpoint, "tls": { "insecure": true } });
+    built(settings).export(&spans()).await.unwrap();
+    assert_eq!(sink.seen().len(), 1);
+}
+
 #[tokio::test]
 async fn a_unix_socket_is_an_endpoint() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! The real binary: what `validate` says, who opens the ports, a reload, and the stop.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
@@ -86,11 +86,11 @@ struct Running {
 
 impl Running {
     fn start(file: &str) -> Running {
-        let mut child = Command::new(MCPCOL)
-            .args(["run", "--config", file])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Running::of(Command::new(MCPCOL).args(["run", "--config", file]))
+    }
+
+    fn of(command: &mut Command) -> Running {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         Running { child, stderr }
     }
@@ -153,4 +153,75 @@ async fn a_reload_keeps_the_port_and_the_books_close_with_the_process() {
     let (code, talk) = process.end();
     assert_eq!(code, Some(0), "{talk}");
     assert!(talk.contains("nop: received=3 sent=3 dropped=0 held=0"), "{talk}");
+}
+
+const OTLP: &str = "otlp: {protocols: {http: {endpoint: '[127.0.0.1]:0'}}}";
+
+/// As a full disk: the file takes a part of a line, and then no more.
+#[tokio::test]
+async fn a_file_at_its_limit_has_whole_lines_and_what_did_not_fit_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let exporter = "file: {path: spans.jsonl, retry_on_failure: {enabled: false}}";
+    let file = config(dir.path(), &[OTLP], exporter);
+    let limited = "ulimit -f 8; exec \"$0\" run --config \"$1\"";
+    let mut process = Running::of(Command::new("sh").args(["-c", limited, MCPCOL, &file]));
+    let address = process.address();
+    for tag in 0..100 {
+        let body = tagged([tag]).encode_to_vec();
+        assert_eq!(post(address, "/v1/traces", &[PROTOBUF], &body).await.status, 200);
+    }
+    let (code, talk) = process.end();
+    assert_eq!(code, Some(0), "{talk}");
+    let written = fs::read_to_string(dir.path().join("spans.jsonl")).unwrap();
+    assert!(written.len() > 3000 && written.ends_with('\n'), "{written}");
+    for line in written.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap();
+    }
+    let sent = written.matches("\"spanId\"").count();
+    let account = format!("file: received=100 sent={sent} dropped={}", 100 - sent);
+    assert!(sent < 100 && talk.contains(&account), "{sent} {talk}");
+}
+
+#[tokio::test]
+async fn a_fifo_that_nobody_reads_has_nothing_and_holds_nobody_up() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(Command::new("mkfifo").arg(dir.path().join("fifo")).status().unwrap().success());
+    let file = config(dir.path(), &[OTLP], "file: {path: fifo}");
+    let mut process = Running::start(&file);
+    let address = process.address();
+    let body = tagged([1, 2]).encode_to_vec();
+    assert_eq!(post(address, "/v1/traces", &[PROTOBUF], &body).await.status, 200);
+    assert!(process.line("will retry").contains("fifo: nobody reads from this FIFO"));
+    let (code, talk) = process.end();
+    assert_eq!(code, Some(0), "{talk}");
+    assert!(talk.contains("file: received=2 sent=0 dropped=2 (shutdown=2) held=0"), "{talk}");
+}
+
+#[tokio::test]
+async fn where_spans_go_is_said_at_the_start_and_when_nothing_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let backend = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", backend.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in backend.incoming() {
+            let mut stream = stream.unwrap();
+            let mut line = String::new();
+            BufReader::new(&stream).read_line(&mut line).unwrap();
+            stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").unwrap();
+            // It goes on reading, or what it said could be lost in a reset.
+            std::io::copy(&mut stream, &mut std::io::sink()).ok();
+        }
+    });
+    let exporter = format!("otlp_http: {{endpoint: '{url}/otlp'}}");
+    let file = config(dir.path(), &[OTLP], &exporter);
+    let mut process = Running::start(&file);
+    let start = process.line("otlp_http: to ");
+    assert!(start.contains(&format!("otlp_http: to {url}/otlp/v1/traces")), "{start}");
+    let address = process.address();
+    let body = tagged([1]).encode_to_vec();
+    assert_eq!(post(address, "/v1/traces", &[PROTOBUF], &body).await.status, 200);
+    let failed = process.line("exporting failed");
+    assert!(failed.contains(&format!("404 Not Found at {url}/otlp/v1/traces")), "{failed}");
+    let (_, talk) = process.end();
+    assert!(talk.contains("dropped=1 (rejected=1)") && !talk.contains("/v1/metrics"), "{talk}");
 }

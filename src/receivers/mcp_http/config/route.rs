@@ -149,6 +149,7 @@ impl Route {
         let Some((host, port)) = host_port(&config.endpoint) else { return false };
         let same = uri
             .host()
+            .map(|h| h.trim_matches(['[', ']']))
             .is_some_and(|h| h.eq_ignore_ascii_case(host) || (is_loopback(h) && is_loopback(host)));
         same && port != 0 && uri.port_u16() == Some(port)
     }

@@ -114,6 +114,9 @@ fn a_receiver_in_front_of_itself_is_an_error() {
     let yaml =
         "{ endpoint: localhost:8931, routes: [{ upstream: \"http://127.0.0.1:8931/mcp\" }] }";
     assert!(problems(yaml)[0].contains("is this receiver itself"));
+    let yaml = "{ endpoint: '[2001:db8::1]:8931', allowed_hosts: ['*'], \
+                routes: [{ upstream: 'http://[2001:DB8::1]:8931/mcp' }] }";
+    assert!(problems(yaml)[0].contains("is this receiver itself"));
     let other =
         "{ endpoint: localhost:8931, routes: [{ upstream: \"http://127.0.0.1:8932/mcp\" }] }";
     assert!(problems(other).is_empty());
