@@ -1,83 +1,99 @@
-//! Holds the lines of a private key together (RFC 7468): only the first of them says that the rest are secret.
+//! Tells which lines are part of a private key (RFC 7468): only the first of them says that the rest are secret.
 //!
-//! It hides nothing itself: redaction finds a key in one text.
+//! They are withheld and not joined: a line that only mentions a key must hold nothing up, and a key has no end that
+//! could be relied on.
 
 use memchr::memmem;
 
-/// The most lines that are held: a key of RSA with 16,384 bits has some 200.
-const MAX_LINES: usize = 256;
-/// The most bytes.
-const MAX_BYTES: usize = 32 << 10;
-/// A line of a key has at least so many characters, but for its last ones.
-const LEAST: usize = 40;
+/// How many lines behind a key's beginning, its last line, or a loss may still bring more of it, among the lines of
+/// others.
+const WINDOW: u32 = 64;
+/// A line among those of others has at least so many characters of a key: usual lines have 64, the last one fewer.
+const LONG: usize = 40;
+/// Behind a prefix such as a logger's name it has so many.
+const PREFIXED: usize = 16;
 
-/// Holds the lines of a key that has begun and not ended, and is empty otherwise.
+/// Follows the lines of one stream.
 #[derive(Debug, Default)]
-pub(in crate::mcp) struct KeyLines {
-    text: Vec<u8>,
-    lines: usize,
-    /// Lines were lost, and the beginning of a key may be among them.
-    doubt: bool,
-}
-
-/// Says what becomes of a line.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::mcp) enum Taken<'a> {
-    /// It belongs to a key whose end has not come.
-    Held,
-    /// It may be part of a key whose beginning was lost: nobody may tell it.
-    Withheld,
-    /// It is told, or the whole key that it ends.
-    Text(Vec<u8>),
-    /// It is told as it is.
-    Line(&'a [u8]),
+pub(super) struct KeyLines {
+    /// The line before was part of a key.
+    inside: bool,
+    /// How many more lines are looked at.
+    left: u32,
 }
 
 impl KeyLines {
-    /// Takes the next line. After 256 of them, or 32 KiB, what is held is told without its end.
-    pub(in crate::mcp) fn take<'a>(&mut self, line: &'a [u8]) -> Taken<'a> {
-        if self.lines == 0 {
-            if std::mem::take(&mut self.doubt) && is_body(line) {
-                self.doubt = true;
-                return Taken::Withheld;
-            }
-            if !begins(line) {
-                return Taken::Line(line);
-            }
-        } else {
-            self.text.push(b'\n');
+    /// Says whether a line is to be withheld. The first line of a key is not: redaction finds what stands in it.
+    pub(super) fn withhold(&mut self, line: &str) -> bool {
+        let line = line.trim();
+        if let Some(at) = begins(line) {
+            (self.inside, self.left) = (ends_within(&line[at..]).is_none(), WINDOW);
+            return false;
         }
-        self.text.extend_from_slice(line);
-        self.lines += 1;
-        let ends = memmem::find(line, b"-----END ").is_some() && self.lines > 1;
-        let full = self.lines == MAX_LINES || self.text.len() >= MAX_BYTES;
-        if ends || full { Taken::Text(self.end()) } else { Taken::Held }
+        if self.left == 0 {
+            return false;
+        }
+        if ends_within(line).is_some() {
+            (self.inside, self.left) = (false, 0);
+            return false;
+        }
+        self.left -= 1;
+        if line.is_empty() || line.starts_with("Proc-Type:") || line.starts_with("DEK-Info:") {
+            return false;
+        }
+        self.inside = if self.inside { is_body(line) } else { is_long_body(line) };
+        if self.inside {
+            self.left = WINDOW;
+        }
+        self.inside
     }
 
-    /// Says that lines were lost.
-    pub(in crate::mcp) fn lost(&mut self) {
-        self.doubt = self.lines == 0;
-    }
-
-    /// Gives what is held, because nothing will come.
-    pub(in crate::mcp) fn end(&mut self) -> Vec<u8> {
-        self.lines = 0;
-        std::mem::take(&mut self.text)
+    /// Says that lines were lost: the beginning of a key may be among them.
+    pub(super) fn lost(&mut self) {
+        self.left = WINDOW;
     }
 }
 
-/// Says whether a line begins a private key and does not end it.
-fn begins(line: &[u8]) -> bool {
-    let Some(at) = memmem::rfind(line, b"-----BEGIN ") else { return false };
-    let rest = &line[at..];
-    memmem::find(rest, b"PRIVATE KEY").is_some() && memmem::find(rest, b"-----END ").is_none()
+/// Finds where a line begins a private key: of PEM, or of SSH (RFC 4716).
+fn begins(line: &str) -> Option<usize> {
+    let at = memmem::rfind(line.as_bytes(), b"-- BEGIN ").or_else(|| line.rfind("--BEGIN "))?;
+    is_of_key(&line[at..]).then_some(at)
 }
 
-/// Says whether a line has nothing but base64, and enough of it.
-fn is_body(line: &[u8]) -> bool {
-    let line = line.trim_ascii();
-    let base64 = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
-    line.len() >= LEAST && line.iter().all(base64)
+fn ends_within(line: &str) -> Option<usize> {
+    let at = line.rfind("--END ").or_else(|| line.rfind("-- END "))?;
+    is_of_key(&line[at..]).then_some(at)
+}
+
+fn is_of_key(mark: &str) -> bool {
+    mark.contains("PRIVATE KEY")
+}
+
+/// Gives the word that the part of a key in a line would be, and whether others stand before it.
+fn word(line: &str) -> (&str, bool) {
+    let line = line.trim_matches(['"', '\'', ',', '|', '\\']);
+    let word = line.rsplit([' ', '\t']).next().unwrap_or(line);
+    (word, word.len() < line.len())
+}
+
+fn is_base64(word: &str) -> bool {
+    word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
+}
+
+/// Says whether a line right behind one of a key is part of it.
+fn is_body(line: &str) -> bool {
+    let (word, prefixed) = word(line);
+    is_base64(word) && (!prefixed || word.len() >= PREFIXED)
+}
+
+/// Says whether a line among others looks like part of a key: long, and mixed as no word and no number is.
+fn is_long_body(line: &str) -> bool {
+    let (word, _) = word(line);
+    let has = |class: fn(&u8) -> bool| word.as_bytes().iter().any(class);
+    word.len() >= LONG
+        && is_base64(word)
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_lowercase)
 }
 
 #[cfg(test)]
@@ -85,47 +101,60 @@ mod tests {
     use super::*;
 
     fn mark(what: &str) -> String {
-        ["-----", what, " PRIVATE", " KEY-----"].concat()
+        ["-----", what, " RSA PRIVATE", " KEY-----"].concat()
+    }
+
+    /// The lines of a text that are told.
+    fn told<'a>(key: &mut KeyLines, text: &'a str) -> Vec<&'a str> {
+        text.lines().filter(|line| !key.withhold(line)).collect()
     }
 
     #[test]
-    fn a_key_is_told_as_one_and_other_lines_as_they_are() {
-        let mut key = KeyLines::default();
-        let (begin, end) = (format!("read {}", mark("BEGIN")), format!("{}, done", mark("END")));
-        assert_eq!(key.take(b"before"), Taken::Line(b"before"));
-        assert_eq!(key.take(begin.as_bytes()), Taken::Held);
-        assert_eq!(key.take(b"TUlJRQ"), Taken::Held);
-        let whole = format!("{begin}\nTUlJRQ\n{end}");
-        assert_eq!(key.take(end.as_bytes()), Taken::Text(whole.into_bytes()));
-        assert_eq!(key.take(end.as_bytes()), Taken::Line(end.as_bytes()));
-        let one = format!("{begin}TUlJRQ{end}");
-        assert_eq!(key.take(one.as_bytes()), Taken::Line(one.as_bytes()));
-        let public = ["-----BEGIN PUBLIC", " KEY-----"].concat();
-        assert_eq!(key.take(public.as_bytes()), Taken::Line(public.as_bytes()));
-    }
-
-    #[test]
-    fn a_key_that_never_ends_is_bounded() {
-        let mut key = KeyLines::default();
-        for line in ["x", &"x".repeat(1000)] {
-            assert_eq!(key.take(mark("BEGIN").as_bytes()), Taken::Held);
-            let held = (0..).take_while(|_| key.take(line.as_bytes()) == Taken::Held).count();
-            assert!((30..MAX_LINES).contains(&held), "{held}");
+    fn the_body_of_a_key_is_withheld_whatever_stands_before_and_among_its_lines() {
+        let (begin, end, body) = (mark("BEGIN"), mark("END"), "QUJDabcd".repeat(8));
+        let (long, short) = (format!("{body}\n").repeat(300), "QUJDabcd\n".repeat(400));
+        for prefix in ["", "app | ", "2026-01-01 INFO key: "] {
+            for lines in [&long, &short] {
+                let text = format!("{begin}\n{lines}QUI=\n{end}\nafter");
+                let prefixed: String =
+                    text.lines().map(|line| format!("{prefix}{line}\n")).collect();
+                if prefix.is_empty() || lines == &long {
+                    let told = told(&mut KeyLines::default(), &prefixed).join("\n");
+                    assert!(!told.contains(&body[..16]), "{prefix}: {told}");
+                    assert!(told.ends_with("after"));
+                }
+            }
         }
-        key.take(mark("BEGIN").as_bytes());
-        assert_eq!(key.end(), mark("BEGIN").into_bytes());
-        assert_eq!(key.end(), b"");
+        let other = ["-----END ", "CERTIFICATE-----"].concat();
+        let among = format!("{begin}\n{body}\nworker 7 is up\n{other}\n{body}\nQUI=\n{end}\nQUI=");
+        let expected = [&*begin, "worker 7 is up", &other, &end, "QUI="];
+        assert_eq!(told(&mut KeyLines::default(), &among), expected);
+        let headed = format!("{begin}\nProc-Type: 4,ENCRYPTED\n\n{body}\n{end}");
+        assert_eq!(told(&mut KeyLines::default(), &headed).len(), 4);
+        let ssh = ["---- BEGIN SSH2 ENCRYPTED PRIVATE", " KEY ----"].concat();
+        assert_eq!(told(&mut KeyLines::default(), &format!("{ssh}\n{body}\n{body}")), [&*ssh]);
+    }
+
+    #[test]
+    fn a_line_that_mentions_a_key_hides_no_others() {
+        let mention = format!("error: the file must begin with \"{}\"", mark("BEGIN"));
+        let others = "ERROR request 7 failed\nlistening on http://127.0.0.1:8080/abcdefghijklmnop\n\
+                      sha256 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n";
+        let text = format!("{mention}\n{}", others.repeat(100));
+        assert_eq!(told(&mut KeyLines::default(), &text).len(), 301);
+        let public = ["-----BEGIN PUBLIC", " KEY-----\n", &"QUJDabcd".repeat(8)].concat();
+        assert_eq!(told(&mut KeyLines::default(), &public).len(), 2);
     }
 
     #[test]
     fn the_rest_of_a_key_whose_beginning_was_lost_is_withheld() {
         let mut key = KeyLines::default();
-        let body = "QUJD".repeat(16);
-        assert_eq!(key.take(body.as_bytes()), Taken::Line(body.as_bytes()));
+        let body = "QUJDabcd".repeat(8);
+        assert!(!key.withhold(&body));
         key.lost();
-        assert_eq!(key.take(body.as_bytes()), Taken::Withheld);
-        assert_eq!(key.take(body.as_bytes()), Taken::Withheld);
-        assert_eq!(key.take(b"QUJD"), Taken::Line(b"QUJD"));
-        assert_eq!(key.take(body.as_bytes()), Taken::Line(body.as_bytes()));
+        let text = format!("INFO app: {body}\nINFO app: up\nINFO app: {body}\nQUI=\nINFO app: up");
+        assert_eq!(told(&mut key, &text), ["INFO app: up", "INFO app: up"]);
+        (0..WINDOW).for_each(|_| assert!(!key.withhold("up")));
+        assert!(!key.withhold(&body));
     }
 }

@@ -17,8 +17,9 @@ use super::{Finding, SessionName, Settings, SpanRef};
 use crate::otlp::wire::compose::{LogRecord, LogRecords, Logs, Value};
 use crate::telemetry::{CallSecrets, Content, Nanos, Telemetry, names};
 
-pub(super) use self::key::{KeyLines, Taken};
+use self::key::KeyLines;
 use self::rate::{Rate, Told};
+pub(super) use self::text::logger;
 
 /// The longest body, in bytes.
 pub const MAX_BODY: usize = 64 << 10;
@@ -120,7 +121,7 @@ pub(super) struct Of<'a> {
 /// What a notification logs, as far as it is kept.
 pub(super) struct Logged<'a> {
     pub(super) severity: Option<Severity>,
-    pub(super) logger: &'a str,
+    pub(super) logger: String,
     pub(super) data: Data<'a>,
 }
 
@@ -148,6 +149,9 @@ pub(super) struct LogQueue {
     /// Findings are not to be lost in a flood of lines.
     rate_of_findings: Rate,
     told: Told,
+    /// What is known of keys in the lines of stderr, and in messages that are one line.
+    stderr_keys: KeyLines,
+    message_keys: KeyLines,
     /// How many were dropped since the record before.
     unsaid: u64,
     counts: LogCounts,
@@ -193,16 +197,23 @@ impl LogQueue {
     /// Lines of stderr went by that nobody read.
     pub(super) fn missed(&mut self, lines: u64) {
         self.counts.gap += lines;
+        self.stderr_keys.lost();
         self.unsaid += lines;
     }
 
     /// Adds a line of stderr; `more`: it goes on beyond what is here. Blank lines are none.
     pub(super) fn line(&mut self, of: &Of<'_>, line: &[u8], more: bool) {
-        if !self.wanted || line.trim_ascii().is_empty() || !self.passes(of.now) {
+        if !self.wanted {
             return;
         }
         let line = String::from_utf8_lossy(line);
         let line = text::without_escapes(&line);
+        if self.stderr_keys.withhold(&line) {
+            return self.withheld();
+        }
+        if line.trim().is_empty() || !self.passes(of.now) {
+            return;
+        }
         let (body, cut) = text::bounded(line.trim_end(), more);
         self.add(of, text::said(body), cut, "", |record, _| {
             record.body(body);
@@ -212,7 +223,15 @@ impl LogQueue {
 
     /// Adds what a notification logs.
     pub(super) fn message(&mut self, of: &Of<'_>, logged: &Logged<'_>) {
-        if !self.wanted || !self.passes(of.now) {
+        if !self.wanted {
+            return;
+        }
+        if let Data::Text(text, _) = logged.data
+            && self.message_keys.withhold(&text::without_escapes(text))
+        {
+            return self.withheld();
+        }
+        if !self.passes(of.now) {
             return;
         }
         let plain;
@@ -223,7 +242,10 @@ impl LogQueue {
                 let (body, cut) = text::bounded(&plain, more);
                 (Some(body), cut)
             }
-            Data::Json(json) if json.len() <= MAX_BODY => (Some(json), false),
+            Data::Json(json) if json.len() <= MAX_BODY => {
+                plain = text::without_escapes_in_json(json);
+                (Some(&*plain), false)
+            }
             // Half of it is no JSON: nobody could tell what stands under a secret name.
             Data::Json(_) | Data::Withheld => (None, true),
         };
@@ -231,7 +253,7 @@ impl LogQueue {
             body.into_iter().for_each(|body| record.body(body));
             record.attribute(names::METHOD, Value::Text("notifications/message"));
             if !logged.logger.is_empty() {
-                record.attribute(names::LOGGER, Value::Text(logged.logger));
+                record.attribute(names::LOGGER, Value::Text(&logged.logger));
             }
         });
     }
@@ -265,6 +287,12 @@ impl LogQueue {
             }
             record.attribute(names::FINDING_COUNT, int(count));
         });
+    }
+
+    /// A line was part of a key.
+    fn withheld(&mut self) {
+        self.counts.cut += 1;
+        self.unsaid += 1;
     }
 
     fn passes(&mut self, now: Nanos) -> bool {

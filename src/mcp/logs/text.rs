@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{MAX_BODY, Severity};
+use super::{MAX_BODY, MAX_LOGGER, Severity};
 
 const ESCAPE: char = '\u{1b}';
 
@@ -17,6 +17,37 @@ pub(super) fn without_escapes(text: &str) -> Cow<'_, str> {
     while let Some((plain, escaped)) = rest.split_once(ESCAPE) {
         out.push_str(plain);
         rest = after_escape(escaped);
+    }
+    out.push_str(rest);
+    out.into()
+}
+
+/// Gives a JSON text whose strings have no control sequences, which stand there as `\u001b[`; with any other escape
+/// sequence the first character goes, and what comes after stays.
+pub(super) fn without_escapes_in_json(json: &str) -> Cow<'_, str> {
+    const ESCAPED: &str = "\\u001b";
+    let at = |text: &str| {
+        let found = |at: &usize| {
+            let backslashes = text[..*at].bytes().rev().take_while(|b| *b == b'\\').count();
+            backslashes % 2 == 0
+                && text.as_bytes()[*at..]
+                    .get(..6)
+                    .is_some_and(|e| e.eq_ignore_ascii_case(ESCAPED.as_bytes()))
+        };
+        text.match_indices("\\u").map(|(at, _)| at).find(found)
+    };
+    if at(json).is_none() {
+        return json.into();
+    }
+    let (mut out, mut rest) = (String::with_capacity(json.len()), json);
+    while let Some(found) = at(rest) {
+        out.push_str(&rest[..found]);
+        rest = &rest[found + ESCAPED.len()..];
+        if let Some(sequence) = rest.strip_prefix('[') {
+            let parameter = |c: char| matches!(c, '0'..='9' | ';' | ':' | '?');
+            let end = sequence.trim_start_matches(parameter);
+            rest = end.strip_prefix(|c: char| c.is_ascii_alphabetic()).unwrap_or(end);
+        }
     }
     out.push_str(rest);
     out.into()
@@ -53,13 +84,23 @@ fn after_escape(rest: &str) -> &str {
 /// The text, or its beginning up to the last white space within [`MAX_BODY`] bytes, so that no half of a
 /// credential stays; whether anything was cut. `more`: it goes on beyond what is here.
 pub(super) fn bounded(text: &str, more: bool) -> (&str, bool) {
-    if text.len() <= MAX_BODY && !more {
+    bounded_to(MAX_BODY, text, more)
+}
+
+/// The text within so many bytes, as [`bounded`] says.
+fn bounded_to(max: usize, text: &str, more: bool) -> (&str, bool) {
+    if text.len() <= max && !more {
         return (text, false);
     }
-    let end = text.floor_char_boundary(MAX_BODY.min(text.len()));
+    let end = text.floor_char_boundary(max.min(text.len()));
     let head = &text[..end];
     let words = head.rfind(char::is_whitespace).map_or("", |at| &head[..at]);
     (words.trim_end(), true)
+}
+
+/// The name of a logger, treated as bodies are; `more`: it goes on beyond what is here.
+pub(in crate::mcp) fn logger(name: &str, more: bool) -> String {
+    bounded_to(MAX_LOGGER, &without_escapes(name), more).0.to_owned()
 }
 
 /// The severity that a line plainly says: one of the usual words in capitals, in brackets, or before a colon,
@@ -112,6 +153,21 @@ mod tests {
             ("\u{1b}[31é", "é"),
         ] {
             assert_eq!(without_escapes(text), plain, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn escapes_in_json_go_and_it_stays_json() {
+        for (json, plain) in [
+            (r#"{"a":"b"}"#, r#"{"a":"b"}"#),
+            (r#"["\u001b[1;31mred\u001B[0m after"]"#, r#"["red after"]"#),
+            (r#"["\\u001b[0m"]"#, r#"["\\u001b[0m"]"#),
+            (r#"["\\\u001b[0m"]"#, r#"["\\"]"#),
+            (r#"["\u001b["]"#, r#"[""]"#),
+            (r#"["\u001b]0;t\u0007"]"#, r#"["]0;t\u0007"]"#),
+        ] {
+            assert_eq!(without_escapes_in_json(json), plain);
+            assert!(serde_json::from_str::<serde_json::Value>(plain).is_ok());
         }
     }
 

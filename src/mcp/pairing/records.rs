@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::json::Reader;
-use crate::mcp::logs::{Data, Logged, MAX_BODY, MAX_LOGGER, Of, Severity};
+use crate::mcp::logs::{Data, Logged, MAX_BODY, MAX_LOGGER, Of, Severity, logger};
 use crate::mcp::{Answer, Finding, RawId, Shape};
 
 /// The span of a call, and its flags.
@@ -24,7 +24,10 @@ impl Pairing<'_> {
         }
         let params = &message.params;
         let level = params.level.map(|level| level.lossy(MAX_LOGGER).0).unwrap_or_default();
-        let logger = params.logger.map(|logger| logger.lossy(MAX_LOGGER).0).unwrap_or_default();
+        let logger = params.logger.map(|name| {
+            let (name, more) = name.lossy(MAX_LOGGER);
+            logger(&name, more)
+        });
         let text = match params.data {
             Part::Whole(json) => text(json),
             Part::Cut | Part::Absent => None,
@@ -36,7 +39,11 @@ impl Pairing<'_> {
             (None, Part::Absent) if seen.known == Known::Whole => Data::Absent,
             (None, Part::Absent) => Data::Withheld,
         };
-        let logged = Logged { severity: Severity::of_level(&level), logger: &logger, data };
+        let logged = Logged {
+            severity: Severity::of_level(&level),
+            logger: logger.unwrap_or_default(),
+            data,
+        };
         let whole = seen.via.whole;
         let of_exchange = seen.via.cause.map(Cause::place);
         let call = of_exchange.or_else(|| self.only_call().filter(|_| whole));

@@ -1,7 +1,6 @@
 //! What comes in: bytes, losses, lines, messages; each told apart, counted and handed on.
 
 use super::*;
-use crate::mcp::logs::Taken;
 use crate::mcp::messages::{Found, Kind, Known, cut_message, is_object, messages};
 use crate::mcp::pairing::{Key, Observed, Via};
 use crate::mcp::{Finding, Id, Line, MAX_BODY, Message};
@@ -73,27 +72,18 @@ impl Session {
     /// Bytes of stderr went by unseen, with so many newlines in them.
     pub fn stderr_gap(&mut self, lines: u64) {
         self.stderr.gap();
-        self.key.lost();
         self.common.logs.missed(lines.max(1));
     }
 
     pub(super) fn flush_stderr(&mut self, now: Nanos) {
         let mut lines = std::mem::take(&mut self.stderr);
         lines.end(|line| self.log_line(line, now));
-        let key = self.key.end();
-        self.pairing().log_line(&key, false, now);
     }
 
     /// What is left of a line that lost its beginning says little, and may be half of a secret.
     fn log_line(&mut self, line: Line<'_>, now: Nanos) {
-        if line.torn {
-            return;
-        }
-        match self.key.take(line.text) {
-            Taken::Line(text) => self.pairing().log_line(text, line.cut.is_some(), now),
-            Taken::Text(text) => self.pairing().log_line(&text, line.cut.is_some(), now),
-            Taken::Withheld => self.common.logs.missed(1),
-            Taken::Held => {}
+        if !line.torn {
+            self.pairing().log_line(line.text, line.cut.is_some(), now);
         }
     }
 

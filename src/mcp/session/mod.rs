@@ -11,7 +11,6 @@ mod intake;
 
 use std::sync::Arc;
 
-use super::logs::KeyLines;
 use super::pairing::{Common, Pairing, State};
 use super::span::Server;
 use super::{
@@ -29,8 +28,6 @@ pub struct Session {
     lines: Ways<Lines>,
     /// Those of the server's stderr.
     stderr: Lines,
-    /// The key whose lines are coming there.
-    key: KeyLines,
     common: Common,
     state: State,
     /// Who went first.
@@ -49,8 +46,8 @@ impl Session {
         let mut common = Common::new(settings, REMEMBERED, seed);
         common.ambient = ambient;
         let state = State::new(&mut common, &Arc::new(server), Some(Arc::new(name)));
-        let (lines, stderr, key) = (Ways::default(), Lines::default(), KeyLines::default());
-        Session { lines, stderr, key, common, state, left_first: None, edited: Ways::default() }
+        let (lines, stderr) = (Ways::default(), Lines::default());
+        Session { lines, stderr, common, state, left_first: None, edited: Ways::default() }
     }
 
     /// Shares the memory of what was handed back with others; each has its own otherwise.

@@ -94,7 +94,8 @@ impl Hands {
 }
 
 impl Relay {
-    /// Starts the thread that relays until either side is gone.
+    /// Starts the thread that relays until either side is gone. Bytes that our stderr does not take otherwise, as on a
+    /// full disk, are lost as they would be if the server wrote there itself; it goes on.
     pub(super) fn start(
         from: Pipe,
         to: impl Write + Send + 'static,
@@ -141,7 +142,8 @@ fn pass_on(from: &Pipe, mut to: impl Write, queue: &LineQueue, hands: &Hands) {
             Err(_) => return,
         };
         let at = Instant::now();
-        if to.write_all(read).and_then(|()| to.flush()).is_err() {
+        let written = to.write_all(read).and_then(|()| to.flush());
+        if written.is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
             return;
         }
         // A panic of ours ends observation and not the relaying.
@@ -255,6 +257,34 @@ mod tests {
         let begun = Instant::now();
         relay.end();
         assert!(begun.elapsed() >= DRAIN && is_busy(&relay));
+    }
+
+    /// Fails as a full disk does, but for the bytes of one letter.
+    struct Full(SyncSender<Vec<u8>>);
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if bytes[0] == b'x' {
+                return Err(ErrorKind::StorageFull.into());
+            }
+            self.0.send(bytes.to_vec()).map_err(|_| ErrorKind::BrokenPipe)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_no_end_for_the_server() {
+        let (from, mut child) = pipe().unwrap();
+        let (to, got) = sync_channel(9);
+        let relay = Relay::start(Pipe::from(OwnedFd::from(from)), Full(to), queue()).unwrap();
+        child.write_all(b"x").unwrap();
+        relay.end();
+        child.write_all(b"later").unwrap();
+        assert_eq!(got.recv().unwrap(), b"later");
     }
 
     #[test]

@@ -226,20 +226,33 @@ fn of_many_findings_of_a_kind_ten_are_told_and_then_one_a_minute() {
 }
 
 #[test]
-fn a_private_key_on_stderr_is_one_record_and_what_is_left_of_one_is_none() {
+fn of_a_private_key_nothing_is_told_but_its_first_line() {
     let mark = |what: &str| ["-----", what, " PRIVATE", " KEY-----"].concat();
-    let body = "QUJD".repeat(16);
-    let key = format!("{}\n{body}\n{body}\nQUJD\n{}", mark("BEGIN"), mark("END"));
+    let body = "QUJDabcd".repeat(8);
+    let [begin, end] = ["BEGIN", "END"].map(mark);
     let mut tap = logged();
-    tap.session.stderr(format!("before\n{key}\nafter\n").as_bytes(), tap.now);
     let bodies =
         |tap: &mut Tap| records(tap).iter().map(|r| r.body().to_owned()).collect::<Vec<_>>();
-    assert_eq!(bodies(&mut tap), ["before", &*key, "after"]);
+    let coloured = begin.replace(" PRIVATE", "\u{1b}[0m PRIVATE");
+    let text = format!("before\n{coloured}\n{body}\n{body}\nQUJD\n{end}\nafter\n");
+    tap.session.stderr(text.as_bytes(), tap.now);
+    assert_eq!(bodies(&mut tap), ["before", &begin, &end, "after"]);
     // The first line after a loss is torn, the next may be part of a key.
     tap.session.stderr_gap(3);
-    tap.session.stderr(format!("x\n{body}\n{body}\nafter\n").as_bytes(), tap.now);
-    assert_eq!(bodies(&mut tap), ["after"]);
-    tap.session.stderr(format!("{}\n{body}\n", mark("BEGIN")).as_bytes(), tap.now);
-    tap.session.end(tap.now);
-    assert_eq!(bodies(&mut tap), [format!("{}\n{body}", mark("BEGIN"))]);
+    tap.session.stderr(format!("x\n{body}\n{body}\nup again\n").as_bytes(), tap.now);
+    assert_eq!(bodies(&mut tap), ["up again"]);
+    for line in [&begin, &body, &body, &end] {
+        tap.s(&format!(r#"{{"method":"notifications/message","params":{{"data":"{line}"}}}}"#));
+    }
+    assert_eq!(bodies(&mut tap), [begin, end]);
+}
+
+#[test]
+fn a_loggers_name_and_strings_in_data_have_no_escapes_and_are_cut_between_words() {
+    let mut tap = logged();
+    let record = log(&mut tap, r#"{"logger":"a\u001b[0mb","data":{"m":"a\u001b[0mb"}}"#);
+    assert_eq!((record.get(names::LOGGER), record.body()), ("ab", r#"{"m":"ab"}"#));
+    let name = format!("db {}", "x".repeat(300));
+    let record = log(&mut tap, &format!(r#"{{"logger":"{name}","data":1}}"#));
+    assert_eq!(record.get(names::LOGGER), "db");
 }

@@ -28,7 +28,7 @@ const fn around(name: &'static str, hooks: Hooks, find: Around) -> Detector {
 
 /// Lengths are those that the services issue, as lower bounds: what is longer goes as well.
 pub(super) static DETECTORS: &[Detector] = &[
-    around("private_key", &["-----BEGIN "], pem),
+    around("private_key", &["-----BEGIN ", "---- BEGIN "], pem),
     around("private_key", &["-----END "], pem_tail),
     around("jwt", &["eyJ"], jwt),
     around("aws", &["A3T", "AKIA", "ASIA", "ABIA", "ACCA"], aws),

@@ -103,6 +103,7 @@ impl Maker {
         let body = self.alnum(64);
         vec![
             ("private_key", pem("RSA ", &body, &end)),
+            ("private_key", ["---- BEGIN SSH2 ENCRYPTED PRIVATE", " KEY ----\n", &body].concat()),
             (
                 "jwt",
                 [self.jwt_part(30), ".".into(), self.jwt_part(60), ".".into(), self.url(43)]
