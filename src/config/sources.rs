@@ -1,13 +1,13 @@
 //! What `--config` and `--set` name, read and merged. Expands nothing.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::merge::{merge, unfold, within};
-use crate::settings::{Budget, MAX_DEPTH, Mark, Node, Origin, Problems, Value, sounds_secret};
+use crate::settings::{
+    Budget, MAX_DEPTH, Mark, Node, Origin, Problems, Value, read_file, sounds_secret,
+};
 
 /// The longest text that is read from a file.
 const MAX_FILE: u64 = 1 << 20;
@@ -195,9 +195,7 @@ fn label(source: &str) -> &str {
 /// Reads a text file of bounded size.
 pub(super) fn read_text(path: &Path) -> Result<String, String> {
     let unreadable = |e: std::io::Error| format!("cannot be read: {e}");
-    let file = File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    let bytes = read_file(path, MAX_FILE).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE {
         return Err(format!("is bigger than {} KiB", MAX_FILE >> 10));
     }

@@ -4,8 +4,6 @@
 //! again when a connection is first made: a certificate that was renewed in between is used. The
 //! system's roots are not read here; they are the connector's business.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rustls::RootCertStore;
@@ -16,7 +14,7 @@ use rustls::sign::CertifiedKey;
 use serde::Deserialize;
 
 use super::client::Unsupported;
-use super::{Given, IS_EMPTY, Report, Secret};
+use super::{Given, IS_EMPTY, Report, Secret, read_file};
 
 /// The largest PEM file: bundles of all public roots have a quarter of it.
 const MAX_PEM: u64 = 1 << 20;
@@ -166,11 +164,7 @@ pub(super) fn pem(
         (Some(_), Some(_)) => Err(TlsError::new(pem_field, format!("stands beside {file_field}"))),
         (Some(file), None) => {
             let path = base.join(file);
-            let read = File::open(&path).and_then(|file| {
-                let mut text = Vec::new();
-                file.take(MAX_PEM + 1).read_to_end(&mut text).map(|_| text)
-            });
-            match read {
+            match read_file(&path, MAX_PEM) {
                 Ok(text) if text.len() as u64 > MAX_PEM => {
                     Err(TlsError::new(file_field, format!("{} is over 1 MiB", path.display())))
                 }

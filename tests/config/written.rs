@@ -6,7 +6,9 @@ use std::path::Path;
 
 use mcpcol::config::{Options, Sources, load, render, written};
 
-use super::{REGISTRIES, debug, debug_settings, inline, json, options, said};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+use super::{REGISTRIES, debug, debug_settings, inline, json, mcpcol, options, said};
 
 #[test]
 fn null_from_the_command_line_restores_the_defaults_of_a_mapping() {
@@ -132,4 +134,28 @@ fn a_last_line_of_dashes_is_no_second_document() {
         assert_eq!(said(&problems), [": a second document: write one a file"], "{end:?}");
     }
     assert_eq!(Path::new("."), load(&inline(&debug("{}")), &options()).0.unwrap().base);
+}
+
+#[test]
+fn nothing_waits_for_a_pipe() {
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("fifo");
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let name = fifo.display();
+    for (config, part) in [
+        (name.to_string(), "it is a pipe, not a file"),
+        (
+            format!("yaml:exporters: {{ debug: {{ verbosity: \"${{file:{name}}}\" }} }}"),
+            "it is a pipe",
+        ),
+        (
+            format!(
+                "yaml:exporters: {{ otlp_grpc: {{ endpoint: \"localhost:1\", tls: {{ ca_file: {name} }} }} }}"
+            ),
+            "it is a pipe",
+        ),
+    ] {
+        let (code, _, said) = mcpcol(&["validate", "--config", &config]);
+        assert!(code == Some(1) && said.contains(part), "{config}: {said}");
+    }
 }
