@@ -6,11 +6,21 @@
 //!     verbosity: normal     # basic: a count a batch; normal: a line an item; detailed: everything
 //! ```
 //!
+//! A call is one line, also where the tap is a hop and the call has two spans:
+//!
+//! ```text
+//! 18:42:02.120+01  files  tools/call read_file      12.3ms  ok                       120B > 4.1kB   claude-code
+//! 18:42:02.155+01  files  tools/call no_such_tool    1.1ms  client_error -32602      124B > 84B     claude-code
+//! ```
+//!
+//! Times are local, with their zone. On a terminal that is too narrow the client goes first, then the sizes.
 //! Colours where stderr is a terminal and `NO_COLOR` is unset. Names and values come from peers, so
 //! control characters are escaped and lines have a longest length: a hostile tool name must not drive
 //! the terminal. The text is not for programs and may change; those read `stdout` or `file`.
 
 mod page;
+mod zone;
+mod spans;
 mod normal;
 mod detailed;
 #[cfg(test)]
@@ -18,10 +28,13 @@ mod tests;
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use serde::Deserialize;
 
 use self::page::Page;
 pub(crate) use self::page::{Timestamp, steers};
+use self::spans::Columns;
+use self::zone::Zone;
 use super::lines::{Lines, Sink};
 use crate::otlp::Messages;
 use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
@@ -103,7 +116,11 @@ impl ExporterConfig for Config {
         Ok(Box::new(Debug {
             id: cx.id.to_string(),
             verbosity: self.verbosity,
-            colours: io::stderr().is_terminal() && !no_color,
+            view: View {
+                colours: io::stderr().is_terminal() && !no_color,
+                zone: Zone::of_the_system(),
+                columns: Columns::default(),
+            },
             lines: Lines::start(Stderr)?,
         }))
     }
@@ -112,8 +129,15 @@ impl ExporterConfig for Config {
 struct Debug {
     id: String,
     verbosity: Verbosity,
-    colours: bool,
+    view: View,
     lines: Lines,
+}
+
+/// How lines are shown, but for the width of the terminal, which changes.
+struct View {
+    colours: bool,
+    zone: Zone,
+    columns: Columns,
 }
 
 impl Exporter for Debug {
@@ -122,23 +146,48 @@ impl Exporter for Debug {
         telemetry: &'a Telemetry,
     ) -> BoxFuture<'a, Result<Exported, ExportError>> {
         Box::pin(async move {
-            let text = render(&self.id, telemetry, self.verbosity, self.colours);
+            let text = render(&self.id, telemetry, self.verbosity, (&self.view, terminal_width()));
             self.lines.write(text.into_bytes()).await?;
             Ok(Exported::default())
         })
     }
 }
 
-/// A batch as text that ends in a newline.
-fn render(id: &str, telemetry: &Telemetry, verbosity: Verbosity, colours: bool) -> String {
+/// Shows spans as `verbosity: normal` does on a terminal of `width` columns, a line a call.
+pub(crate) fn live_lines(spans: &[ResourceSpans], colours: bool, width: usize) -> String {
     let mut page = Page::new(colours);
+    let zone = Zone::of_the_system();
+    spans::batch(&mut page, spans, (&zone, &Columns::default(), Some(width)));
+    page.into_text()
+}
+
+/// Asks stderr for its width in columns, if it is a terminal that knows.
+fn terminal_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stderr()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// A batch as text that ends in a newline.
+fn render(
+    id: &str,
+    telemetry: &Telemetry,
+    verbosity: Verbosity,
+    (view, width): (&View, Option<usize>),
+) -> String {
+    let mut page = Page::new(view.colours);
     let messages = telemetry.messages();
     if verbosity != Verbosity::Normal {
         summary(&mut page, id, telemetry, &messages);
     }
     match verbosity {
         Verbosity::Basic => {}
-        Verbosity::Normal => normal::batch(&mut page, &messages),
+        Verbosity::Normal => match &messages {
+            Messages::Traces(all) => {
+                spans::batch(&mut page, all, (&view.zone, &view.columns, width));
+            }
+            Messages::Metrics(all) => normal::metrics(&mut page, &view.zone, all),
+            Messages::Logs(all) => normal::logs(&mut page, &view.zone, all),
+        },
         Verbosity::Detailed => detailed::batch(&mut page, &messages),
     }
     page.into_text()

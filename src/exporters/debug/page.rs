@@ -18,6 +18,8 @@ pub(super) enum Paint {
     Dim = 2,
     Red = 31,
     Green = 32,
+    Yellow = 33,
+    Cyan = 36,
 }
 
 /// Lines of text. Everything goes through [`line`](Page::line), which escapes and cuts.
@@ -37,23 +39,27 @@ impl Page {
 
     /// One line, whatever is in it.
     pub(super) fn line(&mut self, content: Arguments<'_>) {
-        self.cells(&[(None, content)]);
+        self.cells(&[(None, &content)]);
     }
 
     /// One line of cells, each painted or not. Painting is added after escaping, so no value can.
-    pub(super) fn cells(&mut self, cells: &[(Option<Paint>, Arguments<'_>)]) {
+    pub(super) fn cells(&mut self, cells: &[(Option<Paint>, &dyn fmt::Display)]) {
         let mut left = MAX_LINE;
         let start = self.text.len();
         for (paint, content) in cells {
             let paint = paint.filter(|_| self.colours);
+            let before = self.text.len();
             if let Some(paint) = paint {
                 self.raw(format_args!("\x1b[{}m", paint as u8));
             }
+            let empty = self.text.len();
             let mut tame = Tame { out: &mut self.text, left };
             // Writing into a String cannot fail.
-            tame.write_fmt(*content).unwrap_or_default();
+            write!(tame, "{content}").unwrap_or_default();
             left = tame.left;
-            if paint.is_some() {
+            if self.text.len() == empty {
+                self.text.truncate(before);
+            } else if paint.is_some() {
                 self.raw(format_args!("\x1b[0m"));
             }
         }
@@ -65,6 +71,29 @@ impl Page {
     fn raw(&mut self, content: Arguments<'_>) {
         self.text.write_fmt(content).unwrap_or_default();
     }
+}
+
+/// Makes a text harmless and at most `most` characters long, with `...` behind what was cut.
+pub(super) fn tame(text: &str, most: usize) -> String {
+    let mut out = String::new();
+    let mut left = most;
+    for c in text.chars() {
+        let before = out.len();
+        if steers(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+        match left.checked_sub(out[before..].chars().count()) {
+            Some(rest) => left = rest,
+            None => {
+                out.truncate(before);
+                out.push_str("...");
+                break;
+            }
+        }
+    }
+    out
 }
 
 /// Lets through what a terminal only shows; everything else becomes an escape as in Rust source.
@@ -140,16 +169,6 @@ fn typed(f: &mut fmt::Formatter<'_>, value: Option<&AnyValue>, depth: usize) -> 
     }
 }
 
-/// A time of day in UTC, to the millisecond.
-pub(super) struct TimeOfDay(pub(super) Nanos);
-
-impl fmt::Display for TimeOfDay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (h, m, s) = clock(self.0);
-        write!(f, "{h:02}:{m:02}:{s:02}.{:03}", self.0 / 1_000_000 % 1000)
-    }
-}
-
 /// Shows a time as RFC 3339 has it, in UTC, to the nanosecond.
 pub(crate) struct Timestamp(pub(crate) Nanos);
 
@@ -184,14 +203,15 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (era * 400 + year + carry, month, day_of_month)
 }
 
-/// How long something took, in three or four digits.
+/// How long something took, in three or four digits and at most six characters below 100 minutes.
 pub(super) fn elapsed(nanos: Nanos) -> String {
     let n = nanos as f64;
     match nanos {
         0..1_000 => format!("{nanos}ns"),
         1_000..1_000_000 => format!("{:.0}us", n / 1e3),
         1_000_000..10_000_000 => format!("{:.2}ms", n / 1e6),
-        10_000_000..1_000_000_000 => format!("{:.1}ms", n / 1e6),
+        10_000_000..100_000_000 => format!("{:.1}ms", n / 1e6),
+        100_000_000..1_000_000_000 => format!("{:.0}ms", n / 1e6),
         1_000_000_000..60_000_000_000 => format!("{:.2}s", n / 1e9),
         _ => format!("{}m{:02}s", nanos / 60_000_000_000, nanos / 1_000_000_000 % 60),
     }

@@ -5,6 +5,7 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::metrics::v1::{
     Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, metric::Data, number_data_point,
 };
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 
 use super::page::{Timestamp, elapsed, size};
@@ -41,8 +42,12 @@ fn call(name: &str, took: u64, outcome: &str, code: i32) -> Span {
     }
 }
 
+fn view(colours: bool) -> View {
+    View { colours, zone: Zone::posix("CET-1"), columns: Columns::default() }
+}
+
 fn text(telemetry: &Telemetry, verbosity: Verbosity) -> String {
-    render("debug", telemetry, verbosity, false)
+    render("debug", telemetry, verbosity, (&view(false), None))
 }
 
 #[test]
@@ -51,34 +56,194 @@ fn basic_is_one_count_a_batch() {
     assert_eq!(text(&batch, Verbosity::Basic), "debug  traces  resources: 1, spans: 2\n");
 }
 
+/// A call of a session of the client `agent` with the server `files`.
+fn mcp(method: &str, more: &[(&str, &str)], took: u64, outcome: &str) -> Span {
+    let texts = [("mcp.method.name", method), ("mcpcol.client.name", "agent")];
+    let texts =
+        texts.iter().chain(more).map(|(k, v)| attribute(k, Value::StringValue((*v).into())));
+    let mut span = call("_OTHER", took, outcome, if outcome == "ok" { 0 } else { 2 });
+    span.attributes.extend(texts);
+    span
+}
+
+fn of(resource: &[(&str, &str)], spans: Vec<Span>) -> Telemetry {
+    let text = |(k, v): &(&str, &str)| attribute(k, Value::StringValue((*v).into()));
+    let attributes = resource.iter().map(text).collect();
+    let scope = ScopeSpans { spans, ..ScopeSpans::default() };
+    let all = ResourceSpans {
+        resource: Some(Resource { attributes, ..Resource::default() }),
+        scope_spans: vec![scope],
+        ..ResourceSpans::default()
+    };
+    Telemetry::from(Messages::Traces(vec![all]))
+}
+
+fn files(spans: Vec<Span>) -> Telemetry {
+    of(&[("service.name", "mcpcol"), ("mcpcol.server.name", "files")], spans)
+}
+
+fn session() -> Telemetry {
+    let tool = |name| ("gen_ai.tool.name", name);
+    let unknown =
+        [tool("no_such_tool"), ("error.type", "-32602"), ("rpc.response.status_code", "-32602")];
+    files(vec![
+        mcp("initialize", &[], 41_200_000, "ok"),
+        mcp("tools/call", &[tool("search_web")], 12_345_678, "ok"),
+        mcp(
+            "tools/call",
+            &[tool("write_file"), ("error.type", "tool_error")],
+            812_000,
+            "tool_error",
+        ),
+        mcp("tools/call", &unknown, 1_100_000, "client_error"),
+    ])
+}
+
 #[test]
-fn normal_is_one_aligned_line_a_span() {
-    let batch = traces(vec![
-        call("tools/call search_web", 12_345_678, "ok", 0),
-        call("ping", 812_000, "tool_error", 2),
-        Span { name: "bare".into(), ..Span::default() },
-        Span { name: "endless".into(), start_time_unix_nano: T, ..Span::default() },
-        Span { name: "without a start".into(), end_time_unix_nano: T, ..Span::default() },
-    ]);
+fn normal_is_one_aligned_line_a_call() {
     let expected = "\
-18:42:02.123  tools/call search_web                  12.3ms  ok                120B > 4.1kB
-18:42:02.123  ping                                    812us  tool_error        120B > 4.1kB
-00:00:00.000  bare                                        -  -
-18:42:02.123  endless                                     -  -
-00:00:00.000  without a start                             -  -
+19:42:02.123+01  files  initialize               41.2ms  ok                        120B > 4.1kB    agent
+19:42:02.123+01  files  tools/call search_web    12.3ms  ok                        120B > 4.1kB    agent
+19:42:02.123+01  files  tools/call write_file     812us  tool_error                120B > 4.1kB    agent
+19:42:02.123+01  files  tools/call no_such_tool  1.10ms  client_error -32602       120B > 4.1kB    agent
 ";
-    assert_eq!(text(&batch, Verbosity::Normal), expected);
+    assert_eq!(text(&session(), Verbosity::Normal), expected);
+}
+
+#[test]
+fn on_a_narrow_terminal_what_is_secondary_gives_way_and_nothing_else() {
+    let all = text(&session(), Verbosity::Normal);
+    for width in 20..140 {
+        let shown = render("debug", &session(), Verbosity::Normal, (&view(false), Some(width)));
+        for (line, full) in shown.lines().zip(all.lines()) {
+            let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            let (words, all) = (words(line), words(full));
+            assert!(all.starts_with(&words), "{width}: {line}");
+            // Time, server, call, duration and ending come first, sizes are three words, the client is one.
+            let must = all.len() - 4;
+            assert!(words.len() >= must, "{width}: {line}");
+            assert!(words.len() == must || line.chars().count() <= width, "{width}: {line}");
+        }
+        if width >= 80 {
+            assert!(shown.lines().all(|line| line.chars().count() <= width), "{width}:\n{shown}");
+        }
+    }
+    assert!(render("debug", &session(), Verbosity::Normal, (&view(false), Some(120))) == all);
+}
+
+#[test]
+fn columns_are_as_wide_as_what_was_shown_before() {
+    let view = view(false);
+    let show = |spans| render("debug", &files(spans), Verbosity::Normal, (&view, None));
+    let long = "resources/templates/list";
+    let first = show(vec![mcp(long, &[], 1_000_000, "ok")]);
+    let second = show(vec![mcp("ping", &[], 1_000_000, "ok")]);
+    assert_eq!(first.find("1.00ms"), second.find("1.00ms"), "{first}{second}");
+}
+
+#[test]
+fn a_call_through_a_hop_is_one_line() {
+    let mut server = mcp("tools/call", &[("gen_ai.tool.name", "t")], 1, "ok");
+    server.attributes.push(attribute("mcpcol.hop", Value::BoolValue(true)));
+    let client = mcp("tools/call", &[("gen_ai.tool.name", "t")], 1, "ok");
+    let shown = text(&files(vec![server.clone(), client]), Verbosity::Normal);
+    assert_eq!(shown.matches("tools/call t").count(), 1, "{shown}");
+    assert_eq!(text(&files(vec![server]), Verbosity::Normal), "");
+}
+
+#[test]
+fn an_ending_is_outcome_error_and_code_each_once() {
+    let status = |code| attribute("http.response.status_code", Value::IntValue(code));
+    for (outcome, more, http, ending) in [
+        ("protocol_error", &[("error.type", "_OTHER")][..], None, "protocol_error _OTHER"),
+        ("client_error", &[("rpc.response.status_code", "-32601")], None, "client_error -32601"),
+        ("auth", &[("error.type", "401")], Some(401), "auth http 401"),
+        ("server_gone", &[("error.type", "server_gone")], Some(502), "server_gone http 502"),
+        ("ok", &[], Some(200), "ok"),
+    ] {
+        let mut span = mcp("ping", more, 1, outcome);
+        span.attributes.extend(http.map(status));
+        let shown = text(&files(vec![span]), Verbosity::Normal);
+        let (_, rest) = shown.split_once("1ns  ").unwrap();
+        assert_eq!(rest.split_once("  ").unwrap().0, ending, "{shown}");
+    }
+}
+
+#[test]
+fn the_server_is_named_as_well_as_it_is_known() {
+    let peer = ("peer.service", "peer");
+    let info = ("mcpcol.server.info.name", "desk");
+    let by_server = [peer, ("mcpcol.initiator", "server")];
+    for (resource, own, server) in [
+        (&[("mcpcol.server.name", "files"), ("service.name", "s")][..], &[info, peer][..], "files"),
+        (&[("service.name", "s")], &[info, peer], "desk"),
+        (&[("service.name", "s")], &[peer], "peer"),
+        (&[("service.name", "s")], &by_server, "s"),
+    ] {
+        let shown = text(&of(resource, vec![mcp("ping", own, 1, "ok")]), Verbosity::Normal);
+        assert_eq!(shown.split_whitespace().nth(1), Some(server), "{shown}");
+    }
+}
+
+#[test]
+fn other_spans_have_their_service_name_and_status() {
+    let bare = Span { name: "bare".into(), ..Span::default() };
+    let failed = Span {
+        attributes: vec![attribute("error.type", Value::StringValue("timeout".into()))],
+        ..call("GET /x", 5_000, "-", 2)
+    };
+    let passed = Span {
+        attributes: vec![attribute("mcpcol.passback", Value::BoolValue(true))],
+        ..call("collect", 150_000_000, "", 0)
+    };
+    let expected = "\
+-                shop  bare                          -  -
+19:42:02.123+01  shop  GET /x                      5us  error timeout
+19:42:02.123+01  shop  collect                   150ms  handed back
+";
+    let shop = of(&[("service.name", "shop")], vec![bare, failed, passed]);
+    assert_eq!(text(&shop, Verbosity::Normal), expected);
 }
 
 #[test]
 fn colours_are_painted_around_what_was_escaped() {
     let batch = traces(vec![call("\x1b[2Jevil\u{202e}", 1, "ok", 0)]);
-    let plain = render("debug", &batch, Verbosity::Normal, false);
+    let plain = text(&batch, Verbosity::Normal);
     assert!(plain.contains(r"\u{1b}[2Jevil\u{202e}"), "{plain}");
     assert!(!plain.contains('\x1b'));
-    let painted = render("debug", &batch, Verbosity::Normal, true);
-    assert!(painted.contains("\x1b[32mok            \x1b[0m"), "{painted:?}");
-    assert_eq!(painted.matches('\x1b').count(), 6, "three painted cells");
+    let painted = render("debug", &batch, Verbosity::Normal, (&view(true), None));
+    assert!(painted.contains("\x1b[32mok\x1b[0m"), "{painted:?}");
+    let hostile = session().messages();
+    let evil = "\x1b[31m\u{9b}2J\n";
+    let Messages::Traces(mut all) = hostile else { panic!() };
+    let attributes = |of: &mut Vec<KeyValue>| {
+        for pair in of {
+            if let Some(AnyValue { value: Some(Value::StringValue(text)) }) = &mut pair.value {
+                text.push_str(evil);
+            }
+        }
+    };
+    for of in &mut all {
+        attributes(&mut of.resource.as_mut().unwrap().attributes);
+        of.scope_spans[0].spans.iter_mut().for_each(|span| attributes(&mut span.attributes));
+    }
+    let shown = text(&Telemetry::from(Messages::Traces(all)), Verbosity::Normal);
+    assert_eq!(shown.lines().count(), 4, "{shown}");
+    assert!(!shown.contains(['\x1b', '\u{9b}']), "{shown:?}");
+}
+
+#[test]
+fn no_text_drives_the_others_off_the_line() {
+    let huge = "x".repeat(1 << 20);
+    let tool = ("gen_ai.tool.name", &*huge);
+    let span =
+        mcp("tools/call", &[tool, ("error.type", &huge), ("mcpcol.client.name", &huge)], 1, "ok");
+    let shown = text(&of(&[("mcpcol.server.name", &huge)], vec![span]), Verbosity::Normal);
+    let words: Vec<_> = shown.split_whitespace().collect();
+    let [_, server, method, tool, took, outcome, error, ..] = words[..] else { panic!("{shown}") };
+    assert_eq!((method, took, outcome), ("tools/call", "1ns", "ok"));
+    assert!([server, tool, error].iter().all(|word| word.ends_with("x...") && word.len() < 100));
+    assert!(shown.ends_with("  120B > 4.1kB  agent\n"), "{shown}");
 }
 
 #[test]
@@ -92,7 +257,6 @@ fn no_line_is_longer_than_a_terminal_can_bear() {
         let text = text(&batch, verbosity);
         assert!(text.lines().all(|line| line.len() <= 1024 + 16), "{verbosity:?}");
     }
-    assert!(text(&batch, Verbosity::Normal).ends_with("x...\n"));
 }
 
 #[test]
@@ -141,7 +305,7 @@ fn metrics_and_logs_have_their_lines_too() {
     let scope = ScopeMetrics { metrics: vec![metric], ..ScopeMetrics::default() };
     let all = ResourceMetrics { scope_metrics: vec![scope], ..ResourceMetrics::default() };
     let metrics = Telemetry::from(Messages::Metrics(vec![all]));
-    let expected = "18:42:02.123  calls                                7 1 tool=search\n";
+    let expected = "19:42:02.123+01  calls                                7 1 tool=search\n";
     assert_eq!(text(&metrics, Verbosity::Normal), expected);
     assert!(text(&metrics, Verbosity::Detailed).contains("    Temporality    : Cumulative\n"));
 
@@ -154,7 +318,7 @@ fn metrics_and_logs_have_their_lines_too() {
     let scope = ScopeLogs { log_records: vec![record], ..ScopeLogs::default() };
     let all = ResourceLogs { scope_logs: vec![scope], ..ResourceLogs::default() };
     let logs = Telemetry::from(Messages::Logs(vec![all]));
-    assert_eq!(text(&logs, Verbosity::Normal), "18:42:02.123  WARN    slo burns\n");
+    assert_eq!(text(&logs, Verbosity::Normal), "19:42:02.123+01  WARN    slo burns\n");
     assert!(text(&logs, Verbosity::Detailed).contains("    Body           : Str(slo burns)\n"));
 }
 
@@ -172,8 +336,9 @@ fn times_are_gregorian() {
 
 #[test]
 fn lengths_and_sizes_are_short() {
-    let lengths = [999, 1_500, 1_500_000, 15_000_000, 1_500_000_000, 95_000_000_000].map(elapsed);
-    assert_eq!(lengths, ["999ns", "2us", "1.50ms", "15.0ms", "1.50s", "1m35s"]);
+    let lengths = [999, 1_500, 1_500_000, 15_000_000, 451_300_000, 1_500_000_000, 95_000_000_000];
+    let expected = ["999ns", "2us", "1.50ms", "15.0ms", "451ms", "1.50s", "1m35s"];
+    assert_eq!(lengths.map(elapsed), expected);
     assert_eq!([0, 999, 1_500, 2_500_000].map(size), ["0B", "999B", "1.5kB", "2.5MB"]);
 }
 
