@@ -672,13 +672,28 @@ fn a_missing_tls_file_is_said_and_the_server_runs() {
 }
 
 #[test]
-fn the_demo_shows_spans_a_table_and_a_tree() {
-    let output = Command::new(MCPCOL).args(["demo", "--rounds", "4"]).output().unwrap();
+fn the_demo_shows_lines_a_span_a_table_a_tree_and_where_to_go_on() {
+    let home = tempfile::tempdir().unwrap();
+    let mut demo = Command::new(MCPCOL);
+    demo.args(["demo", "--rounds", "4"]).env("XDG_STATE_HOME", home.path()).env("TZ", "IST-5:30");
+    let output = demo.output().unwrap();
     assert!(output.status.success(), "{}", talk(&output));
     let shown = String::from_utf8(output.stdout).unwrap();
-    for word in ["tools/call search_files", "tool_error", "build_report", "p95", "hmac-sha256:"] {
+    let (failed, tool_error) = ("client_error -32602", "write_file    ");
+    for word in
+        ["+05:30  files  tools/call search_files", failed, tool_error, "p95", "hmac-sha256:"]
+    {
         assert!(shown.contains(word), "no {word} in:\n{shown}");
     }
+    let state = home.path().join("mcpcol");
+    assert!(shown.contains(&format!("\n  {}\n", state.display())), "{shown}");
+    assert!(!state.exists(), "a demo leaves nothing behind");
+    let path = state.display().to_string();
+    for line in shown.lines().filter(|line| !line.contains(&path)) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    assert!(!shown.contains('\x1b'), "colours in a pipe");
+    assert!(shown.lines().count() < 80, "two screens");
     // The tap's two spans, the server's root and its steps.
     let tree =
         ["tools/call build_report", "└ tools/call build_report", "  └ tools/call build_report"]

@@ -2,10 +2,14 @@
 
 use std::fmt;
 
+/// Gives the SGR parameter (ECMA-48) for a cell of the column with that number.
+type Paint = fn(usize, &str) -> Option<u8>;
+
 /// Rows of text under a header.
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
     right: Vec<bool>,
+    paint: Option<Paint>,
 }
 
 impl Table {
@@ -13,7 +17,12 @@ impl Table {
     pub(crate) fn new(columns: &[&str]) -> Self {
         let right = columns.iter().map(|c| c.starts_with('>')).collect();
         let header = columns.iter().map(|c| c.trim_start_matches('>').to_owned()).collect();
-        Table { rows: vec![header], right }
+        Table { rows: vec![header], right, paint: None }
+    }
+
+    /// Paints the cells on a terminal, and dims the header.
+    pub(crate) fn painted(self, on: bool, paint: Paint) -> Self {
+        Table { paint: on.then_some(paint), ..self }
     }
 
     /// Adds a row; it has as many cells as there are columns.
@@ -29,12 +38,21 @@ impl fmt::Display for Table {
             self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
         };
         let widths: Vec<_> = (0..self.right.len()).map(width).collect();
-        for row in &self.rows {
+        for (number, row) in self.rows.iter().enumerate() {
             let mut line = String::from(" ");
-            for ((cell, width), right) in row.iter().zip(&widths).zip(&self.right) {
+            for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
                 let pad = " ".repeat(width - cell.chars().count());
-                let (before, after) = if *right { (pad.as_str(), "") } else { ("", pad.as_str()) };
-                line.push_str(&format!(" {before}{cell}{after} "));
+                let right = self.right[column];
+                let (before, after) = if right { (pad.as_str(), "") } else { ("", pad.as_str()) };
+                let paint = self.paint.filter(|_| !cell.is_empty());
+                let paint =
+                    paint.and_then(|paint| if number == 0 { Some(2) } else { paint(column, cell) });
+                match paint {
+                    Some(paint) => {
+                        line.push_str(&format!(" {before}\x1b[{paint}m{cell}\x1b[0m{after} "))
+                    }
+                    None => line.push_str(&format!(" {before}{cell}{after} ")),
+                }
             }
             writeln!(f, "{}", line.trim_end())?;
         }
@@ -52,5 +70,19 @@ mod tests {
         table.row(["echo".into(), "1000".into()]);
         table.row(["a".into(), "7".into()]);
         assert_eq!(table.to_string(), "  tool  count\n  echo   1000\n  a         7\n");
+    }
+
+    #[test]
+    fn paint_moves_nothing() {
+        let mut table = Table::new(&["tool", ">errors"]);
+        table.row(["echo".into(), "1".into()]);
+        table.row(["a".into(), "0".into()]);
+        let plain = table.to_string();
+        let table = table.painted(true, |column, cell| (column == 1 && cell != "0").then_some(31));
+        let painted = table.to_string();
+        assert!(painted.contains("echo       \x1b[31m1\x1b[0m\n"), "{painted:?}");
+        let codes = ["\x1b[31m", "\x1b[2m", "\x1b[0m"];
+        let stripped = codes.iter().fold(painted, |text, code| text.replace(code, ""));
+        assert_eq!(stripped, plain);
     }
 }

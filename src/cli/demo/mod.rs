@@ -1,17 +1,21 @@
 //! `mcpcol demo`: the main job in a few seconds. A real child MCP server behind `mcpcol stdio`, a
-//! client that drives it (a failing and a slow tool among its calls), then the spans, a table, and one
-//! call as a tree with the spans that the server handed back for it.
+//! client that drives it (a failing and a slow tool among its calls), then the live lines, one span as it leaves,
+//! a table, one call as a tree with the spans that the server handed back for it, and where the user's own
+//! spans will be.
 //!
-//! It runs the same binary as a user would, in processes of their own; nothing is simulated.
+//! It runs the same binary as a user would, in processes of their own; nothing is simulated. No line is longer
+//! than 80 columns, but for paths.
 
 mod client;
+mod live;
 mod report;
+mod sample;
 mod telemetry;
 mod server;
 mod tree;
 
 use std::fs;
-use std::io::{self, BufReader, IsTerminal, Write};
+use std::io::{self, BufReader, IsTerminal, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 
@@ -19,6 +23,7 @@ use anyhow::{Context, bail};
 use serde_json::json;
 
 use self::client::Client;
+use super::state;
 
 /// Arguments of `mcpcol demo`.
 #[derive(clap::Args, Debug)]
@@ -31,17 +36,17 @@ pub(super) struct Demo {
     keep: Option<PathBuf>,
 }
 
-/// Spans shown one by one.
-const SHOWN: usize = 12;
+/// Columns that every terminal has.
+const WIDTH: usize = 80;
 
 impl Demo {
     /// Runs the demo.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let scratch = Scratch::new()?;
         let file = scratch.0.join("spans.jsonl");
-        let mut out = io::stdout().lock();
-        writeln!(out, "An agent calls a real MCP server through the tap:\n")?;
-        writeln!(out, "  mcpcol stdio --name demo-files -- mcpcol demo-server\n")?;
+        let mut page = Page::stdout();
+        page.heading("An agent calls a real MCP server through the tap:")?;
+        page.text("  mcpcol stdio --name files -- mcpcol demo-server\n\n")?;
         let mut tap = start(&scratch.0, &file)?;
         let calls = drive(&mut tap, self.rounds)?;
         let status = tap.wait().context("cannot wait for the tap")?;
@@ -49,25 +54,70 @@ impl Demo {
             bail!("the tap ended with {status}");
         }
         let lines = fs::read_to_string(&file).context("the tap wrote no spans")?;
-        let spans = report::read(&lines)?;
-        let read = report::calls(&spans);
-        let shown = read.len().min(SHOWN);
-        writeln!(out, "{calls} tool calls, {} requests. The first {shown}:\n", read.len())?;
-        writeln!(out, "{}", report::table(&read, SHOWN))?;
-        writeln!(out, "Per tool:\n")?;
-        writeln!(out, "{}", report::per_tool(&read))?;
-        writeln!(
-            out,
-            "One call from inside: the tap asked the server for its spans (SEP-2448), the"
-        )?;
-        writeln!(out, "agent's answer is without them:\n")?;
-        writeln!(out, "{}", tree::of(&spans, "tools/call build_report"))?;
+        page.spans(&lines, calls)?;
         if let Some(keep) = &self.keep {
             fs::copy(&file, keep).with_context(|| format!("cannot write {}", keep.display()))?;
-            writeln!(out, "OTLP JSON lines: {}", keep.display())?;
+            page.text(&format!("All spans of the demo: {}\n", keep.display()))?;
         }
-        writeln!(out, "Put it in front of your own server: mcpcol stdio -- CMD ARG...")?;
+        page.your_own(state::expected().as_deref())?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What the demo prints, in colours on a terminal.
+struct Page {
+    out: StdoutLock<'static>,
+    colours: bool,
+}
+
+impl Page {
+    fn stdout() -> Self {
+        let out = io::stdout().lock();
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Page { colours: wanted && out.is_terminal(), out }
+    }
+
+    fn text(&mut self, text: &str) -> io::Result<()> {
+        self.out.write_all(text.as_bytes())
+    }
+
+    fn heading(&mut self, text: &str) -> io::Result<()> {
+        match self.colours {
+            true => writeln!(self.out, "\x1b[1m{text}\x1b[0m\n"),
+            false => writeln!(self.out, "{text}\n"),
+        }
+    }
+
+    /// Shows what the tap wrote.
+    fn spans(&mut self, lines: &str, calls: usize) -> anyhow::Result<()> {
+        let spans = report::read(lines)?;
+        let read = report::calls(&spans);
+        let counts = format!("{calls} tool calls, {} requests", read.len());
+        self.heading(&format!("{counts}. The lines of a terminal, the first of each:"))?;
+        for line in live::first_of_each(lines, self.colours, WIDTH - 2)?.lines() {
+            writeln!(self.out, "  {line}")?;
+        }
+        self.heading("\nOne span as it leaves; of the arguments there is a keyed digest:")?;
+        let failed = read.iter().find(|span| span.name == "tools/call write_file");
+        let failed = failed.context("the tap did not see a call that was made")?;
+        writeln!(self.out, "{}", sample::of(failed, self.colours))?;
+        self.heading("Per tool:")?;
+        writeln!(self.out, "{}", report::per_tool(&read, self.colours))?;
+        self.heading("One call from inside: the server handed its spans back (SEP-2448):")?;
+        writeln!(self.out, "{}", tree::of(&spans, "tools/call build_report", self.colours))?;
+        Ok(())
+    }
+
+    /// Tells how a user goes on, and where spans will be: in the state directory `state`.
+    fn your_own(&mut self, state: Option<&Path>) -> io::Result<()> {
+        self.heading("Put it in front of your own server:")?;
+        self.text("  mcpcol stdio -- CMD ARG...\n\n")?;
+        let Some(state) = state else {
+            return self.text("There is no directory for its spans here: say --record FILE.\n");
+        };
+        self.text("Its spans will be OTLP JSON lines, a file each time it runs, in\n\n")?;
+        writeln!(self.out, "  {}\n", state.display())?;
+        self.text("What it logs and does wrong on the wire will be beside them: mcpcol logs -f\n")
     }
 }
 
@@ -94,7 +144,7 @@ fn start(dir: &Path, spans: &Path) -> anyhow::Result<Child> {
     fs::write(&config, text.to_string()).context("cannot write the demo's config")?;
     let mcpcol = std::env::current_exe().context("cannot find this program")?;
     Command::new(&mcpcol)
-        .args(["stdio", "--name", "demo-files", "--config"])
+        .args(["stdio", "--name", "files", "--config"])
         .arg(&config)
         .arg("--")
         .arg(&mcpcol)

@@ -1,4 +1,4 @@
-//! What the demo shows: the spans that the tap wrote, and a table per tool.
+//! The spans that the tap wrote, read back, and what the demo counts of them per tool.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,8 +24,9 @@ pub(super) struct Span {
     pub(super) start: u64,
     tool: Option<String>,
     outcome: String,
-    digest: String,
-    error_type: String,
+    /// As it was written, and its resource.
+    pub(super) json: Value,
+    pub(super) resource: Value,
 }
 
 /// Reads OTLP JSON lines; spans in the order in which they began.
@@ -34,9 +35,9 @@ pub(super) fn read(lines: &str) -> anyhow::Result<Vec<Span>> {
     for line in lines.lines() {
         let document: Value = serde_json::from_str(line)?;
         for resource in list(&document["resourceSpans"]) {
-            let service = text(&resource["resource"], names::SERVICE_NAME);
+            let of = &resource["resource"];
             for scope in list(&resource["scopeSpans"]) {
-                spans.extend(list(&scope["spans"]).iter().map(|json| span(json, &service)));
+                spans.extend(list(&scope["spans"]).iter().map(|json| span(json, of)));
             }
         }
     }
@@ -49,7 +50,7 @@ pub(super) fn calls(spans: &[Span]) -> Vec<&Span> {
     spans.iter().filter(|span| !span.hop && !span.handed_back).collect()
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
@@ -61,7 +62,7 @@ fn text(of: &Value, key: &str) -> String {
     attribute(of, key).and_then(|v| v["stringValue"].as_str()).unwrap_or_default().to_owned()
 }
 
-fn span(span: &Value, service: &str) -> Span {
+fn span(span: &Value, resource: &Value) -> Span {
     let nanos = |key: &str| span[key].as_str().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
     let word = |key: &str| span[key].as_str().unwrap_or_default().to_owned();
     let (start, end) = (nanos("startTimeUnixNano"), nanos("endTimeUnixNano"));
@@ -70,39 +71,20 @@ fn span(span: &Value, service: &str) -> Span {
         parent: word("parentSpanId"),
         trace_id: word("traceId"),
         name: word("name"),
-        service: service.to_owned(),
+        service: text(resource, names::SERVICE_NAME),
         handed_back: attribute(span, names::PASSBACK).is_some(),
         hop: attribute(span, names::HOP).is_some(),
         took: Duration::from_nanos(end.saturating_sub(start)),
         start,
         tool: Some(text(span, names::TOOL)).filter(|tool| !tool.is_empty()),
         outcome: text(span, names::OUTCOME),
-        digest: text(span, names::ARGUMENTS_DIGEST),
-        error_type: text(span, names::ERROR_TYPE),
+        json: span.clone(),
+        resource: resource.clone(),
     }
-}
-
-/// One line a call, the first `most`.
-pub(super) fn table(calls: &[&Span], most: usize) -> Table {
-    let columns =
-        ["call", ">took", "outcome", "error.type", "trace", "parent", "mcpcol.arguments.digest"];
-    let mut table = Table::new(&columns);
-    for call in calls.iter().take(most) {
-        table.row([
-            call.name.clone(),
-            millis(call.took),
-            call.outcome.clone(),
-            call.error_type.clone(),
-            call.trace_id.chars().take(8).collect(),
-            if call.parent.is_empty() { "-" } else { "agent" }.into(),
-            short(&call.digest),
-        ]);
-    }
-    table
 }
 
 /// Count, errors and percentiles per tool.
-pub(super) fn per_tool(calls: &[&Span]) -> Table {
+pub(super) fn per_tool(calls: &[&Span], colours: bool) -> Table {
     let mut tools: BTreeMap<&str, Vec<&Span>> = BTreeMap::new();
     for call in calls {
         if let Some(tool) = &call.tool {
@@ -123,7 +105,7 @@ pub(super) fn per_tool(calls: &[&Span]) -> Table {
             millis(percentile(&took, 100)),
         ]);
     }
-    table
+    table.painted(colours, |column, cell| (column == 2 && cell != "0").then_some(31))
 }
 
 /// The nearest-rank percentile of a sorted, non-empty list.
@@ -134,14 +116,6 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
 
 pub(super) fn millis(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1e3)
-}
-
-/// A digest cut for the eye: scheme, key id and the first digits.
-fn short(digest: &str) -> String {
-    match digest.rsplit_once(':') {
-        Some((scheme, hex)) => format!("{scheme}:{}...", hex.get(..8).unwrap_or(hex)),
-        None => "-".into(),
-    }
 }
 
 #[cfg(test)]

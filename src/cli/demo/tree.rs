@@ -4,12 +4,12 @@ use super::report::{Span, millis};
 use crate::cli::table::Table;
 
 /// The tree of the first call of that name, one line a span.
-pub(super) fn of(spans: &[Span], name: &str) -> Table {
+pub(super) fn of(spans: &[Span], name: &str, colours: bool) -> Table {
     let mut table = Table::new(&["span", ">took", "who says so"]);
     if let Some(root) = spans.iter().find(|span| span.hop && span.name == name) {
         branch(&mut table, spans, root, "", "");
     }
-    table
+    table.painted(colours, |column, _| (column == 2).then_some(2))
 }
 
 /// A span and all below it. `before` stands before its name, `below` before those of its children.

@@ -94,6 +94,28 @@ fn places(around: &Surroundings<'_>) -> Vec<(PathBuf, Beside)> {
     own.chain([(shared, Beside::Everybody)]).collect()
 }
 
+/// Finds the state directory that a tap would use, as far as that can be seen without making it.
+pub(super) fn expected() -> Option<PathBuf> {
+    with_surroundings(expected_in)
+}
+
+fn expected_in(around: &Surroundings<'_>) -> Option<PathBuf> {
+    places(around).into_iter().find(|(dir, beside)| would_do(dir, *beside)).map(|(dir, _)| dir)
+}
+
+fn would_do(dir: &Path, beside: Beside) -> bool {
+    let writable = |dir: &Path| rustix::fs::access(dir, Access::WRITE_OK | Access::EXEC_OK).is_ok();
+    if fs::symlink_metadata(dir).is_ok() {
+        return inspect(dir, beside).is_ok() && writable(dir);
+    }
+    let above = || dir.ancestors().skip(1);
+    let there = match beside {
+        Beside::User => above().find(|dir| fs::symlink_metadata(dir).is_ok()),
+        Beside::Everybody => above().next(),
+    };
+    there.is_some_and(|dir| dir.is_dir() && writable(dir))
+}
+
 /// The state directories that are there and are the user's: taps that could not use one use the next. Makes none.
 pub(super) fn found() -> Vec<PathBuf> {
     with_surroundings(|around| {
@@ -118,15 +140,24 @@ fn prepare(dir: &Path, beside: Beside, keyed: bool) -> io::Result<Option<Result<
     if keyed { key::digest_key(dir).map(Some) } else { Ok(None) }
 }
 
-/// Makes the directory if it is absent, and makes sure that it is the user's and closed to others. Where
-/// everybody may have made it, nothing about it is mended: what is not as we would have made it is refused. A
-/// link is followed only if the user made it, and what is behind it is left as it is: it may be anything.
+/// Makes the directory if it is absent, and makes sure that it is the user's and closed to others.
 fn make_private(dir: &Path, beside: Beside) -> io::Result<()> {
     let everybody = beside == Beside::Everybody;
     match DirBuilder::new().recursive(!everybody).mode(0o700).create(dir) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
+    match inspect(dir, beside)? {
+        Some(open) => open.set_permissions(Permissions::from_mode(0o700)),
+        None => Ok(()),
+    }
+}
+
+/// Looks whether the directory is the user's and closed to others; gives it where it is yet to be closed. Where
+/// everybody may have made it, nothing about it is to be mended: what is not as we would have made it is refused.
+/// A link is followed only if the user made it, and what is behind it is left as it is: it may be anything.
+fn inspect(dir: &Path, beside: Beside) -> io::Result<Option<File>> {
+    let everybody = beside == Beside::Everybody;
     let linked = fs::symlink_metadata(dir)?;
     let is_link = linked.file_type().is_symlink();
     if is_link && (everybody || linked.uid() != geteuid().as_raw()) {
@@ -140,15 +171,15 @@ fn make_private(dir: &Path, beside: Beside) -> io::Result<()> {
         return Err(io::Error::other("it belongs to another user"));
     }
     if found.mode() & 0o077 == 0 {
-        return Ok(());
+        return Ok(None);
     }
     if everybody || (is_link && found.mode() & 0o022 != 0) {
         return Err(io::Error::other("it is open to other users"));
     }
     if is_link {
-        return Ok(());
+        return Ok(None);
     }
-    opened.set_permissions(Permissions::from_mode(0o700))
+    Ok(Some(opened))
 }
 
 #[cfg(test)]

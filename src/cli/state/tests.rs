@@ -46,11 +46,21 @@ impl Machine {
         (open_in(&around, true, &mut notes), notes)
     }
 
+    /// Where it is expected before it is made.
+    fn expected(&self) -> Option<PathBuf> {
+        let env = |name: &str| self.env.get(name).cloned();
+        let account_home = || self.account.clone();
+        expected_in(&Surroundings { env: &env, account_home: &account_home })
+    }
+
     /// Where it is, without anything to say.
     fn found(&self) -> PathBuf {
+        let expected = self.expected();
         let (state, notes) = self.open();
         assert_eq!(notes, [""; 0]);
-        state.unwrap().dir
+        let dir = state.unwrap().dir;
+        assert_eq!((expected, self.expected()), (Some(dir.clone()), Some(dir.clone())));
+        dir
     }
 }
 
@@ -70,6 +80,17 @@ fn the_first_place_that_is_told_is_used() {
     machine.env.insert("XDG_STATE_HOME", machine.path("made/if/absent").into());
     assert_eq!(machine.found(), machine.path("made/if/absent/mcpcol"));
     assert_eq!(mode(&machine.path("made/if/absent/mcpcol")), 0o700);
+}
+
+#[test]
+fn whoever_asks_where_it_would_be_makes_nothing() {
+    let mut machine = Machine::new();
+    machine.env.insert("XDG_STATE_HOME", machine.path("made/if/absent").into());
+    assert_eq!(machine.expected(), Some(machine.path("made/if/absent/mcpcol")));
+    assert!(!machine.path("made").exists());
+    fs::write(machine.path("made"), "a file").unwrap();
+    assert_eq!(machine.expected(), Some(machine.fallback()));
+    assert!(!machine.fallback().exists());
 }
 
 #[test]
@@ -136,6 +157,7 @@ fn in_the_temporary_directory_nothing_is_used_that_others_may_have_made() {
     symlink(&ours, machine.fallback()).unwrap();
     let (state, notes) = machine.open();
     assert_eq!((state, notes.len()), (None, 1), "a link: {notes:?}");
+    assert_eq!(machine.expected(), None);
     assert_eq!(fs::read_dir(&ours).unwrap().count(), 0);
 
     fs::remove_file(machine.fallback()).unwrap();
@@ -145,6 +167,7 @@ fn in_the_temporary_directory_nothing_is_used_that_others_may_have_made() {
     assert_eq!(state, None);
     assert!(notes[0].contains("it is open to other users"), "{notes:?}");
     assert_eq!(mode(&machine.fallback()), 0o777, "nothing is mended there");
+    assert_eq!(machine.expected(), None);
 
     fs::remove_dir(machine.fallback()).unwrap();
     fs::write(machine.fallback(), "a file").unwrap();
