@@ -9,11 +9,12 @@
 //! A call is one line, also where the tap is a hop and the call has two spans:
 //!
 //! ```text
-//! 18:42:02.120+01  files  tools/call read_file      12.3ms  ok                       120B > 4.1kB   claude-code
-//! 18:42:02.155+01  files  tools/call no_such_tool    1.1ms  client_error -32602      124B > 84B     claude-code
+//! 18:42:02.120+01  files  tools/call read_file     12.3ms  ok                   claude-code     120B > 4.1kB
+//! 18:42:02.155+01  files  tools/call no_such_tool  1.10ms  client_error -32602  claude-code     124B > 84B
 //! ```
 //!
-//! Times are local, with their zone. On a terminal that is too narrow the client goes first, then the sizes.
+//! Times are local, with their zone; servers come before calls, clients after them. Where a terminal is too narrow,
+//! the sizes give way first, then the client. A span that a server handed back is so called.
 //! Colours where stderr is a terminal and `NO_COLOR` is unset. Names and values come from peers, so
 //! control characters are escaped and lines have a longest length: a hostile tool name must not drive
 //! the terminal. The text is not for programs and may change; those read `stdout` or `file`.

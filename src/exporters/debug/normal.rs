@@ -8,7 +8,8 @@ use opentelemetry_proto::tonic::metrics::v1::{
     Metric, ResourceMetrics, metric::Data, number_data_point,
 };
 
-use super::page::{Page, Paint, Typed};
+use super::page::{Page, Paint, Typed, tame};
+use super::spans::{LONGEST_PARTY, server};
 use super::zone::Zone;
 use crate::telemetry::Nanos;
 
@@ -18,12 +19,16 @@ pub(super) fn metrics(page: &mut Page, zone: &Zone, all: &[ResourceMetrics]) {
 }
 
 pub(super) fn logs(page: &mut Page, zone: &Zone, all: &[ResourceLogs]) {
-    let scopes = all.iter().flat_map(|r| &r.scope_logs);
-    scopes.flat_map(|s| &s.log_records).for_each(|r| record(page, zone, r));
+    for of in all {
+        let resource = of.resource.as_ref().map_or(&[][..], |resource| &resource.attributes);
+        for r in of.scope_logs.iter().flat_map(|scope| &scope.log_records) {
+            record(page, zone, server(resource, &r.attributes), r);
+        }
+    }
 }
 
-/// `18:42:02.120+01  INFO   something happened`
-fn record(page: &mut Page, zone: &Zone, record: &LogRecord) {
+/// `18:42:02.120+01  files  INFO   something happened`
+fn record(page: &mut Page, zone: &Zone, server: &str, record: &LogRecord) {
     let time = match record.time_unix_nano {
         0 => record.observed_time_unix_nano,
         time => time,
@@ -31,8 +36,9 @@ fn record(page: &mut Page, zone: &Zone, record: &LogRecord) {
     let paint = (record.severity_number >= 17).then_some(Paint::Red);
     page.cells(&[
         (Some(Paint::Dim), &zone.time(time)),
+        (Some(Paint::Cyan), &Spaced(server)),
         (paint, &format_args!("  {:<5}", record.severity_text)),
-        (None, &format_args!("  {}{}", record.event_name, Spaced(record.body.as_ref()))),
+        (None, &format_args!("  {}{}", record.event_name, Body(record.body.as_ref()))),
         (Some(Paint::Dim), &format_args!("{}", Labels(&record.attributes))),
     ]);
 }
@@ -93,14 +99,26 @@ impl fmt::Display for Number {
 }
 
 /// A text as it is, another value with its type, after a space.
-struct Spaced<'a>(Option<&'a AnyValue>);
+struct Body<'a>(Option<&'a AnyValue>);
 
-impl fmt::Display for Spaced<'_> {
+impl fmt::Display for Body<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             None => Ok(()),
             Some(AnyValue { value: Some(Value::StringValue(v)) }) => write!(f, " {v}"),
             other => write!(f, " {}", Typed(other)),
+        }
+    }
+}
+
+/// A name after two spaces, cut where it is too long; nothing for none.
+struct Spaced<'a>(&'a str);
+
+impl fmt::Display for Spaced<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            "" => Ok(()),
+            name => write!(f, "  {}", tame(name, LONGEST_PARTY)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `verbosity: normal`, spans: a line a call.
 //!
-//! When, which server, which call, how long, how it ended; then what is secondary, sizes and client, as far as
+//! When, which server, which call, how long, how it ended; then what is secondary, client and sizes, as far as
 //! it fits. Nothing that tells a call apart is left out for lack of room: such a line is wrapped by the terminal.
 
 use std::fmt::Display;
@@ -14,23 +14,22 @@ use super::zone::Zone;
 use crate::telemetry::names;
 
 /// The longest name of a server or client, in characters: what is longer is cut.
-const LONGEST_PARTY: usize = 24;
+pub(super) const LONGEST_PARTY: usize = 24;
 /// The longest method, target and error, likewise: none of them may drive the others off the line.
 const LONGEST: usize = 96;
-/// Terminals from this width on have room for the longest outcome with a code, and sizes aligned behind it.
+/// Terminals from this width on have room for a usual outcome with a code, and what is secondary aligned behind it.
 const WIDE: usize = 100;
 /// Columns of time, duration, the outcomes that are usual, and the gaps between them and the two names.
 const REST: usize = 38;
 /// Columns of calls from the first line on: enough for most tools.
 const USUAL_CALL: usize = 24;
-/// Columns of two sizes, with the gaps around them.
-const SIZES: usize = 21;
 
-/// Remembers how wide the two columns of names have become, in characters, so that lines of one stay align.
+/// Remembers how wide the columns of names have become, in characters, so that lines of one stay align.
 #[derive(Debug, Default)]
 pub(super) struct Columns {
     server: AtomicUsize,
     call: AtomicUsize,
+    client: AtomicUsize,
 }
 
 /// Writes the spans of a batch for a terminal of `width` columns; there is room for all where that is `None`.
@@ -62,9 +61,9 @@ struct Row {
     paint: Option<Paint>,
     /// Outcome, error type and code, each once.
     ending: String,
-    sizes: String,
-    /// Who asked.
+    /// The client of the session, whoever asked.
     client: String,
+    sizes: String,
 }
 
 impl Row {
@@ -96,9 +95,9 @@ impl Row {
     }
 }
 
-/// Finds who serves: the tapped server as the user calls it, or as it calls itself; of spans that others
-/// made, the service.
-fn server<'a>(resource: &'a [KeyValue], own: &'a [KeyValue]) -> &'a str {
+/// Finds whose a call or log record is: the tapped server as the user calls it, or as it calls itself; of what
+/// others made, the service.
+pub(super) fn server<'a>(resource: &'a [KeyValue], own: &'a [KeyValue]) -> &'a str {
     let named = |attributes, name| text(attributes, name).filter(|name| !name.is_empty());
     let by_server = text(own, names::INITIATOR) == Some("server");
     named(resource, names::SERVER_NAME)
@@ -160,6 +159,7 @@ struct Layout {
     server: usize,
     call: usize,
     ending: usize,
+    client: usize,
     /// Of the terminal.
     all: usize,
 }
@@ -174,13 +174,12 @@ impl Layout {
         };
         let all = width_of_all.unwrap_or(usize::MAX);
         let time = rows.iter().map(|row| width(&row.time)).max().unwrap_or(0);
-        let most_server = if all < WIDE { 14 } else { LONGEST_PARTY };
         let server = widen(&columns.server, rows.iter().map(|row| width(&row.server)).max());
-        let server = server.min(most_server);
+        let client = widen(&columns.client, rows.iter().map(|row| width(&row.client)).max());
         let most_call = all.saturating_sub(REST + server).clamp(16, 34);
         let fitting = rows.iter().map(Row::call_width).filter(|call| *call <= most_call).max();
         let call = widen(&columns.call, fitting).max(USUAL_CALL).min(most_call);
-        Layout { time, server, call, ending: if all < WIDE { 10 } else { 21 }, all }
+        Layout { time, server, call, client, ending: if all < WIDE { 10 } else { 19 }, all }
     }
 
     fn write(&self, page: &mut Page, row: &Row) {
@@ -195,7 +194,7 @@ impl Layout {
         // What is long moves to the left rather than over the edge.
         let call_gap =
             pad(self.call.min(row.call_width() + self.all.saturating_sub(least)), row.call_width());
-        let [sizes, client] = self.rest(least + width(&call_gap), row);
+        let [client, sizes] = self.rest(least + width(&call_gap), row);
         // Where there is a target, that is what tells calls apart.
         let method = (!row.target.is_empty()).then_some(Paint::Dim);
         let cells: [(Option<Paint>, &dyn Display); 8] = [
@@ -205,27 +204,28 @@ impl Layout {
             (method, &row.method),
             (None, &format_args!("{}{call_gap}{took}", row.target)),
             (row.paint, &row.ending),
-            (Some(Paint::Dim), &sizes),
             (Some(Paint::Dim), &client),
+            (Some(Paint::Dim), &sizes),
         ];
         page.cells(&cells);
     }
 
-    /// Writes sizes, then client, as far as they fit behind `so_far` columns.
+    /// Writes client, then sizes, as far as they fit behind `so_far` columns.
     fn rest(&self, so_far: usize, row: &Row) -> [String; 2] {
         let fits = |more: usize| so_far.saturating_add(more) <= self.all;
         let behind = |column: usize, used: usize, text: &str| match text {
             "" => String::new(),
-            text => format!("{}{text}", " ".repeat(column.saturating_sub(used).max(2))),
+            text => format!("{}{text}", " ".repeat((column + 2).saturating_sub(used).max(2))),
         };
         let ending = width(&row.ending);
-        let sizes = behind(self.ending + 2, ending, &row.sizes);
-        if !fits(width(&sizes)) {
+        let client = behind(self.ending, ending, &row.client);
+        if !fits(width(&client)) {
             return [String::new(), String::new()];
         }
-        let client = behind(self.ending + SIZES, ending + width(&sizes), &row.client);
-        let both = fits(width(&sizes) + width(&client));
-        [sizes, if both { client } else { String::new() }]
+        let column = if self.client > 0 { self.ending + 2 + self.client } else { self.ending };
+        let sizes = behind(column, ending + width(&client), &row.sizes);
+        let both = fits(width(&client) + width(&sizes));
+        [client, if both { sizes } else { String::new() }]
     }
 }
 

@@ -8,6 +8,8 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 
+use proptest::prelude::*;
+
 use super::page::{Timestamp, elapsed, size};
 use super::*;
 
@@ -102,10 +104,10 @@ fn session() -> Telemetry {
 #[test]
 fn normal_is_one_aligned_line_a_call() {
     let expected = "\
-19:42:02.123+01  files  initialize               41.2ms  ok                        120B > 4.1kB    agent
-19:42:02.123+01  files  tools/call search_web    12.3ms  ok                        120B > 4.1kB    agent
-19:42:02.123+01  files  tools/call write_file     812us  tool_error                120B > 4.1kB    agent
-19:42:02.123+01  files  tools/call no_such_tool  1.10ms  client_error -32602       120B > 4.1kB    agent
+19:42:02.123+01  files  initialize               41.2ms  ok                   agent     120B > 4.1kB
+19:42:02.123+01  files  tools/call search_web    12.3ms  ok                   agent     120B > 4.1kB
+19:42:02.123+01  files  tools/call write_file     812us  tool_error           agent     120B > 4.1kB
+19:42:02.123+01  files  tools/call no_such_tool  1.10ms  client_error -32602  agent     120B > 4.1kB
 ";
     assert_eq!(text(&session(), Verbosity::Normal), expected);
 }
@@ -119,7 +121,7 @@ fn on_a_narrow_terminal_what_is_secondary_gives_way_and_nothing_else() {
             let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
             let (words, all) = (words(line), words(full));
             assert!(all.starts_with(&words), "{width}: {line}");
-            // Time, server, call, duration and ending come first, sizes are three words, the client is one.
+            // Time, server, call, duration and ending come first, the client is a word, sizes are three.
             let must = all.len() - 4;
             assert!(words.len() >= must, "{width}: {line}");
             assert!(words.len() == must || line.chars().count() <= width, "{width}: {line}");
@@ -129,6 +131,28 @@ fn on_a_narrow_terminal_what_is_secondary_gives_way_and_nothing_else() {
         }
     }
     assert!(render("debug", &session(), Verbosity::Normal, (&view(false), Some(120))) == all);
+}
+
+proptest! {
+    #[test]
+    fn whatever_peers_say_a_call_is_a_line_that_says_how_it_ended(
+        [server, tool, client] in ["\\PC{0,40}|.{0,40}", "\\PC{0,200}", ".{0,40}"],
+        code in any::<i32>(), width in 1..200_usize,
+    ) {
+        let more = [
+            ("gen_ai.tool.name", &*tool), ("mcpcol.client.name", &*client),
+            ("rpc.response.status_code", &*code.to_string()),
+        ];
+        let call = mcp("tools/call", &more, 1, "client_error");
+        let call = of(&[("mcpcol.server.name", &server)], vec![call]);
+        let shown = render("debug", &call, Verbosity::Normal, (&view(false), Some(width)));
+        let line = shown.strip_suffix('\n').unwrap();
+        prop_assert!(!line.contains(steers), "{line:?}");
+        let (_, ending) = line.split_once(" 1ns  client_error ").unwrap();
+        let rest = ending.strip_prefix(&*code.to_string()).unwrap();
+        // What is secondary is there only where it fits.
+        prop_assert!(rest.is_empty() || line.chars().count() <= width, "{width}: {line}");
+    }
 }
 
 #[test]
@@ -243,7 +267,7 @@ fn no_text_drives_the_others_off_the_line() {
     let [_, server, method, tool, took, outcome, error, ..] = words[..] else { panic!("{shown}") };
     assert_eq!((method, took, outcome), ("tools/call", "1ns", "ok"));
     assert!([server, tool, error].iter().all(|word| word.ends_with("x...") && word.len() < 100));
-    assert!(shown.ends_with("  120B > 4.1kB  agent\n"), "{shown}");
+    assert!(shown.ends_with("  agent     120B > 4.1kB\n"), "{shown}");
 }
 
 #[test]
@@ -319,6 +343,11 @@ fn metrics_and_logs_have_their_lines_too() {
     let all = ResourceLogs { scope_logs: vec![scope], ..ResourceLogs::default() };
     let logs = Telemetry::from(Messages::Logs(vec![all]));
     assert_eq!(text(&logs, Verbosity::Normal), "19:42:02.123+01  WARN    slo burns\n");
+    let Messages::Logs(mut all) = logs.messages() else { panic!() };
+    let attributes = vec![attribute("mcpcol.server.name", Value::StringValue("files".into()))];
+    all[0].resource = Some(Resource { attributes, ..Resource::default() });
+    let of_a_server = text(&Telemetry::from(Messages::Logs(all)), Verbosity::Normal);
+    assert_eq!(of_a_server, "19:42:02.123+01  files  WARN    slo burns\n");
     assert!(text(&logs, Verbosity::Detailed).contains("    Body           : Str(slo burns)\n"));
 }
 
