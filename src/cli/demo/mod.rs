@@ -36,7 +36,7 @@ pub(super) struct Demo {
     keep: Option<PathBuf>,
 }
 
-/// Columns that every terminal has.
+/// Counts the columns that every terminal has.
 const WIDTH: usize = 80;
 
 impl Demo {
@@ -64,7 +64,7 @@ impl Demo {
     }
 }
 
-/// What the demo prints, in colours on a terminal.
+/// Prints the demo, in colours on a terminal.
 struct Page {
     out: StdoutLock<'static>,
     colours: bool,

@@ -24,7 +24,7 @@ pub(super) struct Span {
     pub(super) start: u64,
     tool: Option<String>,
     outcome: String,
-    /// As it was written, and its resource.
+    /// Holds the span as it was written; `resource` belongs to it.
     pub(super) json: Value,
     pub(super) resource: Value,
 }

@@ -5,10 +5,10 @@ use serde_json::Value;
 use super::report::{Span, list};
 use crate::cli::table::Table;
 
-/// The longest value in characters, so that a row fits 80 columns.
+/// Bounds a value in characters, so that a row fits 80 columns.
 const LONGEST: usize = 48;
 
-/// Names of `SpanKind` and of `StatusCode` in OTLP's trace.proto, by number.
+/// Names the values of `SpanKind`, and below of `StatusCode`, in OTLP's trace.proto, by number.
 const KINDS: [&str; 6] = ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"];
 const STATUSES: [&str; 3] = ["UNSET", "OK", "ERROR"];
 

@@ -134,7 +134,7 @@ struct Debug {
     lines: Lines,
 }
 
-/// How lines are shown, but for the width of the terminal, which changes.
+/// Says how lines are shown, but for the width of the terminal, which changes.
 struct View {
     colours: bool,
     zone: Zone,

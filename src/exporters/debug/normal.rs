@@ -111,7 +111,7 @@ impl fmt::Display for Body<'_> {
     }
 }
 
-/// A name after two spaces, cut where it is too long; nothing for none.
+/// Writes a name after two spaces, cut where it is too long; nothing for none.
 struct Spaced<'a>(&'a str);
 
 impl fmt::Display for Spaced<'_> {

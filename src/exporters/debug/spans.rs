@@ -13,15 +13,16 @@ use super::page::{Page, Paint, elapsed, size, tame};
 use super::zone::Zone;
 use crate::telemetry::names;
 
-/// The longest name of a server or client, in characters: what is longer is cut.
+/// Bounds the name of a server or client, in characters: what is longer is cut.
 pub(super) const LONGEST_PARTY: usize = 24;
-/// The longest method, target and error, likewise: none of them may drive the others off the line.
+/// Bounds method, target and ending, likewise: none of them may drive the others off the line.
 const LONGEST: usize = 96;
-/// Terminals from this width on have room for a usual outcome with a code, and what is secondary aligned behind it.
+/// Says from which width on a terminal has room for a usual outcome with a code, and what is secondary aligned
+/// behind it, in columns.
 const WIDE: usize = 100;
-/// Columns of time, duration, the outcomes that are usual, and the gaps between them and the two names.
+/// Counts the columns of time, duration, the outcomes that are usual, and the gaps between them and the two names.
 const REST: usize = 38;
-/// Columns of calls from the first line on: enough for most tools.
+/// Gives calls these columns from the first line on: enough for most tools.
 const USUAL_CALL: usize = 24;
 
 /// Remembers how wide the columns of names have become, in characters, so that lines of one stay align.
@@ -50,18 +51,18 @@ pub(super) fn batch(
     rows.iter().for_each(|row| layout.write(page, row));
 }
 
-/// The words of a line, harmless each.
+/// Holds the words of a line, harmless each.
 struct Row {
     time: String,
     server: String,
     method: String,
-    /// Tool, prompt or resource, after a space.
+    /// Names tool, prompt or resource, after a space.
     target: String,
     took: String,
     paint: Option<Paint>,
-    /// Outcome, error type and code, each once.
+    /// Tells outcome, error type and code, each once.
     ending: String,
-    /// The client of the session, whoever asked.
+    /// Names the client of the session, whoever asked.
     client: String,
     sizes: String,
 }
@@ -153,14 +154,14 @@ fn sizes(own: &[KeyValue]) -> String {
     }
 }
 
-/// Widths of the columns, in characters.
+/// Holds the widths of the columns, in characters.
 struct Layout {
     time: usize,
     server: usize,
     call: usize,
     ending: usize,
     client: usize,
-    /// Of the terminal.
+    /// Is the terminal's.
     all: usize,
 }
 
