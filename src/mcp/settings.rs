@@ -15,6 +15,8 @@ pub struct Settings {
     pub span_kind: Perspective,
     /// `service.name` of the resource.
     pub service_name: ServiceName,
+    /// More attributes of the resource. Those that the tap has of its own win, but for a version of a fixed service.
+    pub resource: Vec<(String, String)>,
     /// Whether notifications make spans.
     pub notifications: Notifications,
     /// Says how a caller's trace context is used: as the parent, as a link, or not at all.
@@ -53,6 +55,7 @@ impl Default for Settings {
         Settings {
             span_kind: Perspective::Client,
             service_name: ServiceName::Fixed("mcpcol".to_owned()),
+            resource: Vec::new(),
             notifications: Notifications::Off,
             parent: Parent::Meta,
             unsampled: Unsampled::Drop,

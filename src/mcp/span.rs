@@ -291,7 +291,10 @@ pub(super) fn status(error: Option<&str>) -> StatusCode {
 pub(super) fn resource(settings: &Settings, server: &Server, peer: &Named) -> Resource {
     let ours = env!("CARGO_PKG_VERSION");
     let (service, version) = match &settings.service_name {
-        ServiceName::Fixed(name) => (name, ours),
+        ServiceName::Fixed(name) => {
+            let said = settings.resource.iter().find(|(key, _)| key == names::SERVICE_VERSION);
+            (name, said.map_or(ours, |(_, version)| version))
+        }
         ServiceName::Server => (&server.name, &*peer.version),
         ServiceName::Client => (&peer.name, &*peer.version),
     };
@@ -302,9 +305,12 @@ pub(super) fn resource(settings: &Settings, server: &Server, peer: &Named) -> Re
         (names::SERVICE_VERSION, version),
         (names::SERVER_NAME, &server.name),
     ];
-    let told = told.into_iter().filter(|(_, value)| !value.is_empty());
-    let text = |(name, text): (_, &str)| attribute(name, Value::StringValue(text.to_owned()));
-    Resource { attributes: told.map(text).collect(), ..Resource::default() }
+    let own = |key: &str| told.iter().any(|(known, _)| *known == key);
+    let around = settings.resource.iter().filter(|(key, _)| !own(key));
+    let around = around.map(|(key, value)| (key.as_str(), value.as_str()));
+    let own = told.into_iter().filter(|(_, value)| !value.is_empty());
+    let text = |(name, text): (&str, &str)| attribute(name, Value::StringValue(text.to_owned()));
+    Resource { attributes: own.chain(around).map(text).collect(), ..Resource::default() }
 }
 
 /// The scope of a tap's spans.
@@ -368,7 +374,7 @@ impl Attributes<'_, '_> {
     }
 }
 
-fn attribute(key: &'static str, value: Value) -> KeyValue {
+fn attribute(key: &str, value: Value) -> KeyValue {
     let value = Some(AnyValue { value: Some(value) });
     KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
 }

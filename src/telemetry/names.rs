@@ -11,6 +11,10 @@ pub const SCOPE: &str = "mcpcol";
 pub const SERVICE_NAME: &str = "service.name";
 /// Version of that service.
 pub const SERVICE_VERSION: &str = "service.version";
+/// Chance that tells this process from others of its service.
+pub const SERVICE_INSTANCE: &str = "service.instance.id";
+/// Name of the machine that the tap runs on.
+pub const HOST_NAME: &str = "host.name";
 /// The tapped server as the user named it, or as its command line tells.
 pub const SERVER_NAME: &str = "mcpcol.server.name";
 

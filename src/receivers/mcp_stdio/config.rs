@@ -8,7 +8,9 @@ use serde::Deserialize;
 
 use super::{ServerName, ladder, name, tap};
 use crate::mcp::{Notifications, Parent, Perspective, Traces, Unsampled};
-use crate::receivers::tap::{CaptureSettings, Observing, Passback, Propagate, usable_name};
+use crate::receivers::tap::{
+    CaptureSettings, Observing, Passback, Propagate, SERVICE_NAME, usable_name,
+};
 use crate::settings::{Duration, Report};
 
 /// Settings.
@@ -47,7 +49,8 @@ pub struct Config {
     pub unsampled: Unsampled,
     /// A cancelled call is an error.
     pub cancelled_is_error: bool,
-    /// `service.name` of the spans: `client` or `server` for their own names, or any text.
+    /// `service.name` of the spans: `client` or `server` for their own names, or any text. As `mcpcol`, which is the
+    /// default, it gives way to OTEL_SERVICE_NAME and to OTEL_RESOURCE_ATTRIBUTES.
     pub service_name: String,
     /// What one trace holds.
     pub trace: Traces,
@@ -89,7 +92,7 @@ impl Default for Config {
             parent: Parent::default(),
             unsampled: Unsampled::default(),
             cancelled_is_error: false,
-            service_name: "mcpcol".into(),
+            service_name: SERVICE_NAME.into(),
             trace: Traces::default(),
             propagate: Propagate::default(),
             passback: Passback::default(),

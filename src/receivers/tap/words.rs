@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::resource::surroundings;
 use super::{CaptureSettings, Passback, Propagate};
 use crate::mcp::{
     Notifications, Parent, Perspective, ServiceName, Settings, TraceContext, Traces, Unsampled,
@@ -15,6 +16,9 @@ const MIN_MESSAGE: usize = 4 * 1024;
 
 /// The longest name of a server, in characters: it labels every metric.
 pub(in crate::receivers) const MAX_NAME: usize = 128;
+
+/// `service_name` unless written.
+pub(in crate::receivers) const SERVICE_NAME: &str = "mcpcol";
 
 /// Whether `name` may be a server's name.
 pub fn usable_name(name: &str) -> bool {
@@ -73,13 +77,19 @@ impl Observing<'_> {
         self.capture.check(report);
     }
 
-    /// Returns what they mean to the state machine.
+    /// Returns what they mean to the state machine. What is written there about the service wins over the surroundings.
     pub(in crate::receivers) fn settings(&self) -> Settings {
+        let around = surroundings();
         Settings {
+            resource: around.attributes.clone(),
             span_kind: self.span_kind,
             service_name: match self.service_name {
                 "client" => ServiceName::Client,
                 "server" => ServiceName::Server,
+                SERVICE_NAME => {
+                    let name = around.service_name.as_deref().unwrap_or(SERVICE_NAME);
+                    ServiceName::Fixed(name.to_owned())
+                }
                 text => ServiceName::Fixed(text.to_owned()),
             },
             notifications: self.notifications,

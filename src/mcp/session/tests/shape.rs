@@ -315,6 +315,31 @@ fn as_long_as_the_client_has_no_name_the_service_is_the_tap() {
     assert_eq!(resources(&mut tap), [ours]);
 }
 
+#[test]
+fn what_is_said_of_the_surroundings_stands_beside_what_the_tap_knows() {
+    let said = [
+        ("host.name", "box"),
+        (names::SERVICE_VERSION, "7"),
+        (names::SERVER_NAME, "theirs"),
+        (names::SERVICE_NAME, "theirs"),
+    ];
+    let settings = Settings { resource: pairs(&said), ..Settings::default() };
+    let mut tap = Tap::with(settings);
+    tap.call(1).ok(1);
+    let mut expected = resource("mcpcol", Some("7"));
+    expected.push(("host.name".into(), "box".into()));
+    assert_eq!(resources(&mut tap), [expected]);
+
+    let settings = Settings {
+        resource: pairs(&said[..2]),
+        service_name: ServiceName::Server,
+        ..Settings::default()
+    };
+    let mut tap = Tap::with(settings);
+    tap.call(1).ok(1);
+    assert!(!resources(&mut tap)[0].contains(&(names::SERVICE_VERSION.into(), "7".into())));
+}
+
 /// The resource of a service with that name and version.
 fn resource(name: &str, version: Option<&str>) -> Vec<(String, String)> {
     let named = [(names::SERVICE_NAME, name)].into_iter();

@@ -15,7 +15,7 @@ use crate::mcp::{Notifications, Parent, Perspective, Traces, Unsampled};
 use crate::privacy::detect::{NameClass, classify_name};
 use crate::privacy::digest::Key;
 use crate::receivers::listening::{host_port, is_loopback, no_address};
-use crate::receivers::tap::{CaptureSettings, Observing, Passback, Propagate};
+use crate::receivers::tap::{CaptureSettings, Observing, Passback, Propagate, SERVICE_NAME};
 use crate::settings::{Duration, Given, IS_EMPTY, Report, Secret, ServerTls, bare_ipv6};
 
 pub use route::{Protocol, Route};
@@ -82,7 +82,8 @@ pub struct Config {
     pub unsampled: Unsampled,
     /// A cancelled call is an error.
     pub cancelled_is_error: bool,
-    /// `service.name` of the spans: `client` or `server` for their own names, or any text.
+    /// `service.name` of the spans: `client` or `server` for their own names, or any text. As `mcpcol`, which is the
+    /// default, it gives way to OTEL_SERVICE_NAME and to OTEL_RESOURCE_ATTRIBUTES.
     pub service_name: String,
     /// What one trace holds.
     pub trace: Traces,
@@ -145,7 +146,7 @@ impl Default for Config {
             parent: Parent::default(),
             unsampled: Unsampled::default(),
             cancelled_is_error: false,
-            service_name: "mcpcol".into(),
+            service_name: SERVICE_NAME.into(),
             trace: Traces::default(),
             propagate: Propagate::default(),
             passback: Passback::default(),

@@ -1,0 +1,188 @@
+//! Reads what the surroundings say about the resource of a tap's spans: `OTEL_RESOURCE_ATTRIBUTES`,
+//! `OTEL_SERVICE_NAME`, the host, and this process. Once for all taps.
+//!
+//! The form of the variable is that of the OpenTelemetry specification (Resource SDK, "Specifying resource information via
+//! an environment variable"): `key=value,key=value`, percent-encoded; with one mistake in it none of it is used.
+
+use std::sync::OnceLock;
+
+use crate::telemetry::names::{HOST_NAME, SERVICE_INSTANCE, SERVICE_NAME};
+
+/// The variable with attributes.
+const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
+/// The variable with a name, which wins over the one among attributes.
+const SERVICE: &str = "OTEL_SERVICE_NAME";
+/// The longest variable that is read, in bytes: every batch carries what it says.
+const MAX_TEXT: usize = 32 << 10;
+/// The most attributes.
+const MAX_ATTRIBUTES: usize = 128;
+/// The longest key or value, in bytes once decoded.
+const MAX_PART: usize = 4 << 10;
+
+/// Says where a tap's spans are made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Surroundings {
+    /// What the service is called, if the surroundings say so.
+    pub(super) service_name: Option<String>,
+    /// The other attributes; no key stands twice.
+    pub(super) attributes: Vec<(String, String)>,
+}
+
+/// Returns those of this process. What is wrong with them is logged the first time.
+pub(super) fn surroundings() -> &'static Surroundings {
+    static READ: OnceLock<Surroundings> = OnceLock::new();
+    READ.get_or_init(|| {
+        let uname = rustix::system::uname();
+        let host = uname.nodename().to_str().unwrap_or_default();
+        let env = |name: &str| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned());
+        let (read, wrong) = read(&env, host, &instance(rand::random()));
+        if let Some(why) = wrong {
+            tracing::warn!("{ATTRIBUTES} is not used: {why}");
+        }
+        read
+    })
+}
+
+/// A random UUID (RFC 9562, version 4), as the conventions recommend for `service.instance.id`.
+fn instance(chance: u128) -> String {
+    let bits = chance & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{bits:032x}");
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+/// Reads them, and says what is wrong with the variable. What it says wins over what is found out.
+fn read(
+    env: &dyn Fn(&str) -> Option<String>,
+    host: &str,
+    instance: &str,
+) -> (Surroundings, Option<&'static str>) {
+    let mut all = vec![(SERVICE_INSTANCE.to_owned(), instance.to_owned())];
+    // What a system without a name has.
+    if !["", "(none)"].contains(&host) {
+        all.push((HOST_NAME.to_owned(), host.to_owned()));
+    }
+    let text = env(ATTRIBUTES).unwrap_or_default();
+    let (said, wrong) = match parse(&text) {
+        Ok(said) => (said, None),
+        Err(why) => (Vec::new(), Some(why)),
+    };
+    for (key, value) in said {
+        all.retain(|(known, _)| *known != key);
+        all.push((key, value));
+    }
+    let named = all.iter().position(|(key, _)| key == SERVICE_NAME).map(|at| all.remove(at).1);
+    let service = env(SERVICE).filter(|name| name.len() <= MAX_PART);
+    let service_name = service.into_iter().chain(named).find(|name| !name.is_empty());
+    (Surroundings { service_name, attributes: all }, wrong)
+}
+
+fn parse(text: &str) -> Result<Vec<(String, String)>, &'static str> {
+    if text.len() > MAX_TEXT {
+        return Err("it is longer than 32 KiB");
+    }
+    let mut all = Vec::new();
+    for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+        let (key, value) = entry.split_once('=').ok_or("an entry of it is not `key=value`")?;
+        let decode =
+            |text: &str| decoded(text.trim()).ok_or("something in it is not percent-encoded UTF-8");
+        let (key, value) = (decode(key)?, decode(value)?);
+        if key.is_empty() {
+            return Err("an entry of it has no key");
+        }
+        if key.len().max(value.len()) > MAX_PART {
+            return Err("a key or value of it is longer than 4 KiB");
+        }
+        all.push((key, value));
+        if all.len() > MAX_ATTRIBUTES {
+            return Err("it has more than 128 attributes");
+        }
+    }
+    Ok(all)
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut parts = text.split('%');
+    out.extend_from_slice(parts.next()?.as_bytes());
+    for part in parts {
+        let hex = part.get(..2).filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        out.push(u8::from_str_radix(hex, 16).ok()?);
+        out.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    String::from_utf8(out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn told(variables: &[(&str, &str)]) -> (Option<String>, Vec<(String, String)>, bool) {
+        let env = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        let (read, wrong) = read(&env, "box", "id");
+        (read.service_name, read.attributes, wrong.is_some())
+    }
+
+    fn attributes(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    const FOUND: [(&str, &str); 2] = [("service.instance.id", "id"), ("host.name", "box")];
+
+    #[test]
+    fn host_and_instance_are_there_unless_the_variable_has_others() {
+        assert_eq!(told(&[]), (None, attributes(&FOUND), false));
+        let said = "deployment.environment.name=prod, host.name = a%2Cb%20c ,host.name=last,";
+        let expected = [FOUND[0], ("deployment.environment.name", "prod"), ("host.name", "last")];
+        assert_eq!(told(&[(ATTRIBUTES, said)]), (None, attributes(&expected), false));
+        let said = "k%3D1=a%2Cb%3D%C3%A4=";
+        let expected = [FOUND[0], FOUND[1], ("k=1", "a,b=\u{e4}=")];
+        assert_eq!(told(&[(ATTRIBUTES, said)]), (None, attributes(&expected), false));
+    }
+
+    #[test]
+    fn the_services_own_variable_wins() {
+        let both = [(ATTRIBUTES, "service.name=among"), (SERVICE, "own")];
+        assert_eq!(told(&both).0.as_deref(), Some("own"));
+        assert_eq!(told(&both[..1]).0.as_deref(), Some("among"));
+        assert_eq!(told(&[both[0], (SERVICE, "")]).0.as_deref(), Some("among"));
+        assert_eq!(told(&both).1, attributes(&FOUND), "it stands once");
+    }
+
+    #[test]
+    fn with_one_mistake_nothing_of_the_variable_is_used() {
+        let long = format!("a={}", "x".repeat(MAX_PART + 1));
+        let many = "a=1,".repeat(MAX_ATTRIBUTES + 1);
+        let huge = "a=1,".repeat(MAX_TEXT / 4 + 1);
+        for bad in
+            ["good=1,bad", "good=1,=x", "good=1,bad=%", "good=%zz", "good=%ff", &long, &many, &huge]
+        {
+            assert_eq!(told(&[(ATTRIBUTES, bad)]), (None, attributes(&FOUND), true), "{bad:.40}");
+        }
+    }
+
+    #[test]
+    fn an_instance_is_a_random_uuid() {
+        assert_eq!(instance(0), "00000000-0000-4000-8000-000000000000");
+        assert_eq!(instance(u128::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_comes_back(pairs in proptest::collection::vec((".{1,20}", ".{0,20}"), 0..8)) {
+            let encoded = |text: &str| text.bytes().map(|b| format!("%{b:02X}")).collect::<String>();
+            let entries: Vec<String> =
+                pairs.iter().map(|(k, v)| format!("{}={}", encoded(k), encoded(v))).collect();
+            prop_assert_eq!(parse(&entries.join(",")), Ok(pairs));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in ".*") {
+            let _ = parse(&text);
+        }
+    }
+}
