@@ -15,7 +15,7 @@ use std::fs;
 use std::path::Path;
 
 use kinds::REGISTRIES;
-use mcpcol::config::{Options, Registries, Sources, Tree, load, redacted, render, written};
+use mcpcol::config::{Opens, Options, Registries, Sources, Tree, load, redacted, render, written};
 use mcpcol::pipeline::Plan;
 use mcpcol::settings::{Node, Problems, Severity};
 
@@ -43,6 +43,7 @@ fn options() -> Options<'static> {
         lenient_env: false,
         advice: false,
         stdout_is_mcp: false,
+        opens: Opens::All,
     }
 }
 
@@ -105,8 +106,13 @@ fn every_bad_file_gets_its_report() {
 }
 
 #[test]
-fn a_good_file_becomes_a_plan_without_a_word() {
-    let plan = good(&Sources { config: vec!["tests/data/config/good.yaml".into()], set: vec![] });
+fn a_good_file_becomes_a_plan_and_only_what_has_no_effect_is_warned_of() {
+    let sources = Sources { config: vec!["tests/data/config/good.yaml".into()], set: vec![] };
+    let (plan, problems) = load(&sources, &options());
+    let plan = plan.unwrap();
+    let warned: Vec<&str> = problems.0.iter().map(|problem| problem.path.as_str()).collect();
+    assert_eq!(warned, ["service::telemetry::metrics", "service::telemetry::resource"]);
+    assert!(problems.0.iter().all(|problem| problem.message.starts_with("has no effect: ")));
     let ids =
         |ids: &[mcpcol::pipeline::Id]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(plan.base, Path::new("tests/data/config"));
@@ -121,8 +127,52 @@ fn a_good_file_becomes_a_plan_without_a_word() {
     assert_eq!(telemetry.logs.level, Some(mcpcol::pipeline::plan::LogLevel::Warn));
     assert_eq!(telemetry.metrics.readers.unwrap()[0].pull.exporter.prometheus.port, 8889);
     assert_eq!(telemetry.resource["service.name"], "here");
-    let again = good(&Sources { config: vec!["tests/data/config/good.yaml".into()], set: vec![] });
+    let again = load(&sources, &options()).0.unwrap();
     assert_eq!(plan.exporters[1].settings, again.exporters[1].settings);
+}
+
+#[test]
+fn sections_without_effect_are_warned_of() {
+    let yaml = format!("{}connectors:\nextensions: {{}}\n", debug("{}"));
+    let with = |service: &str| yaml.replace("service: {", &format!("service: {{{service}, "));
+    for (yaml, paths) in [
+        (yaml.clone(), &["connectors", "extensions"][..]),
+        (with("extensions: []"), &["service::extensions", "connectors", "extensions"]),
+        (
+            with("telemetry: {metrics: {level: normal}, resource: {a: b}}"),
+            &[
+                "service::telemetry::metrics",
+                "service::telemetry::resource",
+                "connectors",
+                "extensions",
+            ],
+        ),
+        (with("telemetry: {metrics: {level: none}}"), &["connectors", "extensions"]),
+    ] {
+        let (plan, problems) = load(&inline(&yaml), &options());
+        assert!(plan.is_some(), "{}", render(&problems, false));
+        let found: Vec<&str> = problems.0.iter().map(|problem| problem.path.as_str()).collect();
+        assert_eq!(found, paths, "{yaml}");
+        assert!(problems.0.iter().all(|problem| problem.severity == Severity::Warning));
+    }
+}
+
+#[test]
+fn a_secret_that_is_missing_is_not_to_be_written_into_the_file() {
+    for (settings, secret) in [
+        ("{key: '${env:NOPE}'}", true),
+        ("{labels: {authorization: 'Bearer ${NOPE}'}}", true),
+        ("{name: '${env:MY_TOKEN}'}", true),
+        ("{file: '${env:NOPE}', name: '${env:NOPE}'}", false),
+    ] {
+        let (_, problems) = load(&inline(&debug(settings)), &options());
+        assert!(!problems.0.is_empty());
+        for problem in &problems.0 {
+            let default = problem.message.contains(":-default");
+            assert_eq!(default, !secret, "{settings}: {}", problem.message);
+            assert_eq!(problem.message.contains("${file:"), secret, "{}", problem.message);
+        }
+    }
 }
 
 #[test]

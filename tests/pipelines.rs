@@ -69,7 +69,7 @@ impl Around {
             .arg("--config")
             .arg(file)
             .env("HOME", self.dir.path())
-            .env("MCPCOL_DIGEST_KEY", format!("{:02x}", 7).repeat(32))
+            .env("XDG_CONFIG_HOME", self.dir.path())
             .env("MCPCOL_LISTEN", "127.0.0.1:0")
             .env("MCPCOL_OTLP_GRPC", "127.0.0.1:0")
             .env("MCPCOL_OTLP_HTTP", "127.0.0.1:0")
@@ -84,7 +84,7 @@ impl Around {
 
     /// Asks through the file's HTTP tap, as a client would; exit code and stderr.
     fn ask(&self, file: &Path) -> (Option<i32>, String) {
-        let routed = fs::read_to_string(file).unwrap().contains("routes:");
+        let routed = fs::read_to_string(file).unwrap().contains("path: /notes");
         let (command, paths) = if routed {
             (vec!["run"], ["/notes", "/search"])
         } else {
@@ -278,6 +278,9 @@ async fn every_pipeline_file_is_valid_and_runs_as_written() {
             upstream: upstream.clone(),
         };
         let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        let bare = Command::new(MCPCOL).arg("validate").arg(&file).env_clear().output().unwrap();
+        let talk = String::from_utf8_lossy(&bare.stderr);
+        assert_eq!((bare.status.code(), &*talk), (Some(0), ""), "{name} needs nothing around it");
         let validated = around.command(&["validate"], &file).output().unwrap();
         let talk = String::from_utf8_lossy(&validated.stderr);
         assert_eq!(validated.status.code(), Some(0), "{name}: {talk}");

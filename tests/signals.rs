@@ -51,7 +51,10 @@ impl Tap {
     /// Starts it in a home of its own; returns once its server is ready.
     fn start(mut command: Command) -> Tap {
         let home = tempfile::tempdir().unwrap();
-        command.env("HOME", home.path()).env_remove("XDG_STATE_HOME");
+        command.env("HOME", home.path());
+        for other in ["XDG_STATE_HOME", "XDG_CONFIG_HOME", "MCPCOL_CONFIG"] {
+            command.env_remove(other);
+        }
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let stdin = process.stdin.take().unwrap();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());

@@ -9,17 +9,23 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::flags::{Flags, Names};
 use super::otlp_env::OtlpEnv;
-use super::record::{QUEUE, Record, escaped, file_exporter, logs_beside};
+use super::record::{self, QUEUE, Record, escaped, file_exporter, logs_beside};
 use super::state::{self, State};
 use super::{config_args, say};
 use crate::config::{self, Options, Sources};
 use crate::pipeline::{Plan, ReceiverConfig};
 use crate::receivers::mcp_stdio;
-use crate::settings::Severity;
+use crate::settings::{Problem, Problems, Severity};
 
 /// Where the environment may name a digest key: itself, and its file.
 const KEYS: [&str; 2] = ["MCPCOL_DIGEST_KEY", "MCPCOL_DIGEST_KEY_FILE"];
+
+/// The exporters that write the local record: its spans, and its log records.
+const FILES: [&str; 2] = ["file", "file/logs"];
+/// Where what `--record` says stands.
+const RECORD: [&str; 2] = ["exporters::file", "exporters::file/logs"];
 
 /// How much of what is around us is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +49,8 @@ pub(super) struct Tap<'a> {
     pub(super) settings: Value,
     /// Where its local record is kept.
     pub(super) record: Record,
+    /// The flags that these settings are.
+    pub(super) flags: Names,
 }
 
 impl Tap<'_> {
@@ -68,10 +76,13 @@ pub(super) struct Loaded {
     pub(super) plan: Option<Plan>,
     /// The state directory, to be cleaned.
     pub(super) state: Option<PathBuf>,
+    /// The flags that stand in it.
+    pub(super) flags: Flags,
 }
 
 /// Loads the configuration of `tap`. What is around us is the agent's, not ours to insist on: settings of
-/// the environment that cannot be used are said, and left out.
+/// the environment that cannot be used are said, and left out. What flags say is the user's, and so is `set`: that is
+/// said as theirs.
 pub(super) fn load(
     tap: &Tap<'_>,
     set: &[String],
@@ -83,22 +94,39 @@ pub(super) fn load(
     let state = place.state.as_ref().map(|state| state.dir.clone());
     let mut notes = Vec::new();
     let mut last = Sources::default();
+    let flags = match tap.record {
+        Record::At(_) => Flags::built_in(tap.kind, tap.flags).and(&RECORD, record::FLAG),
+        Record::InState | Record::Off => Flags::built_in(tap.kind, tap.flags),
+    };
     for trust in [Trust::All, Trust::Key, Trust::Nothing] {
         let (yaml, more) = config(tap, terminal, trust, &place);
         last = Sources { config: vec![format!("yaml:{yaml}")], set: set.to_vec() };
-        let (plan, problems) = config::load(&last, options);
-        let settled = plan.is_some() || !set.is_empty() || trust == Trust::Nothing;
-        if !settled {
-            let errors = problems.0.iter().filter(|p| p.severity > Severity::Warning);
-            notes.extend(errors.map(|p| format!("{} ({})", p.message, source_of(&p.path))));
+        let (plan, mut problems) = config::load(&last, options);
+        let of_flags = flags.take(&mut problems);
+        if of_flags.fatal {
+            of_flags.say();
+            break;
+        }
+        let (around, of_user) = problems.0.into_iter().partition::<Vec<_>, _>(is_ours);
+        let fatal = |problem: &&Problem| problem.severity > Severity::Warning;
+        if plan.is_none() && !of_user.iter().any(|p| fatal(&p)) && trust != Trust::Nothing {
+            let told = |p: &Problem| format!("{} ({})", p.message, source_of(&p.path));
+            notes.extend(around.iter().filter(fatal).map(told));
             continue;
         }
         notes.extend(more);
+        notes.extend(around.iter().map(|p| format!("{}: {}", p.path, p.message)));
         notes.iter().for_each(|note| say(&format!("mcpcol: {note}")));
-        config_args::say(&problems)?;
-        return Ok(Loaded { sources: last, plan, state });
+        of_flags.say();
+        config_args::say(&Problems(of_user))?;
+        return Ok(Loaded { sources: last, plan, state, flags });
     }
-    Ok(Loaded { sources: last, plan: None, state })
+    Ok(Loaded { sources: last, plan: None, state, flags })
+}
+
+/// Says whether it is about what nobody wrote.
+fn is_ours(problem: &Problem) -> bool {
+    problem.mark.as_ref().is_some_and(|mark| mark.file.starts_with("yaml:"))
 }
 
 /// Where a setting of the built-in configuration comes from, for a user who never wrote it.
@@ -144,10 +172,10 @@ fn config(tap: &Tap<'_>, terminal: bool, trust: Trust, place: &Place) -> (String
     let (mut spans, mut logs) = (Vec::new(), Vec::new());
     if let Some(record) = record {
         let [of_spans, of_logs] = &record;
-        exporters.insert("file".into(), file_exporter(of_spans));
-        exporters.insert("file/logs".into(), file_exporter(of_logs));
-        spans.push("file");
-        logs.push("file/logs");
+        exporters.insert(FILES[0].into(), file_exporter(of_spans));
+        exporters.insert(FILES[1].into(), file_exporter(of_logs));
+        spans.push(FILES[0]);
+        logs.push(FILES[1]);
     }
     if let Some((kind, mut otlp)) = otlp {
         otlp["sending_queue"] = json!({
@@ -217,7 +245,13 @@ mod tests {
     #[test]
     fn a_session_is_one_trace_beside_what_the_command_line_says() {
         for settings in [json!({}), json!({ "endpoint": "localhost:1", "routes": [] })] {
-            let tap = Tap { name: "n", kind: "k", settings: settings.clone(), record: Record::Off };
+            let tap = Tap {
+                name: "n",
+                kind: "k",
+                settings: settings.clone(),
+                record: Record::Off,
+                flags: &[],
+            };
             let mut with = receiver(&tap);
             assert_eq!(with["trace"].take(), "session");
             with.as_object_mut().unwrap().remove("trace");

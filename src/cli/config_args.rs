@@ -4,6 +4,8 @@ use std::io::{IsTerminal, Write, stderr};
 
 use clap::Args;
 
+use super::discovery::{self, Chosen};
+use super::flags::Flags;
 use crate::config::{self, Options, Sources, render};
 use crate::pipeline::{Plan, ReceiverConfig};
 use crate::settings::Problems;
@@ -11,19 +13,19 @@ use crate::settings::Problems;
 /// Where the configuration is.
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct ConfigArgs {
-    /// Configuration file; repeat to merge. Also `file:PATH`, `env:NAME` and `yaml:TEXT`
-    #[arg(long, value_name = "FILE", env = "MCPCOL_CONFIG", hide_env_values = true)]
+    /// Configuration file; repeat to merge. Also `file:PATH`, `env:NAME` and `yaml:TEXT`. Else MCPCOL_CONFIG, else
+    /// mcpcol/config.yaml in $XDG_CONFIG_HOME (~/.config), else in /etc [env: MCPCOL_CONFIG=]
+    #[arg(long, value_name = "FILE")]
     pub(super) config: Vec<String>,
     /// Override one value, such as `exporters::debug::verbosity=detailed`; applied last
     #[arg(long, value_name = "PATH=VALUE")]
     pub(super) set: Vec<String>,
 }
 
-impl From<ConfigArgs> for Sources {
-    fn from(args: ConfigArgs) -> Self {
-        // An empty MCPCOL_CONFIG is an unset one.
-        let config = args.config.into_iter().filter(|source| !source.is_empty()).collect();
-        Sources { config, set: args.set }
+impl ConfigArgs {
+    /// Chooses the configuration: what is named here, else what is found.
+    pub(super) fn choose(&self) -> Chosen {
+        discovery::choose(self.config.clone(), self.set.clone())
     }
 }
 
@@ -34,11 +36,25 @@ pub(super) fn say(problems: &Problems) -> std::io::Result<()> {
     stderr().write_all(render(problems, colour).as_bytes())
 }
 
-/// Loads a configuration and says what is wrong with it; `None` if that forbids starting.
-pub(super) fn load(sources: &Sources, options: &Options<'_>) -> std::io::Result<Option<Plan>> {
-    let (plan, problems) = config::load(sources, options);
-    say(&problems)?;
-    Ok(plan)
+/// What a plan is loaded from, again at each reload.
+#[derive(Clone, Copy)]
+pub(super) struct Loading<'a> {
+    pub(super) sources: &'a Sources,
+    pub(super) options: &'a Options<'a>,
+    /// The flags whose values stand in the sources.
+    pub(super) flags: Option<&'a Flags>,
+}
+
+impl Loading<'_> {
+    /// Loads a configuration and says what is wrong with it; `None` if that forbids starting.
+    pub(super) fn load(&self) -> std::io::Result<Option<Plan>> {
+        let (plan, mut problems) = config::load(self.sources, self.options);
+        if let Some(flags) = self.flags {
+            flags.take(&mut problems).say();
+        }
+        say(&problems)?;
+        Ok(plan)
+    }
 }
 
 /// Takes every receiver but the one of kind `C` out of the plan and says which those are: several taps

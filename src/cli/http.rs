@@ -7,11 +7,12 @@ use std::process::ExitCode;
 
 use super::builtin;
 use super::capture::{self, CaptureArgs};
-use super::config_args::{ConfigArgs, load, only_tap};
+use super::config_args::{ConfigArgs, Loading, only_tap};
+use super::flags::{Flags, Names};
 use super::record::RecordArgs;
 use super::run::until_told;
 use super::state;
-use crate::config::{self, Options, Sources};
+use crate::config::{self, Opens, Options, Sources};
 use crate::pipeline::{Plan, ReceiverConfig};
 use crate::receivers::mcp_http::{Config, Route};
 
@@ -23,6 +24,10 @@ pub(super) struct Http {
     /// Where clients connect to; port 0 lets the system choose [default: localhost:8931]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
+    /// A name by which clients may call the tap, `host` or `host:port`, `*.host` or `*`; repeat for more. Needed where
+    /// it listens on another address than a loopback one
+    #[arg(long, value_name = "HOST")]
+    allowed_host: Vec<String>,
     /// The server: its URL as clients would use it. Its whole origin is proxied, paths stay
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
@@ -35,26 +40,34 @@ pub(super) struct Http {
     record: RecordArgs,
 }
 
+/// The flags by the settings that they are.
+const FLAGS: Names = &[
+    ("endpoint", "--listen"),
+    ("allowed_hosts", "--allowed-host"),
+    ("routes::0::name", "--name (MCPCOL_NAME)"),
+    ("routes", "--upstream"),
+    ("capture", "--capture (MCPCOL_CAPTURE)"),
+];
+
 impl Http {
     /// Runs until told to stop.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let given = Sources::from(self.config.clone());
-        let (sources, plan) = if given.config.is_empty() {
+        let kind = <Config as ReceiverConfig>::NAME;
+        let options = Options { opens: Opens::Kind(kind), ..Options::default() };
+        let given = self.config.choose().for_tap(kind);
+        let (sources, flags, plan) = if given.config.is_empty() {
             if self.upstream.is_none() {
                 anyhow::bail!("which server? Write `mcpcol http --upstream URL`");
             }
-            // Said here, and not of a configuration that nobody wrote.
-            if let Err(why) = self.route().uri() {
-                anyhow::bail!("--upstream {why}");
-            }
-            let loaded = self.built_in()?;
+            let loaded = self.built_in(&options)?;
             loaded.state.iter().for_each(|dir| state::clean(dir));
-            (loaded.sources, loaded.plan)
+            (loaded.sources, loaded.flags, loaded.plan)
         } else {
-            self.configured(given)?
+            self.configured(given, &options)?
         };
         let Some(plan) = plan else { return Ok(ExitCode::FAILURE) };
-        until_told(&sources, plan, |plan| {
+        let loading = Loading { sources: &sources, options: &options, flags: Some(&flags) };
+        until_told(loading, plan, |plan| {
             let others = only_tap::<Config>(plan, "http")?;
             if !others.is_empty() {
                 tracing::info!("not opened by an HTTP tap: {}", others.join(", "));
@@ -68,43 +81,59 @@ impl Http {
         Route { upstream, name: self.name(), ..Route::default() }
     }
 
-    fn built_in(&self) -> anyhow::Result<builtin::Loaded> {
+    fn built_in(&self, options: &Options<'_>) -> anyhow::Result<builtin::Loaded> {
         let route = self.route();
-        let mut settings = serde_json::json!({ "routes": self.routes() });
-        if let Some(listen) = &self.listen {
-            settings["endpoint"] = listen.as_str().into();
-        }
+        let settings = serde_json::Value::Object(self.said());
         let kind = <Config as ReceiverConfig>::NAME;
-        let tap = builtin::Tap {
-            name: &route.server_name(),
-            kind,
-            settings,
-            record: self.record.record(),
-        };
+        let record = self.record.record();
+        let name = route.server_name();
+        let tap = builtin::Tap { name: &name, kind, settings, record, flags: FLAGS };
         let tap = tap.capturing(self.capture.settings());
-        Ok(builtin::load(&tap, &self.config.set, &Options::default())?)
+        Ok(builtin::load(&tap, &self.config.set, options)?)
     }
 
     /// The configuration's one receiver, with what the command line says in place of its own.
-    fn configured(&self, mut sources: Sources) -> anyhow::Result<(Sources, Option<Plan>)> {
+    fn configured(
+        &self,
+        mut sources: Sources,
+        options: &Options<'_>,
+    ) -> anyhow::Result<(Sources, Flags, Option<Plan>)> {
         // Its problems are said once, when everything stands in it.
-        let Some(mut plan) = config::load(&sources, &Options::default()).0 else {
-            let plan = load(&sources, &Options::default())?;
-            return Ok((sources, plan));
-        };
-        only_tap::<Config>(&mut plan, "http")?;
-        let at = format!("receivers::{}", plan.receivers[0].id);
+        let alone = config::load(&sources, options).0;
+        let mut id = <Config as ReceiverConfig>::NAME.to_owned();
+        let set = sources.set.clone();
+        if let Some(mut plan) = alone {
+            only_tap::<Config>(&mut plan, "http")?;
+            id = plan.receivers[0].id.to_string();
+            for (setting, value) in self.said() {
+                sources.set.push(format!("receivers::{id}::{setting}={value}"));
+            }
+            sources.set.extend(capture::overrides(&self.capture.settings(), &id));
+            sources.set.extend(self.record.overrides(&id));
+        }
+        let flags = Flags::behind(&set, &id, FLAGS);
+        let plan = Loading { sources: &sources, options, flags: Some(&flags) }.load()?;
+        if plan.iter().flat_map(|plan| &plan.receivers).any(|r| r.config.lacks().is_some()) {
+            anyhow::bail!(
+                "which server? Write `--upstream URL`, or `routes` into the configuration"
+            );
+        }
+        Ok((sources, flags, plan))
+    }
+
+    /// The settings that flags are.
+    fn said(&self) -> serde_json::Map<String, serde_json::Value> {
+        let mut settings = serde_json::Map::new();
         if let Some(listen) = &self.listen {
-            sources.set.push(format!("{at}::endpoint={}", serde_json::json!(listen)));
+            settings.insert("endpoint".into(), listen.as_str().into());
+        }
+        if !self.allowed_host.is_empty() {
+            settings.insert("allowed_hosts".into(), self.allowed_host.clone().into());
         }
         if self.upstream.is_some() {
-            sources.set.push(format!("{at}::routes={}", self.routes()));
+            settings.insert("routes".into(), self.routes());
         }
-        let id = plan.receivers[0].id.to_string();
-        sources.set.extend(capture::overrides(&self.capture.settings(), &id));
-        sources.set.extend(self.record.overrides(&id));
-        let plan = load(&sources, &Options::default())?;
-        Ok((sources, plan))
+        settings
     }
 
     fn routes(&self) -> serde_json::Value {

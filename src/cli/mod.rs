@@ -5,6 +5,9 @@
 mod completion;
 mod help;
 mod components;
+mod discovery;
+mod record;
+mod flags;
 mod config_args;
 mod digest;
 mod logging;
@@ -15,7 +18,6 @@ mod signals;
 mod runtime;
 mod run;
 mod state;
-mod record;
 mod builtin;
 mod capture;
 mod http;

@@ -13,6 +13,17 @@ pub(super) const QUEUE: u32 = 64 << 20;
 /// How its components are called in a configuration that the user wrote.
 const NAME: &str = "local_record";
 
+/// The flag, where complaints name it.
+pub(super) const FLAG: &str = "--record";
+/// Where what it says stands in a configuration that the user wrote.
+pub(super) const PLACES: [&str; 5] = [
+    "processors::redaction/local_record",
+    "exporters::file/local_record",
+    "exporters::file/local_record_logs",
+    "service::pipelines::traces/local_record",
+    "service::pipelines::logs/local_record",
+];
+
 /// `--record`
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(super) struct RecordArgs {

@@ -13,8 +13,8 @@ use anyhow::Context as _;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 
-use super::config_args::load;
-use crate::config::{Options, Sources};
+use super::config_args::Loading;
+use crate::config::{Opens, Options, Sources};
 use crate::otlp::{Messages, Request, json, wire};
 use crate::pipeline::{Build, Flow, Id, Pass, Processor, ProcessorConfig, Sample, Shared, Vitals};
 use crate::processors::redaction;
@@ -70,7 +70,9 @@ impl Redact {
             return config.build(&cx(Path::new(""))).map(Some);
         };
         let sources = Sources { config: vec![file.clone()], set: Vec::new() };
-        let Some(plan) = load(&sources, &Options::default())? else { return Ok(None) };
+        let options = Options { opens: Opens::Nothing, ..Options::default() };
+        let loading = Loading { sources: &sources, options: &options, flags: None };
+        let Some(plan) = loading.load()? else { return Ok(None) };
         let mut of_kind = plan.processors.iter().filter(|p| p.kind == redaction::Config::NAME);
         match (of_kind.next(), of_kind.next()) {
             (Some(one), None) => one.config.build(&cx(&plan.base)).map(Some),

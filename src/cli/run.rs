@@ -7,11 +7,13 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use super::config_args::{ConfigArgs, load};
+use super::config_args::{ConfigArgs, Loading};
+use super::discovery::Origin;
 use super::logging::{self, Reader};
 use super::runtime::{close_the_books, exit_code, runtime};
+use super::say;
 use super::signals::{Asked, Role, Signals};
-use crate::config::{Options, Sources};
+use crate::config::Options;
 use crate::pipeline::{Context, Outcome, Plan, Service, Vitals};
 use crate::telemetry::Clock;
 
@@ -30,25 +32,34 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(25);
 impl Run {
     /// Runs until told to stop.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let sources = Sources::from(self.config);
-        let Some(plan) = load(&sources, &Options::default())? else {
-            return Ok(ExitCode::FAILURE);
-        };
-        until_told(&sources, plan, |_| Ok(()))
+        let chosen = self.config.choose();
+        let options = Options::default();
+        let loading = Loading { sources: &chosen.sources, options: &options, flags: None };
+        let plan = loading.load()?;
+        if chosen.origin == Origin::Nowhere {
+            say(&format!("mcpcol: configuration {}", chosen.told()));
+        }
+        let Some(plan) = plan else { return Ok(ExitCode::FAILURE) };
+        until_told(loading, plan, |_| {
+            if chosen.origin == Origin::Found {
+                tracing::info!("configuration {}", chosen.told());
+            }
+            Ok(())
+        })
     }
 }
 
-/// Runs a plan until SIGTERM or SIGINT. SIGHUP loads it anew from its sources; `fit` is what the command
-/// does to every plan before it is run.
+/// Runs a plan until SIGTERM or SIGINT. SIGHUP loads it anew; `fit` is what the command does to every plan before it is
+/// run.
 pub(super) fn until_told(
-    sources: &Sources,
+    loading: Loading<'_>,
     mut plan: Plan,
     fit: impl Fn(&mut Plan) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     logging::start(&plan.telemetry.logs, Reader::Operator, &plan.secrets);
     fit(&mut plan)?;
     let runtime = runtime(THREADS)?;
-    let outcome = runtime.block_on(serve(sources, plan, &fit))?;
+    let outcome = runtime.block_on(serve(loading, plan, &fit))?;
     close_the_books(&outcome);
     // A write that the outside world blocks must not keep the process.
     runtime.shutdown_background();
@@ -56,7 +67,7 @@ pub(super) fn until_told(
 }
 
 async fn serve(
-    sources: &Sources,
+    loading: Loading<'_>,
     mut plan: Plan,
     fit: &impl Fn(&mut Plan) -> anyhow::Result<()>,
 ) -> anyhow::Result<Outcome> {
@@ -74,7 +85,7 @@ async fn serve(
     let told = loop {
         tokio::select! {
             asked = asks.next() => match asked {
-                Asked::Reload => reload(sources, &mut service, &mut plan, fit).await,
+                Asked::Reload => reload(loading, &mut service, &mut plan, fit).await,
                 Asked::Stop => break true,
             },
             () = service.ended(&mut outcome) => break false,
@@ -91,12 +102,12 @@ async fn serve(
 }
 
 async fn reload(
-    sources: &Sources,
+    loading: Loading<'_>,
     service: &mut Service,
     plan: &mut Plan,
     fit: &impl Fn(&mut Plan) -> anyhow::Result<()>,
 ) {
-    let mut new = match load(sources, &Options::default()) {
+    let mut new = match loading.load() {
         Ok(Some(new)) => new,
         _ => return tracing::error!("the new configuration is not valid: the old one goes on"),
     };

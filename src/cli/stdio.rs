@@ -15,13 +15,14 @@ use tokio::time::Instant;
 
 use super::builtin;
 use super::capture::{self, CaptureArgs};
-use super::config_args::{ConfigArgs, load, only_tap};
+use super::config_args::{ConfigArgs, Loading, only_tap};
+use super::flags::{Flags, Names};
 use super::logging::{self, Reader};
 use super::record::RecordArgs;
 use super::runtime::{close_the_books, exit_code, runtime};
 use super::signals::{Asks, Role, Signals};
 use super::{say, state};
-use crate::config::{self, Options, Sources};
+use crate::config::{self, Opens, Options, Sources};
 use crate::pipeline::{Context, Outcome, Plan, ReceiverConfig, Service, Vitals, yield_more};
 use crate::receivers::mcp_stdio::{self, Config, Remote};
 use crate::settings::Problems;
@@ -39,11 +40,13 @@ pub(super) struct Stdio {
     capture: CaptureArgs,
     #[command(flatten)]
     record: RecordArgs,
-    /// The server's command line
-    #[arg(last = true, value_name = "CMD")]
+    /// The server's command line, with or without `--` before it: all from here on is its own
+    #[arg(trailing_var_arg = true, value_name = "CMD")]
     command: Vec<OsString>,
 }
 
+/// The flags by the settings that they are.
+const FLAGS: Names = &[("capture", "--capture (MCPCOL_CAPTURE)")];
 /// Threads of the telemetry side, beside the observer's own.
 const THREADS: usize = 1;
 /// Telemetry adds no more than this to the child's end, unless the configuration says otherwise.
@@ -96,31 +99,46 @@ impl Stdio {
 
     /// The plan of the configuration, or of the built-in one and its state directory.
     fn plan(&self) -> anyhow::Result<(Option<Plan>, Option<PathBuf>)> {
-        let options = Options { stdout_is_mcp: true, lenient_env: true, ..Options::default() };
-        let mut sources = Sources::from(self.config.clone());
+        let kind = <Config as ReceiverConfig>::NAME;
+        let options = Options {
+            stdout_is_mcp: true,
+            lenient_env: true,
+            opens: Opens::Kind(kind),
+            ..Options::default()
+        };
+        let sources = self.config.choose().for_tap(kind);
         let captured = self.capture.settings();
         if !sources.config.is_empty() {
-            let more = !captured.is_empty() || self.record.is_said();
-            if more && let Some(mut plan) = config::load(&sources, &options).0 {
-                only_tap::<Config>(&mut plan, "stdio")?;
-                let id = plan.receivers[0].id.to_string();
-                sources.set.extend(capture::overrides(&captured, &id));
-                sources.set.extend(self.record.overrides(&id));
-            }
-            return Ok((load(&sources, &options)?, None));
+            return Ok((self.configured(sources, &captured, &options)?, None));
         }
         let config = Config { name: self.name(), ..Config::default() };
         let name = config.server_name(&self.command, Path::new("")).text;
-        let kind = <Config as ReceiverConfig>::NAME;
-        let tap = builtin::Tap {
-            name: &name,
-            kind,
-            settings: serde_json::json!({}),
-            record: self.record.record(),
-        };
+        let settings = serde_json::json!({});
+        let record = self.record.record();
+        let tap = builtin::Tap { name: &name, kind, settings, record, flags: FLAGS };
         let tap = tap.capturing(captured);
         let loaded = builtin::load(&tap, &self.config.set, &options)?;
         Ok((loaded.plan, loaded.state))
+    }
+
+    /// Loads a configuration with what is captured and recorded on top of it.
+    fn configured(
+        &self,
+        mut sources: Sources,
+        captured: &serde_json::Map<String, serde_json::Value>,
+        options: &Options<'_>,
+    ) -> anyhow::Result<Option<Plan>> {
+        let mut flags = None;
+        let more = !captured.is_empty() || self.record.is_said();
+        // Its problems are said once, when everything stands in it.
+        if more && let Some(mut plan) = config::load(&sources, options).0 {
+            only_tap::<Config>(&mut plan, "stdio")?;
+            let id = plan.receivers[0].id.to_string();
+            flags = Some(Flags::behind(&sources.set, &id, FLAGS));
+            sources.set.extend(capture::overrides(captured, &id));
+            sources.set.extend(self.record.overrides(&id));
+        }
+        Ok(Loading { sources: &sources, options, flags: flags.as_ref() }.load()?)
     }
 
     /// The name that was given, if it is one.

@@ -12,7 +12,7 @@ use std::path::Path;
 use super::Options;
 use super::sources::{Gathered, read_text};
 use crate::settings::{
-    Budget, MAX_DEPTH, Mark, Node, Origin, Problems, Value, is_null, quoted_list,
+    Budget, MAX_DEPTH, Mark, Node, Origin, Problems, Value, is_null, quoted_list, sounds_secret,
 };
 
 /// The most references in one configuration.
@@ -78,6 +78,8 @@ enum Failed {
     Wrong(String),
     /// What it names is not there.
     Absent(String),
+    /// The variable of that name is not set.
+    Unset(String),
     /// A limit was reported already.
     Silent,
 }
@@ -145,6 +147,7 @@ impl Expander<'_> {
         match failed {
             Failed::Wrong(message) => self.problems.error(&node.mark, path, message),
             Failed::Absent(message) => self.problems.unready(&node.mark, path, message),
+            Failed::Unset(name) => self.problems.unready(&node.mark, path, unset(&name, path)),
             Failed::Silent => {}
         }
         if self.lenient {
@@ -262,11 +265,20 @@ impl Expander<'_> {
             (None, Some(default)) => {
                 Ok(Found { text: self.text(default, level + 1)?, unread: false })
             }
-            (None, None) => Err(Failed::Absent(format!(
-                "environment variable `{name}` is not set; set it or write `${{env:{name}:-default}}`"
-            ))),
+            (None, None) => Err(Failed::Unset(name)),
         }
     }
+}
+
+/// Says that a variable is missing at that path, and what to do. A secret that stands in the file is none any more, and
+/// one that is empty may switch something off.
+fn unset(name: &str, path: &str) -> String {
+    let secret = path.split("::").chain([name]).any(sounds_secret);
+    let or = match secret {
+        true => "have it read from a file by `${file:PATH}`".to_owned(),
+        false => format!("write `${{env:{name}:-default}}`"),
+    };
+    format!("environment variable `{name}` is not set; set it or {or}")
 }
 
 /// Where the brace that was opened before `text` is closed.

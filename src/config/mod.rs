@@ -9,11 +9,14 @@ mod components;
 mod pipelines;
 mod attributes;
 mod circles;
+mod clashes;
+mod idle;
 mod redact;
 mod secrets;
 mod render;
 mod merge;
 mod sources;
+mod taps;
 mod expand;
 mod service;
 
@@ -26,6 +29,7 @@ pub use components::Kind;
 pub use redact::{Tree, redacted};
 pub use render::render;
 pub use sources::Sources;
+pub use taps::count_receivers;
 
 use expand::Expanded;
 use sources::Gathered;
@@ -66,6 +70,19 @@ pub struct Options<'a> {
     pub advice: bool,
     /// stdout carries MCP, so no exporter may write there. Always so with an `mcp_stdio` receiver.
     pub stdout_is_mcp: bool,
+    /// The receivers that the command opens.
+    pub opens: Opens,
+}
+
+/// Says which receivers a command opens: what others lack or clash with does not matter to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opens {
+    /// All, with all that they need.
+    All,
+    /// Those of one kind, whose command line may say what is missing.
+    Kind(&'static str),
+    /// None.
+    Nothing,
 }
 
 impl Default for Options<'_> {
@@ -77,6 +94,7 @@ impl Default for Options<'_> {
             lenient_env: false,
             advice: false,
             stdout_is_mcp: false,
+            opens: Opens::All,
         }
     }
 }

@@ -5,13 +5,15 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::Options;
 use super::attributes;
 use super::circles;
+use super::clashes;
 use super::components::{Component, Context, Kind, read_foreign, read_section};
 use super::expand::Expanded;
+use super::idle;
 use super::pipelines::{self, Defined};
 use super::secrets;
+use super::{Opens, Options};
 use crate::pipeline::Plan;
 use crate::pipeline::plan::TelemetrySettings;
 use crate::settings::{Duration, Node, Problems, did_you_mean, quoted_list};
@@ -51,6 +53,12 @@ pub(super) fn plan(
     let service = read_service(root, problems);
     let pipelines = pipelines::read(root, &mut defined, problems);
     circles::check(&defined, problems);
+    clashes::check_addresses(&defined, options.opens, problems);
+    clashes::check_files(&defined, base, problems);
+    if options.opens == Opens::All {
+        check_complete(&defined, problems);
+    }
+    idle::warn(root, problems);
     attributes::check_order(&defined, &pipelines, problems);
     attributes::warn_of_masked(&defined, &pipelines, problems);
     attributes::check_captures(&defined, &pipelines, problems);
@@ -99,6 +107,16 @@ fn read_service(root: &Node, problems: &mut Problems) -> Option<Service> {
         }
     }
     service
+}
+
+/// Reports receivers that `run` could not start.
+fn check_complete(defined: &Defined, problems: &mut Problems) {
+    for receiver in defined.receivers.iter().filter(|c| c.used) {
+        if let Some((field, message)) = receiver.config().and_then(|config| config.lacks()) {
+            let path = format!("receivers::{}::{field}", receiver.id);
+            problems.error(receiver.mark_of(field), path, message);
+        }
+    }
 }
 
 fn warn_of_unused<K: Kind>(components: &[Component<K>], problems: &mut Problems) {

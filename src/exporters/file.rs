@@ -25,7 +25,7 @@ use serde::Deserialize;
 
 use self::target::Target;
 use super::lines::{JsonLines, Lines, Sink};
-use crate::pipeline::{Build, ExportError, Exporter, ExporterConfig};
+use crate::pipeline::{Build, ExportError, Exporter, ExporterConfig, FileUse};
 use crate::settings::{Delivery, Duration, QueueSettings, Report, RetrySettings, Unsupported};
 use crate::telemetry::Signal;
 
@@ -102,15 +102,7 @@ impl ExporterConfig for Config {
         if is_stdout(&self.path) {
             report.error("path", "is standard output; use the exporter `stdout`, or write a file");
         }
-        let directory = report.base().join(&self.path);
-        let directory = directory.parent().filter(|dir| !dir.as_os_str().is_empty());
-        if let Some(absent) = directory.filter(|dir| !dir.is_dir() && !self.create_directory) {
-            let message = format!(
-                "there is no directory `{}`; make it, or set `create_directory: true`",
-                absent.display()
-            );
-            report.unready("path", message);
-        }
+        self.check_place(report);
         if self.format != "json" {
             report.error("format", format!("`{}` is not supported; use json", self.format));
         }
@@ -148,6 +140,11 @@ impl ExporterConfig for Config {
         }
     }
 
+    fn writes(&self) -> Option<FileUse<'_>> {
+        let backups = self.rotation.as_ref().map_or(0, |rotation| rotation.max_backups);
+        Some(FileUse { field: "path", path: &self.path, backups })
+    }
+
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {
         tracing::info!("{}: to {}", cx.id, cx.base.join(&self.path).display());
         let sink = Appender {
@@ -163,6 +160,30 @@ impl ExporterConfig for Config {
 }
 
 impl Config {
+    /// Reports a path at which no file can be.
+    fn check_place(&self, report: &mut Report<'_>) {
+        let path = report.base().join(&self.path);
+        let named = !self.path.as_os_str().is_empty();
+        if named && (path.is_dir() || self.path.as_os_str().as_encoded_bytes().ends_with(b"/")) {
+            let file = self.path.join("spans.jsonl");
+            let message = format!("is a directory; name a file, such as `{}`", file.display());
+            return report.unready("path", message);
+        }
+        let Some(directory) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) else {
+            return;
+        };
+        let there = directory.ancestors().find(|dir| dir.exists());
+        if let Some(file) = there.filter(|there| !there.is_dir()) {
+            report.unready("path", format!("`{}` is not a directory", file.display()));
+        } else if there != Some(directory) && !self.create_directory {
+            let message = format!(
+                "there is no directory `{}`; make it, or set `create_directory: true`",
+                directory.display()
+            );
+            report.unready("path", message);
+        }
+    }
+
     fn mode(&self) -> Option<u32> {
         let mode = u32::from_str_radix(self.mode.as_deref()?, 8).ok()?;
         (mode <= 0o777).then_some(mode)

@@ -123,6 +123,15 @@ pub trait ReceiverConfig: DeserializeOwned + Send + Sync + 'static {
     fn listens(&self) -> Vec<&str> {
         Vec::new()
     }
+    /// Names the settings by which it takes addresses of this machine, dotted, each with its `host:port`: no other
+    /// receiver can have them.
+    fn binds(&self) -> Vec<(&'static str, &str)> {
+        Vec::new()
+    }
+    /// Names a setting that `run` needs, that is not written and that another command may give, and says what to do.
+    fn lacks(&self) -> Option<(&'static str, &'static str)> {
+        None
+    }
     /// Names the setting by which content is handed to the redaction behind it, if any is: without that it would be
     /// kept for nobody.
     fn captures(&self) -> Option<&'static str> {
@@ -196,8 +205,23 @@ pub trait ExporterConfig: DeserializeOwned + Send + Sync + 'static {
         };
         self.targets().into_iter().map(place).collect()
     }
+    /// Names the file that it writes, if it writes one: no other exporter should.
+    fn writes(&self) -> Option<FileUse<'_>> {
+        None
+    }
     /// Makes the exporter: one for the process.
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>>;
+}
+
+/// A file that an exporter writes.
+#[derive(Clone, Copy, Debug)]
+pub struct FileUse<'a> {
+    /// The setting that names it, dotted.
+    pub field: &'static str,
+    /// The file as written there.
+    pub path: &'a Path,
+    /// How many older ones stand beside it, as `path.1` and so on.
+    pub backups: u32,
 }
 
 /// A receiver that was read and checked, not yet built.
@@ -205,6 +229,14 @@ pub trait PlannedReceiver: Send + Sync {
     /// See [`ReceiverConfig::listens`].
     fn listens(&self) -> Vec<&str> {
         Vec::new()
+    }
+    /// See [`ReceiverConfig::binds`].
+    fn binds(&self) -> Vec<(&'static str, &str)> {
+        Vec::new()
+    }
+    /// See [`ReceiverConfig::lacks`].
+    fn lacks(&self) -> Option<(&'static str, &'static str)> {
+        None
     }
     /// See [`ReceiverConfig::captures`].
     fn captures(&self) -> Option<&'static str> {
@@ -248,6 +280,10 @@ pub trait PlannedExporter: Send + Sync {
     fn places(&self, _signals: &[Signal]) -> Vec<String> {
         Vec::new()
     }
+    /// See [`ExporterConfig::writes`].
+    fn writes(&self) -> Option<FileUse<'_>> {
+        None
+    }
     /// See [`ExporterConfig::build`].
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>>;
 }
@@ -255,6 +291,14 @@ pub trait PlannedExporter: Send + Sync {
 impl<C: ReceiverConfig> PlannedReceiver for C {
     fn listens(&self) -> Vec<&str> {
         ReceiverConfig::listens(self)
+    }
+
+    fn binds(&self) -> Vec<(&'static str, &str)> {
+        ReceiverConfig::binds(self)
+    }
+
+    fn lacks(&self) -> Option<(&'static str, &'static str)> {
+        ReceiverConfig::lacks(self)
     }
 
     fn captures(&self) -> Option<&'static str> {
@@ -299,6 +343,10 @@ impl<C: ExporterConfig> PlannedExporter for C {
 
     fn places(&self, signals: &[Signal]) -> Vec<String> {
         ExporterConfig::places(self, signals)
+    }
+
+    fn writes(&self) -> Option<FileUse<'_>> {
+        ExporterConfig::writes(self)
     }
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {

@@ -31,8 +31,8 @@ pub use component::{
 pub use deadline::Deadline;
 pub use id::Id;
 pub use kind::{
-    Build, ExporterConfig, ExporterKind, PlannedExporter, PlannedProcessor, PlannedReceiver,
-    ProcessorConfig, ProcessorKind, ReceiverConfig, ReceiverKind, Shared,
+    Build, ExporterConfig, ExporterKind, FileUse, PlannedExporter, PlannedProcessor,
+    PlannedReceiver, ProcessorConfig, ProcessorKind, ReceiverConfig, ReceiverKind, Shared,
 };
 pub use next::Next;
 pub use outlet::{Outlet, Target, Transport};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::client::Unsupported;
-use super::tls::{check_versions, identity, pem, trust};
+use super::tls::{Pem, both, check_versions, first, gathered, identity, pem, trusted};
 use super::{Given, Report, Secret, TlsError};
 
 /// `tls` of a server. A `client_ca_file` makes it mutual: clients must show a certificate of that CA.
@@ -50,23 +50,26 @@ impl ServerTls {
             report.error(field, *why);
         }
         check_versions(&self.min_version, &self.max_version, report);
-        if let Err(TlsError { field, why }) = self.load(report.base()) {
+        for TlsError { field, why } in self.read(report.base()).err().into_iter().flatten() {
             report.unready(&format!("tls.{field}"), why);
         }
     }
 
-    /// Reads and parses what is written, files relative to `base`.
+    /// Reads and parses what is written, files relative to `base`. The error is the first of all.
     pub(super) fn load(&self, base: &Path) -> Result<Material, TlsError> {
-        let client_ca = pem(base, ("client_ca_file", &self.client_ca_file), ("", &None))?;
-        let cert = pem(base, ("cert_file", &self.cert_file), ("cert_pem", &self.cert_pem))?;
-        let key = pem(base, ("key_file", &self.key_file), ("key_pem", &self.key_pem))?;
-        if let Some((field, pem)) = &client_ca {
-            trust(field, pem)?;
-        }
-        let cert = cert.ok_or_else(|| TlsError::new("cert_file", "is required for TLS"))?;
-        let key = key.ok_or_else(|| TlsError::new("key_file", "is required for TLS"))?;
-        let (cert, key) = identity(cert, key)?;
-        Ok((cert, key, client_ca.map(|(_, pem)| pem)))
+        self.read(base).map_err(first)
+    }
+
+    fn read(&self, base: &Path) -> Result<Material, Vec<TlsError>> {
+        let required =
+            |read: Pem, field| read?.ok_or_else(|| TlsError::new(field, "is required for TLS"));
+        let cert = pem(base, ("cert_file", &self.cert_file), ("cert_pem", &self.cert_pem));
+        let key = pem(base, ("key_file", &self.key_file), ("key_pem", &self.key_pem));
+        let client_ca = pem(base, ("client_ca_file", &self.client_ca_file), ("", &None));
+        let own = both(required(cert, "cert_file"), required(key, "key_file"));
+        let own = own.and_then(|(cert, key)| identity(cert, key).map_err(|e| vec![e]));
+        let (client_ca, (cert, key)) = gathered(trusted(client_ca), own)?;
+        Ok((cert, key, client_ca))
     }
 }
 

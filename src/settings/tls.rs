@@ -103,31 +103,66 @@ impl ClientTls {
         if self.insecure_skip_verify {
             report.warn("tls.insecure_skip_verify", "any server will be believed");
         }
-        if let Err(TlsError { field, why }) = self.load(report.base()) {
+        for TlsError { field, why } in self.read(report.base()).err().into_iter().flatten() {
             report.unready(&format!("tls.{field}"), why);
         }
     }
 
-    /// Reads and parses what is written, files relative to `base`.
+    /// Reads and parses what is written, files relative to `base`. The error is the first of all.
     pub fn load(&self, base: &Path) -> Result<TlsMaterial, TlsError> {
-        let ca = pem(base, ("ca_file", &self.ca_file), ("ca_pem", &self.ca_pem))?;
-        if let Some((field, pem)) = &ca {
-            trust(field, pem)?;
-        }
-        let cert = pem(base, ("cert_file", &self.cert_file), ("cert_pem", &self.cert_pem))?;
-        let key = pem(base, ("key_file", &self.key_file), ("key_pem", &self.key_pem))?;
-        let identity = match (cert, key) {
-            (None, None) => None,
-            (Some(cert), Some(key)) => Some(identity(cert, key)?),
-            (Some((field, _)), None) => {
-                return Err(TlsError::new(field, "needs key_file or key_pem"));
-            }
-            (None, Some((field, _))) => {
-                return Err(TlsError::new(field, "needs cert_file or cert_pem"));
-            }
-        };
-        Ok(TlsMaterial { ca: ca.map(|(_, pem)| pem), identity })
+        self.read(base).map_err(first)
     }
+
+    fn read(&self, base: &Path) -> Result<TlsMaterial, Vec<TlsError>> {
+        let ca = pem(base, ("ca_file", &self.ca_file), ("ca_pem", &self.ca_pem));
+        let cert = pem(base, ("cert_file", &self.cert_file), ("cert_pem", &self.cert_pem));
+        let key = pem(base, ("key_file", &self.key_file), ("key_pem", &self.key_pem));
+        let lacks = |field, what| Err(vec![TlsError::new(field, what)]);
+        let own = both(cert, key).and_then(|own| match own {
+            (None, None) => Ok(None),
+            (Some(cert), Some(key)) => identity(cert, key).map(Some).map_err(|e| vec![e]),
+            (Some((field, _)), None) => lacks(field, "needs key_file or key_pem"),
+            (None, Some((field, _))) => lacks(field, "needs cert_file or cert_pem"),
+        });
+        let (ca, identity) = gathered(trusted(ca), own)?;
+        Ok(TlsMaterial { ca, identity })
+    }
+}
+
+/// Holds what stands under two spellings of one setting, if it does.
+pub(super) type Pem = Result<Option<Named>, TlsError>;
+
+/// Joins two results, or all that is wrong with either.
+pub(super) fn both<A, B>(
+    a: Result<A, TlsError>,
+    b: Result<B, TlsError>,
+) -> Result<(A, B), Vec<TlsError>> {
+    gathered(a, b.map_err(|e| vec![e]))
+}
+
+/// Joins two results, or all that is wrong with either.
+pub(super) fn gathered<A, B>(
+    a: Result<A, TlsError>,
+    b: Result<B, Vec<TlsError>>,
+) -> Result<(A, B), Vec<TlsError>> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (a, b) => Err(a.err().into_iter().chain(b.err().unwrap_or_default()).collect()),
+    }
+}
+
+/// Returns the first of several errors, for who can tell one only.
+pub(super) fn first(all: Vec<TlsError>) -> TlsError {
+    all.into_iter().next().unwrap_or_else(|| TlsError::new("", "cannot be used"))
+}
+
+/// Returns certificates to trust, provided that they are some.
+pub(super) fn trusted(read: Pem) -> Result<Option<Vec<u8>>, TlsError> {
+    let named = read?;
+    if let Some((field, pem)) = &named {
+        trust(field, pem)?;
+    }
+    Ok(named.map(|(_, pem)| pem))
 }
 
 /// The versions that `tls` names, of a client's or a server's.
@@ -186,7 +221,7 @@ fn certificates(field: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'s
     }
 }
 
-pub(super) fn trust(field: &'static str, pem: &[u8]) -> Result<(), TlsError> {
+fn trust(field: &'static str, pem: &[u8]) -> Result<(), TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(field, pem)? {
         roots
@@ -213,6 +248,7 @@ pub(super) fn identity(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{ServerTls, testing};
 
     fn tls(yaml_like: serde_json::Value) -> ClientTls {
         serde_json::from_value(yaml_like).unwrap()
@@ -255,6 +291,31 @@ mod tests {
         let error = refused(serde_json::json!({ "ca_file": "/nowhere/ca.pem" }));
         assert_eq!(error.field, "ca_file");
         assert!(error.why.starts_with("cannot read /nowhere/ca.pem: "), "{error}");
+    }
+
+    #[test]
+    fn all_files_that_cannot_be_used_are_told_at_once() {
+        let yaml = "{ tls: { ca_file: no/ca, cert_file: no/cert, key_file: no/key } }";
+        let fields = |check: &dyn Fn(&mut Report<'_>)| -> Vec<String> {
+            let problems = testing::check(yaml, "x", check);
+            problems.0.into_iter().map(|problem| problem.path).collect()
+        };
+        let three =
+            serde_json::json!({ "ca_file": "no/ca", "cert_file": "no/cert", "key_file": "no/key" });
+        let client = tls(three);
+        let told = fields(&|report| client.check(report));
+        assert_eq!(told, ["x::tls::ca_file", "x::tls::cert_file", "x::tls::key_file"]);
+
+        let server = serde_json::json!({
+            "client_ca_file": "no/ca", "cert_file": "no/cert", "key_file": "no/key",
+        });
+        let server: ServerTls = serde_json::from_value(server).unwrap();
+        let told = fields(&|report| server.check(report));
+        assert_eq!(told, ["x::tls::client_ca_file", "x::tls::cert_file", "x::tls::key_file"]);
+
+        let client = tls(serde_json::json!({ "ca_pem": "hello", "cert_file": "no/cert" }));
+        let told = fields(&|report| client.check(report));
+        assert_eq!(told, ["x::tls::ca_pem", "x::tls::cert_file"], "of different kinds, too");
     }
 
     #[test]

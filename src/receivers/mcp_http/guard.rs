@@ -120,6 +120,11 @@ impl Guard {
         self.token.as_ref().map(|(name, _)| name)
     }
 
+    /// Says whether clients may call us by that name; an IPv6 address without brackets.
+    pub(super) fn allows(&self, host: &str, port: Option<u16>) -> bool {
+        self.hosts.allow(Written { host, port })
+    }
+
     /// Whether a request may pass; `empty` if it has no body.
     pub(super) fn check(&self, head: &Parts, present: Present, empty: bool) -> Result<(), Denied> {
         if head.method == Method::CONNECT {

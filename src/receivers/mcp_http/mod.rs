@@ -21,9 +21,9 @@ mod local;
 mod note;
 mod decode;
 mod headers;
+mod guard;
 mod config;
 mod heads;
-mod guard;
 mod write_tracker;
 mod connections;
 mod routes;
@@ -55,6 +55,17 @@ impl ReceiverConfig for Config {
     const ALIASES: &'static [&'static str] = &[];
     const ABOUT: &'static str = "a reverse proxy that taps the traffic of MCP servers over HTTP";
     const SIGNALS: &'static [Signal] = &[Signal::Traces, Signal::Logs];
+
+    fn binds(&self) -> Vec<(&'static str, &str)> {
+        vec![("endpoint", &self.endpoint)]
+    }
+
+    fn lacks(&self) -> Option<(&'static str, &'static str)> {
+        let message = "has none, so nothing would be served; write \
+                       `routes: [{ upstream: \"http://localhost:3001/mcp\" }]`, or start it as \
+                       `mcpcol http --upstream URL`";
+        self.routes.is_empty().then_some(("routes", message))
+    }
 
     fn shows(&self) -> Option<(&'static str, &'static str)> {
         (self.session_id == SessionIds::Clear).then_some(("session_id", CLEAR_SESSION_ID))

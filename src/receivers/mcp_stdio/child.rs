@@ -100,6 +100,10 @@ impl CannotStart {
             ErrorKind::NotFound if plan.cwd.is_some_and(|cwd| !cwd.is_dir()) => {
                 ("its `cwd` is not a directory".into(), NOT_EXECUTABLE)
             }
+            ErrorKind::NotFound if program.contains(char::is_whitespace) => (
+                "there is no such file; its arguments must be words of their own, or stand under `args`".into(),
+                NOT_FOUND,
+            ),
             ErrorKind::NotFound if program.contains('/') => {
                 ("there is no such file, or its interpreter is missing".into(), NOT_FOUND)
             }

@@ -107,6 +107,7 @@ impl Config {
         if self.command.as_deref() == Some("") {
             report.error("command", "must not be empty");
         }
+        self.check_command(report);
         if self.command.is_none() && !self.args.is_empty() {
             report.error("args", "needs `command`");
         }
@@ -118,6 +119,32 @@ impl Config {
         }
         self.observing().check(report);
         self.capture.check_no_headers(report);
+    }
+
+    /// Reports a program and a directory that are not there. A tap with a command of its own does not need them.
+    fn check_command(&self, report: &mut Report<'_>) {
+        let cwd = self.cwd_from(report.base());
+        if cwd.as_ref().is_some_and(|cwd| !cwd.is_dir()) {
+            report.unready("cwd", "is not a directory");
+        }
+        let words = self.command.as_deref().filter(|c| c.contains(char::is_whitespace));
+        if words.is_some_and(|command| !self.is_there(command, cwd.as_deref())) {
+            // Not quoted: among the arguments may be a secret.
+            report.unready(
+                "command",
+                "is one program's name, and none with blanks in it is there: its arguments go under `args`, such as \
+                 `{ command: npx, args: [-y, some-server] }`",
+            );
+        }
+    }
+
+    /// Says whether there is such a file, where the child would look for it.
+    fn is_there(&self, command: &str, cwd: Option<&Path>) -> bool {
+        if command.contains('/') {
+            return cwd.unwrap_or(Path::new("")).join(command).exists();
+        }
+        let path = self.env.get("PATH").map(OsString::from).or_else(|| std::env::var_os("PATH"));
+        path.iter().flat_map(std::env::split_paths).any(|dir| dir.join(command).exists())
     }
 
     /// The command as the YAML has it; empty without `command`.
@@ -192,7 +219,7 @@ mod tests {
 
     #[test]
     fn every_key_is_read() {
-        let yaml = "{ name: files, env: { A: b }, cwd: x, process_group: own, eof_grace: 2s, \
+        let yaml = "{ name: files, env: { A: b }, cwd: src, process_group: own, eof_grace: 2s, \
                     kill_after: 1s, max_message_bytes: 65536, queue_size: 1048576, request_timeout: 90s, \
                     span_kind: server, \
                     notifications: span, parent: meta, unsampled: keep, cancelled_is_error: true, \
@@ -203,12 +230,37 @@ mod tests {
         let server = config.server_name(&config.command_line(), Path::new("/"));
         assert_eq!(server, ServerName::given("files"));
         assert_eq!(config.observing().settings().request_timeout.as_secs(), 90);
-        assert_eq!(config.cwd_from(Path::new("/base")), Some("/base/x".into()));
+        assert_eq!(config.cwd_from(Path::new("/base")), Some("/base/src".into()));
     }
 
     #[test]
     fn an_empty_receiver_is_fine_and_takes_its_command_from_elsewhere() {
         assert!(problems("{}").is_empty());
+    }
+
+    #[test]
+    fn arguments_in_the_command_are_told_unless_it_is_a_file() {
+        for command in ["npx -y hush", "/opt/no such/hush", "no such\thush"] {
+            let found = problems(&format!("{{ command: \"{}\" }}", command.escape_default()));
+            assert_eq!(found.len(), 1, "{command}");
+            assert!(
+                found[0].starts_with("r::command ") && found[0].contains("`args`"),
+                "{found:?}"
+            );
+            assert!(!found[0].contains("hush"), "it may hold a secret: {found:?}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("my server");
+        std::fs::write(&program, "").unwrap();
+        let path = dir.path().display();
+        for yaml in [
+            format!("{{ command: \"{}\" }}", program.display()),
+            format!("{{ command: \"./my server\", cwd: \"{path}\" }}"),
+            format!("{{ command: my server, env: {{ PATH: \"{path}\" }} }}"),
+        ] {
+            assert_eq!(problems(&yaml), [""; 0], "{yaml}");
+        }
+        assert_eq!(problems("{ command: c, cwd: no/where }"), ["r::cwd is not a directory"]);
     }
 
     #[test]

@@ -256,19 +256,14 @@ impl Config {
             let message = format!("is less than the largest request that is taken, {largest}");
             report.error("max_in_flight_bytes", message);
         }
-        if let (Some(grpc), Some(http)) = (grpc, http)
-            && host_port(&grpc.endpoint) == host_port(&http.endpoint)
-            && host_port(&http.endpoint).is_some_and(|(_, port)| port != 0)
-        {
-            report.error("protocols.http.endpoint", "is gRPC's already; each needs its own port");
-        }
     }
 
-    /// Lists the addresses that it listens on, as written.
-    pub(super) fn endpoints(&self) -> Vec<&str> {
+    /// Lists the settings that say where it listens, with the addresses as written.
+    pub(super) fn endpoints(&self) -> Vec<(&'static str, &str)> {
         let Protocols { grpc, http } = &self.protocols;
-        let grpc = grpc.as_ref().map(|grpc| grpc.endpoint.as_str());
-        grpc.into_iter().chain(http.as_ref().map(|http| http.endpoint.as_str())).collect()
+        let grpc = grpc.as_ref().map(|grpc| ("protocols.grpc.endpoint", grpc.endpoint.as_str()));
+        let http = http.as_ref().map(|http| ("protocols.http.endpoint", http.endpoint.as_str()));
+        grpc.into_iter().chain(http).collect()
     }
 
     fn largest_request(&self) -> usize {

@@ -49,6 +49,10 @@ impl ReceiverConfig for Config {
     }
 
     fn listens(&self) -> Vec<&str> {
+        self.endpoints().into_iter().map(|(_, endpoint)| endpoint).collect()
+    }
+
+    fn binds(&self) -> Vec<(&'static str, &str)> {
         self.endpoints()
     }
 

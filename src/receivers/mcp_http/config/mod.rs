@@ -10,6 +10,7 @@ use hyper::header::HeaderName;
 use serde::Deserialize;
 
 use super::authority::{Authority, Origin};
+use super::guard::Guard;
 use super::headers::is_credential;
 use crate::mcp::{Notifications, Parent, Perspective, Traces, Unsampled};
 use crate::privacy::detect::{NameClass, classify_name};
@@ -228,13 +229,14 @@ impl Config {
 
     fn check_clients(&self, report: &mut Report<'_>) {
         for (i, host) in self.allowed_hosts.iter().enumerate() {
-            if host != "*" && Authority::parse(host.trim_start_matches("*.")).is_none() {
+            if !is_host_pattern(host) {
                 let message = bare_ipv6(host, "[::1]").unwrap_or_else(|| {
                     format!("`{host}` is not a host, `host:port`, `*.host` or `*`")
                 });
                 report.error(&format!("allowed_hosts.{i}"), message);
             }
         }
+        self.check_local_names(report);
         for (i, origin) in self.allowed_origins.iter().enumerate() {
             let known = origin == "*" || origin == "null" || Origin::parse(origin).is_some();
             if !known {
@@ -256,6 +258,27 @@ impl Config {
         }
         if self.tls.is_none() && !self.listens_locally() {
             report.warn("auth", "tokens come in unencrypted; add `tls`");
+        }
+    }
+
+    /// Warns of a tap that only this machine reaches, and not by the names that it has here.
+    fn check_local_names(&self, report: &mut Report<'_>) {
+        let Some((host, port)) = host_port(&self.endpoint).filter(|(host, _)| is_loopback(host))
+        else {
+            return;
+        };
+        if self.allowed_hosts.is_empty() || !self.allowed_hosts.iter().all(|h| is_host_pattern(h)) {
+            return;
+        }
+        let guard = Guard::new(&self.allowed_hosts, &[], None);
+        let port = if port == 0 { None } else { Some(port) };
+        if ["localhost", "127.0.0.1", "::1", host].iter().all(|host| !guard.allows(host, port)) {
+            let message = format!(
+                "shuts out `localhost` and the other names of this machine, which alone reaches `{}`; add `localhost`, \
+                 unless all clients come through a proxy that keeps their `Host`",
+                self.endpoint
+            );
+            report.warn("allowed_hosts", message);
         }
     }
 
@@ -331,6 +354,10 @@ impl Auth {
         }
         self.header.parse().ok()
     }
+}
+
+fn is_host_pattern(text: &str) -> bool {
+    text == "*" || Authority::parse(text.trim_start_matches("*.")).is_some()
 }
 
 /// Says whether a header holds what must not leave in the clear, by its name, which is in lower case.

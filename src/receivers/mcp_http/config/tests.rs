@@ -110,6 +110,28 @@ fn whose_traces_spans_are_in_is_a_word_and_makes_some_others_pointless() {
 }
 
 #[test]
+fn hosts_that_shut_out_this_machine_are_warned_of_where_it_alone_is_served() {
+    for (yaml, warned) in [
+        ("{ allowed_hosts: [mcp.example.com] }", true),
+        ("{ endpoint: \"127.0.0.1:0\", allowed_hosts: [mcp.example.com] }", true),
+        ("{ endpoint: \"localhost:8931\", allowed_hosts: [\"localhost:9000\"] }", true),
+        ("{ allowed_hosts: [mcp.example.com, localhost] }", false),
+        ("{ allowed_hosts: [mcp.example.com, \"127.0.0.1:8931\"] }", false),
+        ("{ endpoint: \"tap.localhost:8931\", allowed_hosts: [\"*.localhost\"] }", false),
+        ("{ allowed_hosts: [\"*\"] }", false),
+        ("{}", false),
+        ("{ endpoint: \"0.0.0.0:8931\", allowed_hosts: [mcp.example.com] }", false),
+    ] {
+        let found = problems(yaml);
+        assert_eq!(found.len(), usize::from(warned), "{yaml} {found:?}");
+        assert!(
+            found.iter().all(|said| said.starts_with("r::allowed_hosts shuts out")),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
 fn a_receiver_in_front_of_itself_is_an_error() {
     let yaml =
         "{ endpoint: localhost:8931, routes: [{ upstream: \"http://127.0.0.1:8931/mcp\" }] }";

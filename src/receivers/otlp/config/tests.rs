@@ -33,7 +33,7 @@ fn a_protocol_without_settings_has_the_defaults_and_an_absent_one_is_off() {
     let config: Config = testing::read("protocols: {grpc: }").unwrap();
     assert_eq!(config.protocols.grpc, Some(Grpc::default()));
     assert_eq!(config.protocols.http, None);
-    assert_eq!(config.endpoints(), ["localhost:4317"]);
+    assert_eq!(config.endpoints(), [("protocols.grpc.endpoint", "localhost:4317")]);
 }
 
 #[test]
@@ -110,17 +110,15 @@ fn what_cannot_be_meant_or_done_is_said() {
             "protocols: {grpc: {max_recv_msg_size_mib: 0}}",
             "otlp::protocols::grpc::max_recv_msg_size_mib: must be",
         ),
-        ("protocols: {grpc: {tls: {}}}", "otlp::protocols::grpc::tls::cert_file: is required"),
         (
             "{max_in_flight_bytes: 1000, protocols: {grpc: }}",
             "otlp::max_in_flight_bytes: is less than",
-        ),
-        (
-            "protocols: {grpc: {endpoint: 'localhost:1'}, http: {endpoint: 'localhost:1'}}",
-            "otlp::protocols::http::endpoint: is gRPC's",
         ),
     ] {
         let all = problems(yaml);
         assert!(all.len() == 1 && all[0].starts_with(said), "{yaml}: {all:?}");
     }
+    let both = ["cert_file", "key_file"]
+        .map(|field| format!("otlp::protocols::grpc::tls::{field}: is required for TLS"));
+    assert_eq!(problems("protocols: {grpc: {tls: {}}}"), both);
 }
