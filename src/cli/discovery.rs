@@ -93,7 +93,7 @@ impl Chosen {
         sources
     }
 
-    /// Says in a few words where the configuration is from. The text of an inline one is not shown.
+    /// Says in a few words where the configuration is from, or that there is none. The text of an inline one is not shown.
     pub(super) fn told(&self) -> String {
         let label = |source: &String| match source.starts_with("yaml:") {
             true => "yaml:".to_owned(),
@@ -106,14 +106,16 @@ impl Chosen {
             _ => ", with --set on top",
         };
         match self.origin {
-            Origin::CommandLine => format!("from {config}, named on the command line{also}"),
-            Origin::Variable => format!("from {config}, named by {VARIABLE}{also}"),
-            Origin::Found => format!("from {config}, found there{also}"),
+            Origin::CommandLine => {
+                format!("configuration from {config}, named on the command line{also}")
+            }
+            Origin::Variable => format!("configuration from {config}, named by {VARIABLE}{also}"),
+            Origin::Found => format!("configuration from {config}, found there{also}"),
             Origin::Nowhere => {
                 let places = places(&|name| std::env::var_os(name), Path::new(OF_MACHINE));
                 let places: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
                 format!(
-                    "none is named by --config or {VARIABLE}, and there is no {}: `mcpcol stdio` and `mcpcol http` use \
+                    "no configuration is named by --config or {VARIABLE}, and there is no {}: `mcpcol stdio` and `mcpcol http` use \
                      what is built in",
                     places.join(" and no ")
                 )

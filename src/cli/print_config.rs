@@ -34,7 +34,7 @@ impl PrintConfig {
         let (root, problems) = written(&chosen.sources, &Options::default());
         say(&problems)?;
         let comment = matches!(self.format, Format::Yaml) && chosen.origin != Origin::Nowhere;
-        let told = format!("configuration {}", chosen.told().replace(char::is_control, "?"));
+        let told = chosen.told().replace(char::is_control, "?");
         if !comment {
             super::say(&format!("mcpcol: {told}"));
         }

@@ -37,12 +37,12 @@ impl Run {
         let loading = Loading { sources: &chosen.sources, options: &options, flags: None };
         let plan = loading.load()?;
         if chosen.origin == Origin::Nowhere {
-            say(&format!("mcpcol: configuration {}", chosen.told()));
+            say(&format!("mcpcol: {}", chosen.told()));
         }
         let Some(plan) = plan else { return Ok(ExitCode::FAILURE) };
         until_told(loading, plan, |_| {
             if chosen.origin == Origin::Found {
-                tracing::info!("configuration {}", chosen.told());
+                tracing::info!("{}", chosen.told());
             }
             Ok(())
         })

@@ -43,7 +43,7 @@ impl Validate {
         let chosen = discovery::choose(named, self.config.set);
         let options = Options { advice: true, ..Options::default() };
         let (plan, problems) = load(&chosen.sources, &options);
-        let valid = plan.is_some() && !(self.strict && !problems.0.is_empty());
+        let valid = plan.is_some() && (!self.strict || problems.0.is_empty());
         if self.format == Format::Json {
             writeln!(stdout(), "{:#}", report(valid, &problems))?;
         } else {
@@ -51,8 +51,8 @@ impl Validate {
             let nothing = chosen.origin == Origin::Nowhere;
             let well = problems.0.is_empty() && stderr().is_terminal();
             if nothing || well {
-                let is = if nothing { "" } else { "valid, " };
-                say(&format!("mcpcol: configuration {is}{}", chosen.told()));
+                let is = if nothing { "" } else { "valid: " };
+                say(&format!("mcpcol: {is}{}", chosen.told()));
             }
         }
         Ok(if valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -182,7 +182,8 @@ mod tests {
 
         #[test]
         fn any_text_is_read_or_refused(text in ".*") {
-            let _ = parse(&text);
+            let keys = parse(&text).unwrap_or_default();
+            prop_assert!(keys.iter().all(|(key, _)| !key.is_empty()));
         }
     }
 }
