@@ -309,6 +309,9 @@ fn what_a_flag_says_wrong_is_told_of_the_flag_and_once() {
         "{ran:?}"
     );
     assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
+    let ran = home.run(&["stdio", "--name", "https://h/x", "true"]);
+    assert_eq!((ran.code, ran.stderr.lines().count()), (Some(0), 1), "{ran:?}");
+    assert!(ran.stderr.starts_with("mcpcol: --name (MCPCOL_NAME): is not used"), "{ran:?}");
     let ran =
         home.run(&["http", "--config", &home.write("e.yaml", &config("mcp_http: {}", "nop: {}"))]);
     assert_eq!((ran.code, ran.stderr.lines().count()), (Some(1), 1));

@@ -55,7 +55,8 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 impl Stdio {
     /// Runs until the child is gone.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let (plan, state) = self.plan()?;
+        let name = self.name();
+        let (plan, state) = self.plan(name.as_deref())?;
         let Some(mut plan) = plan else { return Ok(ExitCode::FAILURE) };
         logging::start(&plan.telemetry.logs, Reader::Host, &plan.secrets);
         let others = only_tap::<Config>(&mut plan, "stdio")?;
@@ -67,7 +68,7 @@ impl Stdio {
         let Some(mut config): Option<Config> = config else {
             bail!("the settings of {kind} cannot be read");
         };
-        config.name = self.name().or(config.name);
+        config.name = name.or(config.name);
         let command = if self.command.is_empty() { config.command_line() } else { self.command };
         if command.is_empty() {
             bail!("no server to start: write `mcpcol stdio -- CMD ARG...`");
@@ -98,7 +99,7 @@ impl Stdio {
     }
 
     /// The plan of the configuration, or of the built-in one and its state directory.
-    fn plan(&self) -> anyhow::Result<(Option<Plan>, Option<PathBuf>)> {
+    fn plan(&self, name: Option<&str>) -> anyhow::Result<(Option<Plan>, Option<PathBuf>)> {
         let kind = <Config as ReceiverConfig>::NAME;
         let options = Options {
             stdout_is_mcp: true,
@@ -111,7 +112,7 @@ impl Stdio {
         if !sources.config.is_empty() {
             return Ok((self.configured(sources, &captured, &options)?, None));
         }
-        let config = Config { name: self.name(), ..Config::default() };
+        let config = Config { name: name.map(str::to_owned), ..Config::default() };
         let name = config.server_name(&self.command, Path::new("")).text;
         let settings = serde_json::json!({});
         let record = self.record.record();
@@ -141,11 +142,13 @@ impl Stdio {
         Ok(Loading { sources: &sources, options, flags: flags.as_ref() }.load()?)
     }
 
-    /// The name that was given, if it is one.
+    /// The name that was given, if it is one; else that is said, at each call.
     fn name(&self) -> Option<String> {
         let name = self.name.clone().filter(|name| !name.is_empty())?;
         if !mcp_stdio::usable_name(&name) {
-            say("mcpcol: the name has to have 1 to 128 characters and must not be a URL: not used");
+            say(
+                "mcpcol: --name (MCPCOL_NAME): is not used: it must have 1 to 128 characters and not be a URL",
+            );
             return None;
         }
         Some(name)
