@@ -55,10 +55,6 @@ fn what_cannot_be_meant_or_done_is_said() {
             "otlp::protocols::http::endpoint: has an IPv6 address without brackets; write it like `[::1]:4318`",
         ),
         (
-            "protocols: {grpc: {endpoint: '[localhost]:1'}, http: {endpoint: 'localhost:1'}}",
-            "otlp::protocols::http::endpoint: is gRPC's",
-        ),
-        (
             "protocols: {http: {endpoint: '0.0.0.0:4318'}}",
             "warning: otlp::protocols::http::endpoint: is reachable",
         ),
