@@ -88,7 +88,7 @@ async fn serve(
                 Asked::Reload => reload(loading, &mut service, &mut plan, fit).await,
                 Asked::Stop => break true,
             },
-            () = service.ended(&mut outcome) => break false,
+            () = service.ended(&mut outcome) => break asks.stopping(),
         }
     };
     tracing::info!("stopping");

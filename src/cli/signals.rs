@@ -6,7 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::Context;
@@ -64,7 +64,11 @@ pub(super) struct Signals {
 
 /// Receives the requests that signals make of the process, in order.
 #[derive(Debug)]
-pub(super) struct Asks(Receiver<Asked>);
+pub(super) struct Asks {
+    asked: Receiver<Asked>,
+    /// A signal that stops us was taken: set before a child has it.
+    stopping: Arc<AtomicBool>,
+}
 
 impl Signals {
     /// Hears signals from now on; they wait until [`answer`](Self::answer). To be called before there is a child: a
@@ -99,7 +103,10 @@ impl Signals {
         if role == Role::Service && is_first() && mcp_stdio::remote().is_some() {
             tracing::info!("what the server leaves behind is reaped by nobody here: use --init");
         }
-        let (ask, asks) = channel(WAITING);
+        let (ask, asked) = channel(WAITING);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let asks = Asks { asked, stopping: Arc::clone(&stopping) };
+        let ask = Asking { ask, stopping };
         // What came while the child was being started may have reached our group before it was in there: rather
         // twice than never.
         let early: Vec<_> = caught.pending().collect();
@@ -115,19 +122,25 @@ impl Signals {
             .name("signals".into())
             .spawn(answering)
             .context("cannot start the thread that answers signals")?;
-        Ok(Asks(asks))
+        Ok(asks)
     }
 }
 
 impl Asks {
     /// No requests at all.
     pub(super) fn none() -> Self {
-        Asks(channel(1).1)
+        Asks { asked: channel(1).1, stopping: Arc::default() }
+    }
+
+    /// Says whether a signal that stops us was taken, though the request may not be here yet: what it did to a child
+    /// is no end of the child's own.
+    pub(super) fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// The next request.
     pub(super) async fn next(&mut self) -> Asked {
-        match self.0.recv().await {
+        match self.asked.recv().await {
             Some(asked) => asked,
             // The thread that answers is gone: nothing will ask any more.
             None => std::future::pending().await,
@@ -135,17 +148,24 @@ impl Asks {
     }
 }
 
+/// The other end of [`Asks`].
+struct Asking {
+    ask: Sender<Asked>,
+    stopping: Arc<AtomicBool>,
+}
+
 /// Answers a signal, which with `in_group` a child in our group has as well.
-fn take(role: Role, origin: &Origin, in_group: bool, ask: &Sender<Asked>) {
+fn take(role: Role, origin: &Origin, in_group: bool, asking: &Asking) {
     let Some(&(_, signal)) = HEARD.iter().find(|(number, _)| *number == origin.signal) else {
         return;
     };
     let service = role == Role::Service;
     if service && signal == Signal::HangUp {
-        ask.try_send(Asked::Reload).ok();
+        asking.ask.try_send(Asked::Reload).ok();
         return;
     }
     let stops = signal.stops();
+    asking.stopping.fetch_or(stops, Ordering::Release);
     match mcp_stdio::remote() {
         Some(child) if in_group => child.reached(signal),
         Some(child) => child.forward(signal),
@@ -153,7 +173,7 @@ fn take(role: Role, origin: &Origin, in_group: bool, ask: &Sender<Asked>) {
         None => {}
     }
     if stops {
-        ask.try_send(Asked::Stop).ok();
+        asking.ask.try_send(Asked::Stop).ok();
     }
 }
 
