@@ -479,9 +479,8 @@ fn spans_say_where_they_were_made() {
     let with = resource(&[("OTEL_RESOURCE_ATTRIBUTES", said)]);
     assert_eq!(of(&with, "deployment.environment.name").as_deref(), Some("a,b"));
     assert_eq!(of(&with, "host.name").as_deref(), Some("named"));
-    assert_eq!(of(&with, "service.name").as_deref(), Some("among"));
-    let with = resource(&[("OTEL_RESOURCE_ATTRIBUTES", said), ("OTEL_SERVICE_NAME", "own")]);
-    assert_eq!(of(&with, "service.name").as_deref(), Some("own"));
+    let with = resource(&[("OTEL_RESOURCE_ATTRIBUTES", said), ("OTEL_SERVICE_NAME", "agent")]);
+    assert_eq!(of(&with, "service.name").as_deref(), Some("mcpcol"));
 
     let ran = tap(&home, &[("OTEL_RESOURCE_ATTRIBUTES", "a=1,b")]);
     assert!(ran.stderr.contains("OTEL_RESOURCE_ATTRIBUTES is not used: an entry"), "{ran:?}");

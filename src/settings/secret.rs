@@ -28,7 +28,7 @@ impl Secret {
 /// section 5.5), and what is not printable ASCII is refused or changed by most clients and by gRPC.
 pub(super) fn unsendable(text: &str) -> Option<&'static str> {
     if text.ends_with(['\n', '\r']) {
-        return Some("ends with a line end, which no header can carry; in YAML `|-` leaves it out");
+        return Some("ends with a line end, which no header can carry");
     }
     if text.starts_with([' ', '\t']) || text.ends_with([' ', '\t']) {
         return Some("begins or ends with a blank, which headers lose on the way");

@@ -49,8 +49,7 @@ pub struct Config {
     pub unsampled: Unsampled,
     /// A cancelled call is an error.
     pub cancelled_is_error: bool,
-    /// `service.name` of the spans: `client` or `server` for their own names, or any text. As `mcpcol`, which is the
-    /// default, it gives way to OTEL_SERVICE_NAME and to OTEL_RESOURCE_ATTRIBUTES.
+    /// `service.name` of the spans: `client` or `server` for their own names, or any text.
     pub service_name: String,
     /// What one trace holds.
     pub trace: Traces,

@@ -1,17 +1,19 @@
-//! Reads what the surroundings say about the resource of a tap's spans: `OTEL_RESOURCE_ATTRIBUTES`,
-//! `OTEL_SERVICE_NAME`, the host, and this process. Once for all taps.
+//! Reads what the surroundings say about the resource of a tap's spans: `OTEL_RESOURCE_ATTRIBUTES`, the host, and this
+//! process. Once for all taps.
+//!
+//! Which service it is they do not say: a tap inherits the variables of its agent, which is another service.
 //!
 //! The form of the variable is that of the OpenTelemetry specification (Resource SDK, "Specifying resource information via
 //! an environment variable"): `key=value,key=value`, percent-encoded; with one mistake in it none of it is used.
 
 use std::sync::OnceLock;
 
-use crate::telemetry::names::{HOST_NAME, SERVICE_INSTANCE, SERVICE_NAME};
+use crate::telemetry::names::{HOST_NAME, SERVICE_INSTANCE, SERVICE_NAME, SERVICE_VERSION};
 
 /// The variable with attributes.
 const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
-/// The variable with a name, which wins over the one among attributes.
-const SERVICE: &str = "OTEL_SERVICE_NAME";
+/// Attributes that tell which service it is.
+const IDENTITY: [&str; 3] = [SERVICE_NAME, SERVICE_VERSION, SERVICE_INSTANCE];
 /// The longest variable that is read, in bytes: every batch carries what it says.
 const MAX_TEXT: usize = 32 << 10;
 /// The most attributes.
@@ -19,18 +21,9 @@ const MAX_ATTRIBUTES: usize = 128;
 /// The longest key or value, in bytes once decoded.
 const MAX_PART: usize = 4 << 10;
 
-/// Says where a tap's spans are made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Surroundings {
-    /// What the service is called, if the surroundings say so.
-    pub(super) service_name: Option<String>,
-    /// The other attributes; no key stands twice.
-    pub(super) attributes: Vec<(String, String)>,
-}
-
-/// Returns those of this process. What is wrong with them is logged the first time.
-pub(super) fn surroundings() -> &'static Surroundings {
-    static READ: OnceLock<Surroundings> = OnceLock::new();
+/// Returns the attributes of this process, but for its name and version; no key stands twice. What is wrong with them is logged the first time.
+pub(super) fn surroundings() -> &'static [(String, String)] {
+    static READ: OnceLock<Vec<(String, String)>> = OnceLock::new();
     READ.get_or_init(|| {
         let uname = rustix::system::uname();
         let host = uname.nodename().to_str().unwrap_or_default();
@@ -55,7 +48,7 @@ fn read(
     env: &dyn Fn(&str) -> Option<String>,
     host: &str,
     instance: &str,
-) -> (Surroundings, Option<&'static str>) {
+) -> (Vec<(String, String)>, Option<&'static str>) {
     let mut all = vec![(SERVICE_INSTANCE.to_owned(), instance.to_owned())];
     // What a system without a name has.
     if !["", "(none)"].contains(&host) {
@@ -66,14 +59,11 @@ fn read(
         Ok(said) => (said, None),
         Err(why) => (Vec::new(), Some(why)),
     };
-    for (key, value) in said {
+    for (key, value) in said.into_iter().filter(|(key, _)| !IDENTITY.contains(&&**key)) {
         all.retain(|(known, _)| *known != key);
         all.push((key, value));
     }
-    let named = all.iter().position(|(key, _)| key == SERVICE_NAME).map(|at| all.remove(at).1);
-    let service = env(SERVICE).filter(|name| name.len() <= MAX_PART);
-    let service_name = service.into_iter().chain(named).find(|name| !name.is_empty());
-    (Surroundings { service_name, attributes: all }, wrong)
+    (all, wrong)
 }
 
 fn parse(text: &str) -> Result<Vec<(String, String)>, &'static str> {
@@ -118,13 +108,10 @@ mod tests {
 
     use super::*;
 
-    fn told(variables: &[(&str, &str)]) -> (Option<String>, Vec<(String, String)>, bool) {
-        let env = |name: &str| {
-            let found = variables.iter().find(|(known, _)| *known == name);
-            found.map(|(_, value)| (*value).to_owned())
-        };
+    fn told(said: &str) -> (Vec<(String, String)>, bool) {
+        let env = |name: &str| (name == ATTRIBUTES).then(|| said.to_owned());
         let (read, wrong) = read(&env, "box", "id");
-        (read.service_name, read.attributes, wrong.is_some())
+        (read, wrong.is_some())
     }
 
     fn attributes(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -135,22 +122,20 @@ mod tests {
 
     #[test]
     fn host_and_instance_are_there_unless_the_variable_has_others() {
-        assert_eq!(told(&[]), (None, attributes(&FOUND), false));
+        assert_eq!(told(""), (attributes(&FOUND), false));
         let said = "deployment.environment.name=prod, host.name = a%2Cb%20c ,host.name=last,";
         let expected = [FOUND[0], ("deployment.environment.name", "prod"), ("host.name", "last")];
-        assert_eq!(told(&[(ATTRIBUTES, said)]), (None, attributes(&expected), false));
-        let said = "k%3D1=a%2Cb%3D%C3%A4=";
+        assert_eq!(told(said), (attributes(&expected), false));
         let expected = [FOUND[0], FOUND[1], ("k=1", "a,b=\u{e4}=")];
-        assert_eq!(told(&[(ATTRIBUTES, said)]), (None, attributes(&expected), false));
+        assert_eq!(told("k%3D1=a%2Cb%3D%C3%A4="), (attributes(&expected), false));
     }
 
     #[test]
-    fn the_services_own_variable_wins() {
-        let both = [(ATTRIBUTES, "service.name=among"), (SERVICE, "own")];
-        assert_eq!(told(&both).0.as_deref(), Some("own"));
-        assert_eq!(told(&both[..1]).0.as_deref(), Some("among"));
-        assert_eq!(told(&[both[0], (SERVICE, "")]).0.as_deref(), Some("among"));
-        assert_eq!(told(&both).1, attributes(&FOUND), "it stands once");
+    fn an_agents_name_is_not_the_taps() {
+        let agents =
+            "service.name=agent,service.version=7,service.instance.id=x,service.namespace=n";
+        let expected = [FOUND[0], FOUND[1], ("service.namespace", "n")];
+        assert_eq!(told(agents), (attributes(&expected), false));
     }
 
     #[test]
@@ -161,7 +146,7 @@ mod tests {
         for bad in
             ["good=1,bad", "good=1,=x", "good=1,bad=%", "good=%zz", "good=%ff", &long, &many, &huge]
         {
-            assert_eq!(told(&[(ATTRIBUTES, bad)]), (None, attributes(&FOUND), true), "{bad:.40}");
+            assert_eq!(told(bad), (attributes(&FOUND), true), "{bad:.40}");
         }
     }
 

@@ -77,19 +77,14 @@ impl Observing<'_> {
         self.capture.check(report);
     }
 
-    /// Returns what they mean to the state machine. What is written there about the service wins over the surroundings.
+    /// Returns what they mean to the state machine.
     pub(in crate::receivers) fn settings(&self) -> Settings {
-        let around = surroundings();
         Settings {
-            resource: around.attributes.clone(),
+            resource: surroundings().to_vec(),
             span_kind: self.span_kind,
             service_name: match self.service_name {
                 "client" => ServiceName::Client,
                 "server" => ServiceName::Server,
-                SERVICE_NAME => {
-                    let name = around.service_name.as_deref().unwrap_or(SERVICE_NAME);
-                    ServiceName::Fixed(name.to_owned())
-                }
                 text => ServiceName::Fixed(text.to_owned()),
             },
             notifications: self.notifications,
