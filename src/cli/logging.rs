@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 use crate::pipeline::INCIDENTS;
 use crate::pipeline::plan::{LogEncoding, LogLevel, LogSettings};
 use crate::privacy::redact::{Found, KnownValues, Redactor, Scan, Settings, Under};
-use crate::settings::Secret;
+use crate::settings::{Secret, without_hidden};
 
 /// Lines that wait for a slow reader.
 const LINES: usize = 1024;
@@ -137,14 +137,19 @@ fn deliver(post: &Receiver<Letter>, known: Arc<KnownValues>) {
     }
 }
 
-/// Masks what is secret in a line, which keeps its end.
+/// Masks what is secret in a line, which keeps its end, and escapes what a terminal would not show.
 fn redacted<'l>(scan: &mut Scan<'_>, line: &'l [u8]) -> Cow<'l, [u8]> {
     let text = line.trim_ascii_end();
-    match scan.bytes(text, Under::Open) {
+    let masked = match scan.bytes(text, Under::Open) {
         Found::Nothing => Cow::Borrowed(line),
         Found::Masked | Found::Unscanned(_) => {
             Cow::Owned([scan.output().as_bytes(), &line[text.len()..]].concat())
         }
+    };
+    // Controls were escaped where the line was put together; those of its colours are ours.
+    match std::str::from_utf8(&masked).map(without_hidden) {
+        Ok(Cow::Owned(shown)) => Cow::Owned(shown.into_bytes()),
+        Ok(Cow::Borrowed(_)) | Err(_) => masked,
     }
 }
 
@@ -179,6 +184,7 @@ mod tests {
             |text: String| String::from_utf8(redacted(&mut scan, text.as_bytes()).into()).unwrap();
         assert_eq!(line("INFO a line\n".into()), "INFO a line\n");
         assert_eq!(line(format!("WARN to {secret}: no\n")), "WARN to [REDACTED:known_value]: no\n");
+        assert_eq!(line("WARN a\u{202e}b\n".into()), "WARN a\\u{202e}b\n");
         let json = format!("{{\"level\":\"INFO\",\"error\":\"password={}\"}}\n", "hunter2x");
         assert_eq!(
             line(json),

@@ -33,6 +33,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::settings::harmless;
+
 /// The OpenTelemetry Collector for MCP: taps the traffic between AI agents and their tool servers and
 /// turns every exchange into a span.
 #[derive(Parser)]
@@ -118,7 +120,7 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// One line to the user. Whoever closed stderr does not want to know.
+/// One line to the user, with nothing in it that steers a terminal. Whoever closed stderr does not want to know.
 fn say(line: &str) {
-    writeln!(io::stderr(), "{line}").ok();
+    writeln!(io::stderr(), "{}", harmless(line)).ok();
 }

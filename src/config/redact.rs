@@ -11,6 +11,8 @@ use crate::privacy::redact::{Found, Preset, Redactor, Settings, StandIn, Under};
 use crate::settings::{Key, Node, Value, sounds_secret};
 
 const REDACTED: &str = "[REDACTED]";
+/// Keys of command lines.
+const ARGUMENTS: [&str; 2] = ["args", "command"];
 
 /// A copy without secrets.
 pub fn redacted(node: &Node) -> Node {
@@ -34,6 +36,9 @@ fn copy(node: &Node, secret: bool, under: &str) -> Node {
         Value::Scalar { text, quoted } => {
             Value::Scalar { text: without_secrets(text), quoted: *quoted }
         }
+        Value::List(items) if !secret && ARGUMENTS.contains(&under) => {
+            Value::List(arguments(items, under == "command"))
+        }
         Value::List(items) => Value::List(list(items, secret)),
         Value::Map(entries) => Value::Map(
             entries
@@ -49,6 +54,23 @@ fn copy(node: &Node, secret: bool, under: &str) -> Node {
         ),
     };
     Node::new(node.mark.clone(), value)
+}
+
+/// Arguments of a command line: nobody knows what they mean, so only names of options are shown. `program`: the first
+/// is what is run.
+fn arguments(items: &[Node], program: bool) -> Vec<Node> {
+    let shown = |(at, item): (usize, &Node)| {
+        let text = match item.text().unwrap_or_default() {
+            text if program && at == 0 => without_secrets(text),
+            option if option.starts_with('-') => match option.split_once('=') {
+                Some((name, _)) => format!("{name}={REDACTED}"),
+                None => without_secrets(option),
+            },
+            _ => REDACTED.to_owned(),
+        };
+        Node::new(item.mark.clone(), Value::Scalar { text, quoted: true })
+    };
+    items.iter().enumerate().map(shown).collect()
 }
 
 /// Items of a list; what follows an option that sounds secret (`--token`, `x`) is its value.
@@ -150,6 +172,15 @@ mod tests {
         for same in ["localhost:4317", "./ops@example.com.jsonl", "1s", "tools/*"] {
             assert_eq!(without_secrets(same), same);
         }
+    }
+
+    #[test]
+    fn of_arguments_names_of_options_are_shown() {
+        let yaml =
+            "{ mcp_stdio: { command: [npx, -y, a], args: [-y, server, --x=y, --key, z, -kabc] } }";
+        let shown = serde_json::to_string(&Tree(&redacted(&crate::settings::testing::node(yaml))));
+        let expected = r#"{"mcp_stdio":{"command":["npx","-y","[REDACTED]"],"args":["-y","[REDACTED]","--x=[REDACTED]","[REDACTED]","[REDACTED]","[REDACTED]"]}}"#;
+        assert_eq!(shown.unwrap(), expected);
     }
 
     #[test]

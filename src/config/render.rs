@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::settings::{Mark, Problem, Problems, Severity};
+use crate::settings::{Mark, Problem, Problems, Severity, steers};
 
 /// The longest part of a source line that is shown, in characters.
 const SHOWN: usize = 100;
@@ -111,7 +111,7 @@ fn token(rest: impl Iterator<Item = char>) -> usize {
 fn visible(c: char) -> char {
     match c {
         '\t' => ' ',
-        c if c.is_control() => '?',
+        c if steers(c) => '?',
         c => c,
     }
 }

@@ -75,9 +75,22 @@ impl Default for Keepalive {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers(pub Vec<(String, Secret)>);
 
-/// Headers that the transport writes itself.
-const RESERVED: &[&str] =
-    &["content-type", "content-length", "content-encoding", "te", "host", "user-agent"];
+/// Headers that the transport writes itself, and those that are about one connection (RFC 9110 section 7.6.1).
+pub(crate) const RESERVED: &[&str] = &[
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+];
 
 /// Parts of header names whose values open doors.
 const CREDENTIAL: &[&str] = &["auth", "token", "key", "secret", "passw", "cookie", "credential"];
@@ -376,6 +389,17 @@ mod tests {
             crate::settings::testing::read("{x-note: '', Authorization: Bearer a}").unwrap();
         let said = crate::settings::testing::check("{}", "x", |report| fine.check(report));
         assert!(said.0.is_empty(), "{said:?}");
+    }
+
+    #[test]
+    fn what_is_about_one_connection_cannot_be_configured() {
+        for name in
+            ["Transfer-Encoding", "connection", "upgrade", "keep-alive", "expect", "trailer"]
+        {
+            let headers: Headers = testing::read(&format!("{{ {name}: x }}")).unwrap();
+            let said = testing::check("{}", "e", |report| headers.check(report));
+            assert_eq!(said.0[0].message, "is written by the transport itself", "{name}");
+        }
     }
 
     #[test]

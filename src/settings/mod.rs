@@ -6,6 +6,7 @@
 mod brackets;
 mod duration;
 mod given;
+mod harmless;
 mod file;
 mod key_file;
 mod names;
@@ -24,11 +25,13 @@ mod yaml;
 pub(crate) mod testing;
 
 pub use brackets::{bare_ipv6, is_ipv6};
+pub(crate) use client::RESERVED;
 pub use client::{Compression, Endpoint, HeaderFault, Headers, Keepalive, Unsupported};
 pub use delivery::{BatchSettings, Delivery, OnFull, QueueSettings, RetrySettings, Sizer};
 pub use duration::Duration;
 pub use file::read_file;
 pub use given::{Given, IS_EMPTY};
+pub use harmless::{harmless, steers, without_hidden};
 pub use http_client::{
     CompressionParams, HttpClient, is_local_url, parse_url, shown_url, signal_path, url_target,
 };

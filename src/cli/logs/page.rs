@@ -7,7 +7,8 @@ use std::io::{self, Write};
 
 use super::Format;
 use super::record::Record;
-use crate::exporters::debug::{Timestamp, steers};
+use crate::exporters::debug::Timestamp;
+use crate::settings::steers;
 
 /// The widest column of a name, in characters: what is longer moves its own line alone.
 const WIDEST: usize = 24;

@@ -33,7 +33,7 @@ use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use serde::Deserialize;
 
 use self::page::Page;
-pub(crate) use self::page::{Timestamp, steers};
+pub(crate) use self::page::Timestamp;
 use self::spans::Columns;
 use self::zone::Zone;
 use super::lines::{Lines, Sink};

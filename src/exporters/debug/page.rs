@@ -4,6 +4,7 @@ use std::fmt::{self, Arguments, Write};
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value::Value};
 
+use crate::settings::steers;
 use crate::telemetry::Nanos;
 
 /// The longest line, in bytes of text: what is longer is nobody's to read on a terminal.
@@ -121,14 +122,6 @@ impl Write for Tame<'_> {
         }
         Ok(())
     }
-}
-
-/// Says whether a character can do more than be seen: controls, line separators, and what reorders or hides
-/// text (Unicode TR 36, "Bidirectional Text Spoofing").
-pub(crate) fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// A value with its type, as the Collector's debug exporter writes it: `Str(x)`, `Int(3)`.

@@ -323,6 +323,11 @@ mod tests {
                 found,
                 "{name}"
             );
+            let own = found.has(Present::HOP_BY_HOP) || found.has(Present::EXPECT);
+            assert!(
+                !own || crate::settings::RESERVED.contains(&name),
+                "{name} cannot be configured"
+            );
         }
         let every: Vec<_> = all.iter().map(|(name, _)| (*name, "1")).collect();
         assert_eq!(Present::among(&map(&every)), Present((1 << 16) - 1));
