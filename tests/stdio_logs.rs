@@ -169,6 +169,77 @@ fn what_is_added_is_followed_until_it_is_interrupted() {
     assert_eq!(follow.wait().unwrap().code(), Some(0));
 }
 
+/// A FIFO in that home.
+fn fifo(home: &TempDir) -> PathBuf {
+    let path = home.path().join("fifo");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    path
+}
+
+#[test]
+fn a_fifo_is_waited_for_aloud_and_read_to_its_end() {
+    let home = tempfile::tempdir().unwrap();
+    let path = fifo(&home);
+    let fifo = path.to_str().unwrap();
+    let waiting = format!("mcpcol: waiting for somebody to write to `{fifo}`\n");
+    let wait_for = |args: &[&str]| {
+        let mut logs = mcpcol(&home, args).spawn().unwrap();
+        let mut said = String::new();
+        BufReader::new(logs.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
+        assert_eq!(said, waiting);
+        logs
+    };
+    for args in [&["logs", fifo][..], &["logs", "-f", fifo]] {
+        let reader = wait_for(args);
+        fs::write(fifo, record("one") + &record("two")).unwrap();
+        let output = reader.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stdout).lines().count()), (Some(0), 2));
+    }
+    // Ctrl-C ends `-f` well from its start.
+    let mut follow = wait_for(&["logs", "-f", fifo]);
+    interrupt(&follow);
+    assert_eq!(follow.wait().unwrap().code(), Some(0));
+    assert_eq!(logs(&home, &["-f", fifo, "."]).status.code(), Some(2));
+}
+
+#[test]
+fn stdin_by_its_path_is_read_whatever_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("x");
+    append(&path, &record("one"));
+    let mut logs = mcpcol(&home, &["logs", "/dev/stdin"]).spawn().unwrap();
+    logs.stdin.take().unwrap().write_all(record("one").as_bytes()).unwrap();
+    let from_pipe = logs.wait_with_output().unwrap().stdout;
+    let file = fs::File::open(&path).unwrap();
+    let from_file = mcpcol(&home, &["logs", "/dev/stdin"]).stdin(file).output().unwrap().stdout;
+    assert!(text(&from_pipe).ends_with("  one\n"), "{}", text(&from_pipe));
+    assert_eq!(text(&from_file), text(&from_pipe));
+    // A directory is no stream.
+    let dir = fs::File::open(home.path()).unwrap();
+    let output = mcpcol(&home, &["logs", "-"]).stdin(dir).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+}
+
+/// Nothing is written once the reader has left.
+#[test]
+fn following_ends_when_its_reader_leaves() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("x.logs.jsonl");
+    append(&path, &record("one"));
+    for source in [path.to_str().unwrap(), "-"] {
+        let mut follow = mcpcol(&home, &["logs", "-f", source]).spawn().unwrap();
+        let mut to = follow.stdin.take().unwrap();
+        to.write_all(record("one").as_bytes()).unwrap();
+        let mut from = BufReader::new(follow.stdout.take().unwrap());
+        assert_eq!(next(&mut from), "one");
+        drop(from);
+        assert_eq!(follow.wait().unwrap().code(), Some(0));
+        let mut said = String::new();
+        follow.stderr.unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(said, "");
+    }
+}
+
 #[test]
 fn exit_codes_tell_what_could_be_read() {
     let home = tempfile::tempdir().unwrap();

@@ -21,39 +21,55 @@ pub(super) struct Backwards<'a> {
     pub(super) too_long: u64,
 }
 
+/// A line without its newline, and where it begins, in bytes.
+pub(super) struct Line {
+    pub(super) begins: u64,
+    /// `None` if it is too long.
+    pub(super) text: Option<Vec<u8>>,
+}
+
 impl<'a> Backwards<'a> {
     /// Those of its first `length` bytes. What comes after the last newline is a line, too.
     pub(super) fn new(file: &'a File, length: u64) -> Self {
         Backwards { file, before: length, rest: Vec::new(), block: BLOCK, too_long: 0 }
     }
 
-    /// Gives the next line before, without its newline; `None` at the beginning of the file.
+    /// Gives the next line before, without its newline; `None` at the beginning of the file. Counts and leaves out
+    /// what is too long.
     pub(super) fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
+        loop {
+            match self.any_line()? {
+                None => return Ok(None),
+                Some(Line { text: Some(text), .. }) => return Ok(Some(text)),
+                Some(_) => self.too_long += 1,
+            }
+        }
+    }
+
+    /// Gives the next line before, which may be too long.
+    pub(super) fn any_line(&mut self) -> io::Result<Option<Line>> {
         let mut searched = 0;
-        let mut skipping = false;
+        let mut long = false;
         loop {
             let unsearched = self.rest.len() - searched;
             if let Some(at) = memchr::memrchr(b'\n', &self.rest[..unsearched]) {
                 let line = self.rest.split_off(at + 1);
                 self.rest.truncate(at);
-                searched = 0;
-                let long = line.len() > MAX_LINE;
-                self.too_long += u64::from(long);
-                if std::mem::take(&mut skipping) || long {
-                    continue;
-                }
                 self.block = BLOCK;
-                return Ok(Some(line));
+                long |= line.len() > MAX_LINE;
+                let begins = self.before + at as u64 + 1;
+                return Ok(Some(Line { begins, text: (!long).then_some(line) }));
             }
             searched = self.rest.len();
             if searched > MAX_LINE {
-                self.too_long += u64::from(!std::mem::replace(&mut skipping, true));
+                long = true;
                 self.rest.clear();
                 searched = 0;
             }
             if self.before == 0 {
                 let last = std::mem::take(&mut self.rest);
-                return Ok((!last.is_empty() && !skipping).then_some(last));
+                let line = Line { begins: 0, text: (!long).then_some(last) };
+                return Ok((long || searched > 0).then_some(line));
             }
             self.read_more()?;
         }

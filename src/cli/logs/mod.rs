@@ -7,19 +7,23 @@ mod record;
 mod newest;
 mod backwards;
 mod sources;
+mod place;
+mod ends;
+mod stream;
+mod reading;
 mod page;
 mod follow;
 
-use std::fs::File;
-use std::io::{self, BufRead, IsTerminal, Read};
-use std::path::{Path, PathBuf};
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use self::backwards::{Backwards, MAX_LINE};
+use rustix::stdio::stdout;
+
 use self::newest::Newest;
 use self::page::Page;
-use self::record::Record;
-use self::sources::Found;
+use self::reading::Reading;
+use self::sources::Listing;
 use super::{say, state};
 
 /// Exit code where a source cannot be read.
@@ -28,7 +32,7 @@ const UNREADABLE: u8 = 2;
 /// Arguments of `mcpcol logs`.
 #[derive(clap::Args, Debug)]
 pub(super) struct Logs {
-    /// Files of OTLP JSON lines, directories of `.logs.jsonl` files, or `-` for stdin; default: the state directory
+    /// Files of OTLP JSON lines, directories of `.logs.jsonl` files, pipes, or `-` for stdin; default: the state directory
     #[arg(value_name = "SOURCE")]
     sources: Vec<PathBuf>,
     /// Only what belongs to the server of this name
@@ -57,172 +61,60 @@ enum Format {
 impl Logs {
     /// Prints the newest records and, if asked to, follows. Exit code 2 if a source cannot be read.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let stdin = self.sources.iter().any(|source| source.as_os_str() == "-");
-        if stdin && self.follow && self.sources.len() > 1 {
-            say("mcpcol: with --follow, `-` has to be the only source");
-            return Ok(UNREADABLE.into());
+        if self.follow {
+            follow::ends_by_signal()?;
         }
         let out = io::stdout();
         let colours =
             out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
         let mut page = Page::new(out.lock(), self.format, colours);
-        let mut reading = Reading { server: self.server.clone(), strange: 0, unreadable: false };
-        if stdin && self.follow {
-            follow::ends_by_signal()?;
-            reading.each_line(io::stdin().lock(), |records| page.print(&records))?;
-            reading.say();
-            return Ok(reading.code());
-        }
+        let mut reading = Reading::new(self.server.clone());
         let places = if self.sources.is_empty() { state::found() } else { self.sources.clone() };
-        let files = reading.files(&places, true);
-        if files.is_empty() && !stdin && !self.follow && !reading.unreadable {
+        let found = sources::list(&places);
+        if self.follow
+            && let Some(stream) = found.streams.first()
+        {
+            if places.len() > 1 {
+                let stream = stream.display();
+                say(&format!("mcpcol: with --follow, `{stream}` has to be the only source"));
+                return Ok(UNREADABLE.into());
+            }
+            reading.stream(stream, stdout(), |records| page.print(&records))?;
+        } else {
+            self.print(&places, found, &mut reading, &mut page)?;
+        }
+        reading.say();
+        Ok(if reading.is_incomplete() { UNREADABLE.into() } else { ExitCode::SUCCESS })
+    }
+
+    fn print<W: Write>(
+        &self,
+        places: &[PathBuf],
+        found: Listing,
+        reading: &mut Reading,
+        page: &mut Page<W>,
+    ) -> io::Result<()> {
+        for (place, error) in &found.failed {
+            reading.cannot_read(place, error);
+        }
+        let nothing = [found.files.is_empty(), found.streams.is_empty(), found.failed.is_empty()];
+        if nothing == [true; 3] && !self.follow {
             say("mcpcol: there are no log records yet");
         }
         let mut newest = Newest::new(self.lines);
-        if stdin {
-            reading.each_line(io::stdin().lock(), |records| {
+        for stream in &found.streams {
+            reading.stream(stream, stdout(), |records| {
                 records.into_iter().for_each(|record| newest.add(record));
                 Ok(())
             })?;
         }
-        let ends = reading.newest_of(files, self.follow, &mut newest);
+        let ends = reading.newest_of(places, found.files, self.follow, &mut newest);
         page.print(&newest.into_sorted())?;
-        reading.say();
         if self.follow {
-            follow::ends_by_signal()?;
-            follow::follow(&places, ends, &mut reading, &mut page)?;
+            reading.say();
+            follow::follow(places, ends, reading, page, stdout())?;
         }
-        Ok(reading.code())
-    }
-}
-
-/// Reads sources, and what is to be said about them.
-struct Reading {
-    server: Option<String>,
-    /// Lines that are no OTLP/JSON, or too long.
-    strange: u64,
-    /// A source cannot be read.
-    unreadable: bool,
-}
-
-impl Reading {
-    /// The files of all sources, each once, those written last first.
-    fn files(&mut self, places: &[PathBuf], loudly: bool) -> Vec<Found> {
-        let mut files: Vec<Found> = Vec::new();
-        for place in places.iter().filter(|place| place.as_os_str() != "-") {
-            match sources::files(place) {
-                Ok(found) => files.extend(found),
-                Err(error) if loudly => self.cannot_read(place, &error),
-                Err(_) => {}
-            }
-        }
-        files.sort_by(|a, b| b.modified.cmp(&a.modified).then_with(|| b.path.cmp(&a.path)));
-        let mut ids = std::collections::HashSet::new();
-        files.retain(|file| ids.insert(file.id));
-        files
-    }
-
-    /// Adds the newest records of files. Returns how far each has been read, up to its last newline; what comes
-    /// after that is read only if nobody comes back for it.
-    fn newest_of(&mut self, files: Vec<Found>, again: bool, newest: &mut Newest) -> follow::Ends {
-        let mut ends = follow::Ends::default();
-        for file in files {
-            match self.newest_of_file(&file, again, newest) {
-                Ok(end) => drop(ends.insert(file.id, end)),
-                // It was rotated away or cleaned up meanwhile.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => self.cannot_read(&file.path, &error),
-            }
-        }
-        ends
-    }
-
-    fn newest_of_file(
-        &mut self,
-        file: &Found,
-        again: bool,
-        newest: &mut Newest,
-    ) -> io::Result<u64> {
-        let opened = File::open(&file.path)?;
-        let mut lines = Backwards::new(&opened, file.length);
-        // What comes after the last newline is a line that is not finished, unless nobody will finish it.
-        let torn = lines.line()?.unwrap_or_default();
-        let end = file.length - torn.len() as u64;
-        let mut line = if again || torn.is_empty() { lines.line()? } else { Some(torn) };
-        let mut first = !again && end < file.length;
-        // A file that was written last before the oldest record that is kept has none to add.
-        while newest.wants(file.modified)
-            && let Some(text) = line
-        {
-            let records = match std::mem::take(&mut first) {
-                true => record::read(&text).map(|records| self.wanted(records)).unwrap_or_default(),
-                false => self.records(&text),
-            };
-            // Batches stand in the order in which they were made, or nearly so.
-            let newer =
-                records.is_empty() || records.iter().any(|record| newest.wants(record.time));
-            records.into_iter().for_each(|record| newest.add(record));
-            line = if newer { lines.line()? } else { None };
-        }
-        self.strange += lines.too_long;
-        Ok(end)
-    }
-
-    /// Hands on the records of each line of a stream as it comes.
-    fn each_line(
-        &mut self,
-        mut from: impl BufRead,
-        mut each: impl FnMut(Vec<Record>) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let read = from.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line)?;
-            match line.pop_if(|byte| *byte == b'\n') {
-                Some(_) => each(self.records(&line))?,
-                None if read == 0 => return Ok(()),
-                None if read > MAX_LINE => {
-                    self.strange += 1;
-                    from.skip_until(b'\n')?;
-                }
-                // The last one, which may be torn.
-                None => each(self.wanted(record::read(&line).unwrap_or_default()))?,
-            }
-        }
-    }
-
-    fn records(&mut self, line: &[u8]) -> Vec<Record> {
-        if line.trim_ascii().is_empty() {
-            return Vec::new();
-        }
-        let records = record::read(line);
-        self.strange += u64::from(records.is_none());
-        self.wanted(records.unwrap_or_default())
-    }
-
-    fn wanted(&self, mut records: Vec<Record>) -> Vec<Record> {
-        if let Some(server) = &self.server {
-            records.retain(|record| record.server == *server);
-        }
-        records
-    }
-
-    fn cannot_read(&mut self, place: &Path, error: &io::Error) {
-        self.unreadable = true;
-        say(&format!("mcpcol: cannot read `{}`: {error}", place.display()));
-    }
-
-    /// Says what was passed over.
-    fn say(&mut self) {
-        let strange = std::mem::take(&mut self.strange);
-        if strange > 0 {
-            let lines = if strange == 1 { "line" } else { "lines" };
-            say(&format!("mcpcol: passed over {strange} {lines} that cannot be read as OTLP JSON"));
-        }
-    }
-
-    fn code(&self) -> ExitCode {
-        if self.unreadable { UNREADABLE.into() } else { ExitCode::SUCCESS }
+        Ok(())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Reads log records out of lines of OTLP/JSON, as taps and the `file` exporter write them.
 
+use std::str::FromStr;
+
 use serde_json::{Value, json};
 
 use crate::exporters::debug::Timestamp;
@@ -24,36 +26,66 @@ pub(super) struct Record {
     span: String,
 }
 
-/// Reads the records of a line, in their order; `None` if it is no OTLP/JSON at all. Of other signals there are
-/// none.
-pub(super) fn read(line: &[u8]) -> Option<Vec<Record>> {
-    let document: Value = serde_json::from_slice(line).ok()?;
-    let document = document.as_object()?;
-    let mut records = Vec::new();
-    for resource in list(document.get("resourceLogs").unwrap_or(&Value::Null)) {
-        let server = attribute(&resource["resource"], names::SERVER_NAME);
-        let server = match server.is_empty() {
-            true => attribute(&resource["resource"], names::SERVICE_NAME),
-            false => server,
-        };
-        for scope in list(&resource["scopeLogs"]) {
-            records.extend(list(&scope["logRecords"]).iter().map(|json| record(json, &server)));
-        }
-    }
-    Some(records)
+/// Holds the records of a line, in their order.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Read {
+    pub(super) records: Vec<Record>,
+    /// How many records, or lists of them, are not what OTLP/JSON has in their place, and are left out.
+    pub(super) strange: u64,
 }
 
-fn record(json: &Value, server: &str) -> Record {
+/// Reads the records of a line; `None` if it is no OTLP/JSON at all. Of other signals there are none.
+pub(super) fn read(line: &[u8]) -> Option<Read> {
+    let document: Value = serde_json::from_slice(line).ok()?;
+    document.is_object().then(|| {
+        let mut read = Read::default();
+        for resource in read.objects(&document["resourceLogs"]) {
+            let of = &resource["resource"];
+            let server = match attribute(of, names::SERVER_NAME) {
+                server if server.is_empty() => attribute(of, names::SERVICE_NAME),
+                server => server,
+            };
+            for scope in read.objects(&resource["scopeLogs"]) {
+                for json in read.objects(&scope["logRecords"]) {
+                    match record(json, &server) {
+                        Some(record) => read.records.push(record),
+                        None => read.strange += 1,
+                    }
+                }
+            }
+        }
+        read
+    })
+}
+
+impl Read {
+    /// Gives the objects of a list, and counts what is none, or no list.
+    fn objects<'a>(&mut self, of: &'a Value) -> Vec<&'a Value> {
+        let (objects, others): (Vec<_>, Vec<_>) =
+            list(of).iter().partition(|item| item.is_object());
+        self.strange += others.len() as u64 + u64::from(!of.is_array() && !of.is_null());
+        objects
+    }
+}
+
+/// Reads one; `None` if its time or its body is not what OTLP/JSON has there.
+fn record(json: &Value, server: &str) -> Option<Record> {
     let text = |key: &str| json[key].as_str().unwrap_or_default().to_owned();
-    let time = [&json["timeUnixNano"], &json["observedTimeUnixNano"]];
-    let time = time.into_iter().map(number).find(|time| *time > 0).unwrap_or(0);
+    let [made, observed] = ["timeUnixNano", "observedTimeUnixNano"].map(|key| match &json[key] {
+        Value::Null => Some(0),
+        time => whole(time),
+    });
+    let (made, observed) = (made?, observed?);
+    if !json["body"].is_null() && !is_any_value(&json["body"]) {
+        return None;
+    }
     let finding = attribute(json, names::FINDING_KIND);
     let sources = [&finding, &attribute(json, names::IOSTREAM), &attribute(json, names::LOGGER)];
     let source = sources.into_iter().find(|source| !source.is_empty()).cloned();
-    Record {
-        time,
+    Some(Record {
+        time: if made > 0 { made } else { observed },
         server: server.to_owned(),
-        severity: number(&json["severityNumber"]),
+        severity: whole(&json["severityNumber"]).unwrap_or(0),
         severity_text: text("severityText"),
         source: source.unwrap_or_else(|| "log".to_owned()),
         text: shown(&json["body"]),
@@ -62,7 +94,24 @@ fn record(json: &Value, server: &str) -> Record {
         session: attribute(json, names::SESSION_ID),
         trace: text("traceId"),
         span: text("spanId"),
-    }
+    })
+}
+
+/// Says whether it is a value as OTLP/JSON writes them; what is inside of an array or a map is not looked at.
+fn is_any_value(value: &Value) -> bool {
+    let Some(value) = value.as_object() else { return false };
+    value.iter().all(|(kind, inner)| match kind.as_str() {
+        "stringValue" | "bytesValue" => inner.is_string(),
+        "boolValue" => inner.is_boolean(),
+        "intValue" => inner.is_i64() || parses::<i64>(inner),
+        "doubleValue" => inner.is_number() || parses::<f64>(inner),
+        "arrayValue" | "kvlistValue" => inner.is_object(),
+        _ => false,
+    })
+}
+
+fn parses<T: FromStr>(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.parse::<T>().is_ok())
 }
 
 fn notes(json: &Value) -> Vec<String> {
@@ -119,8 +168,8 @@ fn list(value: &Value) -> &[Value] {
 }
 
 /// A whole number, which OTLP/JSON writes as a string or as itself.
-fn number(value: &Value) -> u64 {
-    value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap_or(0)
+fn whole(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
 fn attribute(of: &Value, key: &str) -> String {
