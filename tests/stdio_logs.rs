@@ -169,6 +169,23 @@ fn what_is_added_is_followed_until_it_is_interrupted() {
     assert_eq!(follow.wait().unwrap().code(), Some(0));
 }
 
+#[test]
+fn a_state_directory_that_comes_to_be_is_followed() {
+    let home = tempfile::tempdir().unwrap();
+    // What a tap uses that can use no other.
+    let other = home.path().join(format!("mcpcol-{}", rustix::process::geteuid().as_raw()));
+    fs::create_dir(&other).unwrap();
+    append(&other.join("x.logs.jsonl"), &record("one"));
+    let mut follow = mcpcol(&home, &["logs", "-f"]).env("TMPDIR", home.path()).spawn().unwrap();
+    let mut from = BufReader::new(follow.stdout.take().unwrap());
+    assert_eq!(next(&mut from), "one");
+    fs::create_dir_all(state(&home)).unwrap();
+    append(&state(&home).join("x.logs.jsonl"), &record("two"));
+    assert_eq!(next(&mut from), "two");
+    drop(from);
+    assert_eq!(follow.wait().unwrap().code(), Some(0));
+}
+
 /// A FIFO in that home.
 fn fifo(home: &TempDir) -> PathBuf {
     let path = home.path().join("fifo");

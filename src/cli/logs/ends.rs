@@ -38,18 +38,18 @@ impl Ends {
         self.0.insert(file.id, End { place, seen: seen(file) });
     }
 
-    /// Has a file read on that has changed since; one that cannot be is tried again the next time.
+    /// Has a file read on that has changed since. One that cannot be, or of which `read` says that it did not read all,
+    /// is read on the next time.
     pub(super) fn on(
         &mut self,
         file: &Found,
-        read: impl FnOnce(&mut Place) -> io::Result<()>,
+        read: impl FnOnce(&mut Place) -> io::Result<bool>,
     ) -> io::Result<()> {
         let end = self.0.entry(file.id).or_default();
         if end.seen != Some((file.length, file.modified)) {
             // Before it is read: what is written meanwhile may not move the time on.
             let seen = seen(file);
-            read(&mut end.place)?;
-            end.seen = seen;
+            end.seen = if read(&mut end.place)? { seen } else { None };
         }
         Ok(())
     }
@@ -60,5 +60,54 @@ impl Ends {
             let there: HashSet<_> = files.iter().map(|file| file.id).collect();
             self.0.retain(|id, _| there.contains(id));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(inode: u64, length: u64, modified: u64) -> Found {
+        Found { path: "x".into(), id: (1, inode), length, modified }
+    }
+
+    /// Says whether the file is read.
+    fn is_read(ends: &mut Ends, file: &Found, all: bool) -> bool {
+        let mut asked = false;
+        let read = |_: &mut Place| {
+            asked = true;
+            Ok(all)
+        };
+        ends.on(file, read).unwrap();
+        asked
+    }
+
+    #[test]
+    fn a_file_that_is_as_it_was_is_not_opened() {
+        let mut ends = Ends::default();
+        let old = found(1, 10, 1_000);
+        assert!(is_read(&mut ends, &old, false), "it is new");
+        assert!(is_read(&mut ends, &old, true), "it was not read to its end");
+        assert!(!is_read(&mut ends, &old, true));
+        assert!(is_read(&mut ends, &found(1, 10, 2_000), true), "its time has changed");
+        assert!(is_read(&mut ends, &found(1, 11, 2_000), true), "its length has changed");
+        ends.on(&old, |_| Err(io::ErrorKind::PermissionDenied.into())).unwrap_err();
+        assert!(is_read(&mut ends, &old, true), "it could not be read");
+        // It may change again within the same tick.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let new = found(2, 10, u64::try_from(now.as_nanos()).unwrap());
+        assert!(is_read(&mut ends, &new, true) && is_read(&mut ends, &new, true));
+    }
+
+    #[test]
+    fn files_that_are_gone_are_remembered_up_to_a_number() {
+        let mut ends = Ends::default();
+        let files: Vec<_> = (0..=GONE as u64).map(|inode| found(inode, 1, 1)).collect();
+        files.iter().for_each(|file| ends.insert(file, Place::default()));
+        let there = |ends: &Ends| ends.0.len();
+        ends.forget_old(&files[..1]);
+        assert_eq!(there(&ends), GONE + 1);
+        ends.forget_old(&[]);
+        assert_eq!(there(&ends), 0);
     }
 }

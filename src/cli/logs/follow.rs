@@ -1,5 +1,6 @@
 //! Follows files as they grow, are rotated, and come to be.
 
+use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
@@ -31,9 +32,9 @@ pub(super) fn ends_by_signal() -> io::Result<()> {
     Ok(())
 }
 
-/// Prints what is added to the files of `places`, until nobody reads `out` any more: a broken pipe.
-pub(super) fn follow<W: Write>(
-    places: &[PathBuf],
+/// Prints what is added to the files of the places, which are asked for anew, until nobody reads `out` any more: a broken pipe.
+pub(super) fn follow<'a, W: Write>(
+    places: impl Fn() -> Cow<'a, [PathBuf]>,
     mut ends: Ends,
     reading: &mut Reading,
     page: &mut Page<W>,
@@ -42,7 +43,7 @@ pub(super) fn follow<W: Write>(
     let mut wait = LOOK;
     while !is_closed_within(out, wait)? {
         let begun = Instant::now();
-        let records = more(places, &mut ends, reading);
+        let records = more(&places(), &mut ends, reading);
         wait = LOOK.max(begun.elapsed() * REST);
         if !records.is_empty() {
             page.print(&records)?;
@@ -71,7 +72,7 @@ fn read_on(
     place: &mut Place,
     reading: &mut Reading,
     records: &mut Vec<Record>,
-) -> io::Result<()> {
+) -> io::Result<bool> {
     let opened = reading::open(file)?;
     place.read(&opened, file.length, |line| match line {
         Some(line) => records.extend(reading.records(line)),

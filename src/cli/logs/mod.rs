@@ -14,6 +14,7 @@ mod reading;
 mod page;
 mod follow;
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -69,19 +70,18 @@ impl Logs {
             out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
         let mut page = Page::new(out.lock(), self.format, colours);
         let mut reading = Reading::new(self.server.clone());
-        let places = if self.sources.is_empty() { state::found() } else { self.sources.clone() };
-        let found = sources::list(&places);
+        let found = sources::list(&self.places());
         if self.follow
             && let Some(stream) = found.streams.first()
         {
-            if places.len() > 1 {
+            if self.sources.len() > 1 {
                 let stream = stream.display();
                 say(&format!("mcpcol: with --follow, `{stream}` has to be the only source"));
                 return Ok(UNREADABLE.into());
             }
             reading.stream(stream, stdout(), |records| page.print(&records))?;
         } else {
-            self.print(&places, found, &mut reading, &mut page)?;
+            self.print(found, &mut reading, &mut page)?;
         }
         reading.say();
         Ok(if reading.is_incomplete() { UNREADABLE.into() } else { ExitCode::SUCCESS })
@@ -89,7 +89,6 @@ impl Logs {
 
     fn print<W: Write>(
         &self,
-        places: &[PathBuf],
         found: Listing,
         reading: &mut Reading,
         page: &mut Page<W>,
@@ -108,13 +107,18 @@ impl Logs {
                 Ok(())
             })?;
         }
-        let ends = reading.newest_of(places, found.files, self.follow, &mut newest);
+        let ends = reading.newest_of(&self.places(), found.files, self.follow, &mut newest);
         page.print(&newest.into_sorted())?;
         if self.follow {
             reading.say();
-            follow::follow(places, ends, reading, page, stdout())?;
+            follow::follow(|| self.places(), ends, reading, page, stdout())?;
         }
         Ok(())
+    }
+
+    /// Gives the sources; without any, the state directories, which may come to be.
+    fn places(&self) -> Cow<'_, [PathBuf]> {
+        if self.sources.is_empty() { state::found().into() } else { self.sources.as_slice().into() }
     }
 }
 

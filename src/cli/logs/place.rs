@@ -12,6 +12,8 @@ use super::backwards::MAX_LINE;
 
 /// Bytes that are read at once.
 const BLOCK: usize = 256 << 10;
+/// Bytes of a file that are read in one look; a line that is not too long fits in.
+const AT_ONCE: u64 = 64 << 20;
 /// Bytes before a place that are remembered: a record, with its time, fits in.
 const REMEMBERED: u64 = 1 << 10;
 
@@ -39,15 +41,16 @@ impl Place {
 
     /// Hands out the whole lines that were added, of the first `length` bytes, without their newlines; `None` for one
     /// that is too long. Begins anew in a file that is not what it was. What comes after the last newline is looked
-    /// at again only once its end is there.
+    /// at again only once its end is there. Returns whether that was all: of very much, only the first part is read.
     pub(super) fn read(
         &mut self,
         file: &File,
         length: u64,
         mut each: impl FnMut(Option<&[u8]>),
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         self.find_again(file);
         let (mut next, mut at) = (self.next.at, self.searched.at);
+        let (all, length) = (length, length.min(at + AT_ONCE));
         let mut block = vec![0; if at < length { BLOCK } else { 0 }];
         while at < length {
             let most = usize::try_from(length - at).unwrap_or(BLOCK).min(BLOCK);
@@ -66,7 +69,7 @@ impl Place {
             at += read as u64;
             *self = Place::new(file, next, at)?;
         }
-        Ok(())
+        Ok(length == all)
     }
 
     /// Goes back where a line that was not finished has been taken away, and to the beginning where all else has.
@@ -116,13 +119,19 @@ mod tests {
     use super::*;
 
     fn read(place: &mut Place, file: &File) -> Vec<Option<String>> {
+        let (lines, all) = look(place, file);
+        assert!(all);
+        lines
+    }
+
+    fn look(place: &mut Place, file: &File) -> (Vec<Option<String>>, bool) {
         let mut lines = Vec::new();
         let length = file.metadata().unwrap().len();
         let each = |line: Option<&[u8]>| {
             lines.push(line.map(|line| String::from_utf8_lossy(line).into_owned()));
         };
-        place.read(file, length, each).unwrap();
-        lines
+        let all = place.read(file, length, each).unwrap();
+        (lines, all)
     }
 
     fn some(lines: &[&str]) -> Vec<Option<String>> {
@@ -168,6 +177,16 @@ mod tests {
         assert_eq!((place.next.at, place.searched.at), (0, long.len() as u64));
         file.write_all(b"\nlast\n").unwrap();
         assert_eq!(read(&mut place, &file), [None, Some("last".to_owned())]);
+    }
+
+    #[test]
+    fn very_much_is_read_in_parts() {
+        let file = tempfile::tempfile().unwrap();
+        let mut place = Place::default();
+        file.write_all_at(b"one\n", 0).unwrap();
+        file.write_all_at(b"\nlast\n", AT_ONCE).unwrap();
+        assert_eq!(look(&mut place, &file), (some(&["one"]), false));
+        assert_eq!(look(&mut place, &file), (vec![None, Some("last".to_owned())], true));
     }
 
     proptest! {

@@ -34,10 +34,15 @@ pub(super) struct Read {
     pub(super) strange: u64,
 }
 
+/// The lists that OTLP/JSON may have, of this signal and of others.
+const LISTS: [&str; 4] = ["resourceLogs", "resourceSpans", "resourceMetrics", "resourceProfiles"];
+
 /// Reads the records of a line; `None` if it is no OTLP/JSON at all. Of other signals there are none.
 pub(super) fn read(line: &[u8]) -> Option<Read> {
     let document: Value = serde_json::from_slice(line).ok()?;
-    document.is_object().then(|| {
+    let members = document.as_object()?;
+    let known = members.is_empty() || LISTS.iter().any(|list| members.contains_key(*list));
+    known.then(|| {
         let mut read = Read::default();
         for resource in read.objects(&document["resourceLogs"]) {
             let of = &resource["resource"];
@@ -100,14 +105,16 @@ fn record(json: &Value, server: &str) -> Option<Record> {
 /// Says whether it is a value as OTLP/JSON writes them; what is inside of an array or a map is not looked at.
 fn is_any_value(value: &Value) -> bool {
     let Some(value) = value.as_object() else { return false };
-    value.iter().all(|(kind, inner)| match kind.as_str() {
+    let holds = |(kind, inner): (&String, &Value)| match kind.as_str() {
+        _ if inner.is_null() => true,
         "stringValue" | "bytesValue" => inner.is_string(),
         "boolValue" => inner.is_boolean(),
         "intValue" => inner.is_i64() || parses::<i64>(inner),
         "doubleValue" => inner.is_number() || parses::<f64>(inner),
         "arrayValue" | "kvlistValue" => inner.is_object(),
         _ => false,
-    })
+    };
+    value.iter().all(holds)
 }
 
 fn parses<T: FromStr>(value: &Value) -> bool {
@@ -179,7 +186,7 @@ fn attribute(of: &Value, key: &str) -> String {
 
 /// A value for people: a string as it is, a number as its digits, others as their JSON.
 fn shown(value: &Value) -> String {
-    let inner = value.as_object().and_then(|value| value.values().next());
+    let inner = value.as_object().and_then(|value| value.values().find(|inner| !inner.is_null()));
     match inner {
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),

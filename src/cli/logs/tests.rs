@@ -243,8 +243,16 @@ fn what_is_no_record_is_passed_over_and_counted() {
     for line in [r#"{"resourceLogs":{}}"#, r#"{"resourceLogs":[{"scopeLogs":[7]}]}"#] {
         assert_eq!(record::read(line.as_bytes()).unwrap().strange, 1, "{line}");
     }
+    assert_eq!(record::read(br#"{"level":"info","msg":"another format"}"#), None);
+    assert_eq!(record::read(br#"{"resourceSpans":[]}"#), Some(record::Read::default()));
     // What is not known is no error, nor is a value of any kind.
-    for body in ["null", "{}", r#"{"intValue":"7"}"#, r#"{"arrayValue":{"values":[]}}"#] {
+    for body in [
+        "null",
+        "{}",
+        r#"{"intValue":null}"#,
+        r#"{"intValue":"7"}"#,
+        r#"{"arrayValue":{"values":[]}}"#,
+    ] {
         let line = whole.replacen(r#"{"stringValue":"bad"}"#, body, 1);
         let read = record::read(line.replacen("timeUnixNano", "t", 1).as_bytes()).unwrap();
         assert_eq!((read.records.len(), read.strange), (2, 0), "{body}");
