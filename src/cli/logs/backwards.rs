@@ -21,7 +21,7 @@ pub(super) struct Backwards<'a> {
     pub(super) too_long: u64,
 }
 
-/// A line without its newline, and where it begins, in bytes.
+/// Holds a line without its newline, and where it begins, in bytes.
 pub(super) struct Line {
     pub(super) begins: u64,
     /// `None` if it is too long.

@@ -14,7 +14,7 @@ const GONE: usize = 10_000;
 /// How long a file may have the same time of its last change though it was changed again: file systems round.
 const TICK: Duration = Duration::from_secs(2);
 
-/// How far files have been read, by device and inode.
+/// Knows how far files have been read, by device and inode.
 #[derive(Default)]
 pub(super) struct Ends(HashMap<(u64, u64), End>);
 
@@ -26,6 +26,7 @@ struct End {
     seen: Option<(u64, u64)>,
 }
 
+/// Gives what to compare the next time; `None` while it may change again unseen.
 fn seen(file: &Found) -> Option<(u64, u64)> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let age = now.checked_sub(Duration::from_nanos(file.modified));

@@ -17,7 +17,7 @@ const AT_ONCE: u64 = 64 << 20;
 /// Bytes before a place that are remembered: a record, with its time, fits in.
 const REMEMBERED: u64 = 1 << 10;
 
-/// How far a file has been read.
+/// Remembers how far a file has been read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Place {
     /// Where the first line begins that has not been handed out.
@@ -26,7 +26,7 @@ pub(super) struct Place {
     searched: Mark,
 }
 
-/// An offset in a file, in bytes, and what stands before it.
+/// Holds an offset in a file, in bytes, and a hash of what stands before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Mark {
     at: u64,
@@ -83,7 +83,7 @@ impl Place {
     }
 }
 
-/// A line that is not in one block; `None` if it is too long.
+/// Reads a line that is not in one block; `None` if it is too long.
 fn line(file: &File, begins: u64, ends: u64) -> io::Result<Option<Vec<u8>>> {
     let length = usize::try_from(ends - begins).ok().filter(|length| *length <= MAX_LINE);
     let Some(length) = length else { return Ok(None) };

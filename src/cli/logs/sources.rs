@@ -33,7 +33,7 @@ pub(super) struct Listing {
     pub(super) failed: Vec<(PathBuf, io::Error)>,
 }
 
-/// The names that are asked for in a directory; true where a file is there to which the named one was rotated.
+/// Has the names that are asked for in a directory; true where a file is there to which the named one was rotated.
 type Names = HashMap<String, bool>;
 
 /// Finds what is there now.

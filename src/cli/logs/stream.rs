@@ -15,10 +15,10 @@ use crate::cli::say;
 
 /// How long nothing is said about a FIFO that nobody writes to.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// What tells that a reader is gone; asked for or not.
+/// Tells that a reader is gone; the kernel says so unasked.
 const GONE: PollFlags = PollFlags::ERR.union(PollFlags::HUP);
 
-/// A stream that is read until it ends, or until nobody reads `out` any more, which is a broken pipe.
+/// Reads a stream until it ends, or until nobody reads `out` any more, which is a broken pipe.
 pub(super) struct Stream<'a> {
     from: File,
     out: BorrowedFd<'a>,
