@@ -347,7 +347,7 @@ mod tests {
             (format!("Content-Type={value}"), "Content-Type is written by the transport itself"),
             (
                 format!("x-a={value}%0A"),
-                "the value of x-a has characters that a header cannot carry",
+                "the value of x-a ends with a line end, which no header can carry",
             ),
             (format!("x-a={value}é"), "the value of x-a has characters that a header cannot carry"),
             (format!("{long}=%00"), "the value of its header has characters that a header"),

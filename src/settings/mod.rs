@@ -25,6 +25,7 @@ mod yaml;
 pub(crate) mod testing;
 
 pub use brackets::{bare_ipv6, is_ipv6};
+#[cfg(test)]
 pub(crate) use client::RESERVED;
 pub use client::{Compression, Endpoint, HeaderFault, Headers, Keepalive, Unsupported};
 pub use delivery::{BatchSettings, Delivery, OnFull, QueueSettings, RetrySettings, Sizer};

@@ -12,6 +12,7 @@ use proptest::prelude::*;
 
 use super::page::{Timestamp, elapsed, size};
 use super::*;
+use crate::settings::steers;
 
 /// 2026-11-20T18:42:02.123456789Z
 const T: u64 = 1_795_200_122_123_456_789;
