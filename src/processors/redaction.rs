@@ -19,12 +19,14 @@ mod sanitizers;
 mod names;
 mod tally;
 mod captured;
+mod clean;
 mod settings;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use self::captured::Captured;
+use self::clean::CleanTexts;
 use self::names::{Names, Treatment, Way};
 use self::places::Spot;
 use self::sanitizers::{QUERY, Sanitizers, is_query};
@@ -83,6 +85,10 @@ struct Work<'a, 'r> {
     secrets: Vec<Arc<KnownValues>>,
     /// Whether secrets of the item at hand are searched for besides.
     own: bool,
+    /// The name at hand, and how it is treated: it is asked for twice.
+    named: Option<(&'a str, Treatment)>,
+    /// Short texts of this batch in which nothing was found.
+    clean: CleanTexts<'a>,
     /// How names of this batch are treated that are not among the usual ones.
     treated: HashMap<&'a str, Treatment, foldhash::fast::RandomState>,
     /// Holds what was seen of the calls behind the spans, if anything was.
@@ -216,6 +222,8 @@ impl<'a, 'r> Work<'a, 'r> {
             judge,
             secrets,
             own: false,
+            named: None,
+            clean: CleanTexts::default(),
             treated: HashMap::default(),
             content,
             captured: Captured::default(),
@@ -227,12 +235,16 @@ impl<'a, 'r> Work<'a, 'r> {
     }
 
     fn treatment(&mut self, name: &'a str) -> Treatment {
-        let Redaction { names, redactor, sanitizers, .. } = self.redaction;
-        if let Some(known) = names.usual(name) {
+        if let Some((_, known)) = self.named.filter(|(last, _)| std::ptr::eq(*last, name)) {
             return known;
         }
-        let (treated, judge) = (&mut self.treated, &mut self.judge);
-        *treated.entry(name).or_insert_with(|| names.judge(name, redactor, sanitizers, judge))
+        let Redaction { names, redactor, sanitizers, .. } = self.redaction;
+        let treatment = names.usual(name).unwrap_or_else(|| {
+            let (treated, judge) = (&mut self.treated, &mut self.judge);
+            *treated.entry(name).or_insert_with(|| names.judge(name, redactor, sanitizers, judge))
+        });
+        self.named = Some((name, treatment));
+        treatment
     }
 
     /// Searches for the secrets of the process, and for those that came with the item at hand.
@@ -258,6 +270,17 @@ impl<'a, 'r> Work<'a, 'r> {
             Way::Query if text == QUERY => None,
             Way::Query => self.sanitized(at, QUERY.into()),
             Way::Url => self.look(at, text, sanitizers::url(text), Under::Open),
+            Way::Open => {
+                // What is searched for besides for one item alone is not remembered.
+                if !self.own && self.clean.has(text) {
+                    return None;
+                }
+                let found = self.scan.text(text, Under::Open);
+                if found == Found::Nothing && !self.own && !self.scan.allowed() {
+                    self.clean.add(text);
+                }
+                self.told(at, found)
+            }
             _ => self.look(at, text, None, way.under()),
         }
     }
