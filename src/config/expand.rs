@@ -278,7 +278,12 @@ fn unset(name: &str, path: &str) -> String {
         true => "have it read from a file by `${file:PATH}`".to_owned(),
         false => format!("write `${{env:{name}:-default}}`"),
     };
-    format!("environment variable `{name}` is not set; set it or {or}")
+    // Where a secret is wanted, what stands in the braces may be one.
+    let usual = name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    match secret && !usual {
+        true => format!("the environment variable that is named here is not set; set it or {or}"),
+        false => format!("environment variable `{name}` is not set; set it or {or}"),
+    }
 }
 
 /// Where the brace that was opened before `text` is closed.

@@ -3,14 +3,10 @@
 //! By names and looks, so it hides too much rather than too little: whole mappings such as `headers` and
 //! `env`, user names and passwords in URLs, and `--token=x` among arguments.
 
-use std::sync::LazyLock;
-
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::privacy::redact::{Found, Preset, Redactor, Settings, StandIn, Under};
-use crate::settings::{Key, Node, Value, sounds_secret};
+use crate::settings::{Key, Node, REDACTED, Value, sounds_secret, without_credentials};
 
-const REDACTED: &str = "[REDACTED]";
 /// Keys of command lines.
 const ARGUMENTS: [&str; 2] = ["args", "command"];
 
@@ -64,7 +60,12 @@ fn arguments(items: &[Node], program: bool) -> Vec<Node> {
             text if program && at == 0 => without_secrets(text),
             option if option.starts_with('-') => match option.split_once('=') {
                 Some((name, _)) => format!("{name}={REDACTED}"),
-                None => without_secrets(option),
+                None if option.starts_with("--") => without_secrets(option),
+                // The value may stand behind the letter: `-pSECRET`.
+                None => match option.char_indices().nth(2) {
+                    Some((at, _)) => format!("{}{REDACTED}", &option[..at]),
+                    None => option.to_owned(),
+                },
             },
             _ => REDACTED.to_owned(),
         };
@@ -89,19 +90,7 @@ fn list(items: &[Node], secret: bool) -> Vec<Node> {
 
 /// Hides what a text says is secret: by the name before it, in a URL, or by its looks.
 fn without_secrets(text: &str) -> String {
-    static CREDENTIALS: LazyLock<Option<Redactor>> = LazyLock::new(|| {
-        let stand_in = StandIn::Mask(REDACTED.into());
-        let settings =
-            Settings { presets: vec![Preset::Credentials], stand_in, ..Settings::default() };
-        Redactor::new(&settings).ok()
-    });
-    let text = without_named_secrets(text);
-    let Some(redactor) = &*CREDENTIALS else { return REDACTED.to_owned() };
-    let mut scan = redactor.scan();
-    match scan.text(&text, Under::Open) {
-        Found::Nothing => text,
-        Found::Masked | Found::Unscanned(_) => scan.output().to_owned(),
-    }
+    without_credentials(&without_named_secrets(text)).into_owned()
 }
 
 fn without_named_secrets(text: &str) -> String {
@@ -179,7 +168,7 @@ mod tests {
         let yaml =
             "{ mcp_stdio: { command: [npx, -y, a], args: [-y, server, --x=y, --key, z, -kabc] } }";
         let shown = serde_json::to_string(&Tree(&redacted(&crate::settings::testing::node(yaml))));
-        let expected = r#"{"mcp_stdio":{"command":["npx","-y","[REDACTED]"],"args":["-y","[REDACTED]","--x=[REDACTED]","[REDACTED]","[REDACTED]","[REDACTED]"]}}"#;
+        let expected = r#"{"mcp_stdio":{"command":["npx","-y","[REDACTED]"],"args":["-y","[REDACTED]","--x=[REDACTED]","--key","[REDACTED]","-k[REDACTED]"]}}"#;
         assert_eq!(shown.unwrap(), expected);
     }
 

@@ -1,5 +1,6 @@
 //! What `--config` and `--set` name, read and merged. Expands nothing.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use super::merge::{merge, unfold, within};
 use crate::settings::{
     Budget, MAX_DEPTH, Mark, Node, Origin, Problems, Value, read_file, sounds_secret,
+    without_credentials,
 };
 
 /// The longest text that is read from a file.
@@ -157,7 +159,8 @@ impl Gathered {
         let (_, text) = self.texts.iter().find(|(name, _)| *name == mark.file)?;
         let lines: Vec<&str> = text.lines().take(mark.line as usize).collect();
         let line = *lines.get((mark.line as usize).checked_sub(1)?)?;
-        (!hides(&lines)).then(|| line.to_owned())
+        let looks_secret = matches!(without_credentials(line), Cow::Owned(_));
+        (!looks_secret && !hides(&lines)).then(|| line.to_owned())
     }
 }
 

@@ -4,6 +4,7 @@
 //! configured with, because every client and every server needs the same.
 
 mod brackets;
+mod credentials;
 mod duration;
 mod given;
 mod harmless;
@@ -28,6 +29,7 @@ pub use brackets::{bare_ipv6, is_ipv6};
 #[cfg(test)]
 pub(crate) use client::RESERVED;
 pub use client::{Compression, Endpoint, HeaderFault, Headers, Keepalive, Unsupported};
+pub use credentials::{REDACTED, without_credentials};
 pub use delivery::{BatchSettings, Delivery, OnFull, QueueSettings, RetrySettings, Sizer};
 pub use duration::Duration;
 pub use file::read_file;

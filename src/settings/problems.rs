@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::{Mark, Node};
+use super::{Mark, Node, without_credentials};
 
 /// How bad a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,6 +65,8 @@ impl Problems {
     }
 
     fn push(&mut self, severity: Severity, mark: Option<&Mark>, path: String, message: String) {
+        // Messages quote what was written, and people write secrets at wrong places, too.
+        let [path, message] = [path, message].map(|text| without_credentials(&text).into_owned());
         let mark = mark.cloned();
         self.0.push(Problem { severity, mark, path, message, source: None });
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Span, StrInput};
 
-use super::{Key, Mark, Node, Problems, Value};
+use super::{Key, Mark, Node, Problems, Value, sounds_secret};
 
 /// The deepest nesting; everything that walks nodes by recursion relies on it.
 pub const MAX_DEPTH: usize = 64;
@@ -310,7 +310,13 @@ impl<'a> Reading<'a> {
     fn check_tag(&mut self, event: &Event<'_>, span: &Span, at: &At<'_>) -> Result<(), Stop> {
         match event.tag() {
             Some(tag) if !tag.is_yaml_core_schema() && tag.original() != "!" => {
-                let message = format!("the tag `{}` means nothing here", tag.original());
+                // A secret that begins with `!` is read as one.
+                let message = match at.path.split("::").any(sounds_secret) {
+                    true => {
+                        "a tag means nothing here; put a text that begins with `!` in quotes".into()
+                    }
+                    false => format!("the tag `{}` means nothing here", tag.original()),
+                };
                 Err(self.stop(span, at.path, &message))
             }
             _ => Ok(()),

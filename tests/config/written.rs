@@ -159,3 +159,27 @@ fn nothing_waits_for_a_pipe() {
         assert!(code == Some(1) && said.contains(part), "{config}: {said}");
     }
 }
+
+#[test]
+fn no_message_quotes_a_secret_that_stands_at_the_wrong_place() {
+    let shaped = ["gh", "p_", "A1b2C3d4E5f6", "G7h8I9j0K1l2", "M3n4O5p6Q7r8"].concat();
+    let shapeless = ["kettle", "Window17"].concat();
+    for secret in [&shaped, &shapeless] {
+        for value in ["!SECRET", "${SECRET}", "${env:SECRET}", "!!binary SECRET"] {
+            let value = value.replace("SECRET", secret);
+            let yaml = format!(
+                "receivers:\n  otlp:\n    protocols:\n      grpc:\n        auth:\n          bearer_token: {value}\n"
+            );
+            let (_, _, said) = mcpcol(&["validate", "--config", &format!("yaml:{yaml}")]);
+            assert!(!said.contains(secret.as_str()), "{said}");
+        }
+    }
+    for setting in
+        ["endpoint: !SECRET", "endpoint: ${SECRET}", "SECRET: 1", "endpoint: ${file:SECRET}"]
+    {
+        let setting = setting.replace("SECRET", &shaped);
+        let yaml = format!("receivers: {{ otlp: {{ protocols: {{ grpc: {{ {setting} }} }} }} }}");
+        let (_, _, said) = mcpcol(&["validate", "--config", &format!("yaml:{yaml}")]);
+        assert!(!said.contains(shaped.as_str()), "{said}");
+    }
+}
