@@ -179,7 +179,7 @@ fn config(tap: &Tap<'_>, terminal: bool, trust: Trust, place: &Place) -> (String
     }
     if let Some((kind, mut otlp)) = otlp {
         otlp["sending_queue"] = json!({
-            "sizer": "bytes", "queue_size": QUEUE, "batch": {"min_size": 512, "sizer": "items"},
+            "sizer": "bytes", "queue_size": QUEUE, "max_bytes": QUEUE, "batch": {"min_size": 512, "sizer": "items"},
         });
         exporters.insert(kind.into(), otlp);
         spans.push(kind);

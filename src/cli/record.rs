@@ -99,7 +99,7 @@ pub(super) fn file_exporter(path: &Path) -> Value {
     json!({
         "path": path,
         "rotation": {"max_megabytes": max_megabytes, "max_backups": max_backups},
-        "sending_queue": {"sizer": "bytes", "queue_size": QUEUE},
+        "sending_queue": {"sizer": "bytes", "queue_size": QUEUE, "max_bytes": QUEUE},
     })
 }
 

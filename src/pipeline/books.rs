@@ -59,6 +59,14 @@ impl ExporterBooks {
         self.vitals.gauge("otelcol_exporter_queue_size", &label)
     }
 
+    /// The gauge of the bytes that the queue holds; their limit never changes.
+    pub(super) fn queue_bytes(&self, limit: usize) -> Gauge {
+        let label = [("exporter", self.id.as_str())];
+        let gauge = self.vitals.gauge("mcpcol_exporter_queue_bytes_limit", &label);
+        gauge.set(i64::try_from(limit).unwrap_or(i64::MAX));
+        self.vitals.gauge("mcpcol_exporter_queue_bytes", &label)
+    }
+
     pub(super) fn received(&self, signal: Signal, items: usize) {
         self.of(signal).received.add(items as u64);
     }

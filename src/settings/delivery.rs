@@ -30,6 +30,9 @@ pub struct QueueSettings {
     pub queue_size: usize,
     /// What `queue_size` counts.
     pub sizer: Sizer,
+    /// The most that the queue holds in bytes of memory, whatever `sizer` counts: senders choose how large a batch
+    /// is. Unless written 256 MiB, or a `queue_size` in bytes that is more.
+    pub max_bytes: Option<usize>,
     /// Full: the sender's receipt waits in a waiting room of the same size; taps drop.
     pub block_on_overflow: bool,
     /// The sender's receipt waits for the export itself.
@@ -39,6 +42,9 @@ pub struct QueueSettings {
     /// Joins batches before they are sent; off unless written.
     pub batch: Option<BatchSettings>,
 }
+
+/// Bounds a queue in bytes, unless it is set: 256 MiB.
+pub(super) const MAX_BYTES: usize = 256 << 20;
 
 /// What a full queue does to a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -103,11 +109,20 @@ impl Default for QueueSettings {
             num_consumers: 10,
             queue_size: 1000,
             sizer: Sizer::Requests,
+            max_bytes: None,
             block_on_overflow: false,
             wait_for_result: false,
             on_full: None,
             batch: None,
         }
+    }
+}
+
+impl QueueSettings {
+    /// Gives the bound in bytes that is in force.
+    pub fn max_bytes(&self) -> usize {
+        let by_size = if self.sizer == Sizer::Bytes { self.queue_size } else { 0 };
+        self.max_bytes.unwrap_or(MAX_BYTES.max(by_size))
     }
 }
 
@@ -144,6 +159,13 @@ impl Delivery {
         }
         if queue.queue_size == 0 {
             report.error("sending_queue.queue_size", "must be at least 1");
+        }
+        match queue.max_bytes {
+            Some(0) => report.error("sending_queue.max_bytes", "must be at least 1"),
+            Some(most) if queue.sizer == Sizer::Bytes && most < queue.queue_size => {
+                report.error("sending_queue.max_bytes", "is less than queue_size, which counts bytes, too");
+            }
+            _ => {}
         }
         if let Some(batch) = &queue.batch {
             self.check_batch(batch, report);
@@ -182,6 +204,9 @@ impl Delivery {
         {
             report.error("sending_queue.batch.min_size", "is more than queue_size: never reached");
         }
+        if batch.sizer(self.queue.sizer) == Sizer::Bytes && batch.min_size > self.queue.max_bytes() {
+            report.error("sending_queue.batch.min_size", "is more than max_bytes: never reached");
+        }
     }
 }
 
@@ -206,5 +231,17 @@ mod tests {
         assert_eq!(batch.sizer(Sizer::Bytes), Sizer::Bytes);
         let batch = BatchSettings { sizer: Some(Sizer::Items), ..batch };
         assert_eq!(batch.sizer(Sizer::Bytes), Sizer::Items);
+    }
+
+    #[test]
+    fn every_queue_has_a_bound_in_bytes() {
+        let queue = QueueSettings::default();
+        assert_eq!(queue.max_bytes(), 256 << 20);
+        let queue = QueueSettings { queue_size: 1 << 30, ..queue };
+        assert_eq!(queue.max_bytes(), 256 << 20);
+        let queue = QueueSettings { sizer: Sizer::Bytes, ..queue };
+        assert_eq!(queue.max_bytes(), 1 << 30);
+        let queue = QueueSettings { max_bytes: Some(64 << 20), ..queue };
+        assert_eq!(queue.max_bytes(), 64 << 20);
     }
 }

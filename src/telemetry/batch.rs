@@ -85,17 +85,26 @@ impl Telemetry {
     }
 
     /// Cuts into pieces of at most `max` spans, log records or metrics (a metric with its data points
-    /// is not cut), in order. `max` of 0 is taken as 1.
+    /// is not cut), in order. `max` of 0 is taken as 1. Where their resources are so large that all pieces would have
+    /// more than twice the bytes and 1 MiB, pieces are larger.
     pub fn split(self, max: usize) -> Vec<Telemetry> {
         if self.items <= max.max(1) {
             return vec![self];
         }
-        let pieces = split::split(self.signal.request(), &self.wire, max);
-        pieces.into_iter().map(|piece| self.piece(piece)).collect()
+        let most = self.wire.len().saturating_mul(2).saturating_add(1 << 20);
+        let mut max = max.max(1);
+        while max < self.items {
+            if let Some(pieces) = split::split(self.signal.request(), &self.wire, max, most) {
+                return pieces.into_iter().map(|piece| self.piece(piece)).collect();
+            }
+            max = max.saturating_mul(2);
+        }
+        vec![self]
     }
 
     /// Cuts into two pieces with about half of the spans, log records or metrics each; a single metric
-    /// by its data points. `None` if there is one item or none: that cannot be cut.
+    /// by its data points. `None` if there is one item or none: that cannot be cut; nor is one of more than 1 MiB of
+    /// which most would stand in both.
     pub fn halves(&self) -> Option<[Telemetry; 2]> {
         if self.items < 2 {
             return None;

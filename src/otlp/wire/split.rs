@@ -15,22 +15,30 @@ use crate::otlp::schema::{Form, Message};
 pub type Piece = (Bytes, usize);
 
 /// Cuts into pieces of at most `max` spans, log records or metrics (a metric with its data points is not cut), in
-/// order. `max` of 0 is taken as 1.
-pub fn split(request: Request, bytes: &[u8], max: usize) -> Vec<Piece> {
-    let max = max.max(1);
-    let mut cutter =
-        Cutter { out: Vec::new(), entries: 0, items: 0, max, open: Vec::new(), pieces: Vec::new() };
-    cutter.level(Message::of(request), bytes);
-    cutter.end_piece();
-    cutter.pieces
+/// order. `max` of 0 is taken as 1. `None` if they would have more than `most` bytes together: resource and scope
+/// stand in each, and may be most of a request.
+pub fn split(request: Request, bytes: &[u8], max: usize, most: usize) -> Option<Vec<Piece>> {
+    let mut cutter = Cutter {
+        out: Vec::new(),
+        entries: 0,
+        items: 0,
+        max: max.max(1),
+        left: most,
+        open: Vec::new(),
+        pieces: Vec::new(),
+    };
+    cutter.level(Message::of(request), bytes)?;
+    cutter.end_piece()?;
+    Some(cutter.pieces)
 }
 
 /// Cuts into two pieces with about half of the spans, log records or metrics each; a single metric by its data
-/// points. `None` if there is one item or none: that cannot be cut.
+/// points. `None` if there is one item or none: that cannot be cut; nor is a large one whose halves would not be much
+/// smaller.
 pub fn halves(request: Request, bytes: &Bytes) -> Option<[Piece; 2]> {
     let entries = entries(Message::of(request), bytes);
     if entries > 1 {
-        return split(request, bytes, entries.div_ceil(2)).try_into().ok();
+        return split(request, bytes, entries.div_ceil(2), most(bytes.len()))?.try_into().ok();
     }
     let mut items = 0;
     each_item(request, bytes, &mut |_| items += 1);
@@ -39,6 +47,12 @@ pub fn halves(request: Request, bytes: &Bytes) -> Option<[Piece; 2]> {
         (edited.bytes.unwrap_or_else(|| bytes.clone()), items - edited.dropped)
     };
     (items > 1).then(|| [part(0, items / 2), part(items / 2, items)])
+}
+
+/// Gives the most that two halves may have together, in bytes: half as much again, or 1 MiB more. So parts that wait to
+/// be sent, each the other half of one, never have more together than four times the first.
+fn most(whole: usize) -> usize {
+    whole.saturating_add((whole / 2).max(1 << 20))
 }
 
 /// Keeps the items from the `first` on to before the `end`.
@@ -67,6 +81,8 @@ struct Cutter<'a> {
     entries: usize,
     items: usize,
     max: usize,
+    /// Bytes that pieces may yet have.
+    left: usize,
     /// The levels that are open: begun in each piece anew, with what all their entries share.
     open: Vec<Level<'a>>,
     pieces: Vec<Piece>,
@@ -82,7 +98,7 @@ struct Level<'a> {
 
 impl<'a> Cutter<'a> {
     /// Cuts the list in a message, which is the only one that leads to items.
-    fn level(&mut self, message: &'static Message, bytes: &'a [u8]) {
+    fn level(&mut self, message: &'static Message, bytes: &'a [u8]) -> Option<()> {
         let mut fields = Fields(bytes);
         while let Some((number, value)) = fields.field() {
             let Value::Slice(body) = value else { continue };
@@ -90,20 +106,21 @@ impl<'a> Cutter<'a> {
                 Some(Entry::Level(inner, list)) => {
                     let begun = begin(&mut self.out, number, body, list);
                     self.open.push(Level { number, bytes: body, list, begun });
-                    self.level(inner, body);
+                    self.level(inner, body)?;
                     if let Some(level) = self.open.pop() {
                         level.begun.close(&mut self.out);
                     }
                 }
-                Some(Entry::Whole(inner)) => self.entry(inner, number, body),
+                Some(Entry::Whole(inner)) => self.entry(inner, number, body)?,
                 None => {}
             }
         }
+        Some(())
     }
 
-    fn entry(&mut self, message: &'static Message, number: u32, body: &[u8]) {
+    fn entry(&mut self, message: &'static Message, number: u32, body: &[u8]) -> Option<()> {
         if self.entries == self.max {
-            self.end_piece();
+            self.end_piece()?;
             for level in &mut self.open {
                 level.begun = begin(&mut self.out, level.number, level.bytes, level.list);
             }
@@ -111,14 +128,18 @@ impl<'a> Cutter<'a> {
         super::compose::slice(&mut self.out, number, body);
         self.entries += 1;
         self.items += items(message, body);
+        (self.out.len() <= self.left).then_some(())
     }
 
-    fn end_piece(&mut self) {
+    fn end_piece(&mut self) -> Option<()> {
         for level in self.open.iter().rev() {
             level.begun.close(&mut self.out);
         }
+        self.left = self.left.checked_sub(self.out.len())?;
+        self.out.shrink_to_fit();
         self.pieces.push((std::mem::take(&mut self.out).into(), self.items));
         (self.entries, self.items) = (0, 0);
+        Some(())
     }
 }
 

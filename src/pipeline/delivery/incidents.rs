@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::queue::Size;
 use crate::pipeline::{Complaint, INCIDENTS, Id};
 
 /// The longest reason in the last line, in characters.
@@ -133,11 +134,12 @@ impl Incidents {
         }
     }
 
-    /// The queue has no room; `used` of `limit` are taken.
-    pub(super) fn overflow(&self, level: impl FnOnce() -> (usize, usize)) {
+    /// The queue has no room; how much of it is taken, and how much there is.
+    pub(super) fn overflow(&self, level: impl FnOnce() -> (Size, Size)) {
         if let Some(unsaid) = self.overflowing.begin() {
             let (used, limit) = level();
-            tracing::warn!(target: INCIDENTS, exporter = %self.exporter, used, limit, unsaid,
+            tracing::warn!(target: INCIDENTS, exporter = %self.exporter, used = used.units, limit = limit.units,
+                bytes = used.bytes, max_bytes = limit.bytes, unsaid,
                 "sending queue is full: dropping");
         }
     }

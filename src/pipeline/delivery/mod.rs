@@ -5,8 +5,8 @@
 //! for: sent, dropped for a named reason, or held. Exporters make single attempts and know none of
 //! this.
 
-mod incidents;
 mod queue;
+mod incidents;
 mod retry;
 #[cfg(test)]
 mod tests;
@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use self::incidents::Incidents;
 pub(super) use self::queue::Permit;
-use self::queue::{Queue, Refusal, Taken};
+use self::queue::{Gauges, Queue, Refusal, Taken};
 use self::retry::Backoff;
 use super::books::{Account, ExporterBooks};
 use super::{BoxFuture, ExportError, Exported, Exporter, Id};
@@ -66,7 +66,11 @@ impl Delivery {
         books: ExporterBooks,
         runtime: &Handle,
     ) -> Arc<Self> {
-        let queue = Queue::new(settings.queue.clone(), books.queue_size(settings.queue.queue_size));
+        let gauges = Gauges {
+            units: books.queue_size(settings.queue.queue_size),
+            bytes: books.queue_bytes(settings.queue.max_bytes()),
+        };
+        let queue = Queue::new(settings.queue.clone(), gauges);
         let consumers = settings.queue.num_consumers;
         let incidents = Incidents::of(id.clone());
         let lane = Arc::new(Lane { id, exporter, settings, queue, books, incidents });

@@ -1,10 +1,12 @@
 //! The bounded queue in front of one exporter.
 //!
-//! What is being sent still counts as held, so the limit bounds memory, not just the waiting line. A
+//! What is being sent still counts as held, so the limits bound memory, not just the waiting line. There are two:
+//! in units of the sizer, as set, and in bytes, because senders choose how large a request or an item is. A
 //! queue takes a batch by reservation, so that several queues can take it all or none. With
 //! `block_on_overflow` a receipt (never a thread) waits in a waiting room of the same size.
 
 use std::collections::VecDeque;
+use std::ops::{Add, AddAssign, SubAssign};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -22,17 +24,18 @@ pub(super) struct Queue {
     /// One consumer gathers at a time, so that batches are not torn between two.
     turn: tokio::sync::Mutex<()>,
     settings: QueueSettings,
-    gauge: Gauge,
+    limit: Size,
+    gauges: Gauges,
 }
 
 #[derive(Default)]
 struct State {
     line: VecDeque<Item>,
     room: VecDeque<Item>,
-    /// Units reserved, in line and being sent.
-    used: usize,
-    /// Units in the waiting room.
-    waiting: usize,
+    /// Reserved, in line and being sent.
+    used: Size,
+    /// In the waiting room.
+    waiting: Size,
     /// Nothing waits for company any more.
     flushing: bool,
     /// Nothing new is reserved.
@@ -46,8 +49,31 @@ pub(super) struct Item {
     pub(super) telemetry: Telemetry,
     /// Answered already, unless the sender waits for the result.
     pub(super) receipt: Receipt,
-    size: usize,
+    size: Size,
 }
+
+/// Measures what a batch takes of a queue, or how much a queue has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Size {
+    /// In units of the sizer.
+    pub(super) units: usize,
+    /// In memory: its bytes, and what surrounds them.
+    pub(super) bytes: usize,
+}
+
+/// Shows the level of a queue.
+pub(super) struct Gauges {
+    /// In units of the sizer.
+    pub(super) units: Gauge,
+    pub(super) bytes: Gauge,
+}
+
+/// Counts what surrounds a batch in a queue, in bytes: its place in line, its receipt, what shares its bytes.
+const EACH: usize = 256;
+
+/// The most that batches have together that are joined as one, in bytes, unless `min_size` says more: joining copies
+/// them. No backend takes as much at a time.
+const MAX_JOINED: usize = 16 << 20;
 
 impl Item {
     fn send_home(self) -> Telemetry {
@@ -68,7 +94,7 @@ pub(super) enum Refusal {
 /// Room that is kept for one batch; given back when dropped.
 pub(crate) struct Permit {
     queue: Arc<Queue>,
-    size: usize,
+    size: Size,
     place: Place,
 }
 
@@ -80,13 +106,15 @@ enum Place {
 }
 
 impl Queue {
-    pub(super) fn new(settings: QueueSettings, gauge: Gauge) -> Arc<Self> {
+    pub(super) fn new(settings: QueueSettings, gauges: Gauges) -> Arc<Self> {
+        let limit = Size { units: settings.queue_size, bytes: settings.max_bytes() };
         Arc::new(Queue {
             state: Mutex::default(),
             ready: Notify::new(),
             turn: tokio::sync::Mutex::new(()),
             settings,
-            gauge,
+            limit,
+            gauges,
         })
     }
 
@@ -97,9 +125,8 @@ impl Queue {
         telemetry: &Telemetry,
         awaited: bool,
     ) -> Result<Permit, Refusal> {
-        let size = size(self.settings.sizer, telemetry);
-        let limit = self.settings.queue_size;
-        if size > limit {
+        let size = Size::of(self.settings.sizer, telemetry);
+        if !size.fits(self.limit) {
             return Err(Refusal::TooLarge);
         }
         let mut state = self.lock();
@@ -107,11 +134,14 @@ impl Queue {
             return Err(Refusal::Full);
         }
         // Nobody overtakes the waiting room.
-        let place = if state.room.is_empty() && state.used + size <= limit {
+        let place = if state.room.is_empty() && (state.used + size).fits(self.limit) {
             state.used += size;
-            self.gauge.set(state.used as i64);
+            self.gauges.show(state.used);
             Place::Line
-        } else if self.settings.block_on_overflow && awaited && state.waiting + size <= limit {
+        } else if self.settings.block_on_overflow
+            && awaited
+            && (state.waiting + size).fits(self.limit)
+        {
             state.waiting += size;
             Place::WaitingRoom
         } else {
@@ -138,12 +168,13 @@ impl Queue {
         Some(taken)
     }
 
-    /// Adds neighbours of the same signal until the batch is big enough or has waited long enough; in a
-    /// queue that is being flushed those that are there.
+    /// Adds neighbours of the same signal until the batch is big enough, has no room for the next one in bytes, or
+    /// has waited long enough; in a queue that is being flushed those that are there.
     async fn gather(&self, batch: &BatchSettings, taken: &mut Taken) {
         let by = batch.sizer(self.settings.sizer);
         let signal = taken.items[0].telemetry.signal();
-        let mut big = size(by, &taken.items[0].telemetry);
+        let mut big = units(by, &taken.items[0].telemetry);
+        let most = if by == Sizer::Bytes { batch.min_size.max(MAX_JOINED) } else { MAX_JOINED };
         let deadline = Instant::now() + batch.flush_timeout.0;
         while big < batch.min_size {
             let told = self.ready.notified();
@@ -151,6 +182,7 @@ impl Queue {
                 let mut state = self.lock();
                 match state.line.front() {
                     Some(item) if item.telemetry.signal() != signal => return,
+                    Some(item) if taken.size.bytes + item.size.bytes > most => return,
                     Some(_) => state.line.pop_front(),
                     None if state.closed || state.flushing => return,
                     None => None,
@@ -158,7 +190,7 @@ impl Queue {
             };
             match next {
                 Some(item) => {
-                    big += size(by, &item.telemetry);
+                    big += units(by, &item.telemetry);
                     taken.size += item.size;
                     taken.items.push(item);
                 }
@@ -180,7 +212,7 @@ impl Queue {
         let room = {
             let mut state = self.lock();
             state.closed = true;
-            state.waiting = 0;
+            state.waiting = Size::default();
             std::mem::take(&mut state.room)
         };
         self.tell();
@@ -197,9 +229,9 @@ impl Queue {
         line.into_iter().map(|item| item.telemetry).collect()
     }
 
-    /// Units held, and the limit, in units of the sizer.
-    pub(super) fn level(&self) -> (usize, usize) {
-        (self.lock().used, self.settings.queue_size)
+    /// How much is held, and the limit.
+    pub(super) fn level(&self) -> (Size, Size) {
+        (self.lock().used, self.limit)
     }
 
     /// Has everybody look who waits, and whoever comes next.
@@ -225,17 +257,17 @@ impl Queue {
         self.ready.notify_one();
     }
 
-    /// Gives units back and lets the waiting room move up.
-    fn release(&self, size: usize) {
+    /// Gives room back and lets the waiting room move up.
+    fn release(&self, size: Size) {
         let mut state = self.lock();
         state.used -= size;
         self.move_up(&mut state);
-        self.gauge.set(state.used as i64);
+        self.gauges.show(state.used);
     }
 
     fn move_up(&self, state: &mut State) {
         while let Some(item) = state.room.pop_front() {
-            if state.used + item.size > self.settings.queue_size {
+            if !(state.used + item.size).fits(self.limit) {
                 state.room.push_front(item);
                 break;
             }
@@ -274,20 +306,23 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         match self.place {
-            _ if self.size == 0 => {}
+            _ if self.size == Size::default() => {}
             Place::Line => self.queue.release(self.size),
             Place::WaitingRoom => {
                 let mut state = self.queue.lock();
-                state.waiting = state.waiting.saturating_sub(self.size);
+                // A queue that was closed has forgotten it.
+                if !state.closed {
+                    state.waiting -= self.size;
+                }
             }
         }
     }
 }
 
-/// What one consumer is sending. Its units are given back when it is dropped.
+/// What one consumer is sending. Its room is given back when it is dropped.
 pub(super) struct Taken {
     queue: Arc<Queue>,
-    size: usize,
+    size: Size,
     pub(super) items: Vec<Item>,
 }
 
@@ -304,8 +339,46 @@ impl Drop for Taken {
     }
 }
 
+impl Size {
+    fn of(sizer: Sizer, telemetry: &Telemetry) -> Size {
+        Size { units: units(sizer, telemetry), bytes: telemetry.wire().len() + EACH }
+    }
+
+    fn fits(self, limit: Size) -> bool {
+        self.units <= limit.units && self.bytes <= limit.bytes
+    }
+}
+
+impl Add for Size {
+    type Output = Size;
+
+    fn add(self, more: Size) -> Size {
+        Size { units: self.units + more.units, bytes: self.bytes + more.bytes }
+    }
+}
+
+impl AddAssign for Size {
+    fn add_assign(&mut self, more: Size) {
+        *self = *self + more;
+    }
+}
+
+impl SubAssign for Size {
+    fn sub_assign(&mut self, less: Size) {
+        self.units -= less.units;
+        self.bytes -= less.bytes;
+    }
+}
+
+impl Gauges {
+    fn show(&self, used: Size) {
+        self.units.set(i64::try_from(used.units).unwrap_or(i64::MAX));
+        self.bytes.set(i64::try_from(used.bytes).unwrap_or(i64::MAX));
+    }
+}
+
 /// An empty batch takes room too.
-fn size(sizer: Sizer, telemetry: &Telemetry) -> usize {
+fn units(sizer: Sizer, telemetry: &Telemetry) -> usize {
     let size = match sizer {
         Sizer::Requests => 1,
         Sizer::Items => telemetry.items(),

@@ -228,3 +228,76 @@ async fn a_flush_cuts_a_pause_before_a_retry_short_once() {
         setup.delivery.flush();
     }
 }
+
+/// One span with a name of so many bytes.
+fn large(bytes: usize) -> Telemetry {
+    spans(&[&"x".repeat(bytes)])
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_of_requests_is_bounded_in_bytes_unless_told_otherwise() {
+    let queue = QueueSettings { num_consumers: 1, ..QueueSettings::default() };
+    let setup = Setup::with(0, RetrySettings::default(), queue);
+    // A thousand of them would be 32 GiB, and have room as requests. Their bytes are shared here.
+    let batch = large(32 << 20);
+    let taken = (0..1000).map_while(|_| setup.delivery.reserve(&batch, true).ok());
+    let places: Vec<_> = taken.collect();
+    assert_eq!(places.len(), 7);
+    let refused = setup.delivery.reserve(&batch, true).err();
+    assert!(matches!(refused, Some(Verdict::Retry { after: Some(_) })), "{refused:?}");
+    // A small one has room.
+    assert!(setup.delivery.reserve(&spans(&["a"]), true).is_ok());
+    drop(places);
+    assert!(setup.delivery.reserve(&batch, true).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_that_are_being_sent_or_wait_for_room_count_and_more_than_all_never_fits() {
+    let queue = QueueSettings {
+        max_bytes: Some(10_000),
+        sizer: Sizer::Items,
+        block_on_overflow: true,
+        num_consumers: 1,
+        ..QueueSettings::default()
+    };
+    let setup = Setup::with(100, RetrySettings::default(), queue);
+    let later = ExportError::Retry { after: None, why: "busy".to_owned() };
+    setup.backend.answers.lock().unwrap().extend(std::iter::repeat_n(Err(later), 1));
+    let never = setup.delivery.reserve(&large(10_000), true).err();
+    assert!(matches!(never, Some(Verdict::Rejected(_))), "{never:?}");
+    let mut senders = Vec::new();
+    for _ in 0..2 {
+        let (receipt, waiting) = Receipt::pair();
+        let batch = large(6_000);
+        let place = setup.delivery.reserve(&batch, true).ok().unwrap();
+        setup.delivery.commit(place, batch, receipt);
+        senders.push(waiting);
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // One is being sent, one is in the waiting room, which is as large.
+    assert!(setup.delivery.reserve(&large(6_000), true).is_err());
+    assert!(setup.delivery.reserve(&large(6_000), false).is_err());
+    for waiting in senders {
+        assert_eq!(waiting.verdict().await, Verdict::Accepted);
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let counted = |name: &str| {
+        let samples = setup.vitals.samples();
+        samples.iter().find(|sample| sample.name == name).map(|sample| sample.value)
+    };
+    assert_eq!(counted("mcpcol_exporter_queue_bytes"), Some(0));
+    assert_eq!(counted("mcpcol_exporter_queue_bytes_limit"), Some(10_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_joins_no_more_than_its_bound_in_bytes() {
+    let setup = Setup::with(100, RetrySettings::default(), patient());
+    let batch = large(5 << 20);
+    for _ in 0..5 {
+        setup.offer(batch.clone());
+    }
+    setup.delivery.flush();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let joined: Vec<_> = setup.taken().iter().map(Vec::len).collect();
+    assert_eq!(joined, [3, 2]);
+}
