@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::pipeline::lower_priority;
 use crate::pipeline::{BoxFuture, ExportError, Exported, Exporter};
+use super::peer::json_size;
 use crate::telemetry::Telemetry;
 
 /// Where the lines end up. Called from one thread only.
@@ -64,6 +65,10 @@ fn write_all(mut sink: impl Sink, mut jobs: mpsc::Receiver<Job>) {
 pub(super) struct JsonLines(pub(super) Lines);
 
 impl Exporter for JsonLines {
+    fn takes(&self, telemetry: &Telemetry) -> usize {
+        json_size(telemetry)
+    }
+
     fn export<'a>(
         &'a self,
         telemetry: &'a Telemetry,

@@ -10,7 +10,7 @@ pub mod messages;
 pub mod wire;
 pub mod json;
 
-pub use growth::{Growth, MAX_GROWTH};
+pub use growth::{Growth, MAX_GROWTH, Room};
 pub use messages::Messages;
 pub use request::Request;
 pub use schema::Holder;

@@ -93,6 +93,13 @@ pub enum Flow {
 
 /// Where telemetry leaves. One attempt at a time: queue, batching, retry, timeout live in `delivery`.
 pub trait Exporter: Send + Sync {
+    /// Says how much memory an attempt takes beside the batch, in bytes: so many attempts are made at a time as have
+    /// room together, and a batch that takes more than there is comes in parts. Unless said otherwise it is a copy
+    /// and as much again, compressed.
+    fn takes(&self, telemetry: &Telemetry) -> usize {
+        telemetry.wire().len().saturating_mul(2)
+    }
+
     /// Sends one batch, all of it or nothing. Called again with the same batch after
     /// [`ExportError::Retry`], with its halves after [`ExportError::TooLarge`]. Dropping the future
     /// abandons the attempt.

@@ -133,6 +133,11 @@ impl Telemetry {
         Some(Telemetry { signal, items, wire: wire.into() })
     }
 
+    /// Says how much memory its [messages](Self::messages) take beside the texts in them, in bytes, roughly.
+    pub fn decoded_size(&self) -> usize {
+        check(self.signal.request(), self.wire.clone()).map_or(0, |found| found.decoded_size())
+    }
+
     /// Decodes it, for those who print it.
     pub fn messages(&self) -> Messages {
         Messages::decode(self.signal.request(), self.wire.clone())

@@ -139,6 +139,62 @@ async fn bytes_in_flight_are_bounded_and_the_next_is_told_when_to_come() {
     assert_eq!(statuses, [0, 503]);
 }
 
+/// One good span, with these fields behind its own.
+fn span_with(fields: &[u8]) -> Vec<u8> {
+    let field = |number: u8, inner: &[u8]| {
+        let mut out = vec![number << 3 | 2];
+        prost::encoding::encode_varint(inner.len() as u64, &mut out);
+        [&out, inner].concat()
+    };
+    let span = tagged([1]).resource_spans[0].scope_spans[0].spans[0].encode_to_vec();
+    field(1, &field(2, &field(2, &[&span, fields].concat())))
+}
+
+#[tokio::test]
+async fn what_a_request_becomes_is_held_and_what_never_fits_is_refused_for_good() {
+    let waiting = Fake::stuck().queue(|queue| queue.wait_for_result = true);
+    let settings = "{max_in_flight_bytes: 2200000, drain_timeout: 10ms, protocols: {\
+                    http: {endpoint: '127.0.0.1:0', max_request_body_size: 1048576}}}";
+    let rig = Rig::of_signals(settings, std::slice::from_ref(&waiting), &["traces", "metrics"]).await;
+    // Two bytes each, and eight in protobuf.
+    let counts = format!(
+        "{{\"resourceMetrics\":[{{\"scopeMetrics\":[{{\"metrics\":[{{\"histogram\":\
+         {{\"dataPoints\":[{{\"bucketCounts\":[0{}]}}]}}}}]}}]}}]}}",
+        ",0".repeat(250_000)
+    );
+    // One byte each, and three when they are repaired; packed they are next to nothing.
+    let mut name = vec![0x2a];
+    prost::encoding::encode_varint(900_000, &mut name);
+    name.resize(name.len() + 900_000, 0xff);
+    let name = zstd::encode_all(&span_with(&name)[..], 3).unwrap();
+    for (path, headers, body) in [
+        ("/v1/metrics", &[JSON][..], counts.into_bytes()),
+        ("/v1/traces", &[PROTOBUF, ("content-encoding", "zstd")], name),
+    ] {
+        let answer = post(rig.http(), path, headers, &body).await;
+        assert_eq!((answer.status, answer.header("retry-after")), (413, None), "{path}");
+        assert!(answer.text().contains("max_in_flight_bytes"), "{}", answer.text());
+    }
+    assert_eq!(waiting.got().len(), 0);
+
+    // What a repair does not remember costs nothing: many empty messages are merged as one.
+    let broken = [0x2a, 1, 0xff];
+    let empties = span_with(&[&[0x7a, 0].repeat(400_000)[..], &broken].concat());
+    let mut clients = tokio::task::JoinSet::new();
+    let address = rig.http();
+    clients.spawn(async move { post(address, "/v1/traces", &[PROTOBUF], &empties).await.status });
+    waiting.asked(1).await;
+    // What is held is what came of it, and what is repaired beside another one waits for its turn.
+    let repaired_of = |bytes| span_with(&[&padding(bytes)[..], &broken].concat());
+    let large = repaired_of(1_000_000);
+    clients.spawn(async move { post(address, "/v1/traces", &[PROTOBUF], &large).await.status });
+    until(|| rig.count("otelcol_receiver_accepted_spans", &["http"]) == 2).await;
+    let answer = post(rig.http(), "/v1/traces", &[PROTOBUF], &repaired_of(600_000)).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+    rig.stop_within(Duration::from_secs(1)).await;
+    assert_eq!(clients.join_all().await, [503, 503], "the stop");
+}
+
 #[tokio::test]
 async fn a_slow_head_and_an_idle_connection_are_ended() {
     let settings = "{protocols: {http: {endpoint: '127.0.0.1:0', read_header_timeout: 100ms, \

@@ -23,7 +23,7 @@ use hyper::Uri;
 use serde::Deserialize;
 
 use super::http::{Client, http_exporter_config, refused};
-use super::peer::MAX_REQUEST;
+use super::peer::{MAX_REQUEST, json_size};
 use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
 use crate::settings::{
     Compression, Delivery, Duration, Report, parse_url, shown_url, signal_path, url_target,
@@ -150,6 +150,13 @@ struct OtlpHttp {
 }
 
 impl Exporter for OtlpHttp {
+    fn takes(&self, telemetry: &Telemetry) -> usize {
+        match self.encoding {
+            Encoding::Proto => telemetry.wire().len().saturating_mul(2),
+            Encoding::Json => json_size(telemetry),
+        }
+    }
+
     fn export<'a>(
         &'a self,
         telemetry: &'a Telemetry,

@@ -21,6 +21,7 @@ use serde::Deserialize;
 
 use self::span::ZipkinSpan;
 use super::http::{Client, http_exporter_config, refused, text_of};
+use super::peer::decoded_size;
 use crate::otlp::Messages;
 use crate::otlp::wire::usable::Usable;
 use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
@@ -115,6 +116,10 @@ struct Zipkin {
 }
 
 impl Exporter for Zipkin {
+    fn takes(&self, telemetry: &Telemetry) -> usize {
+        decoded_size(telemetry)
+    }
+
     fn export<'a>(
         &'a self,
         telemetry: &'a Telemetry,

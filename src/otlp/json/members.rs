@@ -113,6 +113,7 @@ pub(super) fn hex_onto(
     let text = r.text()?;
     let digits = text.decode()?;
     let len = digits.len() / 2;
+    r.make_room(out, len)?;
     if digits.is_empty() && !kept {
         return Ok(());
     }

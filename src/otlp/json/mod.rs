@@ -14,7 +14,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use read::{is_strange, read, root};
+pub use read::{is_strange, read, read_within, root};
 pub use write::write;
 
 use crate::json;
@@ -50,6 +50,9 @@ pub enum Why {
     /// Far more in memory than its text: nothing that anybody would send.
     #[error("too many values for a document of this size")]
     Growth,
+    /// There is no room for what it becomes.
+    #[error("no room for the document")]
+    Room,
     /// An enum value that nobody defined.
     #[error("unknown enum value")]
     Enum,

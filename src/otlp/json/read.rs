@@ -12,7 +12,7 @@ use super::input::Reader;
 use super::members::{
     Result, Usual, base64, bool, borrowed, f64, hex_onto, i32, i64, members, named, u32, u64, usual,
 };
-use crate::otlp::Request;
+use crate::otlp::{Request, Room};
 use crate::otlp::schema::{Field, Form, KEY_VALUE, Message, Presence};
 use crate::otlp::wire::compose::{self, Attributes, Open, Value, slice};
 
@@ -27,6 +27,22 @@ pub fn read(request: Request, json: &[u8]) -> std::result::Result<Vec<u8>, Error
     let mut out = Vec::with_capacity(json.len() / 2);
     message(&mut r, Message::of(request), &mut out)?;
     r.end()?;
+    Ok(out)
+}
+
+/// Reads one likewise, and asks for the memory of the result before it is taken: it is the capacity of what is
+/// returned. After an error the caller knows what was taken.
+pub fn read_within(
+    request: Request,
+    json: &[u8],
+    room: &mut dyn Room,
+) -> std::result::Result<Vec<u8>, Error> {
+    let mut r = Reader::new(json).counted(room);
+    let mut out = Vec::new();
+    r.make_room(&mut out, json.len() / 2)?;
+    message(&mut r, Message::of(request), &mut out)?;
+    r.end()?;
+    r.fit(&mut out);
     Ok(out)
 }
 
@@ -71,6 +87,7 @@ fn member(
     kept: bool,
     out: &mut Vec<u8>,
 ) -> Result<()> {
+    r.make_room(out, 0)?;
     let mut varint = |value: u64| {
         if value != 0 || kept {
             compose::varint(out, number, value);
@@ -87,11 +104,16 @@ fn member(
         Form::Text => {
             let text = borrowed(r)?;
             if !text.is_empty() || kept {
+                r.make_room(out, text.len())?;
                 slice(out, number, text.as_bytes());
             }
         }
         Form::Id(_) => hex_onto(r, number, kept, out)?,
-        Form::Bytes => slice(out, number, &base64(r)?),
+        Form::Bytes => {
+            let bytes = base64(r)?;
+            r.make_room(out, bytes.len())?;
+            slice(out, number, &bytes);
+        }
         Form::Fixed32 => compose::fixed32(out, number, u32(r)?, kept),
         Form::Fixed64 => compose::fixed64(out, number, u64(r)?, kept),
         Form::Sfixed64 => compose::fixed64(out, number, i64(r)?.cast_unsigned(), kept),
@@ -108,7 +130,9 @@ fn member(
             r.array()?;
             while r.item()? {
                 r.spend(size_of::<String>())?;
-                slice(out, number, borrowed(r)?.as_bytes());
+                let text = borrowed(r)?;
+                r.make_room(out, text.len())?;
+                slice(out, number, text.as_bytes());
             }
         }
         Form::Varints => packed(r, number, out, |r, out| {
@@ -135,6 +159,7 @@ fn element(
     inner: &'static Message,
     out: &mut Vec<u8>,
 ) -> Result<()> {
+    r.make_room(out, 0)?;
     if ptr::eq(inner, &KEY_VALUE)
         && let Some((name, value)) = usual(r)
     {
@@ -144,6 +169,8 @@ fn element(
             Usual::Bool(value) => Value::Bool(value),
             Usual::Double(value) => Value::Double(value),
         };
+        let text = if let Value::Text(text) = value { text.len() } else { 0 };
+        r.make_room(out, name.len() + text)?;
         Attributes::of(out, number).add(name, value);
         return Ok(());
     }
@@ -180,6 +207,7 @@ fn packed(
     let start = out.len();
     while r.item()? {
         r.spend(size_of::<u64>())?;
+        r.make_room(out, 0)?;
         one(r, out)?;
     }
     if out.len() == start {

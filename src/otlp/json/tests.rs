@@ -19,7 +19,7 @@ use prost::Message;
 
 use super::*;
 use crate::otlp::Request;
-use crate::otlp::{Messages, arbitrary, wire};
+use crate::otlp::{Messages, Room, arbitrary, wire};
 
 fn written(request: Request, message: &impl Message) -> String {
     let mut out = Vec::new();
@@ -27,9 +27,32 @@ fn written(request: Request, message: &impl Message) -> String {
     String::from_utf8(out).unwrap()
 }
 
+/// Counts what is taken.
+struct Tally {
+    left: usize,
+    taken: usize,
+}
+
+impl Room for Tally {
+    fn take(&mut self, bytes: usize) -> bool {
+        let left = self.left.checked_sub(bytes);
+        self.left = left.unwrap_or(self.left);
+        self.taken += if left.is_some() { bytes } else { 0 };
+        left.is_some()
+    }
+
+    fn give_back(&mut self, bytes: usize) {
+        self.left += bytes;
+        self.taken -= bytes;
+    }
+}
+
 /// Reads a document and decodes what was made of it.
 fn taken(request: Request, json: &[u8]) -> std::result::Result<Messages, Error> {
     let bytes = read(request, json)?;
+    let mut tally = Tally { left: usize::MAX, taken: 0 };
+    let counted = read_within(request, json, &mut tally).unwrap();
+    assert_eq!((&counted, counted.capacity()), (&bytes, tally.taken), "it grew by itself");
     let bytes = wire::check(request, bytes.into()).unwrap().repaired().unwrap().into_bytes();
     Ok(Messages::decode(request, bytes).unwrap())
 }
@@ -553,4 +576,26 @@ fn the_last_of_a_member_that_stands_twice_counts_default_or_not() {
         "startTimeUnixNano":"7","start_time_unix_nano":0}]}]}]}"#;
     let all = read_traces(document).unwrap();
     assert_eq!(all[0].scope_spans[0].spans[0], Span::default());
+}
+
+/// Two bytes of text are eight of protobuf, and no more is taken than there is.
+#[test]
+fn what_a_document_becomes_is_asked_for_while_it_grows() {
+    let counts = format!("[0{}]", ",0".repeat(500_000));
+    let json = format!(
+        r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"histogram":{{"dataPoints":[{{"bucketCounts":{counts}}}]}}}}]}}]}}]}}"#
+    );
+    let within = |left| {
+        let mut tally = Tally { left, taken: 0 };
+        let read = read_within(Request::Metrics, json.as_bytes(), &mut tally);
+        (read.map(|bytes| bytes.len()), tally.taken)
+    };
+    let (read, taken) = within(16 << 20);
+    assert_eq!(read, Ok(taken));
+    assert!(taken > 4_000_000);
+    for left in [0, 100_000, 1 << 20, 4_000_000] {
+        let (read, taken) = within(left);
+        assert_eq!(read.map_err(|error| error.why), Err(Why::Room));
+        assert!(taken <= left);
+    }
 }

@@ -13,6 +13,7 @@ use crate::otlp::schema::Holder;
 mod walk;
 
 pub use walk::edit;
+pub(super) use walk::removal_size;
 
 /// Implemented by a pass over a request: says what it wants to see, and what is to become of that.
 pub trait Edit<'a> {

@@ -47,16 +47,20 @@ pub struct Checked {
 pub struct Found {
     checked: Checked,
     decoded: usize,
-    /// Fields that stand where encoders write none.
-    again: usize,
-    broken: Broken,
+    repair: Repair,
 }
 
-/// Texts that are not UTF-8.
+/// What a repair has to do, and what it takes.
 #[derive(Clone, Copy, Debug, Default)]
-struct Broken {
-    texts: usize,
-    /// How many bytes longer they are once U+FFFD stands for what cannot be read.
+struct Repair {
+    /// Fields that stand where encoders write none.
+    again: usize,
+    /// Of these, messages with something in them, whose parts are remembered until they are written as one.
+    parts: usize,
+    /// Texts that are not UTF-8.
+    broken: usize,
+    /// The most that the bytes grow by: U+FFFD stands for what cannot be read, numbers are packed, and lengths of
+    /// what grows may take more bytes.
     growth: usize,
 }
 
@@ -109,6 +113,11 @@ impl Checked {
         self.bad
     }
 
+    /// The most bytes that [`without_bad`](Self::without_bad) will allocate.
+    pub fn removal_size(&self) -> usize {
+        if self.bad == 0 { 0 } else { edit::removal_size(self.bytes.len(), self.bad) }
+    }
+
     /// Removes the items with bad ids, and scopes and resources that have no others.
     pub fn without_bad(self) -> Checked {
         if self.bad == 0 {
@@ -117,6 +126,16 @@ impl Checked {
         let edited = edit::edit(self.request, &self.bytes, &mut Usable);
         let bytes = edited.bytes.unwrap_or(self.bytes);
         Checked { bytes, items: self.items - edited.dropped, bad: 0, ..self }
+    }
+
+    /// How many bytes there are.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
     }
 
     /// The bytes.
@@ -133,16 +152,17 @@ impl Found {
 
     /// How many texts are not UTF-8, as protobuf wants them ("Scalar Value Types").
     pub fn broken(&self) -> usize {
-        self.broken.texts
+        self.repair.broken
     }
 
-    /// About how many bytes [`repaired`](Self::repaired) will allocate: most requests are regular, and need none.
+    /// The most bytes that [`repaired`](Self::repaired) will allocate: most requests are regular, and need none.
     pub fn repair_size(&self) -> usize {
         match self.needs_repair() {
-            // Lengths take more bytes now and then, and parts of one message are remembered until it is written.
             true => {
-                let parts = size_of::<&[u8]>() * self.again;
-                self.checked.bytes.len() + self.broken.growth + 8 * self.broken.texts + parts
+                let Repair { parts, growth, .. } = self.repair;
+                // Messages that merge stand in one another twice at most: a log's body, and the list in it.
+                let remembered = parts.saturating_mul(2 * size_of::<&[u8]>());
+                regular::most(self.checked.bytes.len(), growth).saturating_add(remembered)
             }
             false => 0,
         }
@@ -155,13 +175,13 @@ impl Found {
             return Ok(self.checked);
         }
         let Checked { request, bytes, .. } = self.checked;
-        let found = check(request, regular::write(request, &bytes, self.broken.growth).into())?;
+        let found = check(request, regular::write(request, &bytes, self.repair.growth).into())?;
         debug_assert!(!found.needs_repair());
         Ok(found.checked)
     }
 
     fn needs_repair(&self) -> bool {
-        self.again > 0 || self.broken.texts > 0
+        self.repair.again > 0 || self.repair.broken > 0
     }
 }
 
@@ -173,16 +193,15 @@ pub fn check(request: Request, bytes: Bytes) -> Result<Found, Malformed> {
         bad: 0,
         decoded: 0,
         item: Item::default(),
-        again: 0,
-        broken: Broken::default(),
+        repair: Repair::default(),
         malformed: None,
     };
     let end = walk.message(Message::of(request), 0, bytes.len(), MAX_DEPTH);
-    let Walk { items, bad, decoded, again, broken, malformed, .. } = walk;
+    let Walk { items, bad, decoded, repair, malformed, .. } = walk;
     match (end, malformed) {
         (Ok(_), None) => {
             let checked = Checked { request, bytes, items, bad };
-            Ok(Found { checked, decoded, again, broken })
+            Ok(Found { checked, decoded, repair })
         }
         (_, malformed) => Err(malformed.unwrap_or(Malformed { why: Why::Truncated, at: 0 })),
     }
@@ -206,9 +225,7 @@ struct Walk<'a> {
     bad: usize,
     decoded: usize,
     item: Item,
-    /// Fields that stand where encoders write none.
-    again: usize,
-    broken: Broken,
+    repair: Repair,
     malformed: Option<Malformed>,
 }
 
@@ -231,7 +248,7 @@ impl<'a> Walk<'a> {
             let field = message.field(number);
             // A list goes on, everything else is there once.
             let again = seen & field.bit != 0 && !(field.list && last == number);
-            self.again += usize::from(again);
+            self.repair.again += usize::from(again);
             seen |= field.bit;
             last = number;
             pos = match field.form {
@@ -243,7 +260,10 @@ impl<'a> Walk<'a> {
                         (self.items, self.bad) = before;
                         choice = number;
                     }
-                    self.nested(inner, wire, pos, end, depth)?
+                    let behind = self.nested(inner, wire, pos, end, depth)?;
+                    // Its length is one byte at least.
+                    self.repair.parts += usize::from(again && behind > pos + 1);
+                    behind
                 }
                 Form::Bool | Form::U32 | Form::I32 | Form::S32 | Form::I64 | Form::Enum(_) => {
                     self.varint_field(wire, pos, end)?
@@ -276,7 +296,20 @@ impl<'a> Walk<'a> {
             return self.refuse(Why::Depth, pos);
         }
         let (len, pos) = self.length(pos, end)?;
-        self.message(s, pos, pos + len, depth - 1)
+        let before = self.repair.growth;
+        let behind = self.message(s, pos, pos + len, depth - 1)?;
+        if self.repair.growth > before {
+            self.lengthen(len, before);
+        }
+        Ok(behind)
+    }
+
+    /// Takes note that the length of what grew may take more bytes.
+    #[cold]
+    fn lengthen(&mut self, len: usize, before: usize) {
+        let takes = |len: usize| prost::encoding::encoded_len_varint(len as u64);
+        let grown = len + (self.repair.growth - before);
+        self.repair.growth += takes(grown) - takes(len);
     }
 
     fn item(&mut self, s: &Message, wire: u32, pos: usize, end: usize, depth: u32) -> Step {
@@ -311,10 +344,12 @@ impl<'a> Walk<'a> {
 
     #[cold]
     fn broken(&mut self, text: &[u8]) {
-        self.broken.texts += 1;
+        self.repair.broken += 1;
+        let before = self.repair.growth;
         let broken = text.utf8_chunks().filter(|chunk| !chunk.invalid().is_empty());
         let growth = |invalid: &[u8]| REPLACEMENT.len() - invalid.len().min(REPLACEMENT.len());
-        self.broken.growth += broken.map(|chunk| growth(chunk.invalid())).sum::<usize>();
+        self.repair.growth += broken.map(|chunk| growth(chunk.invalid())).sum::<usize>();
+        self.lengthen(text.len(), before);
     }
 
     fn varint_field(&mut self, wire: u32, pos: usize, end: usize) -> Step {
@@ -337,7 +372,9 @@ impl<'a> Walk<'a> {
         one: impl Fn(&mut Self, u32, usize, usize) -> Step,
     ) -> Step {
         if wire != wire_type::LENGTH {
-            self.again += 1;
+            self.repair.again += 1;
+            // One alone gets a length.
+            self.repair.growth += 1;
             return one(self, wire, pos, end);
         }
         let (len, mut pos) = self.length(pos, end)?;

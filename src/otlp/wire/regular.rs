@@ -3,7 +3,8 @@
 //! not UTF-8, in which U+FFFD stands for what cannot be read. Unknown fields pass as they are.
 //!
 //! Follows the rules of protobuf ("Encoding", "Last One Wins"), with the decoder as the oracle of its tests.
-//! Needs no memory but for the result, and for a slice for each part of a message that must be merged, empty ones apart.
+//! Needs no memory but for the result, and for a slice for each part of a message that must be merged, empty ones apart:
+//! [`most`] says how much beforehand.
 
 use super::compose::Open;
 use super::fields::{Fields, Value};
@@ -13,10 +14,21 @@ use crate::otlp::schema::{Form, Message};
 /// Stands for what cannot be read of a text (Unicode, "U+FFFD Substitution of Maximal Subparts").
 pub(super) const REPLACEMENT: &str = "\u{fffd}";
 
-/// Writes `request`, which passed the check, anew. `growth` is how many bytes longer its texts become.
+/// What lengths that are guessed take for a moment, of as many messages as stand in each other, in bytes.
+const GUESSES: usize = 9 * MAX_DEPTH as usize;
+
+/// The most bytes that are written for so many, which grow by no more than `growth`.
+pub(super) fn most(bytes: usize, growth: usize) -> usize {
+    bytes.saturating_add(growth).saturating_add(GUESSES)
+}
+
+/// Writes `request`, which passed the check, anew. It is `growth` bytes longer then, at the most.
 pub(super) fn write(request: Request, bytes: &[u8], growth: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len() + growth);
+    let mut out = Vec::with_capacity(most(bytes.len(), growth));
+    let room = out.capacity();
     message(Message::of(request), &[bytes], MAX_DEPTH, &mut out);
+    debug_assert!(out.capacity() == room && out.len() <= bytes.len() + growth);
+    out.shrink_to_fit();
     out
 }
 
@@ -70,7 +82,10 @@ fn singular<'a>(
     let Some(last) = all.clone().last() else { return };
     match schema.field(last.number).form {
         Form::Message(inner) => {
-            let mut parts = Vec::new();
+            let counts = |raw: &Raw<'_>| {
+                raw.number == last.number && raw.slice().is_some_and(|part| !part.is_empty())
+            };
+            let mut parts = Vec::with_capacity(all.clone().filter(counts).count());
             for raw in all {
                 if raw.number == last.number {
                     // Millions of empty ones must not be remembered.

@@ -437,17 +437,46 @@ fn a_value_is_its_choice_wherever_that_stands() {
     }
 }
 
-/// What a few kilobytes of a packed request would make the repair remember is charged before.
+/// What a few kilobytes of a packed request would make the repair remember is charged before, and nothing for what it
+/// does not remember.
 #[test]
 fn what_a_repair_remembers_is_known_before() {
-    let span = [[0x7a, 2, 0x18, 1].repeat(1000), [0x7a, 0].repeat(1000)].concat();
     let wrap = |number: u8, inner: &[u8]| {
         let mut out = Vec::new();
         compose::slice(&mut out, number.into(), inner);
         out
     };
-    let request = wrap(1, &wrap(2, &wrap(2, &span)));
-    let found = check(Request::Traces, request.clone().into()).unwrap();
-    assert!(found.repair_size() >= request.len() + 1999 * size_of::<&[u8]>());
-    agree(Request::Traces, request).unwrap();
+    for (parts, remembered) in [(1000, 999), (0, 0)] {
+        let span = [[0x7a, 2, 0x18, 1].repeat(parts), [0x7a, 0].repeat(1000)].concat();
+        let request = wrap(1, &wrap(2, &wrap(2, &span)));
+        let found = check(Request::Traces, request.clone().into()).unwrap();
+        let least = request.len() + remembered * size_of::<&[u8]>();
+        assert!((least..2 * least + 1024).contains(&found.repair_size()), "{}", found.repair_size());
+        agree(Request::Traces, request).unwrap();
+    }
+}
+
+/// The worst there are: texts whose every byte becomes three, at the edge of a longer length on every level, and
+/// numbers that get a length each.
+#[test]
+fn what_a_repair_writes_is_known_before() {
+    let wrap = |number: u8, inner: &[u8]| {
+        let mut out = Vec::new();
+        compose::slice(&mut out, number.into(), inner);
+        out
+    };
+    for len in 0..140 {
+        let mut value = wrap(1, &vec![0xff; len]);
+        for _ in 0..40 {
+            value = wrap(5, &wrap(1, &value));
+        }
+        let attribute = [wrap(1, &[0xff]), wrap(2, &value)].concat();
+        let request = wrap(1, &wrap(2, &wrap(2, &wrap(9, &attribute))));
+        agree(Request::Traces, request).unwrap();
+    }
+    for singles in [1, 2, 13, 14, 15, 126, 127, 128] {
+        let counts = [0x31, 1, 2, 3, 4, 5, 6, 7, 8].repeat(singles);
+        let request = wrap(1, &wrap(2, &wrap(2, &wrap(9, &wrap(1, &counts)))));
+        agree(Request::Metrics, request).unwrap();
+    }
 }

@@ -18,7 +18,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -54,6 +54,8 @@ struct Lane {
     exporter: Box<dyn Exporter>,
     settings: Settings,
     queue: Arc<Queue>,
+    /// Room for what is made of batches while they are sent, in KiB of [`WORK`].
+    room: Semaphore,
     books: ExporterBooks,
     incidents: Incidents,
 }
@@ -73,7 +75,8 @@ impl Delivery {
         let queue = Queue::new(settings.queue.clone(), gauges);
         let consumers = settings.queue.num_consumers;
         let incidents = Incidents::of(id.clone());
-        let lane = Arc::new(Lane { id, exporter, settings, queue, books, incidents });
+        let room = Semaphore::new(WORK >> 10);
+        let lane = Arc::new(Lane { id, exporter, settings, queue, room, books, incidents });
         let urgency = watch::Sender::new(Urgency::None);
         let mut tasks = JoinSet::new();
         for _ in 0..consumers {
@@ -173,6 +176,9 @@ impl Delivery {
     }
 }
 
+/// The most memory that attempts of one exporter take at a time beside what is in the queue, in bytes, unless one item
+/// alone takes more.
+const WORK: usize = 128 << 20;
 /// A sender that is told to come back sooner than this would only spin.
 const MIN_HINT: Duration = Duration::from_millis(100);
 /// A sender that is told to come back later than this would fill its own queue for nothing.
@@ -181,10 +187,20 @@ const MAX_HINT: Duration = Duration::from_secs(30);
 impl Lane {
     async fn consume(&self, mut urgency: watch::Receiver<Urgency>) {
         while let Some(mut taken) = self.queue.take().await {
-            for batch in self.batches(&mut taken) {
+            let room = self.room(taken.bytes()).await;
+            let batches = self.batches(&mut taken);
+            drop(room);
+            for batch in batches {
                 self.deliver(batch, &mut urgency).await;
             }
         }
+    }
+
+    /// Waits for room for so many bytes: for all there is, if they are more.
+    async fn room(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
+        let wanted = (bytes >> 10).clamp(1, WORK >> 10);
+        // It is never closed.
+        self.room.acquire_many(u32::try_from(wanted).unwrap_or(u32::MAX)).await.ok()
     }
 
     /// What was taken, joined and cut to size.
@@ -220,11 +236,18 @@ impl Lane {
         whole.split(items)
     }
 
-    /// Sends a batch, in parts where the backend finds it too large.
+    /// Sends a batch, in parts where the backend finds it too large, or where it takes too much memory here.
     async fn deliver(&self, batch: InFlight<'_>, urgency: &mut watch::Receiver<Urgency>) {
         // As deep as a batch can be halved: the logarithm of its items.
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
+            let part = match self.fitting(part).await {
+                Ok(part) => part,
+                Err([first, second]) => {
+                    parts.extend([second, first]);
+                    continue;
+                }
+            };
             if let Some((part, why)) = self.send(part, urgency).await {
                 match part.halved() {
                     Ok([first, second]) => {
@@ -234,6 +257,18 @@ impl Lane {
                     Err(part) => self.reject(part, "too_large", why),
                 }
             }
+        }
+    }
+
+    /// Gives back a batch that an attempt has room for, or that cannot be cut; the halves of any other.
+    async fn fitting<'a>(&self, batch: InFlight<'a>) -> Result<InFlight<'a>, [InFlight<'a>; 2]> {
+        if self.exporter.takes(&batch.telemetry) <= WORK {
+            return Ok(batch);
+        }
+        let _room = self.room(batch.telemetry.wire().len()).await;
+        match batch.halved() {
+            Ok(halves) => Err(halves),
+            Err(batch) => Ok(batch),
         }
     }
 
@@ -279,6 +314,7 @@ impl Lane {
 
     /// One attempt within the time limit; how many items the backend refused of it.
     async fn attempt(&self, telemetry: &Telemetry) -> Result<usize, ExportError> {
+        let _room = self.room(self.exporter.takes(telemetry)).await;
         let limit = self.settings.timeout.0;
         let export = caught(self.exporter.export(telemetry));
         let exported = if limit.is_zero() {

@@ -326,6 +326,13 @@ pub(super) struct Taken {
     pub(super) items: Vec<Item>,
 }
 
+impl Taken {
+    /// How much memory it holds, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.size.bytes
+    }
+}
+
 impl Drop for Taken {
     fn drop(&mut self) {
         // A consumer that was ended while it gathered: back in line, where it will be counted.

@@ -19,15 +19,33 @@ struct Backend {
     answers: Arc<Mutex<VecDeque<Result<Exported, ExportError>>>>,
     taken: Arc<Mutex<Vec<Vec<String>>>>,
     attempts: Arc<Mutex<usize>>,
+    /// Bytes that an attempt takes here, for each span.
+    heavy: usize,
+    /// The attempts that are under way: how many, and the most there were.
+    under_way: Arc<Mutex<[usize; 2]>>,
 }
 
 impl Exporter for Backend {
+    fn takes(&self, telemetry: &Telemetry) -> usize {
+        self.heavy * telemetry.items()
+    }
+
     fn export<'a>(
         &'a self,
         telemetry: &'a Telemetry,
     ) -> BoxFuture<'a, Result<Exported, ExportError>> {
         Box::pin(async move {
             *self.attempts.lock().unwrap() += 1;
+            if self.heavy > 0 {
+                let count = |more: usize, fewer: usize| {
+                    let [now, most] = &mut *self.under_way.lock().unwrap();
+                    *now = *now + more - fewer;
+                    *most = (*most).max(*now);
+                };
+                count(1, 0);
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                count(0, 1);
+            }
             let names = names(telemetry);
             if names.len() > self.most || names.iter().any(|name| name == "huge") {
                 return Err(ExportError::TooLarge { why: "413 Payload Too Large".to_owned() });
@@ -78,7 +96,10 @@ impl Setup {
     }
 
     fn with(most: usize, retry: RetrySettings, queue: QueueSettings) -> Setup {
-        let backend = Backend { most, ..Backend::default() };
+        Setup::of(Backend { most, ..Backend::default() }, retry, queue)
+    }
+
+    fn of(backend: Backend, retry: RetrySettings, queue: QueueSettings) -> Setup {
         let vitals = Vitals::default();
         let id = Id::parse("fake").unwrap();
         let books = ExporterBooks::new(&vitals, &id);
@@ -300,4 +321,28 @@ async fn a_batch_joins_no_more_than_its_bound_in_bytes() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let joined: Vec<_> = setup.taken().iter().map(Vec::len).collect();
     assert_eq!(joined, [3, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_are_made_as_far_as_they_have_room_and_what_takes_more_than_all_comes_in_parts() {
+    let heavy = WORK / 3;
+    let backend = Backend { most: 100, heavy, ..Backend::default() };
+    let setup = Setup::of(backend, RetrySettings::default(), QueueSettings::default());
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        setup.offer(spans(&[name]));
+    }
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(setup.taken().len(), 6);
+    assert_eq!(*setup.backend.under_way.lock().unwrap(), [0, 3]);
+    setup.offer(spans(&["a", "b", "c", "d", "e"]));
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(setup.taken(), [vec!["a", "b", "c"], vec!["d", "e"]]);
+    // One that cannot be cut is sent all the same, alone.
+    let backend = Backend { most: 100, heavy: 2 * WORK, ..Backend::default() };
+    let setup = Setup::of(backend, RetrySettings::default(), QueueSettings::default());
+    setup.offer(spans(&["a", "b"]));
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(setup.taken(), [["a"], ["b"]]);
+    assert_eq!(*setup.backend.under_way.lock().unwrap(), [0, 1]);
+    assert_eq!(setup.account().to_string(), "received=2 sent=2 dropped=0 held=0");
 }

@@ -1,21 +1,22 @@
-//! Reads a request's body into one piece: within its limit, paid for as it comes, and not for ever.
+//! Reads a request's body into one piece: within its limit, paid for before it is kept, and not for ever.
 
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::Body;
 use tokio::time::timeout;
 
-use super::budget::Hold;
+use super::budget::{Full, Hold};
+use super::memory::{fit, grow};
 use super::refusal::{Reason, Refusal};
 
 /// A client that sends nothing for this long in the middle of a request is given up.
 const STALL: Duration = Duration::from_secs(30);
 
 /// How much room a body gets on its sender's word, in bytes.
-const AHEAD: usize = 1 << 20;
+const AHEAD: usize = 256 << 10;
 
 /// How the end of a body is known beforehand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +47,7 @@ where
         whole.expect(usize::try_from(said).unwrap_or(usize::MAX), max, max)?;
     }
     while let Some(chunk) = next(&mut body).await? {
-        hold.at_least(whole.len() + chunk.len())?;
-        whole.add(chunk);
+        whole.add(chunk, hold)?;
         let first = whole.first();
         if length == Length::Prefixed && whole.expected == 0 && first.len() >= PREFIX {
             let said = u32::from_be_bytes([first[1], first[2], first[3], first[4]]) as usize;
@@ -57,7 +57,7 @@ where
             return Err(Refusal::too_large(max));
         }
     }
-    Ok(whole.into_bytes())
+    whole.into_bytes(hold).map_err(Refusal::from)
 }
 
 /// The next bytes of a body; trailers say nothing here.
@@ -82,11 +82,11 @@ where
     }
 }
 
-/// What has come so far. A body that comes in one piece stays what it is.
+/// What has come so far. The first piece stays where it was read until another one comes.
 #[derive(Default)]
 struct Whole {
     one: Bytes,
-    more: BytesMut,
+    more: Vec<u8>,
     expected: usize,
 }
 
@@ -108,29 +108,45 @@ impl Whole {
         Ok(())
     }
 
-    fn add(&mut self, chunk: Bytes) {
+    fn add(&mut self, chunk: Bytes, hold: &mut Hold) -> Result<(), Full> {
         if self.more.is_empty() {
             if self.one.is_empty() {
+                hold.add(chunk.len())?;
                 self.one = chunk;
-                return;
+                return Ok(());
             }
-            self.make_room(self.one.len() + chunk.len());
+            self.make_room(self.one.len() + chunk.len(), hold)?;
             self.more.extend_from_slice(&self.one);
+            hold.give_back(self.one.len());
+            self.one.clear();
         }
-        self.make_room(chunk.len());
+        self.make_room(chunk.len(), hold)?;
         self.more.extend_from_slice(&chunk);
+        Ok(())
     }
 
     /// At once for what is said to come, as far as some of it came: a word alone costs nothing.
-    fn make_room(&mut self, more: usize) {
-        if self.more.capacity() - self.more.len() < more {
-            let (so_far, ahead) = (self.more.len(), self.more.len().max(AHEAD));
-            self.more.reserve(more.max(self.expected.saturating_sub(so_far).min(ahead)));
+    fn make_room(&mut self, more: usize, hold: &mut Hold) -> Result<(), Full> {
+        let (so_far, room) = (self.more.len(), self.more.capacity() - self.more.len());
+        if room >= more {
+            return Ok(());
         }
+        let ahead = match self.expected.saturating_sub(so_far) {
+            0 => so_far,
+            to_come => to_come.min(so_far.max(AHEAD)),
+        };
+        grow(&mut self.more, more.max(ahead), hold)
     }
 
-    fn into_bytes(self) -> Bytes {
-        if self.more.is_empty() { self.one } else { self.more.freeze() }
+    /// What waits in a queue must not keep the memory of its connection: what came in one piece is copied, it is small.
+    fn into_bytes(mut self, hold: &mut Hold) -> Result<Bytes, Full> {
+        if self.more.is_empty() {
+            grow(&mut self.more, self.one.len(), hold)?;
+            self.more.extend_from_slice(&self.one);
+            hold.give_back(self.one.len());
+        }
+        fit(&mut self.more, hold);
+        Ok(self.more.into())
     }
 }
 

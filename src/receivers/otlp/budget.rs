@@ -1,8 +1,14 @@
-//! The bytes that all requests of one receiver hold while they are read and wait for their answer (law
-//! 7: bounded whatever clients do). Pure counting.
+//! The bytes that all requests of one receiver hold while they are read, worked on and wait for their answer (law
+//! 7: bounded whatever clients do), and how many are worked on at once. Pure counting.
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::available_parallelism;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::otlp::Room;
 
 /// What a request costs before its first byte: so that their number is bounded, too.
 const EACH: usize = 4096;
@@ -12,6 +18,7 @@ const EACH: usize = 4096;
 pub(super) struct Budget {
     max: usize,
     used: AtomicUsize,
+    turns: Arc<Semaphore>,
 }
 
 /// What one request holds; given back when dropped.
@@ -21,13 +28,32 @@ pub(super) struct Hold {
     bytes: usize,
 }
 
-/// There is no room now.
+/// Why there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Full;
+pub(super) enum Full {
+    /// Others have it.
+    Now,
+    /// The request needs more than there is in all.
+    Never,
+}
+
+/// A hold that work is given whose result grows, and why it got no more.
+#[derive(Debug)]
+pub(super) struct Counted<'h> {
+    pub(super) hold: &'h mut Hold,
+    pub(super) full: Option<Full>,
+}
 
 impl Budget {
     pub(super) fn new(max: usize) -> Arc<Budget> {
-        Arc::new(Budget { max, used: AtomicUsize::new(0) })
+        // More at once would not be faster, only larger.
+        let turns = available_parallelism().map_or(1, NonZero::get);
+        Arc::new(Budget { max, used: AtomicUsize::new(0), turns: Arc::new(Semaphore::new(turns)) })
+    }
+
+    /// Waits until a large request may be worked on. `None` never comes: it would be worked on then as well.
+    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.turns).acquire_owned().await.ok()
     }
 
     /// Room for a request of which nothing has been read.
@@ -41,17 +67,35 @@ impl Budget {
 impl Hold {
     /// Room for more bytes.
     pub(super) fn add(&mut self, more: usize) -> Result<(), Full> {
-        let Budget { max, used } = &*self.budget;
+        let Budget { max, used, .. } = &*self.budget;
         let fits = |now: usize| now.checked_add(more).filter(|sum| sum <= max);
-        used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).map_err(|_| Full)?;
+        let full = if fits(self.bytes).is_some() { Full::Now } else { Full::Never };
+        used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).map_err(|_| full)?;
         self.bytes += more;
         Ok(())
     }
 
-    /// Room for `bytes` in all.
-    pub(super) fn at_least(&mut self, bytes: usize) -> Result<(), Full> {
-        let held = self.bytes.saturating_sub(EACH);
-        if bytes > held { self.add(bytes - held) } else { Ok(()) }
+    /// Gives back room for bytes that are there no more.
+    pub(super) fn give_back(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.held());
+        self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
+        self.bytes -= bytes;
+    }
+
+    /// The bytes that it has room for.
+    pub(super) fn held(&self) -> usize {
+        self.bytes.saturating_sub(EACH)
+    }
+}
+
+impl Room for Counted<'_> {
+    fn take(&mut self, bytes: usize) -> bool {
+        self.full = self.hold.add(bytes).err();
+        self.full.is_none()
+    }
+
+    fn give_back(&mut self, bytes: usize) {
+        self.hold.give_back(bytes);
     }
 }
 
@@ -70,13 +114,18 @@ mod tests {
         let budget = Budget::new(3 * EACH);
         let mut a = budget.hold().unwrap();
         let b = budget.hold().unwrap();
-        assert_eq!(a.add(EACH + 1), Err(Full));
+        assert_eq!(a.add(EACH + 1), Err(Full::Now));
+        assert_eq!(a.add(2 * EACH + 1), Err(Full::Never));
         a.add(EACH).unwrap();
-        assert_eq!(budget.hold().err(), Some(Full));
+        assert_eq!(budget.hold().err(), Some(Full::Now));
         drop(b);
-        a.at_least(EACH).unwrap();
-        a.at_least(2 * EACH).unwrap();
-        assert_eq!(budget.hold().err(), Some(Full));
+        a.add(EACH).unwrap();
+        assert_eq!(budget.hold().err(), Some(Full::Now));
+        a.give_back(EACH);
+        assert!(budget.hold().is_ok());
+        // What a request costs by itself it costs to its end.
+        a.give_back(9 * EACH);
+        assert_eq!((a.held(), a.bytes), (0, EACH));
         drop(a);
         assert_eq!(budget.used.load(Ordering::Relaxed), 0);
     }

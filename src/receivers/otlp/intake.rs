@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 
 use super::answer::{Form, Success};
 use super::books::Books;
-use super::budget::{Budget, Full, Hold};
+use super::budget::{Budget, Counted, Full, Hold};
 use super::passback::{Named, Passback, heard};
 use super::refusal::{Reason, Refusal};
 use super::unpack::{Coding, unpack};
@@ -21,8 +21,10 @@ use crate::otlp::{MAX_GROWTH, json, wire};
 use crate::pipeline::{Outlet, Stop};
 use crate::telemetry::{Batch, Content, Receipt, Signal, Telemetry, Verdict, Waiting};
 
-/// Requests of more bytes than this are worked on beside the runtime's threads, which others share.
+/// Requests of more bytes than this are worked on beside the runtime's threads, which others share...
 const INLINE: usize = 128 << 10;
+/// ...and those that were compressed if they have more than this: a small one may hide 64 MiB.
+const INLINE_UNPACKED: usize = 1 << 20;
 
 /// What a sender hears whose request is small and would become huge.
 const GROWS: &str = "the request has far too many parts for its size";
@@ -89,14 +91,19 @@ impl Intake {
 
     async fn answered(
         self: &Arc<Self>,
-        parcel: Parcel,
+        mut parcel: Parcel,
         offer: impl FnOnce(&Intake, Parcel) -> Result<Offered, Refusal> + Send + 'static,
     ) -> Result<Success, Refusal> {
-        let offered = if parcel.bytes.len() <= INLINE {
+        let offered = if self.is_small(&mut parcel)? {
             offer(self, parcel)?
         } else {
-            let intake = Arc::clone(self);
-            spawn_blocking(move || offer(&intake, parcel)).await.unwrap_or_else(|_| {
+            let (intake, turn) = (Arc::clone(self), self.budget.turn().await);
+            let work = move || {
+                let offered = offer(&intake, parcel);
+                drop(turn);
+                offered
+            };
+            spawn_blocking(work).await.unwrap_or_else(|_| {
                 Err(Refusal::new(Reason::Failed, "the request could not be worked on"))
             })?
         };
@@ -104,6 +111,25 @@ impl Intake {
             self.verdict(waiting).await?;
         }
         Ok(offered.success)
+    }
+
+    /// Says whether a request is small, packed and unpacked. It is unpacked then.
+    fn is_small(&self, parcel: &mut Parcel) -> Result<bool, Refusal> {
+        let Parcel { coding, bytes, hold, .. } = parcel;
+        if bytes.len() > INLINE {
+            return Ok(false);
+        }
+        if *coding == Coding::Identity {
+            return Ok(true);
+        }
+        match unpack(*coding, bytes.clone(), self.max.min(INLINE_UNPACKED), hold) {
+            Ok(unpacked) => {
+                (*bytes, *coding) = (unpacked, Coding::Identity);
+                Ok(true)
+            }
+            Err(Refusal { reason: Reason::TooLarge, .. }) if INLINE_UNPACKED < self.max => Ok(false),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     fn offer(&self, parcel: Parcel) -> Result<Offered, Refusal> {
@@ -114,12 +140,14 @@ impl Intake {
             Form::Json => {
                 let taken = json(signal, &bytes, &mut hold)?;
                 let nothing = taken.checked.items() == 0;
-                (taken, nothing && json::is_strange(signal.request(), &bytes))
+                let strange = nothing && json::is_strange(signal.request(), &bytes);
+                hold.give_back(bytes.len());
+                (taken, strange)
             }
         };
         let Taken { checked, repaired } = taken;
         let rejected = checked.bad();
-        let mut telemetry = Telemetry::from(checked.without_bad());
+        let mut telemetry = self.usable(checked, &mut hold)?;
         let success = heard_of(signal, rejected, repaired);
         // A server may export what it handed back as well. Its sender has done nothing wrong.
         let twins = self.passback.known.drop_known(&mut telemetry);
@@ -133,6 +161,15 @@ impl Intake {
             }
         };
         Ok(self.put_in(telemetry, Content::default(), success, hold, effect))
+    }
+
+    /// What is left of a request without the items that are refused.
+    fn usable(&self, checked: Checked, hold: &mut Hold) -> Result<Telemetry, Refusal> {
+        let size = checked.removal_size();
+        hold.add(size)?;
+        let telemetry = Telemetry::from(checked.without_bad());
+        hold.give_back(size);
+        Ok(telemetry)
     }
 
     fn offer_handed_back(&self, parcel: Parcel, named: &Named) -> Result<Offered, Refusal> {
@@ -236,15 +273,22 @@ fn protobuf(signal: Signal, bytes: Bytes, hold: &mut Hold) -> Result<Taken, Refu
     }
     let repaired = found.broken();
     let size = found.repair_size();
+    hold.add(size)?;
+    let checked = found.repaired().map_err(malformed)?;
     if size > 0 {
-        hold.add(size)?;
+        // What is new is no longer than was said, and what it was made of is gone.
+        hold.give_back(size.saturating_sub(checked.len()).saturating_add(length));
     }
-    Ok(Taken { checked: found.repaired().map_err(malformed)?, repaired })
+    Ok(Taken { checked, repaired })
 }
 
 /// JSON as the protobuf that it stands for.
 fn json(signal: Signal, text: &[u8], hold: &mut Hold) -> Result<Taken, Refusal> {
-    let bytes = json::read(signal.request(), text).map_err(|error| match error.why {
+    let mut room = Counted { hold, full: None };
+    let read = json::read_within(signal.request(), text, &mut room);
+    let Counted { full, .. } = room;
+    let bytes = read.map_err(|error| match error.why {
+        json::Why::Room => full.unwrap_or(Full::Now).into(),
         json::Why::Growth => Refusal::new(Reason::TooLarge, GROWS),
         _ => {
             let what = signal.name();

@@ -16,6 +16,7 @@
 
 mod single;
 mod budget;
+mod memory;
 mod refusal;
 mod body;
 mod reply;

@@ -80,8 +80,18 @@ impl Refusal {
 }
 
 impl From<Full> for Refusal {
-    fn from(Full: Full) -> Refusal {
-        Refusal::retry(Reason::InFlight, "too much is in flight; send it again later", None)
+    fn from(full: Full) -> Refusal {
+        match full {
+            Full::Now => {
+                let why = "too much is in flight; send it again later";
+                Refusal::retry(Reason::InFlight, why, None)
+            }
+            // It would not fit later either.
+            Full::Never => {
+                let why = "the request takes more memory than max_in_flight_bytes is in all; send it in parts";
+                Refusal::new(Reason::TooLarge, why)
+            }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Compressed bodies, undone within bounds: what comes out is limited, and paid for as it comes.
+//! Compressed bodies, undone within bounds: what comes out is limited, and paid for before it comes.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -8,12 +8,11 @@ use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use zstd::stream::raw::DParameter;
 
 use super::budget::Hold;
+use super::memory::{INFLATE, ZSTD_WINDOW, fit, grow, zstd as of_zstd};
 use super::refusal::{Reason, Refusal};
 
-/// What is undone between two looks at the limits, in bytes.
+/// What is made room for first, in bytes, unless it is known to be more.
 const PIECE: usize = 64 << 10;
-/// zstd's window, as an exponent: what RFC 9659 lets HTTP use, 8 MiB.
-const ZSTD_WINDOW: u32 = 23;
 /// No honest sender's telemetry shrinks by more: how much is allocated on a sender's word.
 const LIKELY_RATIO: usize = 20;
 
@@ -42,15 +41,30 @@ impl Coding {
     }
 }
 
-/// The bytes that were compressed, `max` at the most.
+/// The bytes that were compressed, `max` at the most. What is held is room for these then; after an error as much as
+/// before.
 pub(super) fn unpack(
     coding: Coding,
     packed: Bytes,
     max: usize,
     hold: &mut Hold,
 ) -> Result<Bytes, Refusal> {
+    let before = hold.held();
+    let beside = match coding {
+        Coding::Identity if packed.len() > max => return Err(Refusal::too_large(max)),
+        Coding::Identity => return Ok(packed),
+        Coding::Gzip | Coding::Zlib => INFLATE,
+        Coding::Zstd => of_zstd(&packed),
+    };
+    hold.add(beside)?;
+    let unpacked = undo(coding, packed, max, hold);
+    let now = if unpacked.is_ok() { before + beside } else { hold.held() - before };
+    hold.give_back(now);
+    unpacked
+}
+
+fn undo(coding: Coding, packed: Bytes, max: usize, hold: &mut Hold) -> Result<Bytes, Refusal> {
     match coding {
-        Coding::Identity if packed.len() > max => Err(Refusal::too_large(max)),
         Coding::Identity => Ok(packed),
         Coding::Gzip => {
             let size = said_size(&packed).min(packed.len().saturating_mul(LIKELY_RATIO));
@@ -75,17 +89,23 @@ fn said_size(packed: &[u8]) -> usize {
 }
 
 fn read(mut from: impl Read, size: usize, max: usize, hold: &mut Hold) -> Result<Bytes, Refusal> {
+    let mut out = Vec::new();
     // One byte more, so that the end is seen without growing.
-    let mut out = Vec::with_capacity(size.min(max).saturating_add(1).min(PIECE.max(size)));
+    let most = max.saturating_add(1);
+    let mut more = size.max(PIECE).saturating_add(1);
     loop {
-        let piece = from.by_ref().take(PIECE as u64).read_to_end(&mut out).map_err(unreadable)?;
+        more = more.min(most - out.len());
+        grow(&mut out, more, hold)?;
+        let room = out.capacity() - out.len();
+        let piece = from.by_ref().take(room as u64).read_to_end(&mut out).map_err(unreadable)?;
         if out.len() > max {
             return Err(Refusal::too_large(max));
         }
-        if piece == 0 {
+        if piece < room {
+            fit(&mut out, hold);
             return Ok(out.into());
         }
-        hold.add(piece)?;
+        more = out.len();
     }
 }
 
@@ -125,16 +145,24 @@ mod tests {
         .into()
     }
 
-    fn unpacked(coding: Coding, bytes: Bytes, max: usize, budget: usize) -> Result<Bytes, Reason> {
-        let mut hold = Budget::new(budget + 4096).hold().unwrap();
-        unpack(coding, bytes, max, &mut hold).map_err(|refusal| refusal.reason)
+    /// Unpacks with so much room beside another request. What is held in the end is what came out.
+    fn unpacked(coding: Coding, bytes: Bytes, max: usize, room: usize) -> Result<Bytes, Reason> {
+        let budget = Budget::new((1 << 30) + room + 2 * 4096);
+        let mut other = budget.hold().unwrap();
+        other.add(1 << 30).unwrap();
+        let mut hold = budget.hold().unwrap();
+        hold.add(bytes.len()).unwrap();
+        let before = hold.held();
+        let out = unpack(coding, bytes, max, &mut hold).map_err(|refusal| refusal.reason);
+        assert_eq!(hold.held(), out.as_ref().map_or(before, Bytes::len));
+        out
     }
 
     #[test]
     fn every_coding_is_undone() {
         for coding in ALL {
             for text in [&b""[..], &b"telemetry ".repeat(40_000)] {
-                let out = unpacked(coding, packed(coding, text), 1 << 20, 1 << 20);
+                let out = unpacked(coding, packed(coding, text), 1 << 20, 8 << 20);
                 assert_eq!(out.as_deref(), Ok(text), "{coding:?}");
             }
         }
@@ -144,8 +172,8 @@ mod tests {
     fn the_limit_holds_for_what_comes_out_to_the_byte() {
         for coding in ALL {
             let body = packed(coding, &[7; 100_000]);
-            assert!(unpacked(coding, body.clone(), 100_000, 1 << 20).is_ok(), "{coding:?}");
-            let result = unpacked(coding, body, 99_999, 1 << 20);
+            assert!(unpacked(coding, body.clone(), 100_000, 8 << 20).is_ok(), "{coding:?}");
+            let result = unpacked(coding, body, 99_999, 8 << 20);
             assert_eq!(result, Err(Reason::TooLarge), "{coding:?}");
         }
     }
@@ -155,8 +183,12 @@ mod tests {
         for coding in [Coding::Gzip, Coding::Zstd, Coding::Zlib] {
             let bomb = packed(coding, &vec![0; 64 << 20]);
             assert!(bomb.len() < 1 << 20);
-            assert_eq!(unpacked(coding, bomb.clone(), 1 << 20, 2 << 20), Err(Reason::TooLarge));
-            assert_eq!(unpacked(coding, bomb, 64 << 20, 1 << 20), Err(Reason::InFlight));
+            assert_eq!(unpacked(coding, bomb.clone(), 1 << 20, 4 << 20), Err(Reason::TooLarge));
+            assert_eq!(unpacked(coding, bomb.clone(), 64 << 20, 8 << 20), Err(Reason::InFlight));
+            // And what would not fit alone is too large.
+            let mut hold = Budget::new((8 << 20) + 4096).hold().unwrap();
+            let refused = unpack(coding, bomb, 64 << 20, &mut hold).err();
+            assert_eq!(refused.map(|refusal| refusal.reason), Some(Reason::TooLarge));
         }
     }
 
@@ -166,7 +198,7 @@ mod tests {
             let body = packed(coding, &b"telemetry ".repeat(1000));
             let cut = body.slice(..body.len() / 2);
             for body in [cut, Bytes::from_static(b"{\"resourceSpans\":[]}")] {
-                assert_eq!(unpacked(coding, body, 1 << 20, 1 << 20), Err(Reason::Malformed));
+                assert_eq!(unpacked(coding, body, 1 << 20, 8 << 20), Err(Reason::Malformed));
             }
         }
     }

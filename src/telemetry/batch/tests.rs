@@ -199,3 +199,25 @@ fn every_span_is_in_one_piece_with_its_resource_and_scope() {
         assert_eq!(all, named(&whole), "max {max}");
     }
 }
+
+#[test]
+fn pieces_do_not_repeat_a_resource_that_is_most_of_them() {
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
+    use opentelemetry_proto::tonic::resource::v1::Resource;
+    let large = AnyValue { value: Some(Value::StringValue("x".repeat(2 << 20))) };
+    let attribute = KeyValue { key: "large".into(), value: Some(large), ..KeyValue::default() };
+    let resource = Resource { attributes: vec![attribute], ..Resource::default() };
+    let spans = vec![Span { name: "a".into(), ..Span::default() }; 100];
+    let scope = ScopeSpans { spans, ..ScopeSpans::default() };
+    let all = ResourceSpans {
+        resource: Some(resource),
+        scope_spans: vec![scope],
+        ..ResourceSpans::default()
+    };
+    let whole = Telemetry::from(Messages::Traces(vec![all]));
+    // A piece a span would be 200 MiB.
+    let pieces = whole.clone().split(1);
+    assert_eq!(pieces.iter().map(Telemetry::items).sum::<usize>(), 100);
+    assert!(pieces.iter().map(|piece| piece.wire().len()).sum::<usize>() < 6 << 20);
+    assert!(whole.halves().is_none(), "halves are no smaller");
+}

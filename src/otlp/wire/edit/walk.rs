@@ -29,6 +29,12 @@ pub fn edit<'a>(request: Request, bytes: &'a Bytes, by: &mut impl Edit<'a>) -> E
     Edited { bytes, dropped }
 }
 
+/// The most bytes that an edit allocates which drops so many items and does nothing else.
+pub(in crate::otlp::wire) fn removal_size(bytes: usize, dropped: usize) -> usize {
+    // A list that grows stands beside the one of twice its length that takes its place.
+    bytes.saturating_add(dropped.saturating_mul(3 * size_of::<Splice>()))
+}
+
 /// Copies `input`, with what the splices say in place of what they say.
 fn spliced(input: &[u8], splices: &[Splice], pool: &[u8], growth: isize) -> Vec<u8> {
     let mut out = Vec::with_capacity(input.len().saturating_add_signed(growth));

@@ -1,0 +1,167 @@
+"""Does to `mcpcol run` what a hostile client of OTLP would, and watches the process's memory.
+
+    hostile.py MCPCOL [ATTACK...]
+
+Each attack has a process of its own, with default settings and a backend that takes connections and never answers.
+Prints what was sent, how it was answered and the highest resident memory in MiB, beside the bound that
+docs/reference/memory.md gives; ends with 1 if that was exceeded or the process died. Needs `zstd` on the PATH. Linux
+only (/proc). It deliberately knows nothing of how memory is counted within.
+"""
+
+import collections
+import concurrent.futures
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+
+MIB = 1 << 20
+
+
+def varint(n: int) -> bytes:
+    out = bytearray()
+    while n >= 0x80:
+        out.append(n & 0x7F | 0x80)
+        n >>= 7
+    return bytes(out) + bytes([n])
+
+
+def field(number: int, body: bytes) -> bytes:
+    return bytes([number << 3 | 2]) + varint(len(body)) + body
+
+
+def zstd(body: bytes) -> bytes:
+    return subprocess.run(["zstd", "-q", "-9", "-c"], input=body, stdout=subprocess.PIPE, check=True).stdout
+
+
+SPAN = field(1, b"\1" * 16) + field(2, b"\2" * 8)
+
+
+def traces(spans: bytes) -> bytes:
+    return field(1, field(2, spans))
+
+
+def json_of(spans: str) -> bytes:
+    return ('{"resourceSpans":[{"scopeSpans":[{"spans":[%s]}]}]}' % spans).encode()
+
+
+def large() -> tuple[str, bytes]:
+    """One good span of 60 MiB."""
+    return "traces", traces(field(2, SPAN + field(5, b"x" * (60 * MIB))))
+
+
+def empties() -> tuple[str, bytes]:
+    """3.4 million empty spans, one text that is not UTF-8, and filler."""
+    spans = b"\x12\x00" * 3_400_000 + field(2, SPAN + field(5, b"\xff"))
+    return "traces", traces(spans + field(2, SPAN + field(5, b"x" * (56 * MIB))))
+
+
+def broken() -> tuple[str, bytes]:
+    """60 MiB of text of which no byte is UTF-8."""
+    return "traces", traces(field(2, SPAN + field(5, b"\xff" * (60 * MIB))))
+
+
+def statuses() -> tuple[str, bytes]:
+    """30 million empty messages that are merged as one."""
+    return "traces", traces(field(2, SPAN + field(5, b"\xff") + b"\x7a\x00" * 30_000_000))
+
+
+def json_empties() -> tuple[str, bytes]:
+    """3.4 million empty spans as JSON, and filler."""
+    filler = '{"name":"' + "x" * (50 * MIB) + '"}'
+    return "traces", json_of("{}," * 3_400_000 + filler)
+
+
+def json_counts() -> tuple[str, bytes]:
+    """Numbers of two bytes that are eight in protobuf."""
+    counts = "[0" + ",0" * (30 * MIB) + "]"
+    metric = '{"histogram":{"dataPoints":[{"bucketCounts":%s}]}}' % counts
+    return "metrics", ('{"resourceMetrics":[{"scopeMetrics":[{"metrics":[%s]}]}]}' % metric).encode()
+
+
+# What is sent, how often, how many at a time, and the bound in MiB (queue 256, in flight 256, the program and its
+# threads, what the backend's connections hold).
+ATTACKS = {
+    "queue": (large, 40, 2, 700),
+    "empties": (empties, 8, 4, 700),
+    "broken": (broken, 8, 4, 700),
+    "statuses": (statuses, 8, 4, 700),
+    "json-empties": (json_empties, 8, 4, 700),
+    "json-counts": (json_counts, 8, 4, 700),
+}
+
+
+def config(directory: str, backend: int) -> str:
+    path = os.path.join(directory, "hostile.yaml")
+    with open(path, "w") as out:
+        out.write(
+            "receivers: { otlp: { protocols: { http: { endpoint: '127.0.0.1:0' } } } }\n"
+            f"exporters: {{ otlp_grpc: {{ endpoint: '127.0.0.1:{backend}', tls: {{ insecure: true }}, timeout: 1h }} }}\n"
+            "service:\n  telemetry: { logs: { level: info } }\n  pipelines:\n"
+            "    traces: { receivers: [otlp], exporters: [otlp_grpc] }\n"
+            "    metrics: { receivers: [otlp], exporters: [otlp_grpc] }\n"
+        )
+    return path
+
+
+def port_of(process: subprocess.Popen) -> int:
+    for line in process.stderr:
+        if b"for OTLP over HTTP" in line:
+            return int(line.split(b"http://", 1)[1].split(b" ")[0].rsplit(b":", 1)[1])
+    raise SystemExit("mcpcol said no port")
+
+
+def highest(pid: int) -> int:
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) // 1024
+
+
+def send(port: int, signal: str, packed: bytes, kind: str) -> str:
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        headers = {"content-type": kind, "content-encoding": "zstd"}
+        connection.request("POST", f"/v1/{signal}", packed, headers)
+        return str(connection.getresponse().status)
+    except OSError as error:
+        return type(error).__name__
+
+
+def attack(mcpcol: str, name: str, directory: str, backend: int) -> bool:
+    make, times, together, bound = ATTACKS[name]
+    signal, body = make()
+    packed, kind = zstd(body), "application/json" if name.startswith("json") else "application/x-protobuf"
+    process = subprocess.Popen(
+        [mcpcol, "run", "--config", config(directory, backend)], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+    )
+    try:
+        port = port_of(process)
+        before = highest(process.pid)
+        with concurrent.futures.ThreadPoolExecutor(together) as pool:
+            asked = [pool.submit(send, port, signal, packed, kind) for _ in range(times)]
+            answers = collections.Counter(future.result() for future in asked)
+        alive = process.poll() is None
+        peak = highest(process.pid) if alive else 0
+    finally:
+        process.kill()
+        process.wait()
+    good = alive and peak <= bound
+    words = ", ".join(f"{count} x {answer}" for answer, count in sorted(answers.items()))
+    print(
+        f"{name}: {times} requests of {len(packed)} bytes ({len(body) // MIB} MiB), {together} at a time: {words}; "
+        f"resident {before} MiB before, {peak} MiB at most, bound {bound} MiB: {'good' if good else 'EXCEEDED'}",
+        flush=True,
+    )
+    return good
+
+
+def main() -> int:
+    mcpcol, names = sys.argv[1], sys.argv[2:] or list(ATTACKS)
+    backend = socket.create_server(("127.0.0.1", 0))
+    with tempfile.TemporaryDirectory() as directory:
+        results = [attack(mcpcol, name, directory, backend.getsockname()[1]) for name in names]
+    return 0 if all(results) else 1
+
+
+sys.exit(main())
