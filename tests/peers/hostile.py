@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 
 MIB = 1 << 20
 
@@ -81,33 +82,59 @@ def json_counts() -> tuple[str, bytes]:
     return "metrics", ('{"resourceMetrics":[{"scopeMetrics":[{"metrics":[%s]}]}]}' % metric).encode()
 
 
-# What is sent, how often, how many at a time, and the bound in MiB (queue 256, in flight 256, the program and its
-# threads, what the backend's connections hold).
+def growing() -> tuple[str, bytes]:
+    """Good spans that decode to sixteen times their size."""
+    return "traces", traces(field(2, SPAN + b"\x5a\x00" * 4) * 1_000_000)
+
+
+def secrets() -> tuple[str, bytes]:
+    """Attributes as short as can be, of which each is masked."""
+    attribute = field(9, field(1, b"token") + field(2, field(1, b"x")))
+    return "traces", traces(field(2, SPAN + attribute * 20) * 100_000)
+
+
+GRPC = "otlp_grpc: { endpoint: '127.0.0.1:%d', tls: { insecure: true }, timeout: 1h }"
+HTTP_JSON = "otlp_http: { endpoint: 'http://127.0.0.1:%d', encoding: json, timeout: 1h }"
+ZIPKIN = "zipkin: { endpoint: 'http://127.0.0.1:%d/api/v2/spans', timeout: 1h }"
+DEBUG = "debug: { verbosity: detailed, sending_queue: { enabled: true } }"
+FILE = "file: { path: /dev/null }"
+
+# The bound of docs/reference/memory.md for defaults: the queue, what is in flight, what exporting takes, the program.
+USUAL = 256 + 256 + 128 + 60
+
+# What is sent, how often, how many at a time, to which exporter, and the bound in MiB.
 ATTACKS = {
-    "queue": (large, 40, 2, 700),
-    "empties": (empties, 8, 4, 700),
-    "broken": (broken, 8, 4, 700),
-    "statuses": (statuses, 8, 4, 700),
-    "json-empties": (json_empties, 8, 4, 700),
-    "json-counts": (json_counts, 8, 4, 700),
+    "queue": (large, 40, 2, GRPC, USUAL),
+    "empties": (empties, 8, 4, GRPC, USUAL),
+    "broken": (broken, 8, 4, GRPC, USUAL),
+    "statuses": (statuses, 8, 4, GRPC, USUAL),
+    "json-empties": (json_empties, 8, 4, GRPC, USUAL),
+    "json-counts": (json_counts, 8, 4, GRPC, USUAL),
+    "export-json": (growing, 8, 4, HTTP_JSON, USUAL),
+    "export-zipkin": (growing, 8, 4, ZIPKIN, USUAL),
+    "export-debug": (growing, 8, 4, DEBUG, USUAL),
+    "export-file": (growing, 8, 4, FILE, USUAL),
+    "redaction": (secrets, 8, 4, GRPC, USUAL),
 }
 
 
-def config(directory: str, backend: int) -> str:
+def config(directory: str, exporter: str, backend: int) -> str:
     path = os.path.join(directory, "hostile.yaml")
+    exporter = exporter % backend if "%d" in exporter else exporter
+    name = exporter.split(":", 1)[0]
+    metrics = "" if name == "zipkin" else f"    metrics: {{ receivers: [otlp], exporters: [{name}] }}\n"
     with open(path, "w") as out:
         out.write(
             "receivers: { otlp: { protocols: { http: { endpoint: '127.0.0.1:0' } } } }\n"
-            f"exporters: {{ otlp_grpc: {{ endpoint: '127.0.0.1:{backend}', tls: {{ insecure: true }}, timeout: 1h }} }}\n"
+            f"processors: {{ redaction: {{}} }}\nexporters: {{ {exporter} }}\n"
             "service:\n  telemetry: { logs: { level: info } }\n  pipelines:\n"
-            "    traces: { receivers: [otlp], exporters: [otlp_grpc] }\n"
-            "    metrics: { receivers: [otlp], exporters: [otlp_grpc] }\n"
+            f"    traces: {{ receivers: [otlp], processors: [redaction], exporters: [{name}] }}\n{metrics}"
         )
     return path
 
 
 def port_of(process: subprocess.Popen) -> int:
-    for line in process.stderr:
+    for line in iter(process.stderr.readline, b""):
         if b"for OTLP over HTTP" in line:
             return int(line.split(b"http://", 1)[1].split(b" ")[0].rsplit(b":", 1)[1])
     raise SystemExit("mcpcol said no port")
@@ -129,14 +156,17 @@ def send(port: int, signal: str, packed: bytes, kind: str) -> str:
 
 
 def attack(mcpcol: str, name: str, directory: str, backend: int) -> bool:
-    make, times, together, bound = ATTACKS[name]
+    make, times, together, exporter, bound = ATTACKS[name]
     signal, body = make()
     packed, kind = zstd(body), "application/json" if name.startswith("json") else "application/x-protobuf"
     process = subprocess.Popen(
-        [mcpcol, "run", "--config", config(directory, backend)], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+        [mcpcol, "run", "--config", config(directory, exporter, backend)],
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
     )
     try:
         port = port_of(process)
+        threading.Thread(target=process.stderr.read, daemon=True).start()
         before = highest(process.pid)
         with concurrent.futures.ThreadPoolExecutor(together) as pool:
             asked = [pool.submit(send, port, signal, packed, kind) for _ in range(times)]

@@ -40,6 +40,8 @@ pub struct Checked {
     bytes: Bytes,
     items: usize,
     bad: usize,
+    /// In how many places bad ones stand, side by side in each.
+    bad_places: usize,
 }
 
 /// Bytes of an export request that passed [`check`], and what was found in them.
@@ -115,7 +117,7 @@ impl Checked {
 
     /// The most bytes that [`without_bad`](Self::without_bad) will allocate.
     pub fn removal_size(&self) -> usize {
-        if self.bad == 0 { 0 } else { edit::removal_size(self.bytes.len(), self.bad) }
+        if self.bad == 0 { 0 } else { edit::removal_size(self.bytes.len(), self.bad_places) }
     }
 
     /// Removes the items with bad ids, and scopes and resources that have no others.
@@ -125,7 +127,7 @@ impl Checked {
         }
         let edited = edit::edit(self.request, &self.bytes, &mut Usable);
         let bytes = edited.bytes.unwrap_or(self.bytes);
-        Checked { bytes, items: self.items - edited.dropped, bad: 0, ..self }
+        Checked { bytes, items: self.items - edited.dropped, bad: 0, bad_places: 0, ..self }
     }
 
     /// How many bytes there are.
@@ -191,16 +193,18 @@ pub fn check(request: Request, bytes: Bytes) -> Result<Found, Malformed> {
         buf: &bytes,
         items: 0,
         bad: 0,
+        bad_places: 0,
+        last_bad: 0,
         decoded: 0,
         item: Item::default(),
         repair: Repair::default(),
         malformed: None,
     };
     let end = walk.message(Message::of(request), 0, bytes.len(), MAX_DEPTH);
-    let Walk { items, bad, decoded, repair, malformed, .. } = walk;
+    let Walk { items, bad, bad_places, decoded, repair, malformed, .. } = walk;
     match (end, malformed) {
         (Ok(_), None) => {
-            let checked = Checked { request, bytes, items, bad };
+            let checked = Checked { request, bytes, items, bad, bad_places };
             Ok(Found { checked, decoded, repair })
         }
         (_, malformed) => Err(malformed.unwrap_or(Malformed { why: Why::Truncated, at: 0 })),
@@ -223,6 +227,9 @@ struct Walk<'a> {
     buf: &'a [u8],
     items: usize,
     bad: usize,
+    bad_places: usize,
+    /// Where the last bad one ended.
+    last_bad: usize,
     decoded: usize,
     item: Item,
     repair: Repair,
@@ -314,10 +321,16 @@ impl<'a> Walk<'a> {
 
     fn item(&mut self, s: &Message, wire: u32, pos: usize, end: usize, depth: u32) -> Step {
         self.item = Item { trace: !s.identified, span: !s.identified, spoiled: false };
+        let begin = pos;
         let pos = self.nested(s, wire, pos, end, depth)?;
         self.items += 1;
         let Item { trace, span, spoiled } = self.item;
-        self.bad += usize::from(spoiled || !trace || !span);
+        if spoiled || !trace || !span {
+            self.bad += 1;
+            // Its key has one byte.
+            self.bad_places += usize::from(begin != self.last_bad + 1);
+            self.last_bad = pos;
+        }
         Ok(pos)
     }
 

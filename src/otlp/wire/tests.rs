@@ -480,3 +480,27 @@ fn what_a_repair_writes_is_known_before() {
         agree(Request::Metrics, request).unwrap();
     }
 }
+
+/// Millions of bad items side by side are removed as one, and what removing takes is known before.
+#[test]
+fn what_a_removal_remembers_is_known_before() {
+    let wrap = |number: u8, inner: &[u8]| {
+        let mut out = Vec::new();
+        compose::slice(&mut out, number.into(), inner);
+        out
+    };
+    let good = wrap(2, &good_span().encode_to_vec());
+    let bad = [0x12, 0];
+    let size = |spans: &[u8]| {
+        let request = wrap(1, &wrap(2, spans));
+        agree(Request::Traces, request.clone()).unwrap();
+        let checked = check(Request::Traces, request.clone().into()).unwrap().repaired().unwrap();
+        checked.removal_size() as isize - request.len().cast_signed()
+    };
+    assert!(size(&good) < 0, "nothing is removed");
+    let one = size(&bad);
+    assert!((1..200).contains(&one), "{one}");
+    assert_eq!(size(&bad.repeat(10_000)), one);
+    assert_eq!(size(&[&good[..], &bad.repeat(10), &good].concat()), one);
+    assert_eq!(size(&[&bad[..], &good].concat().repeat(100)), 100 * one);
+}

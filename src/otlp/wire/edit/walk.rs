@@ -14,7 +14,8 @@ use crate::otlp::wire::view::{Above, View, attribute, text};
 pub fn edit<'a>(request: Request, bytes: &'a Bytes, by: &mut impl Edit<'a>) -> Edited {
     let wants = by.wants();
     let (splices, pool) = (Vec::new(), Vec::new());
-    let mut editor = Editor { input: bytes, by, wants, splices, pool, stayed: 0, dropped: 0 };
+    let (open, stayed, dropped) = (0, 0, 0);
+    let mut editor = Editor { input: bytes, by, wants, splices, pool, open, stayed, dropped };
     let cx = Context {
         above: Above::default(),
         own: View::of(&schema::RESOURCE, &[]),
@@ -29,10 +30,10 @@ pub fn edit<'a>(request: Request, bytes: &'a Bytes, by: &mut impl Edit<'a>) -> E
     Edited { bytes, dropped }
 }
 
-/// The most bytes that an edit allocates which drops so many items and does nothing else.
-pub(in crate::otlp::wire) fn removal_size(bytes: usize, dropped: usize) -> usize {
+/// The most bytes that an edit allocates which drops items in so many places and does nothing else.
+pub(in crate::otlp::wire) fn removal_size(bytes: usize, places: usize) -> usize {
     // A list that grows stands beside the one of twice its length that takes its place.
-    bytes.saturating_add(dropped.saturating_mul(3 * size_of::<Splice>()))
+    bytes.saturating_add(places.saturating_mul(3 * size_of::<Splice>()))
 }
 
 /// Copies `input`, with what the splices say in place of what they say.
@@ -63,6 +64,8 @@ struct Editor<'a, 'e, E> {
     /// In the order of the input.
     splices: Vec<Splice>,
     pool: Vec<u8>,
+    /// How many splices there were when the message at hand began.
+    open: usize,
     /// Items, and levels above them, that stayed in the level at hand.
     stayed: usize,
     dropped: usize,
@@ -227,7 +230,7 @@ impl<'a, E: Edit<'a>> Editor<'a, '_, E> {
         if item {
             if self.wants.items && self.by.item(&cx.above.item(cx.own)) == Take::Drop {
                 self.dropped += 1;
-                return self.remove(span);
+                return self.remove_item(span);
             }
             self.stayed += 1;
         }
@@ -238,7 +241,9 @@ impl<'a, E: Edit<'a>> Editor<'a, '_, E> {
         let beside = std::mem::take(&mut self.stayed);
         // What stands before the message is known only after it.
         self.splices.push(Splice { from: span.from, to: span.body, with: (0, 0) });
+        let outer = std::mem::replace(&mut self.open, self.splices.len());
         let growth = self.fields(inner, span.body, span.end, cx);
+        self.open = outer;
         let emptied = inner.groups && self.stayed == 0 && self.dropped > dropped;
         self.stayed = beside + usize::from(inner.groups && !emptied);
         if self.splices.len() == slot + 1 {
@@ -330,6 +335,17 @@ impl<'a, E: Edit<'a>> Editor<'a, '_, E> {
 
     fn remove(&mut self, span: Span) -> isize {
         self.replace(span, self.pool.len())
+    }
+
+    /// Removes an item, together with the one before it if that goes, too: millions may go.
+    fn remove_item(&mut self, span: Span) -> isize {
+        match self.splices[self.open..].last_mut() {
+            Some(last) if last.to == span.from && last.with.0 == last.with.1 => {
+                last.to = span.end;
+                -(span.end - span.from).cast_signed()
+            }
+            _ => self.remove(span),
+        }
     }
 }
 
