@@ -9,9 +9,9 @@ use std::thread;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::peer::json_size;
 use crate::pipeline::lower_priority;
 use crate::pipeline::{BoxFuture, ExportError, Exported, Exporter};
-use super::peer::json_size;
 use crate::telemetry::Telemetry;
 
 /// Where the lines end up. Called from one thread only.

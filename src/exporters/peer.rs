@@ -20,8 +20,8 @@ pub(super) const UNREAD: &str = "partial success unread: the answer is over the 
 /// How much of a peer's words is kept, in characters.
 const MAX_WORDS: usize = 512;
 
-/// How much longer telemetry is as OTLP/JSON, at the most: a field of two bytes may have a long name. Usual spans are
-/// two or three times as long.
+/// How much longer telemetry is as OTLP/JSON with the room that its list has left: a field of two bytes may have a long
+/// name, and a span of eight be 74. Usual ones are two or three times as long.
 const JSON_GROWTH: usize = 16;
 
 /// Bounds what a batch takes as OTLP/JSON, in bytes.

@@ -163,7 +163,10 @@ impl Delivery {
         match queue.max_bytes {
             Some(0) => report.error("sending_queue.max_bytes", "must be at least 1"),
             Some(most) if queue.sizer == Sizer::Bytes && most < queue.queue_size => {
-                report.error("sending_queue.max_bytes", "is less than queue_size, which counts bytes, too");
+                report.error(
+                    "sending_queue.max_bytes",
+                    "is less than queue_size, which counts bytes, too",
+                );
             }
             _ => {}
         }
@@ -204,7 +207,8 @@ impl Delivery {
         {
             report.error("sending_queue.batch.min_size", "is more than queue_size: never reached");
         }
-        if batch.sizer(self.queue.sizer) == Sizer::Bytes && batch.min_size > self.queue.max_bytes() {
+        if batch.sizer(self.queue.sizer) == Sizer::Bytes && batch.min_size > self.queue.max_bytes()
+        {
             report.error("sending_queue.batch.min_size", "is more than max_bytes: never reached");
         }
     }

@@ -155,7 +155,8 @@ async fn what_a_request_becomes_is_held_and_what_never_fits_is_refused_for_good(
     let waiting = Fake::stuck().queue(|queue| queue.wait_for_result = true);
     let settings = "{max_in_flight_bytes: 2200000, drain_timeout: 10ms, protocols: {\
                     http: {endpoint: '127.0.0.1:0', max_request_body_size: 1048576}}}";
-    let rig = Rig::of_signals(settings, std::slice::from_ref(&waiting), &["traces", "metrics"]).await;
+    let rig =
+        Rig::of_signals(settings, std::slice::from_ref(&waiting), &["traces", "metrics"]).await;
     // Two bytes each, and eight in protobuf.
     let counts = format!(
         "{{\"resourceMetrics\":[{{\"scopeMetrics\":[{{\"metrics\":[{{\"histogram\":\

@@ -12,9 +12,9 @@ use super::input::Reader;
 use super::members::{
     Result, Usual, base64, bool, borrowed, f64, hex_onto, i32, i64, members, named, u32, u64, usual,
 };
-use crate::otlp::{Request, Room};
 use crate::otlp::schema::{Field, Form, KEY_VALUE, Message, Presence};
 use crate::otlp::wire::compose::{self, Attributes, Open, Value, slice};
+use crate::otlp::{Request, Room};
 
 /// About how long a level above items is, in bytes, and an item: the room that is left for their lengths.
 const LEVEL: usize = 30_000;

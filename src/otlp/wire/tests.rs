@@ -451,7 +451,11 @@ fn what_a_repair_remembers_is_known_before() {
         let request = wrap(1, &wrap(2, &wrap(2, &span)));
         let found = check(Request::Traces, request.clone().into()).unwrap();
         let least = request.len() + remembered * size_of::<&[u8]>();
-        assert!((least..2 * least + 1024).contains(&found.repair_size()), "{}", found.repair_size());
+        assert!(
+            (least..2 * least + 1024).contains(&found.repair_size()),
+            "{}",
+            found.repair_size()
+        );
         agree(Request::Traces, request).unwrap();
     }
 }

@@ -2,8 +2,8 @@
 //! 7: bounded whatever clients do), and how many are worked on at once. Pure counting.
 
 use std::num::NonZero;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -13,18 +13,31 @@ use crate::otlp::Room;
 /// What a request costs before its first byte: so that their number is bounded, too.
 const EACH: usize = 4096;
 
+/// How many bytes of large requests are in the pipelines' processors at a time, unless one has more: what an edit
+/// remembers may be several times as much.
+const WORKED: usize = 32 << 20;
+
 /// The budget of one receiver.
 #[derive(Debug)]
 pub(super) struct Budget {
     max: usize,
     used: AtomicUsize,
     turns: Arc<Semaphore>,
+    worked: Mutex<usize>,
+    less: Condvar,
 }
 
 /// What one request holds; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Hold {
     budget: Arc<Budget>,
+    bytes: usize,
+}
+
+/// What is in the processors of one request; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Work<'b> {
+    budget: &'b Budget,
     bytes: usize,
 }
 
@@ -48,12 +61,27 @@ impl Budget {
     pub(super) fn new(max: usize) -> Arc<Budget> {
         // More at once would not be faster, only larger.
         let turns = available_parallelism().map_or(1, NonZero::get);
-        Arc::new(Budget { max, used: AtomicUsize::new(0), turns: Arc::new(Semaphore::new(turns)) })
+        let turns = Arc::new(Semaphore::new(turns));
+        let (used, worked) = (AtomicUsize::new(0), Mutex::new(0));
+        Arc::new(Budget { max, used, turns, worked, less: Condvar::new() })
     }
 
     /// Waits until a large request may be worked on. `None` never comes: it would be worked on then as well.
     pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.turns).acquire_owned().await.ok()
+    }
+
+    /// Waits until processors may have so many bytes more. For the threads of large requests, which have a turn.
+    pub(super) fn work(&self, bytes: usize) -> Work<'_> {
+        let bytes = bytes.min(WORKED);
+        let waits = |worked: &mut usize| *worked > WORKED - bytes;
+        let worked = self.less.wait_while(self.worked(), waits);
+        *worked.unwrap_or_else(PoisonError::into_inner) += bytes;
+        Work { budget: self, bytes }
+    }
+
+    fn worked(&self) -> MutexGuard<'_, usize> {
+        self.worked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Room for a request of which nothing has been read.
@@ -99,6 +127,13 @@ impl Room for Counted<'_> {
     }
 }
 
+impl Drop for Work<'_> {
+    fn drop(&mut self) {
+        *self.budget.worked() -= self.bytes;
+        self.budget.less.notify_all();
+    }
+}
+
 impl Drop for Hold {
     fn drop(&mut self) {
         self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
@@ -108,6 +143,26 @@ impl Drop for Hold {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn processors_have_so_many_bytes_at_a_time_and_one_large_request_alone() {
+        let budget = Budget::new(1);
+        let (first, second) = (budget.work(WORKED / 2), budget.work(WORKED / 2));
+        let (told, tell) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let budget = &budget;
+            scope.spawn(move || {
+                let all = budget.work(3 * WORKED);
+                told.send(*budget.worked()).unwrap();
+                drop(all);
+            });
+            drop(first);
+            assert!(tell.try_recv().is_err());
+            drop(second);
+            assert_eq!(tell.recv(), Ok(WORKED));
+        });
+        assert_eq!(*budget.worked(), 0);
+    }
 
     #[test]
     fn what_is_held_is_bounded_and_given_back() {

@@ -38,6 +38,15 @@ pub(super) struct Parcel {
     pub(super) hold: Hold,
 }
 
+/// Where a request is worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum On {
+    /// A thread of the runtime.
+    Runtime,
+    /// One of its own.
+    Own,
+}
+
 /// The way in of one protocol.
 pub(super) struct Intake {
     pub(super) out: Outlet,
@@ -86,20 +95,21 @@ impl Intake {
         parcel: Parcel,
         named: Named,
     ) -> Result<Success, Refusal> {
-        self.answered(parcel, move |intake, parcel| intake.offer_handed_back(parcel, &named)).await
+        let offer = move |intake: &Intake, parcel, _| intake.offer_handed_back(parcel, &named);
+        self.answered(parcel, offer).await
     }
 
     async fn answered(
         self: &Arc<Self>,
         mut parcel: Parcel,
-        offer: impl FnOnce(&Intake, Parcel) -> Result<Offered, Refusal> + Send + 'static,
+        offer: impl FnOnce(&Intake, Parcel, On) -> Result<Offered, Refusal> + Send + 'static,
     ) -> Result<Success, Refusal> {
         let offered = if self.is_small(&mut parcel)? {
-            offer(self, parcel)?
+            offer(self, parcel, On::Runtime)?
         } else {
             let (intake, turn) = (Arc::clone(self), self.budget.turn().await);
             let work = move || {
-                let offered = offer(&intake, parcel);
+                let offered = offer(&intake, parcel, On::Own);
                 drop(turn);
                 offered
             };
@@ -127,12 +137,14 @@ impl Intake {
                 (*bytes, *coding) = (unpacked, Coding::Identity);
                 Ok(true)
             }
-            Err(Refusal { reason: Reason::TooLarge, .. }) if INLINE_UNPACKED < self.max => Ok(false),
+            Err(Refusal { reason: Reason::TooLarge, .. }) if INLINE_UNPACKED < self.max => {
+                Ok(false)
+            }
             Err(refusal) => Err(refusal),
         }
     }
 
-    fn offer(&self, parcel: Parcel) -> Result<Offered, Refusal> {
+    fn offer(&self, parcel: Parcel, on: On) -> Result<Offered, Refusal> {
         let Parcel { signal, form, coding, bytes, mut hold } = parcel;
         let bytes = unpack(coding, bytes, self.max, &mut hold)?;
         let (taken, strange) = match form {
@@ -150,7 +162,7 @@ impl Intake {
         let mut telemetry = self.usable(checked, &mut hold)?;
         let success = heard_of(signal, rejected, repaired);
         // A server may export what it handed back as well. Its sender has done nothing wrong.
-        let twins = self.passback.known.drop_known(&mut telemetry);
+        let twins = self.without_twins(&mut telemetry, &mut hold)?;
         let (books, message) = (Arc::clone(&self.books), success.message.clone());
         let effect = move || {
             books.invalid(signal, rejected, &message);
@@ -160,7 +172,21 @@ impl Intake {
                 books.strange(signal);
             }
         };
+        let _work = (on == On::Own).then(|| self.budget.work(telemetry.wire().len()));
         Ok(self.put_in(telemetry, Content::default(), success, hold, effect))
+    }
+
+    /// Drops spans that were handed back; says how many.
+    fn without_twins(&self, telemetry: &mut Telemetry, hold: &mut Hold) -> Result<u64, Refusal> {
+        let known = &self.passback.known;
+        if known.is_empty() {
+            return Ok(0);
+        }
+        let copy = telemetry.wire().len();
+        hold.add(copy)?;
+        let twins = known.drop_known(telemetry);
+        hold.give_back(copy);
+        Ok(twins)
     }
 
     /// What is left of a request without the items that are refused.

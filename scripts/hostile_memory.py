@@ -1,6 +1,6 @@
 """Does to `mcpcol run` what a hostile client of OTLP would, and watches the process's memory.
 
-    hostile.py MCPCOL [ATTACK...]
+    hostile_memory.py MCPCOL [ATTACK...]
 
 Each attack has a process of its own, with default settings and a backend that takes connections and never answers.
 Prints what was sent, how it was answered and the highest resident memory in MiB, beside the bound that
@@ -88,9 +88,9 @@ def growing() -> tuple[str, bytes]:
 
 
 def secrets() -> tuple[str, bytes]:
-    """Attributes as short as can be, of which each is masked."""
+    """Attributes as short as can be, of which each is masked, in one span."""
     attribute = field(9, field(1, b"token") + field(2, field(1, b"x")))
-    return "traces", traces(field(2, SPAN + attribute * 20) * 100_000)
+    return "traces", traces(field(2, SPAN + attribute * 3_500_000))
 
 
 GRPC = "otlp_grpc: { endpoint: '127.0.0.1:%d', tls: { insecure: true }, timeout: 1h }"
@@ -101,6 +101,8 @@ FILE = "file: { path: /dev/null }"
 
 # The bound of docs/reference/memory.md for defaults: the queue, what is in flight, what exporting takes, the program.
 USUAL = 256 + 256 + 128 + 60
+# And what redaction takes of a request of 64 MiB.
+EDITED = 12 * 64
 
 # What is sent, how often, how many at a time, to which exporter, and the bound in MiB.
 ATTACKS = {
@@ -114,11 +116,11 @@ ATTACKS = {
     "export-zipkin": (growing, 8, 4, ZIPKIN, USUAL),
     "export-debug": (growing, 8, 4, DEBUG, USUAL),
     "export-file": (growing, 8, 4, FILE, USUAL),
-    "redaction": (secrets, 8, 4, GRPC, USUAL),
+    "redaction": (secrets, 8, 4, GRPC, USUAL + EDITED),
 }
 
 
-def config(directory: str, exporter: str, backend: int) -> str:
+def config(directory: str, processors: str, exporter: str, backend: int) -> str:
     path = os.path.join(directory, "hostile.yaml")
     exporter = exporter % backend if "%d" in exporter else exporter
     name = exporter.split(":", 1)[0]
@@ -126,9 +128,9 @@ def config(directory: str, exporter: str, backend: int) -> str:
     with open(path, "w") as out:
         out.write(
             "receivers: { otlp: { protocols: { http: { endpoint: '127.0.0.1:0' } } } }\n"
-            f"processors: {{ redaction: {{}} }}\nexporters: {{ {exporter} }}\n"
+            f"processors: {{ {processors + ': {}' if processors else ''} }}\nexporters: {{ {exporter} }}\n"
             "service:\n  telemetry: { logs: { level: info } }\n  pipelines:\n"
-            f"    traces: {{ receivers: [otlp], processors: [redaction], exporters: [{name}] }}\n{metrics}"
+            f"    traces: {{ receivers: [otlp], processors: [{processors}], exporters: [{name}] }}\n{metrics}"
         )
     return path
 
@@ -160,7 +162,7 @@ def attack(mcpcol: str, name: str, directory: str, backend: int) -> bool:
     signal, body = make()
     packed, kind = zstd(body), "application/json" if name.startswith("json") else "application/x-protobuf"
     process = subprocess.Popen(
-        [mcpcol, "run", "--config", config(directory, exporter, backend)],
+        [mcpcol, "run", "--config", config(directory, name if name == "redaction" else "", exporter, backend)],
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
     )
