@@ -3,6 +3,8 @@
 //! A reload that changes a receiver keeps its address: the new one takes the socket over while the old
 //! one still has it, so no client finds the port closed in between. Nothing here accepts or speaks.
 
+mod write_limit;
+
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
@@ -13,6 +15,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpSocket, lookup_host};
 
 use crate::settings::{Secret, bare_ipv6, is_ipv6};
+
+pub(super) use self::write_limit::WriteLimit;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;

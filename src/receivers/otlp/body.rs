@@ -15,6 +15,10 @@ use super::refusal::{Reason, Refusal};
 /// A client that sends nothing for this long in the middle of a request is given up.
 const STALL: Duration = Duration::from_secs(30);
 
+/// A request that has not come whole within this time is given up, too: clients do not wait for so long, and one
+/// that sends a byte now and then must not keep what it holds for ever.
+const WHOLE: Duration = Duration::from_secs(300);
+
 /// How much room a body gets on its sender's word, in bytes.
 const AHEAD: usize = 256 << 10;
 
@@ -32,6 +36,20 @@ pub(super) const PREFIX: usize = 5;
 
 /// The whole body: `max` bytes at the most, beside a prefix.
 pub(super) async fn read<B>(
+    body: B,
+    length: Length,
+    max: usize,
+    hold: &mut Hold,
+) -> Result<Bytes, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let whole = timeout(WHOLE, read_on(body, length, max, hold)).await;
+    whole
+        .unwrap_or_else(|_| Err(Refusal::new(Reason::Stalled, "the request took too long to come")))
+}
+
+async fn read_on<B>(
     mut body: B,
     length: Length,
     max: usize,
@@ -167,4 +185,46 @@ where
     };
     // Either way the answer goes out now.
     drop(timeout(Duration::from_secs(1), all).await);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::receivers::otlp::budget::Budget;
+    use http_body::Frame;
+    use std::convert::Infallible;
+    use std::future::Future;
+    use std::task::{Context, Poll};
+    use tokio::time::{Instant, Sleep, sleep};
+
+    /// Sends a byte every now and then, and never ends.
+    struct Dribble(Duration, Option<Pin<Box<Sleep>>>);
+
+    impl Body for Dribble {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let every = self.0;
+            let wait = self.1.get_or_insert_with(|| Box::pin(sleep(every)));
+            std::task::ready!(wait.as_mut().poll(cx));
+            self.1 = None;
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"x")))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_given_up_however_slowly_it_goes_on() {
+        for (every, limit) in [(STALL * 2, STALL), (STALL / 2, WHOLE)] {
+            let mut hold = Budget::new(1 << 20).hold().unwrap();
+            let began = Instant::now();
+            let body = Dribble(every, None);
+            let refusal = read(body, Length::Said(None), 1 << 20, &mut hold).await.unwrap_err();
+            assert_eq!(refusal.reason, Reason::Stalled);
+            assert_eq!(began.elapsed().as_secs(), limit.as_secs(), "{every:?}");
+        }
+    }
 }

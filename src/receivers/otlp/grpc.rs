@@ -18,6 +18,7 @@ use super::reply::Reply;
 use super::server::Answer;
 use super::single::{Differing, single};
 use super::unpack::Coding;
+use super::usage::keeps_no_place;
 use crate::receivers::listening::Bearer;
 use crate::telemetry::Signal;
 
@@ -40,6 +41,7 @@ impl Answer for Service {
                 "mcpcol: this is OTLP over gRPC; OTLP over HTTP has a port of its own, 4318\n";
             let mut response = Response::new(Reply::of(words));
             *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            keeps_no_place(&mut response);
             return response;
         }
         match self.serve(request).await {
@@ -138,6 +140,9 @@ fn taken(success: &Success) -> Response<Reply> {
 /// A refusal: headers alone.
 pub(super) fn refused(refusal: &Refusal) -> Response<Reply> {
     let mut response = rpc_status(refusal).into_http::<Reply>();
+    if refusal.after.is_none() {
+        keeps_no_place(&mut response);
+    }
     if refusal.reason == Reason::Coding {
         let known = HeaderValue::from_static("identity,gzip,zstd,deflate");
         response.headers_mut().insert(GRPC_ACCEPT_ENCODING, known);

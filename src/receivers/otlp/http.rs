@@ -24,6 +24,7 @@ use super::reply::Reply;
 use super::server::Answer;
 use super::single::{Differing, single};
 use super::unpack::Coding;
+use super::usage::keeps_no_place;
 use crate::receivers::listening::Bearer;
 
 /// How much of a refused request is read for nothing, in bytes, so that the answer arrives.
@@ -66,11 +67,15 @@ impl Answer for Service {
             }
             Err(refusal) => {
                 self.intake.books.refused(refusal.reason);
-                if grpc::is_grpc(&head.headers) {
+                let mut response = if grpc::is_grpc(&head.headers) {
                     grpc::refused(&refusal)
                 } else {
                     answer::refused(&refusal, form(&head).ok())
+                };
+                if refusal.after.is_none() {
+                    keeps_no_place(&mut response);
                 }
+                response
             }
         };
         if let Some(cors) = &self.cors {

@@ -20,6 +20,7 @@ mod memory;
 mod refusal;
 mod body;
 mod reply;
+mod usage;
 mod answer;
 mod books;
 mod cors;

@@ -27,6 +27,12 @@ use crate::settings::{Headers, ServerTls};
 /// A request's head over gRPC: there is no word for it.
 const HEAD: Duration = Duration::from_secs(60);
 
+/// A client that takes nothing of its answers for this long is given up, as one is that sends nothing more of a
+/// request ([`super::body`]).
+const UNREAD: Duration = Duration::from_secs(30);
+/// The client's part in the end of a connection that is of no more use.
+const PARTING: Duration = Duration::from_secs(5);
+
 /// See the module.
 pub(super) struct Otlp {
     config: Config,
@@ -187,6 +193,8 @@ async fn serve_grpc(
         age: unless_zero(max_connection_age.0)
             .map(|age| (age, unless_zero(max_connection_age_grace.0))),
         ping: unless_zero(time.0).map(|time| (time, timeout.0)),
+        unread: UNREAD,
+        parting: PARTING,
         drain: config.drain_timeout.0,
     };
     let door = door(port, timing, settings.max_concurrent_streams, config, &intake);
@@ -206,6 +214,8 @@ async fn serve_http(
         idle: unless_zero(settings.idle_timeout.0),
         age: None,
         ping: None,
+        unread: UNREAD,
+        parting: PARTING,
         drain: config.drain_timeout.0,
     };
     let door = door(port, timing, config::Grpc::default().max_concurrent_streams, config, &intake);

@@ -1,7 +1,8 @@
 //! One listening port: its connections, HTTP/1.1 and HTTP/2, with and without TLS, until the stop.
 //!
 //! A connection is a task. It ends when its client is done, when it is idle or old, or at the stop: then
-//! what it has taken is answered first. What requests mean is [`Answer`]'s.
+//! what it has taken is answered first, and behind each limit that waits for the client's word stands one more
+//! that does not. What requests mean is [`Answer`]'s.
 
 use std::convert::Infallible;
 use std::future::{Future, pending};
@@ -9,7 +10,6 @@ use std::io;
 use std::net::TcpListener as StdListener;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -25,7 +25,9 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::reply::Reply;
+use super::usage::{Usage, Using};
 use crate::pipeline::{Counter, Stop};
+use crate::receivers::listening::WriteLimit;
 
 /// After a failure to accept (no descriptors left): the next try.
 const BREATH: Duration = Duration::from_millis(50);
@@ -33,6 +35,8 @@ const BREATH: Duration = Duration::from_millis(50);
 const FIRST_REQUEST: Duration = Duration::from_millis(250);
 /// At the stop, how long the last answers may take to be written.
 const LAST_WORDS: Duration = Duration::from_millis(250);
+/// What a connection that is to end may take with its last requests, where its settings do not say.
+const LONGEST_GRACE: Duration = Duration::from_secs(600);
 /// HTTP/2: how far ahead one request may be read, in bytes, and all of a connection.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
@@ -57,6 +61,10 @@ pub(super) struct Timing {
     pub(super) age: Option<(Duration, Option<Duration>)>,
     /// HTTP/2: between two signs of life, and the answer to the question for one.
     pub(super) ping: Option<(Duration, Duration)>,
+    /// What is written to a client, without it taking any.
+    pub(super) unread: Duration,
+    /// The client's part in the end of a connection that is over.
+    pub(super) parting: Duration,
     /// At the stop, requests that were taken.
     pub(super) drain: Duration,
 }
@@ -166,13 +174,19 @@ impl<A: Answer> Hall<A> {
     async fn connection(self: Arc<Self>, stream: TcpStream) {
         // Answers are short: without it each would wait for an acknowledgement.
         stream.set_nodelay(true).ok();
-        match &self.tls {
-            None => self.requests(stream).await,
-            Some(tls) => {
-                if let Ok(Ok(stream)) = timeout(self.timing.head, tls.accept(stream)).await {
-                    self.requests(stream).await;
-                }
-            }
+        let stream = WriteLimit::over(stream, self.timing.unread);
+        let Some(tls) = &self.tls else { return self.requests(stream).await };
+        let mut stop = self.stop.clone();
+        let late = async {
+            stop.given().await;
+            sleep(FIRST_REQUEST).await;
+        };
+        let greeted = tokio::select! {
+            greeted = timeout(self.timing.head, tls.accept(stream)) => greeted,
+            () = late => return,
+        };
+        if let Ok(Ok(stream)) = greeted {
+            self.requests(stream).await;
         }
     }
 
@@ -184,77 +198,33 @@ impl<A: Answer> Hall<A> {
         let (hall, used) = (Arc::clone(self), Arc::clone(&usage));
         let service = service_fn(move |request| {
             let (hall, using) = (Arc::clone(&hall), Using::of(&used));
-            async move {
-                let response = hall.answer.answer(request).await;
-                drop(using);
-                Ok::<_, Infallible>(response)
-            }
+            async move { Ok::<_, Infallible>(using.answered(hall.answer.answer(request).await)) }
         });
         let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
         let mut stop = self.stop.clone();
-        let (age, grace) = self.timing.age.unzip();
+        let timing = &self.timing;
+        let (age, grace) = timing.age.unzip();
         // A connection that ends in an error has nobody left to tell.
         let grace = tokio::select! {
             _ = connection.as_mut() => return,
-            () = usage.unused(self.timing.head, self.timing.idle) => None,
-            () = after(age.map(jittered)) => grace.flatten(),
+            () = usage.stuck(timing.unread) => return,
+            () = usage.unused(timing.head, timing.idle) => timing.parting,
+            () = after(age.map(jittered)) => grace.flatten().unwrap_or(LONGEST_GRACE),
             _ = stop.given() => {
                 // Closed now, one that was just accepted would lose the request that is on its way.
-                let fresh = usage.ever.load(Ordering::Relaxed) == 0;
-                if fresh && timeout(FIRST_REQUEST, connection.as_mut()).await.is_ok() {
+                if usage.is_fresh() && timeout(FIRST_REQUEST, connection.as_mut()).await.is_ok() {
                     return;
                 }
-                None
+                LONGEST_GRACE
             }
         };
         connection.as_mut().graceful_shutdown();
-        match grace {
-            Some(grace) => drop(timeout(grace, connection).await),
-            None => drop(connection.await),
-        }
-    }
-}
-
-/// The requests of one connection, for closing it when it is of no use.
-#[derive(Default)]
-struct Usage {
-    now: AtomicUsize,
-    ever: AtomicU64,
-}
-
-/// One of them.
-struct Using(Arc<Usage>);
-
-impl Using {
-    fn of(usage: &Arc<Usage>) -> Using {
-        usage.now.fetch_add(1, Ordering::Relaxed);
-        usage.ever.fetch_add(1, Ordering::Relaxed);
-        Using(Arc::clone(usage))
-    }
-}
-
-impl Drop for Using {
-    fn drop(&mut self) {
-        self.0.now.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Usage {
-    /// Returns when the first request did not come in time, or when there was none for as long as `idle`
-    /// says; looks only so often.
-    async fn unused(&self, first: Duration, idle: Option<Duration>) {
-        sleep(first).await;
-        if self.ever.load(Ordering::Relaxed) == 0 {
-            return;
-        }
-        let Some(idle) = idle else { return pending().await };
-        loop {
-            let before = self.ever.load(Ordering::Relaxed);
-            sleep(idle).await;
-            let ever = self.ever.load(Ordering::Relaxed);
-            if self.now.load(Ordering::Relaxed) == 0 && ever == before {
-                return;
-            }
+        // hyper waits for the client's word: over HTTP/2 for the answer to a PING, then for its close.
+        tokio::select! {
+            _ = connection => {}
+            () = usage.stuck(timing.unread) => {}
+            () = usage.over(timing.parting) => {}
+            () = sleep(grace) => {}
         }
     }
 }
@@ -270,3 +240,6 @@ async fn after(wait: Option<Duration>) {
 fn jittered(age: Duration) -> Duration {
     age.mul_f64(0.9 + 0.2 * rand::random::<f64>())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! How one connection is used: its requests, and the replies that its client has yet to take.
+//!
+//! From it follows when a connection is of no use or its client does nothing for its own good. Nothing here
+//! reads, writes or ends a connection.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::Response;
+use tokio::time::sleep;
+
+use super::reply::Reply;
+
+/// Counts the requests of one connection.
+#[derive(Debug, Default)]
+pub(super) struct Usage {
+    /// Requests that are being answered.
+    now: AtomicUsize,
+    /// Requests that were let in at all, whatever became of them.
+    seen: AtomicU64,
+    /// Requests that were answered and not refused for good.
+    ever: AtomicU64,
+    /// Replies that wait for the client to take them, and those that it took.
+    untaken: AtomicUsize,
+    taken: AtomicU64,
+}
+
+/// Marks a response as a refusal that is not to be sent again: its request keeps no connection open.
+#[derive(Clone, Copy, Debug)]
+struct ForGood;
+
+/// Marks a response as one whose request does not count as use of its connection.
+pub(super) fn keeps_no_place(response: &mut Response<Reply>) {
+    response.extensions_mut().insert(ForGood);
+}
+
+/// Counts a request as being answered until it is dropped.
+#[derive(Debug)]
+pub(super) struct Using(Arc<Usage>);
+
+/// Counts a reply as one that the client has yet to take, until it is dropped.
+#[derive(Debug)]
+struct Untaken(Arc<Usage>);
+
+/// A reply that tells when it was taken: HTTP lets it go with its last byte.
+#[derive(Debug)]
+pub(super) struct Tracked {
+    reply: Reply,
+    _untaken: Untaken,
+}
+
+impl Using {
+    /// A request came by that connection.
+    pub(super) fn of(usage: &Arc<Usage>) -> Using {
+        usage.now.fetch_add(1, Ordering::Relaxed);
+        usage.seen.fetch_add(1, Ordering::Relaxed);
+        Using(Arc::clone(usage))
+    }
+
+    /// Its answer goes out.
+    pub(super) fn answered(self, mut response: Response<Reply>) -> Response<Tracked> {
+        let usage = &self.0;
+        if response.extensions_mut().remove::<ForGood>().is_none() {
+            usage.ever.fetch_add(1, Ordering::Relaxed);
+        }
+        usage.untaken.fetch_add(1, Ordering::Relaxed);
+        let _untaken = Untaken(Arc::clone(usage));
+        response.map(|reply| Tracked { reply, _untaken })
+    }
+}
+
+impl Drop for Using {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Untaken {
+    fn drop(&mut self) {
+        self.0.untaken.fetch_sub(1, Ordering::Relaxed);
+        self.0.taken.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Usage {
+    /// Says whether no request ever came.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.seen.load(Ordering::Relaxed) == 0
+    }
+
+    /// Returns when no request that counts came in time, or when there was none for as long as `idle` says;
+    /// looks only so often.
+    pub(super) async fn unused(&self, first: Duration, idle: Option<Duration>) {
+        let count = || self.ever.load(Ordering::Relaxed);
+        let quiet = || self.now.load(Ordering::Relaxed) == 0;
+        loop {
+            sleep(first).await;
+            match (count(), quiet()) {
+                (0, true) => return,
+                (0, false) => {}
+                _ => break,
+            }
+        }
+        let Some(idle) = idle else { return pending().await };
+        loop {
+            let before = count();
+            sleep(idle).await;
+            if quiet() && count() == before {
+                return;
+            }
+        }
+    }
+
+    /// Returns when replies have waited for longer than `limit` and the client took none; looks only so often.
+    pub(super) async fn stuck(&self, limit: Duration) {
+        let taken = || self.taken.load(Ordering::Relaxed);
+        let waits = || self.untaken.load(Ordering::Relaxed) > 0;
+        loop {
+            let (before, waited) = (taken(), waits());
+            sleep(limit).await;
+            if waited && waits() && taken() == before {
+                return;
+            }
+        }
+    }
+
+    /// Returns when nothing has been answered for as long as `limit`; looks only so often.
+    pub(super) async fn over(&self, limit: Duration) {
+        loop {
+            sleep(limit).await;
+            if self.now.load(Ordering::Relaxed) == 0 && self.untaken.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+        }
+    }
+}
+
+impl Body for Tracked {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.reply).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.reply.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.reply.size_hint()
+    }
+}
