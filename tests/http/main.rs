@@ -17,6 +17,7 @@ mod message_ends;
 mod old_places;
 mod origin;
 mod passing;
+mod places;
 #[cfg(target_os = "linux")]
 mod priority;
 mod redirects;

@@ -128,6 +128,7 @@ pub(super) struct RequestPrefix {
 impl Upload {
     /// Of a request of which something has to be remembered, or not.
     pub(super) fn of(asked: RequestGuard, prefix: Option<RequestPrefix>) -> Rc<Self> {
+        asked.admit();
         let (over, broken) = (Cell::new(false), Cell::new(None));
         Rc::new(Upload { asked, over, broken, prefix: RefCell::new(prefix) })
     }
@@ -169,6 +170,7 @@ impl ProxyBody {
     /// Keeps that until the body is gone; of our own bodies nobody waits for the end.
     pub(super) fn keep(&mut self, kept: ExchangeGuard) {
         if let ProxyBody::Forwarded(forwarded) = self {
+            kept.upload.asked.answer();
             forwarded.kept = Some(kept);
         }
     }
@@ -256,6 +258,17 @@ impl Forwarded {
     fn broken_by(&self) -> Party {
         let broken = self.kept.as_ref().and_then(|kept| kept.upload.broken.get());
         if broken.is_some() { Party::Client } else { Party::Server }
+    }
+
+    /// Tells its connection whether its client is to act now: a body was asked for more.
+    fn tell<T>(&self, polled: &Poll<Option<T>>) {
+        match (&self.upload, &self.kept) {
+            (Some(upload), _) => upload.asked.uploaded(polled.is_ready()),
+            (None, Some(kept)) => {
+                kept.upload.asked.downloaded(polled.is_ready() || self.failed.is_some());
+            }
+            (None, None) => {}
+        }
     }
 
     /// Whether the client has still to read what came before.
@@ -355,8 +368,14 @@ impl Body for ProxyBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         match self.get_mut() {
-            ProxyBody::Forwarded(forwarded) if forwarded.held.is_some() => forwarded.pass_held(cx),
-            ProxyBody::Forwarded(forwarded) => forwarded.pass(cx),
+            ProxyBody::Forwarded(forwarded) => {
+                let polled = match forwarded.held {
+                    Some(_) => forwarded.pass_held(cx),
+                    None => forwarded.pass(cx),
+                };
+                forwarded.tell(&polled);
+                polled
+            }
             ProxyBody::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
         }
     }

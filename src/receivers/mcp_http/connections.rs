@@ -1,6 +1,7 @@
-//! The connections of one worker's clients, and how each is told to end: at the stop, or because nothing
-//! was asked by it for too long.
+//! The connections of one worker's clients, and how each is told to end: at the stop, because nothing was
+//! asked by it for too long, or because all that it is for waits for its client.
 //!
+//! A stream on which its server is silent waits for the server, for as long as it likes.
 //! One look at all of them every now and then stands in for a timer and a listener each, which every
 //! request would have to set and to take back.
 
@@ -27,6 +28,17 @@ pub(super) enum EndReason {
     Stop,
     /// Its next request takes too long to come.
     TooLong,
+    /// Its client takes nothing of what waits for it, or sends nothing more of what it began.
+    Stuck,
+}
+
+/// Limits how long a connection may wait for its client, in looks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Looks {
+    /// For its next request, and to take a refusal.
+    pub(super) quiet: u32,
+    /// To go on with an exchange, and to take the rest of its answer.
+    pub(super) stuck: u32,
 }
 
 /// Keeps one connection on the list; dropping it takes it off.
@@ -39,7 +51,14 @@ pub(super) struct ConnectionGuard {
 
 /// Counts a request as being answered until it is dropped.
 #[derive(Debug)]
-pub(super) struct RequestGuard(Rc<Connection>);
+pub(super) struct RequestGuard {
+    of: Rc<Connection>,
+    admitted: Cell<bool>,
+    /// Its response has begun: from there on it is that which moves or does not.
+    answered: Cell<bool>,
+    /// Its client is to act now.
+    awaits: Cell<bool>,
+}
 
 #[derive(Debug)]
 struct Connection {
@@ -47,8 +66,16 @@ struct Connection {
     now: Cell<usize>,
     /// There was a request at all.
     ever: Cell<bool>,
+    /// Those among them whose client is to act now.
+    awaiting: Cell<usize>,
+    /// The last request was let through: its answer may be read slowly.
+    owed: Cell<bool>,
     /// Looks since the last one was over.
     quiet: Cell<u32>,
+    /// Looks since something moved that waits for the client.
+    stuck: Cell<u32>,
+    /// What the client had taken at the last look.
+    taken: Cell<u32>,
     told: Cell<Option<EndReason>>,
     waker: RefCell<Option<Waker>>,
     /// Something of an answer is not written yet.
@@ -60,8 +87,12 @@ impl Connections {
     pub(super) fn enter(self: &Rc<Self>, waits: Unflushed) -> ConnectionGuard {
         let visit = Rc::new(Connection {
             now: Cell::new(0),
+            awaiting: Cell::new(0),
             ever: Cell::new(false),
+            owed: Cell::new(false),
             quiet: Cell::new(0),
+            stuck: Cell::new(0),
+            taken: Cell::new(0),
             told: Cell::new(self.stopping.get().then_some(EndReason::Stop)),
             waker: RefCell::default(),
             waits,
@@ -83,15 +114,10 @@ impl Connections {
         self.all.borrow().values().map(|visit| visit.now.get()).sum()
     }
 
-    /// One of the looks at regular intervals. Tells those that have asked nothing for more than so many
-    /// intervals.
-    pub(super) fn look(&self, limit: u32) {
-        for visit in self.all.borrow().values().filter(|visit| !visit.is_busy()) {
-            visit.quiet.set(visit.quiet.get() + 1);
-            if visit.quiet.get() > limit {
-                visit.tell(EndReason::TooLong);
-            }
-        }
+    /// One of the looks at regular intervals. Tells those that have waited for their client for more than so
+    /// many intervals.
+    pub(super) fn look(&self, limits: Looks) {
+        self.all.borrow().values().for_each(|visit| visit.look(limits));
     }
 }
 
@@ -100,11 +126,12 @@ impl ConnectionGuard {
     pub(super) fn asked(&self) -> RequestGuard {
         self.visit.now.set(self.visit.now.get() + 1);
         self.visit.ever.set(true);
-        if self.visit.told.get() == Some(EndReason::TooLong) {
-            // It came in the last moment.
-            self.visit.told.set(None);
+        RequestGuard {
+            of: Rc::clone(&self.visit),
+            admitted: Cell::new(false),
+            answered: Cell::new(false),
+            awaits: Cell::new(false),
         }
-        RequestGuard(Rc::clone(&self.visit))
     }
 
     /// Whether a request ever came.
@@ -112,9 +139,9 @@ impl ConnectionGuard {
         self.visit.ever.get()
     }
 
-    /// Whether it is being answered, to the last byte written.
-    pub(super) fn is_busy(&self) -> bool {
-        self.visit.is_busy()
+    /// Whether nothing is being answered, or its client does nothing for it.
+    pub(super) fn is_over(&self) -> bool {
+        self.visit.now.get() == 0 || self.visit.told.get() == Some(EndReason::Stuck)
     }
 
     /// Returns when it is to end.
@@ -136,13 +163,68 @@ impl ConnectionGuard {
 impl RequestGuard {
     /// Whether something waits to be written to the client.
     pub(super) fn is_unwritten(&self) -> bool {
-        self.0.waits.now()
+        self.of.waits.now()
+    }
+
+    /// It is let through, and counts as use of its connection. A refusal keeps no place.
+    pub(super) fn admit(&self) {
+        self.admitted.set(true);
+        if self.of.told.get() == Some(EndReason::TooLong) {
+            // It came in the last moment.
+            self.of.told.set(None);
+        }
+    }
+
+    /// Its response begins, of which the client has taken nothing yet.
+    pub(super) fn answer(&self) {
+        self.answered.set(true);
+        self.waits(true, true);
+    }
+
+    /// Its body was asked for more: whether there was some.
+    pub(super) fn uploaded(&self, some: bool) {
+        if self.answered.get() {
+            // Of a body that is read while the answer comes nobody knows whether more is to come now.
+            self.of.stuck.set(if some { 0 } else { self.of.stuck.get() });
+        } else {
+            self.waits(!some, some);
+        }
+    }
+
+    /// The body of its response was asked for more: whether there was some, which the client has to take.
+    pub(super) fn downloaded(&self, some: bool) {
+        self.waits(some, some);
+    }
+
+    fn waits(&self, awaits: bool, moved: bool) {
+        let Connection { awaiting, stuck, .. } = &*self.of;
+        let changed = self.awaits.replace(awaits) != awaits;
+        if changed {
+            awaiting.set(if awaits { awaiting.get() + 1 } else { awaiting.get() - 1 });
+        }
+        if moved || changed {
+            stuck.set(0);
+        }
     }
 }
 
 impl Connection {
-    fn is_busy(&self) -> bool {
-        self.now.get() > 0 || self.waits.now()
+    fn look(&self, limits: Looks) {
+        let taken = self.waits.taken();
+        let goes_on = self.taken.replace(taken) != taken;
+        let (now, unread) = (self.now.get(), self.waits.now());
+        if now > 0 || unread && self.owed.get() {
+            let waits = if unread { !goes_on } else { self.awaiting.get() == now };
+            self.stuck.set(if waits { self.stuck.get() + 1 } else { 0 });
+            if self.stuck.get() > limits.stuck {
+                self.tell(EndReason::Stuck);
+            }
+            return;
+        }
+        self.quiet.set(self.quiet.get() + 1);
+        if self.quiet.get() > limits.quiet {
+            self.tell(if unread { EndReason::Stuck } else { EndReason::TooLong });
+        }
     }
 
     fn tell(&self, told: EndReason) {
@@ -158,8 +240,12 @@ impl Connection {
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
-        self.0.now.set(self.0.now.get() - 1);
-        self.0.quiet.set(0);
+        self.waits(false, true);
+        self.of.now.set(self.of.now.get() - 1);
+        self.of.owed.set(self.admitted.get());
+        if self.admitted.get() {
+            self.of.quiet.set(0);
+        }
     }
 }
 
@@ -172,9 +258,22 @@ impl Drop for ConnectionGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::receivers::mcp_http::write_tracker::WriteTracker;
     use std::future::Future;
     use std::pin::pin;
     use std::task::Context;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    const fn looks(quiet: u32) -> Looks {
+        Looks { quiet, stuck: 1000 }
+    }
+
+    /// A request that is let through.
+    fn admitted(entered: &ConnectionGuard) -> RequestGuard {
+        let request = entered.asked();
+        request.admit();
+        request
+    }
 
     fn told(entered: &ConnectionGuard) -> Option<EndReason> {
         match pin!(entered.told()).poll(&mut Context::from_waker(Waker::noop())) {
@@ -191,54 +290,141 @@ mod tests {
             connections.enter(Unflushed::default()),
             connections.enter(Unflushed::default()),
         );
-        let request = busy.asked();
-        connections.look(2);
-        connections.look(2);
-        drop(late.asked());
+        let request = admitted(&busy);
+        connections.look(looks(2));
+        connections.look(looks(2));
+        drop(admitted(&late));
         assert_eq!(told(&quiet), None, "not yet more than that");
-        connections.look(2);
+        connections.look(looks(2));
         assert_eq!([&quiet, &busy, &late].map(told), [Some(EndReason::TooLong), None, None]);
         drop(request);
-        (0..3).for_each(|_| connections.look(2));
+        (0..3).for_each(|_| connections.look(looks(2)));
         assert_eq!(told(&busy), Some(EndReason::TooLong));
         assert!(busy.has_asked() && !quiet.has_asked());
     }
 
     #[tokio::test]
     async fn an_answer_that_is_not_written_to_its_end_is_waited_for() {
-        use crate::receivers::mcp_http::write_tracker::WriteTracker;
-        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let (ours, mut client) = tokio::io::duplex(10);
         let (mut socket, waits) = WriteTracker::over(ours);
         let connections = Rc::new(Connections::default());
         let visit = connections.enter(waits);
+        drop(admitted(&visit));
         let writing = async {
             socket.write_all(&[0; 15]).await.unwrap();
         };
         let reading = async {
-            (0..3).for_each(|_| connections.look(0));
+            connections.look(looks(1));
+            connections.look(looks(1));
             assert_eq!(told(&visit), None);
-            assert!(visit.is_busy());
             client.read_exact(&mut [0; 10]).await.unwrap();
         };
         tokio::join!(biased; writing, reading);
-        connections.look(0);
+        connections.look(looks(1));
+        assert_eq!(told(&visit), None, "it was read on");
+        connections.look(looks(1));
         assert_eq!(told(&visit), Some(EndReason::TooLong));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_reads_is_given_up() {
+        let (ours, mut client) = tokio::io::duplex(10);
+        let (mut socket, waits) = WriteTracker::over(ours);
+        let connections = Rc::new(Connections::default());
+        let visit = connections.enter(waits);
+        let mut write = || {
+            let mut writing = pin!(socket.write_all(&[0; 15]));
+            assert!(writing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        };
+        drop(admitted(&visit));
+        write();
+        let limits = Looks { quiet: 1, stuck: 5 };
+        (0..6).for_each(|_| connections.look(limits));
+        assert_eq!(told(&visit), None, "as long as an exchange");
+        connections.look(limits);
+        assert_eq!(told(&visit), Some(EndReason::Stuck));
+        // A refusal not for as long, and also if it is read on, a byte at a time.
+        visit.visit.told.set(None);
+        for _ in 0..2 {
+            drop(visit.asked());
+            client.read_exact(&mut [0; 5]).await.unwrap();
+            write();
+            connections.look(limits);
+        }
+        assert_eq!(told(&visit), Some(EndReason::Stuck));
+    }
+
+    #[test]
+    fn a_refusal_is_no_use_of_a_connection() {
+        let connections = Rc::new(Connections::default());
+        let visit = connections.enter(Unflushed::default());
+        for _ in 0..3 {
+            drop(visit.asked());
+            connections.look(looks(2));
+        }
+        assert_eq!(told(&visit), Some(EndReason::TooLong));
+    }
+
+    #[test]
+    fn an_exchange_waits_for_its_server_as_long_as_it_likes_and_not_for_its_client() {
+        const LIMITS: Looks = Looks { quiet: 0, stuck: 1 };
+        let connections = Rc::new(Connections::default());
+        let enter = || {
+            let visit = connections.enter(Unflushed::default());
+            let request = admitted(&visit);
+            (visit, request)
+        };
+        let look = || (0..3).for_each(|_| connections.look(LIMITS));
+        let stuck = Some(EndReason::Stuck);
+
+        let (visit, request) = enter();
+        look();
+        assert_eq!(told(&visit), None, "its server is to answer");
+        request.uploaded(false);
+        look();
+        assert_eq!(told(&visit), stuck, "the rest of its body");
+
+        let (visit, request) = enter();
+        request.uploaded(false);
+        connections.look(LIMITS);
+        request.uploaded(true);
+        look();
+        assert_eq!(told(&visit), None, "its server is to take it");
+        request.answer();
+        request.downloaded(false);
+        request.uploaded(false);
+        look();
+        assert_eq!(told(&visit), None, "a stream that is silent");
+        request.downloaded(true);
+        let other = admitted(&visit);
+        look();
+        assert_eq!(told(&visit), None, "the other one's server is to answer");
+        drop(other);
+        look();
+        assert_eq!(told(&visit), stuck, "an event that is not taken");
+        drop(request);
+        assert_eq!(visit.visit.awaiting.get(), 0);
+
+        let (visit, request) = enter();
+        request.answer();
+        look();
+        assert_eq!(told(&visit), stuck, "a response that is not taken");
+        assert!(visit.is_over());
     }
 
     #[test]
     fn a_request_in_the_last_moment_is_in_time() {
         let connections = Rc::new(Connections::default());
         let late = connections.enter(Unflushed::default());
-        connections.look(0);
-        let request = late.asked();
+        connections.look(looks(0));
+        let request = admitted(&late);
         assert_eq!(told(&late), None);
         drop(request);
-        connections.look(0);
+        connections.look(looks(0));
         assert_eq!(told(&late), Some(EndReason::TooLong), "the next one");
         connections.stop();
-        connections.look(0);
-        drop(late.asked());
+        connections.look(looks(0));
+        drop(admitted(&late));
         assert_eq!(told(&late), Some(EndReason::Stop), "a stop stands");
     }
 
@@ -246,7 +432,7 @@ mod tests {
     fn at_the_stop_all_are_told_and_who_comes_later_too() {
         let connections = Rc::new(Connections::default());
         let busy = connections.enter(Unflushed::default());
-        let _request = busy.asked();
+        let _request = admitted(&busy);
         connections.stop();
         assert_eq!(told(&busy), Some(EndReason::Stop));
         assert_eq!(told(&connections.enter(Unflushed::default())), Some(EndReason::Stop));

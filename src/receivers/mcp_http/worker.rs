@@ -25,7 +25,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::answer;
 use super::config::Config;
-use super::connections::{Connections, EndReason};
+use super::connections::{Connections, EndReason, Looks};
 use super::exchange::{Client, Proxy, Rules};
 use super::headers::{BUFFER, HYPERS_HEADERS};
 use super::local::Local;
@@ -47,6 +47,8 @@ const LOOKS: u32 = 16;
 const SHORTEST: Duration = Duration::from_millis(1);
 /// Between two looks at a connection that has sent less than four bytes.
 const SNIFF: Duration = Duration::from_millis(50);
+/// The client's part in the end of a connection that is of no more use, at most.
+const PARTING: Duration = Duration::from_secs(5);
 /// At the stop, how long a new connection may take with its first request.
 const FIRST_REQUEST: Duration = Duration::from_millis(250);
 /// HTTP/2: how far ahead of a slow upstream one upload may be read, in bytes.
@@ -214,11 +216,14 @@ impl Worker {
     }
 
     async fn look_at_clients(&self) {
-        let mut ticks = interval((self.config.read_header_timeout.0 / LOOKS).max(SHORTEST));
+        let every = (self.config.read_header_timeout.0 / LOOKS).max(SHORTEST);
+        let stuck = self.config.stall_timeout.0.as_nanos().div_ceil(every.as_nanos());
+        let limits = Looks { quiet: LOOKS, stuck: u32::try_from(stuck).unwrap_or(u32::MAX) };
+        let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.connections.look(LOOKS);
+            self.connections.look(limits);
         }
     }
 
@@ -285,18 +290,13 @@ impl Worker {
                 _ = connection.as_mut() => return,
                 told = visit.told() => told,
             };
-            connection.as_mut().graceful_shutdown();
-            if told == EndReason::TooLong {
-                // hyper waits for the client's word, who may never give it; what was on the way is served.
-                let limit = self.config.read_header_timeout.0;
-                while timeout(limit, connection.as_mut()).await.is_err() {
-                    if !visit.is_busy() {
-                        return;
-                    }
-                }
+            if told == EndReason::Stuck {
                 return;
             }
-            connection.await.ok();
+            connection.as_mut().graceful_shutdown();
+            // hyper waits for the client's word, who may never give it; what was on the way is served.
+            let parting = self.config.read_header_timeout.0.min(PARTING);
+            while timeout(parting, connection.as_mut()).await.is_err() && !visit.is_over() {}
         } else {
             let mut connection =
                 std::pin::pin!(DeferWakeups::of(self.http1.serve_connection(io, service)));
@@ -305,7 +305,7 @@ impl Worker {
                 _ = connection.as_mut() => return,
                 told = visit.told() => told,
             };
-            if told == EndReason::TooLong {
+            if told != EndReason::Stop {
                 return;
             }
             // hyper would close one without requests at once, its first perhaps on the way.

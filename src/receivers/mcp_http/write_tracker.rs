@@ -20,12 +20,24 @@ pub(super) struct WriteTracker<S> {
 
 /// Tells whether something waits to be written; clones tell of the same socket.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Unflushed(Rc<Cell<bool>>);
+pub(super) struct Unflushed(Rc<Writing>);
+
+#[derive(Debug, Default)]
+struct Writing {
+    waits: Cell<bool>,
+    /// Counts the writes that the peer had room for.
+    taken: Cell<u32>,
+}
 
 impl Unflushed {
     /// Now.
     pub(super) fn now(&self) -> bool {
-        self.0.get()
+        self.0.waits.get()
+    }
+
+    /// Tells by its change that the peer took something.
+    pub(super) fn taken(&self) -> u32 {
+        self.0.taken.get()
     }
 }
 
@@ -37,8 +49,16 @@ impl<S> WriteTracker<S> {
     }
 
     fn note<T>(&self, written: Poll<T>) -> Poll<T> {
-        self.waits.0.set(written.is_pending());
+        self.waits.0.waits.set(written.is_pending());
         written
+    }
+
+    fn note_bytes(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(written, Poll::Ready(Ok(1..))) {
+            let taken = &self.waits.0.taken;
+            taken.set(taken.get().wrapping_add(1));
+        }
+        self.note(written)
     }
 }
 
@@ -59,7 +79,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTracker<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(cx, buf);
-        self.note(written)
+        self.note_bytes(written)
     }
 
     fn poll_write_vectored(
@@ -68,7 +88,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTracker<S> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
-        self.note(written)
+        self.note_bytes(written)
     }
 
     fn is_write_vectored(&self) -> bool {

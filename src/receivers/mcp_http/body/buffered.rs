@@ -85,7 +85,12 @@ impl Forwarded {
         self.held = Some(Box::new(held));
         let (mut data, mut more) = (Bytes::new(), BytesMut::new());
         while !self.over {
-            match poll_fn(|cx| self.pass(cx)).await {
+            let next = poll_fn(|cx| {
+                let polled = self.pass(cx);
+                self.tell(&polled);
+                polled
+            });
+            match next.await {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(bytes) if data.is_empty() => data = bytes,
                     Ok(bytes) => {

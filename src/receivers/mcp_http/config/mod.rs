@@ -46,6 +46,9 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// How long a request's head may take, and how long a connection may be idle.
     pub read_header_timeout: Duration,
+    /// How long all that a connection is for may wait for its client: to take what came for it, or to send the
+    /// rest of a request. A stream on which the server is silent waits for the server.
+    pub stall_timeout: Duration,
     /// The largest head, in bytes.
     pub max_header_bytes: usize,
     /// The most fields in the head of a request or a response.
@@ -128,6 +131,7 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             routes: Vec::new(),
             read_header_timeout: Duration::secs(60),
+            stall_timeout: Duration::secs(10 * 60),
             max_header_bytes: 64 * 1024,
             max_headers: 100,
             max_connections: 4096,
@@ -295,8 +299,13 @@ impl Config {
                 report.error(field, "must be at least 1");
             }
         }
-        if self.read_header_timeout.0.is_zero() {
-            report.error("read_header_timeout", "must be more than 0: slow clients would pile up");
+        for (field, value) in [
+            ("read_header_timeout", self.read_header_timeout),
+            ("stall_timeout", self.stall_timeout),
+        ] {
+            if value.0.is_zero() {
+                report.error(field, "must be more than 0: slow clients would pile up");
+            }
         }
     }
 

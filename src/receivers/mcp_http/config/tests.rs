@@ -65,6 +65,7 @@ routes:
 allowed_origins: [app.example.com]
 auth: { bearer_token: "", header: "x y" }
 read_header_timeout: 0
+stall_timeout: 0
 max_connections: 0
 max_header_bytes: 1
 session_key: short
@@ -85,6 +86,7 @@ session_key: short
         ("auth::bearer_token", "is empty"),
         ("auth::header", "is not the name of a header"),
         ("read_header_timeout", "must be more than 0"),
+        ("stall_timeout", "must be more than 0"),
         ("max_connections", "must be at least 1"),
         ("max_header_bytes", "must be at least"),
         ("session_key", "the key"),
