@@ -265,3 +265,29 @@ fn a_running_taps_file_has_a_name_of_its_own_and_is_locked() {
     let unique = name.strip_prefix(&format!("weather-{pid}-")).unwrap();
     assert!(unique.len() == 8 && unique.bytes().all(|b| b.is_ascii_hexdigit()), "{name}");
 }
+
+/// A receiver that listens raises the limit of descriptors for itself; programs that use `select` fail with more.
+#[test]
+fn a_server_has_the_limit_of_descriptors_that_the_tap_began_with() {
+    let place = Place::new();
+    let config = "receivers: { otlp: { protocols: { http: { endpoint: '127.0.0.1:0' } } }, mcp_stdio: {} }\n\
+                  exporters: { file: { path: spans.jsonl } }\n\
+                  service: { pipelines: { traces: { receivers: [otlp, mcp_stdio], exporters: [file] } } }\n";
+    fs::write(place.path("config.yaml"), config).unwrap();
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -Sn 200; exec \"$@\"", "-", MCPCOL, "stdio", "--config"])
+        .arg(place.path("config.yaml"))
+        .args(["--", "sh", "-c", "ulimit -Sn; grep 'open files' /proc/$PPID/limits"])
+        .current_dir(place.root.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr);
+    let said = String::from_utf8_lossy(&output.stdout);
+    let mut lines = said.lines();
+    assert_eq!(lines.next(), Some("200"), "{talk}");
+    if let Some(ours) = lines.next() {
+        let ours: Vec<_> = ours.split_whitespace().collect();
+        assert_eq!(ours[3], ours[4], "ours is as high as it may be");
+    }
+}

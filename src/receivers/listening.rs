@@ -6,12 +6,11 @@
 mod write_limit;
 
 use std::collections::HashMap;
-use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpSocket, lookup_host};
 
 use crate::settings::{Secret, bare_ipv6, is_ipv6};
@@ -101,12 +100,16 @@ pub(super) fn is_loopback(host: &str) -> bool {
         || inner.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// As many descriptors as the system lets us have: each client has one, and each of its requests.
-pub(super) fn raise_descriptors() {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current < limit.maximum {
-        setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).ok();
-    }
+/// Turns a client without TLS away for want of room, in words if they fit at once.
+pub(super) fn turn_away(mut stream: StdStream) {
+    const WORDS: &[u8] =
+        b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
+        content-length: 0\r\n\r\n";
+    stream.set_nonblocking(true).ok();
+    stream.write_all(WORDS).ok();
+    stream.shutdown(Shutdown::Write).ok();
+    // What has come and is not read would have the system reset the connection, words and all.
+    stream.read(&mut [0; 16 << 10]).ok();
 }
 
 /// A token that clients have to show. Not to be printed.

@@ -1,5 +1,6 @@
 //! Receivers: nouns, named for their protocol.
 
+mod descriptors;
 mod listening;
 mod tap;
 pub mod mcp_http;

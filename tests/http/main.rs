@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod broken_requests;
+#[cfg(target_os = "linux")]
+mod bounds;
 mod capture;
 mod edits;
 mod encodings;

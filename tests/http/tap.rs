@@ -103,8 +103,23 @@ fn write_config(dir: &TempDir, routes: &str, settings: &str, digest: &str, expor
     fs::write(dir.path().join("config.yaml"), yaml).unwrap();
 }
 
+/// The same where the process may have so many descriptors.
+pub(super) fn with_descriptors(upstream: &str, settings: &str, limit: usize) -> Tap {
+    let dir = tempfile::tempdir().unwrap();
+    let routes = format!("[{{ upstream: \"{upstream}\", name: origin }}]");
+    write_config(&dir, &routes, settings, EPHEMERAL, "file: { path: spans.jsonl }");
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")]);
+    command.arg(env!("CARGO_BIN_EXE_mcpcol"));
+    start_by(command, dir)
+}
+
 fn start(dir: TempDir) -> Tap {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_mcpcol"))
+    start_by(Command::new(env!("CARGO_BIN_EXE_mcpcol")), dir)
+}
+
+fn start_by(mut command: Command, dir: TempDir) -> Tap {
+    let mut process = command
         .arg("http")
         .arg("--config")
         .arg(dir.path().join("config.yaml"))

@@ -222,6 +222,7 @@ async fn connections_are_bounded() {
     let line = "POST /v1/traces";
     assert_eq!(crate::rig::send_on(&mut first, line, &[JSON], b"{}").await.status, 200);
     let mut second = TcpStream::connect(rig.http()).await.unwrap();
-    assert!(answer(&mut second).await.is_none());
+    let refused = answer(&mut second).await.expect("a word");
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
     assert_eq!(rig.count("mcpcol_otlp_turned_away_connections", &["http"]), 1);
 }

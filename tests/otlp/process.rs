@@ -225,3 +225,32 @@ async fn where_spans_go_is_said_at_the_start_and_when_nothing_is_there() {
     let (_, talk) = process.end();
     assert!(talk.contains("dropped=1 (rejected=1)") && !talk.contains("/v1/metrics"), "{talk}");
 }
+
+/// More clients than descriptors: whoever is let in is served, the others hear so, and exporters go on.
+#[tokio::test]
+async fn clients_leave_descriptors_for_everything_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = config(dir.path(), &[OTLP], "file: {path: spans.jsonl}");
+    let limited = "ulimit -n 128; exec \"$0\" run --config \"$1\"";
+    let mut process = Running::of(Command::new("sh").args(["-c", limited, MCPCOL, &file]));
+    let address = process.address();
+    let body = tagged([1]).encode_to_vec();
+    let (mut let_in, mut turned_away) = (Vec::new(), 0);
+    for _ in 0..200 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        match send_on(&mut stream, "POST /v1/traces", &[PROTOBUF], &body).await.status {
+            200 => let_in.push(stream),
+            503 => turned_away += 1,
+            other => panic!("{other}"),
+        }
+    }
+    assert!(let_in.len() > 20 && turned_away > 80, "{} {turned_away}", let_in.len());
+    for stream in &mut let_in {
+        assert_eq!(send_on(stream, "POST /v1/traces", &[PROTOBUF], &body).await.status, 200);
+    }
+    let (code, talk) = process.end();
+    assert_eq!(code, Some(0), "{talk}");
+    let all = 2 * let_in.len();
+    assert!(talk.contains(&format!("file: received={all} sent={all} dropped=0")), "{talk}");
+    assert!(talk.contains("clients are turned away"), "{talk}");
+}

@@ -166,6 +166,11 @@ impl RequestGuard {
         self.of.waits.now()
     }
 
+    /// Says whether its connection carries others at the same time.
+    pub(super) fn is_beside_others(&self) -> bool {
+        self.of.now.get() > 1
+    }
+
     /// It is let through, and counts as use of its connection. A refusal keeps no place.
     pub(super) fn admit(&self) {
         self.admitted.set(true);

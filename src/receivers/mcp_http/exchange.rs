@@ -33,6 +33,7 @@ use super::upstream::{Lease, Upstream};
 use super::{answer, headers, heads};
 use crate::mcp::{BodyKind, EndpointFinder, Party, Verb};
 use crate::pipeline::{Complaint, Counter, Vitals};
+use crate::receivers::descriptors::Descriptors;
 use crate::receivers::tap::Editing;
 
 /// How much of a request whose upstream is not there is read for its span and its answer, and how long
@@ -56,6 +57,7 @@ pub(super) struct Rules {
     /// Requests in flight, at most so many.
     pub(super) in_flight: Arc<AtomicUsize>,
     pub(super) max_in_flight: usize,
+    pub(super) descriptors: Arc<Descriptors>,
     /// The most header fields of a request.
     pub(super) max_headers: usize,
     /// The hint for OAuth servers was given.
@@ -197,6 +199,7 @@ impl Proxy {
         let (head, body) = request.into_parts();
         let present = Present::among(&head.headers);
         let (found, admitted) = self.rules.let_in(&head, present, body.is_end_stream())?;
+        let admitted = self.provide(&asked, found.route, admitted)?;
         let prefix = (head.method == Method::POST).then(RequestPrefix::default);
         let upload = Upload::of(asked, prefix);
         let coding = headers::coding(&head.headers, present);
@@ -218,6 +221,24 @@ impl Proxy {
             recorder,
             upload,
             admitted,
+        })
+    }
+
+    /// Sees to it that there is a descriptor for its upstream: a client's place includes one, and a connection of
+    /// HTTP/2 may carry many requests.
+    fn provide(
+        &self,
+        asked: &RequestGuard,
+        route: usize,
+        admitted: Admitted,
+    ) -> Result<Admitted, Box<Response<ProxyBody>>> {
+        if !asked.is_beside_others() || self.upstreams[route].is_shared() {
+            return Ok(admitted);
+        }
+        admitted.with_extra(&self.rules.descriptors).ok_or_else(|| {
+            self.rules.descriptors.complain();
+            self.rules.count_refused("busy");
+            Box::new(answer::busy())
         })
     }
 

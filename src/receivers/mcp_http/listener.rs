@@ -9,8 +9,9 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::slots::Slots;
-use super::worker::{Arrival, turn_away};
+use super::worker::Arrival;
 use crate::pipeline::{Counter, Stop};
+use crate::receivers::listening::turn_away;
 
 /// After a failure to accept (no descriptors left): the next try.
 const BREATH: Duration = Duration::from_millis(50);
@@ -59,7 +60,10 @@ impl Acceptor {
     async fn hand_out(&self, stream: std::net::TcpStream, peer: SocketAddr) {
         let Some(slot) = self.slots.take() else {
             self.turned_away.add(1);
-            return turn_away(stream, self.tls);
+            if !self.tls {
+                turn_away(stream);
+            }
+            return;
         };
         // A worker that is gone is one that is stopping.
         self.workers[slot.worker].send(Arrival { stream, peer, slot }).await.ok();

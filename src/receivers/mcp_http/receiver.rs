@@ -25,7 +25,8 @@ use super::worker::{self, Plan};
 use crate::pipeline::{
     BoxFuture, Build, Complaint, Counter, Ended, Outlet, Receiver, Stop, Vitals,
 };
-use crate::receivers::listening::{Bearer, Sockets, raise_descriptors};
+use crate::receivers::descriptors::{self, Descriptors};
+use crate::receivers::listening::{Bearer, Sockets};
 use crate::receivers::tap::{EditCounters, Editing, Observer, PATIENCE, Running, patience};
 use crate::telemetry::Clock;
 
@@ -40,6 +41,7 @@ pub(super) struct McpHttp {
     vitals: Vitals,
     clock: Clock,
     sockets: Arc<Sockets>,
+    descriptors: Arc<Descriptors>,
     detours: Arc<Detours>,
     counters: Counters,
     watching: HttpObserver,
@@ -64,6 +66,7 @@ impl McpHttp {
             vitals: cx.vitals.clone(),
             clock: cx.clock.clone(),
             sockets: cx.shared(Sockets::default),
+            descriptors: cx.process(Descriptors::default),
             detours: cx.shared(Detours::default),
             counters: Counters::new(cx),
             watching: HttpObserver::new(&config, cx)?,
@@ -104,7 +107,7 @@ impl Receiver for McpHttp {
                     Some(TlsAcceptor::from(Arc::new(config.context("tls")?)))
                 }
             };
-            raise_descriptors();
+            descriptors::raise();
             let endpoint = &self.config.endpoint;
             let listener = self.sockets.open(endpoint).await.with_context(|| {
                 format!("cannot listen on {endpoint}; choose another `endpoint` (--listen)")
@@ -177,6 +180,7 @@ impl McpHttp {
             detours: Arc::clone(&self.detours),
             in_flight: Arc::default(),
             max_in_flight: self.config.max_requests,
+            descriptors: Arc::clone(&self.descriptors),
             max_headers: self.config.max_headers,
             names: self.config.routes.iter().map(Route::server_name).collect(),
             shown: self.config.shown_headers(),
@@ -207,7 +211,12 @@ impl McpHttp {
         let connections = self.vitals.gauge("mcpcol_http_connections", &[("receiver", &self.id)]);
         let acceptor = Acceptor {
             listener: Arc::clone(&opened.listener),
-            slots: Slots::new(self.config.max_connections, workers, connections),
+            slots: Slots::new(
+                self.config.max_connections,
+                workers,
+                connections,
+                Arc::clone(&self.descriptors),
+            ),
             workers: doors,
             tls: opened.tls.is_some(),
             turned_away: self.count("mcpcol_http_turned_away_connections"),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::pipeline::Gauge;
+use crate::receivers::descriptors::{Descriptors, Taken};
 
 /// The connections of one receiver.
 #[derive(Debug)]
@@ -12,31 +13,47 @@ pub(super) struct Slots {
     all: AtomicUsize,
     by_worker: Vec<AtomicUsize>,
     gauge: Gauge,
+    descriptors: Arc<Descriptors>,
 }
+
+/// What a client needs: its own connection, and one to an upstream.
+const EACH: usize = 2;
 
 /// One connection's place; dropping it makes room.
 #[derive(Debug)]
 pub(super) struct Slot {
     slots: Arc<Slots>,
     pub(super) worker: usize,
+    #[expect(dead_code, reason = "held until the connection is over")]
+    descriptors: Taken,
 }
 
 impl Slots {
-    pub(super) fn new(max: usize, workers: usize, gauge: Gauge) -> Arc<Self> {
+    pub(super) fn new(
+        max: usize,
+        workers: usize,
+        gauge: Gauge,
+        descriptors: Arc<Descriptors>,
+    ) -> Arc<Self> {
         let by_worker = (0..workers).map(|_| AtomicUsize::new(0)).collect();
-        Arc::new(Slots { max, all: AtomicUsize::new(0), by_worker, gauge })
+        Arc::new(Slots { max, all: AtomicUsize::new(0), by_worker, gauge, descriptors })
     }
 
-    /// A place at the worker that has the fewest; `None` if all are taken. One thread asks.
+    /// A place at the worker that has the fewest; `None` if all are taken, or no descriptors are left for one. One
+    /// thread asks.
     pub(super) fn take(self: &Arc<Self>) -> Option<Slot> {
         if self.all.load(Ordering::Relaxed) >= self.max {
             return None;
         }
+        let Some(descriptors) = self.descriptors.take(EACH) else {
+            self.descriptors.complain();
+            return None;
+        };
         let load = |worker: &usize| self.by_worker[*worker].load(Ordering::Relaxed);
         let worker = (0..self.by_worker.len()).min_by_key(load)?;
         self.by_worker[worker].fetch_add(1, Ordering::Relaxed);
         self.tell(self.all.fetch_add(1, Ordering::Relaxed) + 1);
-        Some(Slot { slots: Arc::clone(self), worker })
+        Some(Slot { slots: Arc::clone(self), worker, descriptors })
     }
 
     fn tell(&self, now: usize) {
@@ -53,20 +70,30 @@ impl Drop for Slot {
 
 /// Holds one request's place among all that are in flight; dropping it makes room.
 #[derive(Debug)]
-pub(super) struct Admitted(Arc<AtomicUsize>);
+pub(super) struct Admitted {
+    in_flight: Arc<AtomicUsize>,
+    /// For a connection to an upstream beyond the one that its client's place includes.
+    extra: Option<Taken>,
+}
 
 impl Admitted {
     /// Takes a place among at most `max`; `None` if all are taken.
     pub(super) fn among(in_flight: &Arc<AtomicUsize>, max: usize) -> Option<Self> {
         let before = in_flight.fetch_add(1, Ordering::Relaxed);
-        let admitted = Admitted(Arc::clone(in_flight));
+        let admitted = Admitted { in_flight: Arc::clone(in_flight), extra: None };
         (before < max).then_some(admitted)
+    }
+
+    /// The same with a descriptor more, of those that nobody was promised; `None` if there is none.
+    pub(super) fn with_extra(mut self, descriptors: &Arc<Descriptors>) -> Option<Self> {
+        self.extra = Some(descriptors.take(1)?);
+        Some(self)
     }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -76,11 +103,26 @@ mod tests {
 
     #[test]
     fn connections_are_spread_and_bounded() {
-        let slots = Slots::new(3, 2, Gauge::default());
+        let slots = Slots::new(3, 2, Gauge::default(), Descriptors::of(9));
         let taken: Vec<_> = (0..3).filter_map(|_| slots.take()).collect();
         assert_eq!(taken.iter().map(|slot| slot.worker).collect::<Vec<_>>(), [0, 1, 0]);
         assert!(slots.take().is_none());
         drop(taken);
         assert_eq!((slots.take().map(|slot| slot.worker), slots.gauge.get()), (Some(0), 0));
+    }
+
+    #[test]
+    fn whoever_is_let_in_has_a_descriptor_for_its_upstream() {
+        let descriptors = Descriptors::of(5);
+        let slots = Slots::new(100, 2, Gauge::default(), Arc::clone(&descriptors));
+        let taken: Vec<_> = (0..3).map_while(|_| slots.take()).collect();
+        assert_eq!(taken.len(), 2);
+        let in_flight = Arc::default();
+        let request = || Admitted::among(&in_flight, 100).unwrap();
+        let extra = request().with_extra(&descriptors);
+        assert!(extra.is_some() && request().with_extra(&descriptors).is_none());
+        assert_eq!(in_flight.load(Ordering::Relaxed), 1);
+        drop(extra);
+        assert!(request().with_extra(&descriptors).is_some());
     }
 }

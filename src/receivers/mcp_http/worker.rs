@@ -5,7 +5,6 @@
 //! `drain_timeout` lets them; where a reload took the receiver out, for minutes.
 
 use std::convert::Infallible;
-use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream as StdStream};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,7 +26,7 @@ use super::answer;
 use super::config::Config;
 use super::connections::{Connections, EndReason, Looks};
 use super::exchange::{Client, Proxy, Rules};
-use super::headers::{BUFFER, HYPERS_HEADERS};
+use super::headers::{CLIENT_BUFFER, HYPERS_HEADERS};
 use super::local::Local;
 use super::recorder::Recording;
 use super::slots::Slot;
@@ -179,7 +178,7 @@ impl Worker {
         http1
             .header_read_timeout(None)
             .max_header_size(config.max_header_bytes)
-            .max_buf_size(BUFFER.max(config.max_header_bytes))
+            .max_buf_size(CLIENT_BUFFER.max(config.max_header_bytes))
             .auto_date_header(false);
         // hyper has room for its own default on the stack, and fills any other with care each time.
         if config.max_headers != HYPERS_HEADERS {
@@ -194,7 +193,9 @@ impl Worker {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(SEND_BUFFER)
             .auto_date_header(false);
-        let upstreams = servers.into_iter().map(Upstream::new).collect();
+        let upstreams = servers.into_iter();
+        let upstreams =
+            upstreams.map(|server| Upstream::new(server, Arc::clone(&rules.descriptors))).collect();
         let proxy = Proxy { rules, recording, upstreams };
         Worker { config, proxy, tls, http1, http2, connections: Rc::default() }
     }
@@ -335,14 +336,5 @@ async fn is_http2(stream: &TcpStream) -> Option<bool> {
             return Some(true);
         }
         tokio::time::sleep(SNIFF).await;
-    }
-}
-
-/// Turns one away for want of room, in words if they fit at once.
-pub(super) fn turn_away(mut stream: StdStream, tls: bool) {
-    if !tls {
-        let words = "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
-                     content-length: 0\r\n\r\n";
-        stream.write_all(words.as_bytes()).ok();
     }
 }

@@ -19,6 +19,7 @@ use signal_hook::consts::SIGCHLD;
 
 use super::ladder::Signal;
 use crate::pipeline::Exit;
+use crate::receivers::descriptors::with_first_limit;
 
 /// Our own settings: another mcpcol in the child must not take them for its own.
 const OUR_VARIABLES: &str = "MCPCOL_";
@@ -135,12 +136,12 @@ pub(super) fn spawn(plan: &Plan<'_>) -> Result<Started, CannotStart> {
         .command
         .split_first()
         .ok_or_else(|| cannot(io::Error::new(ErrorKind::InvalidInput, "the command is empty")))?;
-    let started = command(plan, program, args).spawn();
+    let started = with_first_limit(|| command(plan, program, args).spawn());
     let started = started.or_else(|error| match script(plan, program, &error) {
         None => Err(error),
         Some(script) => {
             let args: Vec<_> = [script].into_iter().chain(args.iter().cloned()).collect();
-            command(plan, OsStr::new(SHELL), &args).spawn()
+            with_first_limit(|| command(plan, OsStr::new(SHELL), &args).spawn())
         }
     });
     let mut process = started.map_err(cannot)?;

@@ -21,7 +21,8 @@ pub struct Config {
     /// The most that all requests together may hold while they are read and wait for their answer, in
     /// bytes; more are told to come again.
     pub max_in_flight_bytes: usize,
-    /// The most connections at once, of each protocol; more are closed.
+    /// The most connections at once, of each protocol; more are turned away, over HTTP with 503. Fewer, where the
+    /// process may not open as many files.
     pub max_connections: usize,
     /// At the end: how long requests may wait for their answer before they are told to come again.
     pub drain_timeout: Duration,
@@ -173,7 +174,7 @@ impl Default for Config {
         Config {
             protocols: Protocols::default(),
             max_in_flight_bytes: 256 << 20,
-            max_connections: 4096,
+            max_connections: 1024,
             drain_timeout: Duration::secs(10),
         }
     }

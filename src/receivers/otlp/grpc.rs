@@ -77,6 +77,7 @@ impl Service {
         let coding = named.and_then(Coding::named).ok_or_else(|| {
             Refusal::new(Reason::Coding, "this compression is not known; use gzip or zstd")
         })?;
+        let _head = self.intake.hold_head(&head.headers)?;
         let mut hold = self.intake.hold()?;
         let body = body::read(body, Length::Prefixed, self.intake.max, &mut hold).await?;
         let (bytes, coding) = unframe(body, coding)?;

@@ -102,6 +102,7 @@ impl Service {
         };
         let signal = place.signal();
         self.intake.wants(signal)?;
+        let _head = self.intake.hold_head(&head.headers)?;
         let mut hold = self.intake.hold()?;
         let length = Length::Said(content_length(head));
         let bytes = body::read(body, length, self.intake.max, &mut hold).await?;

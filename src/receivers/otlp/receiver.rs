@@ -21,7 +21,8 @@ use super::server::{Door, Timing};
 use super::{grpc, http};
 use crate::mcp::HandedBack;
 use crate::pipeline::{BoxFuture, Build, Ended, Outlet, Receiver, Stop, Transport};
-use crate::receivers::listening::{Bearer, Sockets, host_port, raise_descriptors};
+use crate::receivers::descriptors::{self, Descriptors};
+use crate::receivers::listening::{Bearer, Sockets, host_port};
 use crate::settings::{Headers, ServerTls};
 
 /// A request's head over gRPC: there is no word for it.
@@ -38,6 +39,7 @@ pub(super) struct Otlp {
     config: Config,
     base: PathBuf,
     sockets: Arc<Doors>,
+    descriptors: Arc<Descriptors>,
     passback: Passback,
     grpc: Option<Books>,
     http: Option<Books>,
@@ -61,6 +63,9 @@ struct Opened {
 struct Port {
     listener: Arc<StdListener>,
     tls: Option<TlsAcceptor>,
+    /// HTTP/1.1 is spoken there.
+    words: bool,
+    descriptors: Arc<Descriptors>,
 }
 
 impl Otlp {
@@ -72,6 +77,7 @@ impl Otlp {
             config,
             base: cx.base.to_owned(),
             sockets: cx.shared(Doors::default),
+            descriptors: cx.process(Descriptors::default),
             passback: Passback { known: cx.process(HandedBack::default), clock: cx.clock.clone() },
             opened: None,
         }
@@ -92,7 +98,8 @@ impl Otlp {
             }
         };
         let listener = sockets.open(endpoint).await.map_err(|error| taken(endpoint, error))?;
-        Ok(Port { listener, tls })
+        let words = alpn.contains(&&b"http/1.1"[..]);
+        Ok(Port { listener, tls, words, descriptors: Arc::clone(&self.descriptors) })
     }
 }
 
@@ -112,7 +119,7 @@ fn taken(endpoint: &str, error: io::Error) -> anyhow::Error {
 impl Receiver for Otlp {
     fn open(&mut self) -> BoxFuture<'_, anyhow::Result<()>> {
         Box::pin(async {
-            raise_descriptors();
+            descriptors::raise();
             let mut opened = Opened::default();
             let Doors { grpc: for_grpc, http: for_http } = &*self.sockets;
             if let Some(grpc) = &self.config.protocols.grpc {
@@ -237,6 +244,8 @@ fn door(port: Port, timing: Timing, streams: u32, config: &Config, intake: &Inta
         max_streams: streams,
         max_connections: config.max_connections,
         turned_away: intake.books.turned_away.clone(),
+        words: port.words,
+        descriptors: port.descriptors,
     }
 }
 

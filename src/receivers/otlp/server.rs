@@ -27,7 +27,8 @@ use tokio_rustls::TlsAcceptor;
 use super::reply::Reply;
 use super::usage::{Usage, Using};
 use crate::pipeline::{Counter, Stop};
-use crate::receivers::listening::WriteLimit;
+use crate::receivers::descriptors::Descriptors;
+use crate::receivers::listening::{WriteLimit, turn_away};
 
 /// After a failure to accept (no descriptors left): the next try.
 const BREATH: Duration = Duration::from_millis(50);
@@ -77,6 +78,9 @@ pub(super) struct Door {
     pub(super) max_streams: u32,
     pub(super) max_connections: usize,
     pub(super) turned_away: Counter,
+    /// Those who are turned away understand HTTP/1.1.
+    pub(super) words: bool,
+    pub(super) descriptors: Arc<Descriptors>,
 }
 
 /// What a connection needs of its door.
@@ -92,13 +96,13 @@ impl Door {
     /// Serves until the stop, and what was taken by then.
     pub(super) async fn serve(self, answer: impl Answer, mut stop: Stop) -> io::Result<()> {
         // The socket itself is held on to: a reload takes it over while it is.
-        let socket = self.listener;
+        let socket = Arc::clone(&self.listener);
         let listener = TcpListener::from_std(socket.try_clone()?)?;
         let slots = Arc::new(Semaphore::new(self.max_connections.min(Semaphore::MAX_PERMITS)));
         let hall = Arc::new(Hall {
             answer,
             builder: builder(&self.timing, self.max_streams),
-            tls: self.tls,
+            tls: self.tls.clone(),
             timing: self.timing,
             stop: stop.clone(),
         });
@@ -114,13 +118,18 @@ impl Door {
                 Ok((stream, _)) => {
                     failing = false;
                     let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-                        self.turned_away.add(1);
+                        self.turn_away(stream);
+                        continue;
+                    };
+                    let Some(descriptor) = self.descriptors.take(1) else {
+                        self.descriptors.complain();
+                        self.turn_away(stream);
                         continue;
                     };
                     let hall = Arc::clone(&hall);
                     connections.spawn(async move {
                         hall.connection(stream).await;
-                        drop(slot);
+                        drop((slot, descriptor));
                     });
                 }
                 Err(error) => {
@@ -132,10 +141,11 @@ impl Door {
                 }
             }
         }
-        drop((listener, socket));
+        let drain = self.timing.drain;
+        drop((listener, socket, self));
         let all_done = async { while connections.join_next().await.is_some() {} };
         let enough = async {
-            stop.over(self.timing.drain).await;
+            stop.over(drain).await;
             sleep(LAST_WORDS).await;
         };
         tokio::select! {
@@ -144,6 +154,13 @@ impl Door {
         }
         connections.shutdown().await;
         Ok(())
+    }
+
+    fn turn_away(&self, stream: TcpStream) {
+        self.turned_away.add(1);
+        if self.words && self.tls.is_none() {
+            stream.into_std().map(turn_away).ok();
+        }
     }
 }
 

@@ -53,7 +53,8 @@ struct Untaken(Arc<Usage>);
 #[derive(Debug)]
 pub(super) struct Tracked {
     reply: Reply,
-    _untaken: Untaken,
+    #[expect(dead_code, reason = "held until the reply is taken")]
+    untaken: Untaken,
 }
 
 impl Using {
@@ -71,8 +72,8 @@ impl Using {
             usage.ever.fetch_add(1, Ordering::Relaxed);
         }
         usage.untaken.fetch_add(1, Ordering::Relaxed);
-        let _untaken = Untaken(Arc::clone(usage));
-        response.map(|reply| Tracked { reply, _untaken })
+        let untaken = Untaken(Arc::clone(usage));
+        response.map(|reply| Tracked { reply, untaken })
     }
 }
 

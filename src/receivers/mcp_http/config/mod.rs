@@ -53,7 +53,8 @@ pub struct Config {
     pub max_header_bytes: usize,
     /// The most fields in the head of a request or a response.
     pub max_headers: usize,
-    /// The most connections at once; more are turned away.
+    /// The most connections at once; more are turned away with 503. Fewer, where the process may not open as many
+    /// files: two for each of them.
     pub max_connections: usize,
     /// The most requests at once on one HTTP/2 connection.
     pub max_concurrent_streams: u32,
@@ -134,9 +135,9 @@ impl Default for Config {
             stall_timeout: Duration::secs(10 * 60),
             max_header_bytes: 64 * 1024,
             max_headers: 100,
-            max_connections: 4096,
+            max_connections: 1024,
             max_concurrent_streams: 250,
-            max_requests: 10_000,
+            max_requests: 1024,
             workers: 0,
             drain_timeout: Duration::secs(10),
             session_id: SessionIds::default(),

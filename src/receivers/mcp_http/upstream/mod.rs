@@ -33,6 +33,7 @@ use self::http2::{Http2Conn, StreamPermit};
 use self::server::New;
 use super::config::Protocol;
 use super::headers::Present;
+use crate::receivers::descriptors::{Descriptors, Taken};
 
 pub(super) use self::server::{Server, keep_alive};
 
@@ -56,6 +57,8 @@ pub(super) trait Upload:
 /// Pools the connections of one worker to one route's server.
 pub(super) struct Upstream<B> {
     pub(super) server: Arc<Server>,
+    /// Pays for connections that wait for work.
+    descriptors: Arc<Descriptors>,
     idle: RefCell<Vec<Idle<B>>>,
     shared: RefCell<Vec<Http2Conn<B>>>,
     /// It was found to speak HTTP/2.
@@ -71,6 +74,8 @@ struct Idle<B> {
     since: Instant,
     /// How long it may wait.
     keep: Duration,
+    #[expect(dead_code, reason = "held as long as it waits")]
+    descriptor: Taken,
 }
 
 /// A connection in use, as far as its request takes it.
@@ -96,15 +101,21 @@ enum Way<B> {
 
 impl<B: Upload> Upstream<B> {
     /// No connections yet.
-    pub(super) fn new(server: Arc<Server>) -> Rc<Self> {
+    pub(super) fn new(server: Arc<Server>, descriptors: Arc<Descriptors>) -> Rc<Self> {
         Rc::new(Upstream {
             server,
+            descriptors,
             idle: RefCell::default(),
             shared: RefCell::default(),
             speaks_http2: Cell::new(false),
             connecting: tokio::sync::Mutex::default(),
             failed: RefCell::default(),
         })
+    }
+
+    /// Says whether one connection serves many requests, as far as is known.
+    pub(super) fn is_shared(&self) -> bool {
+        self.speaks_http2.get()
     }
 
     /// Sends a request and returns the head of its response, with the connection that the body comes by.
@@ -282,8 +293,12 @@ impl<B: Upload> Lease<B> {
         let keep = upstream.server.idle_timeout;
         let keep = line.patience.map_or(keep, |said| said.min(keep));
         let mut idle = upstream.idle.borrow_mut();
-        if idle.len() < MAX_IDLE && !keep.is_zero() && line.rest() {
-            idle.push(Idle { line, since: Instant::now(), keep });
+        if idle.len() < MAX_IDLE
+            && !keep.is_zero()
+            && let Some(descriptor) = upstream.descriptors.spare()
+            && line.rest()
+        {
+            idle.push(Idle { line, since: Instant::now(), keep, descriptor });
         }
     }
 
@@ -336,7 +351,8 @@ mod tests {
 
     fn upstream() -> Rc<Upstream<ProxyBody>> {
         let route = Route { upstream: "http://server:1/mcp".into(), ..Route::default() };
-        Upstream::new(Arc::new(Server::new(&route, Path::new(""), 100).unwrap()))
+        let server = Server::new(&route, Path::new(""), 100).unwrap();
+        Upstream::new(Arc::new(server), Descriptors::of(9))
     }
 
     fn request(host: &'static str) -> Request<ProxyBody> {

@@ -78,6 +78,8 @@ impl Narrow {
             max_streams: 100,
             max_connections: 1,
             turned_away: turned_away.clone(),
+            words: false,
+            descriptors: Descriptors::of(9),
         };
         tokio::spawn(async move { door.serve(answer, stop).await });
         Narrow { address, turned_away, _switch: switch }
