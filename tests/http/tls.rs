@@ -101,6 +101,25 @@ fn clients_are_served_over_tls_and_may_have_to_show_a_certificate() {
     assert_eq!(mutual.end().outcomes(), ["ping ok"]);
 }
 
+#[test]
+fn a_handshake_that_stops_half_way_keeps_no_place() {
+    let server = Identity::new();
+    let dir = tempfile::tempdir().unwrap();
+    server.write(dir.path(), "server");
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let origin = super::origin::Origin::echo();
+    let own = format!("cert_file: {}, key_file: {}", at("server.pem"), at("server.key"));
+    let settings = format!("max_connections: 1\nread_header_timeout: 300ms\ntls: {{ {own} }}");
+    let tap = tap(&origin.url(), &settings);
+    let mut client = tap.connect();
+    // The beginning of a ClientHello, of 512 bytes.
+    client.send([22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]);
+    assert!(client.is_closed());
+    super::tap::eventually("its place is free", || {
+        ask(&tap.address, &server, None).is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+    });
+}
+
 /// ALPN on both sides: the client and the upstream agree with the tap on HTTP/2.
 #[tokio::test]
 async fn over_tls_both_sides_may_speak_http2() {

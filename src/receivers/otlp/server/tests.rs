@@ -61,11 +61,15 @@ fn timings() -> [Timing; 2] {
 struct Narrow {
     address: std::net::SocketAddr,
     turned_away: Counter,
-    _switch: crate::pipeline::Switch,
+    switch: crate::pipeline::Switch,
 }
 
 impl Narrow {
     fn open(timing: Timing, answer: Fake) -> Narrow {
+        Narrow::over(None, timing, answer)
+    }
+
+    fn over(tls: Option<TlsAcceptor>, timing: Timing, answer: Fake) -> Narrow {
         let listener = StdListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
@@ -73,7 +77,7 @@ impl Narrow {
         let turned_away = Counter::default();
         let door = Door {
             listener: Arc::new(listener),
-            tls: None,
+            tls,
             timing,
             max_streams: 100,
             max_connections: 1,
@@ -82,7 +86,7 @@ impl Narrow {
             descriptors: Descriptors::of(9),
         };
         tokio::spawn(async move { door.serve(answer, stop).await });
-        Narrow { address, turned_away, _switch: switch }
+        Narrow { address, turned_away, switch }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -222,6 +226,41 @@ async fn a_refusal_keeps_no_place_however_often_it_is_asked_for() {
         let took = door.free().await;
         assert!(took < SOON, "{took:?} {timing:?}");
         assert!(door.turned_away.get() > 0, "it had no place");
+    }
+}
+
+/// The beginning of a ClientHello, of 512 bytes.
+const HELLO: &[u8] = &[22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3];
+
+fn acceptor() -> TlsAcceptor {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_stops_half_way_keeps_no_place_and_holds_no_stop_up() {
+    let secs = Duration::from_secs;
+    for (stops, limit) in [(false, secs(60)), (true, secs(1))] {
+        let [timing, _] = timings();
+        let door = Narrow::over(Some(acceptor()), timing, Fake { reply: 1, refuses: false });
+        let mut client = door.connect().await;
+        client.write_all(HELLO).await.unwrap();
+        // Whoever comes next is turned away by now: the other one is being served.
+        assert!(matches!(door.connect().await.read(&mut [0]).await, Ok(0) | Err(_)));
+        if stops {
+            door.switch.end(crate::pipeline::Deadline::within(secs(100)));
+        }
+        let began = Instant::now();
+        assert!(matches!(client.read(&mut [0]).await, Ok(0) | Err(_)));
+        assert!(began.elapsed() <= limit, "{:?}", began.elapsed());
     }
 }
 
