@@ -23,6 +23,10 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = b"\0\0\0\4\0\0\0\0\0"
 NO_WINDOW = b"\0\0\6\4\0\0\0\0\0" + b"\0\4\0\0\0\0"
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+KINDS = {
+    "HTTP": (b"/v1/traces", b"application/x-protobuf"),
+    "gRPC": (b"/opentelemetry.proto.collector.trace.v1.TraceService/Export", b"application/grpc"),
+}
 wrong = []
 
 
@@ -186,6 +190,10 @@ def fill(client: socket.socket, data: bytes) -> None:
 def gives_back(name: str, port: int, attack, next_one, limit: float) -> None:
     """Takes all places by `attack` and looks how long it takes until the next client has one."""
     kept = []
+    # Those of the attack before are free by then.
+    while next_one() != 200:
+        time.sleep(0.05)
+    time.sleep(0.2)
     for _ in range(4):
         client = connect(port)
         with contextlib.suppress(OSError):
@@ -200,9 +208,12 @@ def gives_back(name: str, port: int, attack, next_one, limit: float) -> None:
         client.close()
 
 
-def headers(path: bytes, host: bytes) -> bytes:
+def headers(path: bytes, host: bytes, kind: bytes = b"", flags: int = 5) -> bytes:
+    """A HEADERS frame of a POST: by static table and literals (RFC 7541); flags 5 are END_STREAM and END_HEADERS."""
     block = b"\x83\x86\x04" + bytes([len(path)]) + path + b"\x01" + bytes([len(host)]) + host
-    return len(block).to_bytes(3, "big") + b"\1\5\0\0\0\1" + block
+    if kind:
+        block += b"\0\x0ccontent-type" + bytes([len(kind)]) + kind
+    return len(block).to_bytes(3, "big") + b"\1" + bytes([flags]) + b"\0\0\0\1" + block
 
 
 def places() -> None:
@@ -230,9 +241,9 @@ def places() -> None:
     process.end()
 
     process = receiver("max_connections: 4", "read_header_timeout: 2s, idle_timeout: 2s")
-    for protocol, next_one, limit in [
-        ("HTTP", lambda: asks(process.ports["HTTP"], post("/v1/traces", b"{}")), 80),
-        ("gRPC", lambda: speaks_http2(process.ports["gRPC"]), 150),
+    for protocol, path, kind, next_one, limit in [
+        ("HTTP", *KINDS["HTTP"], lambda: asks(process.ports["HTTP"], post("/v1/traces", b"{}")), 80),
+        ("gRPC", *KINDS["gRPC"], lambda: speaks_http2(process.ports["gRPC"]), 150),
     ]:
         door = process.ports[protocol]
         for name, attack in {
@@ -242,7 +253,8 @@ def places() -> None:
             "answers that nobody reads": lambda c: fill(c, post("/v1/traces", b"{}") * 1000),
             "half a HEADERS frame after a request": lambda c: c.sendall(
                 PREFACE + SETTINGS + headers(b"/nowhere", b"h") + b"\0\0\x99\1\5\0\0\0\3"),
-            "a body that does not come": lambda c: c.sendall(post("/v1/traces", b"{}").replace(b": 2", b": 9")),
+            "a body that does not come": lambda c: (
+                c.sendall(PREFACE + SETTINGS + headers(path, b"h", kind, 4)), pong(c)),
         }.items():
             gives_back(f"OTLP over {protocol}, {name}", door, attack, next_one, limit)
     process.end()
@@ -293,12 +305,12 @@ def memory() -> None:
         verdict(f"tap, {many} {name}", each <= 576, f"{each} KiB each, half a MiB is written")
         process.end()
     process = receiver("")
-    for protocol in ["HTTP", "gRPC"]:
+    for protocol, (path, kind) in KINDS.items():
         kept, before = [], process.settled()
         for _ in range(many):
             client = connect(process.ports[protocol])
             # A frame as large as it may be, of which the last byte does not come.
-            client.sendall(PREFACE + SETTINGS + b"\0\0\x03\1\4\0\0\0\1\x83\x86\x84")
+            client.sendall(PREFACE + SETTINGS + headers(path, b"h", kind, 4))
             client.sendall(b"\2\0\0\0\0\0\0\0\1" + bytes((128 << 10) - 1))
             kept.append(client)
         each = (process.settled() - before) // many

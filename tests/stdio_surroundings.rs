@@ -270,14 +270,16 @@ fn a_running_taps_file_has_a_name_of_its_own_and_is_locked() {
 #[test]
 fn a_server_has_the_limit_of_descriptors_that_the_tap_began_with() {
     let place = Place::new();
-    let config = "receivers: { otlp: { protocols: { http: { endpoint: '127.0.0.1:0' } } }, mcp_stdio: {} }\n\
-                  exporters: { file: { path: spans.jsonl } }\n\
-                  service: { pipelines: { traces: { receivers: [otlp, mcp_stdio], exporters: [file] } } }\n";
+    let config = "receivers:\n  \
+        otlp: { protocols: { http: { endpoint: '127.0.0.1:0' } } }\n  \
+        mcp_http: { endpoint: '127.0.0.1:0', routes: [{ upstream: 'http://127.0.0.1:9' }] }\n  \
+        mcp_stdio: { command: sh, args: [-c, \"ulimit -Sn; grep 'open files' /proc/$$PPID/limits\"] }\n\
+        exporters: { file: { path: spans.jsonl } }\n\
+        service: { pipelines: { traces: { receivers: [otlp, mcp_http, mcp_stdio], exporters: [file] } } }\n";
     fs::write(place.path("config.yaml"), config).unwrap();
     let output = Command::new("sh")
-        .args(["-c", "ulimit -Sn 200; exec \"$@\"", "-", MCPCOL, "stdio", "--config"])
+        .args(["-c", "ulimit -Sn 200; exec \"$@\"", "-", MCPCOL, "run", "--config"])
         .arg(place.path("config.yaml"))
-        .args(["--", "sh", "-c", "ulimit -Sn; grep 'open files' /proc/$PPID/limits"])
         .current_dir(place.root.path())
         .stdin(Stdio::null())
         .output()

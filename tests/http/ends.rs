@@ -66,6 +66,21 @@ fn a_stream_without_an_end_does_not_hold_the_stop_up() {
 }
 
 #[test]
+fn a_client_that_has_said_nothing_does_not_hold_the_stop_up() {
+    let origin = Origin::echo();
+    let tap = tap(&origin.url(), "drain_timeout: 30s");
+    let mut silent = tap.connect();
+    let mut undecided = tap.connect();
+    undecided.send("PR");
+    // They have been accepted, as one that comes later is served.
+    assert_eq!(tap.post(MODERN).status, 200);
+    let started = Instant::now();
+    assert_eq!(tap.end().code, Some(0));
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert!(silent.is_closed() && undecided.is_closed());
+}
+
+#[test]
 fn requests_that_take_longer_than_the_stop_leave_the_exporters_their_time() {
     let origin = without_end();
     let tap = with_service(&origin.url(), "drain_timeout: 1h", "shutdown_timeout: 2s");

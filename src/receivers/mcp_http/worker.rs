@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet, spawn_local};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::answer;
@@ -82,6 +82,7 @@ struct Worker {
     http1: http1::Builder,
     http2: http2::Builder<Local>,
     connections: Rc<Connections>,
+    stop: Stop,
 }
 
 /// Serves what arrives until `stop`, then what has begun, within the drain timeout. Blocks.
@@ -102,7 +103,7 @@ pub(super) fn run(
 
 async fn serve(plan: Plan, mut arrivals: mpsc::Receiver<Arrival>, mut stop: Stop) {
     let drain_timeout = plan.config.drain_timeout.0;
-    let worker = Rc::new(Worker::new(plan));
+    let worker = Rc::new(Worker::new(plan, stop.clone()));
     let mut connections = JoinSet::new();
     let (bell, tidier, looker) = (Rc::clone(&worker), Rc::clone(&worker), Rc::clone(&worker));
     let helpers = [
@@ -163,7 +164,7 @@ async fn patience(mut stop: Stop, drain_timeout: Duration) {
 }
 
 impl Worker {
-    fn new(plan: Plan) -> Self {
+    fn new(plan: Plan, stop: Stop) -> Self {
         let Plan { config, rules, servers, tls, queue, numbers, unseen } = plan;
         let recording = Rc::new(Recording {
             queue,
@@ -197,7 +198,7 @@ impl Worker {
         let upstreams =
             upstreams.map(|server| Upstream::new(server, Arc::clone(&rules.descriptors))).collect();
         let proxy = Proxy { rules, recording, upstreams };
-        Worker { config, proxy, tls, http1, http2, connections: Rc::default() }
+        Worker { config, proxy, tls, http1, http2, connections: Rc::default(), stop }
     }
 
     /// Wakes the observer once what was handed over has been written.
@@ -236,21 +237,33 @@ impl Worker {
         // Without it an event would wait for the last one's acknowledgement.
         stream.set_nodelay(true).ok();
         keep_alive(&stream);
-        let limit = self.config.read_header_timeout.0;
         match &self.tls {
             None => {
-                if let Ok(Some(two)) = timeout(limit, is_http2(&stream)).await {
+                if let Some(Some(two)) = self.greeted(is_http2(&stream)).await {
                     self.exchanges(stream, two, Client { ip, tls: false }).await;
                 }
             }
             Some(tls) => {
-                if let Ok(Ok(stream)) = timeout(limit, tls.accept(stream)).await {
+                if let Some(Ok(stream)) = self.greeted(tls.accept(stream)).await {
                     let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                     self.exchanges(stream, two, Client { ip, tls: true }).await;
                 }
             }
         }
         drop(slot);
+    }
+
+    /// What a client begins with; `None` if that takes too long.
+    async fn greeted<T>(&self, greeting: impl Future<Output = T>) -> Option<T> {
+        let mut stop = self.stop.clone();
+        let late = async {
+            stop.given().await;
+            sleep(FIRST_REQUEST).await;
+        };
+        tokio::select! {
+            greeted = timeout(self.config.read_header_timeout.0, greeting) => greeted.ok(),
+            () = late => None,
+        }
     }
 
     async fn exchanges<S>(self: &Rc<Self>, stream: S, two: bool, client: Client)
