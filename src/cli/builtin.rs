@@ -134,7 +134,7 @@ fn source_of(path: &str) -> &'static str {
     if path.contains("digest") {
         "the digest key of MCPCOL_DIGEST_KEY, MCPCOL_DIGEST_KEY_FILE or the state directory is not used"
     } else {
-        "the OTLP settings of the environment are not used, spans go to a file"
+        "the OTLP variables of the environment are not used"
     }
 }
 

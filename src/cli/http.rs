@@ -109,7 +109,7 @@ impl Http {
                 sources.set.push(format!("receivers::{id}::{setting}={value}"));
             }
             sources.set.extend(capture::overrides(&self.capture.settings(), &id));
-            sources.set.extend(self.record.overrides(&id));
+            sources.set.extend(self.record.overrides(&plan));
         }
         let flags = Flags::behind(&set, &id, FLAGS);
         let plan = Loading { sources: &sources, options, flags: Some(&flags) }.load()?;

@@ -21,7 +21,7 @@ pub(super) struct Prune {
     /// Only say what would be removed
     #[arg(long)]
     dry_run: bool,
-    /// Directories; default: the state directory
+    /// Directories; default: the state directory. Only files named as taps name them are looked at
     #[arg(value_name = "DIR")]
     dirs: Vec<PathBuf>,
 }
@@ -34,7 +34,8 @@ impl Prune {
             bytes: u64::from(self.max_size) << 20,
         };
         let now = SystemTime::now();
-        let dirs = if self.dirs.is_empty() { state::found() } else { self.dirs };
+        let usual = || state::expected().into_iter().collect();
+        let dirs = if self.dirs.is_empty() { usual() } else { self.dirs };
         let mut all = Pruned::default();
         for dir in dirs {
             let pruned = state::prune(&dir, limits, now, !self.dry_run);

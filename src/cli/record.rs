@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf, absolute};
 
 use serde_json::{Value, json};
 
+use crate::pipeline::{Id, Plan, ProcessorConfig};
+use crate::processors::redaction;
+
 /// Megabytes of a file, and how many of them there are beside it before the oldest goes: 2 x 16 MiB.
 const ROTATION: [u32; 2] = [16, 1];
 /// Each queue's bound, in bytes of OTLP.
@@ -56,18 +59,32 @@ impl RecordArgs {
         self.record.is_some()
     }
 
-    /// Gives what keeps the record of the receiver of that id in a configuration, as `--set` has it: pipelines of its
-    /// own, so that it has what others drop. Redacted like all that leaves.
-    pub(super) fn overrides(&self, receiver: &str) -> Vec<String> {
+    /// Gives what keeps the record of the first receiver of a configuration, as `--set` has it: pipelines of its own, so
+    /// that it has what others drop. Redacted as the pipelines of the receiver are; by the usual rules if none is.
+    pub(super) fn overrides(&self, plan: &Plan) -> Vec<String> {
         let Some(Record::At(path)) = &self.record else { return Vec::new() };
-        let redaction = format!("redaction/{NAME}");
-        let mut set = vec![format!("processors::{redaction}={}", json!({}))];
+        let receiver = &plan.receivers[0].id;
+        let is_redaction = |id: &&Id| {
+            let kind = <redaction::Config as ProcessorConfig>::NAME;
+            plan.processors.iter().any(|part| part.id == **id && part.kind == kind)
+        };
+        let fed = plan.pipelines.iter().filter(|pipeline| pipeline.receivers.contains(receiver));
+        let mut own: Vec<String> = fed
+            .flat_map(|pipeline| pipeline.processors.iter().filter(is_redaction))
+            .map(ToString::to_string)
+            .collect();
+        own.sort();
+        own.dedup();
+        let (receiver, mut set) = (receiver.to_string(), Vec::new());
+        if own.is_empty() {
+            own.push(format!("redaction/{NAME}"));
+            set.push(format!("processors::redaction/{NAME}={}", json!({})));
+        }
         for (signal, path, id) in [
             ("traces", path.clone(), format!("file/{NAME}")),
             ("logs", logs_beside(path), format!("file/{NAME}_logs")),
         ] {
-            let pipeline =
-                json!({"receivers": [receiver], "processors": [redaction], "exporters": [id]});
+            let pipeline = json!({"receivers": [receiver], "processors": own, "exporters": [id]});
             set.push(format!("exporters::{id}={}", escaped(&file_exporter(&path))));
             set.push(format!("service::pipelines::{signal}/{NAME}={}", escaped(&pipeline)));
         }
@@ -111,6 +128,7 @@ pub(super) fn escaped(settings: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Options, Sources, load};
 
     #[test]
     fn log_records_are_beside_the_spans() {
@@ -122,6 +140,26 @@ mod tests {
         ] {
             assert_eq!(logs_beside(Path::new(spans)), Path::new(logs));
         }
+    }
+
+    #[test]
+    fn a_record_is_redacted_as_the_pipelines_are() {
+        let args = RecordArgs { record: Some(Record::At("/x.jsonl".into())) };
+        let overrides = |processors: &str| {
+            let yaml = format!(
+                "receivers: {{ mcp_stdio: {{ command: x }} }}\nprocessors: {{ redaction/own: {{}}, digest: {{ mode: ephemeral }} }}\n\
+                 exporters: {{ nop: {{}} }}\nservice: {{ pipelines: {{ traces: {{ receivers: [mcp_stdio], \
+                 processors: [{processors}], exporters: [nop] }} }} }}"
+            );
+            let sources = Sources { config: vec![format!("yaml:{yaml}")], set: Vec::new() };
+            let (plan, problems) = load(&sources, &Options::default());
+            args.overrides(&plan.unwrap_or_else(|| panic!("{problems:?}"))).join("\n")
+        };
+        let own = overrides("digest, redaction/own");
+        assert!(own.contains(r#""processors":["redaction/own"]"#), "{own}");
+        assert!(!own.contains("processors::"), "{own}");
+        let usual = overrides("digest");
+        assert!(usual.contains("processors::redaction/local_record={}"), "{usual}");
     }
 
     #[test]

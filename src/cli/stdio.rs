@@ -137,7 +137,7 @@ impl Stdio {
             let id = plan.receivers[0].id.to_string();
             flags = Some(Flags::behind(&sources.set, &id, FLAGS));
             sources.set.extend(capture::overrides(captured, &id));
-            sources.set.extend(self.record.overrides(&id));
+            sources.set.extend(self.record.overrides(&plan));
         }
         Ok(Loading { sources: &sources, options, flags: flags.as_ref() }.load()?)
     }

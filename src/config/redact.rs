@@ -99,11 +99,15 @@ fn without_named_secrets(text: &str) -> String {
     {
         return format!("{name}={REDACTED}");
     }
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..authority].rfind('@') {
-        Some(at) => format!("{scheme}://{REDACTED}{}", &rest[at..]),
-        None => text.to_owned(),
+    let rest = text.find("://").map_or(0, |at| at + "://".len());
+    let rest = if rest == 0 && text.starts_with("//") { 2 } else { rest };
+    let authority = text[rest..].find(['/', '?', '#']).map_or(text.len(), |at| rest + at);
+    match text[rest..authority].rfind('@') {
+        // Without a scheme it is an address of mail unless a password or a port stands there.
+        Some(at) if rest > 0 || text[..authority].contains(':') => {
+            format!("{}{REDACTED}{}", &text[..rest], &text[rest + at..])
+        }
+        _ => text.to_owned(),
     }
 }
 
@@ -158,7 +162,13 @@ mod tests {
         let url = "https://h.example/x?y=1&code=abcdefgh12";
         assert_eq!(without_secrets(url), "https://h.example/x?y=1&code=[REDACTED]");
         assert_eq!(without_secrets("https://u:p@h/x"), "https://[REDACTED]@h/x");
-        for same in ["localhost:4317", "./ops@example.com.jsonl", "1s", "tools/*"] {
+        for text in ["u:pw@h:1", "//u:pw@h:1", "TOKEN@h:1"] {
+            let shown = without_secrets(text);
+            assert!(shown.ends_with("[REDACTED]@h:1") && !shown.contains("pw"), "{shown}");
+        }
+        for same in
+            ["localhost:4317", "./ops@example.com.jsonl", "ops@example.com", "1s", "tools/*"]
+        {
             assert_eq!(without_secrets(same), same);
         }
     }

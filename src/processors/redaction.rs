@@ -191,14 +191,14 @@ impl<'a> Edit<'a> for Work<'a, '_> {
     }
 
     fn more(&mut self, of: View<'a>, out: &mut Attributes<'_>) {
-        let judge = &mut self.judge;
-        self.summary.write(of, out, |name| judge.name(name) == Found::Nothing);
+        let Work { judge, summary, captured, scan, tally, redaction, .. } = self;
         if of.holder() == Holder::Span {
-            let Redaction { names, redactor, sanitizers, .. } = self.redaction;
-            let judge = &mut self.judge;
+            let Redaction { names, redactor, sanitizers, .. } = redaction;
             let under = |name: &str| names.judge(name, redactor, sanitizers, judge).of_captured();
-            self.captured.write(under, &mut self.scan, &mut self.tally, out);
+            let masked = |name: &str| summary.note(Holder::Span, false, Fate::Masked, name);
+            captured.write(under, masked, scan, tally, out);
         }
+        summary.write(of, out, |name| judge.name(name) == Found::Nothing);
     }
 
     fn status_message(&mut self, _: View<'a>) -> Option<&str> {

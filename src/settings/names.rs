@@ -76,12 +76,26 @@ pub fn quoted_list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.join(", ")
 }
 
+/// Settings of `redaction` that hold names.
+const ABOUT_NAMES: [&str; 5] = [
+    "allow_all_keys",
+    "allowed_keys",
+    "blocked_key_patterns",
+    "ignored_key_patterns",
+    "ignored_keys",
+];
+/// Those that hold patterns of values, which may be the values themselves.
+const PATTERNS: [&str; 3] = ["allowed_values", "blocked_values", "pattern"];
+
 /// Whether what stands under a key of this name is not for showing. Names of files (`key_file`) may be
 /// shown. Errs on the side of hiding.
 pub fn sounds_secret(key: &str) -> bool {
     let key = key.to_lowercase();
-    if key.ends_with("_file") || key.ends_with("_files") {
+    if key.ends_with("_file") || key.ends_with("_files") || ABOUT_NAMES.contains(&&*key) {
         return false;
+    }
+    if PATTERNS.contains(&&*key) {
+        return true;
     }
     key == "env"
         || key.split(|c: char| !c.is_alphanumeric()).any(|part| part == "key" || part == "keys")
@@ -92,6 +106,13 @@ pub fn sounds_secret(key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_redaction_looks_for_are_no_secrets_and_its_patterns_may_be() {
+        assert!(ABOUT_NAMES.iter().all(|key| !sounds_secret(key)));
+        assert!(PATTERNS.iter().all(|key| sounds_secret(key)));
+        assert!(sounds_secret("api_keys") && sounds_secret("hmac_key"));
+    }
 
     #[test]
     fn a_typing_mistake_finds_the_name_that_was_meant() {

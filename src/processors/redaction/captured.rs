@@ -73,10 +73,12 @@ impl<'s> Captured<'s> {
         true
     }
 
-    /// Writes the attributes of the span whose names may stay, each looked at as its name says.
+    /// Writes the attributes of the span whose names may stay, each looked at as its name says; `masked` hears the names
+    /// of those that were changed.
     pub(super) fn write(
         self,
         mut under: impl FnMut(&str) -> Option<Under>,
+        mut masked: impl FnMut(&str),
         scan: &mut Scan<'_>,
         tally: &mut Tally,
         span: &mut Attributes<'_>,
@@ -97,6 +99,9 @@ impl<'s> Captured<'s> {
                 Err(why) => (Err(*why), true),
             };
             let new = redacted(text, under, scan, tally);
+            if text.ok() != Some(&*new) {
+                masked(name);
+            }
             let end = cut(&new, capture.max_bytes);
             span.add(name, Value::Text(&new[..end]));
             if end < new.len() || !whole {
@@ -105,12 +110,17 @@ impl<'s> Captured<'s> {
         }
         for Header { key, values } in headers.iter() {
             let Some(under) = under(key) else { continue };
+            let mut changed = false;
             let mut value = |value: &Option<Box<str>>| {
                 let mut new = redacted(value.as_deref().ok_or(Why::Size), under, scan, tally);
+                changed |= value.as_deref() != Some(&*new);
                 new.truncate(cut(&new, capture.max_bytes));
                 new
             };
             let values: Vec<String> = values.iter().map(&mut value).collect();
+            if changed {
+                masked(key);
+            }
             span.add(key, Value::Texts(&values));
         }
     }

@@ -649,6 +649,26 @@ fn secrets_that_came_with_a_call_are_searched_for_on_its_span_alone() {
 }
 
 #[test]
+fn a_summary_counts_what_was_captured() {
+    let capture = Capture { arguments: CaptureLevel::Redacted, ..Capture::default() };
+    let seen = |json: &str| Seen { arguments: whole(json), capture, ..Seen::default() };
+    let processor = build("{ summary: debug }", &Vitals::default(), &Shared::default()).unwrap();
+    let summary = |json: &str| {
+        let batch = tapped(seen(json), Vec::new());
+        let Flow::Pass(batch) = processor.process(batch, &mut Pass::new(0)) else {
+            panic!("it passes")
+        };
+        first_span(batch.telemetry.messages()).attributes.split_off(1)
+    };
+    let expected = [
+        attribute("redaction.masked.keys", text("gen_ai.tool.call.arguments")),
+        attribute("redaction.masked.count", Any::IntValue(1)),
+    ];
+    assert_eq!(summary(r#"{"password":"abcdef"}"#), expected);
+    assert_eq!(summary(r#"{"city":"Oslo"}"#), []);
+}
+
+#[test]
 fn secrets_that_came_with_a_batch_are_searched_for_in_all_of_it_and_in_no_other() {
     let secret = ["correct-", "horse-", "battery"].concat();
     let said = format!("login with {secret} failed");

@@ -28,10 +28,11 @@ fn email(text: &Text<'_>, hook: Range<usize>) -> Option<Range<usize>> {
     let local = text.get(from..hook.start);
     let first = domain.split(|b| *b == b'.').next().unwrap_or_default();
     let scaled = first.strip_suffix(b"x").unwrap_or(first);
-    let version = scaled.iter().all(u8::is_ascii_digit);
+    let version = !scaled.is_empty() && scaled.iter().all(u8::is_ascii_digit);
     let last = domain.rsplit(|b| *b == b'.').next().unwrap_or_default().to_ascii_lowercase();
     let clone = local == b"git" && text.at(end) == b':';
     let good = !local.is_empty()
+        && !first.is_empty()
         && local[0] != b'.'
         && !version
         && !clone

@@ -222,9 +222,11 @@ impl Maker {
     fn personal(&mut self, all: &mut Vec<(&'static str, &'static str, String, String)>) {
         for _ in 0..6 {
             let (local, domain) = (self.of(LOWER, 7), self.of(LOWER, 9));
-            for text in
-                [format!("{local}@{domain}.com"), format!("mail {local}+x@{domain}.co.uk now")]
-            {
+            for text in [
+                format!("{local}@{domain}.com"),
+                format!("mail {local}+x@{domain}.co.uk now"),
+                format!("{local}@x.com"),
+            ] {
                 all.push(("email", "note", text, local.clone()));
             }
             all.push((

@@ -224,7 +224,7 @@ impl Config {
                 report.error(
                     "endpoint",
                     "is reachable from elsewhere: say in `allowed_hosts` which names clients use \
-                     (a page could point another name here), or `['*']` for any",
+                     (a page could point another name here), or `*` for any",
                 );
             }
             Some(_) => {}
