@@ -22,6 +22,7 @@ MCPCOL = os.path.abspath(sys.argv[1])
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = b"\0\0\0\4\0\0\0\0\0"
 NO_WINDOW = b"\0\0\6\4\0\0\0\0\0" + b"\0\4\0\0\0\0"
+GET = b"GET /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
 KINDS = {
     "HTTP": (b"/v1/traces", b"application/x-protobuf"),
@@ -187,6 +188,16 @@ def fill(client: socket.socket, data: bytes) -> None:
             client.send(data)
 
 
+def fills(client: socket.socket, data: bytes) -> None:
+    """Writes as long as the connection is there."""
+    def run() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client.sendall(data)
+    client.settimeout(None)
+    threading.Thread(target=run, daemon=True).start()
+
+
 def gives_back(name: str, port: int, attack, next_one, limit: float) -> None:
     """Takes all places by `attack` and looks how long it takes until the next client has one."""
     kept = []
@@ -199,12 +210,15 @@ def gives_back(name: str, port: int, attack, next_one, limit: float) -> None:
         with contextlib.suppress(OSError):
             attack(client)
         kept.append(client)
+    time.sleep(0.2)
     taken, begun = next_one() != 200, time.monotonic()
     while next_one() != 200 and time.monotonic() - begun < limit:
         time.sleep(0.2)
     took = time.monotonic() - begun
     verdict(name, took < limit, f"{'' if taken else 'kept none; '}free after {took:.1f}s, limit {limit:.0f}s")
     for client in kept:
+        with contextlib.suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)
         client.close()
 
 
@@ -231,7 +245,7 @@ def places() -> None:
         "settings": lambda c: c.sendall(PREFACE + SETTINGS),
         "settings, pings answered": lambda c: (c.sendall(PREFACE + SETTINGS), pong(c)),
         "half a HEADERS frame": lambda c: c.sendall(PREFACE + SETTINGS + headers(b"/mcp", b"h")[:15]),
-        "401s that nobody reads": lambda c: fill(c, post("/mcp", PING) * 1000),
+        "401s that nobody reads": lambda c: fills(c, GET * 1000),
         "401s over HTTP/2 without a window": lambda c: (
             c.sendall(PREFACE + NO_WINDOW + headers(b"/mcp", f"127.0.0.1:{door}".encode())), pong(c)),
         "answers that nobody reads": lambda c: c.sendall(much),
@@ -250,7 +264,9 @@ def places() -> None:
             "settings, pings answered": lambda c: (c.sendall(PREFACE + SETTINGS), pong(c)),
             "no window, pings answered": lambda c: (
                 c.sendall(PREFACE + NO_WINDOW + headers(b"/nowhere", b"h")), pong(c)),
-            "answers that nobody reads": lambda c: fill(c, post("/v1/traces", b"{}") * 1000),
+            "settings": lambda c: c.sendall(PREFACE + SETTINGS),
+            "settings after a request": lambda c: c.sendall(PREFACE + SETTINGS + headers(b"/nowhere", b"h")),
+            "answers that nobody reads": lambda c: fills(c, GET * 1000),
             "half a HEADERS frame after a request": lambda c: c.sendall(
                 PREFACE + SETTINGS + headers(b"/nowhere", b"h") + b"\0\0\x99\1\5\0\0\0\3"),
             "a body that does not come": lambda c: (
@@ -304,8 +320,8 @@ def memory() -> None:
         each = (process.settled() - before) // many
         verdict(f"tap, {many} {name}", each <= 576, f"{each} KiB each, half a MiB is written")
         process.end()
-    process = receiver("")
     for protocol, (path, kind) in KINDS.items():
+        process = receiver("")
         kept, before = [], process.settled()
         for _ in range(many):
             client = connect(process.ports[protocol])
@@ -316,7 +332,7 @@ def memory() -> None:
         each = (process.settled() - before) // many
         verdict(f"OTLP over {protocol}, {many} frames that do not end", each <= 320,
                 f"{each} KiB each, a quarter of a MiB is written")
-    process.end()
+        process.end()
 
 
 for part in [descriptors, memory, places]:

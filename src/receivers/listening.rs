@@ -105,11 +105,13 @@ pub(super) fn turn_away(mut stream: StdStream) {
     const WORDS: &[u8] =
         b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
         content-length: 0\r\n\r\n";
+    // Of what has come, so much is read.
+    const MOST: u64 = 64 << 10;
     stream.set_nonblocking(true).ok();
     stream.write_all(WORDS).ok();
     stream.shutdown(Shutdown::Write).ok();
     // What has come and is not read would have the system reset the connection, words and all.
-    stream.read(&mut [0; 16 << 10]).ok();
+    io::copy(&mut stream.take(MOST), &mut io::sink()).ok();
 }
 
 /// A token that clients have to show. Not to be printed.

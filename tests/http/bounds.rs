@@ -4,16 +4,19 @@ use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::origin::{Origin, result_for};
 use super::tap::{Client, Tap, eventually, tap, with_descriptors};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
+/// Is open or not, and wakes those who wait for it.
+type Gate = Arc<(Mutex<bool>, Condvar)>;
+
 /// A server that answers nobody until it is told to, and how many wait for it.
-fn gated() -> (Origin, Arc<AtomicUsize>, Arc<(Mutex<bool>, Condvar)>) {
-    let (waiting, gate) = (Arc::<AtomicUsize>::default(), Arc::<(Mutex<bool>, Condvar)>::default());
+fn gated() -> (Origin, Arc<AtomicUsize>, Gate) {
+    let (waiting, gate) = (Arc::<AtomicUsize>::default(), Gate::default());
     let (waits, closed) = (Arc::clone(&waiting), Arc::clone(&gate));
     let origin = Origin::serve(move |mut conn| {
         while let Some(asked) = conn.asked() {
@@ -96,12 +99,13 @@ fn costs(tap: &Tap, mut begin: impl FnMut() -> Client) -> u64 {
 
 /// Looks until the process's memory has not grown for a while.
 fn settled(tap: &Tap) {
-    let (mut last, mut same) = (0, 0);
-    while same < 20 {
-        thread::sleep(Duration::from_millis(5));
+    let (mut most, mut since) = (0, Instant::now());
+    while since.elapsed() < Duration::from_millis(100) {
         let now = tap.resident();
-        same = if now > last { 0 } else { same + 1 };
-        last = last.max(now);
+        if now > most {
+            (most, since) = (now, Instant::now());
+        }
+        thread::yield_now();
     }
 }
 

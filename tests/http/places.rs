@@ -54,7 +54,7 @@ fn who_is_refused_and_does_not_read_it_keeps_none() {
     let tap = tap(&origin.url(), &settings);
     let client = tap.connect();
     let mut sender = client.0.get_ref().try_clone().unwrap();
-    let many = tap.request("POST /mcp", PING).repeat(1000);
+    let many = tap.request("GET /mcp", "").repeat(1000);
     let sending = thread::spawn(move || while sender.write_all(many.as_bytes()).is_ok() {});
     gives_its_place_back(&tap, &format!("POST /mcp\nauthorization: Bearer {token}"));
     sending.join().unwrap();
