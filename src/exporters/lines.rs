@@ -9,7 +9,7 @@ use std::thread;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::peer::json_size;
+use super::sizes::json_size;
 use crate::pipeline::lower_priority;
 use crate::pipeline::{BoxFuture, ExportError, Exported, Exporter};
 use crate::telemetry::Telemetry;

@@ -2,6 +2,7 @@
 //!
 //! Each makes single attempts. Queue, batching, retry and timeout surround them in `pipeline`.
 
+mod sizes;
 mod lines;
 pub mod debug;
 pub mod file;

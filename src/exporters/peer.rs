@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use crate::telemetry::Telemetry;
-
 /// The longest wait a backend can ask for: past this it might as well be gone.
 pub(super) const MAX_HINT: Duration = Duration::from_secs(3600);
 
@@ -19,21 +17,6 @@ pub(super) const UNREAD: &str = "partial success unread: the answer is over the 
 
 /// How much of a peer's words is kept, in characters.
 const MAX_WORDS: usize = 512;
-
-/// How much longer telemetry is as OTLP/JSON with the room that its list has left: a field of two bytes may have a long
-/// name, and a span of eight be 74. Usual ones are two or three times as long.
-const JSON_GROWTH: usize = 16;
-
-/// Bounds what a batch takes as OTLP/JSON, in bytes.
-pub(super) fn json_size(telemetry: &Telemetry) -> usize {
-    telemetry.wire().len().saturating_mul(JSON_GROWTH)
-}
-
-/// Bounds what a batch takes as messages and as a text of them, in bytes: a list of messages that grows stands beside the
-/// one that takes its place.
-pub(super) fn decoded_size(telemetry: &Telemetry) -> usize {
-    json_size(telemetry).saturating_add(telemetry.decoded_size().saturating_mul(2))
-}
 
 /// A peer's words, fit for a log line.
 pub(super) fn words(text: &str) -> String {

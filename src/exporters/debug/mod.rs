@@ -37,7 +37,7 @@ pub(crate) use self::page::Timestamp;
 use self::spans::Columns;
 use self::zone::Zone;
 use super::lines::{Lines, Sink};
-use super::peer::decoded_size;
+use super::sizes::decoded_size;
 use crate::otlp::Messages;
 use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
 use crate::settings::{Delivery, Duration, QueueSettings, Report, RetrySettings, Unsupported};

@@ -23,7 +23,8 @@ use hyper::Uri;
 use serde::Deserialize;
 
 use super::http::{Client, http_exporter_config, refused};
-use super::peer::{MAX_REQUEST, json_size};
+use super::peer::MAX_REQUEST;
+use super::sizes::json_size;
 use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
 use crate::settings::{
     Compression, Delivery, Duration, Report, parse_url, shown_url, signal_path, url_target,

@@ -21,7 +21,7 @@ use serde::Deserialize;
 
 use self::span::ZipkinSpan;
 use super::http::{Client, http_exporter_config, refused, text_of};
-use super::peer::decoded_size;
+use super::sizes::decoded_size;
 use crate::otlp::Messages;
 use crate::otlp::wire::usable::Usable;
 use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};

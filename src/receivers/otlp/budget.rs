@@ -148,7 +148,7 @@ mod tests {
     fn processors_have_so_many_bytes_at_a_time_and_one_large_request_alone() {
         let budget = Budget::new(1);
         let (first, second) = (budget.work(WORKED / 2), budget.work(WORKED / 2));
-        let (told, tell) = std::sync::mpsc::channel();
+        let (told, tell) = std::sync::mpsc::sync_channel(1);
         std::thread::scope(|scope| {
             let budget = &budget;
             scope.spawn(move || {

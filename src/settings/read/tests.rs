@@ -146,7 +146,7 @@ fn all_problems_of_a_section_are_reported_in_one_go() {
             "9:10 x::queue::sizer: found `bytez`; did you mean `bytes`? accepted: `requests`, \
              `items`, `bytes`",
             "10:3 x::queue::nope: unknown key; accepted: `enabled`, `num_consumers`, `queue_size`, \
-             `sizer`, `block_on_overflow`, `wait_for_result`, `on_full`, `batch`",
+             `sizer`, `max_bytes`, `block_on_overflow`, `wait_for_result`, `on_full`, `batch`",
             "11:8 x::names: found `a`; accepted: a list, such as `[a]`",
             "12:10 x::headers: found a list; accepted: a mapping",
             "13:7 x::mode: found `plian`; did you mean `plain`? accepted: `plain`, `ttl`, `limits`",
