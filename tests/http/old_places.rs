@@ -9,7 +9,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::origin::{Conn, Origin, result_for};
-use super::tap::with_routes;
+use super::tap::{Client, Tap, eventually, with_routes};
 
 const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
 const UUID: &str = "3f2c9a8e-0c51-4b6f-9d2e-7a1b2c3d4e5f";
@@ -184,4 +184,89 @@ fn a_place_is_reached_after_a_reload() {
     assert_eq!(tap.ask("POST /messages?s=r", LIST).status, 202);
     assert_eq!(told.recv().unwrap(), "POST /a/messages?s=r HTTP/1.1");
     assert!(String::from_utf8(stream.chunk()).unwrap().contains("\"id\":1"));
+}
+
+/// A server whose every stream names what `name` says of its target, and stays; and what is posted to it.
+fn naming_server(name: fn(&str) -> String) -> (Origin, Receiver<String>) {
+    let (tell, told) = sync_channel(10);
+    let tell = Mutex::new(tell);
+    let origin = Origin::serve(move |mut conn| {
+        while let Some(asked) = conn.asked() {
+            conn.body(&asked);
+            if asked.line.starts_with("GET ") {
+                conn.stream();
+                let place = name(asked.line.split(' ').nth(1).unwrap());
+                conn.chunk(&format!("event: endpoint\ndata: {place}\n\n"));
+                conn.is_gone();
+            } else {
+                tell.lock().unwrap().send(asked.line).unwrap();
+                conn.write("HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n");
+            }
+        }
+    });
+    (origin, told)
+}
+
+/// Opens a stream and reads what it names.
+fn stream(tap: &Tap, path: &str) -> Client {
+    let mut stream = tap.connect();
+    stream.send(tap.request(&format!("GET {path}\naccept: text/event-stream"), ""));
+    assert_eq!(stream.head().0, 200);
+    assert!(stream.chunk().starts_with(b"event: endpoint"));
+    stream
+}
+
+fn evil_and_good(settings: &str) -> (Tap, Receiver<String>, Receiver<String>) {
+    // `/sse?x` names the session `x`.
+    let name = |target: &str| format!("/messages?sessionId={}", target.split('?').nth(1).unwrap());
+    let ((evil, evils), (good, goods)) = (naming_server(name), naming_server(name));
+    let routes = format!(
+        "[{{ path: /evil, upstream: \"http://{}/sse\" }}, {{ path: /good, upstream: \"http://{}/sse\" }}]",
+        evil.address, good.address
+    );
+    (with_routes(&routes, settings), evils, goods)
+}
+
+/// Servers choose the names: who names one first must not get what the clients of another post.
+#[test]
+fn a_place_that_two_servers_name_is_neithers_also_when_one_of_the_streams_is_over() {
+    let (tap, evils, goods) = evil_and_good("");
+    let evil = stream(&tap, "/evil?1");
+    let good = stream(&tap, "/good?1");
+    let post = || tap.ask("POST /messages?sessionId=1\nauthorization: Bearer fake", LIST).status;
+    assert_eq!(post(), 404);
+    let other = stream(&tap, "/good?2");
+    assert_eq!(tap.ask("POST /messages?sessionId=2", LIST).status, 202);
+    assert_eq!(goods.recv().unwrap(), "POST /messages?sessionId=2 HTTP/1.1");
+    drop((good, other));
+    eventually("both streams are over", || {
+        let over = tap.ask("POST /messages?sessionId=2", LIST).status == 404;
+        goods.try_iter().for_each(drop);
+        over
+    });
+    for _ in 0..20 {
+        assert_eq!(post(), 404);
+    }
+    let again = stream(&tap, "/good?1");
+    assert_eq!(post(), 404);
+    assert!(evils.try_recv().is_err() && goods.try_recv().is_err());
+    drop((evil, again));
+    let end = tap.end();
+    let said = end.log.lines().filter(|line| line.contains("name the same place")).count();
+    assert_eq!(said, 1, "{}", end.log);
+}
+
+/// A live session's place is not pushed out by streams, however many there are.
+#[test]
+fn a_place_is_reached_while_very_many_streams_name_others() {
+    let (tap, evils, goods) = evil_and_good("max_connections: 100000");
+    let (good, shared) = (stream(&tap, "/good?good"), stream(&tap, "/good?shared"));
+    let many: Vec<_> = (0..1030).map(|n| stream(&tap, &format!("/evil?{n:x}"))).collect();
+    let taken = stream(&tap, "/evil?shared");
+    assert_eq!(tap.ask("POST /messages?sessionId=good", LIST).status, 202);
+    assert_eq!(goods.recv().unwrap(), "POST /messages?sessionId=good HTTP/1.1");
+    assert_eq!(tap.ask("POST /messages?sessionId=0", LIST).status, 202);
+    assert_eq!(evils.recv().unwrap(), "POST /messages?sessionId=0 HTTP/1.1");
+    assert_eq!(tap.ask("POST /messages?sessionId=shared", LIST).status, 404);
+    drop((good, shared, many, taken));
 }

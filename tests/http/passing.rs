@@ -92,6 +92,34 @@ fn a_routes_own_headers_and_forwarded_ones_are_set() {
     assert_eq!(tap.ask("GET /b", "").status, 404);
 }
 
+/// The guard has looked at `Host` only.
+#[test]
+fn what_clients_say_of_where_they_are_from_is_passed_on_from_trusted_proxies_only() {
+    const SAID: &str = "x-forwarded-for: 1.2.3.4\nx-forwarded-host: evil.example\nx_forwarded_host: evil.example\n\
+                        x-forwarded-proto: https\nforwarded: for=1.2.3.4;host=evil.example\nx-real-ip: 1.2.3.4";
+    let names = ["for", "host", "proto"].map(|word| format!("x-forwarded-{word}"));
+    for (settings, trusted) in [
+        ("", false),
+        ("trusted_proxies: [10.0.0.0/8, '::1']", false),
+        ("trusted_proxies: [127.0.0.0/8]", true),
+    ] {
+        let (origin, told) = fixed("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        let route = format!("[{{ upstream: \"{}\", forwarded_headers: true }}]", origin.url());
+        let tap = with_routes(&route, settings);
+        assert_eq!(tap.ask(&format!("GET /mcp\n{SAID}"), "").status, 200);
+        let (asked, _) = told.recv().unwrap();
+        let got = names.each_ref().map(|name| asked.all(name));
+        if trusted {
+            assert_eq!(got, [["1.2.3.4, 127.0.0.1"], ["evil.example"], ["https"]]);
+        } else {
+            assert_eq!(got, [["127.0.0.1"], [tap.address.as_str()], ["http"]], "{settings}");
+        }
+        assert_eq!(asked.header("x_forwarded_host"), None);
+        assert_eq!(asked.header("forwarded").is_some(), trusted);
+        assert_eq!(asked.header("x-real-ip").is_some(), trusted);
+    }
+}
+
 /// HTTP+SSE (2024-11-05) behind a path: the stream is not changed, and what it names is reached.
 #[test]
 fn the_place_that_an_old_server_names_is_reached_behind_a_path() {

@@ -3,7 +3,7 @@
 //! The order is the law's: what was read is in the observer's queue before it is written on. Nothing
 //! here waits for anything but the two peers.
 
-use std::net::IpAddr;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,8 +20,9 @@ use tokio::time::timeout;
 use super::body::{Broken, ExchangeGuard, ProxyBody, RequestPrefix, Upload, Whole};
 use super::connections::RequestGuard;
 use super::decode::Coding;
-use super::detours::Detours;
+use super::detours::{Detours, Named};
 use super::edits::Edits;
+use super::forwarded::{Client, TrustedProxies};
 use super::guard::Guard;
 use super::headers::Present;
 use super::location::Places;
@@ -30,7 +31,7 @@ use super::recorder::{BodyRecorder, ExchangeRecorder, Recording};
 use super::routes::{Found, Routes};
 use super::slots::Admitted;
 use super::upstream::{Lease, Upstream};
-use super::{answer, headers, heads};
+use super::{answer, forwarded, headers, heads};
 use crate::mcp::{BodyKind, EndpointFinder, Party, Verb};
 use crate::pipeline::{Complaint, Counter, Vitals};
 use crate::receivers::descriptors::Descriptors;
@@ -47,6 +48,8 @@ pub(super) struct Rules {
     pub(super) guard: Guard,
     pub(super) routes: Arc<Routes>,
     pub(super) detours: Arc<Detours>,
+    /// Those in front whose word on where a request is from is passed on.
+    pub(super) trusted_proxies: TrustedProxies,
     /// How the servers are called, by route.
     pub(super) names: Vec<String>,
     /// Headers that the user wants to see.
@@ -76,13 +79,6 @@ pub(super) struct Proxy {
     pub(super) upstreams: Vec<Rc<Upstream<ProxyBody>>>,
 }
 
-/// Who sent a request.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Client {
-    pub(super) ip: IpAddr,
-    pub(super) tls: bool,
-}
-
 /// A request that was let through, until its response goes out.
 pub(super) struct Exchange {
     route: usize,
@@ -108,6 +104,13 @@ impl Exchange {
     }
 }
 
+/// Says why a request leads nowhere.
+enum Lost {
+    NoRoute,
+    /// Streams of the routes at these places named it.
+    Ambiguous(Vec<Arc<str>>),
+}
+
 /// Says that the client is gone if the response's head never goes out.
 struct Waiting(Option<Rc<ExchangeRecorder>>);
 
@@ -120,18 +123,35 @@ impl Drop for Waiting {
 }
 
 impl Rules {
-    /// Returns where a request goes. What a stream named leads to its own route only where no other serves that
+    /// Finds where a request goes. What a stream named leads to its own route only where no other serves that
     /// path: no server gets what was for another one, whatever it names.
-    fn find(&self, head: &Parts) -> Option<Found> {
+    fn find(&self, head: &Parts) -> Result<Found, Lost> {
         let routed = self.routes.find(&head.uri);
-        match routed {
-            Some(found) if found.aside || self.routes.swaps(found.route) => Some(found),
-            routed => {
-                let named = self.detours.find(&self.routes, &head.method, &head.uri);
-                let own = |named: &Found| routed.as_ref().is_none_or(|r| r.route == named.route);
-                named.filter(own).or(routed)
-            }
+        if let Some(found) = routed.as_ref().filter(|f| f.aside || self.routes.swaps(f.route)) {
+            return Ok(found.clone());
         }
+        match (self.detours.find(&self.routes, &head.method, &head.uri), routed) {
+            (Named::By(named), Some(routed)) if named.route != routed.route => Ok(routed),
+            (Named::By(named), _) => Ok(named),
+            (Named::Nowhere | Named::Ambiguous(_), Some(routed)) => Ok(routed),
+            (Named::Nowhere, None) => Err(Lost::NoRoute),
+            (Named::Ambiguous(places), None) => Err(Lost::Ambiguous(places)),
+        }
+    }
+
+    /// Answers a request that leads nowhere.
+    fn lost(&self, why: &Lost) -> Response<ProxyBody> {
+        let words = match why {
+            Lost::NoRoute => {
+                self.count_refused("no_route");
+                "no route leads there"
+            }
+            Lost::Ambiguous(places) => {
+                self.count_ambiguous(places);
+                "several servers name this place for messages, so it leads to none of them"
+            }
+        };
+        answer::text(StatusCode::NOT_FOUND, words)
     }
 
     /// Says where a request goes and gives it its place; an answer if it is refused.
@@ -152,11 +172,7 @@ impl Rules {
             let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
             return Err(Box::new(answer::text(status, words)));
         }
-        let Some(found) = self.find(head) else {
-            self.count_refused("no_route");
-            let words = "no route leads there";
-            return Err(Box::new(answer::text(StatusCode::NOT_FOUND, words)));
-        };
+        let found = self.find(head).map_err(|lost| Box::new(self.lost(&lost)))?;
         if present.has(Present::TRANSFER_ENCODING) && !headers::only_chunked(&head.headers) {
             self.count_refused("transfer_coding");
             let words = "a Transfer-Encoding other than chunked is not served";
@@ -170,11 +186,30 @@ impl Rules {
     }
 
     fn count_refused(&self, reason: &str) {
-        let labels = [("receiver", self.id.as_str()), ("reason", reason)];
-        self.vitals.counter("mcpcol_http_refused_requests", &labels).add(1);
+        self.refused(reason).add(1);
         if let Some(unsaid) = self.refusals.due() {
             tracing::warn!(receiver = %self.id, reason, unsaid, "a request was refused");
         }
+    }
+
+    fn refused(&self, reason: &str) -> Counter {
+        let labels = [("receiver", self.id.as_str()), ("reason", reason)];
+        self.vitals.counter("mcpcol_http_refused_requests", &labels)
+    }
+
+    /// Counts a request for a place that streams of routes at `places` named, and says so once in a while.
+    fn count_ambiguous(&self, places: &[Arc<str>]) {
+        self.refused("ambiguous").add(1);
+        let Some(unsaid) = self.detours.ambiguous.due() else { return };
+        let routes = places.iter().filter_map(|place| self.routes.at_place(place));
+        let servers: BTreeSet<&str> = routes.map(|route| self.names[route].as_str()).collect();
+        tracing::warn!(
+            receiver = %self.id,
+            ?servers,
+            unsaid,
+            "servers name the same place for messages (HTTP+SSE), or one of them gives two a meaning: it leads to \
+             none of them; give each server a tap of its own"
+        );
     }
 
     fn count_failed(&self, route: usize, why: &str) {
@@ -318,7 +353,18 @@ impl Proxy {
         let (asked, rules) = (exchange.asked.as_ref()?, &self.rules);
         let served = rules.routes.find(&Uri::from(asked.clone()))?.target;
         let finder = EndpointFinder::new(asked.as_str().as_bytes(), served.as_str().as_bytes());
-        Lookout::new(finder, coding, exchange.route, &rules.detours, &rules.routes)
+        let lookout = Lookout::new(finder, coding, exchange.route, &rules.detours, &rules.routes);
+        if lookout.is_none()
+            && let Some(unsaid) = rules.detours.unread.due()
+        {
+            tracing::warn!(
+                server = rules.names[exchange.route].as_str(),
+                unsaid,
+                "a stream's coding cannot be read, or too many streams of this server are packed: a place for \
+                 messages that it names (HTTP+SSE) is not reached"
+            );
+        }
+        lookout
     }
 
     /// Has what its upstream says of its own places lead through the tap.
@@ -368,7 +414,8 @@ impl Proxy {
         let wanted = server.forwarded_headers || server.preserve_host;
         let host = wanted.then(|| host_of(&head)).flatten();
         if server.forwarded_headers {
-            headers::add_forwarded(&mut head.headers, client.ip, host.as_ref(), client.tls);
+            let trusted = self.rules.trusted_proxies.has(client.ip);
+            forwarded::tell(&mut head.headers, client, host.as_ref(), trusted);
         }
         let host = host.filter(|_| server.preserve_host);
         head.headers.insert(HOST, host.unwrap_or_else(|| server.host_header.clone()));

@@ -3,7 +3,6 @@
 //! All other headers pass with their values as they are, in their order within a name; names pass in
 //! lower case, and hyper writes them in the order it got them.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use hyper::header::{
@@ -41,9 +40,6 @@ const MARGIN: Duration = Duration::from_secs(1);
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Which of the fields that a proxy has to look at are there: one look over the names, because asking the
 /// map for each of them, mostly to hear that it is not there, costs more than all that is done to them.
@@ -226,27 +222,6 @@ pub(super) fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// Says to the upstream who called whom, and how.
-pub(super) fn add_forwarded(
-    headers: &mut HeaderMap,
-    peer: IpAddr,
-    host: Option<&HeaderValue>,
-    tls: bool,
-) {
-    let before = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
-    let mut chain: Vec<&str> = before.collect();
-    let peer = peer.to_string();
-    chain.push(&peer);
-    if let Ok(value) = HeaderValue::from_str(&chain.join(", ")) {
-        headers.insert(X_FORWARDED_FOR, value);
-    }
-    if let Some(host) = host {
-        headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.clone());
-    }
-    let scheme = HeaderValue::from_static(if tls { "https" } else { "http" });
-    headers.entry(X_FORWARDED_PROTO).or_insert(scheme);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -404,15 +379,5 @@ mod tests {
         let mut headers = map(&[("cookie", "a=1"), ("x", "y"), ("cookie", "b=2; c=3")]);
         join_cookies(&mut headers);
         assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
-    }
-
-    #[test]
-    fn forwarded_headers_go_on_from_what_was_there() {
-        let mut headers = map(&[("x-forwarded-for", "1.2.3.4"), ("x-forwarded-proto", "https")]);
-        let host = HeaderValue::from_static("tap:1");
-        add_forwarded(&mut headers, IpAddr::from([127, 0, 0, 1]), Some(&host), false);
-        assert_eq!(headers["x-forwarded-for"], "1.2.3.4, 127.0.0.1");
-        assert_eq!(headers["x-forwarded-host"], "tap:1");
-        assert_eq!(headers["x-forwarded-proto"], "https");
     }
 }

@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use hyper::http::uri::PathAndQuery;
 
@@ -16,8 +15,12 @@ use crate::mcp::{EndpointFinder, Looked, comparable};
 
 /// Packed bytes that are looked at: the first event is short.
 const MAX_PACKED: usize = 4096;
-/// Limits what unpacking may take at once, over all streams of a receiver, in bytes: some codings want 8 MiB each.
+/// Limits what unpacking may take at once, over all streams of a receiver, in bytes. Each route has an equal part
+/// of it to itself, so that no server's streams keep another's from being looked at, and at least
+/// [`MIN_UNPACKING`].
 const MAX_UNPACKING: usize = 64 << 20;
+/// Holds one stream of the codings that want most, in bytes.
+const MIN_UNPACKING: usize = 8 << 20;
 
 /// Watches the beginning of one stream for it, and forgets it with the stream.
 #[derive(Debug)]
@@ -45,12 +48,14 @@ struct Unpacking {
     left: usize,
     /// Its part of what may be taken, in bytes.
     cost: usize,
+    /// The place of the stream's route.
+    place: Arc<str>,
     detours: Arc<Detours>,
 }
 
 impl Lookout {
     /// Looks out on a stream of that route with `finder`. `None` where it cannot be read: its coding is none
-    /// that we know, or too many are being unpacked.
+    /// that we know, or too many of that route are being unpacked.
     pub(super) fn new(
         finder: EndpointFinder,
         coding: Coding,
@@ -60,7 +65,7 @@ impl Lookout {
     ) -> Option<Self> {
         let unpacking = match coding {
             Coding::Identity => None,
-            coding => Some(Unpacking::of(coding, detours)?),
+            coding => Some(Unpacking::of(coding, route, detours, routes)?),
         };
         let search = Some(Search { finder, unpacking });
         let (detours, routes) = (Arc::clone(detours), Arc::clone(routes));
@@ -80,9 +85,9 @@ impl Lookout {
         self.search = None;
         let (Some(asked), Some(meant)) = (asked, meant) else { return };
         if let Some(place) = self.routes.place(self.route).filter(|_| self.is_ours(&asked)) {
-            let asked = comparable(asked.as_str().as_bytes());
+            let asked = comparable(asked.as_str().as_bytes()).into();
             let detour = Detour { asked, meant, place: Arc::clone(place) };
-            self.detours.add(detour.clone());
+            self.detours.add(&detour);
             self.named = Some(detour);
         }
     }
@@ -128,21 +133,24 @@ impl Search {
 }
 
 impl Unpacking {
-    fn of(coding: Coding, detours: &Arc<Detours>) -> Option<Self> {
-        let cost = Decoder::cost(coding);
-        let before = detours.unpacking.fetch_add(cost, Ordering::Relaxed);
-        let room = before + cost <= MAX_UNPACKING;
-        let Some(decoder) = room.then(|| Decoder::of(coding)).flatten() else {
-            detours.unpacking.fetch_sub(cost, Ordering::Relaxed);
+    fn of(coding: Coding, route: usize, detours: &Arc<Detours>, routes: &Routes) -> Option<Self> {
+        let (cost, place) = (Decoder::cost(coding), Arc::clone(routes.place(route)?));
+        let most = (MAX_UNPACKING / routes.count().max(1)).max(MIN_UNPACKING);
+        if !detours.take_room(&place, cost, most) {
+            return None;
+        }
+        let Some(decoder) = Decoder::of(coding) else {
+            detours.give_room_back(&place, cost);
             return None;
         };
-        Some(Unpacking { decoder, left: MAX_PACKED, cost, detours: Arc::clone(detours) })
+        let detours = Arc::clone(detours);
+        Some(Unpacking { decoder, left: MAX_PACKED, cost, place, detours })
     }
 }
 
 impl Drop for Unpacking {
     fn drop(&mut self) {
-        self.detours.unpacking.fetch_sub(self.cost, Ordering::Relaxed);
+        self.detours.give_room_back(&self.place, self.cost);
     }
 }
 
@@ -170,6 +178,7 @@ mod tests {
     use super::*;
     use crate::mcp::resolve_reference;
     use crate::receivers::mcp_http::config::Route;
+    use crate::receivers::mcp_http::detours::Named;
     use hyper::{Method, Uri};
     use std::io::Write as _;
 
@@ -215,9 +224,14 @@ mod tests {
     }
 
     fn found(places: &Places, asked: &str) -> Option<(usize, String)> {
-        let (detours, routes) = places;
-        let found = detours.find(routes, &Method::POST, &asked.parse::<Uri>().unwrap())?;
-        Some((found.route, found.target.to_string()))
+        match named(places, asked) {
+            Named::By(found) => Some((found.route, found.target.to_string())),
+            Named::Nowhere | Named::Ambiguous(_) => None,
+        }
+    }
+
+    fn named((detours, routes): &Places, asked: &str) -> Named {
+        detours.find(routes, &Method::POST, &asked.parse::<Uri>().unwrap())
     }
 
     fn leads(places: &Places, asked: &str) -> bool {
@@ -272,7 +286,7 @@ mod tests {
             assert!(!leads(&places, other), "{other}");
         }
         let asked = "/messages?s=1".parse().unwrap();
-        assert_eq!(places.0.find(&places.1, &Method::GET, &asked), None);
+        assert_eq!(places.0.find(&places.1, &Method::GET, &asked), Named::Nowhere);
         drop(stream);
         assert!(leads(&places, "/messages?s=1"), "the other stream lasts");
         drop(same);
@@ -284,10 +298,11 @@ mod tests {
         for order in [[OLD, OTHER], [OTHER, OLD]] {
             let places = places(false);
             let [first, second] = order.map(|route| told_by(route, &places, "/m?s=1"));
-            assert!(!leads(&places, "/m?s=1"));
+            assert!(matches!(named(&places, "/m?s=1"), Named::Ambiguous(_)));
             drop(first);
-            assert_eq!(found(&places, "/m?s=1"), Some((order[1], "/m?s=1".to_owned())));
+            assert!(matches!(named(&places, "/m?s=1"), Named::Ambiguous(_)));
             drop(second);
+            assert_eq!(named(&places, "/m?s=1"), Named::Nowhere);
         }
     }
 
@@ -370,14 +385,24 @@ mod tests {
             stream.look(chunk);
         }
         assert_eq!(found(&places, "/messages?s=1"), Some((OLD, "/a/messages?s=1".to_owned())));
-        assert_eq!(places.0.unpacking.load(Ordering::Relaxed), 0, "it is unpacked no further");
+        assert_eq!(zstd_streams(OLD, &places), MAX_EACH, "it is unpacked no further");
+    }
+
+    /// Streams in zstd of one of two routes that can be unpacked at once.
+    const MAX_EACH: usize = 4;
+
+    /// Counts how many streams of a route in zstd can be looked at, at once.
+    fn zstd_streams(route: usize, places: &Places) -> usize {
+        let all: Vec<_> = (0..9).map_while(|_| lookout(route, Coding::Zstd, places)).collect();
+        all.len()
     }
 
     #[test]
-    fn streams_that_are_unpacked_take_no_more_than_there_is_for_them() {
+    fn streams_that_are_unpacked_take_no_more_than_there_is_for_their_route() {
         let places = places(false);
         let all: Vec<_> = (0..9).map_while(|_| lookout(OLD, Coding::Zstd, &places)).collect();
-        assert_eq!(all.len(), MAX_UNPACKING / Decoder::cost(Coding::Zstd));
+        assert_eq!(all.len(), MAX_EACH);
+        assert_eq!(zstd_streams(OTHER, &places), MAX_EACH, "the other route has its own");
         drop(all);
         let mut junk = lookout(OLD, Coding::Gzip, &places).unwrap();
         junk.look(&[b'x'; 2 * MAX_PACKED]);
@@ -385,7 +410,7 @@ mod tests {
         bomb.look(&gzip(&vec![b':'; 32 << 20]));
         let mut silent = lookout(OLD, Coding::Gzip, &places).unwrap();
         silent.look(&gzip(b": hello\n\n").repeat(1 + MAX_PACKED / 20));
-        assert_eq!(places.0.unpacking.load(Ordering::Relaxed), 0);
+        assert_eq!(zstd_streams(OLD, &places), MAX_EACH);
         assert!(lookout(OLD, Coding::Unknown, &places).is_none());
     }
 }

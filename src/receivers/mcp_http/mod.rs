@@ -21,6 +21,7 @@ mod local;
 mod note;
 mod decode;
 mod headers;
+mod forwarded;
 mod guard;
 mod config;
 mod heads;

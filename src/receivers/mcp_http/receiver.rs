@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use super::config::{Auth, Config, Route};
 use super::detours::Detours;
 use super::exchange::Rules;
+use super::forwarded::TrustedProxies;
 use super::guard::Guard;
 use super::listener::Acceptor;
 use super::note::{Note, Queue};
@@ -178,6 +179,7 @@ impl McpHttp {
             guard: guard(&self.config),
             routes: Arc::new(Routes::new(&self.config.routes)),
             detours: Arc::clone(&self.detours),
+            trusted_proxies: TrustedProxies::new(&self.config.trusted_proxies),
             in_flight: Arc::default(),
             max_in_flight: self.config.max_requests,
             descriptors: Arc::clone(&self.descriptors),

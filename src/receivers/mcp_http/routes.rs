@@ -78,6 +78,11 @@ impl Routes {
         Routes { all, one_origin }
     }
 
+    /// Counts the routes.
+    pub(super) fn count(&self) -> usize {
+        self.all.len()
+    }
+
     /// Whether a route swaps paths, so that what its server says of its own is not what clients ask.
     pub(super) fn swaps(&self, route: usize) -> bool {
         self.all.iter().any(|known| known.index == route && !known.prefix.is_empty())

@@ -10,6 +10,7 @@ use hyper::header::HeaderName;
 use serde::Deserialize;
 
 use super::authority::{Authority, Origin};
+use super::forwarded::Network;
 use super::guard::Guard;
 use super::headers::is_credential;
 use crate::mcp::{Notifications, Parent, Perspective, Traces, Unsampled};
@@ -42,6 +43,9 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// What `Origin` may be besides the allowed hosts' own.
     pub allowed_origins: Vec<String>,
+    /// Addresses and networks of proxies in front whose `X-Forwarded-*` and `Forwarded` are passed on to routes with
+    /// `forwarded_headers`.
+    pub trusted_proxies: Vec<String>,
     /// Which upstream answers which path.
     pub routes: Vec<Route>,
     /// How long a request's head may take, and how long a connection may be idle.
@@ -130,6 +134,7 @@ impl Default for Config {
             auth: None,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
             routes: Vec::new(),
             read_header_timeout: Duration::secs(60),
             stall_timeout: Duration::secs(10 * 60),
@@ -168,6 +173,7 @@ impl Config {
             tls.check(report);
         }
         self.check_clients(report);
+        self.check_trusted_proxies(report);
         self.check_limits(report);
         self.check_session_key(report);
         self.observing().check(report);
@@ -283,6 +289,23 @@ impl Config {
                 self.endpoint
             );
             report.warn("allowed_hosts", message);
+        }
+    }
+
+    fn check_trusted_proxies(&self, report: &mut Report<'_>) {
+        for (i, network) in self.trusted_proxies.iter().enumerate() {
+            let at = format!("trusted_proxies.{i}");
+            match Network::parse(network) {
+                Err(why) => report.error(&at, why),
+                Ok(network) if network.is_all() => {
+                    report.warn(&at, "trusts everybody: any client may say where it is from");
+                }
+                Ok(_) => {}
+            }
+        }
+        if !self.trusted_proxies.is_empty() && !self.routes.iter().any(|r| r.forwarded_headers) {
+            let message = "has no effect: no route has `forwarded_headers: true`";
+            report.warn("trusted_proxies", message);
         }
     }
 

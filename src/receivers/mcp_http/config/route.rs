@@ -27,7 +27,8 @@ pub struct Route {
     pub protocol: Protocol,
     /// `Host` stays what the client wrote.
     pub preserve_host: bool,
-    /// `X-Forwarded-For`, `-Host` and `-Proto` are added for the upstream.
+    /// `X-Forwarded-For`, `-Host` and `-Proto` are written for the upstream, over what clients say of it that are none of
+    /// `trusted_proxies`.
     pub forwarded_headers: bool,
     /// How long connecting may take, the TLS handshake included.
     pub connect_timeout: Duration,

@@ -134,6 +134,30 @@ fn hosts_that_shut_out_this_machine_are_warned_of_where_it_alone_is_served() {
 }
 
 #[test]
+fn proxies_that_are_trusted_are_addresses_and_networks() {
+    let with = |proxies: &str, forwarded: bool| {
+        problems(&format!(
+            "{{ trusted_proxies: {proxies}, routes: [{{ upstream: \"http://localhost:1/mcp\", forwarded_headers: \
+             {forwarded} }}] }}"
+        ))
+    };
+    assert!(with("[10.0.0.0/8, '::1']", true).is_empty());
+    for (proxies, forwarded, said) in [
+        ("[10.0.0.1/8]", true, "r::trusted_proxies::0 `10.0.0.1/8` has bits"),
+        (
+            "['::1', lb.example.com]",
+            true,
+            "r::trusted_proxies::1 `lb.example.com` is not an address",
+        ),
+        ("['::/0']", true, "r::trusted_proxies::0 trusts everybody"),
+        ("['::1']", false, "r::trusted_proxies has no effect"),
+    ] {
+        let found = with(proxies, forwarded);
+        assert!(found.len() == 1 && found[0].starts_with(said), "{found:?}");
+    }
+}
+
+#[test]
 fn a_receiver_in_front_of_itself_is_an_error() {
     let yaml =
         "{ endpoint: localhost:8931, routes: [{ upstream: \"http://127.0.0.1:8931/mcp\" }] }";
