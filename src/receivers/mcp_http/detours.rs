@@ -107,7 +107,7 @@ impl Detours {
         let target = comparable(target.as_str().as_bytes());
         let table = self.table();
         let Some(claims) = table.named.get(target.as_slice()) else { return Named::Nowhere };
-        let before = table.ended_elsewhere(&target, claims);
+        let before = table.ended_elsewhere(routes, &target, claims);
         match claims.as_slice() {
             [only] if before.is_empty() => match routes.at_place(&only.place) {
                 Some(route) => Named::By(Found { route, target: only.meant.clone(), aside: false }),
@@ -152,6 +152,12 @@ impl Detours {
         }
     }
 
+    /// Forgets what was kept of routes that a reload took out.
+    pub(super) fn keep(&self, routes: &Routes) {
+        let kept = |place: &str, of: &OfRoute| of.unpacking > 0 || routes.at_place(place).is_some();
+        self.table().routes.retain(|place, of| kept(place, of));
+    }
+
     /// Takes `bytes` of the `most` that unpacking may take at once for streams of the route at `place`; says
     /// whether there was room.
     pub(super) fn take_room(&self, place: &Arc<str>, bytes: usize, most: usize) -> bool {
@@ -179,12 +185,14 @@ impl Table {
         self.routes.entry(Arc::clone(place)).or_default()
     }
 
-    /// Returns the places whose streams named a target, are over, and are none of the `claims` to it.
-    fn ended_elsewhere(&self, target: &[u8], claims: &[Claim]) -> Vec<Arc<str>> {
+    /// Returns the places of `routes` whose streams named a target, are over, and are none of the `claims` to it.
+    fn ended_elsewhere(&self, routes: &Routes, target: &[u8], claims: &[Claim]) -> Vec<Arc<str>> {
         let hash = self.hasher.hash_one(target);
         let there = self.routes.iter().filter(|(_, of)| of.ended.times.contains_key(&hash));
         let places = there.map(|(place, _)| place);
-        let other = |place: &&Arc<str>| claims.iter().all(|claim| claim.place != **place);
+        let other = |place: &&Arc<str>| {
+            claims.iter().all(|claim| claim.place != **place) && routes.at_place(place).is_some()
+        };
         places.filter(other).cloned().collect()
     }
 }
@@ -216,12 +224,12 @@ mod tests {
     use super::*;
     use crate::receivers::mcp_http::config::Route;
 
+    fn route(path: &str) -> Route {
+        let upstream = "http://h:1/sse".to_owned();
+        Route { path: Some(path.to_owned()), upstream, ..Route::default() }
+    }
+
     fn routes() -> Routes {
-        let route = |path: &str| Route {
-            path: Some(path.to_owned()),
-            upstream: "http://h:1/sse".to_owned(),
-            ..Route::default()
-        };
         Routes::new(&[route("/evil"), route("/good")])
     }
 
@@ -291,6 +299,23 @@ mod tests {
         assert_eq!(leads_to(&find(&detours, &routes, 0)), Some(1));
         detours.add(&detour(&routes, 0, 1));
         assert!(matches!(find(&detours, &routes, 1), Named::Ambiguous(_)));
+    }
+
+    /// A server that counts its sessions may have moved.
+    #[test]
+    fn what_a_route_named_that_a_reload_took_out_is_nobodys_concern() {
+        let (detours, routes) = (Detours::default(), routes());
+        let (evil, good) = (detour(&routes, 0, 1), detour(&routes, 1, 1));
+        detours.add(&evil);
+        detours.forget(&evil);
+        detours.add(&good);
+        assert!(matches!(find(&detours, &routes, 1), Named::Ambiguous(_)));
+        let left = Routes::new(&[route("/good")]);
+        assert_eq!(leads_to(&find(&detours, &left, 1)), Some(0));
+        detours.keep(&left);
+        assert_eq!(detours.table().routes.len(), 0);
+        detours.add(&evil);
+        assert!(matches!(find(&detours, &left, 1), Named::Ambiguous(_)), "it goes on");
     }
 
     #[test]

@@ -207,8 +207,8 @@ impl Rules {
             receiver = %self.id,
             ?servers,
             unsaid,
-            "servers name the same place for messages (HTTP+SSE), or one of them gives two a meaning: it leads to \
-             none of them; give each server a tap of its own"
+            "one place for messages (HTTP+SSE) was named twice, so it leads to none of these servers; give each \
+             a tap of its own"
         );
     }
 

@@ -174,10 +174,12 @@ impl McpHttp {
         queue: &Arc<Queue>,
         stop: &Stop,
     ) -> io::Result<JoinSet<ThreadEnd>> {
+        let routes = Arc::new(Routes::new(&self.config.routes));
+        self.detours.keep(&routes);
         let rules = Arc::new(Rules {
             id: self.id.clone(),
             guard: guard(&self.config),
-            routes: Arc::new(Routes::new(&self.config.routes)),
+            routes,
             detours: Arc::clone(&self.detours),
             trusted_proxies: TrustedProxies::new(&self.config.trusted_proxies),
             in_flight: Arc::default(),
