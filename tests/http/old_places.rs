@@ -266,7 +266,7 @@ fn a_place_is_reached_while_very_many_streams_name_others() {
     // Both ends of as many connections are here.
     let most = limit.maximum.map_or(DESCRIPTORS, |maximum| maximum.min(DESCRIPTORS));
     setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limit }).unwrap();
-    let (tap, evils, goods) = evil_and_good("");
+    let (tap, evils, goods) = evil_and_good("max_connections: 2048\nmax_requests: 2048");
     let (good, shared) = (stream(&tap, "/good?good"), stream(&tap, "/good?shared"));
     let many: Vec<_> = (0..1030).map(|n| stream(&tap, &format!("/evil?{n:x}"))).collect();
     let taken = stream(&tap, "/evil?shared");
