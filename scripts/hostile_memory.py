@@ -149,7 +149,7 @@ def highest(pid: int) -> int:
 
 def send(port: int, signal: str, packed: bytes, kind: str) -> str:
     try:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
         headers = {"content-type": kind, "content-encoding": "zstd"}
         connection.request("POST", f"/v1/{signal}", packed, headers)
         return str(connection.getresponse().status)
