@@ -229,6 +229,12 @@ fn a_file_is_validated_by_either_spelling_and_in_either_form() {
     }
     assert_eq!(home.run(&["validate", &good, "--config", &good]).code, Some(2));
 
+    // Each file by itself: together these would have one receiver.
+    let other = home.write("other.yaml", &config("otlp: { protocols: { http: {} } }", "nop: {}"));
+    let bad = home.write("bad.yaml", "receivers: {}\n");
+    assert_eq!(home.run(&["validate", &good, &other]).code, Some(0));
+    assert_eq!(home.run(&["validate", &good, &bad]).code, Some(1));
+
     let text = config("otlp: { protocols: { grpc: {} } }", "nop: {}")
         .replace("nop: {}", "nop: {}\n  debug: {}");
     let warned = home.write("warned.yaml", &text);
@@ -331,7 +337,7 @@ fn what_the_environment_says_wrong_does_not_hide_behind_what_is_set() {
     let ran = Ran::from(command.output().unwrap());
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(
-        !ran.stderr.contains("yaml:") && ran.stderr.contains("OTLP settings"),
+        !ran.stderr.contains("yaml:") && ran.stderr.contains("MCPCOL_OTLP_ENDPOINT: "),
         "{}",
         ran.stderr
     );

@@ -110,11 +110,12 @@ pub(super) fn load(
         let (around, of_user) = problems.0.into_iter().partition::<Vec<_>, _>(is_ours);
         let fatal = |problem: &&Problem| problem.severity > Severity::Warning;
         if plan.is_none() && !of_user.iter().any(|p| fatal(&p)) && trust != Trust::Nothing {
-            let told = |p: &Problem| format!("{} ({})", p.message, source_of(&p.path));
             notes.extend(around.iter().filter(fatal).map(told));
             continue;
         }
         notes.extend(more);
+        // A key that cannot be used is found at each attempt.
+        notes.dedup();
         notes.extend(around.iter().map(|p| format!("{}: {}", p.path, p.message)));
         notes.iter().for_each(|note| say(&format!("mcpcol: {note}")));
         of_flags.say();
@@ -129,13 +130,26 @@ fn is_ours(problem: &Problem) -> bool {
     problem.mark.as_ref().is_some_and(|mark| mark.file.starts_with("yaml:"))
 }
 
-/// Where a setting of the built-in configuration comes from, for a user who never wrote it.
-fn source_of(path: &str) -> &'static str {
-    if path.contains("digest") {
-        "the digest key of MCPCOL_DIGEST_KEY, MCPCOL_DIGEST_KEY_FILE or the state directory is not used"
-    } else {
-        "the OTLP variables of the environment are not used"
+/// Tells of a setting of the built-in configuration that cannot be used: by the variable that it comes from, and without
+/// the advice for those who write YAML.
+fn told(problem: &Problem) -> String {
+    let message = problem.message.split("; ").next().unwrap_or_default();
+    if problem.path.contains("digest") {
+        return format!(
+            "the digest key of MCPCOL_DIGEST_KEY, MCPCOL_DIGEST_KEY_FILE or the state directory is not used: {message}"
+        );
     }
+    let ours = env("MCPCOL_OTLP_ENDPOINT").is_some();
+    let family = if ours { "MCPCOL_OTLP" } else { "OTEL_EXPORTER_OTLP" };
+    let of = [("headers", "HEADERS"), ("ca_file", "CERTIFICATE"), ("key_file", "CLIENT_KEY")];
+    let of = of.into_iter().chain([
+        ("cert_file", "CLIENT_CERTIFICATE"),
+        ("compression", "COMPRESSION"),
+        ("timeout", "TIMEOUT"),
+    ]);
+    let named = of.into_iter().find(|(field, _)| problem.path.contains(field));
+    let variable = named.map_or("ENDPOINT", |(_, variable)| variable);
+    format!("{family}_{variable}: {message}: the OTLP variables are not used")
 }
 
 /// The state directory, if there is one, and what is wrong with it.

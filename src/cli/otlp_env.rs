@@ -81,7 +81,7 @@ impl OtlpEnv {
             other => {
                 let known = "grpc, http/protobuf and http/json";
                 notes.push(format!(
-                    "OTLP has no protocol `{other}`, only {known}: the OTLP variables of the environment are not used"
+                    "OTLP has no protocol `{other}`, only {known}: the OTLP variables are not used"
                 ));
                 return None;
             }

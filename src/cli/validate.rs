@@ -16,7 +16,7 @@ use crate::settings::{Problem, Problems, Severity};
 /// Check a configuration: every problem in one go, with its place
 #[derive(Args, Clone, Debug)]
 pub(super) struct Validate {
-    /// Configuration file, as with --config
+    /// Configuration files, each checked by itself
     #[arg(value_name = "FILE", conflicts_with = "config")]
     file: Vec<String>,
     #[command(flatten)]
@@ -37,16 +37,23 @@ enum Format {
 }
 
 impl Validate {
-    /// Exit code 1 if the configuration cannot run; warnings keep it 0 unless they count as errors.
+    /// Exit code 1 if a configuration cannot run; warnings keep it 0 unless they count as errors.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let named = if self.file.is_empty() { self.config.config } else { self.file };
-        let chosen = discovery::choose(named, self.config.set);
-        let options = Options { advice: true, ..Options::default() };
-        let (plan, problems) = load(&chosen.sources, &options);
-        let valid = plan.is_some() && (!self.strict || problems.0.is_empty());
-        if self.format == Format::Json {
-            writeln!(stdout(), "{:#}", report(valid, &problems))?;
-        } else {
+        // Each file is a configuration; what is named by `--config` is one in all.
+        let named: Vec<Vec<String>> = match self.file.is_empty() {
+            true => vec![self.config.config],
+            false => self.file.into_iter().map(|file| vec![file]).collect(),
+        };
+        let (mut valid, mut all) = (true, Problems::default());
+        for sources in named {
+            let chosen = discovery::choose(sources, self.config.set.clone());
+            let options = Options { advice: true, ..Options::default() };
+            let (plan, problems) = load(&chosen.sources, &options);
+            valid &= plan.is_some() && (!self.strict || problems.0.is_empty());
+            if self.format == Format::Json {
+                all.0.extend(problems.0);
+                continue;
+            }
             config_args::say(&problems)?;
             let nothing = chosen.origin == Origin::Nowhere;
             let well = problems.0.is_empty() && stderr().is_terminal();
@@ -54,6 +61,9 @@ impl Validate {
                 let is = if nothing { "" } else { "valid: " };
                 say(&format!("mcpcol: {is}{}", chosen.told()));
             }
+        }
+        if self.format == Format::Json {
+            writeln!(stdout(), "{:#}", report(valid, &all))?;
         }
         Ok(if valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
