@@ -36,7 +36,7 @@ pub(super) fn say(problems: &Problems) -> std::io::Result<()> {
     stderr().write_all(render(problems, colour).as_bytes())
 }
 
-/// What a plan is loaded from, again at each reload.
+/// Holds the sources that a plan is loaded from, again at each reload.
 #[derive(Clone, Copy)]
 pub(super) struct Loading<'a> {
     pub(super) sources: &'a Sources,

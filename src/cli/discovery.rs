@@ -30,9 +30,9 @@ pub(super) enum Origin {
 /// Holds a configuration and where it is from.
 #[derive(Clone, Debug)]
 pub(super) struct Chosen {
-    /// What to load; without `config` nothing was found.
+    /// Lists the sources to load; without `config` nothing was found.
     pub(super) sources: Sources,
-    /// Who named it.
+    /// Says who named them.
     pub(super) origin: Origin,
 }
 

@@ -13,7 +13,7 @@ use crate::processors::redaction;
 const ROTATION: [u32; 2] = [16, 1];
 /// Each queue's bound, in bytes of OTLP.
 pub(super) const QUEUE: u32 = 64 << 20;
-/// How its components are called in a configuration that the user wrote.
+/// Names its components in a configuration that the user wrote.
 const NAME: &str = "local_record";
 
 /// The flag, where complaints name it.

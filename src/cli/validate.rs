@@ -93,7 +93,8 @@ fn entry(problem: &Problem) -> Value {
     })
 }
 
-/// What was found, and what would be accepted or done instead: behind the first semicolon outside of quoted text.
+/// Cuts a message into what was found and what would be accepted or done instead, which stands behind the first
+/// semicolon outside of quoted text.
 fn parts(message: &str) -> (&str, Option<&str>) {
     let mut quoted = false;
     let at = message.char_indices().find(|&(at, c)| {

@@ -68,7 +68,7 @@ struct At {
 /// What a reference stands for.
 struct Found {
     text: String,
-    /// Whether it is a part of the configuration that was not looked at yet: the text of a file.
+    /// Says whether it is a part of the configuration that was not looked at yet: the text of a file.
     unread: bool,
 }
 

@@ -12,9 +12,9 @@ const BLOCK: u64 = 64 << 10;
 /// The lines of a file, last first.
 pub(super) struct Backwards<'a> {
     file: &'a File,
-    /// How much of it is not read yet.
+    /// Counts the bytes that are not read yet.
     before: u64,
-    /// What is read and not handed out: it ends where the last line handed out began.
+    /// Holds bytes that are read and not handed out: they end where the last line handed out began.
     rest: Vec<u8>,
     block: u64,
     /// Lines that were too long and are left out.

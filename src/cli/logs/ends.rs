@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::place::Place;
 use super::sources::Found;
 
-/// How many files that are gone are remembered.
+/// Bounds how many files that are gone are remembered.
 const GONE: usize = 10_000;
 
-/// How long a file may have the same time of its last change though it was changed again: file systems round.
+/// Bounds how long a file may have the same time of its last change though it was changed again: file systems round.
 const TICK: Duration = Duration::from_secs(2);
 
 /// Knows how far files have been read, by device and inode.

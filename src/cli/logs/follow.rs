@@ -18,9 +18,9 @@ use super::record::Record;
 use super::sources::{self, Found};
 use super::stream::is_closed_within;
 
-/// How often is looked for more.
+/// Says how often is looked for more.
 const LOOK: Duration = Duration::from_millis(200);
-/// How many times as long as a look took is waited for the next: looks take a twentieth of a core at most.
+/// Says how many times as long as a look took is waited for the next: looks take a twentieth of a core at most.
 const REST: u32 = 19;
 
 /// Has Ctrl-C end the process well from here on: it is how following ends.

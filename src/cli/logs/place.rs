@@ -20,7 +20,7 @@ const REMEMBERED: u64 = 1 << 10;
 /// Remembers how far a file has been read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Place {
-    /// Where the first line begins that has not been handed out.
+    /// Says where the first line begins that has not been handed out, in bytes.
     next: Mark,
     /// Up to where there is no newline after that.
     searched: Mark,

@@ -18,7 +18,7 @@ use super::sources::{self, Found};
 use super::stream::Stream;
 use crate::cli::say;
 
-/// How often is looked for a file that was moved away before it was opened.
+/// Says how often is looked for a file that was moved away before it was opened.
 const LOOKS: usize = 5;
 
 /// Reads sources, and counts what cannot be read.

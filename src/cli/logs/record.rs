@@ -15,10 +15,10 @@ pub(super) struct Record {
     pub(super) server: String,
     pub(super) severity: u64,
     pub(super) severity_text: String,
-    /// Where it comes from: `stderr`, a logger, or the kind of a finding.
+    /// Names its source: `stderr`, a logger, or the kind of a finding.
     pub(super) source: String,
     pub(super) text: String,
-    /// What belongs to it: the detail of a finding, how many were dropped before it.
+    /// Adds to its text: the detail of a finding, how many records were dropped before it.
     pub(super) notes: Vec<String>,
     is_finding: bool,
     session: String,
@@ -30,7 +30,7 @@ pub(super) struct Record {
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Read {
     pub(super) records: Vec<Record>,
-    /// How many records, or lists of them, are not what OTLP/JSON has in their place, and are left out.
+    /// Counts the records, or lists of them, that are not what OTLP/JSON has in their place, and are left out.
     pub(super) strange: u64,
 }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// How the names of files of log records end.
+/// Ends the names of files of log records.
 const ENDING: &str = ".logs.jsonl";
 
 /// A file that is there.
@@ -27,7 +27,7 @@ pub(super) struct Found {
 pub(super) struct Listing {
     /// Regular files, each once, those written last first.
     pub(super) files: Vec<Found>,
-    /// What is neither a file nor a directory, and `-`, as they were given.
+    /// Lists the sources that are neither files nor directories, and `-`, as they were given.
     pub(super) streams: Vec<PathBuf>,
     /// Sources that are not there or cannot be looked at, and why.
     pub(super) failed: Vec<(PathBuf, io::Error)>,

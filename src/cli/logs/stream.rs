@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use crate::cli::say;
 
-/// How long nothing is said about a FIFO that nobody writes to.
+/// Says how long nothing is said about a FIFO that nobody writes to.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Tells that a reader is gone; the kernel says so unasked.
 const GONE: PollFlags = PollFlags::ERR.union(PollFlags::HUP);

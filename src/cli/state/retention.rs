@@ -35,14 +35,14 @@ pub(in crate::cli) struct Found {
 /// Says what pruning a directory did.
 #[derive(Debug, Default)]
 pub(in crate::cli) struct Pruned {
-    /// What is gone, the oldest first; or would be.
+    /// Lists the files that are gone, or would be, the oldest first.
     pub(in crate::cli) removed: Vec<Found>,
-    /// What could not be removed, and why.
+    /// Lists the files that could not be removed, and why.
     pub(in crate::cli) failed: Vec<(Found, io::Error)>,
     /// Files that stay, and their bytes.
     pub(in crate::cli) stay: usize,
     pub(in crate::cli) bytes: u64,
-    /// How many of them running taps write.
+    /// Counts those of them that running taps write.
     pub(in crate::cli) written: usize,
 }
 

@@ -11,7 +11,7 @@ use crate::mcp::Message;
 /// The longest value that is compared, in bytes: one as long as this may have been cut.
 pub const MAX_MIRRORED: usize = 1024;
 
-/// What a value looks like that no header could carry as it is.
+/// Begins and ends a value that no header could carry as it is, and is in base64 therefore.
 const ENCODED: [&[u8]; 2] = [b"=?base64?", b"?="];
 
 /// Holds those headers until the body is read.
@@ -55,7 +55,7 @@ impl Mirrored {
     }
 }
 
-/// What is wrong with a header that should say `text`.
+/// Says what is wrong with a header that should say `text`.
 fn wrong(value: Option<&[u8]>, text: &Text<'_>) -> Option<&'static str> {
     let Some(value) = value else { return Some("missing") };
     if value.len() >= MAX_MIRRORED {

@@ -3,9 +3,7 @@
 //! They are withheld and not joined: a line that only mentions a key must hold nothing up, and a key has no end that
 //! could be relied on.
 
-use memchr::memmem;
-
-/// How many lines behind a key's beginning, its last line, or a loss may still bring more of it, among the lines of
+/// Bounds how many lines behind a key's beginning, its last line, or a loss may still bring more of it, among the lines of
 /// others.
 const WINDOW: u32 = 64;
 /// A line among those of others has at least so many characters of a key: usual lines have 64, the last one fewer.
@@ -18,7 +16,7 @@ const PREFIXED: usize = 16;
 pub(super) struct KeyLines {
     /// The line before was part of a key.
     inside: bool,
-    /// How many more lines are looked at.
+    /// Counts how many more lines are looked at.
     left: u32,
 }
 
@@ -56,7 +54,7 @@ impl KeyLines {
 
 /// Finds where a line begins a private key: of PEM, or of SSH (RFC 4716).
 fn begins(line: &str) -> Option<usize> {
-    let at = memmem::rfind(line.as_bytes(), b"-- BEGIN ").or_else(|| line.rfind("--BEGIN "))?;
+    let at = line.rfind("--BEGIN ").or_else(|| line.rfind("-- BEGIN "))?;
     is_of_key(&line[at..]).then_some(at)
 }
 

@@ -25,7 +25,7 @@ pub(super) use self::text::logger;
 pub const MAX_BODY: usize = 64 << 10;
 /// The longest name of a logger, in bytes.
 pub(super) const MAX_LOGGER: usize = 256;
-/// How many bytes of records weigh as much as one span when it is time to take them.
+/// Says how many bytes of records weigh as much as one span when it is time to take them.
 const WEIGHT: usize = 2048;
 
 /// Counts what became of log records. Everything only grows.
@@ -118,7 +118,7 @@ pub(super) struct Of<'a> {
     pub(super) wall: Nanos,
 }
 
-/// What a notification logs, as far as it is kept.
+/// Holds what a notification logs, as far as it is kept.
 pub(super) struct Logged<'a> {
     pub(super) severity: Option<Severity>,
     pub(super) logger: String,
@@ -142,17 +142,17 @@ pub(super) struct LogQueue {
     /// Somebody wants records.
     pub(super) wanted: bool,
     groups: Vec<Group>,
-    /// What they weigh, in bytes; how many they are.
+    /// Counts the bytes of the records that wait, and the records.
     bytes: usize,
     records: usize,
     rate: Rate,
     /// Findings are not to be lost in a flood of lines.
     rate_of_findings: Rate,
     told: Told,
-    /// What is known of keys in the lines of stderr, and in messages that are one line.
+    /// Follow private keys in the lines of stderr, and in messages that are one line.
     stderr_keys: KeyLines,
     message_keys: KeyLines,
-    /// How many were dropped since the record before.
+    /// Counts records that were dropped since the one before.
     unsaid: u64,
     counts: LogCounts,
 }
@@ -167,12 +167,12 @@ struct Group {
 }
 
 impl LogQueue {
-    /// What became of records so far.
+    /// Gives what became of records so far.
     pub(super) fn counts(&self) -> LogCounts {
         self.counts
     }
 
-    /// How many spans the records weigh that wait.
+    /// Says how many spans the records weigh that wait.
     pub(super) fn weight(&self) -> usize {
         self.records.max(self.bytes / WEIGHT)
     }

@@ -8,13 +8,13 @@ use crate::telemetry::Nanos;
 
 /// From one record to the next in the long run: 100 a second.
 const INTERVAL: Nanos = Duration::from_millis(10).as_nanos() as Nanos;
-/// How many may come at once.
+/// Bounds how many may come at once.
 const BURST: u64 = 1000;
-/// How many findings of one kind are told of a session one by one.
+/// Bounds how many findings of one kind are told of a session one by one.
 const ONE_BY_ONE: u32 = 10;
-/// How long later ones are summed up.
+/// Says how long later ones are summed up, in nanoseconds.
 const SUMMED: Nanos = Duration::from_secs(60).as_nanos() as Nanos;
-/// How many sessions' findings are remembered, by kind.
+/// Bounds how many sessions' findings are remembered, by kind.
 const REMEMBERED: usize = 1024;
 
 /// Lets records through at a bounded rate (the generic cell rate algorithm, ITU-T I.371).
@@ -45,7 +45,7 @@ struct Kept {
     told: u32,
     /// When the last was told.
     at: Nanos,
-    /// How many were not, since.
+    /// Counts those that were not told since.
     untold: u64,
 }
 

@@ -53,7 +53,7 @@ pub(super) fn without_escapes_in_json(json: &str) -> Cow<'_, str> {
     out.into()
 }
 
-/// What comes after an escape sequence, of which `rest` lacks the first character.
+/// Gives what comes after an escape sequence, of which `rest` lacks the first character.
 fn after_escape(rest: &str) -> &str {
     let mut chars = rest.chars();
     match chars.next() {

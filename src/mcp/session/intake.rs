@@ -80,7 +80,7 @@ impl Session {
         lines.end(|line| self.log_line(line, now));
     }
 
-    /// What is left of a line that lost its beginning says little, and may be half of a secret.
+    /// Logs a line of stderr. What is left of one that lost its beginning says little, and may be half of a secret.
     fn log_line(&mut self, line: Line<'_>, now: Nanos) {
         if !line.torn {
             self.pairing().log_line(line.text, line.cut.is_some(), now);
@@ -139,7 +139,7 @@ impl Session {
         }
     }
 
-    /// What was found in a text of `text` bytes.
+    /// Takes in what was found in a text of `text` bytes.
     fn found(&mut self, direction: Direction, found: Found<'_>, text: u64, now: Nanos) {
         let counts = &mut self.common.counts;
         match found {
