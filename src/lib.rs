@@ -2,7 +2,7 @@
 //!
 //! The rooms, from the ground up; a room uses rooms on lower floors only (`tests/house.rs` checks it):
 //! [`json`] 0, [`otlp`] and [`privacy`] 1, [`telemetry`] 2, [`mcp`] 3, [`settings`] 4, [`pipeline`] 5,
-//! [`receivers`], [`processors`] and [`exporters`] 6, [`config`] 7, [`cli`] 8.
+//! [`receivers`], [`processors`], [`exporters`] and [`extensions`] 6, [`config`] 7, [`cli`] 8.
 //! Within a room modules are declared low to high. ARCHITECTURE.md has the picture, the laws and the
 //! reasons.
 
@@ -11,6 +11,7 @@
 pub mod cli;
 pub mod config;
 pub mod exporters;
+pub mod extensions;
 pub mod json;
 pub mod mcp;
 pub mod otlp;

@@ -11,9 +11,9 @@ use std::time::Duration;
 use mcpcol::otlp::Messages;
 use mcpcol::pipeline::books::Account;
 use mcpcol::pipeline::{
-    BoxFuture, Build, Context, Ended, Exit, ExportError, Exported, Exporter, Flow, Id, Next,
-    Outcome, Outlet, Pass, Pipeline, Plan, Planned, PlannedExporter, PlannedProcessor,
-    PlannedReceiver, Processor, Receiver, Service, Stop, Vitals,
+    BoxFuture, Build, Context, Ended, Exit, ExportError, Exported, Exporter, ExporterConfig,
+    Extension, ExtensionConfig, Flow, Id, Next, Outcome, Outlet, Pass, Pipeline, Plan, Planned,
+    Processor, ProcessorConfig, Receiver, ReceiverConfig, Service, Stop, Vitals,
 };
 use mcpcol::settings::{
     BatchSettings, Delivery, Mark, Node, OnFull, QueueSettings, RetrySettings, Value,
@@ -116,7 +116,7 @@ fn secs(n: u64) -> mcpcol::settings::Duration {
     mcpcol::settings::Duration::secs(n)
 }
 
-impl PlannedExporter for Fake {
+impl ExporterConfig for Fake {
     fn delivery(&self) -> Delivery {
         self.delivery.clone()
     }
@@ -189,7 +189,7 @@ struct PlannedTap {
     opened: Arc<AtomicUsize>,
 }
 
-impl PlannedReceiver for PlannedTap {
+impl ReceiverConfig for PlannedTap {
     fn build(&self, _: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
         Ok(Box::new(Tap { outlet: Arc::clone(&self.outlet), opened: Arc::clone(&self.opened) }))
     }
@@ -200,7 +200,7 @@ impl PlannedReceiver for PlannedTap {
 struct Stage(Arc<StageFn>);
 type StageFn = dyn Fn(Batch, &mut Pass) -> Flow + Send + Sync;
 
-impl PlannedProcessor for Stage {
+impl ProcessorConfig for Stage {
     fn build(&self, _: &Build<'_>) -> anyhow::Result<Box<dyn Processor>> {
         Ok(Box::new(self.clone()))
     }
@@ -228,7 +228,7 @@ struct Count {
     every: Option<Duration>,
 }
 
-impl PlannedProcessor for PlannedCount {
+impl ProcessorConfig for PlannedCount {
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Processor>> {
         let seen = Arc::default();
         Ok(Box::new(Count { seen, emit: cx.emit.clone(), every: self.every }))
@@ -295,6 +295,7 @@ impl Default for Sketch {
             receivers: Vec::new(),
             processors: Vec::new(),
             exporters: Vec::new(),
+            extensions: Vec::new(),
             pipelines: Vec::new(),
             shutdown_timeout: None,
             telemetry: Default::default(),
@@ -306,13 +307,13 @@ impl Default for Sketch {
 
 impl Sketch {
     fn receiver(mut self, name: &str, tap: &PlannedTap) -> Self {
-        let config: Arc<dyn PlannedReceiver> = Arc::new(tap.clone());
+        let config: Arc<dyn ReceiverConfig> = Arc::new(tap.clone());
         self.0.receivers.push(planned(name, "tap", config));
         self
     }
 
-    fn processor(mut self, name: &str, stage: impl PlannedProcessor + 'static) -> Self {
-        let config: Arc<dyn PlannedProcessor> = Arc::new(stage);
+    fn processor(mut self, name: &str, stage: impl ProcessorConfig + 'static) -> Self {
+        let config: Arc<dyn ProcessorConfig> = Arc::new(stage);
         self.0.processors.push(planned(name, "stage", config));
         self
     }
@@ -322,9 +323,15 @@ impl Sketch {
     }
 
     fn exporter_with(mut self, name: &str, fake: &Fake, settings: &str) -> Self {
-        let config: Arc<dyn PlannedExporter> = Arc::new(fake.clone());
+        let config: Arc<dyn ExporterConfig> = Arc::new(fake.clone());
         self.0.exporters.push(planned(name, settings, config));
         Sketch(self.0)
+    }
+
+    fn extension(mut self, name: &str, settings: &str, fake: &Attached) -> Self {
+        let config: Arc<dyn ExtensionConfig> = Arc::new(fake.clone());
+        self.0.extensions.push(planned(name, settings, config));
+        self
     }
 
     fn pipeline(mut self, name: &str, from: &[&str], via: &[&str], to: &[&str]) -> Self {
@@ -559,7 +566,7 @@ async fn a_batch_that_waits_for_company_at_the_deadline_is_counted() {
 /// Offers what it has left once its time is over, and never returns.
 struct Deaf;
 
-impl PlannedReceiver for Deaf {
+impl ReceiverConfig for Deaf {
     fn build(&self, _: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
         Ok(Box::new(Deaf))
     }
@@ -881,7 +888,7 @@ impl Keeping {
     }
 }
 
-impl PlannedProcessor for Keeping {
+impl ProcessorConfig for Keeping {
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Processor>> {
         *self.next.lock().unwrap() = Some(cx.next.clone());
         Ok(Box::new(Keeper { kept: Arc::clone(&self.kept), next: cx.next.clone() }))
@@ -1235,7 +1242,7 @@ async fn a_processor_that_panics_while_it_finishes_ends_nothing_else() {
             panic!("a bug")
         }
     }
-    impl PlannedProcessor for Bad {
+    impl ProcessorConfig for Bad {
         fn build(&self, _: &Build<'_>) -> anyhow::Result<Box<dyn Processor>> {
             Ok(Box::new(Bad))
         }
@@ -1254,7 +1261,7 @@ async fn a_processor_that_panics_while_it_finishes_ends_nothing_else() {
 
 struct Broken;
 
-impl PlannedExporter for Broken {
+impl ExporterConfig for Broken {
     fn delivery(&self) -> Delivery {
         Delivery::default()
     }
@@ -1269,7 +1276,7 @@ async fn a_plan_that_cannot_be_built_leaves_the_old_one_running() {
     let sink = Fake::new(Does::Send);
     let mut world = World::simple(&[("sink", &sink)]).await;
     let mut bad = Sketch::default().receiver("tap", &world.tap);
-    let config: Arc<dyn PlannedExporter> = Arc::new(Broken);
+    let config: Arc<dyn ExporterConfig> = Arc::new(Broken);
     bad.0.exporters.push(planned("broken", "x", config));
     let bad = bad.pipeline("traces", &["tap"], &[], &["broken"]);
     let error = world.service.apply(&bad.0).await.unwrap_err();
@@ -1286,7 +1293,7 @@ struct Short(Option<oneshot::Receiver<()>>);
 /// Already running when the plan is made: it can be built once.
 struct Running(Mutex<Option<Short>>);
 
-impl PlannedReceiver for Running {
+impl ReceiverConfig for Running {
     fn build(&self, _: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
         Ok(Box::new(self.0.lock().unwrap().take().expect("built once")))
     }
@@ -1331,4 +1338,160 @@ async fn a_receiver_that_ends_by_itself_ends_the_service_with_its_code() {
     end.send(()).unwrap();
     service.ended(&mut outcome).await;
     assert_eq!(outcome.exit, Some(Exit::Code(7)));
+}
+
+// === Extensions ===
+
+/// An extension that writes down what it is told, in one list with others.
+#[derive(Clone, Default)]
+struct Attached {
+    told: Arc<Mutex<Vec<String>>>,
+    opens: Opens,
+    ends_early: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Opens {
+    #[default]
+    Well,
+    Never,
+}
+
+struct Serving {
+    name: String,
+    fake: Attached,
+}
+
+impl Attached {
+    fn say(&self, name: &str, what: &str) {
+        self.told.lock().unwrap().push(format!("{name} {what}"));
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.told.lock().unwrap())
+    }
+}
+
+impl ExtensionConfig for Attached {
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Extension>> {
+        Ok(Box::new(Serving { name: cx.id.to_string(), fake: self.clone() }))
+    }
+}
+
+impl Extension for Serving {
+    fn open(&mut self) -> BoxFuture<'_, anyhow::Result<()>> {
+        self.fake.say(&self.name, "opens");
+        Box::pin(async move {
+            match self.fake.opens {
+                Opens::Well => Ok(()),
+                Opens::Never => anyhow::bail!("the address is taken"),
+            }
+        })
+    }
+
+    fn run(self: Box<Self>, mut stop: Stop) -> BoxFuture<'static, anyhow::Result<()>> {
+        Box::pin(async move {
+            if self.fake.ends_early {
+                anyhow::bail!("the disk is gone");
+            }
+            self.fake.say(&self.name, "runs");
+            stop.given().await;
+            self.fake.say(&self.name, "stops");
+            Ok(())
+        })
+    }
+}
+
+fn with_extensions(tap: &PlannedTap, fake: &Fake) -> Sketch {
+    Sketch::default().receiver("tap", tap).exporter("fake", fake).pipeline(
+        "traces",
+        &["tap"],
+        &[],
+        &["fake"],
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn extensions_open_before_receivers_and_stop_after_exporters() {
+    let (tap, attached) = (PlannedTap::default(), Attached::default());
+    let late = Fake::new(Does::Slow(Duration::from_secs(2)));
+    let order = attached.clone();
+    let watched = stage(move |batch, _| {
+        order.say("a batch", "passes");
+        Flow::Pass(batch)
+    });
+    let sketch = Sketch::default()
+        .extension("probe", "same", &attached)
+        .receiver("tap", &tap)
+        .processor("watched", watched)
+        .exporter("late", &late)
+        .pipeline("traces", &["tap"], &["watched"], &["late"]);
+    let world = World::of(sketch, &tap).await;
+    world.offer(&["a"]);
+    let begun = Instant::now();
+    let accounts = world.stop().await;
+    assert_eq!(accounts["late"].sent, 1);
+    assert!(begun.elapsed() >= Duration::from_secs(2), "the exporter was slow");
+    assert_eq!(attached.take(), ["probe opens", "probe runs", "a batch passes", "probe stops"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_keeps_an_extension_whose_settings_did_not_change() {
+    let (tap, fake, attached) = (PlannedTap::default(), Fake::new(Does::Send), Attached::default());
+    let sketch = with_extensions(&tap, &fake)
+        .extension("same", "1", &attached)
+        .extension("other", "1", &attached)
+        .extension("gone", "1", &attached);
+    let mut world = World::of(sketch, &tap).await;
+    attached.take();
+    let sketch = with_extensions(&tap, &fake)
+        .extension("same", "1", &attached)
+        .extension("other", "2", &attached);
+    world.service.apply(&sketch.0).await.unwrap();
+    settle().await;
+    let mut told = attached.take();
+    told.sort();
+    assert_eq!(told, ["gone stops", "other opens", "other runs", "other stops"]);
+    world.stop().await;
+    assert_eq!(attached.take().len(), 2, "both that are left stop");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_extension_that_cannot_open_stops_a_start_and_leaves_a_running_service_alone() {
+    let (tap, fake, attached) = (PlannedTap::default(), Fake::new(Does::Send), Attached::default());
+    let mut world =
+        World::of(with_extensions(&tap, &fake).extension("good", "1", &attached), &tap).await;
+    attached.take();
+    let bad = Attached { opens: Opens::Never, ..attached.clone() };
+    let sketch =
+        with_extensions(&tap, &fake).extension("good", "1", &attached).extension("bad", "1", &bad);
+    let error = world.service.apply(&sketch.0).await.unwrap_err();
+    assert_eq!(format!("{error:#}"), "bad: cannot start: the address is taken");
+    assert_eq!(attached.take(), ["bad opens"]);
+    world.offer(&["a"]);
+    assert_eq!(world.stop().await["fake"].sent, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tap_goes_on_without_an_extension_that_cannot_open_and_anybody_without_one_that_fails() {
+    let (tap, fake, told) = (PlannedTap::default(), Fake::new(Does::Send), Attached::default());
+    let bad = Attached { opens: Opens::Never, ..told.clone() };
+    let failing = Attached { ends_early: true, ..told.clone() };
+    let cx = Context {
+        vitals: Vitals::default(),
+        clock: Clock::start(),
+        runtime: Handle::current(),
+        lenient: true,
+    };
+    let vitals = cx.vitals.clone();
+    let mut service = Service::new(cx);
+    let sketch = with_extensions(&tap, &fake)
+        .extension("bad", "1", &bad)
+        .extension("failing", "1", &failing);
+    service.apply(&sketch.0).await.unwrap();
+    settle().await;
+    let world = World { service, vitals, tap };
+    world.offer(&["a"]);
+    assert_eq!(world.stop().await["fake"].sent, 1);
+    assert_eq!(told.take(), ["bad opens", "failing opens"]);
 }

@@ -15,7 +15,7 @@ use super::record::{self, QUEUE, Record, escaped, file_exporter, logs_beside};
 use super::state::{self, State};
 use super::{config_args, say};
 use crate::config::{self, Options, Sources};
-use crate::pipeline::{Plan, ReceiverConfig};
+use crate::pipeline::{ComponentConfig, Plan};
 use crate::receivers::mcp_stdio;
 use crate::settings::{Problem, Problems, Severity};
 
@@ -59,7 +59,7 @@ impl Tap<'_> {
         let all =
             ["errors", "log_messages", "stderr"].map(|what| (what.to_owned(), "redacted".into()));
         let mut capture: serde_json::Map<String, Value> = all.into_iter().chain(said).collect();
-        if self.kind != <mcp_stdio::Config as ReceiverConfig>::NAME {
+        if self.kind != <mcp_stdio::Config as ComponentConfig>::NAME {
             // Said for all taps of a machine, maybe; only one that starts its server has a stderr of it.
             capture.remove("stderr");
         }

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::config::{Kind, Registries};
+use crate::config::Registries;
+use crate::pipeline::{Kind, Section};
 use crate::telemetry::Signal;
 
-/// List the receivers, processors and exporters of this build
+/// List the receivers, processors, exporters and extensions of this build
 #[derive(Args, Clone, Debug)]
 pub(super) struct Components {
     /// How to write it
@@ -36,10 +37,11 @@ struct Row {
 impl Components {
     /// Writes the list on stdout.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Registries { receivers, processors, exporters } = Registries::builtin();
+        let Registries { receivers, processors, exporters, extensions } = Registries::builtin();
         let mut rows: Vec<Row> = receivers.iter().map(row).collect();
         rows.extend(processors.iter().map(row));
         rows.extend(exporters.iter().map(row));
+        rows.extend(extensions.iter().map(row));
         let text = match self.format {
             Format::Text => table(&rows),
             Format::Json => serde_json::to_string_pretty(&rows)? + "\n",
@@ -49,13 +51,13 @@ impl Components {
     }
 }
 
-fn row<K: Kind>(kind: &K) -> Row {
+fn row<S: Section + ?Sized>(kind: &Kind<S>) -> Row {
     Row {
-        kind: K::NOUN,
-        name: kind.name(),
-        aliases: kind.aliases(),
-        signals: kind.signals().iter().copied().map(Signal::name).collect(),
-        about: kind.about(),
+        kind: S::NOUN,
+        name: kind.name,
+        aliases: kind.aliases,
+        signals: kind.signals.iter().copied().map(Signal::name).collect(),
+        about: kind.about,
     }
 }
 

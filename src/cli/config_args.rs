@@ -7,7 +7,7 @@ use clap::Args;
 use super::discovery::{self, Chosen};
 use super::flags::Flags;
 use crate::config::{self, Options, Sources, render};
-use crate::pipeline::{Plan, ReceiverConfig};
+use crate::pipeline::{ComponentConfig, Plan};
 use crate::settings::Problems;
 
 /// Where the configuration is.
@@ -59,7 +59,7 @@ impl Loading<'_> {
 
 /// Takes every receiver but the one of kind `C` out of the plan and says which those are: several taps
 /// share one configuration, and each opens only what is its own.
-pub(super) fn only_tap<C: ReceiverConfig>(
+pub(super) fn only_tap<C: ComponentConfig>(
     plan: &mut Plan,
     command: &str,
 ) -> anyhow::Result<Vec<String>> {

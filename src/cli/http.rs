@@ -13,7 +13,7 @@ use super::record::RecordArgs;
 use super::run::until_told;
 use super::state;
 use crate::config::{self, Opens, Options, Sources};
-use crate::pipeline::{Plan, ReceiverConfig};
+use crate::pipeline::{ComponentConfig, Plan};
 use crate::receivers::mcp_http::{Config, Route};
 
 /// Arguments of `mcpcol http`.
@@ -52,7 +52,7 @@ const FLAGS: Names = &[
 impl Http {
     /// Runs until told to stop.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let kind = <Config as ReceiverConfig>::NAME;
+        let kind = <Config as ComponentConfig>::NAME;
         let options = Options { opens: Opens::Kind(kind), ..Options::default() };
         let given = self.config.choose().for_tap(kind);
         let (sources, flags, plan) = if given.config.is_empty() {
@@ -84,7 +84,7 @@ impl Http {
     fn built_in(&self, options: &Options<'_>) -> anyhow::Result<builtin::Loaded> {
         let route = self.route();
         let settings = serde_json::Value::Object(self.said());
-        let kind = <Config as ReceiverConfig>::NAME;
+        let kind = <Config as ComponentConfig>::NAME;
         let record = self.record.record();
         let name = route.server_name();
         let tap = builtin::Tap { name: &name, kind, settings, record, flags: FLAGS };
@@ -100,7 +100,7 @@ impl Http {
     ) -> anyhow::Result<(Sources, Flags, Option<Plan>)> {
         // Its problems are said once, when everything stands in it.
         let alone = config::load(&sources, options).0;
-        let mut id = <Config as ReceiverConfig>::NAME.to_owned();
+        let mut id = <Config as ComponentConfig>::NAME.to_owned();
         let set = sources.set.clone();
         if let Some(mut plan) = alone {
             only_tap::<Config>(&mut plan, "http")?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf, absolute};
 
 use serde_json::{Value, json};
 
-use crate::pipeline::{Id, Plan, ProcessorConfig};
+use crate::pipeline::{ComponentConfig, Id, Plan};
 use crate::processors::redaction;
 
 /// Megabytes of a file, and how many of them there are beside it before the oldest goes: 2 x 16 MiB.
@@ -65,7 +65,7 @@ impl RecordArgs {
         let Some(Record::At(path)) = &self.record else { return Vec::new() };
         let receiver = &plan.receivers[0].id;
         let is_redaction = |id: &&Id| {
-            let kind = <redaction::Config as ProcessorConfig>::NAME;
+            let kind = <redaction::Config as ComponentConfig>::NAME;
             plan.processors.iter().any(|part| part.id == **id && part.kind == kind)
         };
         let fed = plan.pipelines.iter().filter(|pipeline| pipeline.receivers.contains(receiver));

@@ -16,7 +16,9 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use super::config_args::Loading;
 use crate::config::{Opens, Options, Sources};
 use crate::otlp::{Messages, Request, json, wire};
-use crate::pipeline::{Build, Flow, Id, Pass, Processor, ProcessorConfig, Sample, Shared, Vitals};
+use crate::pipeline::{
+    Build, ComponentConfig, Flow, Id, Pass, Processor, ProcessorConfig, Sample, Shared, Vitals,
+};
 use crate::processors::redaction;
 use crate::telemetry::{Batch, Clock, Signal, Telemetry};
 

@@ -23,7 +23,7 @@ use super::runtime::{close_the_books, exit_code, runtime};
 use super::signals::{Asks, Role, Signals};
 use super::{say, state};
 use crate::config::{self, Opens, Options, Sources};
-use crate::pipeline::{Context, Outcome, Plan, ReceiverConfig, Service, Vitals, yield_more};
+use crate::pipeline::{ComponentConfig, Context, Outcome, Plan, Service, Vitals, yield_more};
 use crate::receivers::mcp_stdio::{self, Config, Remote};
 use crate::settings::Problems;
 use crate::telemetry::Clock;
@@ -59,11 +59,14 @@ impl Stdio {
         let (plan, state) = self.plan(name.as_deref())?;
         let Some(mut plan) = plan else { return Ok(ExitCode::FAILURE) };
         logging::start(&plan.telemetry.logs, Reader::Host, &plan.secrets);
-        let others = only_tap::<Config>(&mut plan, "stdio")?;
+        let mut others = only_tap::<Config>(&mut plan, "stdio")?;
+        // Taps are many on one machine, and an address is one.
+        let ports = plan.extensions.extract_if(.., |part| !part.config.binds().is_empty());
+        others.extend(ports.map(|part| part.id.to_string()));
         if !others.is_empty() {
             tracing::info!("not opened by a stdio tap: {}", others.join(", "));
         }
-        let kind = <Config as ReceiverConfig>::NAME;
+        let kind = <Config as ComponentConfig>::NAME;
         let config = plan.receivers[0].settings.read(kind, &mut Problems::default());
         let Some(mut config): Option<Config> = config else {
             bail!("the settings of {kind} cannot be read");
@@ -100,7 +103,7 @@ impl Stdio {
 
     /// The plan of the configuration, or of the built-in one and its state directory.
     fn plan(&self, name: Option<&str>) -> anyhow::Result<(Option<Plan>, Option<PathBuf>)> {
-        let kind = <Config as ReceiverConfig>::NAME;
+        let kind = <Config as ComponentConfig>::NAME;
         let options = Options {
             stdout_is_mcp: true,
             lenient_env: true,

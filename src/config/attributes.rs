@@ -3,10 +3,10 @@
 
 use super::components::Component;
 use super::pipelines::Defined;
-use crate::pipeline::{Id, Pipeline, PlannedProcessor, ProcessorKind};
+use crate::pipeline::{Id, Pipeline, ProcessorConfig};
 use crate::settings::{Node, Problems, quoted_list};
 
-type Processor = Component<ProcessorKind>;
+type Processor = Component<dyn ProcessorConfig>;
 
 /// Warns where a processor reads what one before it removes.
 pub(super) fn check_order(defined: &Defined, pipelines: &[Pipeline], problems: &mut Problems) {
@@ -80,7 +80,7 @@ pub(super) fn check_captures(defined: &Defined, pipelines: &[Pipeline], problems
 }
 
 fn redacts(component: &Processor) -> bool {
-    component.kind.is_some_and(|kind| kind.redacts)
+    component.config().is_some_and(|config| config.redacts())
 }
 
 /// Warns of pipelines that pass on what nothing took secrets out of.
@@ -111,6 +111,6 @@ fn chain<'d>(defined: &'d Defined, pipeline: &'d Pipeline) -> impl Iterator<Item
     pipeline.processors.iter().filter_map(|id| all.iter().find(|component| component.id == *id))
 }
 
-fn settings(component: &Processor) -> Option<&dyn PlannedProcessor> {
+fn settings(component: &Processor) -> Option<&dyn ProcessorConfig> {
     component.config()
 }

@@ -4,34 +4,58 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
-use super::Opens;
+use super::components::Component;
 use super::pipelines::Defined;
-use crate::pipeline::FileUse;
+use super::{Opens, Options};
+use crate::pipeline::{FileUse, Section};
 use crate::settings::{Mark, Problems};
 
-/// Reports every address in use that a receiver before it, or the same one, has already. Only those that
+/// Reports every address in use that a component before it, or the same one, has already. Only those that
 /// are opened count.
-pub(super) fn check_addresses(defined: &Defined, opens: Opens, problems: &mut Problems) {
+pub(super) fn check_addresses(defined: &Defined, options: &Options<'_>, problems: &mut Problems) {
+    let opens = options.opens;
     let opened = |kind: &str| match opens {
         Opens::All => true,
         Opens::Kind(one) => one == kind,
         Opens::Nothing => false,
     };
-    let mut taken: Vec<(String, &str)> = Vec::new();
+    let mut taken = Taken::default();
     for receiver in defined.receivers.iter().filter(|c| c.used) {
-        if !receiver.kind.is_some_and(|kind| opened(kind.name)) {
-            continue;
+        if receiver.kind.is_some_and(|kind| opened(kind.name)) {
+            let binds = receiver.config().map(|config| config.binds());
+            taken.add(receiver, binds.unwrap_or_default(), problems);
         }
-        for (field, address) in receiver.config().map(|config| config.binds()).unwrap_or_default() {
-            let path = format!("receivers::{}::{}", receiver.id, field.replace('.', "::"));
-            if let Some((first, there)) = taken.iter().find(|(_, there)| overlap(there, address)) {
+    }
+    // A stdio tap leaves out extensions that have an address.
+    if opens != Opens::Nothing && !options.stdout_is_mcp {
+        for extension in defined.extensions.iter().filter(|c| c.used) {
+            let binds = extension.config().map(|config| config.binds());
+            taken.add(extension, binds.unwrap_or_default(), problems);
+        }
+    }
+}
+
+/// The addresses that components have taken so far, with the settings that say so.
+#[derive(Default)]
+struct Taken<'a>(Vec<(String, &'a str)>);
+
+impl<'a> Taken<'a> {
+    fn add<S: Section + ?Sized>(
+        &mut self,
+        component: &Component<S>,
+        binds: Vec<(&'static str, &'a str)>,
+        problems: &mut Problems,
+    ) {
+        for (field, address) in binds {
+            let path = format!("{}::{}::{}", S::NAME, component.id, field.replace('.', "::"));
+            if let Some((first, there)) = self.0.iter().find(|(_, there)| overlap(there, address)) {
                 let message =
                     format!("`{first}` listens there already, on `{there}`; choose another port");
-                problems.error(receiver.mark_of(field), path.clone(), message);
+                problems.error(component.mark_of(field), path.clone(), message);
             }
-            taken.push((path, address));
+            self.0.push((path, address));
         }
     }
 }
@@ -135,15 +159,15 @@ impl Written<'_> {
 
 /// Returns the path without links and detours, also where its end is not there yet.
 fn resolved(path: &Path) -> PathBuf {
-    let mut missing: Vec<Component<'_>> = Vec::new();
+    let mut missing: Vec<path::Component<'_>> = Vec::new();
     let mut above = path;
     loop {
         let there = if above.as_os_str().is_empty() { Path::new(".") } else { above };
         if let Ok(mut real) = there.canonicalize() {
             for part in missing.iter().rev() {
                 match part {
-                    Component::ParentDir => drop(real.pop()),
-                    Component::CurDir => {}
+                    path::Component::ParentDir => drop(real.pop()),
+                    path::Component::CurDir => {}
                     part => real.push(part),
                 }
             }

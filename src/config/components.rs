@@ -4,92 +4,24 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::elsewhere::advice;
-use crate::pipeline::{
-    ExporterKind, Id, Planned, PlannedExporter, PlannedProcessor, PlannedReceiver, ProcessorKind,
-    ReceiverKind,
-};
+use crate::pipeline::{Id, Kind, Planned, Section};
 use crate::settings::{Mark, Node, Place, Problems, Severity, Value, did_you_mean, quoted_list};
-use crate::telemetry::Signal;
-
-/// What the three kinds of registry row have in common.
-pub trait Kind: Copy + 'static {
-    /// What it makes of settings.
-    type Planned: ?Sized;
-    /// The section of the configuration.
-    const SECTION: &'static str;
-    /// One of them, in messages.
-    const NOUN: &'static str;
-    /// The registered name.
-    fn name(&self) -> &'static str;
-    /// Other spellings that load.
-    fn aliases(&self) -> &'static [&'static str];
-    /// The signals of the pipelines in which it may stand.
-    fn signals(&self) -> &'static [Signal];
-    /// One line about it.
-    fn about(&self) -> &'static str;
-    /// Reads and checks settings.
-    fn parse(
-        &self,
-        node: &Node,
-        place: Place<'_>,
-        problems: &mut Problems,
-    ) -> Option<Arc<Self::Planned>>;
-}
-
-macro_rules! kind {
-    ($kind:ty, $planned:ty, $section:literal, $noun:literal) => {
-        impl Kind for $kind {
-            type Planned = $planned;
-            const SECTION: &'static str = $section;
-            const NOUN: &'static str = $noun;
-
-            fn name(&self) -> &'static str {
-                self.name
-            }
-
-            fn aliases(&self) -> &'static [&'static str] {
-                self.aliases
-            }
-
-            fn signals(&self) -> &'static [Signal] {
-                self.signals
-            }
-
-            fn about(&self) -> &'static str {
-                self.about
-            }
-
-            fn parse(
-                &self,
-                node: &Node,
-                place: Place<'_>,
-                problems: &mut Problems,
-            ) -> Option<Arc<Self::Planned>> {
-                (self.parse)(node, place, problems)
-            }
-        }
-    };
-}
-
-kind!(ReceiverKind, dyn PlannedReceiver, "receivers", "receiver");
-kind!(ProcessorKind, dyn PlannedProcessor, "processors", "processor");
-kind!(ExporterKind, dyn PlannedExporter, "exporters", "exporter");
 
 /// A component as defined; whether it is used is found out by the pipelines.
-pub(super) struct Component<K: Kind> {
+pub(super) struct Component<S: Section + ?Sized> {
     pub(super) id: Id,
     pub(super) mark: Mark,
     pub(super) used: bool,
     /// Nothing if the kind is unknown.
-    pub(super) kind: Option<K>,
+    pub(super) kind: Option<&'static Kind<S>>,
     settings: Node,
     /// Nothing if the settings could not be read.
-    config: Option<Arc<K::Planned>>,
+    config: Option<Arc<S>>,
 }
 
-impl<K: Kind> Component<K> {
+impl<S: Section + ?Sized> Component<S> {
     /// Its settings, if they could be read.
-    pub(super) fn config(&self) -> Option<&K::Planned> {
+    pub(super) fn config(&self) -> Option<&S> {
         self.config.as_deref()
     }
 
@@ -99,11 +31,11 @@ impl<K: Kind> Component<K> {
     }
 
     /// What the plan holds of it, if it is used.
-    pub(super) fn planned(&self) -> Option<Planned<K::Planned>> {
+    pub(super) fn planned(&self) -> Option<Planned<S>> {
         let (kind, config) = (self.kind?, self.config.as_ref()?);
         self.used.then(|| Planned {
             id: self.id.clone(),
-            kind: kind.name(),
+            kind: kind.name,
             settings: self.settings.clone(),
             config: Arc::clone(config),
         })
@@ -119,20 +51,20 @@ pub(super) struct Context<'a> {
 
 /// Reads a section. Unknown kinds and unreadable settings are reported; they stay in the result, so
 /// that pipelines which name them are not reported as well.
-pub(super) fn read_section<K: Kind>(
+pub(super) fn read_section<S: Section + ?Sized>(
     root: &Node,
-    rows: &[K],
+    rows: &'static [Kind<S>],
     context: &Context<'_>,
     problems: &mut Problems,
-) -> Vec<Component<K>> {
-    let mut components: Vec<Component<K>> = Vec::new();
-    for (id, mark, node) in ids(root, K::SECTION, problems) {
-        let path = format!("{}::{id}", K::SECTION);
+) -> Vec<Component<S>> {
+    let mut components: Vec<Component<S>> = Vec::new();
+    for (id, mark, node) in ids(root, S::NAME, problems) {
+        let path = format!("{}::{id}", S::NAME);
         if components.iter().any(|other| other.id == id) {
             problems.error(&mark, path, "is defined already");
             continue;
         }
-        let kind = find(rows, &id.kind);
+        let kind = rows.iter().find(|row| row.answers_to(&id.kind));
         let mut component =
             Component { id, mark, used: false, kind, settings: node.clone(), config: None };
         match kind {
@@ -141,8 +73,8 @@ pub(super) fn read_section<K: Kind>(
                 component.config = read(&component, kind, context, problems);
             }
             None => {
-                let known = rows.iter().map(Kind::name);
-                let message = unknown(K::SECTION, K::NOUN, &component.id.kind, known);
+                let known = rows.iter().map(|row| row.name);
+                let message = unknown(S::NAME, S::NOUN, &component.id.kind, known);
                 problems.error(&component.mark, path, message);
             }
         }
@@ -151,34 +83,30 @@ pub(super) fn read_section<K: Kind>(
     components
 }
 
-fn find<K: Kind>(rows: &[K], name: &str) -> Option<K> {
-    rows.iter().find(|row| row.name() == name || row.aliases().contains(&name)).copied()
-}
-
-fn warn_of_old_spelling<K: Kind>(
-    before: &[Component<K>],
-    component: &Component<K>,
-    kind: K,
+fn warn_of_old_spelling<S: Section + ?Sized>(
+    before: &[Component<S>],
+    component: &Component<S>,
+    kind: &Kind<S>,
     problems: &mut Problems,
 ) {
     let spelling = &component.id.kind;
-    if *spelling != kind.name() && !before.iter().any(|other| other.id.kind == *spelling) {
-        let path = format!("{}::{}", K::SECTION, component.id);
-        let message = format!("`{spelling}` is the old spelling of `{}`", kind.name());
+    if *spelling != kind.name && !before.iter().any(|other| other.id.kind == *spelling) {
+        let path = format!("{}::{}", S::NAME, component.id);
+        let message = format!("`{spelling}` is the old spelling of `{}`", kind.name);
         problems.warn(&component.mark, path, message);
     }
 }
 
-fn read<K: Kind>(
-    component: &Component<K>,
-    kind: K,
+fn read<S: Section + ?Sized>(
+    component: &Component<S>,
+    kind: &Kind<S>,
     context: &Context<'_>,
     problems: &mut Problems,
-) -> Option<Arc<K::Planned>> {
+) -> Option<Arc<S>> {
     let before = problems.0.len();
-    let path = format!("{}::{}", K::SECTION, component.id);
+    let path = format!("{}::{}", S::NAME, component.id);
     let place = Place { path: &path, base: context.base };
-    let config = kind.parse(&component.settings, place, problems)?;
+    let config = (kind.parse)(&component.settings, place, problems)?;
     for problem in &mut problems.0[before..] {
         let absent = problem.mark.as_ref().is_some_and(|mark| context.absent.contains(mark));
         if absent && problem.severity == Severity::Error {

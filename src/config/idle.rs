@@ -8,13 +8,12 @@ pub(super) fn warn(root: &Node, problems: &mut Problems) {
     for section in ["connectors", "extensions"] {
         let empty = entry(root, section).filter(|(_, node)| node.entries().is_empty());
         if let Some((key, _)) = empty {
-            let message = format!("has no effect: this build has no {section}; remove it");
-            problems.warn(&key.mark, section, message);
+            problems.warn(&key.mark, section, "has no effect: it is empty; remove it");
         }
     }
     let Some(service) = root.get("service") else { return };
     if let Some((key, _)) = entry(service, "extensions").filter(|(_, n)| n.items().is_empty()) {
-        let message = "has no effect: this build has no extensions; remove it";
+        let message = "has no effect: it is empty; remove it";
         problems.warn(&key.mark, "service::extensions", message);
     }
     let Some(telemetry) = service.get("telemetry") else { return };

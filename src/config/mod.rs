@@ -22,10 +22,9 @@ mod service;
 
 use std::ffi::OsString;
 
-use crate::pipeline::{ExporterKind, Plan, ProcessorKind, ReceiverKind};
+use crate::pipeline::{ExporterKind, ExtensionKind, Plan, ProcessorKind, ReceiverKind};
 use crate::settings::{Mark, Node, Problems, Severity};
 
-pub use components::Kind;
 pub use redact::{Tree, redacted};
 pub use render::render;
 pub use sources::Sources;
@@ -43,6 +42,8 @@ pub struct Registries {
     pub processors: &'static [ProcessorKind],
     /// What may stand under `exporters`.
     pub exporters: &'static [ExporterKind],
+    /// What may stand under `extensions`.
+    pub extensions: &'static [ExtensionKind],
 }
 
 impl Registries {
@@ -52,6 +53,7 @@ impl Registries {
             receivers: crate::receivers::RECEIVERS,
             processors: crate::processors::PROCESSORS,
             exporters: crate::exporters::EXPORTERS,
+            extensions: crate::extensions::EXTENSIONS,
         }
     }
 }

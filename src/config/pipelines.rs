@@ -3,19 +3,22 @@
 
 use serde::Deserialize;
 
-use super::components::{Component, Kind};
-use crate::pipeline::{ExporterKind, Id, Pipeline, ProcessorKind, ReceiverKind};
+use super::components::Component;
+use crate::pipeline::{
+    ExporterConfig, ExtensionConfig, Id, Pipeline, ProcessorConfig, ReceiverConfig, Section,
+};
 use crate::settings::{Mark, Node, Problems, did_you_mean, is_null, quoted_list};
 use crate::telemetry::Signal;
 
 /// Receivers by this name put MCP on the process's stdin and stdout.
 const MCP_STDIO: &str = "mcp_stdio";
 
-/// Everything that pipelines can name.
+/// Everything that pipelines and `service.extensions` can name.
 pub(super) struct Defined {
-    pub(super) receivers: Vec<Component<ReceiverKind>>,
-    pub(super) processors: Vec<Component<ProcessorKind>>,
-    pub(super) exporters: Vec<Component<ExporterKind>>,
+    pub(super) receivers: Vec<Component<dyn ReceiverConfig>>,
+    pub(super) processors: Vec<Component<dyn ProcessorConfig>>,
+    pub(super) exporters: Vec<Component<dyn ExporterConfig>>,
+    pub(super) extensions: Vec<Component<dyn ExtensionConfig>>,
     /// Ids that were reported where they are defined.
     pub(super) foreign: Vec<Id>,
     /// All pipelines could be read, so what none of them names is unused.
@@ -155,7 +158,7 @@ impl Reading<'_> {
             match processor {
                 Some(processor) if !is_receiver => {
                     processor.used = true;
-                    let emits = processor.kind.map(|kind| kind.emits);
+                    let emits = processor.config().map(|config| config.emits());
                     if emits.is_none_or(|emits| emits.contains(&self.signal)) {
                         emitters.push(named.id);
                     } else {
@@ -188,8 +191,8 @@ impl Reading<'_> {
 }
 
 /// Finds what a pipeline names and marks it as used.
-fn resolve<K: Kind>(
-    components: &mut [Component<K>],
+fn resolve<S: Section + ?Sized>(
+    components: &mut [Component<S>],
     foreign: &[Id],
     named: Named,
     signal: Signal,
@@ -205,7 +208,7 @@ fn resolve<K: Kind>(
     };
     let component = &mut components[at];
     component.used = true;
-    let signals = component.kind?.signals();
+    let signals = component.kind?.signals;
     if !signals.contains(&signal) {
         let fits = signals.iter().map(|s| s.name()).collect::<Vec<_>>().join(" and ");
         let message = format!("`{id}` {verb} {fits}, not {}", signal.name());
@@ -214,15 +217,15 @@ fn resolve<K: Kind>(
     Some(id)
 }
 
-fn undefined<K: Kind>(id: &Id, components: &[Component<K>]) -> String {
+fn undefined<S: Section + ?Sized>(id: &Id, components: &[Component<S>]) -> String {
     let defined: Vec<String> = components.iter().map(|c| c.id.to_string()).collect();
     let names = || defined.iter().map(String::as_str);
     let meant = did_you_mean(&id.to_string(), names());
     match defined.is_empty() {
-        true => format!("`{id}` is not defined under `{}`", K::SECTION),
+        true => format!("`{id}` is not defined under `{}`", S::NAME),
         false => format!(
             "`{id}` is not defined under `{}`;{meant} defined: {}",
-            K::SECTION,
+            S::NAME,
             quoted_list(names())
         ),
     }
@@ -289,7 +292,7 @@ pub(super) fn check_stdout(defined: &Defined, stdout_is_mcp: bool, problems: &mu
         return;
     }
     for exporter in defined.exporters.iter().filter(|c| c.used) {
-        if exporter.kind.is_some_and(|kind| kind.stdout) {
+        if exporter.config().is_some_and(|config| config.stdout()) {
             let message = "stdout carries MCP in this process; use `file`, or `debug`, which writes on \
                            stderr";
             problems.error(&exporter.mark, format!("exporters::{}", exporter.id), message);

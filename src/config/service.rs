@@ -8,14 +8,14 @@ use serde::de::IgnoredAny;
 use super::attributes;
 use super::circles;
 use super::clashes;
-use super::components::{Component, Context, Kind, read_foreign, read_section};
+use super::components::{Component, Context, read_foreign, read_section};
 use super::expand::Expanded;
 use super::idle;
 use super::pipelines::{self, Defined};
 use super::secrets;
 use super::{Opens, Options};
-use crate::pipeline::Plan;
 use crate::pipeline::plan::TelemetrySettings;
+use crate::pipeline::{Plan, Section};
 use crate::settings::{Duration, Node, Problems, did_you_mean, quoted_list};
 
 const SECTIONS: [&str; 6] =
@@ -47,13 +47,14 @@ pub(super) fn plan(
         receivers: read_section(root, registries.receivers, &context, problems),
         processors: read_section(root, registries.processors, &context, problems),
         exporters: read_section(root, registries.exporters, &context, problems),
+        extensions: read_section(root, registries.extensions, &context, problems),
         foreign: read_foreign(root, "connectors", "connector", problems),
         readable: true,
     };
-    let service = read_service(root, problems);
+    let service = read_service(root, &mut defined, problems);
     let pipelines = pipelines::read(root, &mut defined, problems);
     circles::check(&defined, problems);
-    clashes::check_addresses(&defined, options.opens, problems);
+    clashes::check_addresses(&defined, options, problems);
     clashes::check_files(&defined, base, problems);
     if options.opens == Opens::All {
         check_complete(&defined, problems);
@@ -67,15 +68,17 @@ pub(super) fn plan(
     }
     pipelines::check_stdout(&defined, options.stdout_is_mcp, problems);
     if defined.readable {
-        warn_of_unused(&defined.receivers, problems);
-        warn_of_unused(&defined.processors, problems);
-        warn_of_unused(&defined.exporters, problems);
+        warn_of_unused(&defined.receivers, "no pipeline uses it", problems);
+        warn_of_unused(&defined.processors, "no pipeline uses it", problems);
+        warn_of_unused(&defined.exporters, "no pipeline uses it", problems);
     }
     let service = service?;
+    warn_of_unused(&defined.extensions, "`service.extensions` does not name it", problems);
     Some(Plan {
         receivers: defined.receivers.iter().filter_map(Component::planned).collect(),
         processors: defined.processors.iter().filter_map(Component::planned).collect(),
         exporters: defined.exporters.iter().filter_map(Component::planned).collect(),
+        extensions: defined.extensions.iter().filter_map(Component::planned).collect(),
         pipelines,
         shutdown_timeout: service.shutdown_timeout,
         telemetry: service.telemetry,
@@ -95,16 +98,22 @@ fn check_sections(root: &Node, problems: &mut Problems) {
     }
 }
 
-fn read_service(root: &Node, problems: &mut Problems) -> Option<Service> {
-    let extensions = read_foreign(root, "extensions", "extension", problems);
+/// Reads `service`, marking the extensions that it names as used.
+fn read_service(root: &Node, defined: &mut Defined, problems: &mut Problems) -> Option<Service> {
     let Some(node) = root.get("service") else { return Some(Service::default()) };
     let service: Option<Service> = node.read("service", problems);
     for (index, name) in service.iter().flat_map(|service| service.extensions.iter().enumerate()) {
-        if !extensions.iter().any(|id| id.to_string() == *name) {
-            let mark = &node.nearest(&format!("extensions.{index}")).mark;
-            let message = format!("`{name}` is not defined under `extensions`");
-            problems.error(mark, "service::extensions", message);
-        }
+        let mark = &node.nearest(&format!("extensions.{index}")).mark;
+        let mut named = defined.extensions.iter_mut().find(|part| part.id.to_string() == *name);
+        let message = match &mut named {
+            Some(part) if part.used => format!("`{name}` is listed twice"),
+            Some(part) => {
+                part.used = true;
+                continue;
+            }
+            None => format!("`{name}` is not defined under `extensions`"),
+        };
+        problems.error(mark, "service::extensions", message);
     }
     service
 }
@@ -119,9 +128,13 @@ fn check_complete(defined: &Defined, problems: &mut Problems) {
     }
 }
 
-fn warn_of_unused<K: Kind>(components: &[Component<K>], problems: &mut Problems) {
+fn warn_of_unused<S: Section + ?Sized>(
+    components: &[Component<S>],
+    why: &str,
+    problems: &mut Problems,
+) {
     for component in components.iter().filter(|c| !c.used && c.kind.is_some()) {
-        let path = format!("{}::{}", K::SECTION, component.id);
-        problems.warn(&component.mark, path, "is defined but no pipeline uses it");
+        let path = format!("{}::{}", S::NAME, component.id);
+        problems.warn(&component.mark, path, format!("is defined but {why}"));
     }
 }

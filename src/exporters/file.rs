@@ -25,7 +25,7 @@ use serde::Deserialize;
 
 use self::target::Target;
 use super::lines::{JsonLines, Lines, Sink};
-use crate::pipeline::{Build, ExportError, Exporter, ExporterConfig, FileUse};
+use crate::pipeline::{Build, ComponentConfig, ExportError, Exporter, ExporterConfig, FileUse};
 use crate::settings::{Delivery, Duration, QueueSettings, Report, RetrySettings, Unsupported};
 use crate::telemetry::Signal;
 
@@ -87,12 +87,10 @@ impl Default for Config {
 /// What a new file gets: spans are nobody else's business.
 const MODE: u32 = 0o600;
 
-impl ExporterConfig for Config {
+impl ComponentConfig for Config {
     const NAME: &'static str = "file";
-    const ALIASES: &'static [&'static str] = &[];
     const ABOUT: &'static str = "OTLP JSON lines in a file";
     const SIGNALS: &'static [Signal] = &Signal::ALL;
-    const STDOUT: bool = false;
 
     fn check(&self, report: &mut Report<'_>) {
         self.delivery().check(report);
@@ -131,7 +129,9 @@ impl ExporterConfig for Config {
             }
         }
     }
+}
 
+impl ExporterConfig for Config {
     fn delivery(&self) -> Delivery {
         Delivery {
             timeout: self.timeout,

@@ -29,7 +29,7 @@ pub static EXPORTERS: &[ExporterKind] = &[
 
 /// What the check of an exporter's settings says of them: `path: message`, warnings marked.
 #[cfg(test)]
-fn problems<C: crate::pipeline::ExporterConfig>(settings: serde_json::Value) -> Vec<String> {
+fn problems<C: crate::pipeline::ComponentConfig>(settings: serde_json::Value) -> Vec<String> {
     use crate::settings::{Severity, testing};
 
     // JSON is YAML.

@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 
-use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
+use crate::pipeline::{
+    BoxFuture, Build, ComponentConfig, ExportError, Exported, Exporter, ExporterConfig,
+};
 use crate::settings::{Delivery, QueueSettings, Report};
 use crate::telemetry::{Signal, Telemetry};
 
@@ -11,15 +13,15 @@ use crate::telemetry::{Signal, Telemetry};
 #[serde(deny_unknown_fields, default)]
 pub struct Config {}
 
-impl ExporterConfig for Config {
+impl ComponentConfig for Config {
     const NAME: &'static str = "nop";
-    const ALIASES: &'static [&'static str] = &[];
     const ABOUT: &'static str = "takes everything and forgets it";
     const SIGNALS: &'static [Signal] = &Signal::ALL;
-    const STDOUT: bool = false;
 
     fn check(&self, _: &mut Report<'_>) {}
+}
 
+impl ExporterConfig for Config {
     fn delivery(&self) -> Delivery {
         let queue = QueueSettings { num_consumers: 1, ..QueueSettings::default() };
         Delivery { queue, ..Delivery::default() }

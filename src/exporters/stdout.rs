@@ -15,7 +15,7 @@ use std::io::{self, ErrorKind, Write};
 use serde::Deserialize;
 
 use super::lines::{JsonLines, Lines, Sink};
-use crate::pipeline::{Build, ExportError, Exporter, ExporterConfig};
+use crate::pipeline::{Build, ComponentConfig, ExportError, Exporter, ExporterConfig};
 use crate::settings::{Delivery, Duration, QueueSettings, Report, RetrySettings};
 use crate::telemetry::Signal;
 
@@ -38,15 +38,19 @@ impl Default for Config {
     }
 }
 
-impl ExporterConfig for Config {
+impl ComponentConfig for Config {
     const NAME: &'static str = "stdout";
-    const ALIASES: &'static [&'static str] = &[];
     const ABOUT: &'static str = "OTLP JSON lines on standard output";
     const SIGNALS: &'static [Signal] = &Signal::ALL;
-    const STDOUT: bool = true;
 
     fn check(&self, report: &mut Report<'_>) {
         self.delivery().check(report);
+    }
+}
+
+impl ExporterConfig for Config {
+    fn stdout(&self) -> bool {
+        true
     }
 
     fn delivery(&self) -> Delivery {

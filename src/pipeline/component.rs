@@ -1,4 +1,4 @@
-//! The three traits. Their contracts stand here and nowhere else.
+//! The four traits of components. Their contracts stand here and nowhere else.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -107,6 +107,17 @@ pub trait Exporter: Send + Sync {
         &'a self,
         telemetry: &'a Telemetry,
     ) -> BoxFuture<'a, Result<Exported, ExportError>>;
+}
+
+/// Serves the process beside its pipelines: a probe, a page, a place where queues are stored. Telemetry does
+/// not pass it.
+pub trait Extension: Send {
+    /// Binds sockets, takes locks: whatever can fail at start. Extensions open before all receivers.
+    fn open(&mut self) -> BoxFuture<'_, anyhow::Result<()>>;
+
+    /// Serves until `stop`, which is given when everything else is drained, then returns soon. Returning
+    /// before, or with an error, is said in the log and ends nothing: telemetry does not depend on it.
+    fn run(self: Box<Self>, stop: Stop) -> BoxFuture<'static, anyhow::Result<()>>;
 }
 
 /// What a successful attempt reports.

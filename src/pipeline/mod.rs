@@ -1,4 +1,4 @@
-//! The engine: three traits, chains that are functions, and everything that surrounds an exporter.
+//! The engine: four traits, chains that are functions, and everything that surrounds an exporter.
 //!
 //! A pipeline is not a task: the receiver's own thread runs the processors and offers the result to
 //! the exporters' queues. Counting happens on these edges, not in components. No component is named
@@ -19,26 +19,30 @@ mod delivery;
 mod chain;
 mod route;
 mod next;
-mod kind;
+mod build;
+mod configs;
+mod registry;
 pub mod plan;
+mod attached;
 mod service;
 
+pub use build::{Build, Shared};
 pub use complaint::{Complaint, INCIDENTS};
 pub use component::{
-    BoxFuture, Ended, Exit, ExportError, Exported, Exporter, Flow, Processor, Receiver, Stop,
-    Switch,
+    BoxFuture, Ended, Exit, ExportError, Exported, Exporter, Extension, Flow, Processor, Receiver,
+    Stop, Switch,
 };
+pub use configs::{ExporterConfig, ExtensionConfig, FileUse, ProcessorConfig, ReceiverConfig};
 pub use deadline::Deadline;
 pub use id::Id;
-pub use kind::{
-    Build, ExporterConfig, ExporterKind, FileUse, PlannedExporter, PlannedProcessor,
-    PlannedReceiver, ProcessorConfig, ProcessorKind, ReceiverConfig, ReceiverKind, Shared,
-};
 pub use next::Next;
 pub use outlet::{Outlet, Target, Transport};
 pub use pass::{Pass, Said};
 pub use plan::{Pipeline, Plan, Planned};
 pub use priority::{lower_priority, yield_more};
+pub use registry::{
+    ComponentConfig, ExporterKind, ExtensionKind, Kind, Of, ProcessorKind, ReceiverKind, Section,
+};
 pub use secrets::Secrets;
 pub use service::{Context, Outcome, Service};
 pub use vitals::{Counter, Gauge, Sample, Vitals};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Id, PlannedExporter, PlannedProcessor, PlannedReceiver};
+use super::{ExporterConfig, ExtensionConfig, Id, ProcessorConfig, ReceiverConfig};
 use crate::settings::{Duration, Node, Secret};
 use crate::telemetry::Signal;
 
@@ -17,11 +17,13 @@ use crate::telemetry::Signal;
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The receivers that pipelines name, each once.
-    pub receivers: Vec<Planned<dyn PlannedReceiver>>,
+    pub receivers: Vec<Planned<dyn ReceiverConfig>>,
     /// The processors that pipelines name, each once; every pipeline builds its own instance.
-    pub processors: Vec<Planned<dyn PlannedProcessor>>,
+    pub processors: Vec<Planned<dyn ProcessorConfig>>,
     /// The exporters that pipelines name, each once.
-    pub exporters: Vec<Planned<dyn PlannedExporter>>,
+    pub exporters: Vec<Planned<dyn ExporterConfig>>,
+    /// The extensions that `service.extensions` names.
+    pub extensions: Vec<Planned<dyn ExtensionConfig>>,
     /// In the order written.
     pub pipelines: Vec<Pipeline>,
     /// `service.shutdown_timeout`, if written.

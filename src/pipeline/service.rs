@@ -13,10 +13,11 @@ use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::attached::Extensions;
 use super::books::{Account, ExporterBooks, PipelineCounters, StageCounters, drops, held};
+use super::build::{Build, Shared};
 use super::chain::{Chain, Rest};
 use super::delivery::Delivery;
-use super::kind::{Build, Shared};
 use super::plan::{Pipeline, Plan, Planned};
 use super::route::{Branch, Route};
 use super::stand_in::{Closed, Off};
@@ -41,6 +42,7 @@ pub struct Context {
 pub struct Service {
     cx: Context,
     shared: Shared,
+    extensions: Extensions,
     receivers: BTreeMap<Id, Running>,
     tasks: JoinSet<Returned>,
     /// The ways out of processors that emit.
@@ -88,6 +90,7 @@ impl Service {
         Service {
             cx,
             shared: Shared::default(),
+            extensions: Extensions::default(),
             receivers: BTreeMap::new(),
             tasks: JoinSet::new(),
             emits: BTreeMap::new(),
@@ -102,12 +105,15 @@ impl Service {
 
     /// Puts a plan in place of the present one. On an error nothing has changed.
     pub async fn apply(&mut self, plan: &Plan) -> anyhow::Result<()> {
+        let cx = |id| self.cx(plan, id, &[]);
+        let extensions = self.extensions.open(plan, self.cx.lenient, cx).await?;
         let mut parts = self.build(plan)?;
         let secrets = plan.secrets.iter().map(Secret::expose);
         self.shared.of(None, Secrets::default).set("config", secrets);
         for (id, _, receiver) in &mut parts.receivers {
             receiver.open().await.with_context(|| format!("{id}: cannot start"))?;
         }
+        self.extensions.put(plan, extensions, &self.cx.runtime);
         self.connect(plan, parts);
         Ok(())
     }
@@ -163,6 +169,7 @@ impl Service {
         for (_, delivery) in &self.left {
             delivery.drain(deadline).await;
         }
+        self.extensions.stop(deadline).await;
         outcome.accounts = self.accounts(&plans, &sources);
     }
 
@@ -223,7 +230,7 @@ impl Service {
     fn start_exporter(
         &self,
         plan: &Plan,
-        part: &Planned<dyn super::PlannedExporter>,
+        part: &Planned<dyn super::ExporterConfig>,
     ) -> anyhow::Result<Arc<Delivery>> {
         let mut off = None;
         let exporter = match part.config.build(&self.cx(plan, &part.id, &[])) {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use mcpcol::config::Registries;
 use mcpcol::pipeline::{
-    Build, Exporter, ExporterConfig, ExporterKind, Processor, ProcessorConfig, ProcessorKind,
-    Receiver, ReceiverConfig, ReceiverKind,
+    Build, ComponentConfig, Exporter, ExporterConfig, ExporterKind, Extension, ExtensionConfig,
+    ExtensionKind, Processor, ProcessorConfig, ProcessorKind, Receiver, ReceiverConfig,
+    ReceiverKind,
 };
 use mcpcol::settings::{Delivery, Duration, QueueSettings, Report, RetrySettings, Secret};
 use mcpcol::telemetry::Signal;
@@ -28,6 +29,7 @@ pub(crate) const REGISTRIES: Registries = Registries {
         ExporterKind::of::<Stdout>(),
         ExporterKind::of::<Zipkin>(),
     ],
+    extensions: &[ExtensionKind::of::<Probe>()],
 };
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -99,16 +101,17 @@ macro_rules! receiver {
         #[serde(transparent)]
         pub(crate) struct $type($of);
 
-        impl ReceiverConfig for $type {
+        impl ComponentConfig for $type {
             const NAME: &'static str = $name;
-            const ALIASES: &'static [&'static str] = &[];
             const ABOUT: &'static str = "for tests";
             const SIGNALS: &'static [Signal] = $signals;
 
             fn check(&self, report: &mut Report<'_>) {
                 self.0.check(report);
             }
+        }
 
+        impl ReceiverConfig for $type {
             fn build(&self, _: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
                 anyhow::bail!("cannot be built")
             }
@@ -122,15 +125,19 @@ macro_rules! processor {
         #[serde(transparent)]
         pub(crate) struct $type(Empty);
 
-        impl ProcessorConfig for $type {
+        impl ComponentConfig for $type {
             const NAME: &'static str = $name;
-            const ALIASES: &'static [&'static str] = &[];
             const ABOUT: &'static str = "for tests";
             const SIGNALS: &'static [Signal] = $signals;
-            const EMITS: &'static [Signal] = $emits;
 
             fn check(&self, report: &mut Report<'_>) {
                 self.0.check(report);
+            }
+        }
+
+        impl ProcessorConfig for $type {
+            fn emits(&self) -> &'static [Signal] {
+                $emits
             }
 
             fn build(&self, _: &Build<'_>) -> anyhow::Result<Box<dyn Processor>> {
@@ -142,15 +149,20 @@ macro_rules! processor {
 
 macro_rules! exporter {
     ($type:ty, $name:literal, $aliases:expr, $signals:expr, $stdout:literal) => {
-        impl ExporterConfig for $type {
+        impl ComponentConfig for $type {
             const NAME: &'static str = $name;
             const ALIASES: &'static [&'static str] = $aliases;
             const ABOUT: &'static str = "for tests";
             const SIGNALS: &'static [Signal] = $signals;
-            const STDOUT: bool = $stdout;
 
             fn check(&self, report: &mut Report<'_>) {
                 <$type>::check(self, report);
+            }
+        }
+
+        impl ExporterConfig for $type {
+            fn stdout(&self) -> bool {
+                $stdout
             }
 
             fn delivery(&self) -> Delivery {
@@ -205,3 +217,32 @@ exporter!(Debug, "debug", &[], &Signal::ALL, false);
 exporter!(Grpc, "otlp_grpc", &["otlp"], &Signal::ALL, false);
 exporter!(Zipkin, "zipkin", &[], &[Signal::Traces], false);
 exporter!(Stdout, "stdout", &[], &Signal::ALL, true);
+
+/// An extension with an address.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Probe {
+    endpoint: String,
+}
+
+impl ComponentConfig for Probe {
+    const NAME: &'static str = "probe";
+    const ABOUT: &'static str = "for tests";
+    const SIGNALS: &'static [Signal] = &[];
+
+    fn check(&self, report: &mut Report<'_>) {
+        if self.endpoint.is_empty() {
+            report.error("endpoint", "must not be empty");
+        }
+    }
+}
+
+impl ExtensionConfig for Probe {
+    fn binds(&self) -> Vec<(&'static str, &str)> {
+        vec![("endpoint", &self.endpoint)]
+    }
+
+    fn build(&self, _: &Build<'_>) -> anyhow::Result<Box<dyn Extension>> {
+        anyhow::bail!("cannot be built")
+    }
+}

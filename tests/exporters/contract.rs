@@ -10,8 +10,8 @@ use std::time::Duration;
 use mcpcol::exporters::{otlp_http, zipkin};
 use mcpcol::otlp::Messages;
 use mcpcol::pipeline::{
-    BoxFuture, Build, Context, Ended, ExporterConfig, Id, Outcome, Outlet, Pipeline, Plan, Planned,
-    PlannedReceiver, Receiver, Service, Stop, Vitals,
+    BoxFuture, Build, Context, Ended, ExporterConfig, Id, Of, Outcome, Outlet, Pipeline, Plan,
+    Planned, Receiver, ReceiverConfig, Service, Stop, Vitals,
 };
 use mcpcol::settings::{Mark, Node};
 use mcpcol::telemetry::{Batch, Clock, Receipt, Signal, Telemetry, Verdict};
@@ -32,7 +32,7 @@ const EACH: u64 = 4;
 #[derive(Clone, Default)]
 struct Source(Arc<Mutex<Option<Outlet>>>);
 
-impl PlannedReceiver for Source {
+impl ReceiverConfig for Source {
     fn build(&self, _: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
         Ok(Box::new(self.clone()))
     }
@@ -63,13 +63,14 @@ fn planned<T: ?Sized>(name: &str, config: Arc<T>) -> Planned<T> {
     Planned { id, kind: "test", settings: Node::empty(mark), config }
 }
 
-fn plan<C: ExporterConfig>(source: &Source, settings: Value) -> Plan {
+fn plan<C: Of<dyn ExporterConfig>>(source: &Source, settings: Value) -> Plan {
     let config: C = serde_json::from_value(settings).unwrap();
     let id = |name| Id::parse(name).unwrap();
     Plan {
-        receivers: vec![planned("source", Arc::new(source.clone()) as Arc<dyn PlannedReceiver>)],
+        receivers: vec![planned("source", Arc::new(source.clone()) as Arc<dyn ReceiverConfig>)],
         processors: Vec::new(),
-        exporters: vec![planned("backend", Arc::new(config))],
+        extensions: Vec::new(),
+        exporters: vec![planned("backend", config.boxed())],
         pipelines: vec![Pipeline {
             id: id("traces"),
             signal: Signal::Traces,
@@ -137,7 +138,7 @@ fn reply(says_: Says) -> Reply {
     }
 }
 
-async fn keeps_the_contract<C: ExporterConfig>(path: &str, among: &'static [Says]) {
+async fn keeps_the_contract<C: Of<dyn ExporterConfig>>(path: &str, among: &'static [Says]) {
     let heard: Arc<Mutex<BTreeMap<u64, Vec<Says>>>> = Arc::default();
     let (turn, all) = (AtomicUsize::new(0), Arc::clone(&heard));
     let sink = HttpSink::answering(move |seen| {

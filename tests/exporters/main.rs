@@ -19,7 +19,7 @@ use mcpcol::otlp::Messages;
 use mcpcol::otlp::Request;
 use mcpcol::otlp::wire;
 use mcpcol::pipeline::{
-    Build, ExportError, Exported, Exporter, ExporterConfig, Id, Shared, Vitals,
+    Build, ExportError, Exported, Exporter, ExporterConfig, Id, Of, Shared, Vitals,
 };
 use mcpcol::telemetry::{Clock, Telemetry};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -47,11 +47,11 @@ fn built(config: Value) -> Box<dyn Exporter> {
 }
 
 /// An exporter by its settings.
-fn build<C: ExporterConfig>(config: Value) -> Box<dyn Exporter> {
+fn build<C: Of<dyn ExporterConfig>>(config: Value) -> Box<dyn Exporter> {
     let config: C = serde_json::from_value(config).unwrap();
     let (id, vitals, shared) = (Id::parse(C::NAME).unwrap(), Vitals::default(), Shared::default());
     let cx = Build::alone(&id, &vitals, Clock::start(), Path::new(""), &shared);
-    config.build(&cx).unwrap()
+    config.boxed().build(&cx).unwrap()
 }
 
 /// An exporter to `addr` without TLS.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes};
 use mcpcol::config::{Options, Sources, load, render};
 use mcpcol::pipeline::{
-    BoxFuture, Build, Context, ExportError, Exported, Exporter, Outcome, PlannedExporter, Service,
+    BoxFuture, Build, Context, ExportError, Exported, Exporter, ExporterConfig, Outcome, Service,
     Vitals,
 };
 use mcpcol::settings::{Delivery, QueueSettings, RetrySettings};
@@ -96,7 +96,7 @@ pub(crate) async fn until(mut so: impl FnMut() -> bool) {
     }
 }
 
-impl PlannedExporter for Fake {
+impl ExporterConfig for Fake {
     fn delivery(&self) -> Delivery {
         self.delivery.clone()
     }

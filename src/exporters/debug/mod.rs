@@ -39,7 +39,9 @@ use self::zone::Zone;
 use super::lines::{Lines, Sink};
 use super::sizes::decoded_size;
 use crate::otlp::Messages;
-use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
+use crate::pipeline::{
+    BoxFuture, Build, ComponentConfig, ExportError, Exported, Exporter, ExporterConfig,
+};
 use crate::settings::{Delivery, Duration, QueueSettings, Report, RetrySettings, Unsupported};
 use crate::telemetry::{Signal, Telemetry};
 
@@ -83,12 +85,10 @@ impl Default for Config {
     }
 }
 
-impl ExporterConfig for Config {
+impl ComponentConfig for Config {
     const NAME: &'static str = "debug";
-    const ALIASES: &'static [&'static str] = &[];
     const ABOUT: &'static str = "readable text on stderr";
     const SIGNALS: &'static [Signal] = &Signal::ALL;
-    const STDOUT: bool = false;
 
     fn check(&self, report: &mut Report<'_>) {
         self.delivery().check(report);
@@ -104,7 +104,9 @@ impl ExporterConfig for Config {
             report.warn(field, "has no effect: every batch is written to stderr");
         }
     }
+}
 
+impl ExporterConfig for Config {
     fn delivery(&self) -> Delivery {
         Delivery {
             timeout: self.timeout,

@@ -33,7 +33,9 @@ use tonic::transport::Channel;
 
 use self::codec::Undecoded;
 use super::peer::{MAX_REQUEST, MAX_RESPONSE, UNREAD};
-use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
+use crate::pipeline::{
+    BoxFuture, Build, ComponentConfig, ExportError, Exported, Exporter, ExporterConfig,
+};
 use crate::settings::{
     ClientTls, Compression, Delivery, Duration, Endpoint, Headers, Keepalive, QueueSettings,
     Report, RetrySettings, Unsupported,
@@ -87,12 +89,11 @@ impl Default for Config {
     }
 }
 
-impl ExporterConfig for Config {
+impl ComponentConfig for Config {
     const NAME: &'static str = "otlp_grpc";
     const ALIASES: &'static [&'static str] = &["otlp"];
     const ABOUT: &'static str = "OTLP over gRPC";
     const SIGNALS: &'static [Signal] = &Signal::ALL;
-    const STDOUT: bool = false;
 
     fn check(&self, report: &mut Report<'_>) {
         self.delivery().check(report);
@@ -125,7 +126,9 @@ impl ExporterConfig for Config {
             report.warn(field, "has no effect: there is one connection, made when it is needed");
         }
     }
+}
 
+impl ExporterConfig for Config {
     fn delivery(&self) -> Delivery {
         Delivery {
             timeout: self.timeout,

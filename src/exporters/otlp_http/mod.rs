@@ -25,7 +25,9 @@ use serde::Deserialize;
 use super::http::{Client, http_exporter_config, refused};
 use super::peer::MAX_REQUEST;
 use super::sizes::json_size;
-use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
+use crate::pipeline::{
+    BoxFuture, Build, ComponentConfig, ExportError, Exported, Exporter, ExporterConfig,
+};
 use crate::settings::{
     Compression, Delivery, Duration, Report, parse_url, shown_url, signal_path, url_target,
 };
@@ -62,12 +64,11 @@ impl Encoding {
     }
 }
 
-impl ExporterConfig for Config {
+impl ComponentConfig for Config {
     const NAME: &'static str = "otlp_http";
     const ALIASES: &'static [&'static str] = &["otlphttp"];
     const ABOUT: &'static str = "OTLP over HTTP, as protobuf or JSON";
     const SIGNALS: &'static [Signal] = &Signal::ALL;
-    const STDOUT: bool = false;
 
     fn check(&self, report: &mut Report<'_>) {
         self.surroundings().check(report);
@@ -96,7 +97,9 @@ impl ExporterConfig for Config {
         }
         self.client().check(&endpoints, report);
     }
+}
 
+impl ExporterConfig for Config {
     fn delivery(&self) -> Delivery {
         self.surroundings()
     }

@@ -24,7 +24,9 @@ use super::http::{Client, http_exporter_config, refused, text_of};
 use super::sizes::decoded_size;
 use crate::otlp::Messages;
 use crate::otlp::wire::usable::Usable;
-use crate::pipeline::{BoxFuture, Build, ExportError, Exported, Exporter, ExporterConfig};
+use crate::pipeline::{
+    BoxFuture, Build, ComponentConfig, ExportError, Exported, Exporter, ExporterConfig,
+};
 use crate::settings::{Compression, Delivery, Duration, Report, parse_url, shown_url, url_target};
 use crate::telemetry::{Signal, Telemetry};
 
@@ -52,12 +54,10 @@ pub enum Format {
     Proto,
 }
 
-impl ExporterConfig for Config {
+impl ComponentConfig for Config {
     const NAME: &'static str = "zipkin";
-    const ALIASES: &'static [&'static str] = &[];
     const ABOUT: &'static str = "spans to Zipkin, as v2 JSON";
     const SIGNALS: &'static [Signal] = &[Signal::Traces];
-    const STDOUT: bool = false;
 
     fn check(&self, report: &mut Report<'_>) {
         self.surroundings().check(report);
@@ -87,7 +87,9 @@ impl ExporterConfig for Config {
             }
         }
     }
+}
 
+impl ExporterConfig for Config {
     fn delivery(&self) -> Delivery {
         self.surroundings()
     }

@@ -10,7 +10,7 @@ use super::complaints::{Complaint, Complaints};
 use super::keys::{KeySettings, written};
 use super::{ARGUMENTS, Digest, EPHEMERAL, Plan, RESULT, Rejections};
 use crate::otlp::wire::edit::length_bit;
-use crate::pipeline::{Build, Processor, ProcessorConfig};
+use crate::pipeline::{Build, ComponentConfig, Processor, ProcessorConfig};
 use crate::privacy::canonical::MAX_BYTES;
 use crate::privacy::digest::{Digester, Key, Mode};
 use crate::privacy::{Paths, Pointer};
@@ -99,17 +99,10 @@ impl Default for Config {
     }
 }
 
-impl ProcessorConfig for Config {
+impl ComponentConfig for Config {
     const NAME: &'static str = "digest";
-    const ALIASES: &'static [&'static str] = &[];
     const ABOUT: &'static str = "replaces arguments and other content by digests, plain or keyed";
     const SIGNALS: &'static [Signal] = &Signal::ALL;
-    const EMITS: &'static [Signal] = &[];
-
-    fn needs(&self) -> Vec<&str> {
-        let replaced = self.attributes.iter().map(String::as_str);
-        [METHOD, TOOL].into_iter().chain(replaced).collect()
-    }
 
     fn check(&self, report: &mut Report<'_>) {
         let (_, _, Complaints(complaints)) = self.prepare(report.base());
@@ -120,6 +113,13 @@ impl ProcessorConfig for Config {
                 Severity::Warning => report.warn(&field, message),
             }
         }
+    }
+}
+
+impl ProcessorConfig for Config {
+    fn needs(&self) -> Vec<&str> {
+        let replaced = self.attributes.iter().map(String::as_str);
+        [METHOD, TOOL].into_iter().chain(replaced).collect()
     }
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Processor>> {

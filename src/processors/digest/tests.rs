@@ -22,7 +22,7 @@ use super::about::TOOLS_CALL;
 use super::*;
 use crate::otlp::Request;
 use crate::otlp::{Messages, arbitrary, wire};
-use crate::pipeline::{Build, Id, ProcessorConfig, Shared};
+use crate::pipeline::{Build, ComponentConfig, Id, ProcessorConfig, Shared};
 use crate::settings::{Severity, testing};
 use crate::telemetry::names::{INPUT_MESSAGES, METHOD, PASSBACK, SCOPE, TOOL_RESULT};
 use crate::telemetry::{Clock, Receipt, SpanId, Telemetry};

@@ -13,7 +13,7 @@ use super::names::Names;
 use super::sanitizers::Sanitizers;
 use super::summary::Verbosity;
 use super::tally::Counters;
-use crate::pipeline::{Build, Processor, ProcessorConfig, Secrets};
+use crate::pipeline::{Build, ComponentConfig, Processor, ProcessorConfig, Secrets};
 use crate::privacy::redact::{
     Invalid, KeyedHash, MASK, OwnRule, PlainHash, Preset, Redactor, Settings, StandIn, UNSCANNED,
     Under,
@@ -139,24 +139,11 @@ impl Default for Config {
     }
 }
 
-impl ProcessorConfig for Config {
+impl ComponentConfig for Config {
     const NAME: &'static str = "redaction";
     const ALIASES: &'static [&'static str] = &["redact"];
     const ABOUT: &'static str = "masks secrets and personal data in every text of every signal";
     const SIGNALS: &'static [Signal] = &Signal::ALL;
-    const EMITS: &'static [Signal] = &[];
-    const REDACTS: bool = true;
-
-    fn removes(&self, attribute: &str) -> bool {
-        let listed = || list(&self.allowed_keys).iter().any(|key| key == attribute);
-        let ignored = || self.ignored_keys.iter().any(|key| key == attribute);
-        !self.allows_all() && !listed() && !ignored()
-    }
-
-    fn masks(&self, attribute: &str) -> bool {
-        let redactor = Redactor::new(&self.settings(StandIn::default()));
-        redactor.is_ok_and(|redactor| matches!(redactor.judge_name(attribute), Under::Masked(_)))
-    }
 
     fn check(&self, report: &mut Report<'_>) {
         for Complaint { severity, invalid: Invalid { field, message } } in
@@ -168,6 +155,23 @@ impl ProcessorConfig for Config {
                 Severity::Warning => report.warn(&field, message),
             }
         }
+    }
+}
+
+impl ProcessorConfig for Config {
+    fn redacts(&self) -> bool {
+        true
+    }
+
+    fn removes(&self, attribute: &str) -> bool {
+        let listed = || list(&self.allowed_keys).iter().any(|key| key == attribute);
+        let ignored = || self.ignored_keys.iter().any(|key| key == attribute);
+        !self.allows_all() && !listed() && !ignored()
+    }
+
+    fn masks(&self, attribute: &str) -> bool {
+        let redactor = Redactor::new(&self.settings(StandIn::default()));
+        redactor.is_ok_and(|redactor| matches!(redactor.judge_name(attribute), Under::Masked(_)))
     }
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Processor>> {

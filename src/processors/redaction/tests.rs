@@ -16,7 +16,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::otlp::{Messages, Request, arbitrary, wire};
-use crate::pipeline::{Build, Id, ProcessorConfig, Shared, Vitals};
+use crate::pipeline::{Build, ComponentConfig, Id, ProcessorConfig, Shared, Vitals};
 use crate::settings::{Severity, testing};
 use crate::telemetry::names::SCOPE;
 use crate::telemetry::{

@@ -46,17 +46,22 @@ mod receiver;
 
 pub use config::{Auth, Config, Protocol, Route, SessionIds};
 
-use crate::pipeline::{Build, Receiver, ReceiverConfig};
+use crate::pipeline::{Build, ComponentConfig, Receiver, ReceiverConfig};
 use crate::settings::Report;
 use crate::telemetry::Signal;
 use crate::telemetry::names::CLEAR_SESSION_ID;
 
-impl ReceiverConfig for Config {
+impl ComponentConfig for Config {
     const NAME: &'static str = "mcp_http";
-    const ALIASES: &'static [&'static str] = &[];
     const ABOUT: &'static str = "a reverse proxy that taps the traffic of MCP servers over HTTP";
     const SIGNALS: &'static [Signal] = &[Signal::Traces, Signal::Logs];
 
+    fn check(&self, report: &mut Report<'_>) {
+        self.check_all(report);
+    }
+}
+
+impl ReceiverConfig for Config {
     fn binds(&self) -> Vec<(&'static str, &str)> {
         vec![("endpoint", &self.endpoint)]
     }
@@ -74,10 +79,6 @@ impl ReceiverConfig for Config {
 
     fn captures(&self) -> Option<&'static str> {
         self.capture.captures().then_some("capture")
-    }
-
-    fn check(&self, report: &mut Report<'_>) {
-        self.check_all(report);
     }
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {

@@ -40,23 +40,24 @@ pub use queue::{Event, Kind, Note, Skipped};
 pub use receiver::{running, start, watched_by};
 pub use tap::{Remote, Tap};
 
-use crate::pipeline::{Build, Receiver, ReceiverConfig};
+use crate::pipeline::{Build, ComponentConfig, Receiver, ReceiverConfig};
 use crate::settings::Report;
 use crate::telemetry;
 
-impl ReceiverConfig for Config {
+impl ComponentConfig for Config {
     const NAME: &'static str = "mcp_stdio";
-    const ALIASES: &'static [&'static str] = &[];
     const ABOUT: &'static str = "starts one stdio MCP server and taps its traffic";
     const SIGNALS: &'static [telemetry::Signal] =
         &[telemetry::Signal::Traces, telemetry::Signal::Logs];
 
-    fn captures(&self) -> Option<&'static str> {
-        self.capture.captures().then_some("capture")
-    }
-
     fn check(&self, report: &mut Report<'_>) {
         self.check_all(report);
+    }
+}
+
+impl ReceiverConfig for Config {
+    fn captures(&self) -> Option<&'static str> {
+        self.capture.captures().then_some("capture")
     }
 
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {

@@ -15,7 +15,7 @@ use super::stderr::{self, LineQueue};
 use super::tap::{Client, Limits, Remote, Tap, start as start_tap};
 use super::watch::StdioObserver;
 use super::{Config, ProcessGroup, ServerName};
-use crate::pipeline::{BoxFuture, Build, Ended, Outlet, PlannedReceiver, Receiver, Stop};
+use crate::pipeline::{BoxFuture, Build, Ended, Outlet, Receiver, ReceiverConfig, Stop};
 use crate::receivers::tap::{
     self, EditCounters, Editing, Observer, PATIENCE, Running as Observed, patience,
 };
@@ -55,7 +55,7 @@ fn start_with(
 
 /// The receiver of a tap that runs already, to stand in the plan where `config` stood. Can be built
 /// once.
-pub fn running(tap: Tap, config: Config, server: ServerName) -> Arc<dyn PlannedReceiver> {
+pub fn running(tap: Tap, config: Config, server: ServerName) -> Arc<dyn ReceiverConfig> {
     Arc::new(Running { tap: Mutex::new(Some(tap)), config, server })
 }
 
@@ -117,7 +117,7 @@ impl Observing {
     }
 }
 
-impl PlannedReceiver for Running {
+impl ReceiverConfig for Running {
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
         let tap = self.tap.lock().unwrap_or_else(PoisonError::into_inner).take();
         let tap = tap.ok_or_else(|| anyhow::anyhow!("{}: its tap is taken already", cx.id))?;

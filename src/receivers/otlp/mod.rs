@@ -36,20 +36,21 @@ mod receiver;
 pub use config::{Auth, Config, Grpc, Http, Keepalive, Protocols, ServerParameters};
 pub use cors::Cors;
 
-use crate::pipeline::{Build, Receiver, ReceiverConfig};
+use crate::pipeline::{Build, ComponentConfig, Receiver, ReceiverConfig};
 use crate::settings::Report;
 use crate::telemetry::Signal;
 
-impl ReceiverConfig for Config {
+impl ComponentConfig for Config {
     const NAME: &'static str = "otlp";
-    const ALIASES: &'static [&'static str] = &[];
     const ABOUT: &'static str = "OTLP over gRPC and HTTP";
     const SIGNALS: &'static [Signal] = &Signal::ALL;
 
     fn check(&self, report: &mut Report<'_>) {
         self.check_all(report);
     }
+}
 
+impl ReceiverConfig for Config {
     fn listens(&self) -> Vec<&str> {
         self.endpoints().into_iter().map(|(_, endpoint)| endpoint).collect()
     }

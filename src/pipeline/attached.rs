@@ -1,0 +1,95 @@
+//! The extensions of a service: opened before everything else, stopped after it, kept over a reload that
+//! does not change them. What they serve is their own business.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Build, Deadline, Extension, Id, Plan, Stop, Switch};
+use crate::settings::Node;
+
+/// The extensions that run.
+#[derive(Debug, Default)]
+pub(super) struct Extensions {
+    running: BTreeMap<Id, (Node, Switch)>,
+    tasks: JoinSet<()>,
+}
+
+/// The new extensions of a plan, opened and not yet running.
+pub(super) type Opened = Vec<(Id, Node, Box<dyn Extension>)>;
+
+/// What a stop leaves an extension when all time is used up.
+const LAST: Duration = Duration::from_millis(100);
+
+impl Extensions {
+    /// Builds and opens the extensions of the plan that do not run yet with these settings. If `lenient`,
+    /// those that cannot are said and left out.
+    pub(super) async fn open<'a>(
+        &self,
+        plan: &'a Plan,
+        lenient: bool,
+        cx: impl Fn(&'a Id) -> Build<'a>,
+    ) -> anyhow::Result<Opened> {
+        let mut opened = Vec::new();
+        for part in &plan.extensions {
+            if self.running.get(&part.id).is_some_and(|(node, _)| *node == part.settings) {
+                continue;
+            }
+            let ready = async {
+                let mut extension = part.config.build(&cx(&part.id))?;
+                extension.open().await?;
+                anyhow::Ok(extension)
+            };
+            match ready.await {
+                Ok(extension) => opened.push((part.id.clone(), part.settings.clone(), extension)),
+                Err(error) if lenient => {
+                    tracing::error!(extension = %part.id, "cannot start, goes on without: {error:#}");
+                }
+                Err(error) => {
+                    return Err(error).with_context(|| format!("{}: cannot start", part.id));
+                }
+            }
+        }
+        Ok(opened)
+    }
+
+    /// Runs what was opened, and stops what it replaces and what the plan does not have.
+    pub(super) fn put(&mut self, plan: &Plan, opened: Opened, runtime: &Handle) {
+        let wanted = |id: &Id| plan.extensions.iter().any(|part| part.id == *id);
+        let replaced = |id: &Id| opened.iter().any(|(new, ..)| new == id);
+        for (_, (_, switch)) in self.running.extract_if(.., |id, _| replaced(id) || !wanted(id)) {
+            switch.retire();
+        }
+        for (id, node, extension) in opened {
+            let (switch, stop) = Stop::switch();
+            self.running.insert(id.clone(), (node, switch));
+            let run = extension.run(stop.clone());
+            let watched = async move {
+                match run.await {
+                    Ok(()) if stop.is_given() => {}
+                    Ok(()) => {
+                        tracing::error!(extension = %id, "has ended; the rest goes on without")
+                    }
+                    Err(error) => {
+                        tracing::error!(extension = %id, "has failed; the rest goes on without: {error:#}");
+                    }
+                }
+            };
+            self.tasks.spawn_on(watched, runtime);
+        }
+    }
+
+    /// Stops all of them, and those that do not return by the deadline with force.
+    pub(super) async fn stop(&mut self, deadline: Instant) {
+        let deadline = deadline.max(Instant::now() + LAST);
+        self.running.values().for_each(|(_, switch)| switch.end(Deadline::at(deadline)));
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if timeout_at(deadline, all).await.is_err() {
+            self.tasks.shutdown().await;
+        }
+    }
+}
