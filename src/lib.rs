@@ -3,8 +3,8 @@
 //! The rooms, from the ground up; a room uses rooms on lower floors only (`tests/house.rs` checks it):
 //! [`json`] 0, [`otlp`] and [`privacy`] 1, [`telemetry`] 2, [`mcp`] 3, [`settings`] 4, [`pipeline`] 5,
 //! [`receivers`], [`processors`], [`exporters`] and [`extensions`] 6, [`config`] 7, [`cli`] 8.
-//! Within a room modules are declared low to high. ARCHITECTURE.md has the picture, the laws and the
-//! reasons.
+//! Within a room modules are declared low to high. ARCHITECTURE.md has the picture and the laws,
+//! docs/decisions the reasons.
 
 #![forbid(unsafe_code)]
 

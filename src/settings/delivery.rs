@@ -1,7 +1,6 @@
 //! How an exporter's queue, batching and retry are set: the Collector's exporterhelper words.
 //!
-//! Defaults are the Collector's, except where those lose data (ARCHITECTURE.md, "Where the defaults
-//! differ").
+//! Defaults are the Collector's, except where those lose data (docs/decisions/0005-delivery.md).
 
 use serde::Deserialize;
 
