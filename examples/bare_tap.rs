@@ -12,7 +12,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use mcpcol::pipeline::{Build, Exit, Id, Outlet, Shared, Stop, Vitals};
+use mcpcol::metrics::Metrics;
+use mcpcol::pipeline::{Accounts, Build, Exit, Id, Outlet, Shared, Stop};
 use mcpcol::receivers::mcp_stdio::{
     self, Config, Direction, Event, Kind, Note, ProcessGroup, ServerName, Signal, Tap,
 };
@@ -73,9 +74,9 @@ async fn until_the_end(
     (mut term, mut int): (unix::Signal, unix::Signal),
     settings: &HashMap<String, String>,
 ) -> anyhow::Result<i32> {
-    let (vitals, counts) = (Vitals::default(), Arc::default());
+    let (accounts, counts) = (Accounts::default(), Arc::default());
     let (id, shared) = (Id { kind: "mcp_stdio".into(), name: None }, Shared::default());
-    let cx = Build::alone(&id, &vitals, Clock::start(), Path::new("."), &shared);
+    let cx = Build::alone(&id, &accounts, Clock::start(), Path::new("."), &shared);
     let watch = settings.get("watch").map_or("count", String::as_str);
     let remote = tap.remote();
     let receiver = match watch {
@@ -96,12 +97,12 @@ async fn until_the_end(
         }
     };
     if let Some(file) = settings.get("stats") {
-        std::fs::write(file, stats(&vitals, &counts))?;
+        std::fs::write(file, stats(accounts.metrics(), &counts))?;
     }
     Ok(ended.exit.map_or(0, Exit::code))
 }
 
-fn stats(vitals: &Vitals, counts: &Mutex<Counts>) -> String {
+fn stats(metrics: &Metrics, counts: &Mutex<Counts>) -> String {
     let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
     let mut text = format!("early {}\n", counts.early);
     for way in Direction::BOTH {
@@ -110,7 +111,7 @@ fn stats(vitals: &Vitals, counts: &Mutex<Counts>) -> String {
         text += &format!("seen_lines/{name} {}\n", counts.lines[way as usize]);
         text += &format!("eof/{name} {}\n", u8::from(counts.eof[way as usize]));
     }
-    for sample in vitals.samples() {
+    for sample in metrics.samples() {
         let labels = sample.labels.iter().filter(|(label, _)| *label != "receiver");
         let labels: String = labels.map(|(_, value)| format!("/{value}")).collect();
         text += &format!("{}{labels} {}\n", sample.name, sample.value);

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 /// Rooms and their floors. A room may use rooms on lower floors, and itself.
 const FLOORS: &[(&str, u8)] = &[
     ("json", 0),
+    ("metrics", 1),
     ("otlp", 1),
     ("privacy", 1),
     ("telemetry", 2),

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use mcpcol::metrics::Metrics;
 use mcpcol::otlp::Messages;
-use mcpcol::pipeline::books::Account;
+use mcpcol::pipeline::accounting::Account;
 use mcpcol::pipeline::{
     BoxFuture, Build, Context, Ended, Exit, ExportError, Exported, Exporter, ExporterConfig,
     Extension, ExtensionConfig, Flow, Id, Next, Outcome, Outlet, Pass, Pipeline, Plan, Planned,
-    Processor, ProcessorConfig, Receiver, ReceiverConfig, Service, Stop, Vitals,
+    Processor, ProcessorConfig, Receiver, ReceiverConfig, Service, Stop,
 };
 use mcpcol::settings::{
     BatchSettings, Delivery, Mark, Node, OnFull, QueueSettings, RetrySettings, Value,
@@ -354,15 +355,15 @@ impl Sketch {
 
 struct World {
     service: Service,
-    vitals: Vitals,
+    metrics: Metrics,
     tap: PlannedTap,
 }
 
 impl World {
     async fn of(sketch: Sketch, tap: &PlannedTap) -> World {
-        let vitals = Vitals::default();
+        let metrics = Metrics::default();
         let cx = Context {
-            vitals: vitals.clone(),
+            metrics: metrics.clone(),
             clock: Clock::start(),
             runtime: Handle::current(),
             lenient: false,
@@ -370,7 +371,7 @@ impl World {
         let mut service = Service::new(cx);
         service.apply(&sketch.0).await.unwrap();
         settle().await;
-        World { service, vitals, tap: tap.clone() }
+        World { service, metrics, tap: tap.clone() }
     }
 
     /// One receiver `tap`, one pipeline, these exporters.
@@ -401,8 +402,8 @@ impl World {
     }
 
     fn counter(&self, name: &str, label: &str) -> i128 {
-        let has = |s: &mcpcol::pipeline::Sample| s.labels.iter().any(|(_, v)| v == label);
-        self.vitals
+        let has = |s: &mcpcol::metrics::Sample| s.labels.iter().any(|(_, v)| v == label);
+        self.metrics
             .samples()
             .into_iter()
             .filter(|s| s.name == name && has(s))
@@ -599,7 +600,7 @@ async fn the_last_part_of_a_stop_is_the_exporters_whatever_receivers_do() {
     sketch.0.receivers[0].config = Arc::new(Deaf);
     let sketch = sketch.pipeline("traces", &["tap"], &[], &["sink"]);
     let mut service = Service::new(Context {
-        vitals: Vitals::default(),
+        metrics: Metrics::default(),
         clock: Clock::start(),
         runtime: Handle::current(),
         lenient: false,
@@ -1327,7 +1328,7 @@ async fn a_receiver_that_ends_by_itself_ends_the_service_with_its_code() {
     let (end, ended) = oneshot::channel();
     sketch.0.receivers[0].config = Arc::new(Running(Mutex::new(Some(Short(Some(ended))))));
     let cx = Context {
-        vitals: Vitals::default(),
+        metrics: Metrics::default(),
         clock: Clock::start(),
         runtime: Handle::current(),
         lenient: false,
@@ -1478,20 +1479,44 @@ async fn a_tap_goes_on_without_an_extension_that_cannot_open_and_anybody_without
     let bad = Attached { opens: Opens::Never, ..told.clone() };
     let failing = Attached { ends_early: true, ..told.clone() };
     let cx = Context {
-        vitals: Vitals::default(),
+        metrics: Metrics::default(),
         clock: Clock::start(),
         runtime: Handle::current(),
         lenient: true,
     };
-    let vitals = cx.vitals.clone();
+    let metrics = cx.metrics.clone();
     let mut service = Service::new(cx);
     let sketch = with_extensions(&tap, &fake)
         .extension("bad", "1", &bad)
         .extension("failing", "1", &failing);
     service.apply(&sketch.0).await.unwrap();
     settle().await;
-    let world = World { service, vitals, tap };
+    let world = World { service, metrics, tap };
     world.offer(&["a"]);
     assert_eq!(world.stop().await["fake"].sent, 1);
     assert_eq!(told.take(), ["bad opens", "failing opens"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn series_of_what_a_reload_took_out_are_gone_and_its_account_is_not() {
+    let (tap, old, new) = (PlannedTap::default(), Fake::new(Does::Reject), Fake::new(Does::Send));
+    let sketch = |name: &str, fake: &Fake| {
+        let sketch = Sketch::default().receiver("tap", &tap).exporter(name, fake);
+        sketch.pipeline(&format!("traces/{name}"), &["tap"], &[], &[name])
+    };
+    let mut world = World::of(sketch("old", &old), &tap).await;
+    world.offer(&["a"]);
+    settle().await;
+    let told_of = |world: &World, id: &str| {
+        let of_it =
+            |s: &mcpcol::metrics::Sample| s.labels.iter().any(|(_, value)| value.contains(id));
+        world.metrics.samples().iter().filter(|sample| of_it(sample)).count()
+    };
+    assert!(told_of(&world, "old") > 5);
+    world.service.apply(&sketch("new", &new).0).await.unwrap();
+    settle().await;
+    assert_eq!(told_of(&world, "old"), 0);
+    assert!(told_of(&world, "new") > 5 && told_of(&world, "tap") > 0);
+    let accounts = world.stop().await;
+    assert_eq!(accounts["old"].dropped["rejected"], 1);
 }

@@ -15,9 +15,10 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 
 use super::config_args::Loading;
 use crate::config::{Opens, Options, Sources};
+use crate::metrics::{Metrics, Sample};
 use crate::otlp::{Messages, Request, json, wire};
 use crate::pipeline::{
-    Build, ComponentConfig, Flow, Id, Pass, Processor, ProcessorConfig, Sample, Shared, Vitals,
+    Accounts, Build, ComponentConfig, Flow, Id, Pass, Processor, ProcessorConfig, Shared,
 };
 use crate::processors::redaction;
 use crate::telemetry::{Batch, Clock, Signal, Telemetry};
@@ -47,9 +48,9 @@ impl Redact {
     /// Reads to the end and prints what it reads without secrets. Exit code 1 where `--check` finds any.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let (out, err) = (&mut io::stdout().lock(), &mut io::stderr().lock());
-        let vitals = Vitals::default();
-        let Some(processor) = self.processor(&vitals)? else { return Ok(ExitCode::from(2)) };
-        let redacting = Redacting::new(processor, vitals);
+        let accounts = Accounts::default();
+        let Some(processor) = self.processor(&accounts)? else { return Ok(ExitCode::from(2)) };
+        let redacting = Redacting::new(processor, accounts.metrics().clone());
         let found = match self.file.as_deref().filter(|file| file.as_os_str() != "-") {
             None => self.print(redacting, io::stdin().lock(), out, err)?,
             Some(file) => match File::open(file) {
@@ -64,9 +65,9 @@ impl Redact {
     }
 
     /// Makes the processor; `None` for a configuration that cannot run, after what is wrong was said.
-    fn processor(&self, vitals: &Vitals) -> anyhow::Result<Option<Box<dyn Processor>>> {
+    fn processor(&self, accounts: &Accounts) -> anyhow::Result<Option<Box<dyn Processor>>> {
         let (id, shared) = (Id::parse("redaction").map_err(anyhow::Error::msg)?, Shared::default());
-        let cx = |base| Build::alone(&id, vitals, Clock::start(), base, &shared);
+        let cx = |base| Build::alone(&id, accounts, Clock::start(), base, &shared);
         let Some(file) = &self.config else {
             let config = redaction::Config::default();
             return config.build(&cx(Path::new(""))).map(Some);
@@ -147,7 +148,7 @@ fn opens_a_key(text: &[u8]) -> bool {
 /// Redacts one line after the other, and remembers what was found.
 struct Redacting {
     processor: Box<dyn Processor>,
-    vitals: Vitals,
+    metrics: Metrics,
     /// Holds the counters as they stood last, by rule and place.
     counted: BTreeMap<(String, String), i128>,
     /// Lists the matches that were not told yet.
@@ -165,8 +166,8 @@ struct Finding {
 }
 
 impl Redacting {
-    fn new(processor: Box<dyn Processor>, vitals: Vitals) -> Self {
-        Redacting { processor, vitals, counted: BTreeMap::new(), findings: Vec::new(), found: 0 }
+    fn new(processor: Box<dyn Processor>, metrics: Metrics) -> Self {
+        Redacting { processor, metrics, counted: BTreeMap::new(), findings: Vec::new(), found: 0 }
     }
 
     fn line(&mut self, line: &[u8]) -> Vec<u8> {
@@ -232,7 +233,7 @@ impl Redacting {
                 span = item.own.ids().1.iter().map(|b| format!("{b:02x}")).collect()
             });
         }
-        for Sample { labels, value, .. } in self.vitals.samples() {
+        for Sample { labels, value, .. } in self.metrics.samples() {
             let label = |name: &str| {
                 labels.iter().find(|(label, _)| *label == name).map(|(_, value)| value.clone())
             };
@@ -296,10 +297,10 @@ mod tests {
     /// Runs the command over a text; returns its stdout, its stderr, and how much it found.
     fn answer(explain: bool, check: bool, text: &str) -> (String, String, u64) {
         let command = Redact { config: None, explain, check, file: None };
-        let vitals = Vitals::default();
-        let processor = command.processor(&vitals).unwrap().unwrap();
+        let accounts = Accounts::default();
+        let processor = command.processor(&accounts).unwrap().unwrap();
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let redacting = Redacting::new(processor, vitals);
+        let redacting = Redacting::new(processor, accounts.metrics().clone());
         let found = command.print(redacting, text.as_bytes(), &mut out, &mut err).unwrap();
         (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap(), found)
     }

@@ -14,7 +14,8 @@ use super::runtime::{close_the_books, exit_code, runtime};
 use super::say;
 use super::signals::{Asked, Role, Signals};
 use crate::config::Options;
-use crate::pipeline::{Context, Outcome, Plan, Service, Vitals};
+use crate::metrics::Metrics;
+use crate::pipeline::{Context, Outcome, Plan, Service};
 use crate::telemetry::Clock;
 
 /// Arguments of `mcpcol run`.
@@ -73,7 +74,7 @@ async fn serve(
 ) -> anyhow::Result<Outcome> {
     let signals = Signals::listen(Role::Service)?;
     let mut service = Service::new(Context {
-        vitals: Vitals::default(),
+        metrics: Metrics::default(),
         clock: Clock::start(),
         runtime: Handle::current(),
         lenient: false,

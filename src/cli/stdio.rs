@@ -23,7 +23,8 @@ use super::runtime::{close_the_books, exit_code, runtime};
 use super::signals::{Asks, Role, Signals};
 use super::{say, state};
 use crate::config::{self, Opens, Options, Sources};
-use crate::pipeline::{ComponentConfig, Context, Outcome, Plan, Service, Vitals, yield_more};
+use crate::metrics::Metrics;
+use crate::pipeline::{ComponentConfig, Context, Outcome, Plan, Service, yield_more};
 use crate::receivers::mcp_stdio::{self, Config, Remote};
 use crate::settings::Problems;
 use crate::telemetry::Clock;
@@ -164,7 +165,7 @@ async fn serve(plan: Plan, mut remote: Remote, mut asks: Asks, state: Option<Pat
         tokio::task::spawn_blocking(move || state::clean(&dir));
     }
     let cx = Context {
-        vitals: Vitals::default(),
+        metrics: Metrics::default(),
         clock: Clock::start(),
         runtime: Handle::current(),
         lenient: true,

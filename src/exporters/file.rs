@@ -271,14 +271,14 @@ mod tests {
 
     use super::super::lines::tests::span_named;
     use super::*;
-    use crate::pipeline::{Id, Shared, Vitals};
+    use crate::pipeline::{Accounts, Id, Shared};
     use crate::telemetry::Clock;
 
     fn built(config: serde_json::Value, base: &Path) -> Box<dyn Exporter> {
         let config: Config = serde_json::from_value(config).unwrap();
-        let (id, vitals, shared) =
-            (Id::parse("file").unwrap(), Vitals::default(), Shared::default());
-        let cx = Build::alone(&id, &vitals, Clock::start(), base, &shared);
+        let (id, accounts, shared) =
+            (Id::parse("file").unwrap(), Accounts::default(), Shared::default());
+        let cx = Build::alone(&id, &accounts, Clock::start(), base, &shared);
         config.build(&cx).unwrap()
     }
 

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Id, Next, Outlet, Vitals};
+use super::{Accounts, Id, Next, Outlet};
+use crate::metrics::Metrics;
 use crate::telemetry::Clock;
 
 /// What a component may use while it is built. Building touches nothing outside the process.
@@ -15,8 +16,8 @@ use crate::telemetry::Clock;
 pub struct Build<'a> {
     /// The component's own id.
     pub id: &'a Id,
-    /// The books.
-    pub vitals: &'a Vitals,
+    /// The accounts of the process, and its metrics.
+    pub accounts: &'a Accounts,
     /// The process's clock.
     pub clock: Clock,
     /// Relative paths in settings start here: the directory of the config file.
@@ -35,13 +36,18 @@ impl<'a> Build<'a> {
     /// Makes what a component that stands alone is built with: its ways out lead nowhere.
     pub fn alone(
         id: &'a Id,
-        vitals: &'a Vitals,
+        accounts: &'a Accounts,
         clock: Clock,
         base: &'a Path,
         shared: &'a Shared,
     ) -> Self {
         let (emit, next) = (Outlet::default(), Next::nowhere());
-        Build { id, vitals, clock, base, emit, next, behind: &[], shared }
+        Build { id, accounts, clock, base, emit, next, behind: &[], shared }
+    }
+
+    /// The metrics of the process.
+    pub fn metrics(&self) -> &Metrics {
+        self.accounts.metrics()
     }
 
     /// The one value of type `T` for this component's id, made the first time: an engine that several

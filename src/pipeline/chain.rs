@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::books::{PipelineCounters, StageCounters};
+use super::accounting::{PipelineCounters, StageCounters};
 use super::delivery::Delivery;
 use super::{Flow, INCIDENTS, Pass, Processor};
 use crate::telemetry::{Batch, Clock, Nanos, Reads, Receipt, Verdict};

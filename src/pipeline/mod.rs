@@ -13,8 +13,7 @@ mod component;
 mod priority;
 mod secrets;
 mod stand_in;
-mod vitals;
-pub mod books;
+pub mod accounting;
 mod delivery;
 mod chain;
 mod route;
@@ -26,6 +25,7 @@ pub mod plan;
 mod attached;
 mod service;
 
+pub use accounting::Accounts;
 pub use build::{Build, Shared};
 pub use complaint::{Complaint, INCIDENTS};
 pub use component::{
@@ -45,4 +45,3 @@ pub use registry::{
 };
 pub use secrets::Secrets;
 pub use service::{Context, Outcome, Service};
-pub use vitals::{Counter, Gauge, Sample, Vitals};

@@ -4,8 +4,7 @@
 
 use std::sync::Arc;
 
-use super::Vitals;
-use super::books::{PipelineCounters, StageCounters};
+use super::accounting::{Accounts, PipelineCounters, StageCounters};
 use super::chain::Rest;
 use super::route::go_on;
 use crate::telemetry::{Batch, Clock, Signal};
@@ -26,8 +25,8 @@ impl Next {
 
     /// A way that leads nowhere: what is sent there is gone. For a processor outside of a pipeline.
     pub fn nowhere() -> Self {
-        let pipeline = PipelineCounters::new(&Vitals::default(), "nowhere");
-        let counters = StageCounters::new(Arc::new(pipeline), "nowhere", Signal::Traces);
+        let pipeline = PipelineCounters::new(&Accounts::default(), "nowhere", Signal::Traces);
+        let counters = StageCounters::new(Arc::new(pipeline), "nowhere");
         Next::new(Rest::Exits([].into()), Arc::new(counters), Clock::start())
     }
 

@@ -38,7 +38,7 @@ pub struct Plan {
 
 /// A component that was read and checked.
 pub struct Planned<T: ?Sized> {
-    /// The id as written, which is also its name in the books.
+    /// The id as written, which is also its name in accounts.
     pub id: Id,
     /// The registered name of its kind, whichever spelling the id has.
     pub kind: &'static str,

@@ -7,11 +7,11 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::books::PipelineCounters;
+use super::accounting::PipelineCounters;
 use super::chain::{AtExits, Chain, End, Passed, Rest};
 use super::delivery::{Delivery, Permit};
 use super::outlet::{Target, Transport};
-use super::{Counter, Vitals};
+use crate::metrics::{Counter, Metric, Metrics, names};
 use crate::settings::OnFull;
 use crate::telemetry::{Batch, Nanos, Reads, Receipt, Signal, Verdict};
 
@@ -19,13 +19,13 @@ use crate::telemetry::{Batch, Nanos, Reads, Receipt, Signal, Verdict};
 pub(super) struct Route {
     id: String,
     branches: Vec<Branch>,
-    vitals: Vitals,
+    metrics: Metrics,
     /// By transport, made when something comes in over it.
-    books: [OnceLock<Books>; Transport::ALL.len()],
+    counters: [OnceLock<ReceiverCounters>; Transport::ALL.len()],
 }
 
 /// What came in over one transport, by signal.
-struct Books {
+struct ReceiverCounters {
     accepted: [Counter; 3],
     refused: [Counter; 3],
 }
@@ -56,18 +56,23 @@ struct Offer<'a> {
 
 impl Route {
     /// The route of the receiver (or emitting processor) `id`.
-    pub(super) fn new(id: &str, branches: Vec<Branch>, vitals: &Vitals) -> Self {
-        Route { id: id.to_owned(), branches, vitals: vitals.clone(), books: Default::default() }
+    pub(super) fn new(id: &str, branches: Vec<Branch>, metrics: &Metrics) -> Self {
+        Route {
+            id: id.to_owned(),
+            branches,
+            metrics: metrics.clone(),
+            counters: Default::default(),
+        }
     }
 
-    fn books(&self, transport: Transport) -> &Books {
-        self.books[transport as usize].get_or_init(|| {
+    fn counters(&self, transport: Transport) -> &ReceiverCounters {
+        self.counters[transport as usize].get_or_init(|| {
             let labels = [("receiver", self.id.as_str()), ("transport", transport.name())];
             let labels = if transport == Transport::None { &labels[..1] } else { &labels[..] };
             let all = |at: usize| {
-                Signal::ALL.map(|signal| self.vitals.counter(names(signal)[at], labels))
+                Signal::ALL.map(|signal| self.metrics.counter(receiver_metrics(signal)[at], labels))
             };
-            Books { accepted: all(0), refused: all(1) }
+            ReceiverCounters { accepted: all(0), refused: all(1) }
         })
     }
 
@@ -197,20 +202,20 @@ impl Target for Route {
 
     fn offer(&self, batch: Batch, transport: Transport) {
         let (signal, items) = (batch.telemetry.signal(), batch.telemetry.items() as u64);
-        let books = self.books(transport);
+        let counters = self.counters(transport);
         if !self.takes(signal) {
-            books.refused[signal as usize].add(items);
+            counters.refused[signal as usize].add(items);
             let why = format!("no pipeline of {} takes this", signal.name());
             return batch.receipt.settle(Verdict::Rejected(why));
         }
         let receipt = batch.receipt.clone();
         let answers = self.run(batch);
         if let Some(verdict) = answers.iter().find_map(Answer::refusal) {
-            books.refused[signal as usize].add(items);
+            counters.refused[signal as usize].add(items);
             answers.into_iter().for_each(|answer| answer.turn_back(&verdict));
             return receipt.settle(verdict);
         }
-        books.accepted[signal as usize].add(items);
+        counters.accepted[signal as usize].add(items);
         for answer in answers {
             let (counters, items) = (Arc::clone(answer.counters), answer.items);
             receipt.once_accepted(move || counters.accepted(items));
@@ -220,14 +225,14 @@ impl Target for Route {
     }
 }
 
-fn names(signal: Signal) -> [&'static str; 2] {
+fn receiver_metrics(signal: Signal) -> [&'static Metric<Counter>; 2] {
     match signal {
-        Signal::Traces => ["otelcol_receiver_accepted_spans", "otelcol_receiver_refused_spans"],
+        Signal::Traces => [&names::RECEIVER_ACCEPTED_SPANS, &names::RECEIVER_REFUSED_SPANS],
         Signal::Metrics => {
-            ["otelcol_receiver_accepted_metric_points", "otelcol_receiver_refused_metric_points"]
+            [&names::RECEIVER_ACCEPTED_METRIC_POINTS, &names::RECEIVER_REFUSED_METRIC_POINTS]
         }
         Signal::Logs => {
-            ["otelcol_receiver_accepted_log_records", "otelcol_receiver_refused_log_records"]
+            [&names::RECEIVER_ACCEPTED_LOG_RECORDS, &names::RECEIVER_REFUSED_LOG_RECORDS]
         }
     }
 }

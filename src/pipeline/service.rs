@@ -4,7 +4,7 @@
 //! are re-pointed and what is no longer used is drained. Components with equal id and settings stay, so
 //! a reload does not touch a receiver whose own settings did not change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,22 +13,25 @@ use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::accounting::{
+    Account, Accounts, ExporterCounters, Owner, PipelineCounters, StageCounters,
+};
 use super::attached::Extensions;
-use super::books::{Account, ExporterBooks, PipelineCounters, StageCounters, drops, held};
 use super::build::{Build, Shared};
 use super::chain::{Chain, Rest};
 use super::delivery::Delivery;
 use super::plan::{Pipeline, Plan, Planned};
 use super::route::{Branch, Route};
 use super::stand_in::{Closed, Off};
-use super::{Deadline, Ended, Exit, Id, Next, Outlet, Receiver, Secrets, Stop, Switch, Vitals};
+use super::{Deadline, Ended, Exit, Id, Next, Outlet, Receiver, Secrets, Stop, Switch};
+use crate::metrics::Metrics;
 use crate::settings::{Node, Secret};
 use crate::telemetry::{Clock, Signal};
 
 /// What a service lives in.
 pub struct Context {
-    /// The books.
-    pub vitals: Vitals,
+    /// Where the process counts.
+    pub metrics: Metrics,
     /// The process's clock.
     pub clock: Clock,
     /// Where consumers, receivers and timers run.
@@ -41,6 +44,9 @@ pub struct Context {
 /// A running set of pipelines.
 pub struct Service {
     cx: Context,
+    accounts: Accounts,
+    /// What has series of its own: the label that names it, and its id.
+    counted: BTreeSet<(&'static str, String)>,
     shared: Shared,
     extensions: Extensions,
     receivers: BTreeMap<Id, Running>,
@@ -88,6 +94,8 @@ impl Service {
     /// A service without pipelines.
     pub fn new(cx: Context) -> Self {
         Service {
+            accounts: Accounts::new(cx.metrics.clone()),
+            counted: BTreeSet::new(),
             cx,
             shared: Shared::default(),
             extensions: Extensions::default(),
@@ -249,10 +257,10 @@ impl Service {
         let mut places = part.config.places(&signals);
         places.dedup();
         places.iter().for_each(|place| tracing::info!("{}: to {place}", part.id));
-        let books = ExporterBooks::new(&self.cx.vitals, &part.id);
+        let counters = ExporterCounters::new(&self.accounts, &part.id);
         let settings = part.config.delivery();
         let delivery =
-            Delivery::start(part.id.clone(), exporter, settings, books, &self.cx.runtime);
+            Delivery::start(part.id.clone(), exporter, settings, counters, &self.cx.runtime);
         off.iter().for_each(|why| delivery.cannot_start(why));
         Ok(delivery)
     }
@@ -265,7 +273,8 @@ impl Service {
         exporters: &BTreeMap<Id, (Node, Arc<Delivery>)>,
     ) -> anyhow::Result<Arc<Chain>> {
         let clock = &self.cx.clock;
-        let counters = PipelineCounters::new(&self.cx.vitals, &pipeline.id.to_string());
+        let counters =
+            PipelineCounters::new(&self.accounts, &pipeline.id.to_string(), pipeline.signal);
         let counters = Arc::new(counters);
         let exits = pipeline.exporters.iter().map(|id| Arc::clone(&exporters[id].1));
         let mut rest = Rest::Exits(exits.collect());
@@ -273,7 +282,7 @@ impl Service {
             let part = plan.processors.iter().find(|part| part.id == *id);
             let part =
                 part.with_context(|| format!("{id}: named by {} but absent", pipeline.id))?;
-            let stage = StageCounters::new(Arc::clone(&counters), &id.to_string(), pipeline.signal);
+            let stage = StageCounters::new(Arc::clone(&counters), &id.to_string());
             let stage = Arc::new(stage);
             let next = Next::new(rest.clone(), Arc::clone(&stage), clock.clone());
             let processor = match part.config.build(&Build { next, ..self.cx(plan, id, &[]) }) {
@@ -288,8 +297,8 @@ impl Service {
 
     fn cx<'a>(&'a self, plan: &'a Plan, id: &'a Id, behind: &'a [Id]) -> Build<'a> {
         let emit = self.emits.get(id).cloned().unwrap_or_default();
-        let (vitals, shared) = (&self.cx.vitals, &self.shared);
-        let alone = Build::alone(id, vitals, self.cx.clock.clone(), &plan.base, shared);
+        let (accounts, shared) = (&self.accounts, &self.shared);
+        let alone = Build::alone(id, accounts, self.cx.clock.clone(), &plan.base, shared);
         Build { emit, behind, ..alone }
     }
 
@@ -303,7 +312,7 @@ impl Service {
                     chain: Arc::clone(chain),
                 };
                 let branches = fed.map(branch).collect();
-                Some(Box::new(Route::new(&id.to_string(), branches, &self.cx.vitals)))
+                Some(Box::new(Route::new(&id.to_string(), branches, &self.cx.metrics)))
             };
         let received = |id: &Id| target(id, |plan| &plan.receivers);
         for (id, outlet) in &self.emits {
@@ -332,6 +341,10 @@ impl Service {
         for (id, running) in self.receivers.iter().chain(retired).filter(|(id, _)| wanted(id)) {
             running.outlet.point(received(id));
         }
+        let counted = counted(plan);
+        let gone = self.counted.difference(&counted);
+        gone.for_each(|(label, id)| self.accounts.retire(label, id));
+        self.counted = counted;
         self.chains = parts.chains;
         self.leave(parts.exporters);
         self.start_timers();
@@ -369,20 +382,12 @@ impl Service {
         let account = |id: &Id, delivery: &Delivery| {
             let mut account = delivery.account();
             for plan in plans.iter().filter(|plan| plan.exporters.contains(id)) {
-                account.add_drops(drops(
-                    &self.cx.vitals,
-                    "pipeline",
-                    &plan.id.to_string(),
-                    Some(plan.signal),
-                ));
-                account.add_held(held(&self.cx.vitals, &plan.id.to_string()));
+                let (pipeline, signal) = (plan.id.to_string(), Some(plan.signal));
+                account.add_drops(self.accounts.dropped(Owner::Pipeline, &pipeline, signal));
+                account.add_held(self.accounts.kept(&pipeline));
                 for source in plan.receivers.iter().filter(|id| sources.contains(id)) {
-                    account.add_drops(drops(
-                        &self.cx.vitals,
-                        "receiver",
-                        &source.to_string(),
-                        Some(plan.signal),
-                    ));
+                    let source = source.to_string();
+                    account.add_drops(self.accounts.dropped(Owner::Receiver, &source, signal));
                 }
             }
             (id.to_string(), account)
@@ -393,6 +398,18 @@ impl Service {
         let left = left.filter(|(id, _)| !stays(id));
         staying.chain(left).map(|(id, delivery)| account(id, delivery)).collect()
     }
+}
+
+/// Names what has series of its own under a plan, by label. What a processor emits is received from it.
+fn counted(plan: &Plan) -> BTreeSet<(&'static str, String)> {
+    let receivers = plan.receivers.iter().map(|part| ("receiver", &part.id));
+    let processors = plan.processors.iter();
+    let processors =
+        processors.flat_map(|part| ["receiver", "processor"].map(|label| (label, &part.id)));
+    let exporters = plan.exporters.iter().map(|part| ("exporter", &part.id));
+    let pipelines = plan.pipelines.iter().map(|pipeline| ("pipeline", &pipeline.id));
+    let all = receivers.chain(processors).chain(exporters).chain(pipelines);
+    all.map(|(label, id)| (label, id.to_string())).collect()
 }
 
 /// How long an exporter that a reload took out may go on sending what it has.

@@ -1,5 +1,5 @@
 //! What stands in for a component that cannot be built while a tap's server already runs: nothing leaves
-//! through it, and the books say how much did not.
+//! through it, and the accounts say how much did not.
 
 use super::{BoxFuture, ExportError, Exported, Exporter, Flow, Id, Pass, Processor};
 use crate::telemetry::{Batch, Telemetry};

@@ -23,11 +23,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use self::about::{About, Whose};
+use crate::metrics::{Counter, Metrics, names};
 use crate::otlp::Holder;
 use crate::otlp::wire::compose::{Attributes, Value};
 use crate::otlp::wire::edit::{Change, Edit, Holders, Take, Wants, length_bit};
 use crate::otlp::wire::view::{Item, ValueView, View};
-use crate::pipeline::{Counter, Flow, Pass, Processor, Vitals};
+use crate::pipeline::{Flow, Pass, Processor};
 use crate::privacy::canonical::Canonicalizer;
 use crate::privacy::digest::{Digester, Key, is_digest};
 use crate::privacy::{Paths, Reason, Rejected};
@@ -375,10 +376,10 @@ fn is_made_here(text: &str) -> bool {
 struct Rejections([(Reason, Counter); Reason::ALL.len()]);
 
 impl Rejections {
-    fn new(vitals: &Vitals, processor: &str) -> Self {
+    fn new(metrics: &Metrics, processor: &str) -> Self {
         Rejections(Reason::ALL.map(|reason| {
             let labels = [("processor", processor), ("reason", reason.name())];
-            (reason, vitals.counter("mcpcol_digest_rejected", &labels))
+            (reason, metrics.counter(&names::DIGEST_REJECTED, &labels))
         }))
     }
 

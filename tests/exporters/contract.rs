@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mcpcol::exporters::{otlp_http, zipkin};
+use mcpcol::metrics::Metrics;
 use mcpcol::otlp::Messages;
 use mcpcol::pipeline::{
     BoxFuture, Build, Context, Ended, ExporterConfig, Id, Of, Outcome, Outlet, Pipeline, Plan,
-    Planned, Receiver, ReceiverConfig, Service, Stop, Vitals,
+    Planned, Receiver, ReceiverConfig, Service, Stop,
 };
 use mcpcol::settings::{Mark, Node};
 use mcpcol::telemetry::{Batch, Clock, Receipt, Signal, Telemetry, Verdict};
@@ -163,7 +164,7 @@ async fn keeps_the_contract<C: Of<dyn ExporterConfig>>(path: &str, among: &'stat
         }),
     );
     let cx = Context {
-        vitals: Vitals::default(),
+        metrics: Metrics::default(),
         clock: Clock::start(),
         runtime: Handle::current(),
         lenient: false,

@@ -19,7 +19,7 @@ use mcpcol::otlp::Messages;
 use mcpcol::otlp::Request;
 use mcpcol::otlp::wire;
 use mcpcol::pipeline::{
-    Build, ExportError, Exported, Exporter, ExporterConfig, Id, Of, Shared, Vitals,
+    Accounts, Build, ExportError, Exported, Exporter, ExporterConfig, Id, Of, Shared,
 };
 use mcpcol::telemetry::{Clock, Telemetry};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -49,8 +49,9 @@ fn built(config: Value) -> Box<dyn Exporter> {
 /// An exporter by its settings.
 fn build<C: Of<dyn ExporterConfig>>(config: Value) -> Box<dyn Exporter> {
     let config: C = serde_json::from_value(config).unwrap();
-    let (id, vitals, shared) = (Id::parse(C::NAME).unwrap(), Vitals::default(), Shared::default());
-    let cx = Build::alone(&id, &vitals, Clock::start(), Path::new(""), &shared);
+    let (id, accounts, shared) =
+        (Id::parse(C::NAME).unwrap(), Accounts::default(), Shared::default());
+    let cx = Build::alone(&id, &accounts, Clock::start(), Path::new(""), &shared);
     config.boxed().build(&cx).unwrap()
 }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
 use mcpcol::config::{Options, Sources, load, render};
+use mcpcol::metrics::Metrics;
 use mcpcol::pipeline::{
     BoxFuture, Build, Context, ExportError, Exported, Exporter, ExporterConfig, Outcome, Service,
-    Vitals,
 };
 use mcpcol::settings::{Delivery, QueueSettings, RetrySettings};
 use mcpcol::telemetry::{Clock, Telemetry};
@@ -151,7 +151,7 @@ impl Write for Log {
 /// A running service. Needs a runtime of one thread: its log is the thread's.
 pub(crate) struct Rig {
     service: Service,
-    pub(crate) vitals: Vitals,
+    pub(crate) metrics: Metrics,
     pub(crate) log: Log,
     _logging: tracing::subscriber::DefaultGuard,
     protocols: (bool, bool),
@@ -190,16 +190,16 @@ impl Rig {
         for (planned, fake) in plan.exporters.iter_mut().zip(exporters) {
             planned.config = Arc::new(fake.clone());
         }
-        let vitals = Vitals::default();
+        let metrics = Metrics::default();
         let mut service = Service::new(Context {
-            vitals: vitals.clone(),
+            metrics: metrics.clone(),
             clock: Clock::start(),
             runtime: Handle::current(),
             lenient: false,
         });
         service.apply(&plan).await.unwrap();
         let protocols = (otlp.contains("grpc:"), otlp.contains("http:"));
-        let rig = Rig { service, vitals, log, _logging: logging, protocols };
+        let rig = Rig { service, metrics, log, _logging: logging, protocols };
         let (grpc, http) = rig.protocols;
         let there = |wanted: bool, of: &str| !wanted || rig.log.address(of).is_some();
         until(|| there(grpc, "gRPC") && there(http, "HTTP")).await;
@@ -216,10 +216,10 @@ impl Rig {
 
     /// The sum of all series of that name that have all of these label values.
     pub(crate) fn count(&self, name: &str, labels: &[&str]) -> i128 {
-        let has = |sample: &mcpcol::pipeline::Sample, value: &&str| {
+        let has = |sample: &mcpcol::metrics::Sample, value: &&str| {
             sample.labels.iter().any(|(_, label)| label == value)
         };
-        let samples = self.vitals.samples();
+        let samples = self.metrics.samples();
         let fit = samples.iter().filter(|s| s.name == name);
         fit.filter(|s| labels.iter().all(|value| has(s, value))).map(|s| s.value).sum()
     }

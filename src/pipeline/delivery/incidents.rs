@@ -1,7 +1,7 @@
 //! What goes wrong on the way to one backend, as the log has it.
 //!
 //! Said when it begins and when it is over, and if it begins again and again, once in a while: neither a
-//! batch nor a retry has a line of its own. What became of the items is counted in the books, and the
+//! batch nor a retry has a line of its own. What became of the items is counted in the accounts, and the
 //! last failure stands beside them in the last line. A stdio tap says that line only: agents' hosts take
 //! each line on stderr for a failure.
 

@@ -1,4 +1,4 @@
-//! What surrounds every exporter: queue, batching, timeout, retry, and the books of what became of
+//! What surrounds every exporter: queue, batching, timeout, retry, and the counters of what became of
 //! each item.
 //!
 //! The queue answers for a batch when it takes it; from then on the item is this delivery's to account
@@ -26,7 +26,7 @@ use self::incidents::Incidents;
 pub(super) use self::queue::Permit;
 use self::queue::{Gauges, Queue, Refusal, Taken};
 use self::retry::Backoff;
-use super::books::{Account, ExporterBooks};
+use super::accounting::{Account, ExporterCounters};
 use super::{BoxFuture, ExportError, Exported, Exporter, Id};
 use crate::settings::{Delivery as Settings, OnFull, Sizer};
 use crate::telemetry::{Receipt, Telemetry, Verdict};
@@ -56,7 +56,7 @@ struct Lane {
     queue: Arc<Queue>,
     /// Room for what is made of batches while they are sent, in KiB of [`WORK`].
     room: Semaphore,
-    books: ExporterBooks,
+    counters: ExporterCounters,
     incidents: Incidents,
 }
 
@@ -65,18 +65,18 @@ impl Delivery {
         id: Id,
         exporter: Box<dyn Exporter>,
         settings: Settings,
-        books: ExporterBooks,
+        counters: ExporterCounters,
         runtime: &Handle,
     ) -> Arc<Self> {
         let gauges = Gauges {
-            units: books.queue_size(settings.queue.queue_size),
-            bytes: books.queue_bytes(settings.queue.max_bytes()),
+            units: counters.queue_size(settings.queue.queue_size),
+            bytes: counters.queue_bytes(settings.queue.max_bytes()),
         };
         let queue = Queue::new(settings.queue.clone(), gauges);
         let consumers = settings.queue.num_consumers;
         let incidents = Incidents::of(id.clone());
         let room = Semaphore::new(WORK >> 10);
-        let lane = Arc::new(Lane { id, exporter, settings, queue, room, books, incidents });
+        let lane = Arc::new(Lane { id, exporter, settings, queue, room, counters, incidents });
         let urgency = watch::Sender::new(Urgency::None);
         let mut tasks = JoinSet::new();
         for _ in 0..consumers {
@@ -99,11 +99,11 @@ impl Delivery {
 
     /// What became of everything so far, and why sending failed last.
     pub(super) fn account(&self) -> Account {
-        let Lane { books, incidents, .. } = &*self.lane;
+        let Lane { counters, incidents, .. } = &*self.lane;
         Account {
             last_failure: incidents.last_failure(),
             off: incidents.is_off(),
-            ..books.account()
+            ..counters.account()
         }
     }
 
@@ -120,9 +120,9 @@ impl Delivery {
 
     /// Takes the batch over.
     pub(super) fn commit(&self, place: Permit, batch: Telemetry, receipt: Receipt) {
-        self.lane.books.received(batch.signal(), batch.items());
+        self.lane.counters.received(batch.signal(), batch.items());
         if let Some(late) = place.commit(batch, receipt) {
-            self.lane.books.dropped(late.signal(), late.items(), "shutdown");
+            self.lane.counters.dropped(late.signal(), late.items(), "shutdown");
         }
         self.lane.incidents.room();
     }
@@ -134,8 +134,8 @@ impl Delivery {
             Verdict::Rejected(_) => "too_large",
             _ => "queue_full",
         };
-        lane.books.received(batch.signal(), batch.items());
-        lane.books.refused(batch.signal(), batch.items(), reason);
+        lane.counters.received(batch.signal(), batch.items());
+        lane.counters.refused(batch.signal(), batch.items(), reason);
         lane.incidents.overflow(|| lane.queue.level());
     }
 
@@ -171,7 +171,7 @@ impl Delivery {
             tasks.shutdown().await;
         }
         for left in sent_home.into_iter().chain(self.lane.queue.abandon()) {
-            self.lane.books.dropped(left.signal(), left.items(), "shutdown");
+            self.lane.counters.dropped(left.signal(), left.items(), "shutdown");
         }
     }
 }
@@ -211,12 +211,12 @@ impl Lane {
             items.into_iter().partition(|item| item.receipt.awaited());
         let mut out: Vec<_> = alone
             .into_iter()
-            .map(|item| InFlight::new(&self.books, item.telemetry, item.receipt))
+            .map(|item| InFlight::new(&self.counters, item.telemetry, item.receipt))
             .collect();
         let parts = joined.into_iter().map(|item| item.telemetry).collect();
         if let Some(whole) = Telemetry::join(parts) {
             let pieces = self.cut(whole).into_iter();
-            out.extend(pieces.map(|p| InFlight::new(&self.books, p, Receipt::nobody())));
+            out.extend(pieces.map(|p| InFlight::new(&self.counters, p, Receipt::nobody())));
         }
         out
     }
@@ -359,21 +359,21 @@ async fn caught(
 
 /// A batch being sent: whatever becomes of it is booked, also when its task is ended.
 struct InFlight<'a> {
-    books: &'a ExporterBooks,
+    counters: &'a ExporterCounters,
     telemetry: Telemetry,
     receipt: Option<Receipt>,
 }
 
 impl<'a> InFlight<'a> {
-    fn new(books: &'a ExporterBooks, telemetry: Telemetry, receipt: Receipt) -> Self {
-        InFlight { books, telemetry, receipt: Some(receipt) }
+    fn new(counters: &'a ExporterCounters, telemetry: Telemetry, receipt: Receipt) -> Self {
+        InFlight { counters, telemetry, receipt: Some(receipt) }
     }
 
     fn sent(mut self, rejected: usize) {
         let (signal, items) = (self.telemetry.signal(), self.telemetry.items());
-        self.books.sent(signal, items - rejected);
+        self.counters.sent(signal, items - rejected);
         if rejected > 0 {
-            self.books.dropped(signal, rejected, "partial_success");
+            self.counters.dropped(signal, rejected, "partial_success");
         }
         if let Some(receipt) = self.receipt.take() {
             receipt.settle(Verdict::Accepted);
@@ -387,13 +387,13 @@ impl<'a> InFlight<'a> {
         let receipt = self.receipt.take().unwrap_or_else(Receipt::nobody);
         let [first, second] = halves;
         Ok([
-            InFlight::new(self.books, first, receipt.clone()),
-            InFlight::new(self.books, second, receipt),
+            InFlight::new(self.counters, first, receipt.clone()),
+            InFlight::new(self.counters, second, receipt),
         ])
     }
 
     fn dropped(mut self, reason: &'static str, verdict: Verdict) {
-        self.books.dropped(self.telemetry.signal(), self.telemetry.items(), reason);
+        self.counters.dropped(self.telemetry.signal(), self.telemetry.items(), reason);
         if let Some(receipt) = self.receipt.take() {
             receipt.settle(verdict);
         }
@@ -403,7 +403,7 @@ impl<'a> InFlight<'a> {
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         if self.receipt.is_some() {
-            self.books.dropped(self.telemetry.signal(), self.telemetry.items(), "shutdown");
+            self.counters.dropped(self.telemetry.signal(), self.telemetry.items(), "shutdown");
         }
     }
 }

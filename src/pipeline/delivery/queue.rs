@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use crate::pipeline::Gauge;
+use crate::metrics::Gauge;
 use crate::settings::{BatchSettings, QueueSettings, Sizer};
 use crate::telemetry::{Receipt, Telemetry, Verdict};
 

@@ -6,9 +6,10 @@ use std::sync::Mutex;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 
 use super::*;
+use crate::metrics::Metrics;
 use crate::otlp::Messages;
-use crate::pipeline::Vitals;
-use crate::pipeline::books::Account;
+use crate::pipeline::Accounts;
+use crate::pipeline::accounting::Account;
 use crate::settings::{BatchSettings, Duration as Setting, QueueSettings, RetrySettings};
 
 /// A backend with room for `most` spans a request, which refuses those called `huge` for good and
@@ -86,7 +87,7 @@ fn patient() -> QueueSettings {
 struct Setup {
     backend: Backend,
     delivery: Arc<Delivery>,
-    vitals: Vitals,
+    metrics: Metrics,
 }
 
 impl Setup {
@@ -100,13 +101,13 @@ impl Setup {
     }
 
     fn of(backend: Backend, retry: RetrySettings, queue: QueueSettings) -> Setup {
-        let vitals = Vitals::default();
+        let metrics = Metrics::default();
         let id = Id::parse("fake").unwrap();
-        let books = ExporterBooks::new(&vitals, &id);
+        let counters = ExporterCounters::new(&Accounts::new(metrics.clone()), &id);
         let settings = Settings { timeout: Setting::secs(0), queue, retry };
         let exporter = Box::new(backend.clone());
-        let delivery = Delivery::start(id, exporter, settings, books, &Handle::current());
-        Setup { backend, delivery, vitals }
+        let delivery = Delivery::start(id, exporter, settings, counters, &Handle::current());
+        Setup { backend, delivery, metrics }
     }
 
     /// Sends one batch and waits for its answer.
@@ -153,7 +154,7 @@ async fn one_item_that_is_too_large_is_dropped_and_the_others_are_not() {
     );
     // It was in the queue: what failed is sending it.
     let counted = |name: &str| {
-        let samples = setup.vitals.samples();
+        let samples = setup.metrics.samples();
         samples.iter().filter(|sample| sample.name == name).map(|sample| sample.value).sum::<i128>()
     };
     assert_eq!(counted("otelcol_exporter_send_failed_spans"), 1);
@@ -303,7 +304,7 @@ async fn bytes_that_are_being_sent_or_wait_for_room_count_and_more_than_all_neve
     }
     tokio::time::sleep(Duration::from_secs(60)).await;
     let counted = |name: &str| {
-        let samples = setup.vitals.samples();
+        let samples = setup.metrics.samples();
         samples.iter().find(|sample| sample.name == name).map(|sample| sample.value)
     };
     assert_eq!(counted("mcpcol_exporter_queue_bytes"), Some(0));

@@ -155,7 +155,7 @@ impl ProcessorConfig for Config {
             lengths: lengths(self.attributes.iter().map(String::as_str)),
             said_lengths,
             answer: Plan::default(),
-            rejected: Arc::new(Rejections::new(cx.vitals, &cx.id.to_string())),
+            rejected: Arc::new(Rejections::new(cx.metrics(), &cx.id.to_string())),
         }))
     }
 }

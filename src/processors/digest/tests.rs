@@ -20,9 +20,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::about::TOOLS_CALL;
 use super::*;
+use crate::metrics::{Metrics, names};
 use crate::otlp::Request;
 use crate::otlp::{Messages, arbitrary, wire};
-use crate::pipeline::{Build, ComponentConfig, Id, ProcessorConfig, Shared};
+use crate::pipeline::{Accounts, Build, ComponentConfig, Id, ProcessorConfig, Shared};
 use crate::settings::{Severity, testing};
 use crate::telemetry::names::{INPUT_MESSAGES, METHOD, PASSBACK, SCOPE, TOOL_RESULT};
 use crate::telemetry::{Clock, Receipt, SpanId, Telemetry};
@@ -47,15 +48,21 @@ fn config(yaml: &str) -> Config {
     testing::read(yaml).unwrap()
 }
 
-fn build(yaml: &str, vitals: &Vitals, base: &Path) -> anyhow::Result<Box<dyn Processor>> {
+fn build(yaml: &str, metrics: &Metrics, base: &Path) -> anyhow::Result<Box<dyn Processor>> {
     let id = Id::parse("digest/test").unwrap();
     let shared = Shared::default();
-    config(yaml).build(&Build::alone(&id, vitals, Clock::start(), base, &shared))
+    config(yaml).build(&Build::alone(
+        &id,
+        &Accounts::new(metrics.clone()),
+        Clock::start(),
+        base,
+        &shared,
+    ))
 }
 
-fn processor(yaml: &str) -> (Box<dyn Processor>, Vitals) {
-    let vitals = Vitals::default();
-    (build(yaml, &vitals, Path::new("")).unwrap(), vitals)
+fn processor(yaml: &str) -> (Box<dyn Processor>, Metrics) {
+    let metrics = Metrics::default();
+    (build(yaml, &metrics, Path::new("")).unwrap(), metrics)
 }
 
 /// What a batch becomes that is accepted.
@@ -129,9 +136,9 @@ fn size(n: i64) -> (String, Value) {
     ("mcpcol.arguments.digest.size".into(), Value::IntValue(n))
 }
 
-fn rejected(vitals: &Vitals, reason: &str) -> u64 {
+fn rejected(metrics: &Metrics, reason: &str) -> u64 {
     let labels = [("processor", "digest/test"), ("reason", reason)];
-    vitals.counter("mcpcol_digest_rejected", &labels).get()
+    metrics.counter(&names::DIGEST_REJECTED, &labels).get()
 }
 
 #[test]
@@ -162,7 +169,7 @@ fn a_number_that_lost_value_is_marked() {
 
 #[test]
 fn what_has_no_digest_says_why_and_is_counted() {
-    let (processor, vitals) = processor("{ max_bytes: 30, result: true }");
+    let (processor, metrics) = processor("{ max_bytes: 30, result: true }");
     let cases = [
         (Raw::Cut, "size"),
         (Raw::Deep, "depth"),
@@ -174,10 +181,10 @@ fn what_has_no_digest_says_why_and_is_counted() {
         (whole("{"), "not_json"),
     ];
     for (arguments, reason) in cases {
-        let before = rejected(&vitals, reason);
+        let before = rejected(&metrics, reason);
         let made = described(&*processor, "t", seen(arguments, Raw::Absent));
         assert_eq!(made, [string("mcpcol.arguments.digest.error", reason)]);
-        assert_eq!(rejected(&vitals, reason), before + 1);
+        assert_eq!(rejected(&metrics, reason), before + 1);
     }
     let made = described(&*processor, "t", seen(Raw::Absent, Raw::Cut));
     assert_eq!(made.last(), Some(&string("mcpcol.result.digest.error", "size")));
@@ -318,7 +325,7 @@ fn what_nobody_knows_passes_and_changes_nothing_of_the_rest() {
     let settings = "{ emit: all, keys: [{ key: K1, key_id: a }, { key: K2, key_id: b }],
         result: true, tools: { search: { exclude: [/nonce], fields: [/query] } } }";
     let settings = settings.replace("K1", &hex_key(1)).replace("K2", &hex_key(2));
-    let (processor, vitals) = processor(&settings);
+    let (processor, metrics) = processor(&settings);
     let other = Span { span_id: b"anything".to_vec(), ..call("search") };
     let method = attribute(METHOD, TOOLS_CALL);
     let before = [method.clone(), attribute(ARGUMENTS_DIGEST, "of before")];
@@ -360,7 +367,7 @@ fn what_nobody_knows_passes_and_changes_nothing_of_the_rest() {
             let content = seen(arguments, result);
             let telemetry = traces(SCOPE, spans.clone());
             let [one, other] = [UNKNOWN, GROUP].map(|more| with(&telemetry, more));
-            let counted = || Reason::ALL.iter().map(|r| rejected(&vitals, r.name())).sum::<u64>();
+            let counted = || Reason::ALL.iter().map(|r| rejected(&metrics, r.name())).sum::<u64>();
             let before = counted();
             let one = passed(&*processor, batch(one, content.clone()));
             let between = counted();
@@ -517,7 +524,7 @@ fn arguments_that_others_recorded_have_the_digest_that_a_tap_makes() {
 
 #[test]
 fn what_cannot_be_digested_is_withheld_all_the_same() {
-    let (processor, vitals) = processor("max_bytes: 20");
+    let (processor, metrics) = processor("max_bytes: 20");
     let made = |content| match replaced(&*processor, "t", TOOL_RESULT, content) {
         Some(Value::StringValue(text)) => text,
         other => panic!("{other:?} is no text"),
@@ -525,7 +532,7 @@ fn what_cannot_be_digested_is_withheld_all_the_same() {
     assert_eq!(made(Value::StringValue("x".repeat(21))), "withheld:size");
     let twice = || attribute("a", "1");
     assert_eq!(made(list(vec![twice(), twice()])), "withheld:duplicate_key");
-    assert_eq!(rejected(&vitals, "size"), 1);
+    assert_eq!(rejected(&metrics, "size"), 1);
     let posing = "withheld: secret";
     assert_eq!(made(Value::StringValue(posing.into())), sha256(&format!("\"{posing}\"")));
 }
@@ -570,7 +577,7 @@ mod settings {
         let found = errors(yaml);
         let fits = |(p, m): &(String, String)| p == path && m.contains(word);
         assert!(found.iter().any(fits), "{yaml}: {found:?}");
-        if let Ok(built) = build(yaml, &Vitals::default(), Path::new("")) {
+        if let Ok(built) = build(yaml, &Metrics::default(), Path::new("")) {
             let made = described(&*built, "t", seen(Raw::Absent, Raw::Absent));
             assert_eq!(made, [string(ARGUMENTS.error, "no_key")], "{yaml}: no digest at all");
         }
@@ -589,7 +596,7 @@ mod settings {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("digest.key"), hex_key(5)).unwrap();
         assert!(body.contains("key_file"), "{body}");
-        build(&body, &Vitals::default(), directory.path()).unwrap();
+        build(&body, &Metrics::default(), directory.path()).unwrap();
     }
 
     #[test]
@@ -701,8 +708,8 @@ mod settings {
     fn a_relative_key_file_starts_at_the_config_file() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("k"), hex_key(3)).unwrap();
-        let vitals = Vitals::default();
-        let processor = build("{ key_file: k, key_id: k }", &vitals, directory.path()).unwrap();
+        let metrics = Metrics::default();
+        let processor = build("{ key_file: k, key_id: k }", &metrics, directory.path()).unwrap();
         let made = described(&*processor, "t", seen(Raw::Absent, Raw::Absent));
         assert_eq!(made[0], string(ARGUMENTS_DIGEST, keyed(3, "k", "{}")));
     }
@@ -710,14 +717,14 @@ mod settings {
 
 #[test]
 fn a_batch_that_is_turned_back_and_comes_again_is_counted_once() {
-    let (processor, vitals) = processor("{ max_bytes: 2 }");
+    let (processor, metrics) = processor("{ max_bytes: 2 }");
     let call = || {
         let content = seen(whole(r#"{"a":1}"#), Raw::Absent);
         batch(traces(SCOPE, vec![call("t")]), content)
     };
     let refused = processor.process(call(), &mut Pass::new(0));
     assert!(matches!(refused, Flow::Pass(_)));
-    assert_eq!(rejected(&vitals, "size"), 0);
+    assert_eq!(rejected(&metrics, "size"), 0);
     passed(&*processor, call());
-    assert_eq!(rejected(&vitals, "size"), 1);
+    assert_eq!(rejected(&metrics, "size"), 1);
 }

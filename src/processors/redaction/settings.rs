@@ -188,7 +188,7 @@ impl ProcessorConfig for Config {
         let sanitizers = self.sanitizers();
         let allowed =
             (!self.allows_all()).then(|| list(&self.allowed_keys).iter().cloned().collect());
-        let counters = Counters::new(cx.id.to_string(), Arc::clone(&redactor), cx.vitals);
+        let counters = Counters::new(cx.id.to_string(), Arc::clone(&redactor), cx.metrics());
         Ok(Box::new(Redaction {
             names: Names::new(allowed, &redactor, &sanitizers),
             redactor,

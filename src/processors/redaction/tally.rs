@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::places::Spot;
-use crate::pipeline::Vitals;
+use crate::metrics::{Metrics, names};
 use crate::privacy::redact::{Redactor, RuleId, Why};
 
 /// Counts matches and failures of one batch. Rules are bounded by the settings, spots by OTLP's schema.
@@ -34,29 +34,29 @@ impl Tally {
 pub(super) struct Counters {
     processor: String,
     redactor: Arc<Redactor>,
-    vitals: Vitals,
+    metrics: Metrics,
 }
 
 impl Counters {
-    pub(super) fn new(processor: String, redactor: Arc<Redactor>, vitals: &Vitals) -> Self {
-        let vitals = vitals.clone();
+    pub(super) fn new(processor: String, redactor: Arc<Redactor>, metrics: &Metrics) -> Self {
+        let metrics = metrics.clone();
         // Failures are few and matter: their series are there before the first.
         for why in Why::ALL {
             let labels = [("processor", &*processor), ("reason", why.name())];
-            vitals.counter("mcpcol_redaction_failed", &labels);
+            metrics.counter(&names::REDACTION_FAILED, &labels);
         }
-        Counters { processor, redactor, vitals }
+        Counters { processor, redactor, metrics }
     }
 
     pub(super) fn count(&self, tally: Tally) {
         for ((rule, spot), times) in tally.masked {
             let (rule, place) = (self.redactor.rule_name(rule), spot.label());
             let labels = [("processor", &*self.processor), ("rule", rule), ("place", &*place)];
-            self.vitals.counter("mcpcol_redaction_masked", &labels).add(times);
+            self.metrics.counter(&names::REDACTION_MASKED, &labels).add(times);
         }
         for (why, times) in tally.failed {
             let labels = [("processor", &*self.processor), ("reason", why.name())];
-            self.vitals.counter("mcpcol_redaction_failed", &labels).add(times);
+            self.metrics.counter(&names::REDACTION_FAILED, &labels).add(times);
         }
     }
 }

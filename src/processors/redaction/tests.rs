@@ -15,8 +15,9 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use proptest::prelude::*;
 
 use super::*;
+use crate::metrics::Metrics;
 use crate::otlp::{Messages, Request, arbitrary, wire};
-use crate::pipeline::{Build, ComponentConfig, Id, ProcessorConfig, Shared, Vitals};
+use crate::pipeline::{Accounts, Build, ComponentConfig, Id, ProcessorConfig, Shared};
 use crate::settings::{Severity, testing};
 use crate::telemetry::names::SCOPE;
 use crate::telemetry::{
@@ -33,9 +34,15 @@ fn config(yaml: &str) -> Config {
     testing::read(yaml).unwrap()
 }
 
-fn build(yaml: &str, vitals: &Vitals, shared: &Shared) -> anyhow::Result<Box<dyn Processor>> {
+fn build(yaml: &str, metrics: &Metrics, shared: &Shared) -> anyhow::Result<Box<dyn Processor>> {
     let id = Id::parse("redaction").unwrap();
-    config(yaml).build(&Build::alone(&id, vitals, Clock::start(), Path::new(""), shared))
+    config(yaml).build(&Build::alone(
+        &id,
+        &Accounts::new(metrics.clone()),
+        Clock::start(),
+        Path::new(""),
+        shared,
+    ))
 }
 
 /// Runs telemetry through a processor, as a batch that is accepted.
@@ -50,15 +57,15 @@ fn passed(processor: &dyn Processor, telemetry: Telemetry) -> Telemetry {
 
 /// Runs telemetry through a processor with these settings: what it becomes, and what was counted.
 fn run(yaml: &str, messages: Messages) -> (Messages, Vec<String>) {
-    let vitals = Vitals::default();
-    let processor = build(yaml, &vitals, &Shared::default()).unwrap();
+    let metrics = Metrics::default();
+    let processor = build(yaml, &metrics, &Shared::default()).unwrap();
     let telemetry = passed(&*processor, Telemetry::from(messages));
     // What was let through is let through and counted again; nobody can tell a plain hash from a secret.
     if !yaml.contains("allowed_values") && !yaml.contains("md5") {
         let again = passed(&*processor, telemetry.clone());
         assert_eq!(again.wire(), telemetry.wire(), "a second pass changes nothing");
     }
-    let counted = vitals.samples().into_iter().filter(|sample| sample.value > 0);
+    let counted = metrics.samples().into_iter().filter(|sample| sample.value > 0);
     let counted = counted.map(|sample| {
         let labels: Vec<&str> = sample.labels[1..].iter().map(|(_, value)| &**value).collect();
         format!("{} {} {}", sample.name, labels.join(" "), sample.value)
@@ -162,7 +169,7 @@ proptest! {
     #[test]
     fn no_place_of_any_signal_is_forgotten(messages in requests(), debug in any::<bool>()) {
         static BUILT: LazyLock<[Box<dyn Processor>; 2]> = LazyLock::new(|| {
-            ["{}", "{ summary: debug }"].map(|yaml| build(yaml, &Vitals::default(), &Shared::default()).unwrap())
+            ["{}", "{ summary: debug }"].map(|yaml| build(yaml, &Metrics::default(), &Shared::default()).unwrap())
         });
         let (token, processor) = (token(), &BUILT[usize::from(debug)]);
         for planted in [token.clone(), format!("{{\"a\":[\"x {token}\"]}}")] {
@@ -253,8 +260,8 @@ fn what_is_found_is_counted_by_rule_and_place() {
 
 #[test]
 fn a_batch_that_is_turned_back_is_not_counted() {
-    let vitals = Vitals::default();
-    let processor = build("{}", &vitals, &Shared::default()).unwrap();
+    let metrics = Metrics::default();
+    let processor = build("{}", &metrics, &Shared::default()).unwrap();
     let messages = traces(span(vec![attribute("password", text("hunter2"))]));
     let mut pass = Pass::new(0);
     let (receipt, _waiting) = Receipt::pair();
@@ -263,7 +270,7 @@ fn a_batch_that_is_turned_back_is_not_counted() {
     let Flow::Pass(batch) = flow else { panic!("it passes") };
     pass.entrust(&batch.receipt);
     batch.receipt.settle(Verdict::Retry { after: None });
-    assert!(vitals.samples().iter().all(|sample| sample.value == 0));
+    assert!(metrics.samples().iter().all(|sample| sample.value == 0));
 }
 
 #[test]
@@ -292,8 +299,8 @@ fn keys_that_no_list_names_go_and_summaries_say_so() {
         attribute("redaction.allowed.count", Any::IntValue(1)),
         attribute("redaction.ignored.count", Any::IntValue(1)),
     ];
-    let vitals = Vitals::default();
-    let processor = build(yaml, &vitals, &Shared::default()).unwrap();
+    let metrics = Metrics::default();
+    let processor = build(yaml, &metrics, &Shared::default()).unwrap();
     assert_eq!(made.len(), expected.len(), "{made:#?}");
     // What stays and is let through is counted again by whoever sees it again, as in the Collector.
     let again = traces(span(expected[..3].to_vec()));
@@ -328,10 +335,10 @@ fn keys_of_a_logs_body_are_treated_as_attributes_are() {
 #[test]
 fn secrets_of_the_process_are_known() {
     let secret = ["correct-", "horse-", "battery"].concat();
-    let (vitals, shared) = (Vitals::default(), Shared::default());
-    let processor = build("{}", &vitals, &shared).unwrap();
+    let (accounts, shared) = (Accounts::default(), Shared::default());
+    let processor = build("{}", accounts.metrics(), &shared).unwrap();
     let id = Id::parse("other").unwrap();
-    let cx = Build::alone(&id, &vitals, Clock::start(), Path::new(""), &shared);
+    let cx = Build::alone(&id, &accounts, Clock::start(), Path::new(""), &shared);
     cx.process(Secrets::default).set("config", [&secret]);
     let messages = traces(span(vec![
         attribute("note", text(&format!("say {secret}"))),
@@ -484,7 +491,7 @@ fn tapped(seen: Seen, attributes: Vec<KeyValue>) -> Batch {
 }
 
 fn captured(seen: Seen, attributes: Vec<KeyValue>) -> Span {
-    let processor = build("{}", &Vitals::default(), &Shared::default()).unwrap();
+    let processor = build("{}", &Metrics::default(), &Shared::default()).unwrap();
     let mut pass = Pass::new(0);
     let Flow::Pass(batch) = processor.process(tapped(seen, attributes), &mut pass) else {
         panic!("it passes")
@@ -542,7 +549,7 @@ fn captured_content_goes_by_its_name_too() {
             capture,
             ..Seen::default()
         };
-        let processor = build(yaml, &Vitals::default(), &Shared::default()).unwrap();
+        let processor = build(yaml, &Metrics::default(), &Shared::default()).unwrap();
         let Flow::Pass(batch) = processor.process(tapped(seen, Vec::new()), &mut Pass::new(0))
         else {
             panic!("it passes")
@@ -633,7 +640,7 @@ fn secrets_that_came_with_a_call_are_searched_for_on_its_span_alone() {
         all[1].scope_spans[0].spans.remove(0);
     }
     batch.telemetry = messages.into();
-    let processor = build("{}", &Vitals::default(), &Shared::default()).unwrap();
+    let processor = build("{}", &Metrics::default(), &Shared::default()).unwrap();
     let Flow::Pass(batch) = processor.process(batch, &mut Pass::new(0)) else {
         panic!("it passes")
     };
@@ -652,7 +659,7 @@ fn secrets_that_came_with_a_call_are_searched_for_on_its_span_alone() {
 fn a_summary_counts_what_was_captured() {
     let capture = Capture { arguments: CaptureLevel::Redacted, ..Capture::default() };
     let seen = |json: &str| Seen { arguments: whole(json), capture, ..Seen::default() };
-    let processor = build("{ summary: debug }", &Vitals::default(), &Shared::default()).unwrap();
+    let processor = build("{ summary: debug }", &Metrics::default(), &Shared::default()).unwrap();
     let summary = |json: &str| {
         let batch = tapped(seen(json), Vec::new());
         let Flow::Pass(batch) = processor.process(batch, &mut Pass::new(0)) else {
@@ -674,7 +681,7 @@ fn secrets_that_came_with_a_batch_are_searched_for_in_all_of_it_and_in_no_other(
     let said = format!("login with {secret} failed");
     let record =
         LogRecord { body: Some(AnyValue { value: Some(text(&said)) }), ..LogRecord::default() };
-    let processor = build("{}", &Vitals::default(), &Shared::default()).unwrap();
+    let processor = build("{}", &Metrics::default(), &Shared::default()).unwrap();
     let body = |secrets: CallSecrets| {
         let telemetry = Telemetry::from(logs(record.clone()));
         let content = Content::with_secrets(secrets);

@@ -33,7 +33,8 @@ use super::slots::Admitted;
 use super::upstream::{Lease, Upstream};
 use super::{answer, forwarded, headers, heads};
 use crate::mcp::{BodyKind, EndpointFinder, Party, Verb};
-use crate::pipeline::{Complaint, Counter, Vitals};
+use crate::metrics::{Counter, Metrics, names};
+use crate::pipeline::Complaint;
 use crate::receivers::descriptors::Descriptors;
 use crate::receivers::tap::Editing;
 
@@ -54,7 +55,7 @@ pub(super) struct Rules {
     pub(super) names: Vec<String>,
     /// Headers that the user wants to see.
     pub(super) shown: Vec<HeaderName>,
-    pub(super) vitals: Vitals,
+    pub(super) metrics: Metrics,
     /// Requests passed on.
     pub(super) forwarded: Counter,
     /// Requests in flight, at most so many.
@@ -194,7 +195,7 @@ impl Rules {
 
     fn refused(&self, reason: &str) -> Counter {
         let labels = [("receiver", self.id.as_str()), ("reason", reason)];
-        self.vitals.counter("mcpcol_http_refused_requests", &labels)
+        self.metrics.counter(&names::HTTP_REFUSED, &labels)
     }
 
     /// Counts a request for a place that streams of routes at `places` named, and says so once in a while.
@@ -215,7 +216,7 @@ impl Rules {
     fn count_failed(&self, route: usize, why: &str) {
         let server = self.names[route].as_str();
         let labels = [("receiver", self.id.as_str()), ("server", server)];
-        self.vitals.counter("mcpcol_http_failed_requests", &labels).add(1);
+        self.metrics.counter(&names::HTTP_FAILED, &labels).add(1);
         if let Some(unsaid) = self.failures[route].due() {
             tracing::warn!(server, unsaid, "no answer from the upstream: {why}");
         }

@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 
 use super::slots::Slots;
 use super::worker::Arrival;
-use crate::pipeline::{Counter, Stop};
+use crate::metrics::Counter;
+use crate::pipeline::Stop;
 use crate::receivers::listening::turn_away;
 
 /// After a failure to accept (no descriptors left): the next try.

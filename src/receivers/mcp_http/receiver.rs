@@ -23,9 +23,8 @@ use super::slots::Slots;
 use super::upstream::Server;
 use super::watch::{Counters, HttpObserver};
 use super::worker::{self, Plan};
-use crate::pipeline::{
-    BoxFuture, Build, Complaint, Counter, Ended, Outlet, Receiver, Stop, Vitals,
-};
+use crate::metrics::{Counter, Metric, Metrics, names};
+use crate::pipeline::{BoxFuture, Build, Complaint, Ended, Outlet, Receiver, Stop};
 use crate::receivers::descriptors::{self, Descriptors};
 use crate::receivers::listening::{Bearer, Sockets};
 use crate::receivers::tap::{EditCounters, Editing, Observer, PATIENCE, Running, patience};
@@ -39,7 +38,7 @@ pub(super) struct McpHttp {
     config: Arc<Config>,
     id: String,
     base: PathBuf,
-    vitals: Vitals,
+    metrics: Metrics,
     clock: Clock,
     sockets: Arc<Sockets>,
     descriptors: Arc<Descriptors>,
@@ -64,7 +63,7 @@ impl McpHttp {
         Ok(McpHttp {
             id: cx.id.to_string(),
             base: cx.base.to_owned(),
-            vitals: cx.vitals.clone(),
+            metrics: cx.metrics().clone(),
             clock: cx.clock.clone(),
             sockets: cx.shared(Sockets::default),
             descriptors: cx.process(Descriptors::default),
@@ -78,8 +77,8 @@ impl McpHttp {
         })
     }
 
-    fn count(&self, name: &'static str) -> Counter {
-        self.vitals.counter(name, &[("receiver", &self.id)])
+    fn count(&self, metric: &Metric<Counter>) -> Counter {
+        self.metrics.counter(metric, &[("receiver", &self.id)])
     }
 
     fn workers(&self) -> usize {
@@ -188,8 +187,8 @@ impl McpHttp {
             max_headers: self.config.max_headers,
             names: self.config.routes.iter().map(Route::server_name).collect(),
             shown: self.config.shown_headers(),
-            vitals: self.vitals.clone(),
-            forwarded: self.count("mcpcol_http_forwarded_requests"),
+            metrics: self.metrics.clone(),
+            forwarded: self.count(&names::HTTP_FORWARDED),
             hinted: false.into(),
             refusals: Complaint::default(),
             failures: self.config.routes.iter().map(|_| Complaint::default()).collect(),
@@ -205,14 +204,14 @@ impl McpHttp {
                 tls: opened.tls.clone(),
                 queue: Arc::clone(queue),
                 numbers: Arc::clone(&numbers),
-                unseen: self.count("mcpcol_tap_skipped_bytes"),
+                unseen: self.count(&names::TAP_SKIPPED_BYTES),
             };
             let (door, arrivals) = mpsc::channel(ARRIVALS);
             doors.push(door);
             let stop = stop.clone();
             start(&mut ends, format!("http-{number}"), || worker::run(plan, arrivals, stop))?;
         }
-        let connections = self.vitals.gauge("mcpcol_http_connections", &[("receiver", &self.id)]);
+        let connections = self.metrics.gauge(&names::HTTP_CONNECTIONS, &[("receiver", &self.id)]);
         let acceptor = Acceptor {
             listener: Arc::clone(&opened.listener),
             slots: Slots::new(
@@ -223,7 +222,7 @@ impl McpHttp {
             ),
             workers: doors,
             tls: opened.tls.is_some(),
-            turned_away: self.count("mcpcol_http_turned_away_connections"),
+            turned_away: self.count(&names::HTTP_TURNED_AWAY),
         };
         let stop = stop.clone();
         start(&mut ends, "http-accept".to_owned(), || acceptor.run(stop))?;

@@ -17,7 +17,7 @@ use super::decode::Coding;
 use super::heads::{Request, Response};
 use super::note::{Event, Kind, Note, Queue};
 use crate::mcp::{BodyKind, Direction, Edited, Party};
-use crate::pipeline::Counter;
+use crate::metrics::Counter;
 use crate::receivers::tap::{Cutter, Ends, Handing, Piece, edited};
 
 /// Shares what the recorders of one worker need.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::pipeline::Gauge;
+use crate::metrics::Gauge;
 use crate::receivers::descriptors::{Descriptors, Taken};
 
 /// The connections of one receiver.

@@ -11,7 +11,8 @@ use crate::mcp::{
     Direction, HandedBack, HeadContent, Http, HttpServer, Party, RequestHead, ResponseHead,
     SessionName, SessionNames,
 };
-use crate::pipeline::{Build, Counter};
+use crate::metrics::{Counter, names};
+use crate::pipeline::Build;
 use crate::privacy::digest::Key;
 use crate::receivers::tap::{
     self, CountsExporter, RecordCounters, Unseen, Watch, ambient, content_key, edited, hashed,
@@ -64,15 +65,15 @@ impl Counters {
     /// The counters of one tap.
     pub(super) fn new(cx: &Build<'_>) -> Self {
         let id = cx.id.to_string();
-        let count = |name| cx.vitals.counter(name, &[("receiver", &id)]);
+        let count = |name| cx.metrics().counter(name, &[("receiver", &id)]);
         Counters(Arc::new(Inner {
-            exchanges: count("mcpcol_tap_exchanges"),
-            skipped_exchanges: count("mcpcol_tap_skipped_exchanges"),
-            skipped_bytes: count("mcpcol_tap_skipped_bytes"),
-            gaps: count("mcpcol_tap_gaps"),
-            cuts: count("mcpcol_tap_cuts"),
-            unreadable: count("mcpcol_tap_unreadable_bodies"),
-            panics: count("mcpcol_tap_observer_panics"),
+            exchanges: count(&names::TAP_EXCHANGES),
+            skipped_exchanges: count(&names::TAP_SKIPPED_EXCHANGES),
+            skipped_bytes: count(&names::TAP_SKIPPED_BYTES),
+            gaps: count(&names::TAP_GAPS),
+            cuts: count(&names::TAP_CUTS),
+            unreadable: count(&names::TAP_UNREADABLE_BODIES),
+            panics: count(&names::TAP_PANICS),
             unseen: tap::drops(cx),
         }))
     }

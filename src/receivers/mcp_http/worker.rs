@@ -73,7 +73,7 @@ pub(super) struct Plan {
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) queue: Arc<super::note::Queue>,
     pub(super) numbers: Arc<std::sync::atomic::AtomicU64>,
-    pub(super) unseen: crate::pipeline::Counter,
+    pub(super) unseen: crate::metrics::Counter,
 }
 
 struct Worker {

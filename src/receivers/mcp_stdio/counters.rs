@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::Direction;
 use super::queue::{Event, Kind, Note, Skipped};
-use crate::pipeline::{Build, Counter};
+use crate::metrics::{Counter, names};
+use crate::pipeline::Build;
 use crate::receivers::tap::{self, RecordCounters, Unseen};
 
 /// Holds the counters of one tap. Clones count together.
@@ -29,16 +30,16 @@ impl Counters {
         let id = cx.id.to_string();
         let both = |name| {
             Direction::BOTH.map(|direction| {
-                cx.vitals.counter(name, &[("receiver", &id), ("direction", label(direction))])
+                cx.metrics().counter(name, &[("receiver", &id), ("direction", label(direction))])
             })
         };
         Counters(Arc::new(Inner {
-            lines: both("mcpcol_tap_lines"),
-            skipped_lines: both("mcpcol_tap_skipped_lines"),
-            skipped_bytes: both("mcpcol_tap_skipped_bytes"),
-            gaps: both("mcpcol_tap_gaps"),
-            cuts: both("mcpcol_tap_cuts"),
-            panics: cx.vitals.counter("mcpcol_tap_observer_panics", &[("receiver", &id)]),
+            lines: both(&names::TAP_LINES),
+            skipped_lines: both(&names::TAP_SKIPPED_LINES),
+            skipped_bytes: both(&names::TAP_SKIPPED_BYTES),
+            gaps: both(&names::TAP_GAPS),
+            cuts: both(&names::TAP_CUTS),
+            panics: cx.metrics().counter(&names::TAP_PANICS, &[("receiver", &id)]),
             unseen: tap::drops(cx),
         }))
     }

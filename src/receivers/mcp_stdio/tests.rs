@@ -17,8 +17,9 @@ use super::queue::{Event, Held, Kind, Note, Queue, Skipped};
 use super::relay::{Progress, relay};
 use super::{Direction, Watch};
 use crate::mcp::TAIL;
+use crate::metrics::{Counter, Metric, Metrics, names};
 use crate::otlp::Messages;
-use crate::pipeline::{Build, Id, Outlet, Shared, Target, Transport, Vitals};
+use crate::pipeline::{Accounts, Build, Id, Outlet, Shared, Target, Transport};
 use crate::receivers::tap::{EditCounters, Observer, edited, observe};
 use crate::telemetry::{Batch, Clock, Content, Nanos, Offset, Reads, Telemetry};
 
@@ -433,7 +434,7 @@ impl Target for Batches {
 struct Observed {
     queue: Arc<Queue>,
     notes: Arc<Mutex<Vec<String>>>,
-    vitals: Vitals,
+    metrics: Metrics,
     batches: Receiver<Batch>,
     thread: thread::JoinHandle<()>,
 }
@@ -453,9 +454,10 @@ fn observed_with(
     reads: Reads,
 ) -> Observed {
     let (queue, notes) = (Arc::new(Queue::new(ROOM)), Arc::default());
-    let vitals = Vitals::default();
+    let metrics = Metrics::default();
     let (id, shared) = (Id::parse("mcp_stdio/x").unwrap(), Shared::default());
-    let cx = Build::alone(&id, &vitals, clock, "".as_ref(), &shared);
+    let accounts = Accounts::new(metrics.clone());
+    let cx = Build::alone(&id, &accounts, clock, "".as_ref(), &shared);
     let (tx, batches) = sync_channel(100);
     let counters = Counters::new(&cx);
     let watch = Box::new(Recorder {
@@ -475,7 +477,7 @@ fn observed_with(
         hurry: Arc::new(hurry.into()),
     };
     let thread = thread::spawn(move || observe(observer));
-    Observed { queue, notes, vitals, batches, thread }
+    Observed { queue, notes, metrics, batches, thread }
 }
 
 impl Observed {
@@ -483,14 +485,14 @@ impl Observed {
         Intake::new(Arc::clone(&self.queue), direction, 1000)
     }
 
-    fn ended(self) -> Vitals {
+    fn ended(self) -> Metrics {
         self.thread.join().unwrap();
-        self.vitals
+        self.metrics
     }
 }
 
-fn count(vitals: &Vitals, name: &str) -> i128 {
-    vitals.samples().iter().filter(|s| s.name == name).map(|s| s.value).sum()
+fn count(metrics: &Metrics, of: &Metric<Counter>) -> i128 {
+    metrics.samples().iter().filter(|s| s.name == of.info().name).map(|s| s.value).sum()
 }
 
 #[test]
@@ -596,11 +598,11 @@ fn an_observer_in_a_hurry_passes_over_what_is_left_as_a_gap_and_counts_it() {
     asks.hand_over(b"ask\nask\nhalf", Instant::now());
     asks.eof(End::Source, Instant::now());
     seen.queue.close();
-    let (notes, vitals) = (Arc::clone(&seen.notes), seen.ended());
+    let (notes, metrics) = (Arc::clone(&seen.notes), seen.ended());
     let notes = notes.lock().unwrap().join("|");
     assert_eq!(notes, "gap 12 2|ClientToServer eof|end|take 0");
-    assert_eq!(count(&vitals, "mcpcol_tap_skipped_lines"), 2);
-    assert_eq!(count(&vitals, "mcpcol_tap_skipped_bytes"), 12);
+    assert_eq!(count(&metrics, &names::TAP_SKIPPED_LINES), 2);
+    assert_eq!(count(&metrics, &names::TAP_SKIPPED_BYTES), 12);
 }
 
 #[test]
@@ -652,11 +654,11 @@ fn after_a_panic_observation_is_over_and_everything_is_still_counted() {
         intake.hand_over(b"two\nthree\n", Instant::now());
     }
     seen.queue.close();
-    let vitals = seen.ended();
-    assert_eq!(count(&vitals, "mcpcol_tap_observer_panics"), 1);
-    assert_eq!(count(&vitals, "mcpcol_tap_lines"), 2001);
-    assert_eq!(count(&vitals, "mcpcol_tap_skipped_lines"), 2000);
-    assert_eq!(count(&vitals, "mcpcol_tap_skipped_bytes"), 10_000);
+    let metrics = seen.ended();
+    assert_eq!(count(&metrics, &names::TAP_PANICS), 1);
+    assert_eq!(count(&metrics, &names::TAP_LINES), 2001);
+    assert_eq!(count(&metrics, &names::TAP_SKIPPED_LINES), 2000);
+    assert_eq!(count(&metrics, &names::TAP_SKIPPED_BYTES), 10_000);
 }
 
 #[test]
@@ -670,8 +672,8 @@ fn a_cut_line_counts_as_a_line() {
     intake.hand_over(&[b'x'; 2000], Instant::now());
     intake.eof(End::Source, Instant::now());
     seen.queue.close();
-    let vitals = seen.ended();
-    assert_eq!(count(&vitals, "mcpcol_tap_cuts"), 4);
-    assert_eq!(count(&vitals, "mcpcol_tap_lines"), 5);
-    assert_eq!(count(&vitals, "mcpcol_tap_skipped_lines"), 0);
+    let metrics = seen.ended();
+    assert_eq!(count(&metrics, &names::TAP_CUTS), 4);
+    assert_eq!(count(&metrics, &names::TAP_LINES), 5);
+    assert_eq!(count(&metrics, &names::TAP_SKIPPED_LINES), 0);
 }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::refusal::Reason;
 use crate::mcp::Tally;
+use crate::metrics::{Counter, names};
 use crate::otlp::json;
-use crate::pipeline::books::receiver_drops;
-use crate::pipeline::{Build, Counter, Id, Transport, Vitals};
+use crate::pipeline::{Accounts, Build, Id, Transport};
 use crate::telemetry::Signal;
 
 /// How often the same complaint is said.
@@ -17,7 +17,7 @@ const SAID_EVERY: Duration = Duration::from_secs(60);
 /// The books of one protocol.
 pub(super) struct Books {
     id: Id,
-    vitals: Vitals,
+    accounts: Accounts,
     transport: Transport,
     taken: Counter,
     refused: Counter,
@@ -33,16 +33,16 @@ impl Books {
         let requests = |outcome| {
             let labels =
                 [("receiver", id.as_str()), ("transport", transport.name()), ("outcome", outcome)];
-            cx.vitals.counter("otelcol_receiver_requests", &labels)
+            cx.metrics().counter(&names::RECEIVER_REQUESTS, &labels)
         };
         let labels = [("receiver", id.as_str()), ("transport", transport.name())];
         Books {
             taken: requests("success"),
             refused: requests("refused"),
-            strange: cx.vitals.counter("mcpcol_otlp_strange_documents", &labels),
-            turned_away: cx.vitals.counter("mcpcol_otlp_turned_away_connections", &labels),
+            strange: cx.metrics().counter(&names::OTLP_STRANGE, &labels),
+            turned_away: cx.metrics().counter(&names::OTLP_TURNED_AWAY, &labels),
             id: cx.id.clone(),
-            vitals: cx.vitals.clone(),
+            accounts: cx.accounts.clone(),
             transport,
             said: Default::default(),
         }
@@ -60,7 +60,7 @@ impl Books {
             ("transport", self.transport.name()),
             ("reason", reason.name()),
         ];
-        self.vitals.counter("mcpcol_otlp_refused_requests", &labels).add(1);
+        self.accounts.metrics().counter(&names::OTLP_REFUSED, &labels).add(1);
     }
 
     /// Items with unusable ids: received, and dropped here.
@@ -68,7 +68,7 @@ impl Books {
         if items == 0 {
             return;
         }
-        receiver_drops(&self.vitals, &self.id, signal, "invalid").add(items as u64);
+        self.accounts.receiver_drops(&self.id, signal, "invalid").add(items as u64);
         if self.said[0].may() {
             tracing::warn!(receiver = %self.id, items, "a sender's {why} (further ones are counted)");
         }
@@ -85,7 +85,7 @@ impl Books {
             ("transport", self.transport.name()),
             ("signal", signal.name()),
         ];
-        self.vitals.counter("mcpcol_otlp_repaired_strings", &labels).add(texts as u64);
+        self.accounts.metrics().counter(&names::OTLP_REPAIRED, &labels).add(texts as u64);
         if self.said[2].may() {
             tracing::warn!(receiver = %self.id, strings = texts,
                 "a sender's strings were not UTF-8: U+FFFD stands for what could not be read (further ones are counted)");
@@ -96,7 +96,7 @@ impl Books {
     pub(super) fn twins(&self, spans: u64) {
         if spans > 0 {
             let dropped =
-                receiver_drops(&self.vitals, &self.id, Signal::Traces, "passback_duplicate");
+                self.accounts.receiver_drops(&self.id, Signal::Traces, "passback_duplicate");
             dropped.add(spans);
         }
     }
@@ -104,12 +104,12 @@ impl Books {
     /// What came of spans that a server handed back to the sender.
     pub(super) fn handed_back(&self, tally: &Tally) {
         for (reason, spans) in tally.refused.reasons().iter().filter(|(_, spans)| *spans > 0) {
-            receiver_drops(&self.vitals, &self.id, Signal::Traces, reason).add(*spans);
+            self.accounts.receiver_drops(&self.id, Signal::Traces, reason).add(*spans);
         }
         let id = self.id.to_string();
         for (kind, count) in tally.oddities().iter().filter(|(_, count)| *count > 0) {
             let labels = [("receiver", id.as_str()), ("kind", *kind)];
-            self.vitals.counter("mcpcol_mcp_oddities", &labels).add(*count);
+            self.accounts.metrics().counter(&names::MCP_ODDITIES, &labels).add(*count);
         }
     }
 

@@ -26,7 +26,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::reply::Reply;
 use super::usage::{Usage, Using};
-use crate::pipeline::{Counter, Stop};
+use crate::metrics::Counter;
+use crate::pipeline::Stop;
 use crate::receivers::descriptors::Descriptors;
 use crate::receivers::listening::{WriteLimit, turn_away};
 

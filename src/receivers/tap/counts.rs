@@ -1,8 +1,8 @@
 //! Exports the counts of a tap's state machine as counters with names that the outside knows.
 
 use crate::mcp::{Counts, Tally};
-use crate::pipeline::books::receiver_drops;
-use crate::pipeline::{Build, Counter};
+use crate::metrics::{Counter, Metric, names};
+use crate::pipeline::Build;
 use crate::telemetry::Signal;
 
 /// Brings counters up to the [`Counts`] of one tap.
@@ -21,20 +21,21 @@ impl CountsExporter {
     /// The counters of the component that is built.
     pub(in crate::receivers) fn new(cx: &Build<'_>) -> Self {
         let id = cx.id.to_string();
-        let row = |of: Of, name: &'static str, labels: &[(&'static str, &str)]| Row {
+        let row = |of: Of, metric: &Metric<Counter>, labels: &[(&'static str, &str)]| Row {
             of,
-            counter: cx.vitals.counter(name, labels),
+            counter: cx.metrics().counter(metric, labels),
             told: 0,
         };
-        let of_kind =
-            |of: Of, name, kind: &str| row(of, name, &[("receiver", &id), ("kind", kind)]);
+        let of_kind = |of: Of, metric: &Metric<Counter>, kind: &str| {
+            row(of, metric, &[("receiver", id.as_str()), ("kind", kind)])
+        };
         let seen =
-            |of: fn(&Counts) -> u64, kind: &str| of_kind(Box::new(of), "mcpcol_mcp_messages", kind);
+            |of: fn(&Counts) -> u64, kind: &str| of_kind(Box::new(of), &names::MCP_MESSAGES, kind);
         let odd =
-            |of: fn(&Counts) -> u64, kind: &str| of_kind(Box::new(of), "mcpcol_mcp_oddities", kind);
+            |of: fn(&Counts) -> u64, kind: &str| of_kind(Box::new(of), &names::MCP_ODDITIES, kind);
         let lost_in = |of: Of, signal, reason: &str| Row {
             of,
-            counter: receiver_drops(cx.vitals, cx.id, signal, reason),
+            counter: cx.accounts.receiver_drops(cx.id, signal, reason),
             told: 0,
         };
         let lost_of = |of: Of, reason: &str| lost_in(of, Signal::Traces, reason);
@@ -64,12 +65,12 @@ impl CountsExporter {
             lost_in(Box::new(|c| c.logs.gap), Signal::Logs, "gap"),
             odd(|c| c.logs.cut, "log_cut"),
             seen(|c| c.passback.answers, "answer_with_passback"),
-            of_kind(Box::new(|c| c.passback.spans), "mcpcol_mcp_spans", "passback"),
+            of_kind(Box::new(|c| c.passback.spans), &names::MCP_SPANS, "passback"),
         ];
         let none = Tally::default();
         for (i, (kind, _)) in none.oddities().into_iter().enumerate() {
             let of = Box::new(move |c: &Counts| c.passback.oddities()[i].1);
-            rows.push(of_kind(of, "mcpcol_mcp_oddities", kind));
+            rows.push(of_kind(of, &names::MCP_ODDITIES, kind));
         }
         for (i, (reason, _)) in none.refused.reasons().into_iter().enumerate() {
             rows.push(lost_of(Box::new(move |c| c.passback.refused.reasons()[i].1), reason));

@@ -15,8 +15,8 @@ use tokio::time::{self, sleep_until, timeout};
 
 use super::editing::EditCounters;
 use super::queue::{Event, Held, Note, Queue};
-use crate::pipeline::books::receiver_drops;
-use crate::pipeline::{Build, Counter, Outlet, Stop, lower_priority};
+use crate::metrics::Counter;
+use crate::pipeline::{Build, Outlet, Stop, lower_priority};
 use crate::telemetry::{Batch, Clock, Content, Nanos, Offset, Reads, Receipt, Signal, Telemetry};
 
 /// Between two drains: what comes meanwhile costs no wake-up, and each drain begins with cold caches. At
@@ -92,7 +92,7 @@ pub(in crate::receivers) enum Unseen {
 
 /// The counters of what nobody looked at, by [`Unseen`]: it is received and dropped.
 pub(in crate::receivers) fn drops(cx: &Build<'_>) -> [Counter; 2] {
-    ["panic", "shutdown"].map(|reason| receiver_drops(cx.vitals, cx.id, Signal::Traces, reason))
+    ["panic", "shutdown"].map(|reason| cx.accounts.receiver_drops(cx.id, Signal::Traces, reason))
 }
 
 /// Holds what one observer works with.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use proptest::prelude::*;
 
 use super::*;
-use crate::pipeline::{Build, Id, Shared, Vitals};
+use crate::pipeline::{Accounts, Build, Id, Shared};
 use crate::receivers::mcp_stdio::Config;
 use crate::receivers::mcp_stdio::intake::End;
 use crate::receivers::mcp_stdio::intake::Intake;
@@ -90,14 +90,14 @@ fn pass(editing: &Arc<Editing>, direction: Direction, text: &str, reads: usize) 
 }
 
 fn counted(editing: &Arc<Editing>) -> BTreeMap<String, i128> {
-    let vitals = Vitals::default();
+    let accounts = Accounts::default();
     let (id, shared) = (Id { kind: "mcp_stdio".into(), name: None }, Shared::default());
-    let cx = Build::alone(&id, &vitals, Clock::start(), std::path::Path::new("."), &shared);
+    let cx = Build::alone(&id, &accounts, Clock::start(), std::path::Path::new("."), &shared);
     let mut counters = EditCounters::new(&cx).follow(Some(Arc::clone(editing)));
     counters.tell();
     counters.tell();
-    let samples = vitals.samples().into_iter();
-    let name = |s: &crate::pipeline::Sample| {
+    let samples = accounts.metrics().samples().into_iter();
+    let name = |s: &crate::metrics::Sample| {
         let reason = s.labels.iter().find(|(label, _)| *label == "reason");
         let name = s.name.strip_prefix("mcpcol_tap_").unwrap();
         reason.map_or(name.to_owned(), |(_, reason)| format!("{name}/{reason}"))

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::{Counts, Editing};
-use crate::pipeline::{Build, Vitals};
+use crate::metrics::Metrics;
+use crate::pipeline::Build;
 
 /// Counters that follow what one tap edits.
 pub(in crate::receivers) struct EditCounters {
-    vitals: Vitals,
+    metrics: Metrics,
     receiver: String,
     of: Option<Arc<Editing>>,
     told: Counts,
@@ -17,7 +18,7 @@ impl EditCounters {
     /// Those of the component that is built; nothing to follow yet.
     pub(in crate::receivers) fn new(cx: &Build<'_>) -> Self {
         EditCounters {
-            vitals: cx.vitals.clone(),
+            metrics: cx.metrics().clone(),
             receiver: cx.id.to_string(),
             of: None,
             told: Counts::new(),
@@ -33,11 +34,11 @@ impl EditCounters {
     /// Brings the counters up to date.
     pub(in crate::receivers) fn tell(&mut self) {
         let Some(editing) = &self.of else { return };
-        for (&(name, reason), &now) in &editing.state().counts {
-            let told = self.told.entry((name, reason)).or_default();
+        for (&(became, reason), &now) in &editing.state().counts {
+            let told = self.told.entry((became, reason)).or_default();
             let labels = [("receiver", self.receiver.as_str()), ("reason", reason)];
             let labels = if reason.is_empty() { &labels[..1] } else { &labels[..] };
-            self.vitals.counter(name, labels).add(now - *told);
+            self.metrics.counter(became.metric(), labels).add(now - *told);
             *told = now;
         }
     }

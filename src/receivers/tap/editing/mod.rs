@@ -23,14 +23,30 @@ use crate::mcp::edit::{
     Ask, Asked, Asking, Awaited, Edit, Method, Reply, Request, Scope, Target, Unedited,
 };
 use crate::mcp::{Edited, Hop, Id, Parent, TraceContext};
+use crate::metrics::{Counter, Metric, names};
 
 /// The longest message that is held to be changed, in bytes.
 pub(in crate::receivers) const HOLD: usize = 1 << 20;
 
-const EDITED: &str = "mcpcol_tap_edited_requests";
-const UNEDITED: &str = "mcpcol_tap_unedited_requests";
-const STRIPPED: &str = "mcpcol_tap_stripped_answers";
-const UNSTRIPPED: &str = "mcpcol_tap_unstripped_answers";
+/// What became of a message that was to be edited, with its own counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Became {
+    Edited,
+    Unedited,
+    Stripped,
+    Unstripped,
+}
+
+impl Became {
+    fn metric(self) -> &'static Metric<Counter> {
+        match self {
+            Became::Edited => &names::TAP_EDITED,
+            Became::Unedited => &names::TAP_UNEDITED,
+            Became::Stripped => &names::TAP_STRIPPED,
+            Became::Unstripped => &names::TAP_UNSTRIPPED,
+        }
+    }
+}
 
 /// Why a message passes as it is, where the message itself is not the reason.
 pub(in crate::receivers) mod why {
@@ -76,7 +92,7 @@ struct State {
 }
 
 /// How often what happened, by counter and reason.
-type Counts = BTreeMap<(&'static str, &'static str), u64>;
+type Counts = BTreeMap<(Became, &'static str), u64>;
 
 /// Where a message stands.
 #[derive(Clone, Copy, Debug)]
@@ -138,7 +154,7 @@ impl Editing {
 
     /// Decides what is done to a message that goes to the server.
     pub(in crate::receivers) fn request(&self, text: &[u8], around: &Around<'_>) -> Change {
-        self.guarded(UNEDITED, || self.try_request(text, around))
+        self.guarded(Became::Unedited, || self.try_request(text, around))
     }
 
     /// A message to the server passes unseen, but for its beginning: `head`.
@@ -148,12 +164,12 @@ impl Editing {
         around: &Around<'_>,
         why: &'static str,
     ) {
-        self.guarded(UNEDITED, || self.unread(head, around, why));
+        self.guarded(Became::Unedited, || self.unread(head, around, why));
     }
 
     /// Decides what is done to a message that comes from the server, if anything.
     pub(in crate::receivers) fn answer(&self, text: &[u8], around: &Around<'_>) -> Option<Edit> {
-        self.guarded(UNSTRIPPED, || self.try_answer(text, around))
+        self.guarded(Became::Unstripped, || self.try_answer(text, around))
     }
 
     /// A message from the server passes as it is, of which `head` is all, or the beginning.
@@ -163,7 +179,7 @@ impl Editing {
         around: &Around<'_>,
         why: &'static str,
     ) {
-        self.guarded(UNSTRIPPED, || {
+        self.guarded(Became::Unstripped, || {
             if let Some(id) = Reply::id_in_part(head, &self.keys) {
                 self.leave(around, id, why);
             }
@@ -175,7 +191,7 @@ impl Editing {
         let mut state = self.state();
         let what = state.asked.take(awaited.0, awaited.1);
         if let (Some(Awaited::Spans), Some(why)) = (what, why) {
-            state.count(UNSTRIPPED, why, 1);
+            state.count(Became::Unstripped, why, 1);
         }
     }
 
@@ -200,7 +216,7 @@ impl Editing {
                     }
                     edit = self.change(request, &target, around);
                 }
-                Err(why) => self.count(UNEDITED, why.name()),
+                Err(why) => self.count(Became::Unedited, why.name()),
             }
         }
         let asked = edit.as_ref().is_some_and(|(_, edited)| edited.asked);
@@ -209,7 +225,7 @@ impl Editing {
             _ => (asked && self.strip).then_some(Awaited::Spans),
         };
         if edit.is_some() {
-            self.count(EDITED, "");
+            self.count(Became::Edited, "");
         }
         let id = request.id(&self.keys).filter(|_| self.wants_answers());
         let Some(id) = id else { return Change { edit, awaited: None } };
@@ -219,7 +235,7 @@ impl Editing {
             state.asked.request(around.session, id.clone(), None);
         }
         if state.asked.request(scope, id.clone(), awaited) {
-            state.count(UNSTRIPPED, why::FORGOTTEN, 1);
+            state.count(Became::Unstripped, why::FORGOTTEN, 1);
         }
         Change { edit, awaited: awaited.map(|_| (scope, id)) }
     }
@@ -251,7 +267,7 @@ impl Editing {
             }
         }
         if let Some(why) = refused {
-            self.count(UNEDITED, why);
+            self.count(Became::Unedited, why);
         }
         let edited = Edited { hop: hop.as_ref().map(|(hop, _)| *hop), asked: opening.is_some() };
         let edit = target.edit(
@@ -281,12 +297,12 @@ impl Editing {
     fn unread(&self, head: &[u8], around: &Around<'_>, why: &'static str) {
         let id = Request::id_in_part(head, &self.keys);
         let mut state = self.state();
-        state.count(UNEDITED, why, 1);
+        state.count(Became::Unedited, why, 1);
         let forgotten = match id {
             Some(id) => u64::from(state.asked.request(around.session, id, None)),
             None => state.asked.forget(around.session),
         };
-        state.count(UNSTRIPPED, why::FORGOTTEN, forgotten);
+        state.count(Became::Unstripped, why::FORGOTTEN, forgotten);
     }
 
     fn try_answer(&self, text: &[u8], around: &Around<'_>) -> Option<Edit> {
@@ -299,7 +315,7 @@ impl Editing {
                 if let Some(id) = Reply::id_in_part(text, &self.keys) {
                     self.leave(around, id, why.name());
                 } else if why == Unedited::Batch {
-                    self.count(UNSTRIPPED, why.name());
+                    self.count(Became::Unstripped, why.name());
                 }
                 return None;
             }
@@ -313,11 +329,11 @@ impl Editing {
             Awaited::Spans => match reply.strip() {
                 Ok(edit) if edit.is_empty() => None,
                 Ok(edit) => {
-                    self.count(STRIPPED, "");
+                    self.count(Became::Stripped, "");
                     Some(edit)
                 }
                 Err(why) => {
-                    self.count(UNSTRIPPED, why.name());
+                    self.count(Became::Unstripped, why.name());
                     None
                 }
             },
@@ -333,11 +349,11 @@ impl Editing {
 
     fn leave(&self, around: &Around<'_>, id: Id, why: &'static str) {
         if self.awaited(around, id) == Some(Awaited::Spans) {
-            self.count(UNSTRIPPED, why);
+            self.count(Became::Unstripped, why);
         }
     }
 
-    fn guarded<T: Default>(&self, what: &'static str, act: impl FnOnce() -> T) -> T {
+    fn guarded<T: Default>(&self, what: Became, act: impl FnOnce() -> T) -> T {
         if self.broken.load(Ordering::Relaxed) {
             return T::default();
         }
@@ -349,7 +365,7 @@ impl Editing {
         })
     }
 
-    fn count(&self, what: &'static str, why: &'static str) {
+    fn count(&self, what: Became, why: &'static str) {
         self.state().count(what, why, 1);
     }
 
@@ -359,7 +375,7 @@ impl Editing {
 }
 
 impl State {
-    fn count(&mut self, what: &'static str, why: &'static str, n: u64) {
+    fn count(&mut self, what: Became, why: &'static str, n: u64) {
         if n > 0 {
             *self.counts.entry((what, why)).or_default() += n;
         }

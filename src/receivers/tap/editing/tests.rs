@@ -13,7 +13,7 @@ fn editing(yaml: &str) -> Option<Arc<Editing>> {
     Editing::new(&config.observing())
 }
 
-fn count(editing: &Editing, what: &'static str, why: &'static str) -> u64 {
+fn count(editing: &Editing, what: Became, why: &'static str) -> u64 {
     editing.state().counts.get(&(what, why)).copied().unwrap_or_default()
 }
 
@@ -76,10 +76,10 @@ fn a_panic_ends_editing_and_is_counted_once() {
     let editing = editing("{ propagate: inject, passback: { request: true } }").unwrap();
     let call = br#"{"id":1,"method":"tools/call"}"#;
     assert!(editing.request(call, &AROUND).edit.is_some());
-    editing.guarded(UNEDITED, || -> () { panic!("asked for") });
+    editing.guarded(Became::Unedited, || -> () { panic!("asked for") });
     assert!(editing.request(call, &AROUND).edit.is_none());
     assert!(editing.answer(br#"{"id":1,"result":{}}"#, &AROUND).is_none());
-    assert_eq!(count(&editing, UNEDITED, why::PANIC), 1);
+    assert_eq!(count(&editing, Became::Unedited, why::PANIC), 1);
 }
 
 #[test]

@@ -1,0 +1,393 @@
+//! Who counts what: the accounts behind "received = sent + dropped + held".
+//!
+//! Counting happens here, on the edges, under the Collector's names where it has one. Components do not
+//! count items themselves; a tap adds only what never became one. An account is a typed number; metrics show
+//! it, and nobody reads an account back out of metrics.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::pass::Said;
+use super::{Complaint, INCIDENTS, Id};
+use crate::metrics::{Counter, Gauge, Metric, Metrics, names};
+use crate::telemetry::Signal;
+
+/// The accounts of one process, by component. Clones share.
+#[derive(Clone, Debug, Default)]
+pub struct Accounts {
+    metrics: Metrics,
+    ledgers: Arc<Mutex<BTreeMap<(Owner, String), Ledger>>>,
+}
+
+/// Has an account of what ended there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Owner {
+    Receiver,
+    Pipeline,
+    Exporter,
+}
+
+/// What ended at one component and what it keeps.
+#[derive(Debug, Default)]
+struct Ledger {
+    dropped: BTreeMap<(Signal, String), Counter>,
+    /// By processor, of a pipeline.
+    held: BTreeMap<String, Gauge>,
+}
+
+impl Owner {
+    fn label(self) -> &'static str {
+        match self {
+            Owner::Receiver => "receiver",
+            Owner::Pipeline => "pipeline",
+            Owner::Exporter => "exporter",
+        }
+    }
+}
+
+impl Accounts {
+    /// Makes accounts that these metrics show.
+    pub fn new(metrics: Metrics) -> Self {
+        Accounts { metrics, ledgers: Arc::default() }
+    }
+
+    /// The metrics of the process.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Gives the counter of items of one signal that end at a receiver, for a reason: they never got into a
+    /// pipeline, and are part of what its exporters should have had.
+    pub fn receiver_drops(&self, id: &Id, signal: Signal, reason: &str) -> Counter {
+        self.drops(Owner::Receiver, &id.to_string(), signal, reason)
+    }
+
+    fn drops(&self, owner: Owner, id: &str, signal: Signal, reason: &str) -> Counter {
+        let make = || {
+            let labels = [
+                ("kind", owner.label()),
+                ("component", id),
+                ("reason", reason),
+                ("signal", signal.name()),
+            ];
+            self.metrics.counter(&names::DROPPED, &labels)
+        };
+        let mut ledgers = self.lock();
+        let ledger = ledgers.entry((owner, id.to_owned())).or_default();
+        ledger.dropped.entry((signal, reason.to_owned())).or_insert_with(make).clone()
+    }
+
+    fn held(&self, pipeline: &str, processor: &str) -> Gauge {
+        let make = || {
+            let labels = [("pipeline", pipeline), ("processor", processor)];
+            self.metrics.gauge(&names::PROCESSOR_HELD, &labels)
+        };
+        let mut ledgers = self.lock();
+        let ledger = ledgers.entry((Owner::Pipeline, pipeline.to_owned())).or_default();
+        ledger.held.entry(processor.to_owned()).or_insert_with(make).clone()
+    }
+
+    /// Returns what a component dropped, by reason; of one signal, or of all.
+    pub(super) fn dropped(
+        &self,
+        owner: Owner,
+        id: &str,
+        signal: Option<Signal>,
+    ) -> BTreeMap<String, u64> {
+        let mut out = BTreeMap::new();
+        let ledgers = self.lock();
+        let dropped = ledgers.get(&(owner, id.to_owned())).map(|ledger| &ledger.dropped);
+        for ((of, reason), counter) in dropped.into_iter().flatten() {
+            let items = counter.get();
+            if signal.is_none_or(|signal| signal == *of) && items > 0 {
+                *out.entry(reason.clone()).or_default() += items;
+            }
+        }
+        out
+    }
+
+    /// Returns how many items the processors of a pipeline still keep.
+    pub(super) fn kept(&self, pipeline: &str) -> u64 {
+        let ledgers = self.lock();
+        let held = ledgers.get(&(Owner::Pipeline, pipeline.to_owned())).map(|ledger| &ledger.held);
+        let levels = held.into_iter().flatten().map(|(_, gauge)| gauge.get());
+        levels.map(|level| u64::try_from(level).unwrap_or_default()).sum()
+    }
+
+    /// Takes the series of a component or pipeline that a reload took out of the metrics; `label` is the one that
+    /// names it. Its account stays: the last line tells of all that there ever was.
+    pub(super) fn retire(&self, label: &str, id: &str) {
+        self.metrics.retire(&[(label, id)]);
+        self.metrics.retire(&[("kind", label), ("component", id)]);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(Owner, String), Ledger>> {
+        self.ledgers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts what becomes of the items of one exporter.
+#[derive(Clone, Debug)]
+pub(super) struct ExporterCounters {
+    accounts: Accounts,
+    id: String,
+    signals: [SignalCounters; 3],
+}
+
+#[derive(Clone, Debug)]
+struct SignalCounters {
+    received: Counter,
+    sent: Counter,
+    failed: Counter,
+    enqueue_failed: Counter,
+}
+
+impl ExporterCounters {
+    pub(super) fn new(accounts: &Accounts, id: &Id) -> Self {
+        let (id, metrics) = (id.to_string(), accounts.metrics());
+        let signals = Signal::ALL.map(|signal| {
+            let label = [("exporter", id.as_str())];
+            let [sent, failed, enqueue_failed] = exporter_metrics(signal);
+            let received = [("exporter", id.as_str()), ("signal", signal.name())];
+            SignalCounters {
+                received: metrics.counter(&names::EXPORTER_RECEIVED, &received),
+                sent: metrics.counter(sent, &label),
+                failed: metrics.counter(failed, &label),
+                enqueue_failed: metrics.counter(enqueue_failed, &label),
+            }
+        });
+        ExporterCounters { accounts: accounts.clone(), id, signals }
+    }
+
+    /// The gauge of the queue's level; its capacity never changes.
+    pub(super) fn queue_size(&self, capacity: usize) -> Gauge {
+        self.level(&names::EXPORTER_QUEUE_SIZE, &names::EXPORTER_QUEUE_CAPACITY, capacity)
+    }
+
+    /// The gauge of the bytes that the queue holds; their limit never changes.
+    pub(super) fn queue_bytes(&self, limit: usize) -> Gauge {
+        self.level(&names::EXPORTER_QUEUE_BYTES, &names::EXPORTER_QUEUE_BYTES_LIMIT, limit)
+    }
+
+    fn level(&self, level: &Metric<Gauge>, limit: &Metric<Gauge>, most: usize) -> Gauge {
+        let (label, metrics) = ([("exporter", self.id.as_str())], self.accounts.metrics());
+        metrics.gauge(limit, &label).set(i64::try_from(most).unwrap_or(i64::MAX));
+        metrics.gauge(level, &label)
+    }
+
+    pub(super) fn received(&self, signal: Signal, items: usize) {
+        self.of(signal).received.add(items as u64);
+    }
+
+    pub(super) fn sent(&self, signal: Signal, items: usize) {
+        self.of(signal).sent.add(items as u64);
+    }
+
+    /// Enters items that the queue had no room for.
+    pub(super) fn refused(&self, signal: Signal, items: usize, reason: &'static str) {
+        self.of(signal).enqueue_failed.add(items as u64);
+        self.count_drop(signal, items, reason);
+    }
+
+    /// Enters items that were in the queue and could not be sent.
+    pub(super) fn dropped(&self, signal: Signal, items: usize, reason: &'static str) {
+        self.of(signal).failed.add(items as u64);
+        self.count_drop(signal, items, reason);
+    }
+
+    fn count_drop(&self, signal: Signal, items: usize, reason: &str) {
+        self.accounts.drops(Owner::Exporter, &self.id, signal, reason).add(items as u64);
+    }
+
+    fn of(&self, signal: Signal) -> &SignalCounters {
+        &self.signals[signal as usize]
+    }
+
+    /// Returns received, sent and dropped by reason, over all signals.
+    pub(super) fn account(&self) -> Account {
+        let sum = |of: fn(&SignalCounters) -> &Counter| {
+            self.signals.iter().map(|counters| of(counters).get()).sum()
+        };
+        Account {
+            received: sum(|c| &c.received),
+            sent: sum(|c| &c.sent),
+            dropped: self.accounts.dropped(Owner::Exporter, &self.id, None),
+            ..Account::default()
+        }
+    }
+}
+
+fn exporter_metrics(signal: Signal) -> [&'static Metric<Counter>; 3] {
+    match signal {
+        Signal::Traces => [
+            &names::EXPORTER_SENT_SPANS,
+            &names::EXPORTER_FAILED_SPANS,
+            &names::EXPORTER_ENQUEUE_FAILED_SPANS,
+        ],
+        Signal::Metrics => [
+            &names::EXPORTER_SENT_METRIC_POINTS,
+            &names::EXPORTER_FAILED_METRIC_POINTS,
+            &names::EXPORTER_ENQUEUE_FAILED_METRIC_POINTS,
+        ],
+        Signal::Logs => [
+            &names::EXPORTER_SENT_LOG_RECORDS,
+            &names::EXPORTER_FAILED_LOG_RECORDS,
+            &names::EXPORTER_ENQUEUE_FAILED_LOG_RECORDS,
+        ],
+    }
+}
+
+/// Counts the items that come into one pipeline, and those that end in it before its exporters.
+#[derive(Debug)]
+pub(super) struct PipelineCounters {
+    accounts: Accounts,
+    id: String,
+    signal: Signal,
+    accepted: Counter,
+    panics: Complaint,
+}
+
+impl PipelineCounters {
+    pub(super) fn new(accounts: &Accounts, id: &str, signal: Signal) -> Self {
+        let accepted = accounts.metrics().counter(&names::PIPELINE_ACCEPTED, &[("pipeline", id)]);
+        let panics = Complaint::default();
+        PipelineCounters { accounts: accounts.clone(), id: id.to_owned(), signal, accepted, panics }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Enters items that were taken.
+    pub(super) fn accepted(&self, items: usize) {
+        self.accepted.add(items as u64);
+    }
+
+    /// Enters items that were lost in a bug of a processor.
+    pub(super) fn panicked(&self, items: usize) {
+        self.dropped("panic", items);
+        if let Some(unsaid) = self.panics.due() {
+            tracing::error!(target: INCIDENTS, pipeline = self.id, items, unsaid,
+                "a processor panicked: dropping");
+        }
+    }
+
+    /// Enters items that ended here, for a reason.
+    pub(super) fn dropped(&self, reason: &str, items: usize) {
+        self.accounts.drops(Owner::Pipeline, &self.id, self.signal, reason).add(items as u64);
+    }
+}
+
+/// Counts the items that pass one processor of a pipeline, and those that it holds.
+#[derive(Debug)]
+pub(super) struct StageCounters {
+    pub(super) pipeline: Arc<PipelineCounters>,
+    processor: String,
+    incoming: Counter,
+    outgoing: Counter,
+    held: Gauge,
+    pub(super) panics: Complaint,
+}
+
+impl StageCounters {
+    pub(super) fn new(pipeline: Arc<PipelineCounters>, processor: &str) -> Self {
+        let accounts = &pipeline.accounts;
+        let labels = [("processor", processor), ("otel.signal", pipeline.signal.name())];
+        let incoming = accounts.metrics().counter(&names::PROCESSOR_INCOMING, &labels);
+        let outgoing = accounts.metrics().counter(&names::PROCESSOR_OUTGOING, &labels);
+        let held = accounts.held(pipeline.id(), processor);
+        let (processor, panics) = (processor.to_owned(), Complaint::default());
+        StageCounters { processor, incoming, outgoing, held, panics, pipeline }
+    }
+
+    /// The processor's id.
+    pub(super) fn processor(&self) -> &str {
+        &self.processor
+    }
+
+    /// Enters a batch that passed, with what its processor said of the items that did not. Items of which it
+    /// said nothing are dropped under its own name, so that the books add up whatever it does.
+    pub(super) fn enter(&self, incoming: usize, outgoing: usize, said: &Said) {
+        self.incoming.add(incoming as u64);
+        self.outgoing.add(outgoing as u64);
+        self.held.add(said.kept);
+        let mut told = outgoing + said.kept;
+        for (reason, items) in &said.dropped {
+            self.pipeline.dropped(reason, *items);
+            told += items;
+        }
+        if told < incoming {
+            self.pipeline.dropped(&self.processor, incoming - told);
+        }
+    }
+
+    /// Enters items that were held and go on.
+    pub(super) fn sent_on(&self, items: usize) {
+        self.held.take(items);
+        self.outgoing.add(items as u64);
+    }
+
+    /// Enters items that were held and end here.
+    pub(super) fn let_go(&self, reason: &str, items: usize) {
+        self.held.take(items);
+        self.pipeline.dropped(reason, items);
+    }
+}
+
+/// What became of everything that one exporter should have sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Items that its receivers took in.
+    pub received: u64,
+    /// Items its backend has.
+    pub sent: u64,
+    /// Items that ended on the way, by reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// Why sending failed last, in one line.
+    pub last_failure: Option<String>,
+    /// The exporter could not be made, for that reason.
+    pub off: bool,
+}
+
+impl Account {
+    /// Items still here: none once the process has drained without a storage.
+    pub fn held(&self) -> u64 {
+        self.received.saturating_sub(self.sent + self.dropped.values().sum::<u64>())
+    }
+
+    /// Whether anything did not arrive, or could not have.
+    pub fn is_bad(&self) -> bool {
+        !self.dropped.is_empty() || self.held() > 0 || self.off
+    }
+
+    /// Adds what came in for the exporter and is kept before it.
+    pub(super) fn add_held(&mut self, items: u64) {
+        self.received += items;
+    }
+
+    /// Adds what came in for the exporter and was dropped before it.
+    pub(super) fn add_drops(&mut self, drops: BTreeMap<String, u64>) {
+        for (reason, items) in drops {
+            self.received += items;
+            *self.dropped.entry(reason).or_default() += items;
+        }
+    }
+}
+
+/// The last log line's text: `received=9 sent=7 dropped=2 (rejected=2) held=0 last_failure="no such tenant"`.
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total: u64 = self.dropped.values().sum();
+        write!(f, "received={} sent={} dropped={total}", self.received, self.sent)?;
+        for (i, (reason, items)) in self.dropped.iter().enumerate() {
+            write!(f, "{}{reason}={items}", if i == 0 { " (" } else { " " })?;
+        }
+        let close = if self.dropped.is_empty() { "" } else { ")" };
+        write!(f, "{close} held={}", self.held())?;
+        match &self.last_failure {
+            Some(why) if self.is_bad() => write!(f, " last_failure={why:?}"),
+            _ => Ok(()),
+        }
+    }
+}
