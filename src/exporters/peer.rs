@@ -1,10 +1,5 @@
 //! What exporters to backends share: what we call ourselves, and how much of a backend's words we keep.
 
-use std::time::Duration;
-
-/// The longest wait a backend can ask for: past this it might as well be gone.
-pub(super) const MAX_HINT: Duration = Duration::from_secs(3600);
-
 /// The largest OTLP request that is sent, before compression (OTLP, "Message size limits").
 pub(super) const MAX_REQUEST: usize = 64 << 20;
 

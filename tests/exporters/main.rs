@@ -224,11 +224,12 @@ async fn retry_info_is_the_hint_and_makes_exhaustion_retryable() {
 }
 
 #[tokio::test]
-async fn a_hint_beyond_all_reason_is_cut_and_one_on_a_permanent_error_is_ignored() {
-    let details = || ErrorDetails::with_retry_info(Some(Duration::from_secs(1 << 30)));
+async fn a_hint_beyond_all_reason_is_one_and_one_on_a_permanent_error_is_ignored() {
+    let details = || ErrorDetails::with_retry_info(Some(Duration::MAX));
     let status = Status::with_error_details(Code::Unavailable, "x", details());
     match export_to(&Sink::answering(move || Err(status.clone()))).await.unwrap_err() {
-        ExportError::Retry { after, .. } => assert_eq!(after, Some(Duration::from_secs(3600))),
+        // Ten thousand years are the most that can be said; delivery cuts it.
+        ExportError::Retry { after: Some(after), .. } => assert!(after.as_secs() > 1 << 30),
         other => panic!("{other:?}"),
     }
     let status = Status::with_error_details(Code::InvalidArgument, "x", details());

@@ -8,7 +8,7 @@ use hyper::header::{HeaderMap, RETRY_AFTER};
 use hyper::{StatusCode, Uri};
 
 use super::Answer;
-use crate::exporters::peer::{MAX_HINT, words};
+use crate::exporters::peer::words;
 use crate::pipeline::ExportError;
 use crate::settings::shown_url;
 
@@ -54,19 +54,19 @@ pub(in crate::exporters) fn text_of(answer: &Answer) -> &str {
     if text.starts_with('<') { "" } else { text }
 }
 
-/// `Retry-After`, as seconds or as a date.
+/// `Retry-After`, as seconds or as a date. How much of that is waited is delivery's to say.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
         // A number too large for us is a long time all the same.
-        Err(_) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => MAX_HINT,
+        Err(_) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => Duration::MAX,
         Err(_) => {
             let date = httpdate::parse_http_date(text).ok()?;
             date.duration_since(now).unwrap_or_default()
         }
     };
-    Some(wait.min(MAX_HINT))
+    Some(wait)
 }
 
 /// There was no answer. That may change.
@@ -138,17 +138,17 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_seconds_or_a_date_and_has_a_limit() {
+    fn retry_after_is_seconds_or_a_date() {
         for (text, seconds) in [
             ("7", Some(7)),
             (" 0 ", Some(0)),
-            ("86400", Some(3600)),
-            ("99999999999999999999999999", Some(3600)),
+            ("86400", Some(86400)),
+            ("99999999999999999999999999", Some(u64::MAX)),
             ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
             ("Sunday, 06-Nov-94 08:50:37 GMT", Some(60)),
             ("Sun Nov  6 08:50:37 1994", Some(60)),
             ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0)),
-            ("Sat, 06 Nov 2094 08:49:00 GMT", Some(3600)),
+            ("Sat, 06 Nov 2094 08:49:00 GMT", Some(3_155_759_963)),
             ("-1", None),
             ("1.5", None),
             ("soon", None),
@@ -158,7 +158,7 @@ mod tests {
             else {
                 panic!("503 may be tried again");
             };
-            assert_eq!(after, seconds.map(Duration::from_secs), "{text}");
+            assert_eq!(after.map(|after| after.as_secs()), seconds, "{text}");
         }
     }
 

@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::codec::Response;
-use crate::exporters::peer::{MAX_HINT, words};
+use crate::exporters::peer::words;
 use crate::pipeline::{ExportError, Exported};
 
 /// How tonic begins the status it makes when a response is over its limit, before it is decompressed or after.
@@ -48,7 +48,8 @@ pub(super) fn failed(status: &Status, endpoint: &str, secure: bool) -> ExportErr
     if !is_retryable(status.code(), retry_info.is_some()) {
         return ExportError::Reject { why };
     }
-    let after = retry_info.and_then(|info| info.retry_delay).map(|delay| delay.min(MAX_HINT));
+    // How much of that is waited is delivery's to say.
+    let after = retry_info.and_then(|info| info.retry_delay);
     ExportError::Retry { after, why }
 }
 

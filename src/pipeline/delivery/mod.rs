@@ -18,7 +18,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -56,6 +56,8 @@ struct Lane {
     queue: Arc<Queue>,
     /// Room for what is made of batches while they are sent, in KiB of [`WORK`].
     room: Semaphore,
+    /// Tells of each attempt that succeeded to those who wait because the backend asked for it.
+    taken: Notify,
     counters: ExporterCounters,
     incidents: Incidents,
 }
@@ -76,7 +78,8 @@ impl Delivery {
         let consumers = settings.queue.num_consumers;
         let incidents = Incidents::of(id.clone());
         let room = Semaphore::new(WORK >> 10);
-        let lane = Arc::new(Lane { id, exporter, settings, queue, room, counters, incidents });
+        let taken = Notify::new();
+        let lane = Arc::new(Lane { id, exporter, settings, queue, room, taken, counters, incidents });
         let urgency = watch::Sender::new(Urgency::None);
         let mut tasks = JoinSet::new();
         for _ in 0..consumers {
@@ -299,16 +302,19 @@ impl Lane {
                 }
                 ExportError::Retry { after, why } => (after, why),
             };
+            let taken = self.taken.notified();
             let wait = backoff.next(begun.elapsed(), rand::random(), hint);
             let Some(wait) = wait.filter(|_| !last) else {
                 let reason = if last { "shutdown" } else { "retries_exhausted" };
                 self.give_up(batch, reason, &why);
                 return None;
             };
-            self.incidents.will_retry(&why, wait);
-            let urged = urgency.wait_for(|urgency| *urgency > known);
-            // Either way the next attempt is due.
-            drop(timeout(wait, urged).await);
+            self.incidents.will_retry(&why, wait.whole());
+            // Whichever comes first, the next attempt is due.
+            tokio::select! {
+                () = wait.passed(taken) => {}
+                _ = urgency.wait_for(|urgency| *urgency > known) => {}
+            }
         }
     }
 
@@ -326,6 +332,7 @@ impl Lane {
             })?
         };
         self.incidents.sent();
+        self.taken.notify_waiters();
         if exported.rejected > 0 || !exported.message.is_empty() {
             self.incidents.partial_success(exported.rejected, &exported.message);
         }

@@ -1,9 +1,38 @@
-//! How long to wait between attempts: exponential with jitter, and never shorter than the backend's
-//! own hint. Pure: time and chance are handed in.
+//! How long to wait between attempts: exponential with jitter, and as much longer as the backend asks for, within
+//! what the settings allow. Pure: time and chance are handed in.
 
 use std::time::Duration;
 
+use tokio::time::{sleep, timeout};
+
 use crate::settings::RetrySettings;
+
+/// Says how many times `max_interval` a backend may ask for: five minutes unless set, which is as long as quotas by the
+/// minute need. Past that it might as well be gone, or mean no good.
+const LONGEST_HINT: u32 = 10;
+
+/// Holds a wait before another attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wait {
+    /// Passes in any case.
+    pub(super) own: Duration,
+    /// Follows because the backend asked for it, until it takes something again.
+    pub(super) asked: Duration,
+}
+
+impl Wait {
+    pub(super) fn whole(self) -> Duration {
+        self.own.saturating_add(self.asked)
+    }
+
+    /// Waits, of what was asked for until `taken` at most: a backend that takes from one takes from all, and each
+    /// still comes after a pause of its own.
+    pub(super) async fn passed(self, taken: impl Future) {
+        sleep(self.own).await;
+        // Either will do.
+        drop(timeout(self.asked, taken).await);
+    }
+}
 
 /// The waits of one batch.
 #[derive(Debug)]
@@ -24,17 +53,19 @@ impl<'a> Backoff<'a> {
         spent: Duration,
         chance: f64,
         hint: Option<Duration>,
-    ) -> Option<Duration> {
+    ) -> Option<Wait> {
         if !self.settings.enabled {
             return None;
         }
         let jitter = self.settings.randomization_factor * (2.0 * chance - 1.0);
-        let wait = Duration::from_secs_f64((self.next * (1.0 + jitter)).max(0.0));
-        let wait = wait.max(hint.unwrap_or_default());
-        let longest = self.settings.max_interval.0.as_secs_f64();
-        self.next = (self.next * self.settings.multiplier).min(longest);
+        let own = (self.next * (1.0 + jitter)).max(0.0);
+        let own = Duration::try_from_secs_f64(own).unwrap_or(Duration::MAX);
+        let longest = self.settings.max_interval.0;
+        let hint = hint.unwrap_or_default().min(longest.saturating_mul(LONGEST_HINT));
+        let wait = Wait { own, asked: hint.saturating_sub(own) };
+        self.next = (self.next * self.settings.multiplier).min(longest.as_secs_f64());
         let limit = self.settings.max_elapsed_time.0;
-        (limit.is_zero() || spent + wait <= limit).then_some(wait)
+        (limit.is_zero() || spent.saturating_add(wait.whole()) <= limit).then_some(wait)
     }
 }
 
@@ -47,7 +78,7 @@ mod tests {
         let mut spent = Duration::ZERO;
         (0..n)
             .map(|_| {
-                let wait = backoff.next(spent, chance, None);
+                let wait = backoff.next(spent, chance, None).map(Wait::whole);
                 spent += wait.unwrap_or_default();
                 wait
             })
@@ -71,13 +102,24 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_is_the_least_wait_and_never_shortens_one() {
+    fn a_hint_makes_a_wait_longer_within_ten_times_the_longest_and_never_shorter() {
         let settings = RetrySettings::default();
-        let long = Some(Duration::from_secs(60));
-        assert_eq!(Backoff::new(&settings).next(Duration::ZERO, 0.5, long), long);
-        let short = Some(Duration::from_secs(1));
-        let wait = Backoff::new(&settings).next(Duration::ZERO, 0.5, short);
-        assert_eq!(wait, Some(Duration::from_secs(5)));
+        let wait = |settings, hint| {
+            let wait = Backoff::new(settings).next(Duration::ZERO, 0.5, Some(hint)).unwrap();
+            (wait.own.as_secs(), wait.asked.as_secs())
+        };
+        assert_eq!(wait(&settings, Duration::from_secs(60)), (5, 55));
+        assert_eq!(wait(&settings, Duration::from_secs(1)), (5, 0));
+        assert_eq!(wait(&settings, Duration::from_secs(3600)), (5, 295));
+        assert_eq!(wait(&settings, Duration::MAX), (5, 295));
+        let patient = crate::settings::Duration(Duration::MAX);
+        let settings = RetrySettings { max_interval: patient, ..settings };
+        assert_eq!(wait(&settings, Duration::MAX).1, u64::MAX - 5);
+        let limited = RetrySettings {
+            max_elapsed_time: crate::settings::Duration::secs(299),
+            ..RetrySettings::default()
+        };
+        assert_eq!(Backoff::new(&limited).next(Duration::ZERO, 0.5, Some(Duration::MAX)), None);
     }
 
     #[test]

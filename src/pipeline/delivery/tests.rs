@@ -251,6 +251,57 @@ async fn a_flush_cuts_a_pause_before_a_retry_short_once() {
     }
 }
 
+/// A backend that asks those who come first to wait for as long as it can say.
+fn parking(first: usize, num_consumers: usize) -> Setup {
+    let queue = QueueSettings { num_consumers, ..QueueSettings::default() };
+    let setup = Setup::with(100, RetrySettings::default(), queue);
+    let never =
+        ExportError::Retry { after: Some(Duration::MAX), why: "429 Too Many Requests".to_owned() };
+    setup.backend.answers.lock().unwrap().extend(std::iter::repeat_n(Err(never), first));
+    setup
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backend_parks_no_consumer_for_longer_than_ten_times_the_longest_interval() {
+    let setup = parking(10, 10);
+    (0..10).for_each(|_| setup.offer(spans(&["a"])));
+    tokio::time::sleep(Duration::from_secs(299)).await;
+    assert_eq!(*setup.backend.attempts.lock().unwrap(), 10, "the hint is followed");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(setup.account().to_string(), "received=10 sent=10 dropped=0 held=0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_backend_takes_ends_the_waits_that_it_asked_for_but_not_their_own_pauses() {
+    let setup = parking(9, 10);
+    (0..9).for_each(|_| setup.offer(spans(&["parked"])));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(*setup.backend.attempts.lock().unwrap(), 9);
+    setup.offer(spans(&["free"]));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(setup.taken().len(), 10);
+    // What is taken while a pause of its own lasts ends what was asked for on top of that.
+    let setup = parking(1, 2);
+    setup.offer(spans(&["parked"]));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    setup.offer(spans(&["free"]));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(setup.taken(), [["free"]]);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(setup.taken(), [["parked"]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_wakes_all_that_wait_because_the_backend_asked_for_it() {
+    let setup = parking(10, 10);
+    (0..10).for_each(|_| setup.offer(spans(&["a"])));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let begun = Instant::now();
+    setup.delivery.drain(begun + Duration::from_secs(1)).await;
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert_eq!(setup.account().to_string(), "received=10 sent=10 dropped=0 held=0");
+}
+
 /// One span with a name of so many bytes.
 fn large(bytes: usize) -> Telemetry {
     spans(&[&"x".repeat(bytes)])
