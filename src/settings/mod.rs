@@ -20,6 +20,7 @@ mod read;
 mod tls;
 mod http_client;
 mod server_tls;
+mod system_roots;
 mod tls_config;
 mod yaml;
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub use names::{did_you_mean, nearest_name, quoted_list, sounds_secret};
 pub use problems::{Place, Problem, Problems, Report, Severity};
 pub use secret::Secret;
 pub use server_tls::ServerTls;
+pub use system_roots::system_roots;
 pub use tls::{ClientTls, TlsError, TlsMaterial};
 pub use tls_config::Anybody;
 pub use written::{Key, Mark, Node, Value};

@@ -17,7 +17,7 @@ use super::client::Unsupported;
 use super::{Given, IS_EMPTY, Report, Secret, read_file};
 
 /// The largest PEM file: bundles of all public roots have a quarter of it.
-const MAX_PEM: u64 = 1 << 20;
+pub(super) const MAX_PEM: u64 = 1 << 20;
 
 /// `tls` of a client.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

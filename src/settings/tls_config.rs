@@ -3,7 +3,7 @@
 //! Files are read here once more, after the check: a certificate that was renewed in between is used.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 
-use super::{ClientTls, ServerTls, TlsError};
+use super::{ClientTls, ServerTls, TlsError, system_roots};
 
 impl ClientTls {
     /// What a client connects with, offering `alpn` in that order. Files are relative to `base`.
@@ -105,21 +105,6 @@ fn store(pem: &[u8]) -> Result<RootCertStore, TlsError> {
         added.map_err(|why| TlsError::new("ca_file", why))?;
     }
     Ok(roots)
-}
-
-/// The system's roots, read once: some hundred files on some systems.
-fn system_roots() -> Result<RootCertStore, TlsError> {
-    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
-    let roots = ROOTS.get_or_init(|| {
-        let mut roots = RootCertStore::empty();
-        // A system's bundle may hold certificates that rustls does not take: the others serve.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        Arc::new(roots)
-    });
-    if roots.is_empty() {
-        return Err(TlsError::new("ca_file", "is needed: this system has no root certificates"));
-    }
-    Ok(RootCertStore::clone(roots))
 }
 
 /// `insecure_skip_verify`: whoever holds the key of the certificate shown is believed.

@@ -1,5 +1,9 @@
 //! Local times of day. The zone's rules are looked up once; no line reads a file or the environment.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, tz::Offset};
 
@@ -10,8 +14,11 @@ pub(super) struct Zone(TimeZone);
 
 impl Zone {
     /// Looks the system's zone up: `TZ`, else `/etc/localtime`. UTC where neither can be used, as in images
-    /// without tzdata.
+    /// without tzdata, or where `TZ` names a pipe or a device, of which the reading might have no end.
     pub(super) fn of_the_system() -> Self {
+        if std::env::var_os("TZ").is_some_and(|name| is_no_file(&name)) {
+            return Zone(TimeZone::UTC);
+        }
         Zone(TimeZone::try_system().unwrap_or(TimeZone::UTC))
     }
 
@@ -33,6 +40,13 @@ impl Zone {
         // Every u64 is a time that can be had: the last is in 2554.
         Timestamp::from_nanosecond(at.into()).map_or(Offset::UTC, |at| self.0.to_offset(at))
     }
+}
+
+/// Says whether `TZ`, with or without the colon of POSIX, is the path of something that is no plain file.
+fn is_no_file(name: &OsStr) -> bool {
+    let name = name.as_bytes();
+    let path = Path::new(OsStr::from_bytes(name.strip_prefix(b":").unwrap_or(name)));
+    path.metadata().is_ok_and(|named| !named.is_file())
 }
 
 /// Writes an offset in seconds. Those of our time are whole minutes.
@@ -81,6 +95,15 @@ mod tests {
         assert_eq!(zone.time(0), "-");
         assert_eq!(zone.time(1), "19:00:00.000-05");
         assert_eq!(zone.time(Nanos::MAX), "18:34:33.709-05");
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_read_for_a_zone() {
+        let is_no_file = |name: &str| super::is_no_file(OsStr::new(name));
+        assert!(is_no_file("/dev/zero") && is_no_file(":/dev/zero") && is_no_file("/dev"));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(!is_no_file(&file.path().display().to_string()));
+        assert!(!is_no_file("Europe/Berlin") && !is_no_file("CET-1CEST") && !is_no_file(":"));
     }
 
     #[test]

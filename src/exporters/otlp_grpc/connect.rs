@@ -9,7 +9,7 @@ use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use super::Config;
 use crate::exporters::peer::user_agent;
-use crate::settings::{Anybody, ClientTls, Endpoint, TlsMaterial};
+use crate::settings::{Anybody, ClientTls, Endpoint, TlsMaterial, system_roots};
 
 /// The longest a connection and its handshake may take: half a minute of silence is an answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -72,7 +72,7 @@ fn with_tls(
         return endpoint.tls_config_with_verifier(tls, Anybody::new()).context("tls");
     }
     if ca.is_none() || settings.include_system_ca_certs_pool {
-        tls = tls.with_native_roots();
+        tls = tls.trust_anchors(system_roots().context("tls")?.roots);
     }
     if let Some(ca) = ca {
         tls = tls.ca_certificate(Certificate::from_pem(ca));
