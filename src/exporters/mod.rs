@@ -8,6 +8,7 @@ pub mod debug;
 pub mod file;
 pub mod nop;
 mod peer;
+mod allowance;
 mod http;
 pub mod otlp_grpc;
 pub mod otlp_http;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "here an unwrap that fails is a test that fails")]
 
 mod contract;
+mod floods;
 mod http_sink;
 mod otlp_http;
 mod sink;

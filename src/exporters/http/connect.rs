@@ -1,5 +1,6 @@
 //! Connections to a backend: directly or through a proxy, with TLS or without.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use hyper::Uri;
 use hyper::header::HeaderValue;
+use hyper::http::uri::Authority;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
@@ -22,6 +24,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
+use crate::exporters::allowance::{Allowance, Bounded};
 use crate::settings::{HttpClient, Secret, TlsError, is_local_url};
 
 /// The longest a connection and its handshakes may take: half a minute of silence is an answer.
@@ -30,7 +33,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
 type BoxError = Box<dyn Error + Send + Sync>;
-type Plain = TokioIo<TcpStream>;
+type Plain = Bounded<TcpStream>;
 
 /// Which requests go through a proxy.
 pub(super) struct Proxies {
@@ -72,6 +75,7 @@ impl Proxies {
 pub(super) struct Connector {
     tcp: HttpConnector,
     proxies: Arc<Proxies>,
+    allowances: Arc<HashMap<Authority, Arc<Allowance>>>,
     /// `None` where no endpoint wants it.
     tls: Option<TlsConnector>,
     /// The name that certificates must have, where it is not the endpoint's.
@@ -84,6 +88,7 @@ impl Connector {
         settings: &HttpClient,
         base: &Path,
         proxies: Arc<Proxies>,
+        allowances: Arc<HashMap<Authority, Arc<Allowance>>>,
         secure: bool,
     ) -> Result<Connector, TlsError> {
         let alpn: &[&[u8]] =
@@ -95,7 +100,7 @@ impl Connector {
         tcp.set_keepalive(Some(TCP_KEEPALIVE));
         let name = settings.tls.server_name_override.clone().filter(|name| !name.is_empty());
         let tls = tls.map(|tls| TlsConnector::from(Arc::new(tls)));
-        Ok(Connector { tcp, proxies, tls, name })
+        Ok(Connector { tcp, proxies, allowances, tls, name })
     }
 
     async fn connect(mut self, to: Uri) -> Result<Stream, BoxError> {
@@ -112,17 +117,19 @@ impl Connector {
             }
             Some(proxy) => self.tcp.call(proxy.uri().clone()).await?,
         };
+        let allowance = to.authority().and_then(|authority| self.allowances.get(authority));
+        let tcp = Bounded::new(tcp.into_inner(), allowance.cloned().unwrap_or_default());
         if secure {
             return self.secured(tcp, &to).await;
         }
-        Ok(Stream { io: Box::pin(tcp), http2: false, proxied: proxy.is_some() })
+        Ok(Stream { io: Box::pin(TokioIo::new(tcp)), http2: false, proxied: proxy.is_some() })
     }
 
     async fn secured(&self, tcp: Plain, to: &Uri) -> Result<Stream, BoxError> {
         let host = to.host().unwrap_or_default().trim_matches(['[', ']']);
         let name = ServerName::try_from(self.name.as_deref().unwrap_or(host).to_owned())?;
         let tls = self.tls.as_ref().ok_or("this client has no TLS")?;
-        let tls = tls.connect(name, tcp.into_inner()).await?;
+        let tls = tls.connect(name, tcp).await?;
         let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok(Stream { io: Box::pin(TokioIo::new(tls)), http2, proxied: false })
     }

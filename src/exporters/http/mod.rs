@@ -7,9 +7,11 @@
 
 mod compress;
 mod connect;
+mod interim;
 mod verdict;
 mod words;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +23,7 @@ use hyper::header::{
     CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
     USER_AGENT,
 };
+use hyper::http::uri::Authority;
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -29,6 +32,8 @@ use tokio::time::timeout;
 
 use self::compress::compressed;
 use self::connect::{Connector, Proxies};
+use self::interim::Interim;
+use super::allowance::{AHEAD, Allowance, WINDOWS, is_over};
 use super::peer::{MAX_RESPONSE, user_agent};
 use crate::pipeline::ExportError;
 use crate::settings::HttpClient;
@@ -49,6 +54,8 @@ pub(super) struct Client {
     proxies: Arc<Proxies>,
     /// Some endpoint wants TLS: reading the system's roots is not for nothing.
     secure: bool,
+    /// Holds what each endpoint's server may send.
+    allowances: Arc<HashMap<Authority, Arc<Allowance>>>,
     /// Made at the first request, when certificates are read.
     pool: OnceCell<Pool<Connector, Full<Bytes>>>,
 }
@@ -85,9 +92,12 @@ impl Client {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
         let proxies = Arc::new(Proxies::new(settings.proxy_url.as_ref()));
-        let secure = endpoints.into_iter().any(|uri| uri.scheme_str() == Some("https"));
-        let (settings, base) = (Arc::new(settings), base.to_owned());
-        Ok(Client { settings, base, headers, proxies, secure, pool: OnceCell::new() })
+        let endpoints: Vec<&Uri> = endpoints.into_iter().collect();
+        let secure = endpoints.iter().any(|uri| uri.scheme_str() == Some("https"));
+        let authorities = endpoints.iter().filter_map(|uri| uri.authority().cloned());
+        let allowances = Arc::new(authorities.map(|to| (to, Arc::default())).collect());
+        let (settings, base, pool) = (Arc::new(settings), base.to_owned(), OnceCell::new());
+        Ok(Client { settings, base, headers, proxies, secure, allowances, pool })
     }
 
     /// Sends `body` and reads the answer, whatever it is. An error is what kept an answer from coming.
@@ -109,8 +119,17 @@ impl Client {
             request.headers_mut().insert(PROXY_AUTHORIZATION, password);
         }
         let secure = to.scheme_str() == Some("https");
-        match pool.request(request).await {
-            Ok(response) => answer(response).await,
+        let allowance = to.authority().and_then(|authority| self.allowances.get(authority));
+        let allowance = allowance.cloned().unwrap_or_default();
+        let _awaited = allowance.await_answer();
+        let interim = Interim::of(&mut request);
+        let response = tokio::select! {
+            response = pool.request(request) => response,
+            // To let go of the request ends its connection.
+            why = interim.too_many() => return Err(ExportError::Retry { after: None, why }),
+        };
+        match response {
+            Ok(response) => answer(response, &allowance).await,
             Err(error) => Err(verdict::unreachable(&error, secure)),
         }
     }
@@ -119,7 +138,8 @@ impl Client {
     async fn connect(&self) -> Result<Pool<Connector, Full<Bytes>>, ExportError> {
         let (settings, base) = (Arc::clone(&self.settings), self.base.clone());
         let (proxies, secure) = (Arc::clone(&self.proxies), self.secure);
-        let read = move || Connector::new(&settings, &base, proxies, secure);
+        let allowances = Arc::clone(&self.allowances);
+        let read = move || Connector::new(&settings, &base, proxies, allowances, secure);
         match tokio::task::spawn_blocking(read).await {
             Ok(Ok(connector)) => Ok(self.pool(connector)),
             Ok(Err(e)) => Err(ExportError::Retry { after: None, why: format!("tls.{e}") }),
@@ -139,6 +159,9 @@ impl Client {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(idle)
             .pool_max_idle_per_host(if settings.disable_keep_alives { 0 } else { most_idle })
+            .http1_max_buf_size(AHEAD)
+            .http2_initial_stream_window_size(WINDOWS[0])
+            .http2_initial_connection_window_size(WINDOWS[1])
             .http2_keep_alive_interval(ping)
             .http2_keep_alive_timeout(pong.unwrap_or(PING_TIMEOUT))
             .build(connector)
@@ -147,10 +170,17 @@ impl Client {
 
 /// Reads an answer to its end. One that is too long, and that of a refusal, may be cut short: the status says what to
 /// do.
-async fn answer(response: Response<Incoming>) -> Result<Answer, ExportError> {
+async fn answer(
+    response: Response<Incoming>,
+    allowance: &Allowance,
+) -> Result<Answer, ExportError> {
     let (head, body) = response.into_parts();
     let (status, headers) = (head.status, head.headers);
     let answer = |body, unread| Ok(Answer { status, headers, body, unread });
+    let body = body.map_frame(|frame| {
+        allowance.passed_on(frame.data_ref().map_or(0, Bytes::len));
+        frame
+    });
     let whole = Limited::new(body, MAX_RESPONSE).collect();
     if !status.is_success() {
         let words = timeout(WORDS_TIMEOUT, whole).await.ok().and_then(Result::ok);
@@ -158,7 +188,9 @@ async fn answer(response: Response<Incoming>) -> Result<Answer, ExportError> {
     }
     match whole.await {
         Ok(body) => answer(body.to_bytes(), false),
-        Err(error) if error.is::<LengthLimitError>() => answer(Bytes::new(), true),
+        Err(error) if error.is::<LengthLimitError>() || is_over(&*error) => {
+            answer(Bytes::new(), true)
+        }
         Err(error) => {
             let why = format!("the connection broke within the answer: {error}");
             Err(ExportError::Retry { after: None, why })

@@ -15,6 +15,7 @@
 
 mod codec;
 mod connect;
+mod counted;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -32,6 +33,9 @@ use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
 use tonic::transport::Channel;
 
 use self::codec::Undecoded;
+use self::connect::Connector;
+use self::counted::Counted;
+use super::allowance::Allowance;
 use super::peer::{MAX_REQUEST, MAX_RESPONSE, UNREAD};
 use crate::pipeline::{
     BoxFuture, Build, ComponentConfig, ExportError, Exported, Exporter, ExporterConfig,
@@ -154,6 +158,7 @@ impl ExporterConfig for Config {
             metadata: metadata(&self.headers)?,
             config: Arc::new(self.clone()),
             base: cx.base.to_owned(),
+            allowance: Arc::default(),
             channel: ArcSwap::default(),
         }))
     }
@@ -190,6 +195,8 @@ struct OtlpGrpc {
     base: PathBuf,
     compression: Option<CompressionEncoding>,
     metadata: MetadataMap,
+    /// Holds what the server may send.
+    allowance: Arc<Allowance>,
     /// The channel connects, and connects again, by itself. It is replaced only when an attempt was
     /// given up: a peer that went away without a word would otherwise hold the connection for as long
     /// as the kernel resends, a quarter of an hour.
@@ -212,6 +219,7 @@ impl OtlpGrpc {
             let why = format!("a request of {} bytes is over OTLP's limit of 64 MiB", wire.len());
             return Err(ExportError::TooLarge { why });
         }
+        let _awaited = self.allowance.await_answer();
         let mut attempt = Attempt { exporter: self, cell: self.channel.load_full(), ended: false };
         let result = self.call(&attempt.cell, telemetry).await;
         attempt.ended = true;
@@ -225,7 +233,8 @@ impl OtlpGrpc {
     ) -> Result<Exported, ExportError> {
         let channel = cell.get_or_try_init(|| self.connect()).await?;
         // Servers answer in the encoding they were asked in, whatever was said to be accepted.
-        let mut grpc = Grpc::new(channel.clone())
+        let (channel, allowance) = (channel.clone(), Arc::clone(&self.allowance));
+        let mut grpc = Grpc::new(Counted { channel, allowance })
             .max_decoding_message_size(MAX_RESPONSE)
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Zstd);
@@ -248,6 +257,12 @@ impl OtlpGrpc {
             }
             Err(status) => return Err(failed(status)),
         };
+        if response.is_some() && answer.message().await.map_err(failed)?.is_some() {
+            // To read on for the status could take for ever.
+            return Err(failed(tonic::Status::internal(
+                "there are several messages in the answer",
+            )));
+        }
         answer.trailers().await.map_err(failed)?;
         let none = || failed(tonic::Status::internal("there is no message in the answer"));
         Ok(verdict::exported(response.ok_or_else(none)?, telemetry.items()))
@@ -258,7 +273,10 @@ impl OtlpGrpc {
         let (config, base) = (Arc::clone(&self.config), self.base.clone());
         let made = tokio::task::spawn_blocking(move || connect::endpoint(&config, &base)).await;
         match made {
-            Ok(Ok(endpoint)) => Ok(endpoint.connect_lazy()),
+            Ok(Ok(endpoint)) => {
+                let connector = Connector::new(&self.config, Arc::clone(&self.allowance));
+                Ok(endpoint.connect_with_connector_lazy(connector))
+            }
             Ok(Err(e)) => Err(ExportError::Retry { after: None, why: format!("{e:#}") }),
             Err(e) => Err(ExportError::Reject { why: format!("cannot connect: {e}") }),
         }
