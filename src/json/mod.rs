@@ -5,7 +5,7 @@
 //! recurses: depth is a counter against a limit. It does not convert numbers and does not care about
 //! duplicate keys; those are the callers' rules. [`Reader::skip`] checks brackets and string ends but
 //! not what is inside strings and numbers, so that a peek stays cheap; a caller that must be strict
-//! reads every value. Who looks at messages of others asks for [a reader of those](Reader::of_messages),
+//! reads every value, or asks [`check`] first. Who looks at messages of others asks for [a reader of those](Reader::of_messages),
 //! which takes what some of their readers take and notes the strings that none does.
 
 mod scan;
@@ -14,7 +14,9 @@ mod strings;
 mod text;
 mod nest;
 mod reader;
+mod check;
 
+pub use check::check;
 pub use reader::{Kind, Reader};
 pub(crate) use strings::is_flawed;
 pub use text::Text;

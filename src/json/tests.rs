@@ -83,6 +83,10 @@ fn flattened(value: Value) -> Value {
 fn agree(text: &[u8]) -> std::result::Result<(), TestCaseError> {
     let ours = strict(text);
     let shown = String::from_utf8_lossy(text);
+    // Halves of surrogate pairs are no texts, and yet JSON.
+    if !matches!(&ours, Err(error) if error.kind == ErrorKind::Surrogate) {
+        prop_assert_eq!(check(text, MAX_DEPTH).is_ok(), ours.is_ok(), "{}", shown);
+    }
     match serde_json::from_slice::<Value>(text) {
         Ok(value) => prop_assert_eq!(ours, Ok(flattened(value)), "{}", shown),
         Err(e) if e.to_string().contains("number out of range") => {}
@@ -437,4 +441,16 @@ fn what_stands_next_to_the_letter_can_be_passed_over() {
     assert_eq!(reader.number().unwrap(), "2");
     assert!(!reader.item().unwrap() && !reader.exactly(b"]") && reader.exactly(b""));
     reader.end().unwrap();
+}
+
+#[test]
+fn a_text_is_checked_to_its_end_and_to_its_depth() {
+    let nested = |levels| "[".repeat(levels) + &"]".repeat(levels);
+    for text in ["1", r#" {"a":[{"b":[]},"\ud83d"],"c":{}} "#, &nested(128), "[[],{},[{}]]"] {
+        assert_eq!(check(text.as_bytes(), MAX_DEPTH), Ok(()), "{text}");
+    }
+    for text in ["", "[]]", "[{]}", r#"{"a"}"#, "{1:2}", "NaN", "\u{feff}1", &nested(129)] {
+        assert!(check(text.as_bytes(), MAX_DEPTH).is_err(), "{text}");
+    }
+    assert_eq!(check(b"[[1]]", 1).map_err(|error| error.kind), Err(ErrorKind::Depth));
 }

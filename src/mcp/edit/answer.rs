@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::object::{Object, is_object};
 use super::request::raw_id;
-use super::{Edit, Splice, Unedited, message};
+use super::{Edit, Splice, Unedited, message, strict};
 use crate::mcp::{Id, Message, RawId};
 
 /// What servers of the extension call it (SEP-2448, third generation).
@@ -57,6 +57,9 @@ impl<'a> Reply<'a> {
             if let Some(place) = find(self.text, path)? {
                 splices.extend(strip(self.text, place)?);
             }
+        }
+        if !splices.is_empty() {
+            strict(self.text)?;
         }
         Ok(Edit::new(splices))
     }

@@ -3,8 +3,8 @@
 //!
 //! Pure: one whole message in, a short list of [`Splice`]s out. Nothing is parsed into a tree and
 //! written again, so everything outside of the splices stays as it is, byte by byte. What cannot be
-//! changed for certain is not changed, and [`Unedited`] says why. Values that are passed over are
-//! checked no further than brackets and strings: what is malformed otherwise in there stays so.
+//! changed for certain is not changed, and [`Unedited`] says why. That is so of every message that is not JSON to the
+//! letter, wherever in it that shows: peers read such texts in ways of their own.
 
 mod asked;
 mod object;
@@ -26,8 +26,7 @@ use crate::json;
 pub enum Unedited {
     /// It is an array of messages (2025-03-26).
     Batch,
-    /// It is no JSON object, or has something behind it, or a string that nobody reads, or is nested too
-    /// deeply.
+    /// It is no JSON object by RFC 8259, or has something behind it, or is nested too deeply.
     Invalid,
     /// A key that matters stands there twice: peers differ in which one they believe.
     Duplicate,
@@ -95,6 +94,12 @@ impl Unedited {
             Unedited::Declined => "declined",
         }
     }
+}
+
+/// Refuses a text that is to be changed unless it is JSON to the letter. The walk to the places of changes takes what
+/// some peers take: `NaN`, bytes that are no UTF-8, values passed over of which only the brackets are right.
+fn strict(text: &[u8]) -> Result<(), Unedited> {
+    Ok(json::check(text, json::MAX_DEPTH)?)
 }
 
 impl From<json::Error> for Unedited {

@@ -5,7 +5,7 @@ use std::hash::RandomState;
 use std::ops::Range;
 
 use super::object::{Member, Object, Room, is_object};
-use super::{Edit, Splice, Unedited, message};
+use super::{Edit, Splice, Unedited, message, strict};
 use crate::json::{Kind, Reader, write_string};
 use crate::mcp::{Hop, Id, Message, RawId, TraceContext};
 
@@ -107,6 +107,7 @@ impl<'a> Request<'a> {
     /// Where changes go.
     pub fn target(&self) -> Result<Target<'a>, Unedited> {
         let text = self.text;
+        strict(text)?;
         let bare = |place| Target {
             text,
             place,

@@ -45,6 +45,13 @@ fn what_is_not_certain_stays() {
     ] {
         assert_eq!(stripped(&format!(r#"{{"id":1,"result":{result}}}"#)), Err(why));
     }
+    for flaw in [r#"{"a":NaN}"#, "[1 2]", "[01]"] {
+        let spans = format!(r#"{{"_meta":{{"otel":{{{SPANS}}}}},"a":{flaw}}}"#);
+        let text = format!(r#"{{"id":1,"result":{spans}}}"#);
+        assert_eq!(stripped(&text), Err(Unedited::Invalid), "{text}");
+        let none = format!(r#"{{"id":1,"result":{{"a":{flaw}}}}}"#);
+        assert_eq!(stripped(&none), Ok(none), "nothing in it goes");
+    }
     assert!(matches!(Reply::read(b"[{}]"), Err(Unedited::Batch)));
     for invalid in ["{} x", r#"{"id":1,"result":{"a":"\u12"}}"#, "{\"id\":1,\"result\":[\"\t\"]}"] {
         assert!(matches!(Reply::read(invalid.as_bytes()), Err(Unedited::Invalid)), "{invalid:?}");

@@ -83,6 +83,24 @@ fn a_panic_ends_editing_and_is_counted_once() {
 }
 
 #[test]
+fn what_is_not_json_to_the_letter_passes_and_is_counted() {
+    let editing = editing("{ propagate: inject, passback: { request: true } }").unwrap();
+    editing.state().asked.set_capable(HERE, true);
+    let call =
+        |flaw: &[u8]| [br#"{"id":1,"method":"tools/call","params":{"a":"#, flaw, b"}}"].concat();
+    for (n, flaw) in [&b"NaN"[..], b"\"\xff\"", b"[1 2]", b"1}} x{{"].iter().enumerate() {
+        let change = editing.request(&call(flaw), &AROUND);
+        assert!(change.edit.is_none() && change.awaited.is_none());
+        assert_eq!(count(&editing, UNEDITED, "invalid"), n as u64 + 1);
+    }
+    assert!(editing.request(&call(b"1"), &AROUND).awaited.is_some());
+    let answer = br#"{"id":1,"result":{"a":NaN,"_meta":{"otel":{"traces":{}}}}}"#;
+    assert!(editing.answer(answer, &AROUND).is_none());
+    assert_eq!(count(&editing, UNSTRIPPED, "invalid"), 1);
+    assert_eq!((count(&editing, EDITED, ""), count(&editing, STRIPPED, "")), (1, 0));
+}
+
+#[test]
 fn what_is_held_is_bounded_and_given_back() {
     let editing = editing("{ propagate: inject }").unwrap();
     let mut rooms: Vec<_> = (0..64).map(|_| Room::new(&editing)).collect();
