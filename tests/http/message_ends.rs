@@ -158,12 +158,18 @@ fn a_request_that_comes_after_its_response_is_a_call() {
 }
 
 /// A body of these frames, whose end is told with the last one or after it.
-struct Frames {
+pub(super) struct Frames {
     left: VecDeque<Frame<Bytes>>,
     with_last: bool,
 }
 
 impl Frames {
+    /// One frame of data, and trailers.
+    pub(super) fn with(data: &str, fields: HeaderMap) -> Frames {
+        let data = Frame::data(data.to_owned().into());
+        Frames { left: [data, Frame::trailers(fields)].into(), with_last: true }
+    }
+
     fn of(data: &str, with_last: bool, trailers: bool) -> Frames {
         let data = (!data.is_empty()).then(|| Frame::data(data.to_owned().into()));
         let trailers = trailers.then(|| {
@@ -265,7 +271,9 @@ async fn a_response_of_http2_is_whole_however_it_ends() {
 }
 
 /// A client of HTTP/2, and what carries its requests.
-async fn client(address: &str) -> (hyper::client::conn::http2::SendRequest<Frames>, JoinSet<()>) {
+pub(super) async fn client(
+    address: &str,
+) -> (hyper::client::conn::http2::SendRequest<Frames>, JoinSet<()>) {
     let stream = TcpStream::connect(address).await.unwrap();
     let builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
     let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();

@@ -20,6 +20,7 @@ use super::connections::RequestGuard;
 use super::lookout::Lookout;
 use super::recorder::BodyRecorder;
 use super::slots::Admitted;
+use super::trailers::Sieve;
 use super::upstream::Lease;
 use super::wakeups::WakeMark;
 use crate::mcp::Party;
@@ -92,6 +93,8 @@ pub(super) struct Forwarded {
     upload: Option<Rc<Upload>>,
     /// Looks for a path that a stream names to its client.
     lookout: Option<Lookout>,
+    /// What may not stand behind it.
+    sieve: Sieve,
     /// What is held of it; nothing for what passes as it comes.
     held: Option<Box<Buffered>>,
 }
@@ -167,6 +170,19 @@ impl ProxyBody {
         ProxyBody::Forwarded(Box::new(forwarded))
     }
 
+    /// Whether fields may come behind it.
+    pub(super) fn may_have_trailers(&self) -> bool {
+        let ProxyBody::Forwarded(body) = self else { return false };
+        !body.over && (body.whole == Whole::Flagged || body.from.size_hint().exact().is_none())
+    }
+
+    /// Has those that come pass through `sieve`.
+    pub(super) fn sift(&mut self, sieve: Sieve) {
+        if let ProxyBody::Forwarded(body) = self {
+            body.sieve = sieve;
+        }
+    }
+
     /// Keeps that until the body is gone; of our own bodies nobody waits for the end.
     pub(super) fn keep(&mut self, kept: ExchangeGuard) {
         if let ProxyBody::Forwarded(forwarded) = self {
@@ -223,6 +239,7 @@ impl Forwarded {
             failed: None,
             upload,
             lookout: None,
+            sieve: Sieve::default(),
             held: None,
         }
     }
@@ -295,9 +312,10 @@ impl Forwarded {
             Pin::new(&mut self.from).poll_frame(cx)
         };
         match ready!(polled) {
-            Some(Ok(frame)) => {
+            Some(Ok(mut frame)) => {
+                let gone = frame.trailers_mut().is_some_and(|fields| self.sieve.sift(fields));
                 self.came(&frame, mark);
-                Poll::Ready(Some(Ok(frame)))
+                Poll::Ready((!gone).then_some(Ok(frame)))
             }
             Some(Err(error)) => self.break_off(error.into(), cx),
             None if self.is_reset() => self.break_off(Failure::Reset, cx),

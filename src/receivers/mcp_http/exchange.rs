@@ -30,6 +30,7 @@ use super::lookout::Lookout;
 use super::recorder::{BodyRecorder, ExchangeRecorder, Recording};
 use super::routes::{Found, Routes};
 use super::slots::Admitted;
+use super::trailers::Sieve;
 use super::upstream::{Lease, Upstream};
 use super::{answer, forwarded, headers, heads};
 use crate::mcp::{BodyKind, EndpointFinder, Party, Verb};
@@ -334,19 +335,31 @@ impl Proxy {
         if present.has(Present::LOCATION) {
             self.relocate(exchange, &mut head.headers);
         }
-        if present.has(Present::TRANSFER_ENCODING) {
-            // RFC 9112 section 6.3: its chunks framed the body, whatever length was said beside them.
-            head.headers.remove(CONTENT_LENGTH);
+        if present.has(Present::CONTENT_LENGTH) {
+            headers::say_length_once(&mut head.headers);
         }
-        if present.has(Present::HOP_BY_HOP) {
-            headers::strip_hop_by_hop(&mut head.headers);
+        if headers::has_two_ends(head.status, &head.headers, present) {
+            // RFC 9112 section 6.3: its chunks framed the body, whatever length was said beside them. What follows by
+            // that connection may be an answer to nobody.
+            head.headers.remove(CONTENT_LENGTH);
+            lease.wait_for(Duration::ZERO);
+        }
+        let sieve = Sieve::of(if present.has(Present::HOP_BY_HOP) {
+            headers::strip_hop_by_hop(&mut head.headers)
+        } else {
+            Vec::new()
+        });
+        if present.has(Present::TRAILER) {
+            sieve.announce(&mut head.headers);
         }
         // RFC 9110 section 6.4.1; what HTTP/2 frames all the same is empty.
         let whole = match head.status {
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Whole::Bodiless,
             _ => Whole::of(head.version),
         };
-        Response::from_parts(head, ProxyBody::response(body, whole, body_recorder, lease, lookout))
+        let mut body = ProxyBody::response(body, whole, body_recorder, lease, lookout);
+        body.sift(sieve);
+        Response::from_parts(head, body)
     }
 
     /// For a stream in which the server may name a path of its own, where its client would come to another.
@@ -400,12 +413,14 @@ impl Proxy {
         client: Client,
         found: &Found,
         (mut head, present): (Parts, Present),
-        body: ProxyBody,
+        mut body: ProxyBody,
     ) -> Request<ProxyBody> {
         let server = &self.upstreams[found.route].server;
-        if present.has(Present::HOP_BY_HOP) {
-            headers::strip_hop_by_hop(&mut head.headers);
-        }
+        let mut ours = if present.has(Present::HOP_BY_HOP) {
+            headers::strip_hop_by_hop(&mut head.headers)
+        } else {
+            Vec::new()
+        };
         if present.has(Present::EXPECT) {
             headers::strip_expectation(&mut head.headers);
         }
@@ -414,14 +429,21 @@ impl Proxy {
         }
         let wanted = server.forwarded_headers || server.preserve_host;
         let host = wanted.then(|| host_of(&head)).flatten();
-        if server.forwarded_headers {
-            let trusted = self.rules.trusted_proxies.has(client.ip);
+        let trusted = server.forwarded_headers.then(|| self.rules.trusted_proxies.has(client.ip));
+        if let Some(trusted) = trusted {
             forwarded::tell(&mut head.headers, client, host.as_ref(), trusted);
         }
         let host = host.filter(|_| server.preserve_host);
         head.headers.insert(HOST, host.unwrap_or_else(|| server.host_header.clone()));
         for (name, value) in &server.headers {
             head.headers.insert(name, value.clone());
+        }
+        if present.has(Present::TRAILER) || body.may_have_trailers() {
+            ours.extend(self.rules.guard.token_header().cloned());
+            ours.extend(server.headers.iter().map(|(name, _)| name.clone()));
+            let sieve = Sieve::of(ours).guarding(trusted);
+            sieve.announce(&mut head.headers);
+            body.sift(sieve);
         }
         head.uri = found.target.clone().into();
         head.extensions.clear();

@@ -5,6 +5,7 @@
 //! addresses of `trusted_proxies`. Routes without `forwarded_headers` are not looked at: there all that
 //! a client sends passes as it is.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
@@ -13,17 +14,51 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Names of headers that say where a request is from, or by which name it came, beside `X-Forwarded-*`:
-/// RFC 7239, and what proxies and hosting services write.
-const OTHERS: [&str; 8] = [
+/// Names of headers that say where a request is from, or by which name or for which place it came, beside
+/// `X-Forwarded-*`: RFC 7239 and 9440, and what proxies and hosting services write. `docs/reference/http-routes.md`
+/// has the same list.
+const OTHERS: [&str; 38] = [
     "forwarded",
+    "forwarded-for",
     "x-forwarded",
-    "x-real-ip",
-    "x-client-ip",
-    "true-client-ip",
-    "x-host",
-    "x-original-host",
     "x-original-forwarded-for",
+    // Addresses.
+    "client-ip",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-originating-ip",
+    "x-proxyuser-ip",
+    "x-real-ip",
+    "x-remote-addr",
+    "x-remote-ip",
+    "proxy-client-ip",
+    "wl-proxy-client-ip",
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "cf-pseudo-ipv4",
+    "fastly-client-ip",
+    "fly-client-ip",
+    "x-appengine-remote-addr",
+    "x-appengine-user-ip",
+    "x-azure-clientip",
+    "x-azure-socketip",
+    "x-envoy-external-address",
+    "x-envoy-internal",
+    "x-nf-client-connection-ip",
+    // Names, schemes and places.
+    "x-host",
+    "x-http-host-override",
+    "x-original-host",
+    "x-real-port",
+    "x-scheme",
+    "x-envoy-original-path",
+    "x-original-uri",
+    "x-original-url",
+    "x-rewrite-url",
+    // Certificates.
+    "client-cert",
+    "client-cert-chain",
 ];
 
 /// Who sent a request.
@@ -125,7 +160,10 @@ pub(super) fn tell(
     host: Option<&HeaderValue>,
     trusted: bool,
 ) {
-    remove(headers, |name| says_whence(name) && !(trusted && is_plain(name)));
+    let gone: Vec<_> = headers.keys().filter(|name| is_taken_out(name, trusted)).cloned().collect();
+    for name in gone {
+        headers.remove(name);
+    }
     let peer = client.ip.to_canonical().to_string();
     let before = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
     let mut chain: Vec<&str> = before.filter(|part| !part.trim().is_empty()).collect();
@@ -140,17 +178,16 @@ pub(super) fn tell(
     headers.entry(X_FORWARDED_PROTO).or_insert(scheme);
 }
 
-fn remove(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
-    let gone: Vec<_> = headers.keys().filter(|name| goes(name.as_str())).cloned().collect();
-    for name in gone {
-        headers.remove(name);
-    }
+/// Says whether a header is not passed on that tells where a request is from: what proxies write, from a client that
+/// is none of those that are trusted.
+pub(super) fn is_taken_out(name: &HeaderName, trusted: bool) -> bool {
+    says_whence(name.as_str()) && !(trusted && is_plain(name.as_str()))
 }
 
 /// Whether a header says where a request is from, by its name, which is in lower case.
 fn says_whence(name: &str) -> bool {
-    let name = name.replace('_', "-");
-    name.starts_with("x-forwarded-") || OTHERS.contains(&name.as_str())
+    let plain = if is_plain(name) { Cow::Borrowed(name) } else { name.replace('_', "-").into() };
+    plain.starts_with("x-forwarded-") || OTHERS.contains(&&*plain)
 }
 
 /// Whether a name is written as proxies write it. Behind CGI and what follows it `_` and `-` are the same, so a client
@@ -227,6 +264,21 @@ mod tests {
                 ("x-real-ip", "1.2.3.4"),
             ])
         );
+    }
+
+    /// What is said to be taken out is, and nothing else.
+    #[test]
+    fn the_page_on_routes_has_all_names() {
+        let page = include_str!("../../../docs/reference/http-routes.md").to_lowercase();
+        let list = page.split_once("their like are").unwrap().1.split_once("\n\n").unwrap().0;
+        let told: Vec<_> = list.split('`').skip(1).step_by(2).collect();
+        let mut ours = OTHERS.to_vec();
+        ours.retain(|name| *name != "forwarded" && *name != "x-real-ip");
+        assert_eq!(told, ours);
+        for passes in ["x-http-method-override", "x-request-id", "via", "x-forwardedness"] {
+            assert!(!says_whence(passes), "{passes}");
+        }
+        assert!(says_whence("x-forwarded-prefix") && says_whence("cf_connecting_ip"));
     }
 
     #[test]

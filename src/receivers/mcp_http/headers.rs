@@ -6,9 +6,11 @@
 use std::time::Duration;
 
 use hyper::header::{
-    CONNECTION, CONTENT_ENCODING, COOKIE, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue,
-    TE, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, COOKIE, EXPECT, Entry, HOST, HeaderMap,
+    HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
 };
+
+use hyper::StatusCode;
 
 use super::decode::Coding;
 use crate::privacy::redact::is_secret_name;
@@ -38,8 +40,8 @@ pub(super) const HYPERS_HEADERS: usize = 100;
 /// its way.
 const MARGIN: Duration = Duration::from_secs(1);
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+pub(super) const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+pub(super) const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Which of the fields that a proxy has to look at are there: one look over the names, because asking the
 /// map for each of them, mostly to hear that it is not there, costs more than all that is done to them.
@@ -67,6 +69,7 @@ impl Present {
     pub(super) const CREDENTIALS: Present = Present(1 << 15);
     /// Fields that say what the body says.
     pub(super) const MIRRORED: Present = Present(1 << 16);
+    pub(super) const TRAILER: Present = Present(1 << 17);
 
     /// Looks.
     pub(super) fn among(headers: &HeaderMap) -> Present {
@@ -101,6 +104,7 @@ impl Present {
             "traceparent" | "tracestate" => Present::TRACE,
             "mcp-method" | "mcp-name" => Present::MIRRORED,
             "location" => Present::LOCATION,
+            "trailer" => Present::TRAILER,
             name if is_credential(name) => Present::CREDENTIALS,
             _ => Present(0),
         }
@@ -146,23 +150,22 @@ fn coding_named(name: &[u8]) -> Coding {
     }
 }
 
-/// Takes out what is about this connection only (RFC 9110 section 7.6.1). `TE: trailers` stays: we
-/// pass trailers on.
-pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
-        let named: Vec<HeaderName> = headers
-            .get_all(CONNECTION)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .filter_map(|name| name.trim().parse().ok())
-            .collect();
-        // What names the message itself is nobody's connection option, whatever a client says.
-        for name in named.iter().filter(|name| **name != HOST && **name != TE) {
-            headers.remove(name);
-        }
-        headers.remove(CONNECTION);
+/// Takes out what is about this connection only (RFC 9110 section 7.6.1), and tells which other names `Connection`
+/// has. `TE: trailers` stays: we pass trailers on.
+pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) -> Vec<HeaderName> {
+    // What names the message itself is nobody's connection option, whatever a client says.
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .filter(|name| *name != HOST && *name != TE)
+        .collect();
+    for name in &named {
+        headers.remove(name);
     }
+    headers.remove(CONNECTION);
     for name in [KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING, UPGRADE] {
         headers.remove(name);
     }
@@ -177,6 +180,7 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
             headers.insert(TE, HeaderValue::from_static("trailers"));
         }
     }
+    named
 }
 
 /// How long after a response its server can be trusted to keep the connection open, if it says so: `timeout`
@@ -198,13 +202,39 @@ pub(super) fn patience(headers: &HeaderMap) -> Option<Duration> {
     limits.min()
 }
 
-/// Whether nothing but chunking was done to the body for its transfer. Other codings belong to one hop and
-/// would have to be undone.
+/// Whether nothing but chunking was done to the body for its transfer, and once. Other codings belong to one hop and
+/// would have to be undone; what is chunked twice peers read differently.
 pub(super) fn only_chunked(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(TRANSFER_ENCODING)
-        .iter()
-        .all(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let is_chunked =
+        |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    codings.next().is_none_or(is_chunked) && codings.next().is_none()
+}
+
+/// Whether one reader may see a response's end where another does not: its head says both length and chunks, or either
+/// of a body that there never is.
+pub(super) fn has_two_ends(status: StatusCode, headers: &HeaderMap, present: Present) -> bool {
+    let chunked = present.has(Present::TRANSFER_ENCODING);
+    let says_length = present.has(Present::CONTENT_LENGTH);
+    let some_length = || headers.get_all(CONTENT_LENGTH).iter().any(|length| length != "0");
+    match status {
+        StatusCode::NO_CONTENT => chunked || says_length && some_length(),
+        _ => chunked && says_length,
+    }
+}
+
+/// Says a length once that is said several times, and not at all where they differ, which hyper lets pass where there
+/// is no body (RFC 9110 section 8.6: nobody may pass them on).
+pub(super) fn say_length_once(headers: &mut HeaderMap) {
+    let fields = headers.get_all(CONTENT_LENGTH).iter();
+    let mut all = fields.flat_map(|field| field.as_bytes().split(|b| *b == b','));
+    let (Some(first), Some(second)) = (all.next(), all.next()) else { return };
+    let mut others = std::iter::once(second).chain(all).map(<[u8]>::trim_ascii);
+    let one = HeaderValue::from_bytes(first.trim_ascii());
+    match one.ok().filter(|one| others.all(|other| other == one.as_bytes())) {
+        Some(one) => drop(headers.insert(CONTENT_LENGTH, one)),
+        None => drop(headers.remove(CONTENT_LENGTH)),
+    }
 }
 
 /// Takes out what we answer ourselves.
@@ -257,7 +287,8 @@ mod tests {
             ("mcp-param-a", "1"),
             ("trailer", "x-sum"),
         ]);
-        strip_hop_by_hop(&mut headers);
+        let named = strip_hop_by_hop(&mut headers);
+        assert_eq!(named, ["close", "x-one"]);
         let mut left = text(&headers);
         left.sort();
         assert_eq!(
@@ -295,6 +326,8 @@ mod tests {
             ("traceparent", Present::TRACE),
             ("tracestate", Present::TRACE),
             ("location", Present::LOCATION),
+            ("mcp-method", Present::MIRRORED),
+            ("trailer", Present::TRAILER),
             ("accept", Present(0)),
         ];
         for (name, found) in all {
@@ -310,7 +343,60 @@ mod tests {
             );
         }
         let every: Vec<_> = all.iter().map(|(name, _)| (*name, "1")).collect();
-        assert_eq!(Present::among(&map(&every)), Present((1 << 16) - 1));
+        assert_eq!(Present::among(&map(&every)), Present((1 << 18) - 1));
+    }
+
+    #[test]
+    fn a_body_is_chunked_once_or_not_at_all() {
+        for (codings, only) in [
+            (&[][..], true),
+            (&[" Chunked "], true),
+            (&["chunked", "chunked"], false),
+            (&["chunked, chunked"], false),
+            (&["gzip, chunked"], false),
+            (&["chunked", "identity"], false),
+        ] {
+            let fields: Vec<_> =
+                codings.iter().map(|value| ("transfer-encoding", *value)).collect();
+            assert_eq!(only_chunked(&map(&fields)), only, "{codings:?}");
+        }
+    }
+
+    #[test]
+    fn a_response_with_two_ends_is_told_by_its_head() {
+        let length = ("content-length", "5");
+        let chunked = ("transfer-encoding", "chunked");
+        for (status, fields, two) in [
+            (200, &[length][..], false),
+            (200, &[chunked], false),
+            (200, &[length, chunked], true),
+            (204, &[], false),
+            (204, &[("content-length", "0")], false),
+            (204, &[length], true),
+            (204, &[chunked], true),
+            (304, &[length], false),
+        ] {
+            let (status, headers) = (StatusCode::from_u16(status).unwrap(), map(fields));
+            let present = Present::among(&headers);
+            assert_eq!(has_two_ends(status, &headers, present), two, "{status} {fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_length_is_said_once() {
+        for (said, once) in [
+            (&["5"][..], &["5"][..]),
+            (&["5", "5"], &["5"]),
+            (&["5 ,5", "5"], &["5"]),
+            (&["5, 6"], &[]),
+            (&["5", "6"], &[]),
+            (&[], &[]),
+        ] {
+            let fields: Vec<_> = said.iter().map(|value| ("content-length", *value)).collect();
+            let mut headers = map(&fields);
+            say_length_once(&mut headers);
+            assert_eq!(headers.get_all("content-length").iter().collect::<Vec<_>>(), once);
+        }
     }
 
     #[test]

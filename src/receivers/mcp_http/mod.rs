@@ -22,6 +22,7 @@ mod note;
 mod decode;
 mod headers;
 mod forwarded;
+mod trailers;
 mod guard;
 mod config;
 mod heads;

@@ -1,4 +1,4 @@
-//! A socket that says whether something waits to be written to it.
+//! A socket that says whether something waits to be written to it, and of which no more is read than is allowed.
 //!
 //! hyper takes a body into its buffer and lets it go when that is full of what the peer has not read yet;
 //! that the body is over does not mean that it was written, and hyper does not tell. Nothing is held here.
@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Passes bytes to a socket and notes whether some wait to be written.
+/// Passes bytes to a socket and from it, and notes whether some wait to be written.
 #[derive(Debug)]
 pub(super) struct WriteTracker<S> {
     inner: S,
@@ -27,6 +27,8 @@ struct Writing {
     waits: Cell<bool>,
     /// Counts the writes that the peer had room for.
     taken: Cell<u32>,
+    /// How much may be read, in bytes; nothing where that is not bounded.
+    allowed: Cell<Option<usize>>,
 }
 
 impl Unflushed {
@@ -38,6 +40,17 @@ impl Unflushed {
     /// Tells by its change that the peer took something.
     pub(super) fn taken(&self) -> u32 {
         self.0.taken.get()
+    }
+
+    /// Allows to read so many more bytes, or any number. What is asked for beyond is an error, in the middle of a read
+    /// that would never end by itself: hyper goes on as long as something comes.
+    pub(super) fn allow_reading(&self, bytes: Option<usize>) {
+        self.0.allowed.set(bytes);
+    }
+
+    /// Whether nothing more may be read.
+    pub(super) fn is_spent(&self) -> bool {
+        self.0.allowed.get() == Some(0)
     }
 }
 
@@ -68,7 +81,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for WriteTracker<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buf)
+        if self.waits.is_spent() {
+            return Poll::Ready(Err(io::Error::other("more than may be read")));
+        }
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.inner).poll_read(cx, buf);
+        if let Some(allowed) = self.waits.0.allowed.get() {
+            let left = allowed.saturating_sub(buf.filled().len() - before);
+            self.waits.allow_reading(Some(left));
+        }
+        read
     }
 }
 

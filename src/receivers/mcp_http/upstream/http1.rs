@@ -19,6 +19,11 @@ use super::Upload;
 use crate::receivers::mcp_http::headers::{BUFFER, HYPERS_HEADERS};
 use crate::receivers::mcp_http::write_tracker::{Unflushed, WriteTracker};
 
+/// How much may come of a connection before a response to its request has come with its whole head, in bytes: more
+/// than the largest head and what is read behind it; the rest is for interim responses. A server that sends one
+/// every few seconds while it works, as 102 (Processing) is meant, does not get there in a day.
+const BEFORE_RESPONSE: usize = 4 * BUFFER;
+
 /// Moves bytes while it is polled.
 type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
 
@@ -71,17 +76,22 @@ impl<B: Upload> Http1Conn<B> {
         self.sender.try_send_request(request)
     }
 
-    /// Drives the connection until the response to what was begun has begun.
+    /// Drives the connection until the response to what was begun has begun. `None` if too much comes before it: of
+    /// interim responses (1xx), which hyper drops, there may be any number.
     pub(super) async fn until(
         &mut self,
         mut sent: Pin<&mut impl Future<Output = Sent<B>>>,
-    ) -> Sent<B> {
-        poll_fn(|cx| {
+    ) -> Option<Sent<B>> {
+        self.waits.allow_reading(Some(BEFORE_RESPONSE));
+        let sent = poll_fn(|cx| {
             drive(&mut self.connection, cx);
             // Only what was just driven can have answered it, so nobody has to wake us for it.
             sent.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         })
-        .await
+        .await;
+        let flooded = sent.is_err() && self.waits.is_spent();
+        self.waits.allow_reading(None);
+        (!flooded).then_some(sent)
     }
 
     /// Moves it; call this before each look at what comes by it. `true` if nothing else does.

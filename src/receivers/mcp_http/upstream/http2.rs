@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::spawn_local;
 
 use super::Upload;
+use super::heads::{HeadCounter, HeadsLeft};
 use crate::receivers::mcp_http::local::Local;
 
 /// How far ahead of a slow client one response may be read, in bytes.
@@ -42,6 +43,7 @@ struct Used {
     max: Cell<usize>,
     now: Cell<usize>,
     since: Cell<Instant>,
+    heads: HeadsLeft,
 }
 
 /// One request's place on it.
@@ -54,6 +56,7 @@ impl<B: Upload> Http2Conn<B> {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
+        let (stream, heads) = HeadCounter::over(stream);
         let mut builder = http2::Builder::new(Local);
         builder
             .timer(TokioTimer::new())
@@ -71,9 +74,8 @@ impl<B: Upload> Http2Conn<B> {
             tokio::time::sleep(LOOK).await;
         }
         let max = connection.current_max_send_streams();
-        let used =
-            Used { max: Cell::new(max), now: Cell::new(0), since: Cell::new(Instant::now()) };
-        let used = Rc::new(used);
+        let (max, now, since) = (Cell::new(max), Cell::new(0), Cell::new(Instant::now()));
+        let used = Rc::new(Used { max, now, since, heads });
         let told = Rc::clone(&used);
         spawn_local(poll_fn(move |cx| {
             let over = Pin::new(&mut connection).poll(cx).map(drop);
@@ -88,6 +90,7 @@ impl<B: Upload> Http2Conn<B> {
         let now = self.used.now.get();
         (now < self.used.max.get() && !self.sender.is_closed()).then(|| {
             self.used.now.set(now + 1);
+            self.used.heads.begin(now + 1);
             StreamPermit(Rc::clone(&self.used))
         })
     }
@@ -96,6 +99,13 @@ impl<B: Upload> Http2Conn<B> {
     pub(super) fn is_stale(&self, idle: Duration) -> bool {
         let unused = self.used.now.get() == 0 && self.used.since.get().elapsed() >= idle;
         unused || self.sender.is_closed()
+    }
+}
+
+impl StreamPermit {
+    /// Whether its server has sent more heads than requests and their interim responses have.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.0.heads.is_spent()
     }
 }
 

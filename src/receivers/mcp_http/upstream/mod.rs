@@ -8,6 +8,7 @@
 //! its body is read on, so that it is observed when it came.
 
 mod http1;
+mod heads;
 mod http2;
 mod server;
 
@@ -45,6 +46,9 @@ const MAX_TRIES: usize = 3;
 
 /// Error of a request that its client broke off.
 const BROKEN: &str = "the request broke off";
+
+/// Error of a request to which only interim responses came.
+const INTERIM: &str = "interim responses (1xx) without end";
 
 /// A request's body, which can be read on before there is a connection to send it by.
 pub(super) trait Upload:
@@ -94,6 +98,19 @@ impl<B> std::fmt::Debug for Lease<B> {
     }
 }
 
+/// Says why a request has no response.
+struct Failed<B> {
+    /// It, if nothing of it was written.
+    unsent: Option<Request<B>>,
+    why: String,
+}
+
+impl<B> From<TrySendError<Request<B>>> for Failed<B> {
+    fn from(mut error: TrySendError<Request<B>>) -> Self {
+        Failed { unsent: error.take_message(), why: error.into_error().to_string() }
+    }
+}
+
 enum Way<B> {
     Http1(Http1Conn<B>),
     Http2(SendRequest<B>, StreamPermit),
@@ -140,10 +157,10 @@ impl<B: Upload> Upstream<B> {
             let Some(sending) = request.take() else { break };
             match self.send_by(way, sending).await {
                 Ok((response, held)) => return Ok((response, Lease(held))),
-                Err(mut failed) => {
-                    *request = failed.take_message();
+                Err(failed) => {
+                    *request = failed.unsent;
                     if request.is_none() || fresh {
-                        return Err(failed.into_error().to_string());
+                        return Err(failed.why);
                     }
                 }
             }
@@ -156,18 +173,22 @@ impl<B: Upload> Upstream<B> {
         self: &Rc<Self>,
         way: Way<B>,
         mut sending: Request<B>,
-    ) -> Result<(Response<Incoming>, Held<B>), TrySendError<Request<B>>> {
+    ) -> Result<(Response<Incoming>, Held<B>), Failed<B>> {
+        let endless = || Failed { unsent: None, why: INTERIM.to_owned() };
         match way {
             Way::Http1(mut line) => {
                 self.for_http1(&mut sending);
                 let sent = pin!(line.begin(sending));
-                let sent = line.until(sent).await;
-                sent.map(|response| (response, Held::Http1(line, Rc::clone(self))))
+                let response = line.until(sent).await.ok_or_else(endless)??;
+                Ok((response, Held::Http1(line, Rc::clone(self))))
             }
             Way::Http2(mut sender, place) => {
                 self.for_http2(&mut sending);
-                let sent = sender.try_send_request(sending).await;
-                sent.map(|response| (response, Held::Http2(place)))
+                match sender.try_send_request(sending).await {
+                    Ok(response) => Ok((response, Held::Http2(place))),
+                    Err(_) if place.is_flooded() => Err(endless()),
+                    Err(error) => Err(error.into()),
+                }
             }
         }
     }
