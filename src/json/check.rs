@@ -22,7 +22,9 @@ pub fn check(text: &[u8], limit: usize) -> Result<()> {
                 reader.array()?;
                 (arrays, open) = (arrays << 1 | 1, open + 1);
             }
-            _ => drop(reader.skip()?),
+            _ => {
+                reader.skip()?;
+            }
         }
         while open > 0 {
             let more = if arrays & 1 == 1 { reader.item()? } else { reader.key()?.is_some() };
