@@ -92,6 +92,8 @@ metrics! {
         "Connections of clients to an HTTP tap";
     counter HTTP_TURNED_AWAY = "mcpcol_http_turned_away_connections", "{connection}",
         "Connections that an HTTP tap had no place for";
+    counter HTTP_FLOODING = "mcpcol_http_flooding_connections", "{connection}",
+        "Connections that an HTTP tap ended because they flooded it with frames";
 
     counter MCP_MESSAGES = "mcpcol_mcp_messages", "{message}",
         "MCP messages that a tap read, by kind";
@@ -134,6 +136,10 @@ metrics! {
         "OTLP/JSON documents with members of the wrong kind";
     counter OTLP_TURNED_AWAY = "mcpcol_otlp_turned_away_connections", "{connection}",
         "Connections that an otlp receiver had no place for";
+    counter OTLP_DISPLACED = "mcpcol_otlp_displaced_connections", "{connection}",
+        "Quiet connections that an otlp receiver ended for new ones";
+    counter OTLP_FLOODING = "mcpcol_otlp_flooding_connections", "{connection}",
+        "Connections that an otlp receiver ended because they flooded it with frames";
 
     counter DIGEST_REJECTED = "mcpcol_digest_rejected", "{value}",
         "Values that got no digest, by reason";

@@ -1,8 +1,10 @@
-//! What receivers that listen have in common: sockets that outlive a reload, addresses, tokens.
+//! What receivers that listen have in common: sockets that outlive a reload, addresses, tokens, limits of what clients
+//! do with a connection.
 //!
 //! A reload that changes a receiver keeps its address: the new one takes the socket over while the old
 //! one still has it, so no client finds the port closed in between. Nothing here accepts or speaks.
 
+mod frame_limit;
 mod write_limit;
 
 use std::collections::HashMap;
@@ -15,6 +17,7 @@ use tokio::net::{TcpSocket, lookup_host};
 
 use crate::settings::{Secret, bare_ipv6, is_ipv6};
 
+pub(super) use self::frame_limit::{Floods, FrameLimit};
 pub(super) use self::write_limit::WriteLimit;
 
 /// Connections that may wait to be accepted.

@@ -81,6 +81,28 @@ fn an_http2_client_that_goes_no_further_is_let_go() {
     still_serves(&tap);
 }
 
+/// Frames that ask for nothing, for as long as they are read.
+#[test]
+fn a_flood_of_frames_ends_its_connection_and_no_other() {
+    let origin = Origin::echo();
+    let tap = tap(&origin.url(), "workers: 1");
+    let begin = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat();
+    // PING, WINDOW_UPDATE, and a frame of no known kind.
+    for (kind, length) in [(6, 8), (8, 4), (0x42, 0u8)] {
+        let mut client = tap.connect();
+        client.send(&begin);
+        let payload = &[0, 0, 0, 1, 0, 0, 0, 0][..length.into()];
+        let frame = [&[0, 0, length, kind, 0, 0, 0, 0, 0][..], payload].concat();
+        let mut ours = client.0.get_ref().try_clone().unwrap();
+        let flood =
+            std::thread::spawn(move || while ours.write_all(&frame.repeat(1000)).is_ok() {});
+        std::io::copy(&mut client.0, &mut std::io::sink()).ok();
+        flood.join().unwrap();
+        still_serves(&tap);
+    }
+    assert_eq!(tap.end().log.matches("frames that ask for nothing").count(), 1);
+}
+
 #[test]
 fn heads_are_bounded_in_size_and_number() {
     let origin = Origin::echo();

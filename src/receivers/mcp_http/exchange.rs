@@ -36,7 +36,7 @@ use super::{answer, forwarded, headers, heads};
 use crate::mcp::{BodyKind, EndpointFinder, Party, Verb};
 use crate::metrics::{Counter, Metrics, names};
 use crate::pipeline::Complaint;
-use crate::receivers::descriptors::Descriptors;
+use crate::receivers::descriptors::Share;
 use crate::receivers::tap::Editing;
 
 /// How much of a request whose upstream is not there is read for its span and its answer, and how long
@@ -62,7 +62,7 @@ pub(super) struct Rules {
     /// Requests in flight, at most so many.
     pub(super) in_flight: Arc<AtomicUsize>,
     pub(super) max_in_flight: usize,
-    pub(super) descriptors: Arc<Descriptors>,
+    pub(super) descriptors: Arc<Share>,
     /// The most header fields of a request.
     pub(super) max_headers: usize,
     /// The hint for OAuth servers was given.

@@ -25,8 +25,8 @@ use super::watch::{Counters, HttpObserver};
 use super::worker::{self, Plan};
 use crate::metrics::{Counter, Metric, Metrics, names};
 use crate::pipeline::{BoxFuture, Build, Complaint, Ended, Outlet, Receiver, Stop};
-use crate::receivers::descriptors::{self, Descriptors};
-use crate::receivers::listening::{Bearer, Sockets};
+use crate::receivers::descriptors::{self, Descriptors, Share};
+use crate::receivers::listening::{Bearer, Floods, Sockets};
 use crate::receivers::tap::{EditCounters, Editing, Observer, PATIENCE, Running, patience};
 use crate::telemetry::Clock;
 
@@ -41,7 +41,7 @@ pub(super) struct McpHttp {
     metrics: Metrics,
     clock: Clock,
     sockets: Arc<Sockets>,
-    descriptors: Arc<Descriptors>,
+    descriptors: Arc<Share>,
     detours: Arc<Detours>,
     counters: Counters,
     watching: HttpObserver,
@@ -66,7 +66,7 @@ impl McpHttp {
             metrics: cx.metrics().clone(),
             clock: cx.clock.clone(),
             sockets: cx.shared(Sockets::default),
-            descriptors: cx.process(Descriptors::default),
+            descriptors: cx.process(Descriptors::default).share(&cx.id.to_string()),
             detours: cx.shared(Detours::default),
             counters: Counters::new(cx),
             watching: HttpObserver::new(&config, cx)?,
@@ -194,6 +194,7 @@ impl McpHttp {
             failures: self.config.routes.iter().map(|_| Complaint::default()).collect(),
             editing: self.editing.clone(),
         });
+        let floods = Floods::counted(self.count(&names::HTTP_FLOODING));
         let (numbers, workers) = (Arc::new(AtomicU64::new(1)), self.workers());
         let (mut ends, mut doors) = (JoinSet::new(), Vec::new());
         for number in 0..workers {
@@ -204,6 +205,7 @@ impl McpHttp {
                 tls: opened.tls.clone(),
                 queue: Arc::clone(queue),
                 numbers: Arc::clone(&numbers),
+                floods: Arc::clone(&floods),
                 unseen: self.count(&names::TAP_SKIPPED_BYTES),
             };
             let (door, arrivals) = mpsc::channel(ARRIVALS);

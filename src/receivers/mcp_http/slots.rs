@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::metrics::Gauge;
-use crate::receivers::descriptors::{Descriptors, Taken};
+use crate::receivers::descriptors::{Share, Taken};
 
 /// The connections of one receiver.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(super) struct Slots {
     all: AtomicUsize,
     by_worker: Vec<AtomicUsize>,
     gauge: Gauge,
-    descriptors: Arc<Descriptors>,
+    descriptors: Arc<Share>,
 }
 
 /// What a client needs: its own connection, and one to an upstream.
@@ -33,7 +33,7 @@ impl Slots {
         max: usize,
         workers: usize,
         gauge: Gauge,
-        descriptors: Arc<Descriptors>,
+        descriptors: Arc<Share>,
     ) -> Arc<Self> {
         let by_worker = (0..workers).map(|_| AtomicUsize::new(0)).collect();
         Arc::new(Slots { max, all: AtomicUsize::new(0), by_worker, gauge, descriptors })
@@ -85,7 +85,7 @@ impl Admitted {
     }
 
     /// The same with a descriptor more, of those that nobody was promised; `None` if there is none.
-    pub(super) fn with_extra(mut self, descriptors: &Arc<Descriptors>) -> Option<Self> {
+    pub(super) fn with_extra(mut self, descriptors: &Arc<Share>) -> Option<Self> {
         self.extra = Some(descriptors.take(1)?);
         Some(self)
     }
@@ -100,10 +100,11 @@ impl Drop for Admitted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::receivers::descriptors::Descriptors;
 
     #[test]
     fn connections_are_spread_and_bounded() {
-        let slots = Slots::new(3, 2, Gauge::default(), Descriptors::of(9));
+        let slots = Slots::new(3, 2, Gauge::default(), Descriptors::of(9).share("tap"));
         let taken: Vec<_> = (0..3).filter_map(|_| slots.take()).collect();
         assert_eq!(taken.iter().map(|slot| slot.worker).collect::<Vec<_>>(), [0, 1, 0]);
         assert!(slots.take().is_none());
@@ -113,7 +114,7 @@ mod tests {
 
     #[test]
     fn whoever_is_let_in_has_a_descriptor_for_its_upstream() {
-        let descriptors = Descriptors::of(5);
+        let descriptors = Descriptors::of(5).share("tap");
         let slots = Slots::new(100, 2, Gauge::default(), Arc::clone(&descriptors));
         let taken: Vec<_> = (0..3).map_while(|_| slots.take()).collect();
         assert_eq!(taken.len(), 2);

@@ -35,6 +35,7 @@ use super::upstream::{Server, Upstream, keep_alive};
 use super::wakeups::DeferWakeups;
 use super::write_tracker::WriteTracker;
 use crate::pipeline::Stop;
+use crate::receivers::listening::{Floods, FrameLimit};
 
 /// The first bytes of HTTP/2 with prior knowledge (RFC 9113 section 3.4); no method of HTTP/1.1 begins
 /// like this.
@@ -74,6 +75,7 @@ pub(super) struct Plan {
     pub(super) queue: Arc<super::note::Queue>,
     pub(super) numbers: Arc<std::sync::atomic::AtomicU64>,
     pub(super) unseen: crate::metrics::Counter,
+    pub(super) floods: Arc<Floods>,
 }
 
 struct Worker {
@@ -83,6 +85,7 @@ struct Worker {
     http1: http1::Builder,
     http2: http2::Builder<Local>,
     connections: Rc<Connections>,
+    floods: Arc<Floods>,
     stop: Stop,
 }
 
@@ -166,7 +169,7 @@ async fn patience(mut stop: Stop, drain_timeout: Duration) {
 
 impl Worker {
     fn new(plan: Plan, stop: Stop) -> Self {
-        let Plan { config, rules, servers, tls, queue, numbers, unseen } = plan;
+        let Plan { config, rules, servers, tls, queue, numbers, unseen, floods } = plan;
         let recording = Rc::new(Recording {
             queue,
             numbers,
@@ -199,7 +202,7 @@ impl Worker {
         let upstreams =
             upstreams.map(|server| Upstream::new(server, Arc::clone(&rules.descriptors))).collect();
         let proxy = Proxy { rules, recording, upstreams };
-        Worker { config, proxy, tls, http1, http2, connections: Rc::default(), stop }
+        Worker { config, proxy, tls, http1, http2, connections: Rc::default(), floods, stop }
     }
 
     /// Wakes the observer once what was handed over has been written.
@@ -296,9 +299,9 @@ impl Worker {
                 Ok(response)
             }
         });
-        let io = TokioIo::new(stream);
         // A connection that ends in an error has said so to its exchanges.
         if two {
+            let io = TokioIo::new(FrameLimit::over(stream, Arc::clone(&self.floods)));
             let mut connection = std::pin::pin!(self.http2.serve_connection(io, service));
             let told = tokio::select! {
                 biased;
@@ -313,6 +316,7 @@ impl Worker {
             let parting = self.config.read_header_timeout.0.min(PARTING);
             while timeout(parting, connection.as_mut()).await.is_err() && !visit.is_over() {}
         } else {
+            let io = TokioIo::new(stream);
             let mut connection =
                 std::pin::pin!(DeferWakeups::of(self.http1.serve_connection(io, service)));
             let told = tokio::select! {

@@ -24,6 +24,10 @@ pub(super) struct Books {
     strange: Counter,
     /// Connections that were closed because there were too many.
     pub(super) turned_away: Counter,
+    /// Connections that gave their place to others.
+    pub(super) displaced: Counter,
+    /// Connections that were closed because of what came by them.
+    pub(super) flooding: Counter,
     said: [Rarely; 3],
 }
 
@@ -41,6 +45,8 @@ impl Books {
             refused: requests("refused"),
             strange: cx.metrics().counter(&names::OTLP_STRANGE, &labels),
             turned_away: cx.metrics().counter(&names::OTLP_TURNED_AWAY, &labels),
+            displaced: cx.metrics().counter(&names::OTLP_DISPLACED, &labels),
+            flooding: cx.metrics().counter(&names::OTLP_FLOODING, &labels),
             id: cx.id.clone(),
             accounts: cx.accounts.clone(),
             transport,

@@ -21,6 +21,7 @@ mod refusal;
 mod body;
 mod reply;
 mod usage;
+mod guests;
 mod answer;
 mod books;
 mod cors;

@@ -21,8 +21,8 @@ use super::server::{Door, Timing};
 use super::{grpc, http};
 use crate::mcp::HandedBack;
 use crate::pipeline::{BoxFuture, Build, Ended, Outlet, Receiver, Stop, Transport};
-use crate::receivers::descriptors::{self, Descriptors};
-use crate::receivers::listening::{Bearer, Sockets, host_port};
+use crate::receivers::descriptors::{self, Descriptors, Share};
+use crate::receivers::listening::{Bearer, Floods, Sockets, host_port};
 use crate::settings::{Headers, ServerTls};
 
 /// A request's head over gRPC: there is no word for it.
@@ -40,6 +40,7 @@ pub(super) struct Otlp {
     base: PathBuf,
     sockets: Arc<Doors>,
     descriptors: Arc<Descriptors>,
+    id: String,
     passback: Passback,
     grpc: Option<Books>,
     http: Option<Books>,
@@ -65,7 +66,7 @@ struct Port {
     tls: Option<TlsAcceptor>,
     /// HTTP/1.1 is spoken there.
     words: bool,
-    descriptors: Arc<Descriptors>,
+    descriptors: Arc<Share>,
 }
 
 impl Otlp {
@@ -78,6 +79,7 @@ impl Otlp {
             base: cx.base.to_owned(),
             sockets: cx.shared(Doors::default),
             descriptors: cx.process(Descriptors::default),
+            id: cx.id.to_string(),
             passback: Passback { known: cx.process(HandedBack::default), clock: cx.clock.clone() },
             opened: None,
         }
@@ -99,7 +101,9 @@ impl Otlp {
         };
         let listener = sockets.open(endpoint).await.map_err(|error| taken(endpoint, error))?;
         let words = alpn.contains(&&b"http/1.1"[..]);
-        Ok(Port { listener, tls, words, descriptors: Arc::clone(&self.descriptors) })
+        let protocol = if words { "http" } else { "grpc" };
+        let descriptors = self.descriptors.share(&format!("{} over {protocol}", self.id));
+        Ok(Port { listener, tls, words, descriptors })
     }
 }
 
@@ -244,6 +248,8 @@ fn door(port: Port, timing: Timing, streams: u32, config: &Config, intake: &Inta
         max_streams: streams,
         max_connections: config.max_connections,
         turned_away: intake.books.turned_away.clone(),
+        displaced: intake.books.displaced.clone(),
+        floods: Floods::counted(intake.books.flooding.clone()),
         words: port.words,
         descriptors: port.descriptors,
     }

@@ -24,12 +24,13 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::guests::{Guest, Guests, Place};
 use super::reply::Reply;
-use super::usage::{Usage, Using};
+use super::usage::Using;
 use crate::metrics::Counter;
 use crate::pipeline::Stop;
-use crate::receivers::descriptors::Descriptors;
-use crate::receivers::listening::{WriteLimit, turn_away};
+use crate::receivers::descriptors::Share;
+use crate::receivers::listening::{Floods, FrameLimit, WriteLimit, turn_away};
 
 /// After a failure to accept (no descriptors left): the next try.
 const BREATH: Duration = Duration::from_millis(50);
@@ -79,9 +80,12 @@ pub(super) struct Door {
     pub(super) max_streams: u32,
     pub(super) max_connections: usize,
     pub(super) turned_away: Counter,
+    /// Connections that gave their place to others.
+    pub(super) displaced: Counter,
+    pub(super) floods: Arc<Floods>,
     /// Those who are turned away understand HTTP/1.1.
     pub(super) words: bool,
-    pub(super) descriptors: Arc<Descriptors>,
+    pub(super) descriptors: Arc<Share>,
 }
 
 /// What a connection needs of its door.
@@ -90,6 +94,9 @@ struct Hall<A> {
     tls: Option<TlsAcceptor>,
     timing: Timing,
     builder: auto::Builder<TokioExecutor>,
+    floods: Arc<Floods>,
+    guests: Arc<Guests>,
+    slots: Arc<Semaphore>,
     stop: Stop,
 }
 
@@ -99,14 +106,17 @@ impl Door {
         // The socket itself is held on to: a reload takes it over while it is.
         let socket = Arc::clone(&self.listener);
         let listener = TcpListener::from_std(socket.try_clone()?)?;
-        let slots = Arc::new(Semaphore::new(self.max_connections.min(Semaphore::MAX_PERMITS)));
         let hall = Arc::new(Hall {
             answer,
             builder: builder(&self.timing, self.max_streams),
             tls: self.tls.clone(),
             timing: self.timing,
+            floods: Arc::clone(&self.floods),
+            guests: Arc::default(),
+            slots: Arc::new(Semaphore::new(self.max_connections.min(Semaphore::MAX_PERMITS))),
             stop: stop.clone(),
         });
+        let door = Arc::new(self);
         let mut connections = JoinSet::new();
         let mut failing = false;
         loop {
@@ -118,20 +128,7 @@ impl Door {
             match accepted {
                 Ok((stream, _)) => {
                     failing = false;
-                    let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-                        self.turn_away(stream);
-                        continue;
-                    };
-                    let Some(descriptor) = self.descriptors.take(1) else {
-                        self.descriptors.complain();
-                        self.turn_away(stream);
-                        continue;
-                    };
-                    let hall = Arc::clone(&hall);
-                    connections.spawn(async move {
-                        hall.connection(stream).await;
-                        drop((slot, descriptor));
-                    });
+                    door.let_in(stream, &hall, &mut connections);
                 }
                 Err(error) => {
                     if !failing {
@@ -142,8 +139,8 @@ impl Door {
                 }
             }
         }
-        let drain = self.timing.drain;
-        drop((listener, socket, self));
+        let drain = hall.timing.drain;
+        drop((listener, socket, door));
         let all_done = async { while connections.join_next().await.is_some() {} };
         let enough = async {
             stop.over(drain).await;
@@ -155,6 +152,44 @@ impl Door {
         }
         connections.shutdown().await;
         Ok(())
+    }
+
+    /// Has a connection served, at once or as soon as another one has given way to it.
+    fn let_in<A: Answer>(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        hall: &Arc<Hall<A>>,
+        connections: &mut JoinSet<()>,
+    ) {
+        let hall = Arc::clone(hall);
+        if let Some(place) = self.place(&hall.slots) {
+            connections.spawn(hall.connection(stream, place));
+            return;
+        }
+        let Some(place) = hall.guests.make_way() else {
+            if hall.slots.available_permits() > 0 {
+                self.descriptors.complain();
+            }
+            return self.turn_away(stream);
+        };
+        let door = Arc::clone(self);
+        connections.spawn(async move {
+            let mut stop = hall.stop.clone();
+            let place = tokio::select! {
+                place = timeout(2 * hall.timing.parting, place) => place.ok().and_then(Result::ok),
+                _ = stop.given() => None,
+            };
+            let Some(place) = place else { return door.turn_away(stream) };
+            door.displaced.add(1);
+            drop(door);
+            hall.connection(stream, place).await;
+        });
+    }
+
+    /// A place, if any is free.
+    fn place(&self, slots: &Arc<Semaphore>) -> Option<Place> {
+        let slot = Arc::clone(slots).try_acquire_owned().ok()?;
+        Some(Place { slot, descriptor: self.descriptors.take(1)? })
     }
 
     fn turn_away(&self, stream: TcpStream) {
@@ -189,11 +224,12 @@ fn builder(timing: &Timing, max_streams: u32) -> auto::Builder<TokioExecutor> {
 
 impl<A: Answer> Hall<A> {
     /// One connection, from its first byte to its last.
-    async fn connection(self: Arc<Self>, stream: TcpStream) {
+    async fn connection(self: Arc<Self>, stream: TcpStream, place: Place) {
+        let guest = self.guests.enter(place);
         // Answers are short: without it each would wait for an acknowledgement.
         stream.set_nodelay(true).ok();
         let stream = WriteLimit::over(stream, self.timing.unread);
-        let Some(tls) = &self.tls else { return self.requests(stream).await };
+        let Some(tls) = &self.tls else { return self.requests(stream, &guest).await };
         let mut stop = self.stop.clone();
         let late = async {
             stop.given().await;
@@ -202,22 +238,24 @@ impl<A: Answer> Hall<A> {
         let greeted = tokio::select! {
             greeted = timeout(self.timing.head, tls.accept(stream)) => greeted,
             () = late => return,
+            () = guest.usage.told_to_leave() => return,
         };
         if let Ok(Ok(stream)) = greeted {
-            self.requests(stream).await;
+            self.requests(stream, &guest).await;
         }
     }
 
-    async fn requests<S>(self: &Arc<Self>, stream: S)
+    async fn requests<S>(self: &Arc<Self>, stream: S, guest: &Guest)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let usage = Arc::new(Usage::default());
-        let (hall, used) = (Arc::clone(self), Arc::clone(&usage));
+        let usage = &guest.usage;
+        let (hall, used) = (Arc::clone(self), Arc::clone(usage));
         let service = service_fn(move |request| {
             let (hall, using) = (Arc::clone(&hall), Using::of(&used));
             async move { Ok::<_, Infallible>(using.answered(hall.answer.answer(request).await)) }
         });
+        let stream = FrameLimit::over(stream, Arc::clone(&self.floods));
         let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
         let mut stop = self.stop.clone();
         let timing = &self.timing;
@@ -227,6 +265,7 @@ impl<A: Answer> Hall<A> {
             _ = connection.as_mut() => return,
             () = usage.stuck(timing.unread) => return,
             () = usage.unused(timing.head, timing.idle) => timing.parting,
+            () = usage.told_to_leave() => LONGEST_GRACE,
             () = after(age.map(jittered)) => grace.flatten().unwrap_or(LONGEST_GRACE),
             _ = stop.given() => {
                 // Closed now, one that was just accepted would lose the request that is on its way.

@@ -14,12 +14,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::Response;
-use tokio::time::sleep;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
 
 use super::reply::Reply;
 
 /// Counts the requests of one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Usage {
     /// Requests that are being answered.
     now: AtomicUsize,
@@ -30,6 +31,10 @@ pub(super) struct Usage {
     /// Replies that wait for the client to take them, and those that it took.
     untaken: AtomicUsize,
     taken: AtomicU64,
+    begun: Instant,
+    /// When it last did something, in milliseconds since then.
+    moved: AtomicU64,
+    leave: Notify,
 }
 
 /// Marks a response as a refusal that is not to be sent again: its request keeps no connection open.
@@ -79,18 +84,61 @@ impl Using {
 
 impl Drop for Using {
     fn drop(&mut self) {
+        self.0.moves();
         self.0.now.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Drop for Untaken {
     fn drop(&mut self) {
+        self.0.moves();
         self.0.untaken.fetch_sub(1, Ordering::Relaxed);
         self.0.taken.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl Usage {
+    /// No request yet.
+    pub(super) fn new() -> Usage {
+        Usage {
+            now: AtomicUsize::new(0),
+            seen: AtomicU64::new(0),
+            ever: AtomicU64::new(0),
+            untaken: AtomicUsize::new(0),
+            taken: AtomicU64::new(0),
+            begun: Instant::now(),
+            moved: AtomicU64::new(0),
+            leave: Notify::new(),
+        }
+    }
+
+    /// How long it has done nothing; `None` while something is being answered or waits to be taken.
+    pub(super) fn quiet_for(&self) -> Option<Duration> {
+        let busy = [&self.now, &self.untaken].iter().any(|some| some.load(Ordering::Relaxed) > 0);
+        let moved = Duration::from_millis(self.moved.load(Ordering::Relaxed));
+        (!busy).then(|| self.begun.elapsed().saturating_sub(moved))
+    }
+
+    /// Says whether any request was answered and not refused for good.
+    pub(super) fn is_of_use(&self) -> bool {
+        self.ever.load(Ordering::Relaxed) > 0
+    }
+
+    /// Somebody else needs its place.
+    pub(super) fn tell_to_leave(&self) {
+        self.leave.notify_one();
+    }
+
+    /// Returns, once, when it was told to leave.
+    pub(super) async fn told_to_leave(&self) {
+        self.leave.notified().await;
+    }
+
+    fn moves(&self) {
+        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.moved.store(now, Ordering::Relaxed);
+    }
+
     /// Says whether no request ever came.
     pub(super) fn is_fresh(&self) -> bool {
         self.seen.load(Ordering::Relaxed) == 0

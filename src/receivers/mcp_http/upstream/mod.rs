@@ -34,7 +34,7 @@ use self::http2::{Http2Conn, StreamPermit};
 use self::server::New;
 use super::config::Protocol;
 use super::headers::Present;
-use crate::receivers::descriptors::{Descriptors, Taken};
+use crate::receivers::descriptors::{Share, Taken};
 
 pub(super) use self::server::{Server, keep_alive};
 
@@ -62,7 +62,7 @@ pub(super) trait Upload:
 pub(super) struct Upstream<B> {
     pub(super) server: Arc<Server>,
     /// Pays for connections that wait for work.
-    descriptors: Arc<Descriptors>,
+    descriptors: Arc<Share>,
     idle: RefCell<Vec<Idle<B>>>,
     shared: RefCell<Vec<Http2Conn<B>>>,
     /// It was found to speak HTTP/2.
@@ -118,7 +118,7 @@ enum Way<B> {
 
 impl<B: Upload> Upstream<B> {
     /// No connections yet.
-    pub(super) fn new(server: Arc<Server>, descriptors: Arc<Descriptors>) -> Rc<Self> {
+    pub(super) fn new(server: Arc<Server>, descriptors: Arc<Share>) -> Rc<Self> {
         Rc::new(Upstream {
             server,
             descriptors,
@@ -373,7 +373,10 @@ mod tests {
     fn upstream() -> Rc<Upstream<ProxyBody>> {
         let route = Route { upstream: "http://server:1/mcp".into(), ..Route::default() };
         let server = Server::new(&route, Path::new(""), 100).unwrap();
-        Upstream::new(Arc::new(server), Descriptors::of(9))
+        Upstream::new(
+            Arc::new(server),
+            crate::receivers::descriptors::Descriptors::of(9).share("tap"),
+        )
     }
 
     fn request(host: &'static str) -> Request<ProxyBody> {

@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 
 use super::*;
+use crate::receivers::descriptors::Descriptors;
 use crate::receivers::otlp::body::{self, Length};
 use crate::receivers::otlp::budget::Budget;
 use crate::receivers::otlp::usage::keeps_no_place;
@@ -59,6 +60,8 @@ fn timings() -> [Timing; 2] {
 struct Narrow {
     address: std::net::SocketAddr,
     turned_away: Counter,
+    displaced: Counter,
+    floods: Counter,
     switch: crate::pipeline::Switch,
     tasks: JoinSet<()>,
 }
@@ -73,7 +76,7 @@ impl Narrow {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (switch, stop) = Stop::switch();
-        let turned_away = Counter::default();
+        let [turned_away, displaced, floods] = [(); 3].map(|()| Counter::default());
         let door = Door {
             listener: Arc::new(listener),
             tls,
@@ -81,12 +84,14 @@ impl Narrow {
             max_streams: 100,
             max_connections: 1,
             turned_away: turned_away.clone(),
+            displaced: displaced.clone(),
+            floods: Floods::counted(floods.clone()),
             words: false,
-            descriptors: Descriptors::of(9),
+            descriptors: Descriptors::of(9).share("door"),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { door.serve(answer, stop).await.unwrap() });
-        Narrow { address, turned_away, switch, tasks }
+        Narrow { address, turned_away, displaced, floods, switch, tasks }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -266,7 +271,7 @@ async fn a_handshake_that_stops_half_way_keeps_no_place_and_holds_no_stop_up() {
 
 /// An exporter of gRPC that has nothing to send for hours, and answers pings.
 #[tokio::test(start_paused = true)]
-async fn a_long_silence_keeps_its_place_over_grpc() {
+async fn a_long_silence_keeps_its_place_over_grpc_until_somebody_needs_it() {
     let [_, timing] = timings();
     let door = Narrow::open(timing, Fake { reply: 1, refuses: false });
     let mut client = door.connect().await;
@@ -274,6 +279,51 @@ async fn a_long_silence_keeps_its_place_over_grpc() {
     client.write_all(&bytes).await.unwrap();
     let mut silent = pin!(pong(client));
     assert!(timeout(Duration::from_secs(7200), silent.as_mut()).await.is_err());
-    // Nobody ended it: its place is still taken.
-    assert!(matches!(door.connect().await.read(&mut [0]).await, Ok(0) | Err(_)));
+    let took = {
+        let free = door.free();
+        let (took, ()) = tokio::join!(free, silent);
+        took
+    };
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    assert_eq!((door.displaced.get(), door.turned_away.get()), (1, 0), "it was waited for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_answered_or_was_a_moment_ago_gives_way_to_nobody() {
+    let bodiless = frame(HEADERS, 4, 1, POST);
+    let [_, timing] = timings();
+    let door = Narrow::open(timing, Fake { reply: 1, refuses: false });
+    let mut client = door.connect().await;
+    client.write_all(&[settings(), bodiless].concat()).await.unwrap();
+    let turned_away = async || matches!(door.connect().await.read(&mut [0]).await, Ok(0) | Err(_));
+    for _ in 0..2 {
+        assert!(turned_away().await);
+        sleep(Duration::from_secs(10)).await;
+    }
+    // The end of its body.
+    client.write_all(&frame(0, 1, 1, b"x")).await.unwrap();
+    let mut seen = [0; 1024];
+    while !seen.windows(9).any(|frame| frame == [0, 0, 1, 0, 1, 0, 0, 0, 1]) {
+        assert!(client.read(&mut seen).await.unwrap() > 0);
+    }
+    assert!(turned_away().await);
+    assert_eq!((door.turned_away.get(), door.displaced.get()), (3, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_frames_that_ask_for_nothing_ends_its_connection() {
+    for timing in timings() {
+        for (kind, stream, payload) in [(SETTINGS, 0, 0), (PING, 0, 8), (2, 1, 5), (0x42, 0, 0)] {
+            let door = Narrow::open(timing, Fake { reply: 0, refuses: false });
+            let mut client = door.connect().await;
+            let bytes = [settings(), frame(HEADERS, WHOLE, 1, POST)].concat();
+            client.write_all(&bytes).await.unwrap();
+            let flood = frame(kind, 0, stream, &vec![0; payload]).repeat(1000);
+            let (mut read, mut write) = client.into_split();
+            let floods = async { while write.write_all(&flood).await.is_ok() {} };
+            let listens = async { while matches!(read.read(&mut [0; 4096]).await, Ok(1..)) {} };
+            tokio::join!(floods, listens);
+            assert_eq!(door.floods.get(), 1, "{kind} {timing:?}");
+        }
+    }
 }
