@@ -210,28 +210,58 @@ async fn every_refusal_has_its_status_and_says_why_in_the_requests_encoding() {
     assert_eq!(rig.count("otelcol_receiver_requests", &["refused"]), 18);
 }
 
+/// The same by each encoding.
+fn packed(plain: &[u8]) -> [(&'static str, Vec<u8>); 3] {
+    let fast = flate2::Compression::fast();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), fast);
+    gzip.write_all(plain).unwrap();
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), fast);
+    zlib.write_all(plain).unwrap();
+    [
+        ("gzip", gzip.finish().unwrap()),
+        ("deflate", zlib.finish().unwrap()),
+        ("zstd", zstd::encode_all(plain, 3).unwrap()),
+    ]
+}
+
 #[tokio::test]
 async fn compressed_requests_are_taken() {
     let fake = Fake::taking_all();
     let rig = Rig::start(BOTH, std::slice::from_ref(&fake)).await;
     let plain = tagged(0..500).encode_to_vec();
-    let fast = flate2::Compression::fast();
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), fast);
-    gzip.write_all(&plain).unwrap();
-    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), fast);
-    zlib.write_all(&plain).unwrap();
-    let zstd = zstd::encode_all(&plain[..], 3).unwrap();
-    for (coding, body) in [
-        ("gzip", gzip.finish().unwrap()),
-        ("deflate", zlib.finish().unwrap()),
-        ("zstd", zstd),
-        ("identity", plain.clone()),
-    ] {
+    for (coding, body) in packed(&plain).into_iter().chain([("identity", plain.clone())]) {
         let headers = [PROTOBUF, ("content-encoding", coding)];
         assert_eq!(post(rig.http(), "/v1/traces", &headers, &body).await.status, 200, "{coding}");
     }
     for telemetry in fake.has(4).await {
         assert_eq!(telemetry.wire(), &plain);
+    }
+}
+
+#[tokio::test]
+async fn one_encoding_is_undone_and_of_a_body_all_or_nothing() {
+    let rig = Rig::start(BOTH, &[Fake::taking_all()]).await;
+    for (coding, body) in packed(&tagged([1]).encode_to_vec()) {
+        let twice = [&body[..], &body].concat();
+        let parts = if coding == "deflate" { 400 } else { 200 };
+        let layered = format!("{coding}, {coding}");
+        let plainly = format!("identity, {coding}");
+        for (named, body, status, says) in [
+            (&[coding][..], &body[..body.len() - 1], 400, "ends too early"),
+            (&[coding], &[], 400, "ends too early"),
+            (&[coding], &[&body[..], b"garbage"].concat(), 400, "something behind the end"),
+            (&[coding], &[0; 30], 400, "not compressed as its encoding says"),
+            (&[coding], &twice, parts, ""),
+            (&[&layered], &body, 415, "one content encoding"),
+            (&[&plainly], &body, 415, "one content encoding"),
+            (&[coding, coding], &body, 415, "one content encoding"),
+        ] {
+            let named = named.iter().map(|named| ("content-encoding", *named));
+            let headers: Vec<_> = [PROTOBUF].into_iter().chain(named).collect();
+            let answer = post(rig.http(), "/v1/traces", &headers, body).await;
+            assert_eq!(answer.status, status, "{headers:?} {says}");
+            assert!(answer.text().contains(says), "{headers:?} {says}: {}", answer.text());
+        }
     }
 }
 

@@ -21,8 +21,6 @@ const MOST: i64 = 10_000;
 const A_SECOND: u64 = 100;
 /// What an answer's head earns: its client widens windows and asks how long the way is.
 const ANSWER: i64 = 4;
-/// What a frame of an answer's body earns, at most, and the bytes that earn one of them.
-const BODY: (i64, usize) = (4, 16);
 /// What a stream costs that we have to reset, beside what opening it has earned.
 const RESET: i64 = 2;
 
@@ -138,12 +136,18 @@ impl<S> FrameLimit<S> {
         }
         let purse = &mut self.purse;
         self.written.pass(bytes, |kind, length| match kind {
-            DATA => purse.earn(BODY.0.min((length / BODY.1) as i64)),
+            DATA => purse.earn(body(length)),
             HEADERS => purse.earn(ANSWER),
             RST_STREAM => purse.left -= RESET,
             _ => {}
         });
     }
+}
+
+/// What a frame of an answer's body earns: some clients widen both windows after each frame, however small, others after
+/// every four KiB that they read.
+fn body(length: usize) -> i64 {
+    ((length / 16).min(4) + length / 1024) as i64
 }
 
 impl<S: AsyncWrite + Unpin> FrameLimit<S> {
@@ -352,6 +356,8 @@ mod tests {
             assert!(line.comes(&widens).await, "windows are widened, and a PING");
             line.goes(&frame(DATA, 100)).await;
             assert!(line.comes(&widens).await, "an event of a stream");
+            line.goes(&frame(DATA, 16_384)).await;
+            assert!(line.comes(&wide.repeat(2 * 4)).await, "windows are widened every four KiB");
             assert!(line.comes(&taken_back).await, "a call that is given up");
         }
         assert!(line.comes(&frame(DATA, 16_384).repeat(2_000)).await, "an upload");

@@ -21,8 +21,8 @@ pub struct Config {
     /// The most that all requests together may hold while they are read and wait for their answer, in
     /// bytes; more are told to come again.
     pub max_in_flight_bytes: usize,
-    /// The most connections at once, of each protocol; more are turned away, over HTTP with 503. Fewer, where the
-    /// process may not open as many files.
+    /// The most connections at once, of each protocol; to more an idle one gives way, or they are turned away, over
+    /// HTTP with 503. Fewer, where the process may not open as many files.
     pub max_connections: usize,
     /// At the end: how long requests may wait for their answer before they are told to come again.
     pub drain_timeout: Duration,
@@ -134,7 +134,7 @@ pub struct ServerParameters {
     pub time: Duration,
     /// Close the connection when none comes for this long.
     pub timeout: Duration,
-    /// Close a connection that has had no request for this long.
+    /// Close a connection that has had no request for this long; with 0 when another one needs its place.
     pub max_connection_idle: Duration,
     /// Close any connection after this long, give or take a tenth: so that clients spread anew.
     pub max_connection_age: Duration,

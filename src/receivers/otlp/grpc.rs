@@ -75,7 +75,8 @@ impl Service {
             Err(Differing) => None,
         };
         let coding = named.and_then(Coding::named).ok_or_else(|| {
-            Refusal::new(Reason::Coding, "this compression is not known; use gzip or zstd")
+            let why = "one compression is undone, and no others than gzip, zstd and deflate";
+            Refusal::new(Reason::Coding, why)
         })?;
         let _head = self.intake.hold_head(&head.headers)?;
         let mut hold = self.intake.hold()?;

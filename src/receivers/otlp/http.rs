@@ -140,7 +140,8 @@ impl Service {
             return Err(Refusal::new(Reason::ContentType, why));
         }
         let coding = coding(head).ok_or_else(|| {
-            Refusal::new(Reason::Coding, "this content encoding is not known; use gzip or zstd")
+            let why = "one content encoding is undone, and no others than gzip, zstd and deflate";
+            Refusal::new(Reason::Coding, why)
         })?;
         if content_length(head).is_some_and(|said| said > self.intake.max as u64) {
             return Err(Refusal::too_large(self.intake.max));
