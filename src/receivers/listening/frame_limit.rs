@@ -158,7 +158,7 @@ impl<S: AsyncWrite + Unpin> FrameLimit<S> {
             let said = Pin::new(&mut self.inner).poll_write(cx, GOAWAY);
             if said.is_ready() {
                 // Whether it arrives or not, this is the end.
-                let _ = Pin::new(&mut self.inner).poll_flush(cx);
+                drop(Pin::new(&mut self.inner).poll_flush(cx));
             }
         }
         io::Error::other("too many frames that ask for nothing")
