@@ -79,7 +79,8 @@ impl Delivery {
         let incidents = Incidents::of(id.clone());
         let room = Semaphore::new(WORK >> 10);
         let taken = Notify::new();
-        let lane = Arc::new(Lane { id, exporter, settings, queue, room, taken, counters, incidents });
+        let lane =
+            Arc::new(Lane { id, exporter, settings, queue, room, taken, counters, incidents });
         let urgency = watch::Sender::new(Urgency::None);
         let mut tasks = JoinSet::new();
         for _ in 0..consumers {

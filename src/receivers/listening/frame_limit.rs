@@ -13,7 +13,8 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use crate::pipeline::{Complaint, Counter};
+use crate::metrics::Counter;
+use crate::pipeline::Complaint;
 
 /// What a connection may spend before it has earned anything, and the most that it keeps.
 const MOST: i64 = 10_000;

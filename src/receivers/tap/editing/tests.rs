@@ -91,13 +91,16 @@ fn what_is_not_json_to_the_letter_passes_and_is_counted() {
     for (n, flaw) in [&b"NaN"[..], b"\"\xff\"", b"[1 2]", b"1}} x{{"].iter().enumerate() {
         let change = editing.request(&call(flaw), &AROUND);
         assert!(change.edit.is_none() && change.awaited.is_none());
-        assert_eq!(count(&editing, UNEDITED, "invalid"), n as u64 + 1);
+        assert_eq!(count(&editing, Became::Unedited, "invalid"), n as u64 + 1);
     }
     assert!(editing.request(&call(b"1"), &AROUND).awaited.is_some());
     let answer = br#"{"id":1,"result":{"a":NaN,"_meta":{"otel":{"traces":{}}}}}"#;
     assert!(editing.answer(answer, &AROUND).is_none());
-    assert_eq!(count(&editing, UNSTRIPPED, "invalid"), 1);
-    assert_eq!((count(&editing, EDITED, ""), count(&editing, STRIPPED, "")), (1, 0));
+    assert_eq!(count(&editing, Became::Unstripped, "invalid"), 1);
+    assert_eq!(
+        (count(&editing, Became::Edited, ""), count(&editing, Became::Stripped, "")),
+        (1, 0)
+    );
 }
 
 #[test]
