@@ -21,6 +21,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("mcp", 3),
     ("slo", 3),
     ("settings", 4),
+    ("http", 5),
     ("pipeline", 5),
     ("receivers", 6),
     ("processors", 6),

@@ -7,11 +7,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use super::Id;
 use super::pass::Said;
-use super::{Complaint, INCIDENTS, Id};
-use crate::metrics::{Counter, Gauge, Metric, Metrics, names};
+use crate::metrics::RateLimitedLog;
+use crate::metrics::{Counter, Gauge, Histogram, Metric, Metrics, names};
 use crate::telemetry::Signal;
+
+/// The target of log lines about single events, which the account at the end sums up.
+pub const INCIDENTS: &str = "mcpcol::incidents";
 
 /// The accounts of one process, by component. Clones share.
 #[derive(Clone, Debug, Default)]
@@ -133,6 +138,8 @@ pub(super) struct ExporterCounters {
     accounts: Accounts,
     id: String,
     signals: [SignalCounters; 3],
+    /// Times of attempts that succeeded, and of those that did not.
+    attempts: [Histogram; 2],
 }
 
 #[derive(Clone, Debug)]
@@ -157,7 +164,11 @@ impl ExporterCounters {
                 enqueue_failed: metrics.counter(enqueue_failed, &label),
             }
         });
-        ExporterCounters { accounts: accounts.clone(), id, signals }
+        let attempts = ["success", "failure"].map(|outcome| {
+            let labels = [("exporter", id.as_str()), ("outcome", outcome)];
+            metrics.histogram(&names::EXPORTER_ATTEMPT_SECONDS, &labels)
+        });
+        ExporterCounters { accounts: accounts.clone(), id, signals, attempts }
     }
 
     /// The gauge of the queue's level; its capacity never changes.
@@ -174,6 +185,11 @@ impl ExporterCounters {
         let (label, metrics) = ([("exporter", self.id.as_str())], self.accounts.metrics());
         metrics.gauge(limit, &label).set(i64::try_from(most).unwrap_or(i64::MAX));
         metrics.gauge(level, &label)
+    }
+
+    /// Enters the time that one attempt took.
+    pub(super) fn attempted(&self, took: Duration, succeeded: bool) {
+        self.attempts[usize::from(!succeeded)].record(took.as_secs_f64());
     }
 
     pub(super) fn received(&self, signal: Signal, items: usize) {
@@ -245,13 +261,13 @@ pub(super) struct PipelineCounters {
     id: String,
     signal: Signal,
     accepted: Counter,
-    panics: Complaint,
+    panics: RateLimitedLog,
 }
 
 impl PipelineCounters {
     pub(super) fn new(accounts: &Accounts, id: &str, signal: Signal) -> Self {
         let accepted = accounts.metrics().counter(&names::PIPELINE_ACCEPTED, &[("pipeline", id)]);
-        let panics = Complaint::default();
+        let panics = RateLimitedLog::default();
         PipelineCounters { accounts: accounts.clone(), id: id.to_owned(), signal, accepted, panics }
     }
 
@@ -287,7 +303,7 @@ pub(super) struct StageCounters {
     incoming: Counter,
     outgoing: Counter,
     held: Gauge,
-    pub(super) panics: Complaint,
+    pub(super) panics: RateLimitedLog,
 }
 
 impl StageCounters {
@@ -297,7 +313,7 @@ impl StageCounters {
         let incoming = accounts.metrics().counter(&names::PROCESSOR_INCOMING, &labels);
         let outgoing = accounts.metrics().counter(&names::PROCESSOR_OUTGOING, &labels);
         let held = accounts.held(pipeline.id(), processor);
-        let (processor, panics) = (processor.to_owned(), Complaint::default());
+        let (processor, panics) = (processor.to_owned(), RateLimitedLog::default());
         StageCounters { processor, incoming, outgoing, held, panics, pipeline }
     }
 

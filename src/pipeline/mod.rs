@@ -4,7 +4,6 @@
 //! the exporters' queues. Counting happens on these edges, not in components. No component is named
 //! here.
 
-mod complaint;
 mod deadline;
 mod id;
 mod outlet;
@@ -25,9 +24,8 @@ pub mod plan;
 mod attached;
 mod service;
 
-pub use accounting::Accounts;
+pub use accounting::{Accounts, INCIDENTS};
 pub use build::{Build, Shared};
-pub use complaint::{Complaint, INCIDENTS};
 pub use component::{
     BoxFuture, Ended, Exit, ExportError, Exported, Exporter, Extension, Flow, Processor, Receiver,
     Stop, Switch,

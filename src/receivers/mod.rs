@@ -1,7 +1,6 @@
 //! Receivers: nouns, named for their protocol.
 
-mod descriptors;
-mod listening;
+mod ends;
 mod tap;
 pub mod mcp_http;
 pub mod mcp_stdio;

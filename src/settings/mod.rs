@@ -19,6 +19,7 @@ mod delivery;
 mod read;
 mod tls;
 mod http_client;
+mod protocol;
 mod server_tls;
 mod system_roots;
 mod tls_config;
@@ -42,6 +43,7 @@ pub use http_client::{
 pub use key_file::read_key_file;
 pub use names::{did_you_mean, nearest_name, quoted_list, sounds_secret};
 pub use problems::{Place, Problem, Problems, Report, Severity};
+pub use protocol::Protocol;
 pub use secret::Secret;
 pub use server_tls::ServerTls;
 pub use system_roots::system_roots;

@@ -10,7 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::queue::Size;
-use crate::pipeline::{Complaint, INCIDENTS, Id};
+use crate::metrics::RateLimitedLog;
+use crate::pipeline::{INCIDENTS, Id};
 
 /// The longest reason in the last line, in characters.
 const MAX_REASON: usize = 500;
@@ -21,7 +22,7 @@ pub(super) struct Incidents {
     exporter: Id,
     failing: Ongoing,
     overflowing: Ongoing,
-    partial: Complaint,
+    partial: RateLimitedLog,
     /// Said once: the backend takes less at a time than it is sent.
     halving: AtomicBool,
     last: Mutex<Option<String>>,
@@ -32,7 +33,7 @@ pub(super) struct Incidents {
 #[derive(Debug, Default)]
 struct Ongoing {
     said: AtomicBool,
-    complaint: Complaint,
+    complaint: RateLimitedLog,
 }
 
 impl Ongoing {
@@ -58,7 +59,7 @@ impl Incidents {
             exporter,
             failing: Ongoing::default(),
             overflowing: Ongoing::default(),
-            partial: Complaint::default(),
+            partial: RateLimitedLog::default(),
             halving: AtomicBool::new(false),
             last: Mutex::default(),
             off: AtomicBool::new(false),

@@ -323,15 +323,18 @@ impl Lane {
     async fn attempt(&self, telemetry: &Telemetry) -> Result<usize, ExportError> {
         let _room = self.room(self.exporter.takes(telemetry)).await;
         let limit = self.settings.timeout.0;
+        let begun = Instant::now();
         let export = caught(self.exporter.export(telemetry));
         let exported = if limit.is_zero() {
-            export.await?
+            export.await
         } else {
             timeout(limit, export).await.unwrap_or_else(|_| {
                 let why = format!("no answer within the timeout of {limit:?}");
                 Err(ExportError::Retry { after: None, why })
-            })?
+            })
         };
+        self.counters.attempted(begun.elapsed(), exported.is_ok());
+        let exported = exported?;
         self.incidents.sent();
         self.taken.notify_waiters();
         if exported.rejected > 0 || !exported.message.is_empty() {

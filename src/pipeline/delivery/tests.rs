@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 
 use super::*;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, names};
 use crate::otlp::Messages;
 use crate::pipeline::Accounts;
 use crate::pipeline::accounting::Account;
@@ -171,6 +171,12 @@ async fn each_part_is_retried_by_itself_and_what_was_taken_is_not_sent_again() {
     assert_eq!(verdict, Verdict::Accepted);
     assert_eq!(setup.taken(), [vec!["a", "b"], vec!["c", "d"]]);
     assert_eq!(*setup.backend.attempts.lock().unwrap(), 5);
+    let counted = |outcome| {
+        let labels = [("exporter", "fake"), ("outcome", outcome)];
+        setup.metrics.histogram(&names::EXPORTER_ATTEMPT_SECONDS, &labels).get().count()
+    };
+    assert_eq!(counted("success") + counted("failure"), 5, "each attempt has its time");
+    assert!(counted("success") > 0 && counted("failure") > 0);
     assert_eq!(setup.account().to_string(), "received=4 sent=4 dropped=0 held=0");
 }
 

@@ -16,13 +16,13 @@ use hyper::body::Incoming;
 
 use self::buffered::Buffered;
 pub(super) use self::buffered::Gathered;
-use super::connections::RequestGuard;
 use super::lookout::Lookout;
 use super::recorder::BodyRecorder;
-use super::slots::Admitted;
-use super::trailers::Sieve;
-use super::upstream::Lease;
-use super::wakeups::WakeMark;
+use crate::http::forward::Lease;
+use crate::http::serve::connections::RequestGuard;
+use crate::http::serve::slots::Admitted;
+use crate::http::serve::wakeups::WakeMark;
+use crate::http::trailers::Sieve;
 use crate::mcp::Party;
 use crate::receivers::tap::OverflowTail;
 

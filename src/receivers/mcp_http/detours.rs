@@ -20,7 +20,7 @@ use hyper::{Method, Uri};
 
 use super::routes::{Found, Routes};
 use crate::mcp::{MAX_ENDPOINT, comparable};
-use crate::pipeline::Complaint;
+use crate::metrics::RateLimitedLog;
 
 /// Limits what is kept of streams that are over, by route: targets, each as a hash of 8 bytes. Clients post to
 /// what they were told until they reach their server again.
@@ -34,9 +34,9 @@ pub(super) struct Detours {
     /// There ever was one: without, nobody takes the lock.
     any: AtomicBool,
     /// Two servers name one place.
-    pub(super) ambiguous: Complaint,
+    pub(super) ambiguous: RateLimitedLog,
     /// A stream that may name a place cannot be read.
-    pub(super) unread: Complaint,
+    pub(super) unread: RateLimitedLog,
 }
 
 /// A place that a stream named.

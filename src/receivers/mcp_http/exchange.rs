@@ -18,25 +18,27 @@ use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use tokio::time::timeout;
 
 use super::body::{Broken, ExchangeGuard, ProxyBody, RequestPrefix, Upload, Whole};
-use super::connections::RequestGuard;
 use super::decode::Coding;
+use super::destination::Destination;
 use super::detours::{Detours, Named};
 use super::edits::Edits;
-use super::forwarded::{Client, TrustedProxies};
 use super::guard::Guard;
 use super::headers::Present;
 use super::location::Places;
 use super::lookout::Lookout;
 use super::recorder::{BodyRecorder, ExchangeRecorder, Recording};
 use super::routes::{Found, Routes};
-use super::slots::Admitted;
-use super::trailers::Sieve;
-use super::upstream::{Lease, Upstream};
-use super::{answer, forwarded, headers, heads};
+use super::{answer, headers, heads};
+use crate::http::descriptors::Share;
+use crate::http::forward::{Lease, Upstream};
+use crate::http::forwarded;
+use crate::http::forwarded::{Client, TrustedProxies};
+use crate::http::headers as hop;
+use crate::http::serve::connections::RequestGuard;
+use crate::http::serve::slots::Admitted;
+use crate::http::trailers::Sieve;
 use crate::mcp::{BodyKind, EndpointFinder, Party, Verb};
-use crate::metrics::{Counter, Metrics, names};
-use crate::pipeline::Complaint;
-use crate::receivers::descriptors::Share;
+use crate::metrics::{Counter, Metrics, RateLimitedLog, names};
 use crate::receivers::tap::Editing;
 
 /// How much of a request whose upstream is not there is read for its span and its answer, and how long
@@ -52,6 +54,8 @@ pub(super) struct Rules {
     pub(super) detours: Arc<Detours>,
     /// Those in front whose word on where a request is from is passed on.
     pub(super) trusted_proxies: TrustedProxies,
+    /// Where requests go, by route.
+    pub(super) destinations: Arc<[Destination]>,
     /// How the servers are called, by route.
     pub(super) names: Vec<String>,
     /// Headers that the user wants to see.
@@ -68,8 +72,8 @@ pub(super) struct Rules {
     /// The hint for OAuth servers was given.
     pub(super) hinted: AtomicBool,
     /// Requests that were refused, and upstreams that were not there, by route.
-    pub(super) refusals: Complaint,
-    pub(super) failures: Vec<Complaint>,
+    pub(super) refusals: RateLimitedLog,
+    pub(super) failures: Vec<RateLimitedLog>,
     /// Says how messages are changed on the way, if any are.
     pub(super) editing: Option<Arc<Editing>>,
 }
@@ -175,7 +179,7 @@ impl Rules {
             return Err(Box::new(answer::text(status, words)));
         }
         let found = self.find(head).map_err(|lost| Box::new(self.lost(&lost)))?;
-        if present.has(Present::TRANSFER_ENCODING) && !headers::only_chunked(&head.headers) {
+        if present.has(Present::TRANSFER_ENCODING) && !hop::only_chunked(&head.headers) {
             self.count_refused("transfer_coding");
             let words = "a Transfer-Encoding other than chunked is not served";
             return Err(Box::new(answer::text(StatusCode::NOT_IMPLEMENTED, words)));
@@ -328,7 +332,7 @@ impl Proxy {
         let streams = exchange.get && seen.kind == BodyKind::Sse;
         let lookout = if streams { self.lookout(exchange, seen.coding) } else { None };
         if present.has(Present::KEEP_ALIVE)
-            && let Some(patience) = headers::patience(&head.headers)
+            && let Some(patience) = hop::patience(&head.headers)
         {
             lease.wait_for(patience);
         }
@@ -336,7 +340,7 @@ impl Proxy {
             self.relocate(exchange, &mut head.headers);
         }
         if present.has(Present::CONTENT_LENGTH) {
-            headers::say_length_once(&mut head.headers);
+            hop::say_length_once(&mut head.headers);
         }
         if headers::has_two_ends(head.status, &head.headers, present) {
             // RFC 9112 section 6.3: its chunks framed the body, whatever length was said beside them. What follows by
@@ -345,7 +349,7 @@ impl Proxy {
             lease.wait_for(Duration::ZERO);
         }
         let sieve = Sieve::of(if present.has(Present::HOP_BY_HOP) {
-            headers::strip_hop_by_hop(&mut head.headers)
+            hop::strip_hop_by_hop(&mut head.headers)
         } else {
             Vec::new()
         });
@@ -384,7 +388,7 @@ impl Proxy {
     /// Has what its upstream says of its own places lead through the tap.
     fn relocate(&self, exchange: &Exchange, headers: &mut HeaderMap) {
         let (route, routes) = (exchange.route, &self.rules.routes);
-        if let Some(upstream) = &self.upstreams[route].server.origin {
+        if let Some(upstream) = &self.rules.destinations[route].origin {
             let asked = exchange.asked.as_ref().filter(|_| routes.swaps(route));
             Places { routes, route, upstream, asked }.rewrite(headers);
         }
@@ -415,32 +419,32 @@ impl Proxy {
         (mut head, present): (Parts, Present),
         mut body: ProxyBody,
     ) -> Request<ProxyBody> {
-        let server = &self.upstreams[found.route].server;
+        let to = &self.rules.destinations[found.route];
         let mut ours = if present.has(Present::HOP_BY_HOP) {
-            headers::strip_hop_by_hop(&mut head.headers)
+            hop::strip_hop_by_hop(&mut head.headers)
         } else {
             Vec::new()
         };
         if present.has(Present::EXPECT) {
-            headers::strip_expectation(&mut head.headers);
+            hop::strip_expectation(&mut head.headers);
         }
         if let Some(token) = self.rules.guard.token_header() {
             head.headers.remove(token);
         }
-        let wanted = server.forwarded_headers || server.preserve_host;
+        let wanted = to.forwarded_headers || to.preserve_host;
         let host = wanted.then(|| host_of(&head)).flatten();
-        let trusted = server.forwarded_headers.then(|| self.rules.trusted_proxies.has(client.ip));
+        let trusted = to.forwarded_headers.then(|| self.rules.trusted_proxies.has(client.ip));
         if let Some(trusted) = trusted {
             forwarded::tell(&mut head.headers, client, host.as_ref(), trusted);
         }
-        let host = host.filter(|_| server.preserve_host);
-        head.headers.insert(HOST, host.unwrap_or_else(|| server.host_header.clone()));
-        for (name, value) in &server.headers {
+        let host = host.filter(|_| to.preserve_host);
+        head.headers.insert(HOST, host.unwrap_or_else(|| to.server.host_header.clone()));
+        for (name, value) in &to.headers {
             head.headers.insert(name, value.clone());
         }
         if present.has(Present::TRAILER) || body.may_have_trailers() {
             ours.extend(self.rules.guard.token_header().cloned());
-            ours.extend(server.headers.iter().map(|(name, _)| name.clone()));
+            ours.extend(to.headers.iter().map(|(name, _)| name.clone()));
             let sieve = Sieve::of(ours).guarding(trusted);
             sieve.announce(&mut head.headers);
             body.sift(sieve);
@@ -505,8 +509,7 @@ fn host_of(head: &Parts) -> Option<HeaderValue> {
 /// Whether a response is one that a proxy can pass on: no switch of protocols, which nobody asked for,
 /// and no coding of the transfer that would be lost.
 fn is_ours_to_pass(response: &Response<Incoming>) -> bool {
-    response.status() != StatusCode::SWITCHING_PROTOCOLS
-        && headers::only_chunked(response.headers())
+    response.status() != StatusCode::SWITCHING_PROTOCOLS && hop::only_chunked(response.headers())
 }
 
 /// Reads what is left of a body, as far as it helps.

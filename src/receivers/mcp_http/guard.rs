@@ -9,9 +9,10 @@ use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, HeaderName, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::{Method, Version};
 
-use super::authority::{Authority, Origin, Written};
 use super::headers::Present;
-use crate::receivers::listening::{Bearer, is_loopback};
+use crate::http::authority::{Authority, Origin, Written};
+use crate::http::bearer::Bearer;
+use crate::http::sockets::is_loopback;
 
 /// Why a request is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use hyper::Uri;
 use hyper::header::{Entry, HeaderMap, HeaderValue, LOCATION};
 use hyper::http::uri::PathAndQuery;
 
-use super::authority::Origin;
 use super::routes::Routes;
+use crate::http::authority::Origin;
 use crate::mcp::resolve_reference;
 
 /// One route's side of it.

@@ -15,37 +15,28 @@
 //! asked for by name (`edits`), and heads but for what is about one hop and a `Location` of the upstream's
 //! own (`location`); nothing is cached, followed or sent twice.
 
-mod authority;
 mod events;
-mod local;
 mod note;
 mod decode;
 mod headers;
-mod forwarded;
-mod trailers;
 mod guard;
 mod config;
+mod destination;
 mod heads;
-mod write_tracker;
-mod connections;
 mod routes;
 mod detours;
 mod lookout;
 mod location;
-mod slots;
 mod recorder;
-mod wakeups;
-mod upstream;
 mod body;
 mod answer;
 mod edits;
 mod exchange;
 mod watch;
 mod worker;
-mod listener;
 mod receiver;
 
-pub use config::{Auth, Config, Protocol, Route, SessionIds};
+pub use config::{Auth, Config, Route, SessionIds};
 
 use crate::pipeline::{Build, ComponentConfig, Receiver, ReceiverConfig};
 use crate::settings::Report;

@@ -12,21 +12,24 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::config::{Auth, Config, Route};
+use super::destination::Destination;
 use super::detours::Detours;
 use super::exchange::Rules;
-use super::forwarded::TrustedProxies;
 use super::guard::Guard;
-use super::listener::Acceptor;
 use super::note::{Note, Queue};
 use super::routes::Routes;
-use super::slots::Slots;
-use super::upstream::Server;
 use super::watch::{Counters, HttpObserver};
 use super::worker::{self, Plan};
+use crate::http::bearer::Bearer;
+use crate::http::descriptors::{self, Descriptors, Share};
+use crate::http::forwarded::TrustedProxies;
+use crate::http::serve::acceptor::Acceptor;
+use crate::http::serve::frame_limit::Floods;
+use crate::http::serve::slots::Slots;
+use crate::http::sockets::Sockets;
+use crate::metrics::RateLimitedLog;
 use crate::metrics::{Counter, Metric, Metrics, names};
-use crate::pipeline::{BoxFuture, Build, Complaint, Ended, Outlet, Receiver, Stop};
-use crate::receivers::descriptors::{self, Descriptors, Share};
-use crate::receivers::listening::{Bearer, Floods, Sockets};
+use crate::pipeline::{BoxFuture, Build, Ended, Outlet, Receiver, Stop};
 use crate::receivers::tap::{EditCounters, Editing, Observer, PATIENCE, Running, patience};
 use crate::telemetry::Clock;
 
@@ -53,7 +56,7 @@ pub(super) struct McpHttp {
 /// Holds what can fail at start.
 struct Opened {
     listener: Arc<std::net::TcpListener>,
-    servers: Vec<Arc<Server>>,
+    destinations: Arc<[Destination]>,
     tls: Option<TlsAcceptor>,
 }
 
@@ -97,9 +100,9 @@ impl Receiver for McpHttp {
                     "mcp_http needs `routes`; or start it as `mcpcol http --upstream URL`"
                 );
             }
-            let server =
-                |route| Server::new(route, &self.base, self.config.max_headers).map(Arc::new);
-            let servers = self.config.routes.iter().map(server).collect::<anyhow::Result<_>>()?;
+            let destination = |route| Destination::new(route, &self.base, self.config.max_headers);
+            let routes = self.config.routes.iter();
+            let destinations = routes.map(destination).collect::<anyhow::Result<_>>()?;
             let tls = match &self.config.tls {
                 None => None,
                 Some(tls) => {
@@ -112,7 +115,7 @@ impl Receiver for McpHttp {
             let listener = self.sockets.open(endpoint).await.with_context(|| {
                 format!("cannot listen on {endpoint}; choose another `endpoint` (--listen)")
             })?;
-            self.opened = Some(Opened { listener, servers, tls });
+            self.opened = Some(Opened { listener, destinations, tls });
             Ok(())
         })
     }
@@ -181,6 +184,7 @@ impl McpHttp {
             routes,
             detours: Arc::clone(&self.detours),
             trusted_proxies: TrustedProxies::new(&self.config.trusted_proxies),
+            destinations: Arc::clone(&opened.destinations),
             in_flight: Arc::default(),
             max_in_flight: self.config.max_requests,
             descriptors: Arc::clone(&self.descriptors),
@@ -190,8 +194,8 @@ impl McpHttp {
             metrics: self.metrics.clone(),
             forwarded: self.count(&names::HTTP_FORWARDED),
             hinted: false.into(),
-            refusals: Complaint::default(),
-            failures: self.config.routes.iter().map(|_| Complaint::default()).collect(),
+            refusals: RateLimitedLog::default(),
+            failures: self.config.routes.iter().map(|_| RateLimitedLog::default()).collect(),
             editing: self.editing.clone(),
         });
         let floods = Floods::counted(self.count(&names::HTTP_FLOODING));
@@ -201,7 +205,6 @@ impl McpHttp {
             let plan = Plan {
                 config: Arc::clone(&self.config),
                 rules: Arc::clone(&rules),
-                servers: opened.servers.clone(),
                 tls: opened.tls.clone(),
                 queue: Arc::clone(queue),
                 numbers: Arc::clone(&numbers),

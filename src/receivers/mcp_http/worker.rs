@@ -5,7 +5,6 @@
 //! `drain_timeout` lets them; where a reload took the receiver out, for minutes.
 
 use std::convert::Infallible;
-use std::net::{SocketAddr, TcpStream as StdStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,18 +23,18 @@ use tokio_rustls::TlsAcceptor;
 
 use super::answer;
 use super::config::Config;
-use super::connections::{Connections, EndReason, Looks};
 use super::exchange::{Proxy, Rules};
-use super::forwarded::Client;
-use super::headers::{CLIENT_BUFFER, HYPERS_HEADERS};
-use super::local::Local;
 use super::recorder::Recording;
-use super::slots::Slot;
-use super::upstream::{Server, Upstream, keep_alive};
-use super::wakeups::DeferWakeups;
-use super::write_tracker::WriteTracker;
+use crate::http::forward::{Upstream, keep_alive};
+use crate::http::forwarded::Client;
+use crate::http::headers::{CLIENT_BUFFER, HYPERS_HEADERS};
+use crate::http::local::Local;
+use crate::http::serve::acceptor::Arrival;
+use crate::http::serve::connections::{Connections, EndReason, Looks};
+use crate::http::serve::frame_limit::{Floods, FrameLimit};
+use crate::http::serve::wakeups::DeferWakeups;
+use crate::http::write_tracker::WriteTracker;
 use crate::pipeline::Stop;
-use crate::receivers::listening::{Floods, FrameLimit};
 
 /// The first bytes of HTTP/2 with prior knowledge (RFC 9113 section 3.4); no method of HTTP/1.1 begins
 /// like this.
@@ -59,18 +58,10 @@ const CONNECTION_WINDOW: u32 = i32::MAX as u32;
 /// HTTP/2: what waits for a client that does not read, each request, in bytes.
 const SEND_BUFFER: usize = 64 << 10;
 
-/// An accepted connection on its way to its worker.
-pub(super) struct Arrival {
-    pub(super) stream: StdStream,
-    pub(super) peer: SocketAddr,
-    pub(super) slot: Slot,
-}
-
 /// Holds what a worker is made of.
 pub(super) struct Plan {
     pub(super) config: Arc<Config>,
     pub(super) rules: Arc<Rules>,
-    pub(super) servers: Vec<Arc<Server>>,
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) queue: Arc<super::note::Queue>,
     pub(super) numbers: Arc<std::sync::atomic::AtomicU64>,
@@ -169,7 +160,7 @@ async fn patience(mut stop: Stop, drain_timeout: Duration) {
 
 impl Worker {
     fn new(plan: Plan, stop: Stop) -> Self {
-        let Plan { config, rules, servers, tls, queue, numbers, unseen, floods } = plan;
+        let Plan { config, rules, tls, queue, numbers, unseen, floods } = plan;
         let recording = Rc::new(Recording {
             queue,
             numbers,
@@ -198,9 +189,9 @@ impl Worker {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(SEND_BUFFER)
             .auto_date_header(false);
-        let upstreams = servers.into_iter();
+        let servers = rules.destinations.iter().map(|to| Arc::clone(&to.server));
         let upstreams =
-            upstreams.map(|server| Upstream::new(server, Arc::clone(&rules.descriptors))).collect();
+            servers.map(|server| Upstream::new(server, Arc::clone(&rules.descriptors))).collect();
         let proxy = Proxy { rules, recording, upstreams };
         Worker { config, proxy, tls, http1, http2, connections: Rc::default(), floods, stop }
     }

@@ -18,8 +18,8 @@ use rustix::process::{Pid, WaitId, WaitIdOptions};
 use signal_hook::consts::SIGCHLD;
 
 use super::ladder::Signal;
+use crate::http::descriptors::with_first_limit;
 use crate::pipeline::Exit;
-use crate::receivers::descriptors::with_first_limit;
 
 /// Our own settings: another mcpcol in the child must not take them for its own.
 const OUR_VARIABLES: &str = "MCPCOL_";

@@ -17,7 +17,7 @@ use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::refusal::{Reason, Refusal};
-use super::reply::Reply;
+use crate::http::serve::reply::Reply;
 use crate::json::write_string;
 use crate::telemetry::Signal;
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::cors::Cors;
 use super::passback;
-use crate::receivers::listening::{host_port, is_loopback, no_address};
+use crate::http::sockets::{host_port, is_loopback, no_address};
 use crate::settings::{Duration, Headers, Report, Secret, ServerTls, Unsupported};
 use crate::telemetry::Signal;
 

@@ -13,7 +13,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use serde::Deserialize;
 
-use super::reply::Reply;
+use crate::http::serve::reply::Reply;
 use crate::settings::Report;
 
 /// What senders in browsers need and may always send.

@@ -14,12 +14,12 @@ use super::answer::{Form, Success, message, rpc_status};
 use super::body::{self, Length, PREFIX};
 use super::intake::{Intake, Parcel};
 use super::refusal::{Reason, Refusal};
-use super::reply::Reply;
-use super::server::Answer;
 use super::single::{Differing, single};
 use super::unpack::Coding;
-use super::usage::keeps_no_place;
-use crate::receivers::listening::Bearer;
+use crate::http::bearer::Bearer;
+use crate::http::serve::port::Answer;
+use crate::http::serve::reply::Reply;
+use crate::http::serve::usage::keeps_no_place;
 use crate::telemetry::Signal;
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");

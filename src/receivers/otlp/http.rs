@@ -20,12 +20,12 @@ use super::grpc;
 use super::intake::{Intake, Parcel};
 use super::passback::Named;
 use super::refusal::{Reason, Refusal};
-use super::reply::Reply;
-use super::server::Answer;
 use super::single::{Differing, single};
 use super::unpack::Coding;
-use super::usage::keeps_no_place;
-use crate::receivers::listening::Bearer;
+use crate::http::bearer::Bearer;
+use crate::http::serve::port::Answer;
+use crate::http::serve::reply::Reply;
+use crate::http::serve::usage::keeps_no_place;
 
 /// How much of a refused request is read for nothing, in bytes, so that the answer arrives.
 const COURTESY: usize = 4 << 20;

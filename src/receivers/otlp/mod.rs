@@ -19,19 +19,17 @@ mod budget;
 mod memory;
 mod refusal;
 mod body;
-mod reply;
-mod usage;
-mod guests;
 mod answer;
 mod books;
 mod cors;
 mod passback;
 mod config;
-mod server;
 mod unpack;
 mod intake;
 mod grpc;
 mod http;
+#[cfg(test)]
+mod clients;
 mod receiver;
 
 pub use config::{Auth, Config, Grpc, Http, Keepalive, Protocols, ServerParameters};

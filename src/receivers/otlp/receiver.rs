@@ -17,12 +17,14 @@ use super::config::{self, Auth, Config, ServerParameters};
 use super::cors::Rules;
 use super::intake::Intake;
 use super::passback::Passback;
-use super::server::{Door, Timing};
 use super::{grpc, http};
+use crate::http::bearer::Bearer;
+use crate::http::descriptors::{self, Descriptors, Share};
+use crate::http::serve::frame_limit::Floods;
+use crate::http::serve::port::{Listener, Timing};
+use crate::http::sockets::{Sockets, host_port};
 use crate::mcp::HandedBack;
 use crate::pipeline::{BoxFuture, Build, Ended, Outlet, Receiver, Stop, Transport};
-use crate::receivers::descriptors::{self, Descriptors, Share};
-use crate::receivers::listening::{Bearer, Floods, Sockets, host_port};
 use crate::settings::{Headers, ServerTls};
 
 /// A request's head over gRPC: there is no word for it.
@@ -38,7 +40,7 @@ const PARTING: Duration = Duration::from_secs(5);
 pub(super) struct Otlp {
     config: Config,
     base: PathBuf,
-    sockets: Arc<Doors>,
+    sockets: Arc<ListeningSockets>,
     descriptors: Arc<Descriptors>,
     id: String,
     passback: Passback,
@@ -49,7 +51,7 @@ pub(super) struct Otlp {
 
 /// The sockets of each protocol: with port 0, both have the same address as written.
 #[derive(Debug, Default)]
-struct Doors {
+struct ListeningSockets {
     grpc: Sockets,
     http: Sockets,
 }
@@ -77,7 +79,7 @@ impl Otlp {
             http: protocols.http.as_ref().map(|_| Books::new(cx, Transport::Http)),
             config,
             base: cx.base.to_owned(),
-            sockets: cx.shared(Doors::default),
+            sockets: cx.shared(ListeningSockets::default),
             descriptors: cx.process(Descriptors::default),
             id: cx.id.to_string(),
             passback: Passback { known: cx.process(HandedBack::default), clock: cx.clock.clone() },
@@ -125,7 +127,7 @@ impl Receiver for Otlp {
         Box::pin(async {
             descriptors::raise();
             let mut opened = Opened::default();
-            let Doors { grpc: for_grpc, http: for_http } = &*self.sockets;
+            let ListeningSockets { grpc: for_grpc, http: for_http } = &*self.sockets;
             if let Some(grpc) = &self.config.protocols.grpc {
                 let port = self.port(for_grpc, &grpc.endpoint, grpc.tls.as_ref(), &[b"h2"]).await;
                 opened.grpc = Some(port.context("protocols::grpc")?);
@@ -208,7 +210,7 @@ async fn serve_grpc(
         parting: PARTING,
         drain: config.drain_timeout.0,
     };
-    let door = door(port, timing, settings.max_concurrent_streams, config, &intake);
+    let door = listener(port, timing, settings.max_concurrent_streams, config, &intake);
     door.serve(grpc::Service { intake, token: token(settings.auth.as_ref()) }, stop).await
 }
 
@@ -229,7 +231,8 @@ async fn serve_http(
         parting: PARTING,
         drain: config.drain_timeout.0,
     };
-    let door = door(port, timing, config::Grpc::default().max_concurrent_streams, config, &intake);
+    let door =
+        listener(port, timing, config::Grpc::default().max_concurrent_streams, config, &intake);
     let service = http::Service {
         intake,
         token: token(settings.auth.as_ref()),
@@ -240,9 +243,15 @@ async fn serve_http(
     door.serve(service, stop).await
 }
 
-fn door(port: Port, timing: Timing, streams: u32, config: &Config, intake: &Intake) -> Door {
-    Door {
-        listener: port.listener,
+fn listener(
+    port: Port,
+    timing: Timing,
+    streams: u32,
+    config: &Config,
+    intake: &Intake,
+) -> Listener {
+    Listener {
+        socket: port.listener,
         tls: port.tls,
         timing,
         max_streams: streams,

@@ -8,8 +8,8 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 
 use super::*;
+use crate::http::forward as upstream;
 use crate::receivers::mcp_http::events::{Edit, Events};
-use crate::receivers::mcp_http::upstream;
 use crate::receivers::tap::{HOLD, Room, why};
 
 /// Holds the frames of a body that wait to be passed on, and what edits those that come.

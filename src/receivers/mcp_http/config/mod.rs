@@ -9,18 +9,18 @@ use std::path::PathBuf;
 use hyper::header::HeaderName;
 use serde::Deserialize;
 
-use super::authority::{Authority, Origin};
-use super::forwarded::Network;
 use super::guard::Guard;
 use super::headers::is_credential;
+use crate::http::authority::{Authority, Origin};
+use crate::http::forwarded::Network;
+use crate::http::sockets::{host_port, is_loopback, no_address};
 use crate::mcp::{Notifications, Parent, Perspective, Traces, Unsampled};
 use crate::privacy::detect::{NameClass, classify_name};
 use crate::privacy::digest::Key;
-use crate::receivers::listening::{host_port, is_loopback, no_address};
 use crate::receivers::tap::{CaptureSettings, Observing, Passback, Propagate, SERVICE_NAME};
 use crate::settings::{Duration, Given, IS_EMPTY, Report, Secret, ServerTls, bare_ipv6};
 
-pub use route::{Protocol, Route};
+pub use route::Route;
 
 /// Where a tap listens unless told otherwise.
 const ENDPOINT: &str = "localhost:8931";

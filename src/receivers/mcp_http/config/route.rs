@@ -4,9 +4,9 @@ use hyper::Uri;
 use serde::Deserialize;
 
 use super::{Config, host_port};
-use crate::receivers::listening::is_loopback;
+use crate::http::sockets::is_loopback;
 use crate::receivers::tap::usable_name;
-use crate::settings::{ClientTls, Duration, Headers, Report, bare_ipv6};
+use crate::settings::{ClientTls, Duration, Headers, Protocol, Report, bare_ipv6};
 
 /// One of `routes`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -38,19 +38,6 @@ pub struct Route {
     pub idle_timeout: Duration,
     /// Credentials in `headers` may cross a network unencrypted.
     pub allow_cleartext: bool,
-}
-
-/// `protocol` of a route.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Protocol {
-    /// With TLS what both sides agree on, else HTTP/1.1.
-    #[default]
-    Auto,
-    /// HTTP/1.1.
-    Http1,
-    /// HTTP/2, also without TLS (prior knowledge, RFC 9113 section 3.3).
-    Http2,
 }
 
 impl Default for Route {

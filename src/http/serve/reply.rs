@@ -10,17 +10,17 @@ use hyper::HeaderMap;
 
 /// A short body that is there already.
 #[derive(Debug, Default)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     data: Bytes,
     trailers: Option<HeaderMap>,
 }
 
 impl Reply {
-    pub(super) fn of(data: impl Into<Bytes>) -> Reply {
+    pub(crate) fn of(data: impl Into<Bytes>) -> Reply {
         Reply { data: data.into(), trailers: None }
     }
 
-    pub(super) fn with_trailers(self, trailers: HeaderMap) -> Reply {
+    pub(crate) fn with_trailers(self, trailers: HeaderMap) -> Reply {
         Reply { trailers: Some(trailers), ..self }
     }
 }

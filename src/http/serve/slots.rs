@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::http::descriptors::{Share, Taken};
 use crate::metrics::Gauge;
-use crate::receivers::descriptors::{Share, Taken};
 
 /// The connections of one receiver.
 #[derive(Debug)]
-pub(super) struct Slots {
+pub(crate) struct Slots {
     max: usize,
     all: AtomicUsize,
     by_worker: Vec<AtomicUsize>,
@@ -21,15 +21,15 @@ const EACH: usize = 2;
 
 /// One connection's place; dropping it makes room.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(crate) struct Slot {
     slots: Arc<Slots>,
-    pub(super) worker: usize,
+    pub(crate) worker: usize,
     #[expect(dead_code, reason = "held until the connection is over")]
     descriptors: Taken,
 }
 
 impl Slots {
-    pub(super) fn new(
+    pub(crate) fn new(
         max: usize,
         workers: usize,
         gauge: Gauge,
@@ -41,7 +41,7 @@ impl Slots {
 
     /// A place at the worker that has the fewest; `None` if all are taken, or no descriptors are left for one. One
     /// thread asks.
-    pub(super) fn take(self: &Arc<Self>) -> Option<Slot> {
+    pub(crate) fn take(self: &Arc<Self>) -> Option<Slot> {
         if self.all.load(Ordering::Relaxed) >= self.max {
             return None;
         }
@@ -70,7 +70,7 @@ impl Drop for Slot {
 
 /// Holds one request's place among all that are in flight; dropping it makes room.
 #[derive(Debug)]
-pub(super) struct Admitted {
+pub(crate) struct Admitted {
     in_flight: Arc<AtomicUsize>,
     /// For a connection to an upstream beyond the one that its client's place includes.
     extra: Option<Taken>,
@@ -78,14 +78,14 @@ pub(super) struct Admitted {
 
 impl Admitted {
     /// Takes a place among at most `max`; `None` if all are taken.
-    pub(super) fn among(in_flight: &Arc<AtomicUsize>, max: usize) -> Option<Self> {
+    pub(crate) fn among(in_flight: &Arc<AtomicUsize>, max: usize) -> Option<Self> {
         let before = in_flight.fetch_add(1, Ordering::Relaxed);
         let admitted = Admitted { in_flight: Arc::clone(in_flight), extra: None };
         (before < max).then_some(admitted)
     }
 
     /// The same with a descriptor more, of those that nobody was promised; `None` if there is none.
-    pub(super) fn with_extra(mut self, descriptors: &Arc<Share>) -> Option<Self> {
+    pub(crate) fn with_extra(mut self, descriptors: &Arc<Share>) -> Option<Self> {
         self.extra = Some(descriptors.take(1)?);
         Some(self)
     }
@@ -100,7 +100,7 @@ impl Drop for Admitted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::receivers::descriptors::Descriptors;
+    use crate::http::descriptors::Descriptors;
 
     #[test]
     fn connections_are_spread_and_bounded() {

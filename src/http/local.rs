@@ -7,7 +7,7 @@ use tokio::task::spawn_local;
 
 /// Starts HTTP/2's tasks beside their connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Local;
+pub(crate) struct Local;
 
 impl<F> Executor<F> for Local
 where

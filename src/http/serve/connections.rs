@@ -11,11 +11,11 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-use super::write_tracker::Unflushed;
+use crate::http::write_tracker::Unflushed;
 
 /// Lists the connections of one worker's clients.
 #[derive(Debug, Default)]
-pub(super) struct Connections {
+pub(crate) struct Connections {
     all: RefCell<HashMap<u64, Rc<Connection>>>,
     last: Cell<u64>,
     stopping: Cell<bool>,
@@ -23,7 +23,7 @@ pub(super) struct Connections {
 
 /// Says why a connection is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum EndReason {
+pub(crate) enum EndReason {
     /// The receiver stops.
     Stop,
     /// Its next request takes too long to come.
@@ -34,16 +34,16 @@ pub(super) enum EndReason {
 
 /// Limits how long a connection may wait for its client, in looks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Looks {
+pub(crate) struct Looks {
     /// For its next request, and to take a refusal.
-    pub(super) quiet: u32,
+    pub(crate) quiet: u32,
     /// To go on with an exchange, and to take the rest of its answer.
-    pub(super) stuck: u32,
+    pub(crate) stuck: u32,
 }
 
 /// Keeps one connection on the list; dropping it takes it off.
 #[derive(Debug)]
-pub(super) struct ConnectionGuard {
+pub(crate) struct ConnectionGuard {
     connections: Rc<Connections>,
     number: u64,
     visit: Rc<Connection>,
@@ -51,7 +51,7 @@ pub(super) struct ConnectionGuard {
 
 /// Counts a request as being answered until it is dropped.
 #[derive(Debug)]
-pub(super) struct RequestGuard {
+pub(crate) struct RequestGuard {
     of: Rc<Connection>,
     admitted: Cell<bool>,
     /// Its response has begun: from there on it is that which moves or does not.
@@ -84,7 +84,7 @@ struct Connection {
 
 impl Connections {
     /// A connection is served from now on, of which `waits` says whether the client still has to read.
-    pub(super) fn enter(self: &Rc<Self>, waits: Unflushed) -> ConnectionGuard {
+    pub(crate) fn enter(self: &Rc<Self>, waits: Unflushed) -> ConnectionGuard {
         let visit = Rc::new(Connection {
             now: Cell::new(0),
             awaiting: Cell::new(0),
@@ -104,26 +104,26 @@ impl Connections {
     }
 
     /// Tells all of them that the receiver stops.
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stopping.set(true);
         self.all.borrow().values().for_each(|visit| visit.tell(EndReason::Stop));
     }
 
     /// How many requests are being answered.
-    pub(super) fn asking(&self) -> usize {
+    pub(crate) fn asking(&self) -> usize {
         self.all.borrow().values().map(|visit| visit.now.get()).sum()
     }
 
     /// One of the looks at regular intervals. Tells those that have waited for their client for more than so
     /// many intervals.
-    pub(super) fn look(&self, limits: Looks) {
+    pub(crate) fn look(&self, limits: Looks) {
         self.all.borrow().values().for_each(|visit| visit.look(limits));
     }
 }
 
 impl ConnectionGuard {
     /// A request came by it.
-    pub(super) fn asked(&self) -> RequestGuard {
+    pub(crate) fn asked(&self) -> RequestGuard {
         self.visit.now.set(self.visit.now.get() + 1);
         self.visit.ever.set(true);
         RequestGuard {
@@ -135,17 +135,17 @@ impl ConnectionGuard {
     }
 
     /// Whether a request ever came.
-    pub(super) fn has_asked(&self) -> bool {
+    pub(crate) fn has_asked(&self) -> bool {
         self.visit.ever.get()
     }
 
     /// Whether nothing is being answered, or its client does nothing for it.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.visit.now.get() == 0 || self.visit.told.get() == Some(EndReason::Stuck)
     }
 
     /// Returns when it is to end.
-    pub(super) async fn told(&self) -> EndReason {
+    pub(crate) async fn told(&self) -> EndReason {
         poll_fn(|cx| {
             if let Some(told) = self.visit.told.get() {
                 return Poll::Ready(told);
@@ -162,17 +162,17 @@ impl ConnectionGuard {
 
 impl RequestGuard {
     /// Whether something waits to be written to the client.
-    pub(super) fn is_unwritten(&self) -> bool {
+    pub(crate) fn is_unwritten(&self) -> bool {
         self.of.waits.now()
     }
 
     /// Says whether its connection carries others at the same time.
-    pub(super) fn is_beside_others(&self) -> bool {
+    pub(crate) fn is_beside_others(&self) -> bool {
         self.of.now.get() > 1
     }
 
     /// It is let through, and counts as use of its connection. A refusal keeps no place.
-    pub(super) fn admit(&self) {
+    pub(crate) fn admit(&self) {
         self.admitted.set(true);
         if self.of.told.get() == Some(EndReason::TooLong) {
             // It came in the last moment.
@@ -181,13 +181,13 @@ impl RequestGuard {
     }
 
     /// Its response begins, of which the client has taken nothing yet.
-    pub(super) fn answer(&self) {
+    pub(crate) fn answer(&self) {
         self.answered.set(true);
         self.waits(true, true);
     }
 
     /// Its body was asked for more: whether there was some.
-    pub(super) fn uploaded(&self, some: bool) {
+    pub(crate) fn uploaded(&self, some: bool) {
         if self.answered.get() {
             // Of a body that is read while the answer comes nobody knows whether more is to come now.
             self.of.stuck.set(if some { 0 } else { self.of.stuck.get() });
@@ -197,7 +197,7 @@ impl RequestGuard {
     }
 
     /// The body of its response was asked for more: whether there was some, which the client has to take.
-    pub(super) fn downloaded(&self, some: bool) {
+    pub(crate) fn downloaded(&self, some: bool) {
         self.waits(some, some);
     }
 
@@ -263,7 +263,7 @@ impl Drop for ConnectionGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::receivers::mcp_http::write_tracker::WriteTracker;
+    use crate::http::write_tracker::WriteTracker;
     use std::future::Future;
     use std::pin::pin;
     use std::task::Context;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::pipeline::Complaint;
+use crate::metrics::RateLimitedLog;
 
 /// What is left for everything but clients and their requests: a quarter, within these bounds.
 const RESERVE: (usize, usize) = (32, 256);
@@ -25,7 +25,7 @@ const LEAST: usize = 2;
 static BEGAN: Mutex<Option<Rlimit>> = Mutex::new(None);
 
 /// Raises the soft limit of descriptors to the hard one: each client has one, and each of its requests.
-pub(in crate::receivers) fn raise() {
+pub(crate) fn raise() {
     let mut began = BEGAN.lock().unwrap_or_else(PoisonError::into_inner);
     let limit = getrlimit(Resource::Nofile);
     if began.is_none() && limit.current < limit.maximum {
@@ -36,9 +36,7 @@ pub(in crate::receivers) fn raise() {
 
 /// Starts a child with the limit that the process began with: programs that use `select` fail with descriptors
 /// beyond 1023. Where that limit is used up already, the child gets ours rather than not to be started.
-pub(in crate::receivers) fn with_first_limit<T>(
-    mut start: impl FnMut() -> io::Result<T>,
-) -> io::Result<T> {
+pub(crate) fn with_first_limit<T>(mut start: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let began = BEGAN.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(first) = *began else { return start() };
     let ours = getrlimit(Resource::Nofile);
@@ -56,16 +54,16 @@ pub(in crate::receivers) fn with_first_limit<T>(
 
 /// Counts the descriptors that clients and their requests have or may come to need.
 #[derive(Debug, Default)]
-pub(in crate::receivers) struct Descriptors {
+pub(crate) struct Descriptors {
     /// Known from the first client on: by then what serves them is there.
     room: OnceLock<usize>,
     shares: Mutex<Vec<Weak<Share>>>,
-    full: Complaint,
+    full: RateLimitedLog,
 }
 
 /// What one listening port has of them: some for certain, more while there are any.
 #[derive(Debug)]
-pub(in crate::receivers) struct Share {
+pub(crate) struct Share {
     of: Arc<Descriptors>,
     name: String,
     /// Changed by whoever holds the lock on all shares.
@@ -74,7 +72,7 @@ pub(in crate::receivers) struct Share {
 
 /// Holds some of them; dropping it gives them back.
 #[derive(Debug)]
-pub(in crate::receivers) struct Taken {
+pub(crate) struct Taken {
     from: Arc<Share>,
     count: usize,
 }
@@ -82,7 +80,7 @@ pub(in crate::receivers) struct Taken {
 impl Descriptors {
     /// So many, whatever the process may have.
     #[cfg(test)]
-    pub(in crate::receivers) fn of(room: usize) -> Arc<Self> {
+    pub(crate) fn of(room: usize) -> Arc<Self> {
         let descriptors = Descriptors::default();
         descriptors.room.set(room).ok();
         Arc::new(descriptors)
@@ -90,7 +88,7 @@ impl Descriptors {
 
     /// The share of a port by that name. A port that a reload changes keeps its share; one that is gone leaves its
     /// to the others once its last client is.
-    pub(in crate::receivers) fn share(self: &Arc<Self>, name: &str) -> Arc<Share> {
+    pub(crate) fn share(self: &Arc<Self>, name: &str) -> Arc<Share> {
         let mut shares = self.shares();
         shares.retain(|share| share.strong_count() > 0);
         if let Some(known) = alive(&shares).find(|share| share.name == name) {
@@ -118,17 +116,17 @@ impl Descriptors {
 
 impl Share {
     /// Takes so many; `None` if there are not as many.
-    pub(in crate::receivers) fn take(self: &Arc<Self>, count: usize) -> Option<Taken> {
+    pub(crate) fn take(self: &Arc<Self>, count: usize) -> Option<Taken> {
         self.take_leaving(count, 0)
     }
 
     /// Takes one for something that is of use and not needed: a quarter is left for clients that come.
-    pub(in crate::receivers) fn spare(self: &Arc<Self>) -> Option<Taken> {
+    pub(crate) fn spare(self: &Arc<Self>) -> Option<Taken> {
         self.take_leaving(1, self.of.room() / 4)
     }
 
     /// Says once in a while that clients are turned away for want of descriptors.
-    pub(in crate::receivers) fn complain(&self) {
+    pub(crate) fn complain(&self) {
         if let Some(unsaid) = self.of.full.due() {
             tracing::warn!(
                 room = self.of.room(),

@@ -1,4 +1,4 @@
-//! The connections of one worker to one route's server: made when needed, kept for the next request.
+//! The connections of one thread to one server: made when needed, kept for the next request.
 //!
 //! HTTP/1.1 connections wait in a stack, so that the last used is used next and the others grow old and
 //! go. They have no task of their own: whoever waits for the response drives them, so what was read of a
@@ -25,20 +25,20 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http2::SendRequest;
-use hyper::header::{CONNECTION, HOST, HeaderValue, TRANSFER_ENCODING};
+use hyper::header::{CONNECTION, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::uri::Authority;
 use hyper::{Request, Response, Uri, Version};
 
 use self::http1::Http1Conn;
 use self::http2::{Http2Conn, StreamPermit};
 use self::server::New;
-use super::config::Protocol;
-use super::headers::Present;
-use crate::receivers::descriptors::{Share, Taken};
+use super::headers::join_cookies;
+use crate::http::descriptors::{Share, Taken};
+use crate::settings::Protocol;
 
-pub(super) use self::server::{Server, keep_alive};
+pub(crate) use self::server::{Reach, Server, keep_alive};
 
-/// Connections that wait for work, each worker and route; more are closed when they are done.
+/// Connections that wait for work, each thread and server; more are closed when they are done.
 const MAX_IDLE: usize = 256;
 /// How often a request is tried because its connection was closed before it began with it. The last
 /// connection is a new one.
@@ -51,16 +51,16 @@ const BROKEN: &str = "the request broke off";
 const INTERIM: &str = "interim responses (1xx) without end";
 
 /// A request's body, which can be read on before there is a connection to send it by.
-pub(super) trait Upload:
+pub(crate) trait Upload:
     Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Unpin + 'static
 {
     /// Reads as far as it can be and may be, and keeps that; an error if it broke off.
     fn read_on(&mut self, cx: &mut Context<'_>) -> Result<(), ()>;
 }
 
-/// Pools the connections of one worker to one route's server.
-pub(super) struct Upstream<B> {
-    pub(super) server: Arc<Server>,
+/// Pools the connections of one thread to one server.
+pub(crate) struct Upstream<B> {
+    pub(crate) server: Arc<Server>,
     /// Pays for connections that wait for work.
     descriptors: Arc<Share>,
     idle: RefCell<Vec<Idle<B>>>,
@@ -83,7 +83,7 @@ struct Idle<B> {
 }
 
 /// A connection in use, as far as its request takes it.
-pub(super) struct Lease<B>(Held<B>);
+pub(crate) struct Lease<B>(Held<B>);
 
 enum Held<B> {
     Http1(Http1Conn<B>, Rc<Upstream<B>>),
@@ -118,7 +118,7 @@ enum Way<B> {
 
 impl<B: Upload> Upstream<B> {
     /// No connections yet.
-    pub(super) fn new(server: Arc<Server>, descriptors: Arc<Share>) -> Rc<Self> {
+    pub(crate) fn new(server: Arc<Server>, descriptors: Arc<Share>) -> Rc<Self> {
         Rc::new(Upstream {
             server,
             descriptors,
@@ -131,14 +131,14 @@ impl<B: Upload> Upstream<B> {
     }
 
     /// Says whether one connection serves many requests, as far as is known.
-    pub(super) fn is_shared(&self) -> bool {
+    pub(crate) fn is_shared(&self) -> bool {
         self.speaks_http2.get()
     }
 
     /// Sends a request and returns the head of its response, with the connection that the body comes by.
     /// An error says what happened, for our log, and never quotes what was sent; the request is still
     /// there if nothing of it was written.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         self: &Rc<Self>,
         request: &mut Option<Request<B>>,
     ) -> Result<(Response<Incoming>, Lease<B>), String> {
@@ -203,22 +203,22 @@ impl<B: Upload> Upstream<B> {
             *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
         }
         let present = Present::among(request.headers());
-        let unmeasured = !present.has(Present::CONTENT_LENGTH)
+        let unmeasured = !present.length
             && !request.body().is_end_stream()
             && request.body().size_hint().exact().is_none();
         let headers = request.headers_mut();
-        if !present.has(Present::HOST) {
+        if !present.host {
             let host = authority.and_then(|host| HeaderValue::from_str(host.as_str()).ok());
             headers.insert(HOST, host.unwrap_or_else(|| self.server.host_header.clone()));
         }
-        if present.has(Present::COOKIE) {
-            super::headers::join_cookies(headers);
+        if present.cookie {
+            join_cookies(headers);
         }
         if unmeasured {
             // hyper would send none with a GET whose body has no length.
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        if present.has(Present::TE) {
+        if present.te {
             // RFC 9110 section 10.1.4
             headers.insert(CONNECTION, HeaderValue::from_static("te"));
         }
@@ -294,7 +294,7 @@ impl<B: Upload> Upstream<B> {
     }
 
     /// Closes connections that waited too long, or that the server closed.
-    pub(super) fn tidy(&self) {
+    pub(crate) fn tidy(&self) {
         self.idle.borrow_mut().retain_mut(Idle::is_good);
         self.shared.borrow_mut().retain(|shared| !shared.is_stale(self.server.idle_timeout));
     }
@@ -309,7 +309,7 @@ impl<B: Upload> Idle<B> {
 
 impl<B: Upload> Lease<B> {
     /// The response has come whole: the connection waits for the next request.
-    pub(super) fn give_back(self) {
+    pub(crate) fn give_back(self) {
         let Held::Http1(mut line, upstream) = self.0 else { return };
         let keep = upstream.server.idle_timeout;
         let keep = line.patience.map_or(keep, |said| said.min(keep));
@@ -324,14 +324,14 @@ impl<B: Upload> Lease<B> {
     }
 
     /// Its server has said how long the connection may wait for a next request.
-    pub(super) fn wait_for(&mut self, patience: Duration) {
+    pub(crate) fn wait_for(&mut self, patience: Duration) {
         if let Held::Http1(line, _) = &mut self.0 {
             line.patience = Some(patience);
         }
     }
 
     /// Moves the connection; call it before each look at what comes by it. `true` if nothing else does.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.0 {
             Held::Http1(line, _) => line.drive(cx),
             Held::Http2(_) | Held::Nothing => false,
@@ -340,13 +340,38 @@ impl<B: Upload> Lease<B> {
 
     /// The response has begun. Where it came before the request was written, both go on by themselves;
     /// `over` if the request was read whole.
-    pub(super) fn begun(&mut self, over: bool) {
+    pub(crate) fn begun(&mut self, over: bool) {
         let early = |line: &Http1Conn<B>| !over || line.is_behind();
         if matches!(&self.0, Held::Http1(line, _) if early(line))
             && let Held::Http1(line, _) = std::mem::replace(&mut self.0, Held::Nothing)
         {
             line.run();
         }
+    }
+}
+
+/// Which of the fields are there that depend on the version: one look over the names.
+#[derive(Default)]
+struct Present {
+    length: bool,
+    host: bool,
+    cookie: bool,
+    te: bool,
+}
+
+impl Present {
+    fn among(headers: &HeaderMap) -> Self {
+        let mut present = Present::default();
+        for name in headers.keys() {
+            match name.as_str() {
+                "content-length" => present.length = true,
+                "host" => present.host = true,
+                "cookie" => present.cookie = true,
+                "te" => present.te = true,
+                _ => {}
+            }
+        }
+        present
     }
 }
 
@@ -364,23 +389,17 @@ async fn reading_on<T>(body: &mut impl Upload, wait: impl Future<Output = T>) ->
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
+    use super::testing::Empty;
     use super::*;
-    use crate::receivers::mcp_http::body::ProxyBody;
-    use crate::receivers::mcp_http::config::Route;
+    use crate::http::descriptors::Descriptors;
 
-    fn upstream() -> Rc<Upstream<ProxyBody>> {
-        let route = Route { upstream: "http://server:1/mcp".into(), ..Route::default() };
-        let server = Server::new(&route, Path::new(""), 100).unwrap();
-        Upstream::new(
-            Arc::new(server),
-            crate::receivers::descriptors::Descriptors::of(9).share("tap"),
-        )
+    fn upstream() -> Rc<Upstream<Empty>> {
+        let server = Server::new(Reach::plain("http://server:1/mcp")).unwrap();
+        Upstream::new(Arc::new(server), Descriptors::of(9).share("tap"))
     }
 
-    fn request(host: &'static str) -> Request<ProxyBody> {
-        let mut request = Request::new(ProxyBody::own(""));
+    fn request(host: &'static str) -> Request<Empty> {
+        let mut request = Request::new(Empty);
         *request.uri_mut() = "/mcp?a=1".parse().unwrap();
         request.headers_mut().insert(HOST, HeaderValue::from_static(host));
         request
@@ -408,6 +427,60 @@ mod tests {
                     (request.uri(), &request.headers()[HOST]),
                     (&"/mcp?a=1".parse().unwrap(), &again.parse().unwrap())
                 );
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod testing {
+    use std::convert::Infallible;
+    use std::path::Path;
+    use std::pin::Pin;
+
+    use http_body::Frame;
+
+    use super::*;
+    use crate::settings::ClientTls;
+
+    /// A body without anything.
+    pub(super) struct Empty;
+
+    impl Body for Empty {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(None)
+        }
+
+        fn is_end_stream(&self) -> bool {
+            true
+        }
+    }
+
+    impl Upload for Empty {
+        fn read_on(&mut self, _: &mut Context<'_>) -> Result<(), ()> {
+            Ok(())
+        }
+    }
+
+    impl Reach<'_> {
+        /// Without TLS, with usual times.
+        pub(super) fn plain(uri: &str) -> Self {
+            static TLS: std::sync::LazyLock<ClientTls> =
+                std::sync::LazyLock::new(ClientTls::default);
+            Reach {
+                uri: uri.parse().unwrap(),
+                tls: &TLS,
+                base: Path::new(""),
+                protocol: Protocol::Auto,
+                max_headers: 100,
+                connect_timeout: Duration::from_secs(5),
+                idle_timeout: Duration::from_secs(5),
             }
         }
     }

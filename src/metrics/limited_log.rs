@@ -1,31 +1,28 @@
-//! What goes wrong again and again, said once in a while: a peer must not fill the log.
+//! Logs a repeated problem at most once every 30 s, with how often it happened since: a peer must not fill the log.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// The target of log lines about single events, which the account at the end sums up.
-pub const INCIDENTS: &str = "mcpcol::incidents";
-
 /// Between two lines about the same thing.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// One thing that may go wrong.
+/// Decides whether a problem that repeats itself is logged this time.
 #[derive(Debug)]
-pub struct Complaint {
+pub struct RateLimitedLog {
     begun: Instant,
     /// When it may be said again, in milliseconds since then.
     next: AtomicU64,
     unsaid: AtomicU64,
 }
 
-impl Default for Complaint {
+impl Default for RateLimitedLog {
     fn default() -> Self {
-        Complaint { begun: Instant::now(), next: AtomicU64::new(0), unsaid: AtomicU64::new(0) }
+        RateLimitedLog { begun: Instant::now(), next: AtomicU64::new(0), unsaid: AtomicU64::new(0) }
     }
 }
 
-impl Complaint {
-    /// It happened. If it is to be said now, how often it happened unsaid since the last time.
+impl RateLimitedLog {
+    /// Notes that it happened. If it is to be logged now, returns how often it happened unlogged since the last time.
     pub fn due(&self) -> Option<u64> {
         self.due_at(self.begun.elapsed())
     }
@@ -48,7 +45,7 @@ mod tests {
 
     #[test]
     fn it_is_said_at_once_and_then_once_in_a_while() {
-        let complaint = Complaint::default();
+        let complaint = RateLimitedLog::default();
         let at = |seconds| complaint.due_at(Duration::from_secs(seconds));
         assert_eq!([at(5), at(5), at(34), at(35), at(36)], [Some(0), None, None, Some(2), None]);
         assert_eq!(at(1000), Some(1));

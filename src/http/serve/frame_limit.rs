@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use crate::metrics::Counter;
-use crate::pipeline::Complaint;
+use crate::metrics::RateLimitedLog;
 
 /// What a connection may spend before it has earned anything, and the most that it keeps.
 const MOST: i64 = 10_000;
@@ -36,14 +36,14 @@ const GOAWAY: &[u8] = &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0,
 
 /// Counts the connections of one port that were closed for it, and says so now and then.
 #[derive(Debug, Default)]
-pub(in crate::receivers) struct Floods {
+pub(crate) struct Floods {
     counter: Counter,
-    said: Complaint,
+    said: RateLimitedLog,
 }
 
 /// Passes bytes on and fails once too many frames came for what they asked.
 #[derive(Debug)]
-pub(in crate::receivers) struct FrameLimit<S> {
+pub(crate) struct FrameLimit<S> {
     inner: S,
     floods: Arc<Floods>,
     speaks: Speaks,
@@ -81,8 +81,8 @@ struct Frames {
 
 impl Floods {
     /// Counts them there.
-    pub(in crate::receivers) fn counted(counter: Counter) -> Arc<Self> {
-        Arc::new(Floods { counter, said: Complaint::default() })
+    pub(crate) fn counted(counter: Counter) -> Arc<Self> {
+        Arc::new(Floods { counter, said: RateLimitedLog::default() })
     }
 
     fn tell(&self) {
@@ -99,7 +99,7 @@ impl Floods {
 
 impl<S> FrameLimit<S> {
     /// Over a socket by which nothing has passed.
-    pub(in crate::receivers) fn over(inner: S, floods: Arc<Floods>) -> Self {
+    pub(crate) fn over(inner: S, floods: Arc<Floods>) -> Self {
         let purse = Purse { left: MOST, since: Instant::now() };
         let (read, written) = (Frames::default(), Frames::default());
         FrameLimit { inner, floods, speaks: Speaks::Preface(0), read, written, purse }

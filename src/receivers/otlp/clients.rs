@@ -1,15 +1,29 @@
 //! What clients may do with a connection, on real sockets and with time that is not waited for.
 
+use std::net::TcpListener as StdListener;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
 use hyper::StatusCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::Instant;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
-use super::*;
-use crate::receivers::descriptors::Descriptors;
-use crate::receivers::otlp::body::{self, Length};
-use crate::receivers::otlp::budget::Budget;
-use crate::receivers::otlp::usage::keeps_no_place;
+use super::body::{self, Length};
+use super::budget::Budget;
+use crate::http::descriptors::Descriptors;
+use crate::http::serve::frame_limit::Floods;
+use crate::http::serve::port::{Answer, Listener, Timing};
+use crate::http::serve::reply::Reply;
+use crate::http::serve::usage::keeps_no_place;
+use crate::metrics::Counter;
+use crate::pipeline::Stop;
+use hyper::body::Incoming;
+use hyper::{Request, Response};
 
 const REQUEST: &[u8] = b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n";
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -77,8 +91,8 @@ impl Narrow {
         let address = listener.local_addr().unwrap();
         let (switch, stop) = Stop::switch();
         let [turned_away, displaced, floods] = [(); 3].map(|()| Counter::default());
-        let door = Door {
-            listener: Arc::new(listener),
+        let door = Listener {
+            socket: Arc::new(listener),
             tls,
             timing,
             max_streams: 100,

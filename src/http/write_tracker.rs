@@ -13,14 +13,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Passes bytes to a socket and from it, and notes whether some wait to be written.
 #[derive(Debug)]
-pub(super) struct WriteTracker<S> {
+pub(crate) struct WriteTracker<S> {
     inner: S,
     waits: Unflushed,
 }
 
 /// Tells whether something waits to be written; clones tell of the same socket.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Unflushed(Rc<Writing>);
+pub(crate) struct Unflushed(Rc<Writing>);
 
 #[derive(Debug, Default)]
 struct Writing {
@@ -33,30 +33,30 @@ struct Writing {
 
 impl Unflushed {
     /// Now.
-    pub(super) fn now(&self) -> bool {
+    pub(crate) fn now(&self) -> bool {
         self.0.waits.get()
     }
 
     /// Tells by its change that the peer took something.
-    pub(super) fn taken(&self) -> u32 {
+    pub(crate) fn taken(&self) -> u32 {
         self.0.taken.get()
     }
 
     /// Allows to read so many more bytes, or any number. What is asked for beyond is an error, in the middle of a read
     /// that would never end by itself: hyper goes on as long as something comes.
-    pub(super) fn allow_reading(&self, bytes: Option<usize>) {
+    pub(crate) fn allow_reading(&self, bytes: Option<usize>) {
         self.0.allowed.set(bytes);
     }
 
     /// Whether nothing more may be read.
-    pub(super) fn is_spent(&self) -> bool {
+    pub(crate) fn is_spent(&self) -> bool {
         self.0.allowed.get() == Some(0)
     }
 }
 
 impl<S> WriteTracker<S> {
     /// Over a socket to which nothing was written that waits.
-    pub(super) fn over(inner: S) -> (Self, Unflushed) {
+    pub(crate) fn over(inner: S) -> (Self, Unflushed) {
         let waits = Unflushed::default();
         (WriteTracker { inner, waits: waits.clone() }, waits)
     }

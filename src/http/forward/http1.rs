@@ -16,8 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::spawn_local;
 
 use super::Upload;
-use crate::receivers::mcp_http::headers::{BUFFER, HYPERS_HEADERS};
-use crate::receivers::mcp_http::write_tracker::{Unflushed, WriteTracker};
+use crate::http::headers::{BUFFER, HYPERS_HEADERS};
+use crate::http::write_tracker::{Unflushed, WriteTracker};
 
 /// How much may come of a connection before a response to its request has come with its whole head, in bytes: more
 /// than the largest head and what is read behind it; the rest is for interim responses. A server that sends one
@@ -30,7 +30,7 @@ type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
 type Sent<B> = Result<Response<Incoming>, TrySendError<Request<B>>>;
 
 /// One connection.
-pub(super) struct Http1Conn<B> {
+pub(crate) struct Http1Conn<B> {
     sender: http1::SendRequest<B>,
     /// Nothing once it is closed.
     connection: Option<Connection>,
@@ -39,7 +39,7 @@ pub(super) struct Http1Conn<B> {
     /// What has happened to it while it waits for work.
     stirred: Arc<Stirred>,
     /// How long it may wait for its next request, as far as its server has said.
-    pub(super) patience: Option<Duration>,
+    pub(crate) patience: Option<Duration>,
 }
 
 /// Whether there is something to do for a connection that nobody drives.
@@ -54,7 +54,7 @@ impl Wake for Stirred {
 
 impl<B: Upload> Http1Conn<B> {
     /// Over a stream that is open; heads of responses have so many fields at most.
-    pub(super) async fn over<S>(stream: S, max_headers: usize) -> io::Result<Self>
+    pub(crate) async fn over<S>(stream: S, max_headers: usize) -> io::Result<Self>
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
@@ -72,13 +72,13 @@ impl<B: Upload> Http1Conn<B> {
     }
 
     /// Begins to send a request; [`until`](Self::until) goes on with it.
-    pub(super) fn begin(&mut self, request: Request<B>) -> impl Future<Output = Sent<B>> + use<B> {
+    pub(crate) fn begin(&mut self, request: Request<B>) -> impl Future<Output = Sent<B>> + use<B> {
         self.sender.try_send_request(request)
     }
 
     /// Drives the connection until the response to what was begun has begun. `None` if too much comes before it: of
     /// interim responses (1xx), which hyper drops, there may be any number.
-    pub(super) async fn until(
+    pub(crate) async fn until(
         &mut self,
         mut sent: Pin<&mut impl Future<Output = Sent<B>>>,
     ) -> Option<Sent<B>> {
@@ -95,30 +95,30 @@ impl<B: Upload> Http1Conn<B> {
     }
 
     /// Moves it; call this before each look at what comes by it. `true` if nothing else does.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> bool {
         drive(&mut self.connection, cx);
         self.connection.is_some()
     }
 
     /// Leaves it to wait for the next request. Whether there can be one.
-    pub(super) fn rest(&mut self) -> bool {
+    pub(crate) fn rest(&mut self) -> bool {
         self.stirred.0.store(false, Ordering::Relaxed);
         let waker = Waker::from(Arc::clone(&self.stirred));
         self.drive(&mut Context::from_waker(&waker)) && self.sender.is_ready()
     }
 
     /// Whether one that waits is still good for a request.
-    pub(super) fn is_open(&mut self) -> bool {
+    pub(crate) fn is_open(&mut self) -> bool {
         if self.stirred.0.load(Ordering::Relaxed) { self.rest() } else { self.sender.is_ready() }
     }
 
     /// Whether something of a request is not written yet, as far as the last drive came.
-    pub(super) fn is_behind(&self) -> bool {
+    pub(crate) fn is_behind(&self) -> bool {
         self.waits.now()
     }
 
     /// From here on it goes on by itself, until request and response have passed whole.
-    pub(super) fn run(self) {
+    pub(crate) fn run(self) {
         let Http1Conn { sender, connection, waits, .. } = self;
         let Some(mut connection) = connection else { return };
         spawn_local(poll_fn(move |cx| {

@@ -13,7 +13,7 @@ use tokio::time::{Sleep, sleep};
 
 /// Passes bytes to a socket and fails once it has taken none for too long.
 #[derive(Debug)]
-pub(in crate::receivers) struct WriteLimit<S> {
+pub(crate) struct WriteLimit<S> {
     inner: S,
     limit: Duration,
     /// Runs while something waits to be written.
@@ -22,7 +22,7 @@ pub(in crate::receivers) struct WriteLimit<S> {
 
 impl<S> WriteLimit<S> {
     /// Over a socket whose peer may leave what is written to it for as long as `limit` without taking a byte.
-    pub(in crate::receivers) fn over(inner: S, limit: Duration) -> Self {
+    pub(crate) fn over(inner: S, limit: Duration) -> Self {
         WriteLimit { inner, limit, waits: None }
     }
 

@@ -22,16 +22,16 @@ const HEADERS: u8 = 1;
 
 /// Says how many heads may still come; clones tell of the same socket.
 #[derive(Clone, Debug, Default)]
-pub(super) struct HeadsLeft(Rc<Cell<usize>>);
+pub(crate) struct HeadsLeft(Rc<Cell<usize>>);
 
 impl HeadsLeft {
     /// One more request begins, with which so many are under way.
-    pub(super) fn begin(&self, under_way: usize) {
+    pub(crate) fn begin(&self, under_way: usize) {
         self.0.set(FOR_EACH.saturating_mul(under_way));
     }
 
     /// Whether there were too many.
-    pub(super) fn is_spent(&self) -> bool {
+    pub(crate) fn is_spent(&self) -> bool {
         self.0.get() == 0
     }
 
@@ -44,7 +44,7 @@ impl HeadsLeft {
 
 /// Passes bytes and finds the frames in those that are read.
 #[derive(Debug)]
-pub(super) struct HeadCounter<S> {
+pub(crate) struct HeadCounter<S> {
     inner: S,
     left: HeadsLeft,
     frames: Frames,
@@ -84,7 +84,7 @@ impl Frames {
 
 impl<S> HeadCounter<S> {
     /// Over a socket by which nothing has come yet.
-    pub(super) fn over(inner: S) -> (Self, HeadsLeft) {
+    pub(crate) fn over(inner: S) -> (Self, HeadsLeft) {
         let left = HeadsLeft::default();
         (HeadCounter { inner, left: left.clone(), frames: Frames::default() }, left)
     }

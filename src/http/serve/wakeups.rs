@@ -25,22 +25,22 @@ struct Turn {
 }
 
 /// Remembers whether the task had woken itself at some point of its poll.
-pub(super) struct WakeMark(Turn);
+pub(crate) struct WakeMark(Turn);
 
 impl WakeMark {
     /// Now.
-    pub(super) fn set() -> WakeMark {
+    pub(crate) fn set() -> WakeMark {
         WakeMark(TURN.get())
     }
 
     /// If the task woke itself since, it meant nothing.
-    pub(super) fn take_back(self) {
+    pub(crate) fn take_back(self) {
         TURN.set(self.0);
     }
 }
 
 /// A future whose wake-ups of its own task are passed on when its turn is over.
-pub(super) struct DeferWakeups<F> {
+pub(crate) struct DeferWakeups<F> {
     inner: F,
     task: Option<Arc<Task>>,
 }
@@ -55,11 +55,11 @@ struct Over<'a> {
 }
 
 impl<F> DeferWakeups<F> {
-    pub(super) fn of(inner: F) -> Self {
+    pub(crate) fn of(inner: F) -> Self {
         DeferWakeups { inner, task: None }
     }
 
-    pub(super) fn inner(self: Pin<&mut Self>) -> Pin<&mut F>
+    pub(crate) fn inner(self: Pin<&mut Self>) -> Pin<&mut F>
     where
         F: Unpin,
     {

@@ -1,38 +1,30 @@
-//! What receivers that listen have in common: sockets that outlive a reload, addresses, tokens, limits of what clients
-//! do with a connection.
+//! Listening sockets that outlive a reload, and their addresses as they are written.
 //!
 //! A reload that changes a receiver keeps its address: the new one takes the socket over while the old
 //! one still has it, so no client finds the port closed in between. Nothing here accepts or speaks.
-
-mod frame_limit;
-mod write_limit;
 
 use std::collections::HashMap;
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::net::{TcpSocket, lookup_host};
 
-use crate::settings::{Secret, bare_ipv6, is_ipv6};
-
-pub(super) use self::frame_limit::{Floods, FrameLimit};
-pub(super) use self::write_limit::WriteLimit;
+use crate::settings::{bare_ipv6, is_ipv6};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
 /// Holds the sockets that receivers of this process listen on, by host and port: `[127.0.0.1]:80` is `127.0.0.1:80`.
 #[derive(Debug, Default)]
-pub(super) struct Sockets(Mutex<HashMap<Address, Weak<StdListener>>>);
+pub(crate) struct Sockets(Mutex<HashMap<Address, Weak<StdListener>>>);
 
 /// Names a host, in lower case and without brackets, and a port.
 type Address = (String, u16);
 
 impl Sockets {
     /// The socket of that address: one that is open already, else a new one.
-    pub(super) async fn open(&self, endpoint: &str) -> io::Result<Arc<StdListener>> {
+    pub(crate) async fn open(&self, endpoint: &str) -> io::Result<Arc<StdListener>> {
         let (host, port) = host_port(endpoint).ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "it is not host and port")
         })?;
@@ -74,7 +66,7 @@ fn bind_to(address: SocketAddr) -> io::Result<StdListener> {
 
 /// Takes a listening address apart: the host without brackets, and the port; 0 lets the system choose. As in the
 /// Collector (Go's `net.SplitHostPort`) any host may stand in brackets, and an IPv6 address must.
-pub(super) fn host_port(endpoint: &str) -> Option<(&str, u16)> {
+pub(crate) fn host_port(endpoint: &str) -> Option<(&str, u16)> {
     let (host, port) = endpoint.rsplit_once(':')?;
     let inner = match host.strip_prefix('[') {
         Some(rest) => rest.strip_suffix(']').filter(|inner| !inner.contains(':') || is_ipv6(inner)),
@@ -88,13 +80,13 @@ pub(super) fn host_port(endpoint: &str) -> Option<(&str, u16)> {
 }
 
 /// Says why an endpoint is no [`host_port`]; `port` is the one that everybody expects there.
-pub(super) fn no_address(endpoint: &str, port: u16) -> String {
+pub(crate) fn no_address(endpoint: &str, port: u16) -> String {
     bare_ipv6(endpoint, &format!("[::1]:{port}"))
         .unwrap_or_else(|| format!("is host and port, such as `localhost:{port}`"))
 }
 
 /// Whether a name always means this machine (RFC 6761 section 6.3 for `localhost`).
-pub(super) fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     const BELOW: &[u8] = b".localhost";
     let inner = host.trim_start_matches('[').trim_end_matches(']');
     let end = inner.len().checked_sub(BELOW.len()).map(|at| &inner.as_bytes()[at..]);
@@ -104,7 +96,7 @@ pub(super) fn is_loopback(host: &str) -> bool {
 }
 
 /// Turns a client without TLS away for want of room, in words if they fit at once.
-pub(super) fn turn_away(mut stream: StdStream) {
+pub(crate) fn turn_away(mut stream: StdStream) {
     const WORDS: &[u8] =
         b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
         content-length: 0\r\n\r\n";
@@ -115,40 +107,6 @@ pub(super) fn turn_away(mut stream: StdStream) {
     stream.shutdown(Shutdown::Write).ok();
     // What has come and is not read would have the system reset the connection, words and all.
     io::copy(&mut stream.take(MOST), &mut io::sink()).ok();
-}
-
-/// A token that clients have to show. Not to be printed.
-#[derive(Clone)]
-pub(super) struct Bearer(Vec<u8>);
-
-impl Bearer {
-    pub(super) fn new(token: &Secret) -> Bearer {
-        Bearer(format!("Bearer {}", token.expose()).into_bytes())
-    }
-
-    /// Whether the header of that name is there once and holds the token.
-    pub(super) fn shown_in(&self, headers: &HeaderMap, name: &HeaderName) -> bool {
-        let mut shown = headers.get_all(name).iter();
-        let one = shown.next().filter(|_| shown.next().is_none());
-        one.is_some_and(|shown| same_secret(&with_scheme(shown), &self.0))
-    }
-}
-
-/// `Bearer` is a word without case (RFC 9110 section 11.1); the token is not.
-fn with_scheme(shown: &HeaderValue) -> Vec<u8> {
-    let bytes = shown.as_bytes();
-    match bytes.split_at_checked(7) {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => {
-            [b"Bearer ", token.trim_ascii_start()].concat()
-        }
-        _ => bytes.to_vec(),
-    }
-}
-
-/// Compares without telling by its duration how much was right.
-fn same_secret(shown: &[u8], expected: &[u8]) -> bool {
-    let differ = shown.iter().zip(expected).fold(0, |sum, (a, b)| sum | (a ^ b));
-    shown.len() == expected.len() && differ == 0
 }
 
 #[cfg(test)]

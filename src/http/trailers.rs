@@ -41,7 +41,7 @@ const NEVER: [HeaderName; 21] = [
 
 /// Takes out of a message's trailers what may not pass there.
 #[derive(Debug, Default)]
-pub(super) struct Sieve {
+pub(crate) struct Sieve {
     /// More names that go.
     named: Vec<HeaderName>,
     /// Whether its client's word on where it is from is passed on; nothing where that is not looked at.
@@ -51,18 +51,18 @@ pub(super) struct Sieve {
 impl Sieve {
     /// Takes out what never stands there, and those names: of headers that `Connection` is about, or that the tap
     /// reads or writes itself.
-    pub(super) fn of(named: Vec<HeaderName>) -> Self {
+    pub(crate) fn of(named: Vec<HeaderName>) -> Self {
         Sieve { named, trusted: None }
     }
 
     /// Does the same where `forwarded_headers` is on, and also takes out what a client that is not `trusted` says of
     /// where it is from.
-    pub(super) fn guarding(self, trusted: Option<bool>) -> Self {
+    pub(crate) fn guarding(self, trusted: Option<bool>) -> Self {
         Sieve { trusted, ..self }
     }
 
     /// Sifts trailers. Whether none of them is left of which there were some.
-    pub(super) fn sift(&self, trailers: &mut HeaderMap) -> bool {
+    pub(crate) fn sift(&self, trailers: &mut HeaderMap) -> bool {
         let gone: Vec<_> = trailers.keys().filter(|name| !self.lets(name)).cloned().collect();
         for name in &gone {
             trailers.remove(name);
@@ -71,7 +71,7 @@ impl Sieve {
     }
 
     /// Takes the same names out of a head's `Trailer`, which stays as it is where all of them may pass.
-    pub(super) fn announce(&self, head: &mut HeaderMap) {
+    pub(crate) fn announce(&self, head: &mut HeaderMap) {
         let announced = head.get_all(TRAILER).iter().filter_map(|value| value.to_str().ok());
         let names = announced.flat_map(|value| value.split(',')).map(str::trim);
         let names: Vec<_> = names.filter(|name| !name.is_empty()).collect();

@@ -2,29 +2,29 @@
 
 /// Names a host and a port, as they stand in `Host`, an authority or an origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Authority {
+pub(crate) struct Authority {
     /// Lower case, an IPv6 address without brackets.
-    pub(super) host: String,
-    pub(super) port: Option<u16>,
+    pub(crate) host: String,
+    pub(crate) port: Option<u16>,
 }
 
 /// Names a web origin (RFC 6454).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Origin {
+pub(crate) struct Origin {
     scheme: String,
-    pub(super) authority: Authority,
+    pub(crate) authority: Authority,
 }
 
 /// Borrows an authority as it is written, in upper and lower case.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Written<'a> {
-    pub(super) host: &'a str,
-    pub(super) port: Option<u16>,
+pub(crate) struct Written<'a> {
+    pub(crate) host: &'a str,
+    pub(crate) port: Option<u16>,
 }
 
 impl<'a> Written<'a> {
     /// Reads what [`Authority::parse`] does, without a copy.
-    pub(super) fn parse(text: &'a str) -> Option<Self> {
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (host, port) = rest.split_once(']')?;
@@ -51,25 +51,25 @@ impl<'a> Written<'a> {
 
 impl Authority {
     /// Reads `host`, `host:port`, `[v6]` or `[v6]:port`.
-    pub(super) fn parse(text: &str) -> Option<Authority> {
+    pub(crate) fn parse(text: &str) -> Option<Authority> {
         let Written { host, port } = Written::parse(text)?;
         Some(Authority { host: host.to_ascii_lowercase(), port })
     }
 
     /// Borrows it, to compare it with what is written.
-    pub(super) fn written(&self) -> Written<'_> {
+    pub(crate) fn written(&self) -> Written<'_> {
         Written { host: &self.host, port: self.port }
     }
 }
 
 impl Origin {
     /// In lower case.
-    pub(super) fn scheme(&self) -> &str {
+    pub(crate) fn scheme(&self) -> &str {
         &self.scheme
     }
 
     /// Reads `scheme://host[:port]`.
-    pub(super) fn parse(text: &str) -> Option<Origin> {
+    pub(crate) fn parse(text: &str) -> Option<Origin> {
         let (scheme, authority) = text.split_once("://")?;
         let letters = scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
         if scheme.is_empty() || !letters {

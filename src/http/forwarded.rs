@@ -63,18 +63,18 @@ const OTHERS: [&str; 38] = [
 
 /// Who sent a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Client {
-    pub(super) ip: IpAddr,
-    pub(super) tls: bool,
+pub(crate) struct Client {
+    pub(crate) ip: IpAddr,
+    pub(crate) tls: bool,
 }
 
 /// Knows those in front of the tap whose word is passed on.
 #[derive(Clone, Debug, Default)]
-pub(super) struct TrustedProxies(Vec<Network>);
+pub(crate) struct TrustedProxies(Vec<Network>);
 
 /// An address, or all that begin like it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Network {
+pub(crate) struct Network {
     address: IpAddr,
     /// How many bits of it count.
     length: u32,
@@ -82,19 +82,19 @@ pub(super) struct Network {
 
 impl TrustedProxies {
     /// Makes it of settings that have been checked.
-    pub(super) fn new(networks: &[String]) -> Self {
+    pub(crate) fn new(networks: &[String]) -> Self {
         TrustedProxies(networks.iter().filter_map(|text| Network::parse(text).ok()).collect())
     }
 
     /// Says whether it has that address.
-    pub(super) fn has(&self, ip: IpAddr) -> bool {
+    pub(crate) fn has(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|network| network.has(ip))
     }
 }
 
 impl Network {
     /// Reads an address, or a network such as `10.0.0.0/8`; else says what is wrong with it.
-    pub(super) fn parse(text: &str) -> Result<Network, String> {
+    pub(crate) fn parse(text: &str) -> Result<Network, String> {
         let (address, length) = match text.split_once('/') {
             Some((address, length)) => (address, Some(length)),
             None => (text, None),
@@ -126,7 +126,7 @@ impl Network {
     }
 
     /// Says whether it has all addresses of its kind.
-    pub(super) fn is_all(self) -> bool {
+    pub(crate) fn is_all(self) -> bool {
         self.length == 0
     }
 
@@ -154,7 +154,7 @@ impl Network {
 
 /// Tells the upstream in `headers` who called whom, and how: by our own view, unless the client is trusted. Then
 /// its `X-Forwarded-For` is added to, and the rest of what it says stays.
-pub(super) fn tell(
+pub(crate) fn tell(
     headers: &mut HeaderMap,
     client: Client,
     host: Option<&HeaderValue>,
@@ -180,7 +180,7 @@ pub(super) fn tell(
 
 /// Says whether a header is not passed on that tells where a request is from: what proxies write, from a client that
 /// is none of those that are trusted.
-pub(super) fn is_taken_out(name: &HeaderName, trusted: bool) -> bool {
+pub(crate) fn is_taken_out(name: &HeaderName, trusted: bool) -> bool {
     says_whence(name.as_str()) && !(trusted && is_plain(name.as_str()))
 }
 
@@ -269,7 +269,7 @@ mod tests {
     /// What is said to be taken out is, and nothing else.
     #[test]
     fn the_page_on_routes_has_all_names() {
-        let page = include_str!("../../../docs/reference/http-routes.md").to_lowercase();
+        let page = include_str!("../../docs/reference/http-routes.md").to_lowercase();
         let list = page.split_once("their like are").unwrap().1.split_once("\n\n").unwrap().0;
         let told: Vec<_> = list.split('`').skip(1).step_by(2).collect();
         let mut ours = OTHERS.to_vec();

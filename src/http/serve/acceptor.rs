@@ -1,40 +1,46 @@
-//! Who accepts from the listening socket.
+//! Accepts from a listening socket and deals connections to threads.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::slots::Slots;
-use super::worker::Arrival;
+use super::Ends;
+use super::slots::{Slot, Slots};
+use crate::http::sockets::turn_away;
 use crate::metrics::Counter;
-use crate::pipeline::Stop;
-use crate::receivers::listening::turn_away;
 
 /// After a failure to accept (no descriptors left): the next try.
 const BREATH: Duration = Duration::from_millis(50);
 
+/// An accepted connection on its way to its worker.
+pub(crate) struct Arrival {
+    pub(crate) stream: StdStream,
+    pub(crate) peer: SocketAddr,
+    pub(crate) slot: Slot,
+}
+
 /// Accepts connections and deals them to the workers.
-pub(super) struct Acceptor {
-    pub(super) listener: Arc<StdListener>,
-    pub(super) slots: Arc<Slots>,
+pub(crate) struct Acceptor {
+    pub(crate) listener: Arc<StdListener>,
+    pub(crate) slots: Arc<Slots>,
     /// Where connections go, by worker.
-    pub(super) workers: Vec<mpsc::Sender<Arrival>>,
-    pub(super) tls: bool,
-    pub(super) turned_away: Counter,
+    pub(crate) workers: Vec<mpsc::Sender<Arrival>>,
+    pub(crate) tls: bool,
+    pub(crate) turned_away: Counter,
 }
 
 impl Acceptor {
     /// Accepts until `stop`. Blocks.
-    pub(super) fn run(self, stop: Stop) -> io::Result<()> {
+    pub(crate) fn run(self, stop: impl Ends) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(self.accept(stop))
     }
 
-    async fn accept(self, mut stop: Stop) -> io::Result<()> {
+    async fn accept(self, mut stop: impl Ends) -> io::Result<()> {
         let listener = TcpListener::from_std(self.listener.try_clone()?)?;
         let mut failing = false;
         loop {
@@ -58,7 +64,7 @@ impl Acceptor {
         }
     }
 
-    async fn hand_out(&self, stream: std::net::TcpStream, peer: SocketAddr) {
+    async fn hand_out(&self, stream: StdStream, peer: SocketAddr) {
         let Some(slot) = self.slots.take() else {
             self.turned_away.add(1);
             if !self.tls {

@@ -21,7 +21,7 @@ use super::reply::Reply;
 
 /// Counts the requests of one connection.
 #[derive(Debug)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     /// Requests that are being answered.
     now: AtomicUsize,
     /// Requests that were let in at all, whatever became of them.
@@ -42,13 +42,13 @@ pub(super) struct Usage {
 struct ForGood;
 
 /// Marks a response as one whose request does not count as use of its connection.
-pub(super) fn keeps_no_place(response: &mut Response<Reply>) {
+pub(crate) fn keeps_no_place(response: &mut Response<Reply>) {
     response.extensions_mut().insert(ForGood);
 }
 
 /// Counts a request as being answered until it is dropped.
 #[derive(Debug)]
-pub(super) struct Using(Arc<Usage>);
+pub(crate) struct Using(Arc<Usage>);
 
 /// Counts a reply as one that the client has yet to take, until it is dropped.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ struct Untaken(Arc<Usage>);
 
 /// A reply that tells when it was taken: HTTP lets it go with its last byte.
 #[derive(Debug)]
-pub(super) struct Tracked {
+pub(crate) struct Tracked {
     reply: Reply,
     #[expect(dead_code, reason = "held until the reply is taken")]
     untaken: Untaken,
@@ -64,14 +64,14 @@ pub(super) struct Tracked {
 
 impl Using {
     /// A request came by that connection.
-    pub(super) fn of(usage: &Arc<Usage>) -> Using {
+    pub(crate) fn of(usage: &Arc<Usage>) -> Using {
         usage.now.fetch_add(1, Ordering::Relaxed);
         usage.seen.fetch_add(1, Ordering::Relaxed);
         Using(Arc::clone(usage))
     }
 
     /// Its answer goes out.
-    pub(super) fn answered(self, mut response: Response<Reply>) -> Response<Tracked> {
+    pub(crate) fn answered(self, mut response: Response<Reply>) -> Response<Tracked> {
         let usage = &self.0;
         if response.extensions_mut().remove::<ForGood>().is_none() {
             usage.ever.fetch_add(1, Ordering::Relaxed);
@@ -99,7 +99,7 @@ impl Drop for Untaken {
 
 impl Usage {
     /// No request yet.
-    pub(super) fn new() -> Usage {
+    pub(crate) fn new() -> Usage {
         Usage {
             now: AtomicUsize::new(0),
             seen: AtomicU64::new(0),
@@ -113,24 +113,24 @@ impl Usage {
     }
 
     /// How long it has done nothing; `None` while something is being answered or waits to be taken.
-    pub(super) fn quiet_for(&self) -> Option<Duration> {
+    pub(crate) fn quiet_for(&self) -> Option<Duration> {
         let busy = [&self.now, &self.untaken].iter().any(|some| some.load(Ordering::Relaxed) > 0);
         let moved = Duration::from_millis(self.moved.load(Ordering::Relaxed));
         (!busy).then(|| self.begun.elapsed().saturating_sub(moved))
     }
 
     /// Says whether any request was answered and not refused for good.
-    pub(super) fn is_of_use(&self) -> bool {
+    pub(crate) fn is_of_use(&self) -> bool {
         self.ever.load(Ordering::Relaxed) > 0
     }
 
     /// Somebody else needs its place.
-    pub(super) fn tell_to_leave(&self) {
+    pub(crate) fn tell_to_leave(&self) {
         self.leave.notify_one();
     }
 
     /// Returns, once, when it was told to leave.
-    pub(super) async fn told_to_leave(&self) {
+    pub(crate) async fn told_to_leave(&self) {
         self.leave.notified().await;
     }
 
@@ -140,13 +140,13 @@ impl Usage {
     }
 
     /// Says whether no request ever came.
-    pub(super) fn is_fresh(&self) -> bool {
+    pub(crate) fn is_fresh(&self) -> bool {
         self.seen.load(Ordering::Relaxed) == 0
     }
 
     /// Returns when no request that counts came in time, or when there was none for as long as `idle` says;
     /// looks only so often.
-    pub(super) async fn unused(&self, first: Duration, idle: Option<Duration>) {
+    pub(crate) async fn unused(&self, first: Duration, idle: Option<Duration>) {
         let count = || self.ever.load(Ordering::Relaxed);
         let quiet = || self.now.load(Ordering::Relaxed) == 0;
         loop {
@@ -168,7 +168,7 @@ impl Usage {
     }
 
     /// Returns when replies have waited for longer than `limit` and the client took none; looks only so often.
-    pub(super) async fn stuck(&self, limit: Duration) {
+    pub(crate) async fn stuck(&self, limit: Duration) {
         let taken = || self.taken.load(Ordering::Relaxed);
         let waits = || self.untaken.load(Ordering::Relaxed) > 0;
         loop {
@@ -181,7 +181,7 @@ impl Usage {
     }
 
     /// Returns when nothing has been answered for as long as `limit`; looks only so often.
-    pub(super) async fn over(&self, limit: Duration) {
+    pub(crate) async fn over(&self, limit: Duration) {
         loop {
             sleep(limit).await;
             if self.now.load(Ordering::Relaxed) == 0 && self.untaken.load(Ordering::Relaxed) == 0 {

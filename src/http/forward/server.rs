@@ -1,4 +1,4 @@
-//! A route's server as all workers know it, and how it is connected to.
+//! A server as all threads know it, and how it is connected to.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::Uri;
+use hyper::header::HeaderValue;
 use hyper::http::uri::{Authority, Scheme};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -17,19 +18,28 @@ use tokio_rustls::TlsConnector;
 use super::Upload;
 use super::http1::Http1Conn;
 use super::http2::Http2Conn;
-use crate::receivers::mcp_http::authority::Origin;
-use crate::receivers::mcp_http::config::{Protocol, Route};
+use crate::settings::{ClientTls, Protocol};
 
-/// Knows one route's server: its address, how it is connected to, and what its requests are sent with.
-pub(in crate::receivers::mcp_http) struct Server {
-    pub(super) scheme: Scheme,
-    pub(super) authority: Authority,
-    /// Scheme, host and port, by which it may name places of its own.
-    pub(in crate::receivers::mcp_http) origin: Option<Origin>,
-    pub(in crate::receivers::mcp_http) host_header: HeaderValue,
-    pub(in crate::receivers::mcp_http) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(in crate::receivers::mcp_http) preserve_host: bool,
-    pub(in crate::receivers::mcp_http) forwarded_headers: bool,
+/// Says where a server is and how it is connected to.
+pub(crate) struct Reach<'a> {
+    /// With scheme and host; the rest is left alone.
+    pub(crate) uri: Uri,
+    /// For `https`; files are relative to `base`.
+    pub(crate) tls: &'a ClientTls,
+    pub(crate) base: &'a Path,
+    pub(crate) protocol: Protocol,
+    /// Heads of its responses have at most so many fields.
+    pub(crate) max_headers: usize,
+    pub(crate) connect_timeout: Duration,
+    /// How long a connection may wait for its next request.
+    pub(crate) idle_timeout: Duration,
+}
+
+/// Knows one server: its address and how it is connected to.
+pub(crate) struct Server {
+    pub(crate) scheme: Scheme,
+    pub(crate) authority: Authority,
+    pub(crate) host_header: HeaderValue,
     host: String,
     port: u16,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
@@ -40,7 +50,7 @@ pub(in crate::receivers::mcp_http) struct Server {
 }
 
 /// A new connection.
-pub(super) enum New<B> {
+pub(crate) enum New<B> {
     /// For one request at a time.
     Http1(Http1Conn<B>),
     /// For many.
@@ -48,46 +58,31 @@ pub(super) enum New<B> {
 }
 
 impl Server {
-    /// The server of a route whose settings have been checked; files are relative to `base`. Heads of its
-    /// responses have at most `max_headers` fields.
-    pub(in crate::receivers::mcp_http) fn new(
-        route: &Route,
-        base: &Path,
-        max_headers: usize,
-    ) -> anyhow::Result<Server> {
-        let uri = route.uri().map_err(anyhow::Error::msg)?;
-        let parts = uri.into_parts();
+    /// The server that is reached so; settings have been checked. Reads the files of TLS.
+    pub(crate) fn new(to: Reach<'_>) -> anyhow::Result<Server> {
+        let parts = to.uri.clone().into_parts();
         let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
             anyhow::bail!("the upstream needs scheme and host");
         };
         let encrypted = scheme == Scheme::HTTPS;
         let host = authority.host().trim_matches(['[', ']']).to_owned();
-        let tls = encrypted.then(|| tls(route, &host, base)).transpose()?;
-        let headers = route.headers.0.iter().map(|(name, value)| {
-            let mut value = HeaderValue::from_str(value.expose())?;
-            value.set_sensitive(true);
-            anyhow::Ok((name.parse()?, value))
-        });
+        let tls = encrypted.then(|| tls(&to, &host)).transpose()?;
         Ok(Server {
-            origin: Origin::parse(&format!("{scheme}://{authority}")),
             host_header: HeaderValue::from_str(authority.as_str())?,
-            headers: headers.collect::<Result<_, _>>()?,
-            preserve_host: route.preserve_host,
-            forwarded_headers: route.forwarded_headers,
             port: authority.port_u16().unwrap_or(if encrypted { 443 } else { 80 }),
             host,
             scheme,
             authority,
             tls,
-            protocol: route.protocol,
-            max_headers,
-            connect_timeout: route.connect_timeout.into(),
-            idle_timeout: route.idle_timeout.into(),
+            protocol: to.protocol,
+            max_headers: to.max_headers,
+            connect_timeout: to.connect_timeout,
+            idle_timeout: to.idle_timeout,
         })
     }
 
     /// Connects within the connect timeout.
-    pub(super) async fn connect<B: Upload>(&self) -> Result<New<B>, String> {
+    pub(crate) async fn connect<B: Upload>(&self) -> Result<New<B>, String> {
         let limit = self.connect_timeout;
         match timeout(limit, self.try_connect()).await {
             Ok(Ok(new)) => Ok(new),
@@ -132,26 +127,22 @@ impl Server {
     }
 }
 
-fn tls(
-    route: &Route,
-    host: &str,
-    base: &Path,
-) -> anyhow::Result<(Arc<ClientConfig>, ServerName<'static>)> {
-    let alpn: &[&[u8]] = match route.protocol {
+fn tls(to: &Reach<'_>, host: &str) -> anyhow::Result<(Arc<ClientConfig>, ServerName<'static>)> {
+    let alpn: &[&[u8]] = match to.protocol {
         Protocol::Auto => &[b"h2", b"http/1.1"],
         Protocol::Http1 => &[b"http/1.1"],
         Protocol::Http2 => &[b"h2"],
     };
-    let name = route.tls.server_name_override.clone().filter(|name| !name.is_empty());
+    let name = to.tls.server_name_override.clone().filter(|name| !name.is_empty());
     let name = ServerName::try_from(name.unwrap_or_else(|| host.to_owned()))?;
-    Ok((Arc::new(route.tls.client_config(base, alpn)?), name))
+    Ok((Arc::new(to.tls.client_config(to.base, alpn)?), name))
 }
 
 /// The system asks a silent peer for a sign of life, so that a connection whose peer vanished is not held
 /// for ever: after a minute, and four times more within the next. It is the peer's system that answers,
 /// however busy or silent the program is; that of HTTP/2, by `PING`, would end calls of a server that does
 /// nothing else while it works.
-pub(in crate::receivers::mcp_http) fn keep_alive(stream: &TcpStream) {
+pub(crate) fn keep_alive(stream: &TcpStream) {
     use rustix::net::sockopt;
     sockopt::set_socket_keepalive(stream, true).ok();
     sockopt::set_tcp_keepidle(stream, Duration::from_secs(60)).ok();

@@ -24,13 +24,15 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::guests::{Guest, Guests, Place};
+use super::Ends;
+use super::displacement::{Occupant, Occupants, Place};
+use super::frame_limit::{Floods, FrameLimit};
 use super::reply::Reply;
 use super::usage::Using;
+use super::write_limit::WriteLimit;
+use crate::http::descriptors::Share;
+use crate::http::sockets::turn_away;
 use crate::metrics::Counter;
-use crate::pipeline::Stop;
-use crate::receivers::descriptors::Share;
-use crate::receivers::listening::{Floods, FrameLimit, WriteLimit, turn_away};
 
 /// After a failure to accept (no descriptors left): the next try.
 const BREATH: Duration = Duration::from_millis(50);
@@ -49,74 +51,74 @@ const FRAME: u32 = 128 << 10;
 const MAX_HEAD: usize = 64 << 10;
 
 /// What answers requests.
-pub(super) trait Answer: Send + Sync + 'static {
+pub(crate) trait Answer: Send + Sync + 'static {
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Reply>> + Send;
 }
 
 /// How long things may take; `None` is for ever.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Timing {
+pub(crate) struct Timing {
     /// A request's head.
-    pub(super) head: Duration,
+    pub(crate) head: Duration,
     /// A connection without a request.
-    pub(super) idle: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
     /// A connection, and its requests from then on.
-    pub(super) age: Option<(Duration, Option<Duration>)>,
+    pub(crate) age: Option<(Duration, Option<Duration>)>,
     /// HTTP/2: between two signs of life, and the answer to the question for one.
-    pub(super) ping: Option<(Duration, Duration)>,
+    pub(crate) ping: Option<(Duration, Duration)>,
     /// What is written to a client, without it taking any.
-    pub(super) unread: Duration,
+    pub(crate) unread: Duration,
     /// The client's part in the end of a connection that is over.
-    pub(super) parting: Duration,
+    pub(crate) parting: Duration,
     /// At the stop, requests that were taken.
-    pub(super) drain: Duration,
+    pub(crate) drain: Duration,
 }
 
 /// One listening port.
-pub(super) struct Door {
-    pub(super) listener: Arc<StdListener>,
-    pub(super) tls: Option<TlsAcceptor>,
-    pub(super) timing: Timing,
-    pub(super) max_streams: u32,
-    pub(super) max_connections: usize,
-    pub(super) turned_away: Counter,
+pub(crate) struct Listener {
+    pub(crate) socket: Arc<StdListener>,
+    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) timing: Timing,
+    pub(crate) max_streams: u32,
+    pub(crate) max_connections: usize,
+    pub(crate) turned_away: Counter,
     /// Connections that gave their place to others.
-    pub(super) displaced: Counter,
-    pub(super) floods: Arc<Floods>,
+    pub(crate) displaced: Counter,
+    pub(crate) floods: Arc<Floods>,
     /// Those who are turned away understand HTTP/1.1.
-    pub(super) words: bool,
-    pub(super) descriptors: Arc<Share>,
+    pub(crate) words: bool,
+    pub(crate) descriptors: Arc<Share>,
 }
 
-/// What a connection needs of its door.
-struct Hall<A> {
+/// What a connection needs of its port: who answers, TLS, times.
+struct ConnectionContext<A, E> {
     answer: A,
     tls: Option<TlsAcceptor>,
     timing: Timing,
     builder: auto::Builder<TokioExecutor>,
     floods: Arc<Floods>,
-    guests: Arc<Guests>,
+    occupants: Arc<Occupants>,
     slots: Arc<Semaphore>,
-    stop: Stop,
+    stop: E,
 }
 
-impl Door {
+impl Listener {
     /// Serves until the stop, and what was taken by then.
-    pub(super) async fn serve(self, answer: impl Answer, mut stop: Stop) -> io::Result<()> {
+    pub(crate) async fn serve(self, answer: impl Answer, mut stop: impl Ends) -> io::Result<()> {
         // The socket itself is held on to: a reload takes it over while it is.
-        let socket = Arc::clone(&self.listener);
+        let socket = Arc::clone(&self.socket);
         let listener = TcpListener::from_std(socket.try_clone()?)?;
-        let hall = Arc::new(Hall {
+        let cx = Arc::new(ConnectionContext {
             answer,
             builder: builder(&self.timing, self.max_streams),
             tls: self.tls.clone(),
             timing: self.timing,
             floods: Arc::clone(&self.floods),
-            guests: Arc::default(),
+            occupants: Arc::default(),
             slots: Arc::new(Semaphore::new(self.max_connections.min(Semaphore::MAX_PERMITS))),
             stop: stop.clone(),
         });
-        let door = Arc::new(self);
+        let port = Arc::new(self);
         let mut connections = JoinSet::new();
         let mut failing = false;
         loop {
@@ -128,7 +130,7 @@ impl Door {
             match accepted {
                 Ok((stream, _)) => {
                     failing = false;
-                    door.let_in(stream, &hall, &mut connections);
+                    port.let_in(stream, &cx, &mut connections);
                 }
                 Err(error) => {
                     if !failing {
@@ -139,8 +141,8 @@ impl Door {
                 }
             }
         }
-        let drain = hall.timing.drain;
-        drop((listener, socket, door));
+        let drain = cx.timing.drain;
+        drop((listener, socket, port));
         let all_done = async { while connections.join_next().await.is_some() {} };
         let enough = async {
             stop.over(drain).await;
@@ -155,34 +157,34 @@ impl Door {
     }
 
     /// Has a connection served, at once or as soon as another one has given way to it.
-    fn let_in<A: Answer>(
+    fn let_in<A: Answer, E: Ends>(
         self: &Arc<Self>,
         stream: TcpStream,
-        hall: &Arc<Hall<A>>,
+        cx: &Arc<ConnectionContext<A, E>>,
         connections: &mut JoinSet<()>,
     ) {
-        let hall = Arc::clone(hall);
-        if let Some(place) = self.place(&hall.slots) {
-            connections.spawn(hall.connection(stream, place));
+        let cx = Arc::clone(cx);
+        if let Some(place) = self.place(&cx.slots) {
+            connections.spawn(cx.connection(stream, place));
             return;
         }
-        let Some(place) = hall.guests.make_way() else {
-            if hall.slots.available_permits() > 0 {
+        let Some(place) = cx.occupants.displace() else {
+            if cx.slots.available_permits() > 0 {
                 self.descriptors.complain();
             }
             return self.turn_away(stream);
         };
-        let door = Arc::clone(self);
+        let port = Arc::clone(self);
         connections.spawn(async move {
-            let mut stop = hall.stop.clone();
+            let mut stop = cx.stop.clone();
             let place = tokio::select! {
-                place = timeout(2 * hall.timing.parting, place) => place.ok().and_then(Result::ok),
+                place = timeout(2 * cx.timing.parting, place) => place.ok().and_then(Result::ok),
                 _ = stop.given() => None,
             };
-            let Some(place) = place else { return door.turn_away(stream) };
-            door.displaced.add(1);
-            drop(door);
-            hall.connection(stream, place).await;
+            let Some(place) = place else { return port.turn_away(stream) };
+            port.displaced.add(1);
+            drop(port);
+            cx.connection(stream, place).await;
         });
     }
 
@@ -222,14 +224,14 @@ fn builder(timing: &Timing, max_streams: u32) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-impl<A: Answer> Hall<A> {
+impl<A: Answer, E: Ends> ConnectionContext<A, E> {
     /// One connection, from its first byte to its last.
     async fn connection(self: Arc<Self>, stream: TcpStream, place: Place) {
-        let guest = self.guests.enter(place);
+        let occupant = self.occupants.enter(place);
         // Answers are short: without it each would wait for an acknowledgement.
         stream.set_nodelay(true).ok();
         let stream = WriteLimit::over(stream, self.timing.unread);
-        let Some(tls) = &self.tls else { return self.requests(stream, &guest).await };
+        let Some(tls) = &self.tls else { return self.requests(stream, &occupant).await };
         let mut stop = self.stop.clone();
         let late = async {
             stop.given().await;
@@ -238,22 +240,22 @@ impl<A: Answer> Hall<A> {
         let greeted = tokio::select! {
             greeted = timeout(self.timing.head, tls.accept(stream)) => greeted,
             () = late => return,
-            () = guest.usage.told_to_leave() => return,
+            () = occupant.usage.told_to_leave() => return,
         };
         if let Ok(Ok(stream)) = greeted {
-            self.requests(stream, &guest).await;
+            self.requests(stream, &occupant).await;
         }
     }
 
-    async fn requests<S>(self: &Arc<Self>, stream: S, guest: &Guest)
+    async fn requests<S>(self: &Arc<Self>, stream: S, occupant: &Occupant)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let usage = &guest.usage;
-        let (hall, used) = (Arc::clone(self), Arc::clone(usage));
+        let usage = &occupant.usage;
+        let (cx, used) = (Arc::clone(self), Arc::clone(usage));
         let service = service_fn(move |request| {
-            let (hall, using) = (Arc::clone(&hall), Using::of(&used));
-            async move { Ok::<_, Infallible>(using.answered(hall.answer.answer(request).await)) }
+            let (cx, using) = (Arc::clone(&cx), Using::of(&used));
+            async move { Ok::<_, Infallible>(using.answered(cx.answer.answer(request).await)) }
         });
         let stream = FrameLimit::over(stream, Arc::clone(&self.floods));
         let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
@@ -297,6 +299,3 @@ async fn after(wait: Option<Duration>) {
 fn jittered(age: Duration) -> Duration {
     age.mul_f64(0.9 + 0.2 * rand::random::<f64>())
 }
-
-#[cfg(test)]
-mod tests;

@@ -14,7 +14,7 @@ use tokio::task::spawn_local;
 
 use super::Upload;
 use super::heads::{HeadCounter, HeadsLeft};
-use crate::receivers::mcp_http::local::Local;
+use crate::http::local::Local;
 
 /// How far ahead of a slow client one response may be read, in bytes.
 const STREAM_WINDOW: u32 = 256 << 10;
@@ -31,8 +31,8 @@ const UNSAID: usize = usize::MAX - 1;
 const LOOK: Duration = Duration::from_millis(1);
 
 /// One connection.
-pub(super) struct Http2Conn<B> {
-    pub(super) sender: http2::SendRequest<B>,
+pub(crate) struct Http2Conn<B> {
+    pub(crate) sender: http2::SendRequest<B>,
     used: Rc<Used>,
 }
 
@@ -48,11 +48,11 @@ struct Used {
 
 /// One request's place on it.
 #[derive(Debug)]
-pub(super) struct StreamPermit(Rc<Used>);
+pub(crate) struct StreamPermit(Rc<Used>);
 
 impl<B: Upload> Http2Conn<B> {
     /// Over a stream that is open.
-    pub(super) async fn over<S>(stream: S) -> io::Result<Self>
+    pub(crate) async fn over<S>(stream: S) -> io::Result<Self>
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
@@ -86,7 +86,7 @@ impl<B: Upload> Http2Conn<B> {
     }
 
     /// A place for one more request, unless all are taken or it is closed.
-    pub(super) fn place(&self) -> Option<StreamPermit> {
+    pub(crate) fn place(&self) -> Option<StreamPermit> {
         let now = self.used.now.get();
         (now < self.used.max.get() && !self.sender.is_closed()).then(|| {
             self.used.now.set(now + 1);
@@ -96,7 +96,7 @@ impl<B: Upload> Http2Conn<B> {
     }
 
     /// Whether it is closed, or was not used for so long.
-    pub(super) fn is_stale(&self, idle: Duration) -> bool {
+    pub(crate) fn is_stale(&self, idle: Duration) -> bool {
         let unused = self.used.now.get() == 0 && self.used.since.get().elapsed() >= idle;
         unused || self.sender.is_closed()
     }
@@ -104,7 +104,7 @@ impl<B: Upload> Http2Conn<B> {
 
 impl StreamPermit {
     /// Whether its server has sent more heads than requests and their interim responses have.
-    pub(super) fn is_flooded(&self) -> bool {
+    pub(crate) fn is_flooded(&self) -> bool {
         self.0.heads.is_spent()
     }
 }
@@ -122,7 +122,7 @@ mod tests {
     use tokio::task::LocalSet;
 
     use super::*;
-    use crate::receivers::mcp_http::body::ProxyBody;
+    use crate::http::forward::testing::Empty;
 
     /// A server that does nothing else while it works answers no `PING`, and its call is not over for that.
     #[tokio::test(start_paused = true)]
@@ -135,7 +135,7 @@ mod tests {
                 server.write_all(&[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100]).await.unwrap();
                 let mut shared = Http2Conn::over(ours).await.unwrap();
                 let place = shared.place().unwrap();
-                let request = hyper::Request::new(ProxyBody::own(""));
+                let request = hyper::Request::new(Empty);
                 let response = spawn_local(shared.sender.send_request(request));
                 tokio::time::sleep(Duration::from_secs(3600)).await;
                 assert!(!response.is_finished() && !shared.is_stale(Duration::from_secs(4)));
