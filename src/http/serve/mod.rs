@@ -5,16 +5,16 @@
 
 use std::time::Duration;
 
-pub(crate) mod acceptor;
-pub(crate) mod connections;
-pub(crate) mod displacement;
 pub(crate) mod frame_limit;
-pub(crate) mod port;
 pub(crate) mod reply;
 pub(crate) mod slots;
 pub(crate) mod usage;
 pub(crate) mod wakeups;
 pub(crate) mod write_limit;
+pub(crate) mod acceptor;
+pub(crate) mod connections;
+pub(crate) mod displacement;
+pub(crate) mod port;
 
 /// Tells those who serve when to end.
 pub(crate) trait Ends: Clone + Send + Sync + 'static {
