@@ -8,8 +8,8 @@
 use mcpcol::metrics::{Counter, Metric};
 use mcpcol::otlp::Holder;
 use mcpcol::otlp::wire::compose::{Attributes, Value};
-use mcpcol::otlp::wire::edit::{Change, Edit, Holders, Take, Wants, length_bit};
-use mcpcol::otlp::wire::view::{Item, ValueView, View};
+use mcpcol::otlp::wire::edit::{Edit, Holders, Take, Wants};
+use mcpcol::otlp::wire::view::{Item, View};
 use mcpcol::pipeline::{Build, ComponentConfig, Flow, Pass, Processor, ProcessorConfig};
 use mcpcol::settings::Report;
 use mcpcol::telemetry::names::TOOL;
@@ -84,21 +84,15 @@ struct Work<'c> {
 
 impl<'a> Edit<'a> for Work<'_> {
     fn wants(&self) -> Wants {
-        let spans = Holders::only(Holder::Span);
-        let lengths = length_bit(TEAM.len());
-        Wants { items: true, attributes: spans, lengths, more: spans, ..Wants::default() }
+        Wants { items: true, more: Holders::only(Holder::Span), ..Wants::default() }
     }
 
     fn item(&mut self, item: &Item<'a>) -> Take {
         let tool = item.own.attribute(TOOL).and_then(|tool| tool.text());
-        self.owned = tool == Some(&self.config.tool);
+        // A name stands once: what a sender says of it stays.
+        self.owned = tool == Some(&self.config.tool) && item.own.attribute(TEAM).is_none();
         self.marked += u64::from(self.owned);
         Take::Keep
-    }
-
-    fn attribute(&mut self, _: View<'a>, name: &'a str, _: ValueView<'a>) -> Change<'_> {
-        // A name stands once: what a sender wrote there gives way.
-        if self.owned && name == TEAM { Change::Drop } else { Change::Keep }
     }
 
     fn more(&mut self, _: View<'a>, out: &mut Attributes<'_>) {
@@ -121,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// A span of each tool. The first says a team already.
+    /// A span of each tool.
     fn spans(tools: &[&str]) -> Telemetry {
         let mut traces = Traces::with_capacity(0);
         traces.resource(|resource| {
@@ -130,23 +124,11 @@ mod tests {
                     scope.span(|span| {
                         span.ids(&[n; 16], &[n; 8]);
                         span.attribute(TOOL, Value::Text(tool));
-                        if n == 1 {
-                            span.attribute(TEAM, Value::Text("a sender's"));
-                        }
                     });
                 }
             });
         });
         traces.into()
-    }
-
-    fn teams(telemetry: &Telemetry) -> Vec<Option<String>> {
-        let mut teams = Vec::new();
-        telemetry.each_item(|item| {
-            let team = item.own.attribute(TEAM).and_then(|team| team.text());
-            teams.push(team.map(Into::into));
-        });
-        teams
     }
 
     #[test]
@@ -161,16 +143,18 @@ mod tests {
         let marked = metrics.counter(&OWNED, &[("processor", "owner")]);
 
         let (receipt, _waiting) = Receipt::pair();
-        let telemetry = spans(&["search_files", "read_file", "search_files"]);
+        let batch = Batch { receipt, ..Batch::new(spans(&["search_files", "read_file"])) };
         let mut pass = Pass::new(0);
-        let batch = Batch { receipt, ..Batch::new(telemetry) };
         let Flow::Pass(batch) = owner.process(batch, &mut pass) else { panic!("all goes on") };
-        let storage = Some("storage".to_owned());
-        assert_eq!(teams(&batch.telemetry), [storage.clone(), None, storage]);
+        let mut teams = Vec::new();
+        batch.telemetry.each_item(|item| {
+            teams.push(item.own.attribute(TEAM).and_then(|team| team.text()));
+        });
+        assert_eq!(teams, [Some("storage"), None]);
 
         pass.entrust(&batch.receipt);
         assert_eq!(marked.get(), 0);
         batch.receipt.settle(Verdict::Accepted);
-        assert_eq!(marked.get(), 2);
+        assert_eq!(marked.get(), 1);
     }
 }
