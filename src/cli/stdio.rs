@@ -24,7 +24,7 @@ use super::signals::{Asks, Role, Signals};
 use super::{say, state};
 use crate::config::{self, Opens, Options, Sources};
 use crate::metrics::Metrics;
-use crate::pipeline::{ComponentConfig, Context, Outcome, Plan, Service, yield_more};
+use crate::pipeline::{ComponentConfig, Context, Outcome, Plan, Service, lower_priority_further};
 use crate::receivers::mcp_stdio::{self, Config, Remote};
 use crate::settings::Problems;
 use crate::telemetry::Clock;
@@ -77,7 +77,7 @@ impl Stdio {
         if command.is_empty() {
             bail!("no server to start: write `mcpcol stdio -- CMD ARG...`");
         }
-        yield_more();
+        lower_priority_further();
         // Before the child: a signal that comes early must reach it, not just end us.
         let runtime = runtime(THREADS)?;
         let signals = Signals::listen(Role::Wrapper)?;

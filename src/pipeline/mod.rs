@@ -11,7 +11,7 @@ mod pass;
 mod component;
 mod priority;
 mod secrets;
-mod stand_in;
+mod placeholder;
 pub mod accounting;
 mod delivery;
 mod chain;
@@ -34,10 +34,10 @@ pub use configs::{ExporterConfig, ExtensionConfig, FileUse, ProcessorConfig, Rec
 pub use deadline::Deadline;
 pub use id::Id;
 pub use next::Next;
-pub use outlet::{Outlet, Target, Transport};
+pub use outlet::{Consumer, Outlet, Transport};
 pub use pass::{Pass, Said};
 pub use plan::{Pipeline, Plan, Planned};
-pub use priority::{lower_priority, yield_more};
+pub use priority::{lower_priority, lower_priority_further};
 pub use registry::{
     ComponentConfig, ExporterKind, ExtensionKind, Kind, Of, ProcessorKind, ReceiverKind, Section,
 };

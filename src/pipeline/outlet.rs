@@ -7,7 +7,7 @@ use arc_swap::ArcSwapOption;
 use crate::telemetry::{Batch, Reads, Signal, Verdict};
 
 /// What stands behind an outlet: runs the chains and offers the result to the queues.
-pub trait Target: Send + Sync {
+pub trait Consumer: Send + Sync {
     /// Takes the batch, which came in over `transport`, and settles its receipt, now or later. Never
     /// waits.
     fn offer(&self, batch: Batch, transport: Transport);
@@ -53,20 +53,20 @@ impl Transport {
 /// reload re-points it without the receiver knowing, and an old chain ends with its last offer.
 #[derive(Clone, Default)]
 pub struct Outlet {
-    target: Arc<ArcSwapOption<Box<dyn Target>>>,
+    target: Arc<ArcSwapOption<Box<dyn Consumer>>>,
     transport: Transport,
 }
 
 impl Outlet {
     /// An outlet that leads to `target`.
-    pub fn to(target: impl Target + 'static) -> Self {
+    pub fn to(target: impl Consumer + 'static) -> Self {
         let outlet = Outlet::default();
         outlet.point(Some(Box::new(target)));
         outlet
     }
 
     /// Changes where it leads; `None` for nowhere.
-    pub fn point(&self, target: Option<Box<dyn Target>>) {
+    pub fn point(&self, target: Option<Box<dyn Consumer>>) {
         self.target.store(target.map(Arc::new));
     }
 

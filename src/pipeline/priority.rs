@@ -8,7 +8,7 @@ use rustix::process::{getpid, getpriority_process, setpriority_process};
 /// and where calls over HTTP take all cores it got too little to keep up: up to a twentieth of them went by
 /// unobserved, where two below lost next to none at the same rate of calls.
 const BELOW: i32 = 2;
-/// The same for [`yield_more`].
+/// The same for [`lower_priority_further`].
 const FAR_BELOW: i32 = 10;
 
 static STEPS: AtomicI32 = AtomicI32::new(BELOW);
@@ -16,7 +16,7 @@ static STEPS: AtomicI32 = AtomicI32::new(BELOW);
 /// For a process that wraps one server and has nothing to itself: from now on telemetry takes only what
 /// nobody else wants. A relay over pipes is a copy of memory, and loses a fifth of its rate and more to
 /// an observer two steps below it on a machine without a free core.
-pub fn yield_more() {
+pub fn lower_priority_further() {
     STEPS.store(FAR_BELOW, Ordering::Relaxed);
 }
 

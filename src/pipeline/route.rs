@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use super::accounting::PipelineCounters;
 use super::chain::{AtExits, Chain, End, Passed, Rest};
 use super::delivery::{Delivery, Permit};
-use super::outlet::{Target, Transport};
+use super::outlet::{Consumer, Transport};
 use crate::metrics::{Counter, Metric, Metrics, names};
 use crate::settings::OnFull;
 use crate::telemetry::{Batch, Nanos, Reads, Receipt, Signal, Verdict};
@@ -191,7 +191,7 @@ impl<'a> Offer<'a> {
     }
 }
 
-impl Target for Route {
+impl Consumer for Route {
     fn takes(&self, signal: Signal) -> bool {
         self.branches.iter().any(|branch| branch.signal == signal)
     }

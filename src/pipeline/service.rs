@@ -20,9 +20,9 @@ use super::attached::Extensions;
 use super::build::{Build, Shared};
 use super::chain::{Chain, Rest};
 use super::delivery::Delivery;
+use super::placeholder::{BlockingProcessor, DisabledExporter};
 use super::plan::{Pipeline, Plan, Planned};
 use super::route::{Branch, Route};
-use super::stand_in::{Closed, Off};
 use super::{Deadline, Ended, Exit, Id, Next, Outlet, Receiver, Secrets, Stop, Switch};
 use crate::metrics::Metrics;
 use crate::settings::{Node, Secret};
@@ -245,7 +245,7 @@ impl Service {
             Ok(exporter) => exporter,
             Err(error) if self.cx.lenient => {
                 let why = off.insert(format!("{error:#}"));
-                Box::new(Off(why.clone()))
+                Box::new(DisabledExporter(why.clone()))
             }
             Err(error) => return Err(error.context(format!("{}: cannot build", part.id))),
         };
@@ -287,7 +287,7 @@ impl Service {
             let next = Next::new(rest.clone(), Arc::clone(&stage), clock.clone());
             let processor = match part.config.build(&Build { next, ..self.cx(plan, id, &[]) }) {
                 Ok(processor) => processor,
-                Err(error) if self.cx.lenient => Box::new(Closed::because(id, &error)),
+                Err(error) if self.cx.lenient => Box::new(BlockingProcessor::because(id, &error)),
                 Err(error) => return Err(error.context(format!("{id}: cannot build"))),
             };
             rest = rest.behind(processor, stage, clock.clone());
@@ -305,7 +305,7 @@ impl Service {
     /// From here on nothing can fail.
     fn connect(&mut self, plan: &Plan, parts: Parts) {
         let target =
-            |id: &Id, named: fn(&Pipeline) -> &Vec<Id>| -> Option<Box<dyn super::Target>> {
+            |id: &Id, named: fn(&Pipeline) -> &Vec<Id>| -> Option<Box<dyn super::Consumer>> {
                 let fed = parts.chains.iter().filter(|(plan, _)| named(plan).contains(id));
                 let branch = |(plan, chain): &(Pipeline, Arc<Chain>)| Branch {
                     signal: plan.signal,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::credentials::Credentials;
 use super::endpoint::MAX_ENDPOINT;
-use super::exchange::{Asked, Body, Handle, HeadsSecrets, Home, Lane, Open};
+use super::exchange::{Asked, Body, ExchangeState, Handle, HeadsSecrets, IdScope, SessionRef};
 use super::mirrored::Mirrored;
 use super::sessions::Sessions;
 use super::target::comparable;
@@ -81,11 +81,11 @@ impl Connections {
     }
 
     /// An exchange begins.
-    pub(super) fn open(&mut self, x: u64, head: &RequestHead<'_>, now: Nanos) -> Open {
+    pub(super) fn open(&mut self, x: u64, head: &RequestHead<'_>, now: Nanos) -> ExchangeState {
         let server = head.server.min(self.servers.len() - 1);
         let home = self.home(server, head);
         if head.verb == Verb::Delete
-            && let Home::Session(handle) = &home
+            && let SessionRef::Session(handle) = &home
         {
             let known = self.sessions.get(handle.key);
             known.into_iter().for_each(|entry| entry.leaving = true);
@@ -97,7 +97,7 @@ impl Connections {
         let request = self.secrets(&head.content, head.session, head.target, now);
         let redacts = self.common.reads.secrets;
         let headers = redacts.then(|| gathered(head.content.headers)).flatten();
-        Open {
+        ExchangeState {
             number: x.saturating_add(1),
             server,
             verb: head.verb,
@@ -133,7 +133,7 @@ impl Connections {
         self.common.counts.received += posts;
         self.common.counts.dropped.overflow += posts;
         let server = head.server.min(self.servers.len() - 1);
-        if let Home::Session(handle) = self.home(server, head) {
+        if let SessionRef::Session(handle) = self.home(server, head) {
             self.doubt_session(handle.key);
             let known = self.sessions.get(handle.key).filter(|_| head.verb == Verb::Get);
             known.into_iter().for_each(|entry| entry.streams.unseen = true);
@@ -141,7 +141,12 @@ impl Connections {
     }
 
     /// The head of a response came.
-    pub(super) fn replied(&mut self, open: &mut Open, head: &ResponseHead<'_>, now: Nanos) {
+    pub(super) fn replied(
+        &mut self,
+        open: &mut ExchangeState,
+        head: &ResponseHead<'_>,
+        now: Nanos,
+    ) {
         open.status = Some(head.status);
         if self.common.reads.secrets {
             open.secrets.response = self.secrets(&head.content, head.session, b"", now);
@@ -155,7 +160,7 @@ impl Connections {
             open.reply = Body::new(head.kind);
         }
         if open.is_stream()
-            && let Home::Session(handle) = &open.home
+            && let SessionRef::Session(handle) = &open.home
         {
             self.make_session(open.server, handle, now);
             self.stream_opened(open);
@@ -192,11 +197,11 @@ impl Connections {
     }
 
     /// What the heads of an exchange carried of secrets is searched for in what is told of its whole session.
-    pub(super) fn share_secrets(&mut self, open: &mut Open, now: Nanos) {
+    pub(super) fn share_secrets(&mut self, open: &mut ExchangeState, now: Nanos) {
         let state = match &mut open.home {
-            Home::None => return,
-            Home::Provisional(state) => state,
-            Home::Session(handle) => match self.sessions.get(handle.key) {
+            SessionRef::None => return,
+            SessionRef::Provisional(state) => state,
+            SessionRef::Session(handle) => match self.sessions.get(handle.key) {
                 Some(entry) => &mut entry.state,
                 None => return,
             },
@@ -207,7 +212,7 @@ impl Connections {
     }
 
     /// There is no room for the headers of an exchange.
-    pub(super) fn give_up_headers(&mut self, open: &mut Open) {
+    pub(super) fn give_up_headers(&mut self, open: &mut ExchangeState) {
         if open.headers != Headers::default() {
             open.headers = Headers::default();
             self.common.counts.content_dropped += 1;
@@ -215,16 +220,16 @@ impl Connections {
     }
 
     /// A response brought a session id. It is of use to a handshake, which may not have been read yet.
-    fn grant(&mut self, open: &mut Open, raw: &[u8], now: Nanos) {
-        match std::mem::replace(&mut open.home, Home::None) {
-            Home::Provisional(mut state) => {
+    fn grant(&mut self, open: &mut ExchangeState, raw: &[u8], now: Nanos) {
+        match std::mem::replace(&mut open.home, SessionRef::None) {
+            SessionRef::Provisional(mut state) => {
                 let handle = self.handle(open.server, raw, false);
                 state.name = Some(handle.name.clone());
                 self.end_session(handle.key, Outcome::ServerGone, now);
                 self.sessions.insert(&handle, (*state, true), &mut self.common, now);
-                open.home = Home::Session(handle);
+                open.home = SessionRef::Session(handle);
             }
-            Home::None if matches!(open.request, Body::Text(_)) => {
+            SessionRef::None if matches!(open.request, Body::Text(_)) => {
                 open.granted = Some(self.handle(open.server, raw, false));
             }
             home => open.home = home,
@@ -241,7 +246,7 @@ impl Connections {
     }
 
     /// Observation of a request is lost.
-    pub(super) fn request_lost(&mut self, open: &mut Open) {
+    pub(super) fn request_lost(&mut self, open: &mut ExchangeState) {
         if matches!(open.request, Body::Text(_)) {
             self.common.counts.received += 1;
             self.common.counts.dropped.gap += 1;
@@ -250,17 +255,17 @@ impl Connections {
     }
 
     /// Observation of a response is lost.
-    pub(super) fn reply_lost(&mut self, open: &mut Open) {
+    pub(super) fn reply_lost(&mut self, open: &mut ExchangeState) {
         open.reply = Body::Lost;
         self.reply_unseen(open);
-        if let Home::Session(handle) = &open.home
+        if let SessionRef::Session(handle) = &open.home
             && handle.is_stream
             && let Some(entry) = self.sessions.get(handle.key)
         {
             // No answer of this session will be seen any more.
             entry.state.blind = true;
         }
-        if let Home::Session(handle) = &open.home
+        if let SessionRef::Session(handle) = &open.home
             && open.verb == Verb::Get
             && let Some(entry) = self.sessions.get(handle.key)
         {
@@ -326,15 +331,15 @@ impl Connections {
     }
 
     /// A body of messages went by that nobody could read: it may have cancelled or answered something.
-    pub(super) fn request_unseen(&mut self, open: &mut Open) {
+    pub(super) fn request_unseen(&mut self, open: &mut ExchangeState) {
         open.request = Body::Lost;
-        if let Home::Session(handle) = &open.home {
+        if let SessionRef::Session(handle) = &open.home {
             self.doubt_session(handle.key);
         }
     }
 
     /// A body of a response went by that nobody could read: it may have held any answer that it could.
-    pub(super) fn reply_unseen(&mut self, open: &mut Open) {
+    pub(super) fn reply_unseen(&mut self, open: &mut ExchangeState) {
         let asked = std::mem::take(&mut open.asked);
         for Asked { direction, lane, key } in &asked[open.doubted..] {
             let number = open.number;
@@ -343,7 +348,7 @@ impl Connections {
         open.doubted = asked.len();
         open.asked = asked;
         if open.verb == Verb::Get
-            && let Home::Session(handle) = &open.home
+            && let SessionRef::Session(handle) = &open.home
         {
             self.doubt_session(handle.key);
         }
@@ -356,13 +361,13 @@ impl Connections {
     /// Looks at what is known where messages of that lane belong; `None` if it is known no more.
     pub(super) fn state<R>(
         &mut self,
-        open: &mut Open,
-        lane: Lane,
+        open: &mut ExchangeState,
+        lane: IdScope,
         look: impl FnOnce(&mut State) -> R,
     ) -> Option<R> {
         match &mut open.home {
-            Home::Provisional(state) if lane == Lane::Home => Some(look(state)),
-            Home::Session(handle) if lane == Lane::Home => {
+            SessionRef::Provisional(state) if lane == IdScope::SessionRef => Some(look(state)),
+            SessionRef::Session(handle) if lane == IdScope::SessionRef => {
                 self.sessions.get(handle.key).map(|entry| look(&mut entry.state))
             }
             _ => Some(look(&mut self.servers[open.server].state)),
@@ -372,25 +377,28 @@ impl Connections {
     /// Pairs something where it belongs. A session that is over comes back only for the client.
     pub(super) fn pair<R>(
         &mut self,
-        open: &mut Open,
-        lane: Lane,
+        open: &mut ExchangeState,
+        lane: IdScope,
         now: Nanos,
         pair: impl FnOnce(&mut Pairing<'_>) -> R,
     ) -> R {
         let common = &mut self.common;
         let tapped = &mut self.servers[open.server];
         let state = match &mut open.home {
-            Home::Provisional(state) if lane == Lane::Home => state,
-            Home::Session(handle) if lane == Lane::Home => match self.sessions.get(handle.key) {
-                Some(entry) => &mut entry.state,
-                None => {
-                    let mut state = State::new(common, &tapped.server, Some(handle.name.clone()));
-                    let mut pairing = Pairing { common, state: &mut state };
-                    let paired = pair(&mut pairing);
-                    pairing.end(Outcome::Cancelled(CancelledBy::Disconnect), now);
-                    return paired;
+            SessionRef::Provisional(state) if lane == IdScope::SessionRef => state,
+            SessionRef::Session(handle) if lane == IdScope::SessionRef => {
+                match self.sessions.get(handle.key) {
+                    Some(entry) => &mut entry.state,
+                    None => {
+                        let mut state =
+                            State::new(common, &tapped.server, Some(handle.name.clone()));
+                        let mut pairing = Pairing { common, state: &mut state };
+                        let paired = pair(&mut pairing);
+                        pairing.end(Outcome::Cancelled(CancelledBy::Disconnect), now);
+                        return paired;
+                    }
                 }
-            },
+            }
             _ => &mut tapped.state,
         };
         pair(&mut Pairing { common, state })
@@ -406,18 +414,23 @@ impl Connections {
     }
 
     /// The session that a request says it belongs to.
-    fn home(&self, server: usize, head: &RequestHead<'_>) -> Home {
+    fn home(&self, server: usize, head: &RequestHead<'_>) -> SessionRef {
         if let Some(raw) = head.session.filter(|raw| !raw.is_empty()) {
-            return Home::Session(self.handle(server, raw, false));
+            return SessionRef::Session(self.handle(server, raw, false));
         }
         let maybe = head.verb == Verb::Post && head.target.len() <= MAX_ENDPOINT;
         if maybe && self.sessions.by_stream() > 0 {
             let key = self.common.hash((server, true, comparable(head.target).as_slice()));
             if let Some(name) = self.sessions.name(key) {
-                return Home::Session(Handle { key, name, by_stream: true, is_stream: false });
+                return SessionRef::Session(Handle {
+                    key,
+                    name,
+                    by_stream: true,
+                    is_stream: false,
+                });
             }
         }
-        Home::None
+        SessionRef::None
     }
 
     /// Makes what finds the session that `raw` names.

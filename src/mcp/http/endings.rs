@@ -7,7 +7,7 @@
 
 use super::Verb;
 use super::connections::Connections;
-use super::exchange::{Asked, Body, Home, Lane, Open};
+use super::exchange::{Asked, Body, ExchangeState, IdScope, SessionRef};
 use crate::mcp::pairing::{Key, Pairing};
 use crate::mcp::span::Ending;
 use crate::mcp::{CancelledBy, Direction, Outcome};
@@ -45,7 +45,7 @@ struct End {
 }
 
 /// What becomes of a call.
-enum Fate {
+enum CallEnd {
     /// Its answer may come by another exchange.
     Stays,
     /// It has to, or the call ends like that.
@@ -58,7 +58,13 @@ enum Fate {
 
 impl Connections {
     /// An exchange is over. `reply` is its response, if that came at once.
-    pub(super) fn over(&mut self, mut open: Box<Open>, reply: &[u8], cause: Cause, now: Nanos) {
+    pub(super) fn over(
+        &mut self,
+        mut open: Box<ExchangeState>,
+        reply: &[u8],
+        cause: Cause,
+        now: Nanos,
+    ) {
         if matches!(cause, Cause::Ended | Cause::Server) {
             self.request_cut_short(&mut open, now);
         }
@@ -73,7 +79,7 @@ impl Connections {
         let end = End { cause, told, empty, leaving: self.is_leaving(&open) };
         for (lane, key) in self.still_open(&mut open) {
             let fate = self.fate(&mut open, lane, &key, &end);
-            self.meet(&mut open, lane, &key, fate, now);
+            self.apply(&mut open, lane, &key, fate, now);
         }
         self.end_askers(&mut open, cause, now);
         self.stream_over(&open, cause, now);
@@ -81,65 +87,72 @@ impl Connections {
     }
 
     /// Decides about a call of this exchange that is open still.
-    fn fate(&mut self, open: &mut Open, lane: Lane, key: &Key, end: &End) -> Fate {
+    fn fate(&mut self, open: &mut ExchangeState, lane: IdScope, key: &Key, end: &End) -> CallEnd {
         // Only its own exchange can answer it.
-        let scoped = key.scope != 0 || matches!(open.home, Home::Provisional(_));
+        let scoped = key.scope != 0 || matches!(open.home, SessionRef::Provisional(_));
         // Nobody reads the body of a 202 to its end.
         let accepted = open.status == Some(202) && !scoped;
         match end.cause {
             Cause::Client if scoped => return given_up(open, lane),
-            Cause::Client if !accepted && !open.resumable => return Fate::Stays,
-            Cause::Tap => return Fate::Ends(Outcome::Cancelled(CancelledBy::Tap)),
+            Cause::Client if !accepted && !open.resumable => return CallEnd::Stays,
+            Cause::Tap => return CallEnd::Ends(Outcome::Cancelled(CancelledBy::Tap)),
             _ => {}
         }
         let listens = self.state(open, lane, |state| state.listens(key)) == Some(true);
         let by_stream = open.session().is_some_and(|handle| handle.by_stream);
         match open.status {
-            Some(status @ 300..) => Fate::Ends(refused(status)),
+            Some(status @ 300..) => CallEnd::Ends(refused(status)),
             // The answer comes on the session's stream.
-            Some(200..300) if by_stream && !scoped => Fate::Stays,
-            _ if open.resumable && !scoped => Fate::Waits(Outcome::ServerGone),
+            Some(200..300) if by_stream && !scoped => CallEnd::Stays,
+            _ if open.resumable && !scoped => CallEnd::Waits(Outcome::ServerGone),
             _ if listens => {
                 let orderly = end.cause == Cause::Ended;
                 let broken = Outcome::Cancelled(CancelledBy::Disconnect);
-                Fate::Ends(if orderly { Outcome::Ok } else { broken })
+                CallEnd::Ends(if orderly { Outcome::Ok } else { broken })
             }
             // HTTP+SSE: its answer comes on a stream that began before we looked. Or it was none: what
             // was seen of it did not tell for certain.
-            Some(202) if (scoped && !open.modern) || key.id.is_none() => Fate::Unseen,
-            _ if end.leaving && !scoped => Fate::Ends(Outcome::Cancelled(CancelledBy::Client)),
-            Some(202) if accepted => Fate::Waits(Outcome::ServerGone),
-            Some(_) if end.told => Fate::Ends(Outcome::ProtocolError),
+            Some(202) if (scoped && !open.modern) || key.id.is_none() => CallEnd::Unseen,
+            _ if end.leaving && !scoped => CallEnd::Ends(Outcome::Cancelled(CancelledBy::Client)),
+            Some(202) if accepted => CallEnd::Waits(Outcome::ServerGone),
+            Some(_) if end.told => CallEnd::Ends(Outcome::ProtocolError),
             Some(_) if end.cause == Cause::Ended => {
                 let outcome = if end.empty { Outcome::ProtocolError } else { Outcome::ServerGone };
                 if !scoped && self.has_streams(open) {
-                    Fate::Waits(outcome)
+                    CallEnd::Waits(outcome)
                 } else {
-                    Fate::Ends(outcome)
+                    CallEnd::Ends(outcome)
                 }
             }
-            _ => Fate::Ends(Outcome::ServerGone),
+            _ => CallEnd::Ends(Outcome::ServerGone),
         }
     }
 
     /// Whether the session of an exchange is one whose streams are known.
-    fn has_streams(&mut self, open: &Open) -> bool {
+    fn has_streams(&mut self, open: &ExchangeState) -> bool {
         let handle = open.session().filter(|_| !matches!(open.reply, Body::Lost));
         let entry = handle.and_then(|handle| self.sessions.get(handle.key));
         entry.is_some_and(|entry| entry.streams.known)
     }
 
-    fn meet(&mut self, open: &mut Open, lane: Lane, key: &Key, fate: Fate, now: Nanos) {
+    fn apply(
+        &mut self,
+        open: &mut ExchangeState,
+        lane: IdScope,
+        key: &Key,
+        fate: CallEnd,
+        now: Nanos,
+    ) {
         let way = Direction::ClientToServer;
         let (number, status) = (open.number, open.status);
         let outcome = match fate {
-            Fate::Stays => {
+            CallEnd::Stays => {
                 self.state(open, lane, |state| state.flights[way].cast_adrift(key, number, None));
                 return;
             }
-            Fate::Waits(outcome) => return self.wait(open, key, outcome, now),
-            Fate::Ends(outcome) => outcome,
-            Fate::Unseen => {
+            CallEnd::Waits(outcome) => return self.wait(open, key, outcome, now),
+            CallEnd::Ends(outcome) => outcome,
+            CallEnd::Unseen => {
                 // What is doubtful is dropped, however it ends.
                 self.state(open, lane, |state| state.doubt_one(way, key, number));
                 Outcome::ServerGone
@@ -151,7 +164,7 @@ impl Connections {
     }
 
     /// What the server asked in an exchange without a session: nobody can answer it any more.
-    fn end_askers(&mut self, open: &mut Open, cause: Cause, now: Nanos) {
+    fn end_askers(&mut self, open: &mut ExchangeState, cause: Cause, now: Nanos) {
         let (number, outcome) = (open.number, Outcome::Cancelled(cause.cancels()));
         for Asked { direction, lane, key } in std::mem::take(&mut open.asked) {
             if direction == Direction::ServerToClient {
@@ -162,7 +175,7 @@ impl Connections {
     }
 
     /// What the end of an exchange means for its session.
-    fn end_home(&mut self, open: &mut Open, cause: Cause, now: Nanos) {
+    fn end_home(&mut self, open: &mut ExchangeState, cause: Cause, now: Nanos) {
         let gone = matches!(cause, Cause::Ended | Cause::Server);
         let outcome = if gone { Outcome::ServerGone } else { Outcome::Cancelled(cause.cancels()) };
         let on_purpose = Outcome::Cancelled(CancelledBy::Client);
@@ -171,14 +184,14 @@ impl Connections {
         let told_all = cause == Cause::Ended && !matches!(open.reply, Body::Lost);
         let unknown = about_session && told_all && !open.answered;
         match &mut open.home {
-            Home::None => {}
-            Home::Provisional(state) => {
+            SessionRef::None => {}
+            SessionRef::Provisional(state) => {
                 Pairing { common: &mut self.common, state }.end(outcome, now);
             }
-            Home::Session(handle) if handle.is_stream => {
+            SessionRef::Session(handle) if handle.is_stream => {
                 self.end_session(handle.key, outcome, now);
             }
-            Home::Session(handle) => {
+            SessionRef::Session(handle) => {
                 let deletes = open.verb == Verb::Delete;
                 match open.status {
                     Some(200..300) if deletes => {
@@ -199,7 +212,7 @@ impl Connections {
     }
 
     /// Whether the end of the session of an exchange was asked for.
-    fn is_leaving(&mut self, open: &Open) -> bool {
+    fn is_leaving(&mut self, open: &ExchangeState) -> bool {
         let handle = open.session();
         let entry = handle.and_then(|handle| self.sessions.get(handle.key));
         entry.is_some_and(|entry| entry.leaving)
@@ -207,11 +220,11 @@ impl Connections {
 }
 
 /// Says how a call ends whose client closed the one exchange that can answer it.
-fn given_up(open: &Open, lane: Lane) -> Fate {
+fn given_up(open: &ExchangeState, lane: IdScope) -> CallEnd {
     // In 2026-07-28 it is how a client cancels (basic/transports, cancellation).
-    let on_purpose = open.modern && lane == Lane::Shared;
+    let on_purpose = open.modern && lane == IdScope::Shared;
     let by = if on_purpose { CancelledBy::Client } else { CancelledBy::Disconnect };
-    Fate::Ends(Outcome::Cancelled(by))
+    CallEnd::Ends(Outcome::Cancelled(by))
 }
 
 /// What a status says that refuses a request, or sends it elsewhere.

@@ -14,7 +14,7 @@ use crate::mcp::{Direction, Edited, SessionName, TraceContext};
 use crate::telemetry::{CallSecrets, Headers};
 
 /// An exchange in progress.
-pub(super) struct Open {
+pub(super) struct ExchangeState {
     /// Its number, from 1.
     pub(super) number: u64,
     pub(super) server: usize,
@@ -36,7 +36,7 @@ pub(super) struct Open {
     pub(super) resumes: bool,
     /// Where a stream was asked for, so that an endpoint can be found from there.
     pub(super) target: Box<[u8]>,
-    pub(super) home: Home,
+    pub(super) home: SessionRef,
     /// The session that the response granted, as long as nothing asked for one.
     pub(super) granted: Option<Handle>,
     pub(super) request: Body,
@@ -79,7 +79,7 @@ pub(super) enum Body {
 }
 
 /// Where the legacy messages of an exchange belong.
-pub(super) enum Home {
+pub(super) enum SessionRef {
     /// To no session: they are paired within their exchange.
     None,
     Session(Handle),
@@ -100,21 +100,21 @@ pub(super) struct Handle {
 
 /// Where a message is paired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lane {
+pub(super) enum IdScope {
     /// Among all that the server is asked without a session.
     Shared,
     /// In the session of the exchange.
-    Home,
+    SessionRef,
 }
 
 /// A request that an exchange brought.
 pub(super) struct Asked {
     pub(super) direction: Direction,
-    pub(super) lane: Lane,
+    pub(super) lane: IdScope,
     pub(super) key: Key,
 }
 
-impl Open {
+impl ExchangeState {
     /// Bytes held of its bodies and heads.
     pub(super) fn held(&self) -> usize {
         self.request.held() + self.reply.held() + self.headers.size()
@@ -137,21 +137,21 @@ impl Open {
     /// The session that it belongs to.
     pub(super) fn session(&self) -> Option<&Handle> {
         match &self.home {
-            Home::Session(handle) => Some(handle),
-            Home::None | Home::Provisional(_) => None,
+            SessionRef::Session(handle) => Some(handle),
+            SessionRef::None | SessionRef::Provisional(_) => None,
         }
     }
 
     /// Where its legacy messages are paired.
-    pub(super) fn own_lane(&self) -> Lane {
-        if matches!(self.home, Home::None) { Lane::Shared } else { Lane::Home }
+    pub(super) fn own_lane(&self) -> IdScope {
+        if matches!(self.home, SessionRef::None) { IdScope::Shared } else { IdScope::SessionRef }
     }
 
     /// Where ids are unique on that lane.
-    pub(super) fn scope(&self, lane: Lane) -> u64 {
+    pub(super) fn scope(&self, lane: IdScope) -> u64 {
         match lane {
-            Lane::Shared => self.number,
-            Lane::Home => 0,
+            IdScope::Shared => self.number,
+            IdScope::SessionRef => 0,
         }
     }
 }
@@ -169,11 +169,11 @@ impl HeadsSecrets {
     }
 }
 
-impl Home {
+impl SessionRef {
     pub(super) fn provisional(&mut self) -> Option<&mut State> {
         match self {
-            Home::Provisional(state) => Some(state),
-            Home::None | Home::Session(_) => None,
+            SessionRef::Provisional(state) => Some(state),
+            SessionRef::None | SessionRef::Session(_) => None,
         }
     }
 }

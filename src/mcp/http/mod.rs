@@ -30,7 +30,7 @@ use std::sync::Arc;
 use self::connections::Connections;
 use self::endings::Cause;
 pub use self::endpoint::{MAX_ENDPOINT, resolve_reference};
-use self::exchange::{Body, Open};
+use self::exchange::{Body, ExchangeState};
 pub use self::finder::{EndpointFinder, Looked};
 pub use self::mirrored::MAX_MIRRORED;
 pub use self::sse::{Event, Sse};
@@ -156,7 +156,7 @@ pub enum Party {
 /// All that one tap observes over HTTP.
 pub struct Http {
     connections: Connections,
-    exchanges: HashMap<Exchange, Box<Open>, OwnKeys>,
+    exchanges: HashMap<Exchange, Box<ExchangeState>, OwnKeys>,
     /// Bytes held in them.
     buffered: usize,
     /// No request expires before this.

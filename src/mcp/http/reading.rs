@@ -6,7 +6,7 @@
 use super::Verb;
 use super::connections::Connections;
 use super::endpoint::resolve;
-use super::exchange::{Body, Home, Lane, Open};
+use super::exchange::{Body, ExchangeState, IdScope, SessionRef};
 use super::routing::What;
 use super::sse::Event;
 use super::target::comparable;
@@ -29,19 +29,19 @@ struct How<'a> {
 
 impl Connections {
     /// The body of a request is complete.
-    pub(super) fn request_ended(&mut self, open: &mut Open, now: Nanos) {
+    pub(super) fn request_ended(&mut self, open: &mut ExchangeState, now: Nanos) {
         if let Some(text) = open.request.take_text() {
             self.read(open, ClientToServer, text.text(), text.cut(), now);
         }
     }
 
     /// The body of a request came at once.
-    pub(super) fn request_came(&mut self, open: &mut Open, text: &[u8], now: Nanos) {
+    pub(super) fn request_came(&mut self, open: &mut ExchangeState, text: &[u8], now: Nanos) {
         self.read(open, ClientToServer, text, None, now);
     }
 
     /// The server had enough of a request: what came of it is read like the head of a cut message.
-    pub(super) fn request_cut_short(&mut self, open: &mut Open, now: Nanos) {
+    pub(super) fn request_cut_short(&mut self, open: &mut ExchangeState, now: Nanos) {
         let Some(text) = open.request.take_text() else { return };
         if text.is_empty() {
             return;
@@ -55,7 +55,7 @@ impl Connections {
     }
 
     /// The body of a response that is no stream is complete; whether there was anything in it.
-    pub(super) fn reply_ended(&mut self, open: &mut Open, now: Nanos) -> bool {
+    pub(super) fn reply_ended(&mut self, open: &mut ExchangeState, now: Nanos) -> bool {
         let Some(text) = open.reply.take_text() else { return false };
         self.reply_came(open, text.text(), text.cut(), now);
         !text.is_empty()
@@ -64,7 +64,7 @@ impl Connections {
     /// The body of a response that is no stream is complete and was not held.
     pub(super) fn reply_came(
         &mut self,
-        open: &mut Open,
+        open: &mut ExchangeState,
         text: &[u8],
         cut: Option<Cut<'_>>,
         now: Nanos,
@@ -75,7 +75,13 @@ impl Connections {
     }
 
     /// Bytes of an event stream came.
-    pub(super) fn events(&mut self, open: &mut Open, chunk: &[u8], max: usize, now: Nanos) {
+    pub(super) fn events(
+        &mut self,
+        open: &mut ExchangeState,
+        chunk: &[u8],
+        max: usize,
+        now: Nanos,
+    ) {
         let Body::Events(mut events) = std::mem::replace(&mut open.reply, Body::Nothing) else {
             return;
         };
@@ -85,7 +91,7 @@ impl Connections {
     }
 
     /// One event of a response.
-    fn event(&mut self, open: &mut Open, event: Event<'_>, now: Nanos) {
+    fn event(&mut self, open: &mut ExchangeState, event: Event<'_>, now: Nanos) {
         match event.name {
             b"" | b"message" => {}
             b"endpoint" => return self.endpoint(open, event.data, now),
@@ -108,8 +114,8 @@ impl Connections {
     }
 
     /// The first event of HTTP+SSE (2024-11-05) names the target of the session's messages.
-    fn endpoint(&mut self, open: &mut Open, uri: &[u8], now: Nanos) {
-        if open.verb != Verb::Get || !matches!(open.home, Home::None) {
+    fn endpoint(&mut self, open: &mut ExchangeState, uri: &[u8], now: Nanos) {
+        if open.verb != Verb::Get || !matches!(open.home, SessionRef::None) {
             return;
         }
         let Some(target) = resolve(&open.target, uri) else { return };
@@ -117,13 +123,13 @@ impl Connections {
         self.end_session(handle.key, Outcome::ServerGone, now);
         self.make_session(open.server, &handle, now);
         handle.is_stream = true;
-        open.home = Home::Session(handle);
+        open.home = SessionRef::Session(handle);
     }
 
     /// Reads a text of messages.
     fn read(
         &mut self,
-        open: &mut Open,
+        open: &mut ExchangeState,
         direction: Direction,
         text: &[u8],
         cut: Option<Cut<'_>>,
@@ -150,7 +156,7 @@ impl Connections {
 
     fn found(
         &mut self,
-        open: &mut Open,
+        open: &mut ExchangeState,
         direction: Direction,
         found: Found<'_>,
         how: How<'_>,
@@ -183,14 +189,14 @@ impl Connections {
     }
 
     /// Whether an event of that id came in this session before.
-    fn seen_before(&mut self, open: &Open, id: Option<&[u8]>) -> bool {
+    fn seen_before(&mut self, open: &ExchangeState, id: Option<&[u8]>) -> bool {
         let (Some(id), Some(handle)) = (id, open.session()) else { return false };
         let event = self.common.hash(id);
         let entry = self.sessions.get(handle.key);
         entry.is_some_and(|entry| entry.note_event(event, open.resumes))
     }
 
-    fn is_waited_for(&mut self, open: &mut Open, message: &Message<'_>) -> bool {
+    fn is_waited_for(&mut self, open: &mut ExchangeState, message: &Message<'_>) -> bool {
         let id = Id::read(&message.id, &self.common.keys);
         let answers = message.result.is_some() || message.error.is_some();
         let Some(key) = id.filter(|_| answers).map(|id| Key::new(0, id)) else { return false };
@@ -198,7 +204,7 @@ impl Connections {
             let flight = &state.flights[ClientToServer];
             flight.holds(&key) || flight.holds_number(&key)
         };
-        self.state(open, Lane::Home, waits) == Some(true)
+        self.state(open, IdScope::SessionRef, waits) == Some(true)
     }
 }
 

@@ -5,7 +5,7 @@
 //! calls end that get no answer is decided elsewhere.
 
 use super::connections::Connections;
-use super::exchange::{Asked, Body, Home, Lane, Open};
+use super::exchange::{Asked, Body, ExchangeState, IdScope, SessionRef};
 use crate::json::Text;
 use crate::mcp::call::Call;
 use crate::mcp::messages::{Kind, Known};
@@ -32,7 +32,7 @@ pub(super) struct What<'a> {
 
 impl Connections {
     /// A message of the client's.
-    pub(super) fn client_says(&mut self, open: &mut Open, what: &What<'_>) {
+    pub(super) fn client_says(&mut self, open: &mut ExchangeState, what: &What<'_>) {
         let id = Id::read(&what.message.id, &self.common.keys);
         let kind = Kind::of(what.message, what.known);
         if kind == Kind::NotRpc {
@@ -43,7 +43,7 @@ impl Connections {
         match kind {
             Kind::Request => {
                 if what.message.method.is_some_and(|method| method.is("initialize")) {
-                    let (shared, now) = (Lane::Shared, what.now);
+                    let (shared, now) = (IdScope::Shared, what.now);
                     self.pair(open, shared, now, |p| p.gives_up_probe(what.message, now));
                 }
                 self.ask(open, ClientToServer, lane, Key { scope, id }, what);
@@ -67,7 +67,7 @@ impl Connections {
     }
 
     /// A message of the server's.
-    pub(super) fn server_says(&mut self, open: &mut Open, what: &What<'_>) {
+    pub(super) fn server_says(&mut self, open: &mut ExchangeState, what: &What<'_>) {
         let id = Id::read(&what.message.id, &self.common.keys);
         match Kind::of(what.message, what.known) {
             Kind::Request => {
@@ -90,7 +90,7 @@ impl Connections {
 
     /// JSON that is not JSON-RPC, or an answer that nobody takes: of the only call of its exchange, if there is
     /// but one.
-    fn no_rpc(&mut self, open: &mut Open, direction: Direction, what: &What<'_>) {
+    fn no_rpc(&mut self, open: &mut ExchangeState, direction: Direction, what: &What<'_>) {
         self.common.counts.not_rpc += 1;
         if self.common.logs.wanted {
             let (lane, now) = (open.own_lane(), what.now);
@@ -100,24 +100,24 @@ impl Connections {
     }
 
     /// Where a message of the client's is paired; makes the session if it is not known.
-    fn lane_of_client(&mut self, open: &mut Open, what: &What<'_>) -> Lane {
+    fn lane_of_client(&mut self, open: &mut ExchangeState, what: &What<'_>) -> IdScope {
         let begins = what.message.method.is_some_and(|method| method.is("initialize"));
         // There is no modern handshake, whatever it says.
         if what.message.params.meta.protocol_version.is_some() && !begins {
             open.modern = true;
-            return Lane::Shared;
+            return IdScope::Shared;
         }
         open.legacy = true;
-        if begins && matches!(open.home, Home::None) {
+        if begins && matches!(open.home, SessionRef::None) {
             open.home = match open.granted.take() {
-                Some(handle) => Home::Session(handle),
+                Some(handle) => SessionRef::Session(handle),
                 None => {
                     let server = &self.servers[open.server].server;
-                    Home::Provisional(Box::new(State::new(&mut self.common, server, None)))
+                    SessionRef::Provisional(Box::new(State::new(&mut self.common, server, None)))
                 }
             };
         }
-        if let Home::Session(handle) = &open.home {
+        if let SessionRef::Session(handle) = &open.home {
             self.make_session(open.server, handle, what.now);
         }
         self.share_secrets(open, what.now);
@@ -125,9 +125,9 @@ impl Connections {
     }
 
     /// Where a notification of the server's is paired: with the modern call it is about, if it is.
-    fn lane_of_notification(&mut self, open: &mut Open, message: &Message<'_>) -> Lane {
+    fn lane_of_notification(&mut self, open: &mut ExchangeState, message: &Message<'_>) -> IdScope {
         let own = open.own_lane();
-        if own == Lane::Shared || !open.modern {
+        if own == IdScope::Shared || !open.modern {
             return own;
         }
         let params = &message.params;
@@ -137,15 +137,15 @@ impl Connections {
         let [token, request] = about;
         let known = token.is_some_and(|token| flight.knows_token(&token))
             || request.is_some_and(|key| flight.holds(&key));
-        if known { Lane::Shared } else { own }
+        if known { IdScope::Shared } else { own }
     }
 
     /// A request, either way.
     fn ask(
         &mut self,
-        open: &mut Open,
+        open: &mut ExchangeState,
         direction: Direction,
-        lane: Lane,
+        lane: IdScope,
         key: Key,
         what: &What<'_>,
     ) {
@@ -164,7 +164,7 @@ impl Connections {
         let tracked = self
             .pair(open, lane, what.now, |pairing| pairing.request(what.message, key.clone(), seen));
         self.mismatch(open, lane, &key, fault, what.now);
-        let scoped = direction == ClientToServer || lane == Lane::Shared;
+        let scoped = direction == ClientToServer || lane == IdScope::Shared;
         if !tracked || !scoped {
             return;
         }
@@ -178,8 +178,8 @@ impl Connections {
     /// A header did not say what the body says.
     fn mismatch(
         &mut self,
-        open: &mut Open,
-        lane: Lane,
+        open: &mut ExchangeState,
+        lane: IdScope,
         key: &Key,
         fault: Option<String>,
         now: Nanos,
@@ -196,7 +196,13 @@ impl Connections {
         });
     }
 
-    fn notify(&mut self, open: &mut Open, direction: Direction, lane: Lane, what: &What<'_>) {
+    fn notify(
+        &mut self,
+        open: &mut ExchangeState,
+        direction: Direction,
+        lane: IdScope,
+        what: &What<'_>,
+    ) {
         let mut seen = what.seen(open, direction, open.scope(lane));
         let secrets = open.secrets.all();
         seen.via.secrets = Some(&secrets);
@@ -213,9 +219,9 @@ impl Connections {
     /// An answer to what waits under `key`.
     fn answer(
         &mut self,
-        open: &mut Open,
+        open: &mut ExchangeState,
         direction: Direction,
-        lane: Lane,
+        lane: IdScope,
         key: Option<Key>,
         what: &What<'_>,
     ) {
@@ -227,7 +233,7 @@ impl Connections {
     }
 
     /// An answer of the server's: to a request of this exchange, else to one of the session's.
-    fn answer_of_server(&mut self, open: &mut Open, id: Option<Id>, what: &What<'_>) {
+    fn answer_of_server(&mut self, open: &mut ExchangeState, id: Option<Id>, what: &What<'_>) {
         if matches!(open.request, Body::Text(_)) {
             self.request_cut_short(open, what.now);
         }
@@ -250,8 +256,9 @@ impl Connections {
     }
 
     /// The request in flight that an answer under `id` belongs to.
-    fn answered_by(&mut self, open: &mut Open, id: Option<&Id>) -> Option<(Lane, Key)> {
-        let lanes = [(Lane::Shared, open.number), (open.own_lane(), open.scope(open.own_lane()))];
+    fn answered_by(&mut self, open: &mut ExchangeState, id: Option<&Id>) -> Option<(IdScope, Key)> {
+        let lanes =
+            [(IdScope::Shared, open.number), (open.own_lane(), open.scope(open.own_lane()))];
         // An id that is just the same comes first, wherever it waits.
         for holds in [Flight::holds, Flight::holds_number] {
             for (lane, scope) in lanes {
@@ -267,7 +274,7 @@ impl Connections {
     }
 
     /// The only request of the client's that this exchange brought and that is in flight.
-    fn only_open(&mut self, open: &mut Open) -> Option<(Lane, Key)> {
+    fn only_open(&mut self, open: &mut ExchangeState) -> Option<(IdScope, Key)> {
         /// Of a larger batch nobody looks for the one that is left: a server could have us look for ever.
         const LOOK: usize = 64;
         if open.asked.len() > LOOK {
@@ -278,7 +285,7 @@ impl Connections {
     }
 
     /// The call that a request of that direction comes with: the only one of a POST whose response brings it.
-    fn cause(&mut self, open: &mut Open, direction: Direction) -> Option<Cause> {
+    fn cause(&mut self, open: &mut ExchangeState, direction: Direction) -> Option<Cause> {
         let by_server = direction == ServerToClient;
         let (lane, key) = by_server.then(|| self.only_open(open)).flatten()?;
         let number = open.number;
@@ -288,7 +295,7 @@ impl Connections {
     }
 
     /// The client's requests that this exchange brought and that are in flight.
-    pub(super) fn still_open(&mut self, open: &mut Open) -> Vec<(Lane, Key)> {
+    pub(super) fn still_open(&mut self, open: &mut ExchangeState) -> Vec<(IdScope, Key)> {
         let asked = std::mem::take(&mut open.asked);
         let number = open.number;
         let mut still = Vec::new();
@@ -304,7 +311,7 @@ impl Connections {
 }
 
 impl<'a> What<'a> {
-    fn seen(&self, open: &Open, direction: Direction, scope: u64) -> Observed<'a> {
+    fn seen(&self, open: &ExchangeState, direction: Direction, scope: u64) -> Observed<'a> {
         let (size, known, now) = (self.size, self.known, self.now);
         let via = Via {
             scope,

@@ -3,7 +3,7 @@
 use super::Verb;
 use super::connections::Connections;
 use super::endings::Cause;
-use super::exchange::{Body, Home, Open};
+use super::exchange::{Body, ExchangeState, SessionRef};
 use super::streams::{Over, PATIENCE};
 use crate::mcp::call::Owed;
 use crate::mcp::pairing::{Key, Pairing};
@@ -12,16 +12,16 @@ use crate::telemetry::Nanos;
 
 impl Connections {
     /// A client asks for a stream of a session that is known, by a request like that: the session's number.
-    pub(super) fn asks_for_stream(&mut self, verb: Verb, home: &Home) -> Option<u64> {
-        let Home::Session(handle) = home else { return None };
+    pub(super) fn asks_for_stream(&mut self, verb: Verb, home: &SessionRef) -> Option<u64> {
+        let SessionRef::Session(handle) = home else { return None };
         let entry = self.sessions.get(handle.key).filter(|_| verb == Verb::Get)?;
         entry.streams.asked();
         Some(entry.number)
     }
 
     /// The server opened it.
-    pub(super) fn stream_opened(&mut self, open: &mut Open) {
-        let Home::Session(handle) = &open.home else { return };
+    pub(super) fn stream_opened(&mut self, open: &mut ExchangeState) {
+        let SessionRef::Session(handle) = &open.home else { return };
         let Some(entry) = self.sessions.get(handle.key) else { return };
         if open.streams != Some(entry.number) {
             entry.streams.asked();
@@ -33,8 +33,8 @@ impl Connections {
     }
 
     /// An exchange that asked for a stream is over.
-    pub(super) fn stream_over(&mut self, open: &Open, cause: Cause, now: Nanos) {
-        let Home::Session(handle) = &open.home else { return };
+    pub(super) fn stream_over(&mut self, open: &ExchangeState, cause: Cause, now: Nanos) {
+        let SessionRef::Session(handle) = &open.home else { return };
         let Some(entry) = self.sessions.get(handle.key) else { return };
         if open.streams != Some(entry.number) {
             return;
@@ -58,7 +58,7 @@ impl Connections {
     }
 
     /// A call is owed its answer from now on.
-    pub(super) fn wait(&mut self, open: &Open, key: &Key, outcome: Outcome, now: Nanos) {
+    pub(super) fn wait(&mut self, open: &ExchangeState, key: &Key, outcome: Outcome, now: Nanos) {
         let (number, status, resumable) = (open.number, open.status, open.resumable);
         let Some(handle) = open.session() else { return };
         let Some(entry) = self.sessions.get(handle.key) else { return };

@@ -33,7 +33,7 @@ use crate::telemetry::{Receipt, Telemetry, Verdict};
 
 /// One exporter with everything around it.
 pub(super) struct Delivery {
-    lane: Arc<Lane>,
+    worker: Arc<Worker>,
     tasks: Mutex<JoinSet<()>>,
     urgency: watch::Sender<Urgency>,
 }
@@ -49,7 +49,7 @@ enum Urgency {
 }
 
 /// What the consumers share.
-struct Lane {
+struct Worker {
     id: Id,
     exporter: Box<dyn Exporter>,
     settings: Settings,
@@ -79,31 +79,31 @@ impl Delivery {
         let incidents = Incidents::of(id.clone());
         let room = Semaphore::new(WORK >> 10);
         let taken = Notify::new();
-        let lane =
-            Arc::new(Lane { id, exporter, settings, queue, room, taken, counters, incidents });
+        let worker =
+            Arc::new(Worker { id, exporter, settings, queue, room, taken, counters, incidents });
         let urgency = watch::Sender::new(Urgency::None);
         let mut tasks = JoinSet::new();
         for _ in 0..consumers {
-            let (lane, urgency) = (Arc::clone(&lane), urgency.subscribe());
-            tasks.spawn_on(async move { lane.consume(urgency).await }, runtime);
+            let (worker, urgency) = (Arc::clone(&worker), urgency.subscribe());
+            tasks.spawn_on(async move { worker.consume(urgency).await }, runtime);
         }
-        Arc::new(Delivery { lane, tasks: Mutex::new(tasks), urgency })
+        Arc::new(Delivery { worker, tasks: Mutex::new(tasks), urgency })
     }
 
     /// What a full queue does: as set, else it drops beside others and refuses alone.
     pub(super) fn on_full(&self, alone: bool) -> OnFull {
         let otherwise = if alone { OnFull::Refuse } else { OnFull::Drop };
-        self.lane.settings.queue.on_full.unwrap_or(otherwise)
+        self.worker.settings.queue.on_full.unwrap_or(otherwise)
     }
 
     /// Its exporter is none: what it is given is dropped, and this is why.
     pub(super) fn cannot_start(&self, why: &str) {
-        self.lane.incidents.cannot_start(why);
+        self.worker.incidents.cannot_start(why);
     }
 
     /// What became of everything so far, and why sending failed last.
     pub(super) fn account(&self) -> Account {
-        let Lane { counters, incidents, .. } = &*self.lane;
+        let Worker { counters, incidents, .. } = &*self.worker;
         Account {
             last_failure: incidents.last_failure(),
             off: incidents.is_off(),
@@ -113,10 +113,10 @@ impl Delivery {
 
     /// Keeps room for the batch, or says what its sender should hear.
     pub(super) fn reserve(&self, batch: &Telemetry, awaited: bool) -> Result<Permit, Verdict> {
-        self.lane.queue.reserve(batch, awaited).map_err(|refusal| match refusal {
+        self.worker.queue.reserve(batch, awaited).map_err(|refusal| match refusal {
             Refusal::TooLarge => Verdict::Rejected(format!(
                 "the batch is larger than the whole sending_queue of {}",
-                self.lane.id
+                self.worker.id
             )),
             Refusal::Full => Verdict::Retry { after: Some(self.hint()) },
         })
@@ -124,33 +124,33 @@ impl Delivery {
 
     /// Takes the batch over.
     pub(super) fn commit(&self, place: Permit, batch: Telemetry, receipt: Receipt) {
-        self.lane.counters.received(batch.signal(), batch.items());
+        self.worker.counters.received(batch.signal(), batch.items());
         if let Some(late) = place.commit(batch, receipt) {
-            self.lane.counters.dropped(late.signal(), late.items(), "shutdown");
+            self.worker.counters.dropped(late.signal(), late.items(), "shutdown");
         }
-        self.lane.incidents.room();
+        self.worker.incidents.room();
     }
 
     /// Counts a batch that this delivery should have had and had no room for.
     pub(super) fn overflow(&self, batch: &Telemetry, verdict: &Verdict) {
-        let lane = &self.lane;
+        let worker = &self.worker;
         let reason = match verdict {
             Verdict::Rejected(_) => "too_large",
             _ => "queue_full",
         };
-        lane.counters.received(batch.signal(), batch.items());
-        lane.counters.refused(batch.signal(), batch.items(), reason);
-        lane.incidents.overflow(|| lane.queue.level());
+        worker.counters.received(batch.signal(), batch.items());
+        worker.counters.refused(batch.signal(), batch.items(), reason);
+        worker.incidents.overflow(|| worker.queue.level());
     }
 
     /// What to tell a sender that was refused: when the next attempt may have made room.
     fn hint(&self) -> Duration {
-        self.lane.settings.retry.initial_interval.0.clamp(MIN_HINT, MAX_HINT)
+        self.worker.settings.retry.initial_interval.0.clamp(MIN_HINT, MAX_HINT)
     }
 
     /// Sends what it has at once, and from now on what it gets.
     pub(super) fn flush(&self) {
-        self.lane.queue.flush();
+        self.worker.queue.flush();
         self.urge(Urgency::Flush);
     }
 
@@ -164,7 +164,7 @@ impl Delivery {
 
     /// Takes no more, sends what it has (one attempt each), and at the deadline gives up on the rest.
     pub(super) async fn drain(&self, deadline: Instant) {
-        let sent_home = self.lane.queue.close();
+        let refused = self.worker.queue.close();
         self.urge(Urgency::Close);
         let mut tasks = {
             let mut guard = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -174,8 +174,8 @@ impl Delivery {
         if timeout_at(deadline, all_ended).await.is_err() {
             tasks.shutdown().await;
         }
-        for left in sent_home.into_iter().chain(self.lane.queue.abandon()) {
-            self.lane.counters.dropped(left.signal(), left.items(), "shutdown");
+        for left in refused.into_iter().chain(self.worker.queue.abandon()) {
+            self.worker.counters.dropped(left.signal(), left.items(), "shutdown");
         }
     }
 }
@@ -188,7 +188,7 @@ const MIN_HINT: Duration = Duration::from_millis(100);
 /// A sender that is told to come back later than this would fill its own queue for nothing.
 const MAX_HINT: Duration = Duration::from_secs(30);
 
-impl Lane {
+impl Worker {
     async fn consume(&self, mut urgency: watch::Receiver<Urgency>) {
         while let Some(mut taken) = self.queue.take().await {
             let room = self.room(taken.bytes()).await;

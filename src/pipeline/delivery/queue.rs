@@ -76,7 +76,7 @@ const EACH: usize = 256;
 const MAX_JOINED: usize = 16 << 20;
 
 impl Item {
-    fn send_home(self) -> Telemetry {
+    fn refuse(self) -> Telemetry {
         self.receipt.settle(Verdict::Retry { after: None });
         self.telemetry
     }
@@ -216,7 +216,7 @@ impl Queue {
             std::mem::take(&mut state.room)
         };
         self.tell();
-        room.into_iter().map(Item::send_home).collect()
+        room.into_iter().map(Item::refuse).collect()
     }
 
     /// Takes everything that is in line, to be reported as lost. Nothing gets in from here on.
@@ -296,7 +296,7 @@ impl Permit {
             }
             _ => {
                 drop(state);
-                return Some(item.send_home());
+                return Some(item.refuse());
             }
         }
         None

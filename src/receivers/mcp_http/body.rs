@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 
 use self::buffered::Buffered;
 pub(super) use self::buffered::Gathered;
-use super::lookout::Lookout;
+use super::endpoint_watcher::EndpointWatcher;
 use super::recorder::BodyRecorder;
 use crate::http::forward::Lease;
 use crate::http::serve::connections::RequestGuard;
@@ -92,7 +92,7 @@ pub(super) struct Forwarded {
     /// Knows of a request what is told on its way up.
     upload: Option<Rc<Upload>>,
     /// Looks for a path that a stream names to its client.
-    lookout: Option<Lookout>,
+    lookout: Option<EndpointWatcher>,
     /// What may not stand behind it.
     sieve: Sieve,
     /// What is held of it; nothing for what passes as it comes.
@@ -154,7 +154,7 @@ impl ProxyBody {
         whole: Whole,
         recorder: BodyRecorder,
         lease: Lease<ProxyBody>,
-        lookout: Option<Lookout>,
+        lookout: Option<EndpointWatcher>,
     ) -> Self {
         let mut forwarded = Forwarded::new(from, whole, recorder, None);
         (forwarded.lease, forwarded.lookout) = (Some(lease), lookout);

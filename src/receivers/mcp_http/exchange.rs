@@ -20,14 +20,14 @@ use tokio::time::timeout;
 use super::body::{Broken, ExchangeGuard, ProxyBody, RequestPrefix, Upload, Whole};
 use super::decode::Coding;
 use super::destination::Destination;
-use super::detours::{Detours, Named};
 use super::edits::Edits;
+use super::endpoint_watcher::EndpointWatcher;
 use super::guard::Guard;
 use super::headers::Present;
 use super::location::Places;
-use super::lookout::Lookout;
 use super::recorder::{BodyRecorder, ExchangeRecorder, Recording};
 use super::routes::{Found, Routes};
+use super::session_endpoints::{Named, SessionEndpoints};
 use super::{answer, headers, heads};
 use crate::http::descriptors::Share;
 use crate::http::forward::{Lease, Upstream};
@@ -51,7 +51,7 @@ pub(super) struct Rules {
     pub(super) id: String,
     pub(super) guard: Guard,
     pub(super) routes: Arc<Routes>,
-    pub(super) detours: Arc<Detours>,
+    pub(super) detours: Arc<SessionEndpoints>,
     /// Those in front whose word on where a request is from is passed on.
     pub(super) trusted_proxies: TrustedProxies,
     /// Where requests go, by route.
@@ -367,11 +367,12 @@ impl Proxy {
     }
 
     /// For a stream in which the server may name a path of its own, where its client would come to another.
-    fn lookout(&self, exchange: &Exchange, coding: Coding) -> Option<Lookout> {
+    fn lookout(&self, exchange: &Exchange, coding: Coding) -> Option<EndpointWatcher> {
         let (asked, rules) = (exchange.asked.as_ref()?, &self.rules);
         let served = rules.routes.find(&Uri::from(asked.clone()))?.target;
         let finder = EndpointFinder::new(asked.as_str().as_bytes(), served.as_str().as_bytes());
-        let lookout = Lookout::new(finder, coding, exchange.route, &rules.detours, &rules.routes);
+        let lookout =
+            EndpointWatcher::new(finder, coding, exchange.route, &rules.detours, &rules.routes);
         if lookout.is_none()
             && let Some(unsaid) = rules.detours.unread.due()
         {

@@ -13,11 +13,11 @@ use tokio_rustls::TlsAcceptor;
 
 use super::config::{Auth, Config, Route};
 use super::destination::Destination;
-use super::detours::Detours;
 use super::exchange::Rules;
 use super::guard::Guard;
 use super::note::{Note, Queue};
 use super::routes::Routes;
+use super::session_endpoints::SessionEndpoints;
 use super::watch::{Counters, HttpObserver};
 use super::worker::{self, Plan};
 use crate::http::bearer::Bearer;
@@ -45,7 +45,7 @@ pub(super) struct McpHttp {
     clock: Clock,
     sockets: Arc<Sockets>,
     descriptors: Arc<Share>,
-    detours: Arc<Detours>,
+    detours: Arc<SessionEndpoints>,
     counters: Counters,
     watching: HttpObserver,
     edits: EditCounters,
@@ -70,7 +70,7 @@ impl McpHttp {
             clock: cx.clock.clone(),
             sockets: cx.shared(Sockets::default),
             descriptors: cx.process(Descriptors::default).share(&cx.id.to_string()),
-            detours: cx.shared(Detours::default),
+            detours: cx.shared(SessionEndpoints::default),
             counters: Counters::new(cx),
             watching: HttpObserver::new(&config, cx)?,
             edits: EditCounters::new(cx).follow(editing.clone()),

@@ -19,7 +19,7 @@ use super::{Direction, Watch};
 use crate::mcp::TAIL;
 use crate::metrics::{Counter, Metric, Metrics, names};
 use crate::otlp::Messages;
-use crate::pipeline::{Accounts, Build, Id, Outlet, Shared, Target, Transport};
+use crate::pipeline::{Accounts, Build, Consumer, Id, Outlet, Shared, Transport};
 use crate::receivers::tap::{EditCounters, Observer, edited, observe};
 use crate::telemetry::{Batch, Clock, Content, Nanos, Offset, Reads, Telemetry};
 
@@ -421,7 +421,7 @@ struct Batches {
     reads: Reads,
 }
 
-impl Target for Batches {
+impl Consumer for Batches {
     fn reads(&self) -> Reads {
         self.reads
     }

@@ -12,7 +12,7 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::answer::{Form, Success, message, rpc_status};
 use super::body::{self, Length, PREFIX};
-use super::intake::{Intake, Parcel};
+use super::intake::{ExportRequest, Intake};
 use super::refusal::{Reason, Refusal};
 use super::single::{Differing, single};
 use super::unpack::Coding;
@@ -36,7 +36,7 @@ pub(super) struct Service {
 impl Answer for Service {
     async fn answer(&self, request: Request<Incoming>) -> Response<Reply> {
         if !is_grpc(request.headers()) {
-            self.intake.books.refused(Reason::ContentType);
+            self.intake.counters.refused(Reason::ContentType);
             let words =
                 "mcpcol: this is OTLP over gRPC; OTLP over HTTP has a port of its own, 4318\n";
             let mut response = Response::new(Reply::of(words));
@@ -46,11 +46,11 @@ impl Answer for Service {
         }
         match self.serve(request).await {
             Ok(success) => {
-                self.intake.books.taken();
+                self.intake.counters.taken();
                 taken(&success)
             }
             Err(refusal) => {
-                self.intake.books.refused(refusal.reason);
+                self.intake.counters.refused(refusal.reason);
                 refused(&refusal)
             }
         }
@@ -82,7 +82,7 @@ impl Service {
         let mut hold = self.intake.hold()?;
         let body = body::read(body, Length::Prefixed, self.intake.max, &mut hold).await?;
         let (bytes, coding) = unframe(body, coding)?;
-        self.intake.take(Parcel { signal, form: Form::Protobuf, coding, bytes, hold }).await
+        self.intake.take(ExportRequest { signal, form: Form::Protobuf, coding, bytes, hold }).await
     }
 }
 

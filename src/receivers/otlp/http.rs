@@ -17,7 +17,7 @@ use super::body::{self, Length};
 use super::config::{self, Place};
 use super::cors::Rules;
 use super::grpc;
-use super::intake::{Intake, Parcel};
+use super::intake::{ExportRequest, Intake};
 use super::passback::Named;
 use super::refusal::{Reason, Refusal};
 use super::single::{Differing, single};
@@ -62,11 +62,11 @@ impl Answer for Service {
         }
         let mut response = match self.serve(&head, body).await {
             Ok(response) => {
-                self.intake.books.taken();
+                self.intake.counters.taken();
                 response
             }
             Err(refusal) => {
-                self.intake.books.refused(refusal.reason);
+                self.intake.counters.refused(refusal.reason);
                 let mut response = if grpc::is_grpc(&head.headers) {
                     grpc::refused(&refusal)
                 } else {
@@ -106,11 +106,11 @@ impl Service {
         let mut hold = self.intake.hold()?;
         let length = Length::Said(content_length(head));
         let bytes = body::read(body, length, self.intake.max, &mut hold).await?;
-        let parcel = Parcel { signal, form, coding, bytes, hold };
+        let request = ExportRequest { signal, form, coding, bytes, hold };
         let success = match place {
-            Place::Export(_) => self.intake.take(parcel).await?,
+            Place::Export(_) => self.intake.take(request).await?,
             Place::Passback => {
-                self.intake.take_handed_back(parcel, Named::of(&head.headers)?).await?
+                self.intake.take_handed_back(request, Named::of(&head.headers)?).await?
             }
         };
         Ok(answer::success(signal, form, &success))

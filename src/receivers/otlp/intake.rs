@@ -12,8 +12,8 @@ use hyper::HeaderMap;
 use tokio::task::spawn_blocking;
 
 use super::answer::{Form, Success};
-use super::books::Books;
 use super::budget::{Budget, Counted, Full, Hold};
+use super::counters::ReceiverCounters;
 use super::passback::{Named, Passback, heard};
 use super::refusal::{Reason, Refusal};
 use super::unpack::{Coding, unpack};
@@ -36,7 +36,7 @@ const FIELD: usize = 64;
 const GROWS: &str = "the request has far too many parts for its size";
 
 /// One request as it came.
-pub(super) struct Parcel {
+pub(super) struct ExportRequest {
     pub(super) signal: Signal,
     pub(super) form: Form,
     pub(super) coding: Coding,
@@ -56,7 +56,7 @@ enum On {
 /// The way in of one protocol.
 pub(super) struct Intake {
     pub(super) out: Outlet,
-    pub(super) books: Arc<Books>,
+    pub(super) counters: Arc<ReceiverCounters>,
     pub(super) budget: Arc<Budget>,
     pub(super) passback: Passback,
     /// The largest request, in bytes.
@@ -104,31 +104,31 @@ impl Intake {
     }
 
     /// Takes a request in and waits for what becomes of it.
-    pub(super) async fn take(self: &Arc<Self>, parcel: Parcel) -> Result<Success, Refusal> {
-        self.answered(parcel, Intake::offer).await
+    pub(super) async fn take(self: &Arc<Self>, request: ExportRequest) -> Result<Success, Refusal> {
+        self.answered(request, Intake::offer).await
     }
 
     /// The same for spans that a server handed back to the sender.
     pub(super) async fn take_handed_back(
         self: &Arc<Self>,
-        parcel: Parcel,
+        request: ExportRequest,
         named: Named,
     ) -> Result<Success, Refusal> {
-        let offer = move |intake: &Intake, parcel, _| intake.offer_handed_back(parcel, &named);
-        self.answered(parcel, offer).await
+        let offer = move |intake: &Intake, request, _| intake.offer_handed_back(request, &named);
+        self.answered(request, offer).await
     }
 
     async fn answered(
         self: &Arc<Self>,
-        mut parcel: Parcel,
-        offer: impl FnOnce(&Intake, Parcel, On) -> Result<Offered, Refusal> + Send + 'static,
+        mut request: ExportRequest,
+        offer: impl FnOnce(&Intake, ExportRequest, On) -> Result<Offered, Refusal> + Send + 'static,
     ) -> Result<Success, Refusal> {
-        let offered = if self.is_small(&mut parcel)? {
-            offer(self, parcel, On::Runtime)?
+        let offered = if self.is_small(&mut request)? {
+            offer(self, request, On::Runtime)?
         } else {
             let (intake, turn) = (Arc::clone(self), self.budget.turn().await);
             let work = move || {
-                let offered = offer(&intake, parcel, On::Own);
+                let offered = offer(&intake, request, On::Own);
                 drop(turn);
                 offered
             };
@@ -143,8 +143,8 @@ impl Intake {
     }
 
     /// Says whether a request is small, packed and unpacked. It is unpacked then.
-    fn is_small(&self, parcel: &mut Parcel) -> Result<bool, Refusal> {
-        let Parcel { coding, bytes, hold, .. } = parcel;
+    fn is_small(&self, request: &mut ExportRequest) -> Result<bool, Refusal> {
+        let ExportRequest { coding, bytes, hold, .. } = request;
         if bytes.len() > INLINE {
             return Ok(false);
         }
@@ -163,8 +163,8 @@ impl Intake {
         }
     }
 
-    fn offer(&self, parcel: Parcel, on: On) -> Result<Offered, Refusal> {
-        let Parcel { signal, form, coding, bytes, mut hold } = parcel;
+    fn offer(&self, request: ExportRequest, on: On) -> Result<Offered, Refusal> {
+        let ExportRequest { signal, form, coding, bytes, mut hold } = request;
         let bytes = unpack(coding, bytes, self.max, &mut hold)?;
         let (taken, strange) = match form {
             Form::Protobuf => (protobuf(signal, bytes, &mut hold)?, false),
@@ -181,14 +181,14 @@ impl Intake {
         let mut telemetry = self.usable(checked, &mut hold)?;
         let success = heard_of(signal, rejected, repaired);
         // A server may export what it handed back as well. Its sender has done nothing wrong.
-        let twins = self.without_twins(&mut telemetry, &mut hold)?;
-        let (books, message) = (Arc::clone(&self.books), success.message.clone());
+        let duplicates = self.without_twins(&mut telemetry, &mut hold)?;
+        let (counters, message) = (Arc::clone(&self.counters), success.message.clone());
         let effect = move || {
-            books.invalid(signal, rejected, &message);
-            books.repaired(signal, repaired);
-            books.twins(twins);
+            counters.invalid(signal, rejected, &message);
+            counters.repaired(signal, repaired);
+            counters.duplicates(duplicates);
             if strange {
-                books.strange(signal);
+                counters.strange(signal);
             }
         };
         let _work = (on == On::Own).then(|| self.budget.work(telemetry.wire().len()));
@@ -203,9 +203,9 @@ impl Intake {
         }
         let copy = telemetry.wire().len();
         hold.add(copy)?;
-        let twins = known.drop_known(telemetry);
+        let duplicates = known.drop_known(telemetry);
         hold.give_back(copy);
-        Ok(twins)
+        Ok(duplicates)
     }
 
     /// What is left of a request without the items that are refused.
@@ -217,13 +217,13 @@ impl Intake {
         Ok(telemetry)
     }
 
-    fn offer_handed_back(&self, parcel: Parcel, named: &Named) -> Result<Offered, Refusal> {
-        let Parcel { coding, bytes, mut hold, .. } = parcel;
+    fn offer_handed_back(&self, request: ExportRequest, named: &Named) -> Result<Offered, Refusal> {
+        let ExportRequest { coding, bytes, mut hold, .. } = request;
         let bytes = unpack(coding, bytes, self.max, &mut hold)?;
         let (telemetry, content, claim, tally) = self.passback.take(&bytes, named)?;
-        let books = Arc::clone(&self.books);
+        let counters = Arc::clone(&self.counters);
         let effect = move || {
-            books.handed_back(&tally);
+            counters.handed_back(&tally);
             claim.keep();
         };
         Ok(self.put_in(telemetry, content, heard(&tally), hold, effect))

@@ -20,7 +20,7 @@ mod memory;
 mod refusal;
 mod body;
 mod answer;
-mod books;
+mod counters;
 mod cors;
 mod passback;
 mod config;

@@ -11,10 +11,10 @@ use anyhow::Context as _;
 use hyper::header::{HeaderName, HeaderValue};
 use tokio_rustls::TlsAcceptor;
 
-use super::books::Books;
 use super::budget::Budget;
 use super::config::{self, Auth, Config, ServerParameters};
 use super::cors::Rules;
+use super::counters::ReceiverCounters;
 use super::intake::Intake;
 use super::passback::Passback;
 use super::{grpc, http};
@@ -44,8 +44,8 @@ pub(super) struct Otlp {
     descriptors: Arc<Descriptors>,
     id: String,
     passback: Passback,
-    grpc: Option<Books>,
-    http: Option<Books>,
+    grpc: Option<ReceiverCounters>,
+    http: Option<ReceiverCounters>,
     opened: Option<Opened>,
 }
 
@@ -75,8 +75,8 @@ impl Otlp {
     pub(super) fn new(config: Config, cx: &Build<'_>) -> Self {
         let protocols = &config.protocols;
         Otlp {
-            grpc: protocols.grpc.as_ref().map(|_| Books::new(cx, Transport::Grpc)),
-            http: protocols.http.as_ref().map(|_| Books::new(cx, Transport::Http)),
+            grpc: protocols.grpc.as_ref().map(|_| ReceiverCounters::new(cx, Transport::Grpc)),
+            http: protocols.http.as_ref().map(|_| ReceiverCounters::new(cx, Transport::Http)),
             config,
             base: cx.base.to_owned(),
             sockets: cx.shared(ListeningSockets::default),
@@ -151,10 +151,10 @@ impl Receiver for Otlp {
             let Some(opened) = self.opened.take() else { anyhow::bail!("otlp was not opened") };
             let budget = Budget::new(self.config.max_in_flight_bytes);
             let Otlp { config, grpc, http, passback, .. } = *self;
-            let intake = |books, transport, max| {
+            let intake = |counters, transport, max| {
                 Arc::new(Intake {
                     out: out.over(transport),
-                    books: Arc::new(books),
+                    counters: Arc::new(counters),
                     budget: Arc::clone(&budget),
                     passback: passback.clone(),
                     max,
@@ -163,13 +163,13 @@ impl Receiver for Otlp {
                 })
             };
             let grpc = opened.grpc.zip(config.protocols.grpc.as_ref()).zip(grpc);
-            let grpc = grpc.map(|((port, settings), books)| {
-                let intake = intake(books, Transport::Grpc, settings.max_request());
+            let grpc = grpc.map(|((port, settings), counters)| {
+                let intake = intake(counters, Transport::Grpc, settings.max_request());
                 serve_grpc(port, settings, &config, intake, stop.clone())
             });
             let http = opened.http.zip(config.protocols.http.as_ref()).zip(http);
-            let http = http.map(|((port, settings), books)| {
-                let intake = intake(books, Transport::Http, settings.max_request_body_size);
+            let http = http.map(|((port, settings), counters)| {
+                let intake = intake(counters, Transport::Http, settings.max_request_body_size);
                 serve_http(port, settings, &config, intake, stop.clone())
             });
             tokio::try_join!(if_any(grpc), if_any(http))?;
@@ -256,9 +256,9 @@ fn listener(
         timing,
         max_streams: streams,
         max_connections: config.max_connections,
-        turned_away: intake.books.turned_away.clone(),
-        displaced: intake.books.displaced.clone(),
-        floods: Floods::counted(intake.books.flooding.clone()),
+        turned_away: intake.counters.turned_away.clone(),
+        displaced: intake.counters.displaced.clone(),
+        floods: Floods::counted(intake.counters.flooding.clone()),
         words: port.words,
         descriptors: port.descriptors,
     }

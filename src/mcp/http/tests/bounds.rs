@@ -158,7 +158,7 @@ fn deep_json_is_read_at_both_ends() {
 #[test]
 fn an_idle_session_is_small() {
     assert!(std::mem::size_of::<crate::mcp::http::sessions::Entry>() <= 1024);
-    assert!(std::mem::size_of::<Open>() <= 512);
+    assert!(std::mem::size_of::<ExchangeState>() <= 512);
 }
 
 #[test]

@@ -1,21 +1,15 @@
 //! What the receiver counts itself: requests by outcome, refusals by reason, and items that no backend
 //! would take. Items that are offered are counted by the pipelines.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
 use super::refusal::Reason;
 use crate::mcp::Tally;
-use crate::metrics::{Counter, names};
+use crate::metrics::{Counter, RateLimitedLog, names};
 use crate::otlp::json;
 use crate::pipeline::{Accounts, Build, Id, Transport};
 use crate::telemetry::Signal;
 
-/// How often the same complaint is said.
-const SAID_EVERY: Duration = Duration::from_secs(60);
-
-/// The books of one protocol.
-pub(super) struct Books {
+/// The counters of one protocol.
+pub(super) struct ReceiverCounters {
     id: Id,
     accounts: Accounts,
     transport: Transport,
@@ -28,11 +22,11 @@ pub(super) struct Books {
     pub(super) displaced: Counter,
     /// Connections that were closed because of what came by them.
     pub(super) flooding: Counter,
-    said: [Rarely; 3],
+    said: [RateLimitedLog; 3],
 }
 
-impl Books {
-    pub(super) fn new(cx: &Build<'_>, transport: Transport) -> Books {
+impl ReceiverCounters {
+    pub(super) fn new(cx: &Build<'_>, transport: Transport) -> ReceiverCounters {
         let id = cx.id.to_string();
         let requests = |outcome| {
             let labels =
@@ -40,7 +34,7 @@ impl Books {
             cx.metrics().counter(&names::RECEIVER_REQUESTS, &labels)
         };
         let labels = [("receiver", id.as_str()), ("transport", transport.name())];
-        Books {
+        ReceiverCounters {
             taken: requests("success"),
             refused: requests("refused"),
             strange: cx.metrics().counter(&names::OTLP_STRANGE, &labels),
@@ -75,8 +69,8 @@ impl Books {
             return;
         }
         self.accounts.receiver_drops(&self.id, signal, "invalid").add(items as u64);
-        if self.said[0].may() {
-            tracing::warn!(receiver = %self.id, items, "a sender's {why} (further ones are counted)");
+        if let Some(unsaid) = self.said[0].due() {
+            tracing::warn!(receiver = %self.id, unsaid, items, "a sender's {why}");
         }
     }
 
@@ -92,14 +86,14 @@ impl Books {
             ("signal", signal.name()),
         ];
         self.accounts.metrics().counter(&names::OTLP_REPAIRED, &labels).add(texts as u64);
-        if self.said[2].may() {
-            tracing::warn!(receiver = %self.id, strings = texts,
-                "a sender's strings were not UTF-8: U+FFFD stands for what could not be read (further ones are counted)");
+        if let Some(unsaid) = self.said[2].due() {
+            tracing::warn!(receiver = %self.id, unsaid, strings = texts,
+                "a sender's strings were not UTF-8: U+FFFD stands for what could not be read");
         }
     }
 
     /// Spans that were handed back before: received, and dropped here.
-    pub(super) fn twins(&self, spans: u64) {
+    pub(super) fn duplicates(&self, spans: u64) {
         if spans > 0 {
             let dropped =
                 self.accounts.receiver_drops(&self.id, Signal::Traces, "passback_duplicate");
@@ -123,26 +117,10 @@ impl Books {
     /// its sender surely meant something else.
     pub(super) fn strange(&self, signal: Signal) {
         self.strange.add(1);
-        if self.said[1].may() {
-            tracing::warn!(receiver = %self.id,
-                "a JSON request for {0} holds nothing that OTLP knows and was taken as empty (further \
-                 ones are counted); it should have `{1}`",
+        if let Some(unsaid) = self.said[1].due() {
+            tracing::warn!(receiver = %self.id, unsaid,
+                "a JSON request for {0} holds nothing that OTLP knows and was taken as empty; it should have `{1}`",
                 signal.name(), json::root(signal.request()));
         }
-    }
-}
-
-/// Whether something may be said again.
-#[derive(Default)]
-struct Rarely(Mutex<Option<Instant>>);
-
-impl Rarely {
-    fn may(&self) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = last.is_none_or(|last| last.elapsed() > SAID_EVERY);
-        if may {
-            *last = Some(Instant::now());
-        }
-        may
     }
 }

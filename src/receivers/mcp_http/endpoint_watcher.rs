@@ -9,8 +9,8 @@ use std::sync::Arc;
 use hyper::http::uri::PathAndQuery;
 
 use super::decode::{Coding, Decoder};
-use super::detours::{Detour, Detours};
 use super::routes::{Owner, Routes, WELL_KNOWN};
+use super::session_endpoints::{Detour, SessionEndpoints};
 use crate::mcp::{EndpointFinder, Looked, comparable};
 
 /// Packed bytes that are looked at: the first event is short.
@@ -24,13 +24,13 @@ const MIN_UNPACKING: usize = 8 << 20;
 
 /// Watches the beginning of one stream for it, and forgets it with the stream.
 #[derive(Debug)]
-pub(super) struct Lookout {
+pub(super) struct EndpointWatcher {
     /// Nothing once there is nothing more to look for.
     search: Option<Search>,
     /// This stream named it.
     named: Option<Detour>,
     route: usize,
-    detours: Arc<Detours>,
+    detours: Arc<SessionEndpoints>,
     routes: Arc<Routes>,
 }
 
@@ -50,17 +50,17 @@ struct Unpacking {
     cost: usize,
     /// The place of the stream's route.
     place: Arc<str>,
-    detours: Arc<Detours>,
+    detours: Arc<SessionEndpoints>,
 }
 
-impl Lookout {
+impl EndpointWatcher {
     /// Looks out on a stream of that route with `finder`. `None` where it cannot be read: its coding is none
     /// that we know, or too many of that route are being unpacked.
     pub(super) fn new(
         finder: EndpointFinder,
         coding: Coding,
         route: usize,
-        detours: &Arc<Detours>,
+        detours: &Arc<SessionEndpoints>,
         routes: &Arc<Routes>,
     ) -> Option<Self> {
         let unpacking = match coding {
@@ -69,7 +69,7 @@ impl Lookout {
         };
         let search = Some(Search { finder, unpacking });
         let (detours, routes) = (Arc::clone(detours), Arc::clone(routes));
-        Some(Lookout { search, named: None, route, detours, routes })
+        Some(EndpointWatcher { search, named: None, route, detours, routes })
     }
 
     /// Looks at bytes of the stream.
@@ -107,7 +107,7 @@ impl Lookout {
     }
 }
 
-impl Drop for Lookout {
+impl Drop for EndpointWatcher {
     fn drop(&mut self) {
         if let Some(named) = &self.named {
             self.detours.forget(named);
@@ -133,7 +133,12 @@ impl Search {
 }
 
 impl Unpacking {
-    fn of(coding: Coding, route: usize, detours: &Arc<Detours>, routes: &Routes) -> Option<Self> {
+    fn of(
+        coding: Coding,
+        route: usize,
+        detours: &Arc<SessionEndpoints>,
+        routes: &Routes,
+    ) -> Option<Self> {
         let (cost, place) = (Decoder::cost(coding), Arc::clone(routes.place(route)?));
         let most = (MAX_UNPACKING / routes.count().max(1)).max(MIN_UNPACKING);
         if !detours.take_room(&place, cost, most) {
@@ -178,7 +183,7 @@ mod tests {
     use super::*;
     use crate::mcp::resolve_reference;
     use crate::receivers::mcp_http::config::Route;
-    use crate::receivers::mcp_http::detours::Named;
+    use crate::receivers::mcp_http::session_endpoints::Named;
     use hyper::{Method, Uri};
     use std::io::Write as _;
 
@@ -187,7 +192,7 @@ mod tests {
     const ORIGIN: usize = 2;
     const UUID: &str = "3f2c9a8e-0c51-4b6f-9d2e-7a1b2c3d4e5f";
 
-    type Places = (Arc<Detours>, Arc<Routes>);
+    type Places = (Arc<SessionEndpoints>, Arc<Routes>);
 
     fn places(origin: bool) -> Places {
         let route = |path: Option<&str>| Route {
@@ -204,19 +209,23 @@ mod tests {
         format!("event: endpoint\ndata: {endpoint}\n\n").into_bytes()
     }
 
-    fn lookout(route: usize, coding: Coding, (detours, routes): &Places) -> Option<Lookout> {
+    fn lookout(
+        route: usize,
+        coding: Coding,
+        (detours, routes): &Places,
+    ) -> Option<EndpointWatcher> {
         let finder = match route {
             ORIGIN => EndpointFinder::new(b"/sse", b"/sse"),
             _ => EndpointFinder::new(b"/old", b"/a/sse"),
         };
-        Lookout::new(finder, coding, route, detours, routes)
+        EndpointWatcher::new(finder, coding, route, detours, routes)
     }
 
-    fn told(places: &Places, endpoint: &str) -> Lookout {
+    fn told(places: &Places, endpoint: &str) -> EndpointWatcher {
         told_by(OLD, places, endpoint)
     }
 
-    fn told_by(route: usize, places: &Places, endpoint: &str) -> Lookout {
+    fn told_by(route: usize, places: &Places, endpoint: &str) -> EndpointWatcher {
         let mut lookout = lookout(route, Coding::Identity, places).unwrap();
         event(endpoint).chunks(3).for_each(|chunk| lookout.look(chunk));
         lookout.look(b"event: endpoint\ndata: /second?s=1\n\n");

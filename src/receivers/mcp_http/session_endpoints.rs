@@ -3,7 +3,7 @@
 //! A server of HTTP+SSE (2024-11-05) tells in its stream where messages go, as a path of its own or one
 //! that is relative to its stream's. Behind a route that swaps paths its client comes to another path than
 //! was meant, and asks the tap for it; so both are remembered as long as the stream lasts, and the stream
-//! passes unchanged. Only targets that tell of a session count (`lookout.rs`), and only for `POST`. Routes
+//! passes unchanged. Only targets that tell of a session count (`endpoint_watcher.rs`), and only for `POST`. Routes
 //! with a path come first; one that proxies a whole origin does where it may be its own server that is
 //! meant: so no upstream gets requests that were for another one, or for none of them. Servers choose the
 //! names, so no name is anybody's by coming first: what two of them name leads nowhere, also when one's
@@ -29,7 +29,7 @@ const MAX_ENDED: usize = 4096;
 /// Keeps what all workers of one receiver remember, also those of the receiver that takes over at a reload: a
 /// stream stays with the old one, and what its client posts comes to the new one.
 #[derive(Debug, Default)]
-pub(super) struct Detours {
+pub(super) struct SessionEndpoints {
     table: Mutex<Table>,
     /// There ever was one: without, nobody takes the lock.
     any: AtomicBool,
@@ -84,7 +84,7 @@ struct Claim {
 #[derive(Debug, Default)]
 struct OfRoute {
     ended: Ended,
-    /// Counts what lookouts on its streams take to unpack at the moment, in bytes.
+    /// Counts what watchers of its streams take to unpack at the moment, in bytes.
     unpacking: usize,
 }
 
@@ -96,7 +96,7 @@ struct Ended {
     times: HashMap<u64, u32>,
 }
 
-impl Detours {
+impl SessionEndpoints {
     /// Finds where a target is served that no route has to itself.
     pub(super) fn find(&self, routes: &Routes, method: &Method, asked: &Uri) -> Named {
         if !self.any.load(Ordering::Relaxed) || method != Method::POST {
@@ -239,7 +239,7 @@ mod tests {
         Detour { asked: target.as_bytes().into(), meant: target.parse().unwrap(), place }
     }
 
-    fn find(detours: &Detours, routes: &Routes, session: usize) -> Named {
+    fn find(detours: &SessionEndpoints, routes: &Routes, session: usize) -> Named {
         let asked = format!("/messages?sessionId={session}");
         detours.find(routes, &Method::POST, &asked.parse().unwrap())
     }
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn a_place_stays_nobodys_once_two_servers_named_it() {
         for [first, second] in [[0, 1], [1, 0]] {
-            let (detours, routes) = (Detours::default(), routes());
+            let (detours, routes) = (SessionEndpoints::default(), routes());
             let [one, two] = [first, second].map(|route| detour(&routes, route, 1));
             detours.add(&one);
             assert_eq!(leads_to(&find(&detours, &routes, 1)), Some(first));
@@ -273,7 +273,7 @@ mod tests {
     /// Its client goes on posting while it tries to reach its server again.
     #[test]
     fn a_place_of_a_stream_that_is_over_is_not_anothers() {
-        let (detours, routes) = (Detours::default(), routes());
+        let (detours, routes) = (SessionEndpoints::default(), routes());
         let good = detour(&routes, 1, 1);
         detours.add(&good);
         detours.forget(&good);
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn no_stream_pushes_out_what_another_named() {
-        let (detours, routes) = (Detours::default(), routes());
+        let (detours, routes) = (SessionEndpoints::default(), routes());
         let evils = || (1..=3 * MAX_ENDED).map(|session| detour(&routes, 0, session));
         detours.add(&detour(&routes, 1, 0));
         let over = detour(&routes, 1, 1);
@@ -304,7 +304,7 @@ mod tests {
     /// A server that counts its sessions may have moved.
     #[test]
     fn what_a_route_named_that_a_reload_took_out_is_nobodys_concern() {
-        let (detours, routes) = (Detours::default(), routes());
+        let (detours, routes) = (SessionEndpoints::default(), routes());
         let (evil, good) = (detour(&routes, 0, 1), detour(&routes, 1, 1));
         detours.add(&evil);
         detours.forget(&evil);
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_of_streams_that_are_over_is_bounded() {
-        let (detours, routes) = (Detours::default(), routes());
+        let (detours, routes) = (SessionEndpoints::default(), routes());
         for session in (0..2 * MAX_ENDED).chain([0, 0]) {
             let one = detour(&routes, 0, session);
             detours.add(&one);
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_route_takes_no_room_from_another() {
-        let (detours, routes) = (Detours::default(), routes());
+        let (detours, routes) = (SessionEndpoints::default(), routes());
         let [evil, good] = [0, 1].map(|route| Arc::clone(routes.place(route).unwrap()));
         assert!(detours.take_room(&evil, 8, 10));
         assert!(!detours.take_room(&evil, 8, 10));
