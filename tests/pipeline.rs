@@ -17,7 +17,7 @@ use mcpcol::pipeline::{
     Processor, ProcessorConfig, Receiver, ReceiverConfig, Service, Stop,
 };
 use mcpcol::settings::{
-    BatchSettings, Delivery, Mark, Node, OnFull, QueueSettings, RetrySettings, Value,
+    BatchSettings, Delivery, Key, Mark, Node, OnFull, QueueSettings, RetrySettings, Value,
 };
 use mcpcol::telemetry::{Batch, Clock, Nanos, Receipt, Signal, Telemetry, Verdict, Waiting};
 use opentelemetry_proto::tonic::metrics::v1::{
@@ -1519,4 +1519,30 @@ async fn series_of_what_a_reload_took_out_are_gone_and_its_account_is_not() {
     assert!(told_of(&world, "new") > 5 && told_of(&world, "tap") > 0);
     let accounts = world.stop().await;
     assert_eq!(accounts["old"].dropped["rejected"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_builds_anew_what_reads_a_certificate_that_was_renewed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (tap, fake) = (PlannedTap::default(), Fake::new(Does::Send));
+    let certificate = directory.path().join("cert.pem");
+    std::fs::write(&certificate, "old").unwrap();
+    let sketch = || {
+        let mut sketch = with_extensions(&tap, &fake);
+        let key = Key { mark: node("").mark, name: "cert_file".to_owned() };
+        let settings = Value::Map(vec![(key, node("cert.pem"))]);
+        sketch.0.exporters[0].settings = Node::new(node("").mark, settings);
+        sketch.0.base = directory.path().to_owned();
+        sketch
+    };
+    let mut world = World::of(sketch(), &tap).await;
+    world.service.apply(&sketch().0).await.unwrap();
+    assert_eq!(fake.built.load(Ordering::Relaxed), 1, "nothing has changed");
+    std::fs::write(&certificate, "new").unwrap();
+    world.service.apply(&sketch().0).await.unwrap();
+    assert_eq!(fake.built.load(Ordering::Relaxed), 2);
+    world.offer(&["a"]);
+    settle().await;
+    world.stop().await;
+    assert_eq!(fake.got().len(), 1);
 }

@@ -9,18 +9,18 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
+use super::made_of::MadeOf;
 use super::{Build, Deadline, Extension, Id, Plan, Stop, Switch};
-use crate::settings::Node;
 
 /// The extensions that run.
 #[derive(Debug, Default)]
 pub(super) struct Extensions {
-    running: BTreeMap<Id, (Node, Switch)>,
+    running: BTreeMap<Id, (MadeOf, Switch)>,
     tasks: JoinSet<()>,
 }
 
 /// The new extensions of a plan, opened and not yet running.
-pub(super) type Opened = Vec<(Id, Node, Box<dyn Extension>)>;
+pub(super) type Opened = Vec<(Id, MadeOf, Box<dyn Extension>)>;
 
 /// What a stop leaves an extension when all time is used up.
 const LAST: Duration = Duration::from_millis(100);
@@ -36,7 +36,8 @@ impl Extensions {
     ) -> anyhow::Result<Opened> {
         let mut opened = Vec::new();
         for part in &plan.extensions {
-            if self.running.get(&part.id).is_some_and(|(node, _)| *node == part.settings) {
+            let made_of = MadeOf::of(&part.settings, &plan.base);
+            if self.running.get(&part.id).is_some_and(|(of, _)| *of == made_of) {
                 continue;
             }
             let ready = async {
@@ -45,7 +46,7 @@ impl Extensions {
                 anyhow::Ok(extension)
             };
             match ready.await {
-                Ok(extension) => opened.push((part.id.clone(), part.settings.clone(), extension)),
+                Ok(extension) => opened.push((part.id.clone(), made_of, extension)),
                 Err(error) if lenient => {
                     tracing::error!(extension = %part.id, "cannot start, goes on without: {error:#}");
                 }
@@ -64,9 +65,9 @@ impl Extensions {
         for (_, (_, switch)) in self.running.extract_if(.., |id, _| replaced(id) || !wanted(id)) {
             switch.retire();
         }
-        for (id, node, extension) in opened {
+        for (id, made_of, extension) in opened {
             let (switch, stop) = Stop::switch();
-            self.running.insert(id.clone(), (node, switch));
+            self.running.insert(id.clone(), (made_of, switch));
             let run = extension.run(stop.clone());
             let watched = async move {
                 match run.await {

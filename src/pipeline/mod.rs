@@ -21,6 +21,7 @@ mod build;
 mod configs;
 mod registry;
 pub mod plan;
+mod made_of;
 mod attached;
 mod service;
 

@@ -42,7 +42,8 @@ pub struct Planned<T: ?Sized> {
     pub id: Id,
     /// The registered name of its kind, whichever spelling the id has.
     pub kind: &'static str,
-    /// The settings as written: equal settings under an equal id keep the component over a reload.
+    /// The settings as written: equal settings under an equal id, with equal files, keep the component over a
+    /// reload.
     pub settings: Node,
     /// What builds it.
     pub config: Arc<T>,

@@ -1,8 +1,8 @@
 //! Builds a plan, runs it, changes it for another, and drains it front to back.
 //!
 //! A plan is put in place whole or not at all: everything new is built and opened first, then outlets
-//! are re-pointed and what is no longer used is drained. Components with equal id and settings stay, so
-//! a reload does not touch a receiver whose own settings did not change.
+//! are re-pointed and what is no longer used is drained. Components with equal id, settings and files
+//! stay, so a reload does not touch a receiver of which nothing changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,12 +20,13 @@ use super::attached::Extensions;
 use super::build::{Build, Shared};
 use super::chain::{Chain, Rest};
 use super::delivery::Delivery;
+use super::made_of::MadeOf;
 use super::placeholder::{BlockingProcessor, DisabledExporter};
 use super::plan::{Pipeline, Plan, Planned};
 use super::route::{Branch, Route};
 use super::{Deadline, Ended, Exit, Id, Next, Outlet, Receiver, Secrets, Stop, Switch};
 use crate::metrics::Metrics;
-use crate::settings::{Node, Secret};
+use crate::settings::Secret;
 use crate::telemetry::{Clock, Signal};
 
 /// What a service lives in.
@@ -53,7 +54,7 @@ pub struct Service {
     tasks: JoinSet<Returned>,
     /// The ways out of processors that emit.
     emits: BTreeMap<Id, Outlet>,
-    exporters: BTreeMap<Id, (Node, Arc<Delivery>)>,
+    exporters: BTreeMap<Id, (MadeOf, Arc<Delivery>)>,
     /// Receivers that reloads took out and that finish what they have begun.
     retired: Vec<(Id, Running)>,
     chains: Vec<(Pipeline, Arc<Chain>)>,
@@ -67,7 +68,7 @@ pub struct Service {
 type Returned = (Id, bool, anyhow::Result<Ended>);
 
 struct Running {
-    node: Node,
+    made_of: MadeOf,
     outlet: Outlet,
     stop: Switch,
 }
@@ -85,9 +86,9 @@ pub struct Outcome {
 
 /// Everything new of a plan, built but not yet connected.
 struct Parts {
-    exporters: BTreeMap<Id, (Node, Arc<Delivery>)>,
+    exporters: BTreeMap<Id, (MadeOf, Arc<Delivery>)>,
     chains: Vec<(Pipeline, Arc<Chain>)>,
-    receivers: Vec<(Id, Node, Box<dyn Receiver>)>,
+    receivers: Vec<(Id, MadeOf, Box<dyn Receiver>)>,
 }
 
 impl Service {
@@ -208,12 +209,13 @@ impl Service {
         }
         let mut exporters = BTreeMap::new();
         for part in &plan.exporters {
-            let kept = self.exporters.get(&part.id).filter(|(node, _)| *node == part.settings);
+            let made_of = MadeOf::of(&part.settings, &plan.base);
+            let kept = self.exporters.get(&part.id).filter(|(of, _)| *of == made_of);
             let delivery = match kept {
                 Some((_, delivery)) => Arc::clone(delivery),
                 None => self.start_exporter(plan, part)?,
             };
-            exporters.insert(part.id.clone(), (part.settings.clone(), delivery));
+            exporters.insert(part.id.clone(), (made_of, delivery));
         }
         let mut chains = Vec::new();
         for pipeline in &plan.pipelines {
@@ -221,7 +223,8 @@ impl Service {
         }
         let mut receivers = Vec::new();
         for part in &plan.receivers {
-            if self.receivers.get(&part.id).is_some_and(|running| running.node == part.settings) {
+            let made_of = MadeOf::of(&part.settings, &plan.base);
+            if self.receivers.get(&part.id).is_some_and(|running| running.made_of == made_of) {
                 continue;
             }
             let fed = plan.pipelines.iter().filter(|p| p.receivers.contains(&part.id));
@@ -230,7 +233,7 @@ impl Service {
                 .config
                 .build(&self.cx(plan, &part.id, &behind))
                 .with_context(|| format!("{}: cannot build", part.id))?;
-            receivers.push((part.id.clone(), part.settings.clone(), receiver));
+            receivers.push((part.id.clone(), made_of, receiver));
         }
         Ok(Parts { exporters, chains, receivers })
     }
@@ -270,7 +273,7 @@ impl Service {
         &self,
         plan: &Plan,
         pipeline: &Pipeline,
-        exporters: &BTreeMap<Id, (Node, Arc<Delivery>)>,
+        exporters: &BTreeMap<Id, (MadeOf, Arc<Delivery>)>,
     ) -> anyhow::Result<Arc<Chain>> {
         let clock = &self.cx.clock;
         let counters =
@@ -318,12 +321,12 @@ impl Service {
         for (id, outlet) in &self.emits {
             outlet.point(target(id, |plan| &plan.emitters));
         }
-        for (id, node, receiver) in parts.receivers {
+        for (id, made_of, receiver) in parts.receivers {
             let outlet = Outlet::default();
             outlet.point(received(&id));
             let (switch, stop) = Stop::switch();
             let run = receiver.run(outlet.clone(), stop.clone());
-            let new = Running { node, outlet, stop: switch };
+            let new = Running { made_of, outlet, stop: switch };
             if let Some(old) = self.receivers.insert(id.clone(), new) {
                 self.retired.push((id.clone(), old));
             }
@@ -351,7 +354,7 @@ impl Service {
     }
 
     /// Drains exporters that the new plan does not have.
-    fn leave(&mut self, exporters: BTreeMap<Id, (Node, Arc<Delivery>)>) {
+    fn leave(&mut self, exporters: BTreeMap<Id, (MadeOf, Arc<Delivery>)>) {
         let old = std::mem::replace(&mut self.exporters, exporters);
         for (id, (_, delivery)) in old {
             let kept = self.exporters.get(&id).is_some_and(|(_, new)| Arc::ptr_eq(new, &delivery));
