@@ -13,6 +13,7 @@ mod digest;
 mod logging;
 mod otlp_env;
 mod print_config;
+mod schema;
 mod redact;
 mod signals;
 mod runtime;
@@ -77,6 +78,8 @@ enum Command {
     Components(components::Components),
     /// Print a configuration as it is after merging and expansion, secrets hidden
     PrintConfig(print_config::PrintConfig),
+    /// Print the JSON Schema of configurations, for editors
+    Schema(schema::Schema),
     /// Print the digest of a JSON text, as the digest processor makes it
     Digest(digest::Digest),
     /// Mask secrets in text or in OTLP JSON lines, as the redaction processor does
@@ -103,6 +106,7 @@ pub fn main() -> ExitCode {
         Command::Validate(validate) => validate.run(),
         Command::Components(components) => components.run(),
         Command::PrintConfig(print_config) => print_config.run(),
+        Command::Schema(schema) => schema.run(),
         Command::Digest(digest) => digest.run(),
         Command::Redact(redact) => redact.run(),
         Command::Completion(completion) => completion.run(),

@@ -19,6 +19,7 @@ mod sources;
 mod taps;
 mod expand;
 mod service;
+mod schema;
 
 use std::ffi::OsString;
 
@@ -27,6 +28,7 @@ use crate::settings::{Mark, Node, Problems, Severity};
 
 pub use redact::{Tree, redacted};
 pub use render::render;
+pub use schema::schema;
 pub use sources::Sources;
 pub use taps::count_receivers;
 

@@ -1,6 +1,7 @@
 //! The pipelines: every id they name must be defined, must fit the signal, and what flows must not
 //! flow in a circle.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::components::Component;
@@ -26,14 +27,17 @@ pub(super) struct Defined {
 }
 
 /// A pipeline's shape, for serde's sake.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "read for its complaints; the ids are taken with their marks")]
-struct Written {
+pub(super) struct Written {
+    /// Lists what feeds it; a processor that makes another signal counts as a receiver of that.
     #[serde(default)]
     receivers: Vec<String>,
+    /// Lists processors, in the order in which they run.
     #[serde(default)]
     processors: Vec<String>,
+    /// Lists where it goes.
     #[serde(default)]
     exporters: Vec<String>,
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -22,13 +23,17 @@ const SECTIONS: [&str; 6] =
     ["receivers", "processors", "exporters", "connectors", "extensions", "service"];
 
 /// `service`, except for the pipelines.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-struct Service {
+pub(super) struct Service {
+    /// Bounds how long a stop may take: 25s unless written, 1s in `mcpcol stdio`.
     shutdown_timeout: Option<Duration>,
+    /// Says what mcpcol tells about itself.
     telemetry: TelemetrySettings,
+    /// Lists the extensions that are started.
     extensions: Vec<String>,
     #[serde(rename = "pipelines")]
+    #[schemars(skip)]
     _pipelines: Option<IgnoredAny>,
 }
 

@@ -21,40 +21,61 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::target::Target;
 use super::lines::{JsonLines, Lines, Sink};
 use crate::pipeline::{Build, ComponentConfig, ExportError, Exporter, ExporterConfig, FileUse};
-use crate::settings::{Delivery, Duration, QueueSettings, Report, RetrySettings, Unsupported};
+use crate::settings::{
+    Delivery, Duration, NoEffect, QueueSettings, Report, RetrySettings, Unsupported,
+};
 use crate::telemetry::Signal;
 
 /// Settings: the Collector's names, as far as they are supported.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Names the file; relative to the configuration file's folder.
     path: PathBuf,
+    /// Names the format; `json` is the only one.
     format: String,
+    /// Adds to what is in the file; `false` empties it at the start.
     append: bool,
+    /// Makes its directory, closed to others.
     create_directory: bool,
+    /// Sets permissions of a new file, in octal: `"0600"` unless written.
     mode: Option<String>,
+    /// Renames the file at a size and begins a new one; never unless written.
     rotation: Option<Rotation>,
+    #[schemars(skip)]
     compression: Unsupported,
+    #[schemars(skip)]
     encoding: Unsupported,
+    #[schemars(skip)]
     group_by: Unsupported,
+    /// Has no effect here; the Collector knows it.
+    #[schemars(with = "NoEffect")]
     flush_interval: Unsupported,
+    /// Bounds how long one attempt to send may take; 0 for no limit.
     timeout: Duration,
+    /// Sets the queue in front of the exporter, and how batches are joined in it.
     sending_queue: QueueSettings,
+    /// Says how often and how long a failed attempt is repeated.
     retry_on_failure: RetrySettings,
 }
 
 /// `rotation`: at `max_megabytes` the file becomes `path.1`, what was that becomes `path.2`, and so on.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Rotation {
+    /// Bounds the file, in MiB: at this size it becomes `path.1`, what was that becomes `path.2`, and so on.
     max_megabytes: u64,
+    /// Bounds how many older files are kept.
     max_backups: u32,
+    #[schemars(skip)]
     max_days: Unsupported,
+    #[schemars(skip)]
     localtime: Unsupported,
 }
 

@@ -1,5 +1,6 @@
 //! Takes everything and forgets it: for measuring what comes before, and for trying out a pipeline.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::pipeline::{
@@ -9,7 +10,7 @@ use crate::settings::{Delivery, QueueSettings, Report};
 use crate::telemetry::{Signal, Telemetry};
 
 /// Settings: the Collector's, which are none.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {}
 

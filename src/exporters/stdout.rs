@@ -12,6 +12,7 @@
 
 use std::io::{self, ErrorKind, Write};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::lines::{JsonLines, Lines, Sink};
@@ -20,11 +21,14 @@ use crate::settings::{Delivery, Duration, QueueSettings, Report, RetrySettings};
 use crate::telemetry::Signal;
 
 /// Settings.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Bounds how long one attempt to send may take; 0 for no limit.
     timeout: Duration,
+    /// Sets the queue in front of the exporter, and how batches are joined in it.
     sending_queue: QueueSettings,
+    /// Says how often and how long a failed attempt is repeated.
     retry_on_failure: RetrySettings,
 }
 

@@ -4,7 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{CaptureRules, TraceContext};
 
@@ -118,39 +119,39 @@ impl Default for Passback {
 }
 
 /// Whose asking makes handed back spans welcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Ingest {
-    /// The client's or ours.
+    /// Takes spans where the client or we asked.
     #[default]
     Solicited,
-    /// Only ours.
+    /// Takes spans only where we asked.
     Requested,
-    /// Nobody's.
+    /// Takes none.
     Off,
 }
 
 /// What becomes of handed back spans of a request without a context of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Orphans {
-    /// They are counted and dropped.
+    /// Counts and drops them.
     #[default]
     Drop,
-    /// They are kept under the tap's span, and marked.
+    /// Keeps them under the tap's span, and marks them.
     Mark,
 }
 
 /// Whose view a span takes: the OTLP span kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Perspective {
-    /// CLIENT: the initiator of the request, whichever side that is.
+    /// Makes CLIENT spans: the view of the initiator of the request, whichever side that is.
     #[default]
     Client,
-    /// SERVER: the one that handles it. Caller faults are no errors then.
+    /// Makes SERVER spans: the view of the one that handles it. Caller faults are no errors then.
     Server,
-    /// INTERNAL: neither, for places where both ends make spans of their own.
+    /// Makes INTERNAL spans, for places where both ends make spans of their own.
     Internal,
 }
 
@@ -166,49 +167,50 @@ pub enum ServiceName {
 }
 
 /// Whether notifications make spans.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Notifications {
-    /// They are counted.
+    /// Counts them.
     #[default]
     Off,
-    /// One span of no length each; progress stays an event of its call.
+    /// Makes one span of no length of each; progress stays an event of its call.
     Span,
 }
 
 /// What the context means that a request stands in: its own, else that of its HTTP request, else that of our
 /// environment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Parent {
-    /// It is the parent, and its trace is the span's.
+    /// Makes it the parent, and its trace is the span's.
     #[default]
     Meta,
-    /// The trace is ours, and the span links to it: some clients send contexts of traces that nobody exports.
+    /// Links to it from a trace of ours: some clients send contexts of traces that nobody exports.
     Link,
-    /// Nothing: the trace is ours.
+    /// Ignores it: the trace is ours.
     Own,
 }
 
 /// What becomes of a span whose parent was not sampled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Unsampled {
-    /// It is counted and not put out.
+    /// Counts it and does not put it out.
     #[default]
     Drop,
-    /// It is put out all the same.
+    /// Puts it out all the same.
     Keep,
 }
 
 /// Which spans share a trace of ours.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Traces {
-    /// Every request begins a trace.
+    /// Begins a trace with every request.
     #[default]
     Request,
-    /// All of a session, until it was idle for a while; what is asked without one begins a trace.
+    /// Puts all of a session into one trace, until it was idle for a while; what is asked without one begins a
+    /// trace.
     Session,
 }
 

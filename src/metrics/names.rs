@@ -1,7 +1,8 @@
 //! Every metric of mcpcol: names, units and help, in one list.
 //!
 //! The OpenTelemetry Collector's name is used where it has one, so that its dashboards work; the rest begins
-//! with `mcpcol_`. `docs/reference/metrics.md` has the same list with labels; a test compares the two.
+//! with `mcpcol_`. `docs/reference/metrics.md` has the same list, the components' pages have the labels, and `tests/docs.rs`
+//! compares them.
 
 use super::{Counter, Gauge, Histogram, Info, Metric};
 

@@ -7,7 +7,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{ExporterConfig, ExtensionConfig, Id, ProcessorConfig, ReceiverConfig};
 use crate::settings::{Duration, Node, Secret};
@@ -67,115 +68,117 @@ pub struct Pipeline {
 }
 
 /// `service.telemetry`: what mcpcol says about itself.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TelemetrySettings {
-    /// Our own log, on stderr.
+    /// Sets our own log, on stderr.
     pub logs: LogSettings,
-    /// Our own metrics.
+    /// Sets our own metrics; it has no effect yet.
     pub metrics: MetricsSettings,
-    /// Attributes of our own telemetry's resource.
+    /// Sets attributes of our own telemetry's resource; it has no effect.
     pub resource: BTreeMap<String, String>,
 }
 
 /// `service.telemetry.logs`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSettings {
-    /// What is said; the command's own default unless written.
+    /// Sets how much is said; the command's own unless written.
     pub level: Option<LogLevel>,
-    /// In which form.
+    /// Sets the form of lines.
     pub encoding: LogEncoding,
 }
 
 /// How much is logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// Everything.
+    /// Tells everything.
     Debug,
-    /// Life cycle and problems.
+    /// Tells life cycle and problems.
     Info,
-    /// Problems.
+    /// Tells problems.
     Warn,
-    /// Problems that somebody has to solve.
+    /// Tells problems that somebody has to solve.
     Error,
 }
 
 /// The form of log lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogEncoding {
-    /// For people.
+    /// Writes for people.
     #[default]
     Console,
-    /// One JSON object a line.
+    /// Writes one JSON object a line.
     Json,
 }
 
 /// `service.telemetry.metrics`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MetricsSettings {
-    /// How much is measured.
+    /// Sets how much is measured.
     pub level: MetricsLevel,
-    /// Where it can be read; the command's own default unless written.
+    /// Says where it can be read; the command's own default unless written.
     pub readers: Option<Vec<MetricsReader>>,
 }
 
 /// How much is measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum MetricsLevel {
-    /// Nothing.
+    /// Measures nothing.
     None,
-    /// The essential.
+    /// Measures the essential.
     Basic,
-    /// The Collector's default.
+    /// Measures what the Collector does by default.
     #[default]
     Normal,
-    /// With histograms.
+    /// Measures with histograms.
     Detailed,
 }
 
 /// One of `service.telemetry.metrics.readers`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MetricsReader {
-    /// The one kind of reader there is.
+    /// Serves what others come for: the one kind of reader there is.
     pub pull: PullReader,
 }
 
 /// `pull`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PullReader {
-    /// What it serves.
+    /// Says what it serves.
     pub exporter: PullExporter,
 }
 
 /// `pull.exporter`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PullExporter {
-    /// A page in Prometheus' text format.
+    /// Serves a page in Prometheus' text format.
     pub prometheus: PrometheusSettings,
 }
 
 /// `pull.exporter.prometheus`. The three switches that the Collector knows are taken and always on:
 /// our metric names never gain suffixes.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PrometheusSettings {
-    /// Where it listens.
+    /// Names the address it listens on.
     pub host: String,
-    /// TCP port.
+    /// Names the TCP port.
     pub port: u16,
-    /// The Collector's word.
+    /// Stands for the Collector's switch, which is always on.
     pub without_scope_info: bool,
-    /// The Collector's word.
+    /// Stands for the Collector's switch, which is always on.
     pub without_type_suffix: bool,
-    /// The Collector's word.
+    /// Stands for the Collector's switch, which is always on.
     pub without_units: bool,
 }
 

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 
 use super::{ExporterConfig, ExtensionConfig, ProcessorConfig, ReceiverConfig};
@@ -13,7 +14,7 @@ use crate::settings::{Node, Place, Problems, Report};
 use crate::telemetry::Signal;
 
 /// Settings of a component, as the registry sees them.
-pub trait ComponentConfig: DeserializeOwned + Send + Sync + 'static {
+pub trait ComponentConfig: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The key in YAML, which is also the file's name.
     const NAME: &'static str;
     /// Other spellings that load.
@@ -97,6 +98,8 @@ pub struct Kind<S: ?Sized> {
     pub signals: &'static [Signal],
     /// Reads and checks settings; `None` if they could not be read.
     pub parse: fn(&Node, Place<'_>, &mut Problems) -> Option<Arc<S>>,
+    /// Makes the JSON Schema of the settings, as serde reads them.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
 }
 
 /// The row of a receiver.
@@ -117,6 +120,7 @@ impl<S: ?Sized> Kind<S> {
             about: C::ABOUT,
             signals: C::SIGNALS,
             parse: parse::<C, S>,
+            schema: C::json_schema,
         }
     }
 

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
@@ -24,14 +25,14 @@ const KEYED: &str = "hmac-sha256:";
 const HEX_DIGITS: usize = 64;
 
 /// How digests are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// Plain: anybody can recompute it, and search for it.
+    /// Makes plain digests: anybody can recompute them, and search for them.
     Sha256,
-    /// Keyed.
+    /// Makes keyed digests.
     HmacSha256,
-    /// Keyed with a random key that nobody keeps: comparable within one process, not anonymous to it.
+    /// Makes keyed digests with a random key that nobody keeps: comparable within one process, not anonymous to it.
     Ephemeral,
 }
 

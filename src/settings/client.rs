@@ -1,38 +1,68 @@
 //! What clients of OTLP backends share: where they connect, what they send along, how they compress.
 //! The Collector's names (configgrpc, confighttp).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, de};
+use serde::{Deserialize, Serialize, de};
+
+use serde_json::{Value, json};
 
 use super::secret::unsendable;
 use super::{Duration, Report, Secret, bare_ipv6};
 
-/// A field of the Collector's that is known and refused by name.
+/// A field of the Collector's that is known: refused by name, or without effect.
 pub type Unsupported = Option<IgnoredAny>;
 
+/// Stands in a schema for an [`Unsupported`] field that is taken with a warning.
+#[derive(Clone, Copy, Debug)]
+pub enum NoEffect {}
+
+impl JsonSchema for NoEffect {
+    fn schema_name() -> Cow<'static, str> {
+        "NoEffect".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "deprecated": true })
+    }
+}
+
 /// `compression`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(transform = admit_the_empty_text)]
 pub enum Compression {
-    /// gzip
+    /// Compresses with gzip.
     #[default]
     Gzip,
-    /// zstd
+    /// Compresses with zstd.
     Zstd,
-    /// Nothing is compressed.
+    /// Compresses nothing.
     #[serde(alias = "")]
     None,
-    /// Known to the Collector, refused by [`check`](Compression::check), as are those that follow.
+    /// Is known to the Collector and refused by [`check`](Compression::check), as are those that follow.
+    #[schemars(skip)]
     Snappy,
     /// See `Snappy`.
+    #[schemars(skip)]
     Zlib,
     /// See `Snappy`.
+    #[schemars(skip)]
     Deflate,
     /// See `Snappy`.
+    #[schemars(skip)]
     Lz4,
+}
+
+/// Admits the other spelling of `none`.
+fn admit_the_empty_text(schema: &mut Schema) {
+    if let Some(words) = schema.get_mut("oneOf").and_then(Value::as_array_mut) {
+        words.push(json!({ "const": "", "description": "Compresses nothing." }));
+    }
 }
 
 impl Compression {
@@ -50,14 +80,14 @@ impl Compression {
 }
 
 /// `keepalive` of a gRPC client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Keepalive {
-    /// Ask for a sign of life after this long without any.
+    /// Asks for a sign of life after this long without any.
     pub time: Duration,
-    /// Close the connection when none comes for this long.
+    /// Closes the connection when none comes for this long.
     pub timeout: Duration,
-    /// Ask even while nothing is being sent.
+    /// Asks even while nothing is being sent.
     pub permit_without_stream: bool,
 }
 
@@ -192,12 +222,29 @@ impl<'de> Deserialize<'de> for Headers {
     }
 }
 
+impl JsonSchema for Headers {
+    fn schema_name() -> Cow<'static, str> {
+        "Headers".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "object", "additionalProperties": generator.subschema_for::<Secret>() },
+                { "type": "array", "items": generator.subschema_for::<Header>() },
+            ]
+        })
+    }
+}
+
 struct HeadersVisitor;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Header {
+    /// Names the header.
     name: String,
+    /// Holds its value.
     value: Secret,
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Defaults are the Collector's, except where those lose data (docs/decisions/0005-delivery.md).
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Duration, Report};
 
@@ -18,25 +19,25 @@ pub struct Delivery {
 }
 
 /// `sending_queue`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueSettings {
-    /// `false`: the sender's receipt waits for the export itself.
+    /// Switches the queue on; `false` makes the sender's receipt wait for the export itself.
     pub enabled: bool,
-    /// How many batches are sent at once.
+    /// Sets how many batches are sent at once.
     pub num_consumers: usize,
-    /// How much the queue holds, in units of `sizer`.
+    /// Bounds the queue, in units of `sizer`.
     pub queue_size: usize,
-    /// What `queue_size` counts.
+    /// Says what `queue_size` counts.
     pub sizer: Sizer,
-    /// The most that the queue holds in bytes of memory, whatever `sizer` counts: senders choose how large a batch
-    /// is. Unless written 256 MiB, or a `queue_size` in bytes that is more.
+    /// Bounds the queue in bytes of memory, whatever `sizer` counts, because senders choose how large a batch is:
+    /// 256 MiB unless written, or a `queue_size` in bytes that is more.
     pub max_bytes: Option<usize>,
-    /// Full: the sender's receipt waits in a waiting room of the same size; taps drop.
+    /// Makes the sender's receipt wait in a waiting room of the same size when the queue is full; taps drop.
     pub block_on_overflow: bool,
-    /// The sender's receipt waits for the export itself.
+    /// Makes the sender's receipt wait for the export itself.
     pub wait_for_result: bool,
-    /// What a full queue answers; default `drop` with several exporters in the pipeline, else `refuse`.
+    /// Says what a full queue answers: unless written `drop` with several exporters in the pipeline, else `refuse`.
     pub on_full: Option<OnFull>,
     /// Joins batches before they are sent; off unless written.
     pub batch: Option<BatchSettings>,
@@ -46,58 +47,58 @@ pub struct QueueSettings {
 pub(super) const MAX_BYTES: usize = 256 << 20;
 
 /// What a full queue does to a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnFull {
-    /// Drop it here, count it, and answer Accepted: the other exporters deliver.
+    /// Drops the batch here, counts it, and answers Accepted: the other exporters deliver.
     Drop,
-    /// Refuse it in all exporters with a hint to send it again.
+    /// Refuses the batch in all exporters with a hint to send it again.
     Refuse,
 }
 
 /// What sizes are counted in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sizer {
-    /// Batches.
+    /// Counts batches.
     #[default]
     Requests,
-    /// Spans, data points, log records.
+    /// Counts spans, data points and log records.
     Items,
-    /// Bytes of the protobuf form.
+    /// Counts bytes of the protobuf form.
     Bytes,
 }
 
 /// `sending_queue.batch`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BatchSettings {
-    /// The longest a batch waits for company.
+    /// Bounds how long a batch waits for company.
     pub flush_timeout: Duration,
-    /// Sent as soon as it is this big.
+    /// Sends as soon as it is this big.
     pub min_size: usize,
-    /// Never bigger than this; 0 for no limit.
+    /// Bounds what is sent at once; 0 for no limit.
     pub max_size: usize,
-    /// What the two count: `items` or `bytes`; the queue's own sizer if that is one of them, else
+    /// Says what the two count, `items` or `bytes`: unless written the queue's own if it is one of them, else
     /// `items`.
     pub sizer: Option<Sizer>,
 }
 
 /// `retry_on_failure`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetrySettings {
-    /// `false`: one attempt.
+    /// Switches it on; `false` is one attempt.
     pub enabled: bool,
-    /// First wait.
+    /// Sets the first wait.
     pub initial_interval: Duration,
-    /// Longest wait.
+    /// Bounds a wait.
     pub max_interval: Duration,
-    /// Growth from wait to wait.
+    /// Sets the growth from wait to wait.
     pub multiplier: f64,
-    /// Jitter: a wait is within this fraction of its nominal length.
+    /// Spreads waits: each is within this fraction of its nominal length.
     pub randomization_factor: f64,
-    /// Give up after this long; zero (our default, the Collector has 300s) never gives up.
+    /// Gives up after this long; zero (our default, the Collector has 300s) never gives up.
     pub max_elapsed_time: Duration,
 }
 

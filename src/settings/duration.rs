@@ -1,9 +1,11 @@
 //! Durations as the Collector writes them: Go syntax, a unit required.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time;
 
-use serde::{Deserialize, Deserializer, de};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A duration such as `300ms`, `1.5s` or `1h30m`. `0` needs no unit; any other bare number is refused,
 /// because the Collector would take it as nanoseconds.
@@ -77,6 +79,44 @@ impl<'de> Deserialize<'de> for Duration {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
         Duration::parse(&text).map_err(de::Error::custom)
+    }
+}
+
+/// Writes what [`Duration::parse`] reads, in one unit.
+impl Serialize for Duration {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let nanos = self.0.as_nanos();
+        // `60s`, not `1m`: one of a unit is told in the unit below.
+        let units = [
+            (3_600_000_000_000, "h"),
+            (60_000_000_000, "m"),
+            (1_000_000_000, "s"),
+            (1_000_000, "ms"),
+        ];
+        let fits = |(unit, name): &(u128, &str)| {
+            nanos % unit == 0 && (nanos != *unit || matches!(*name, "s" | "ms")) && nanos != 0
+        };
+        match units.into_iter().find(fits) {
+            Some((unit, name)) => s.collect_str(&format_args!("{}{name}", nanos / unit)),
+            None if nanos == 0 => s.collect_str("0s"),
+            None => s.collect_str(&format_args!("{nanos}ns")),
+        }
+    }
+}
+
+impl JsonSchema for Duration {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let number = "([0-9]+(\\.[0-9]*)?|\\.[0-9]+)";
+        json_schema!({
+            "anyOf": [
+                { "type": "string", "pattern": format!("^(0|({number}(ns|us|\u{b5}s|\u{3bc}s|ms|s|m|h))+)$") },
+                { "const": 0 },
+            ]
+        })
     }
 }
 

@@ -4,10 +4,16 @@
 //! would let an unset variable switch it off; there a setting is [`Given`] and its component's check refuses the
 //! empty one.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 
 /// The words for a setting that must not be empty.
 pub const IS_EMPTY: &str = "is empty; write a value or leave the key out";
+
+/// Marks the schema of a setting that must not be empty. It is taken out again where the schema is put together.
+pub(crate) const NOT_EMPTY: &str = "x-not-empty";
 
 /// Tells a setting that is written with nothing behind it from one that is left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +50,18 @@ impl<T> Given<T> {
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         Ok(Option::deserialize(d)?.map_or(Given::Empty, Given::Is))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Given<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("Given{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = T::json_schema(generator);
+        schema.insert(NOT_EMPTY.to_owned(), true.into());
+        schema
     }
 }
 

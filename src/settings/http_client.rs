@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use hyper::Uri;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::privacy::detect::generalize_uri;
@@ -49,10 +50,10 @@ pub struct HttpClient {
 }
 
 /// `compression_params`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CompressionParams {
-    /// 1 to 9 for gzip, 1 to 22 for zstd; 0 and -1 for the usual one.
+    /// Sets how hard: 1 to 9 for gzip, 1 to 22 for zstd; 0 and -1 for the usual one.
     pub level: i32,
 }
 

@@ -30,11 +30,12 @@ pub(crate) mod testing;
 pub use brackets::{bare_ipv6, is_ipv6};
 #[cfg(test)]
 pub(crate) use client::RESERVED;
-pub use client::{Compression, Endpoint, HeaderFault, Headers, Keepalive, Unsupported};
+pub use client::{Compression, Endpoint, HeaderFault, Headers, Keepalive, NoEffect, Unsupported};
 pub use credentials::{REDACTED, without_credentials};
 pub use delivery::{BatchSettings, Delivery, OnFull, QueueSettings, RetrySettings, Sizer};
 pub use duration::Duration;
 pub use file::read_file;
+pub(crate) use given::NOT_EMPTY;
 pub use given::{Given, IS_EMPTY};
 pub use harmless::{harmless, steers, without_hidden};
 pub use http_client::{

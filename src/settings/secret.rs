@@ -1,8 +1,12 @@
 //! Text that is used and never shown.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+
+use super::given::NOT_EMPTY;
 
 /// A header value, a key, a password. There is no `Display`, and `Debug` keeps silent: whoever needs
 /// the text has to [`expose`](Secret::expose) it, which is easy to find. A newtype for serde too (not
@@ -40,6 +44,16 @@ pub(super) fn unsendable(text: &str) -> Option<&'static str> {
 impl From<String> for Secret {
     fn from(text: String) -> Self {
         Secret(text)
+    }
+}
+
+impl JsonSchema for Secret {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", NOT_EMPTY: true })
     }
 }
 

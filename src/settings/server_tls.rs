@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::client::Unsupported;
@@ -9,27 +10,32 @@ use super::tls::{Pem, both, check_versions, first, gathered, identity, pem, trus
 use super::{Given, Report, Secret, TlsError};
 
 /// `tls` of a server. A `client_ca_file` makes it mutual: clients must show a certificate of that CA.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerTls {
-    /// Our certificate, and the chain behind it.
+    /// Names the file of our certificate, and the chain behind it.
     pub cert_file: Given<PathBuf>,
-    /// The same, written here.
+    /// Holds what `cert_file` would.
     pub cert_pem: Option<Secret>,
-    /// The key of that certificate.
+    /// Names the file of the key of that certificate.
     pub key_file: Given<PathBuf>,
-    /// The same, written here.
+    /// Holds what `key_file` would.
     pub key_pem: Option<Secret>,
-    /// Certificates that clients must be signed by; without it anybody may connect.
+    /// Names a file of certificates that clients must be signed by; without it anybody may connect.
     pub client_ca_file: Given<PathBuf>,
-    /// At least this version; never lower than 1.2, whatever is written.
+    /// Asks for at least this version of TLS; it is never lower than 1.2, whatever is written.
     pub min_version: String,
-    /// At most this version.
+    /// Asks for at most this version of TLS; `1.3` is the only one.
     pub max_version: String,
+    #[schemars(skip)]
     cipher_suites: Unsupported,
+    #[schemars(skip)]
     client_ca_file_reload: Unsupported,
+    #[schemars(skip)]
     curve_preferences: Unsupported,
+    #[schemars(skip)]
     reload_interval: Unsupported,
+    #[schemars(skip)]
     ca_file: Unsupported,
 }
 

@@ -11,6 +11,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::client::Unsupported;
@@ -20,37 +21,42 @@ use super::{Given, IS_EMPTY, Report, Secret, read_file};
 pub(super) const MAX_PEM: u64 = 1 << 20;
 
 /// `tls` of a client.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClientTls {
-    /// No TLS, where the endpoint's scheme leaves it open.
+    /// Speaks without TLS, where the endpoint's scheme leaves it open.
     pub insecure: bool,
-    /// Believe any certificate.
+    /// Believes any certificate.
     pub insecure_skip_verify: bool,
-    /// The name the certificate must have, and the name asked for (SNI).
+    /// Names what the certificate must be for, and what is asked for (SNI).
     pub server_name_override: Option<String>,
-    /// Certificates to trust, instead of the system's.
+    /// Names a file of certificates to trust, instead of the system's.
     pub ca_file: Given<PathBuf>,
-    /// The same, written here.
+    /// Holds what `ca_file` would.
     pub ca_pem: Option<Secret>,
-    /// Trust the system's certificates besides `ca_file`.
+    /// Trusts the system's certificates besides `ca_file`.
     pub include_system_ca_certs_pool: bool,
-    /// Our own certificate, for servers that ask for one.
+    /// Names the file of our own certificate, for servers that ask for one.
     pub cert_file: Given<PathBuf>,
-    /// The same, written here.
+    /// Holds what `cert_file` would.
     pub cert_pem: Option<Secret>,
-    /// The key of that certificate.
+    /// Names the file of the key of that certificate.
     pub key_file: Given<PathBuf>,
-    /// The same, written here.
+    /// Holds what `key_file` would.
     pub key_pem: Option<Secret>,
-    /// At least this version; never lower than 1.2, whatever is written.
+    /// Asks for at least this version of TLS; it is never lower than 1.2, whatever is written.
     pub min_version: String,
-    /// At most this version.
+    /// Asks for at most this version of TLS; `1.3` is the only one.
     pub max_version: String,
+    #[schemars(skip)]
     cipher_suites: Unsupported,
+    #[schemars(skip)]
     include_insecure_cipher_suites: Unsupported,
+    #[schemars(skip)]
     curve_preferences: Unsupported,
+    #[schemars(skip)]
     reload_interval: Unsupported,
+    #[schemars(skip)]
     tpm: Unsupported,
 }
 

@@ -8,7 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::PeerKeys;
 use crate::privacy::redact::KnownValues;
@@ -141,15 +142,15 @@ impl Header {
 }
 
 /// Says how much of a value is captured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CaptureLevel {
-    /// Nothing.
+    /// Captures nothing.
     #[default]
     Off,
-    /// Its shape: names, kinds, sizes.
+    /// Captures its shape: names, kinds, sizes.
     Keys,
-    /// It, as redaction leaves it.
+    /// Captures it as redaction leaves it.
     Redacted,
 }
 

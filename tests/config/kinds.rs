@@ -10,6 +10,7 @@ use mcpcol::pipeline::{
 };
 use mcpcol::settings::{Delivery, Duration, QueueSettings, Report, RetrySettings, Secret};
 use mcpcol::telemetry::Signal;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(crate) const REGISTRIES: Registries = Registries {
@@ -32,7 +33,7 @@ pub(crate) const REGISTRIES: Registries = Registries {
     extensions: &[ExtensionKind::of::<Probe>()],
 };
 
-#[derive(Debug, Default, PartialEq, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Debug {
     pub(crate) wait: Duration,
@@ -58,11 +59,11 @@ impl Debug {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Empty {}
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Target {
     endpoint: String,
@@ -97,7 +98,7 @@ impl Empty {
 
 macro_rules! receiver {
     ($type:ident($of:ty), $name:literal, $signals:expr) => {
-        #[derive(Deserialize)]
+        #[derive(Deserialize, JsonSchema)]
         #[serde(transparent)]
         pub(crate) struct $type($of);
 
@@ -121,7 +122,7 @@ macro_rules! receiver {
 
 macro_rules! processor {
     ($type:ident, $name:literal, $signals:expr, $emits:expr) => {
-        #[derive(Deserialize)]
+        #[derive(Deserialize, JsonSchema)]
         #[serde(transparent)]
         pub(crate) struct $type(Empty);
 
@@ -183,15 +184,15 @@ processor!(Digest, "digest", &[Signal::Traces], &[]);
 processor!(Slo, "slo", &[Signal::Traces], &[Signal::Metrics, Signal::Logs]);
 processor!(Turn, "turn", &[Signal::Metrics, Signal::Logs], &[Signal::Traces, Signal::Logs]);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub(crate) struct Grpc(Target);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub(crate) struct Zipkin(Target);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub(crate) struct Stdout(Empty);
 
@@ -219,7 +220,7 @@ exporter!(Zipkin, "zipkin", &[], &[Signal::Traces], false);
 exporter!(Stdout, "stdout", &[], &Signal::ALL, true);
 
 /// An extension with an address.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Probe {
     endpoint: String,

@@ -30,7 +30,8 @@ mod tests;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use self::page::Page;
 pub(crate) use self::page::Timestamp;
@@ -42,30 +43,46 @@ use crate::otlp::Messages;
 use crate::pipeline::{
     BoxFuture, Build, ComponentConfig, ExportError, Exported, Exporter, ExporterConfig,
 };
-use crate::settings::{Delivery, Duration, QueueSettings, Report, RetrySettings, Unsupported};
+use crate::settings::{
+    Delivery, Duration, NoEffect, QueueSettings, Report, RetrySettings, Unsupported,
+};
 use crate::telemetry::{Signal, Telemetry};
 
 /// Settings: the Collector's names.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Sets how much is written.
     verbosity: Verbosity,
+    /// Has no effect here; the Collector knows it.
+    #[schemars(with = "NoEffect")]
     sampling_initial: Unsupported,
+    /// Has no effect here; the Collector knows it.
+    #[schemars(with = "NoEffect")]
     sampling_thereafter: Unsupported,
+    /// Has no effect here; the Collector knows it.
+    #[schemars(with = "NoEffect")]
     use_internal_logger: Unsupported,
+    /// Lists where it goes; `stderr` is the only place.
     output_paths: Vec<String>,
+    /// Bounds how long one attempt to send may take; 0 for no limit.
     timeout: Duration,
+    /// Sets the queue in front of the exporter, and how batches are joined in it.
     sending_queue: QueueSettings,
+    /// Says how often and how long a failed attempt is repeated.
     retry_on_failure: RetrySettings,
 }
 
 /// How much is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Verbosity {
+    /// Writes a count a batch.
     #[default]
     Basic,
+    /// Writes a line an item.
     Normal,
+    /// Writes everything.
     Detailed,
 }
 

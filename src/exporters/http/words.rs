@@ -11,31 +11,56 @@ macro_rules! http_exporter_config {
         $($(#[$doc:meta])* $own:ident: $type:ty = $default:expr,)*
     ) => {
         $(#[$about])*
-        #[derive(Clone, Debug, serde::Deserialize)]
+        #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct Config {
             $($(#[$doc])* $own: $type,)*
+            /// Names a proxy for all requests; else `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the environment say.
             proxy_url: Option<crate::settings::Secret>,
+            /// Sets up TLS towards the server.
             tls: crate::settings::ClientTls,
+            /// Adds headers to every request.
             headers: crate::settings::Headers,
+            /// Lets credentials leave this machine unencrypted.
             allow_cleartext: bool,
+            /// Says how bodies are compressed.
             compression: crate::settings::Compression,
+            /// Sets how hard bodies are compressed.
             compression_params: crate::settings::CompressionParams,
+            /// Bounds the connections that wait for work; 0 for no limit but the number of consumers.
             max_idle_conns: usize,
+            /// Bounds the same, because there is one host; the smaller one counts.
             max_idle_conns_per_host: usize,
+            /// Bounds how long a connection waits for work; 0 for ever.
             idle_conn_timeout: crate::settings::Duration,
+            /// Makes a connection for each request.
             disable_keep_alives: bool,
+            /// Offers HTTP/2 to servers that speak TLS.
             force_attempt_http2: bool,
+            /// Asks a server for a sign of life when an HTTP/2 connection has been silent for this long with a request on it.
             http2_read_idle_timeout: crate::settings::Duration,
+            /// Closes the connection when none comes for this long.
             http2_ping_timeout: crate::settings::Duration,
+            /// Has no effect here; the Collector knows it.
+            #[schemars(with = "crate::settings::NoEffect")]
             max_conns_per_host: crate::settings::Unsupported,
+            /// Has no effect here; the Collector knows it.
+            #[schemars(with = "crate::settings::NoEffect")]
             read_buffer_size: crate::settings::Unsupported,
+            /// Has no effect here; the Collector knows it.
+            #[schemars(with = "crate::settings::NoEffect")]
             write_buffer_size: crate::settings::Unsupported,
+            #[schemars(skip)]
             auth: crate::settings::Unsupported,
+            #[schemars(skip)]
             cookies: crate::settings::Unsupported,
+            #[schemars(skip)]
             middlewares: crate::settings::Unsupported,
+            /// Bounds how long one attempt to send may take; 0 for no limit.
             timeout: crate::settings::Duration,
+            /// Sets the queue in front of the exporter, and how batches are joined in it.
             sending_queue: crate::settings::QueueSettings,
+            /// Says how often and how long a failed attempt is repeated.
             retry_on_failure: crate::settings::RetrySettings,
         }
 

@@ -24,6 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 use tonic::client::Grpc;
@@ -41,31 +42,53 @@ use crate::pipeline::{
     BoxFuture, Build, ComponentConfig, ExportError, Exported, Exporter, ExporterConfig,
 };
 use crate::settings::{
-    ClientTls, Compression, Delivery, Duration, Endpoint, Headers, Keepalive, QueueSettings,
-    Report, RetrySettings, Unsupported,
+    ClientTls, Compression, Delivery, Duration, Endpoint, Headers, Keepalive, NoEffect,
+    QueueSettings, Report, RetrySettings, Unsupported,
 };
 use crate::telemetry::{Signal, Telemetry};
 
 /// Settings: the Collector's names.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Says where to send to: `host:port`. `http://` before it means no TLS, `https://` means TLS; without a scheme
+    /// `tls.insecure` decides. `unix:path` is a socket.
     endpoint: String,
+    /// Says how requests are compressed.
     compression: Compression,
+    /// Sets up TLS towards the server.
     tls: ClientTls,
+    /// Adds headers to every request.
     headers: Headers,
+    /// Lets credentials leave this machine unencrypted.
     allow_cleartext: bool,
+    /// Asks a silent server for signs of life; never unless written.
     keepalive: Option<Keepalive>,
+    /// Sets `:authority` of requests; unless written the endpoint.
     authority: Option<String>,
+    /// Names the sender of requests.
     user_agent: Option<String>,
+    /// Has no effect here; the Collector knows it.
+    #[schemars(with = "NoEffect")]
     wait_for_ready: Unsupported,
+    /// Has no effect here; the Collector knows it.
+    #[schemars(with = "NoEffect")]
     balancer_name: Unsupported,
+    /// Has no effect here; the Collector knows it.
+    #[schemars(with = "NoEffect")]
     read_buffer_size: Unsupported,
+    /// Has no effect here; the Collector knows it.
+    #[schemars(with = "NoEffect")]
     write_buffer_size: Unsupported,
+    #[schemars(skip)]
     auth: Unsupported,
+    #[schemars(skip)]
     middlewares: Unsupported,
+    /// Bounds how long one attempt to send may take; 0 for no limit.
     timeout: Duration,
+    /// Sets the queue in front of the exporter, and how batches are joined in it.
     sending_queue: QueueSettings,
+    /// Says how often and how long a failed attempt is repeated.
     retry_on_failure: RetrySettings,
 }
 

@@ -20,7 +20,8 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use hyper::Uri;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::http::{Client, http_exporter_config, refused};
 use super::peer::MAX_REQUEST;
@@ -37,21 +38,26 @@ http_exporter_config! {
     /// Settings: the Collector's names.
     compression: Compression::Gzip,
     timeout: Duration::secs(30),
+    /// Names the backend: `/v1/traces` and so on are appended to it.
     endpoint: String = String::new(),
+    /// Names where traces go, used as it is.
     traces_endpoint: String = String::new(),
+    /// Names where metrics go, used as it is.
     metrics_endpoint: String = String::new(),
+    /// Names where logs go, used as it is.
     logs_endpoint: String = String::new(),
+    /// Says how requests are written.
     encoding: Encoding = Encoding::Proto,
 }
 
 /// `encoding`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
-    /// Protobuf.
+    /// Writes protobuf.
     #[default]
     Proto,
-    /// OTLP/JSON.
+    /// Writes OTLP/JSON.
     Json,
 }
 

@@ -17,7 +17,8 @@ mod tests;
 
 use std::time::SystemTime;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use self::span::ZipkinSpan;
 use super::http::{Client, http_exporter_config, refused, text_of};
@@ -38,19 +39,23 @@ http_exporter_config! {
     /// Settings: the Collector's names.
     compression: Compression::None,
     timeout: Duration::secs(5),
+    /// Names the server, such as `http://localhost:9411/api/v2/spans`.
     endpoint: String = String::new(),
+    /// Names the form of spans; `json` is the only one.
     format: Format = Format::Json,
+    /// Names the service of spans whose resource has no `service.name`.
     default_service_name: String = "unknown_service".to_owned(),
 }
 
 /// `format`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// JSON.
+    /// Writes JSON.
     #[default]
     Json,
     /// Known to the Collector, refused by the check.
+    #[schemars(skip)]
     Proto,
 }
 

@@ -6,6 +6,7 @@
 //! this.
 
 mod queue;
+mod in_flight;
 mod incidents;
 mod retry;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use self::in_flight::InFlight;
 use self::incidents::Incidents;
 pub(super) use self::queue::Permit;
 use self::queue::{Gauges, Queue, Refusal, Taken};
@@ -322,17 +324,8 @@ impl Worker {
     /// One attempt within the time limit; how many items the backend refused of it.
     async fn attempt(&self, telemetry: &Telemetry) -> Result<usize, ExportError> {
         let _room = self.room(self.exporter.takes(telemetry)).await;
-        let limit = self.settings.timeout.0;
         let begun = Instant::now();
-        let export = caught(self.exporter.export(telemetry));
-        let exported = if limit.is_zero() {
-            export.await
-        } else {
-            timeout(limit, export).await.unwrap_or_else(|_| {
-                let why = format!("no answer within the timeout of {limit:?}");
-                Err(ExportError::Retry { after: None, why })
-            })
-        };
+        let exported = self.export(telemetry).await;
         self.counters.attempted(begun.elapsed(), exported.is_ok());
         let exported = exported?;
         self.incidents.sent();
@@ -341,6 +334,18 @@ impl Worker {
             self.incidents.partial_success(exported.rejected, &exported.message);
         }
         Ok(exported.rejected.min(telemetry.items()))
+    }
+
+    async fn export(&self, telemetry: &Telemetry) -> Result<Exported, ExportError> {
+        let limit = self.settings.timeout.0;
+        let export = caught(self.exporter.export(telemetry));
+        if limit.is_zero() {
+            return export.await;
+        }
+        timeout(limit, export).await.unwrap_or_else(|_| {
+            let why = format!("no answer within the timeout of {limit:?}");
+            Err(ExportError::Retry { after: None, why })
+        })
     }
 
     fn reject(&self, batch: InFlight<'_>, reason: &'static str, why: String) {
@@ -366,55 +371,4 @@ async fn caught(
         })
     })
     .await
-}
-
-/// A batch being sent: whatever becomes of it is booked, also when its task is ended.
-struct InFlight<'a> {
-    counters: &'a ExporterCounters,
-    telemetry: Telemetry,
-    receipt: Option<Receipt>,
-}
-
-impl<'a> InFlight<'a> {
-    fn new(counters: &'a ExporterCounters, telemetry: Telemetry, receipt: Receipt) -> Self {
-        InFlight { counters, telemetry, receipt: Some(receipt) }
-    }
-
-    fn sent(mut self, rejected: usize) {
-        let (signal, items) = (self.telemetry.signal(), self.telemetry.items());
-        self.counters.sent(signal, items - rejected);
-        if rejected > 0 {
-            self.counters.dropped(signal, rejected, "partial_success");
-        }
-        if let Some(receipt) = self.receipt.take() {
-            receipt.settle(Verdict::Accepted);
-        }
-    }
-
-    /// Two batches in place of one, each with its share of the items and both owing the answer; the
-    /// batch itself if it cannot be cut.
-    fn halved(mut self) -> Result<[Self; 2], Self> {
-        let Some(halves) = self.telemetry.halves() else { return Err(self) };
-        let receipt = self.receipt.take().unwrap_or_else(Receipt::nobody);
-        let [first, second] = halves;
-        Ok([
-            InFlight::new(self.counters, first, receipt.clone()),
-            InFlight::new(self.counters, second, receipt),
-        ])
-    }
-
-    fn dropped(mut self, reason: &'static str, verdict: Verdict) {
-        self.counters.dropped(self.telemetry.signal(), self.telemetry.items(), reason);
-        if let Some(receipt) = self.receipt.take() {
-            receipt.settle(verdict);
-        }
-    }
-}
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        if self.receipt.is_some() {
-            self.counters.dropped(self.telemetry.signal(), self.telemetry.items(), "shutdown");
-        }
-    }
 }

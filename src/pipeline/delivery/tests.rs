@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 
 use super::*;
-use crate::metrics::{Metrics, names};
+use crate::metrics::{Metrics, Reading, names};
 use crate::otlp::Messages;
 use crate::pipeline::Accounts;
 use crate::pipeline::accounting::Account;
@@ -178,6 +178,15 @@ async fn each_part_is_retried_by_itself_and_what_was_taken_is_not_sent_again() {
     assert_eq!(counted("success") + counted("failure"), 5, "each attempt has its time");
     assert!(counted("success") > 0 && counted("failure") > 0);
     assert_eq!(setup.account().to_string(), "received=4 sent=4 dropped=0 held=0");
+    let families = setup.metrics.read();
+    let timed =
+        families.iter().find(|of| of.info.name == "mcpcol_exporter_attempt_duration_seconds");
+    let count = |reading: &Reading| match reading {
+        Reading::Histogram(buckets) => buckets.count(),
+        other => panic!("{other:?}"),
+    };
+    let timed: Vec<u64> = timed.unwrap().series.iter().map(|(_, reading)| count(reading)).collect();
+    assert_eq!(timed, [3, 2], "failed, success");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! Describes a redactor's settings: which rules there are, what stays, what stands in for what is masked.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::stand_in::StandIn;
 
@@ -44,24 +45,24 @@ impl Default for Settings {
 }
 
 /// Names a group of detectors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
-    /// Keys, tokens, passwords, and what stands under names that speak of them.
+    /// Finds keys, tokens, passwords, and what stands under names that speak of them.
     Credentials,
-    /// Addresses of mail, numbers of cards and of bank accounts.
+    /// Finds addresses of mail, numbers of cards and of bank accounts.
     Pii,
-    /// Names of users in paths of home directories.
+    /// Finds names of users in paths of home directories.
     PathUser,
-    /// Social security numbers of the USA, beside a word that says so.
+    /// Finds social security numbers of the USA, beside a word that says so.
     Ssn,
-    /// Phone numbers in international form.
+    /// Finds phone numbers in international form.
     Phone,
-    /// Addresses of IPv4 and IPv6, loopback and unspecified ones apart.
+    /// Finds addresses of IPv4 and IPv6, loopback and unspecified ones apart.
     Ip,
-    /// Hardware addresses.
+    /// Finds hardware addresses.
     Mac,
-    /// Long words of random characters.
+    /// Finds long words of random characters.
     Entropy,
 }
 
@@ -80,7 +81,7 @@ impl Preset {
 }
 
 /// Holds a rule of the user's own.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OwnRule {
     /// Names it in masks and counters: letters, digits, `_`, `-` and `.`.

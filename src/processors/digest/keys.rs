@@ -5,21 +5,28 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::complaints::Complaints;
 use crate::privacy::digest::{BadKey, Key};
-use crate::settings::read_key_file;
+use crate::settings::{Given, read_key_file};
 
 /// One key.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct KeySettings {
+    /// Holds a key in hex or base64, 32 bytes or more.
     #[serde(deserialize_with = "written")]
+    #[schemars(with = "Given<String>")]
     pub(super) key: Option<String>,
+    /// Names a file that holds the key.
     #[serde(deserialize_with = "written")]
+    #[schemars(with = "Given<PathBuf>")]
     pub(super) key_file: Option<PathBuf>,
+    /// Names the key in digests.
     #[serde(deserialize_with = "written")]
+    #[schemars(with = "Given<String>")]
     pub(super) key_id: Option<String>,
 }
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::complaints::{Complaint, Complaints};
 use super::keys::{KeySettings, written};
@@ -28,55 +29,59 @@ const MAX_MAX_BYTES: usize = 16 << 20;
 /// Settings of the `digest` processor.
 // No Debug: it holds keys.
 #[expect(missing_debug_implementations)]
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// How digests are made; default: `hmac-sha256` if there is a key, else `sha256`.
+    /// Says how digests are made: unless written `hmac-sha256` if there is a key, else `sha256`.
     mode: Given<Mode>,
-    /// A key in hex or base64, 32 bytes or more; belongs into the environment: `${env:NAME}`.
+    /// Holds a key in hex or base64, 32 bytes or more; it belongs into the environment: `${env:NAME}`.
     #[serde(deserialize_with = "written")]
+    #[schemars(with = "Given<String>")]
     key: Option<String>,
-    /// A file that holds the key.
+    /// Names a file that holds the key.
     #[serde(deserialize_with = "written")]
+    #[schemars(with = "Given<PathBuf>")]
     key_file: Option<PathBuf>,
-    /// What digests call the key; default: 8 hex digits made from it.
+    /// Names the key in digests; unless written by 8 hex digits made from it.
     #[serde(deserialize_with = "written")]
+    #[schemars(with = "Given<String>")]
     key_id: Option<String>,
-    /// Several keys: the first signs.
+    /// Lists several keys, of which the first signs.
     #[serde(deserialize_with = "written")]
+    #[schemars(with = "Given<Vec<KeySettings>>")]
     keys: Option<Vec<KeySettings>>,
-    /// Which of several keys make digests: while consumers move to a new key, both can.
+    /// Says which of several keys make digests: while consumers move to a new key, both can.
     emit: Emit,
-    /// JSON pointers into the arguments of every tool: values that are not hashed.
+    /// Lists JSON pointers into the arguments of every tool: values that are not hashed.
     exclude: Vec<String>,
-    /// More, by tool.
+    /// Says what is particular about the arguments of single tools, by name.
     tools: BTreeMap<String, ToolSettings>,
-    /// Whether results get a digest as well.
+    /// Makes digests of results as well.
     result: bool,
-    /// The longest text that gets a digest, in bytes.
+    /// Bounds a text that gets a digest, in bytes: 1 to 16777216.
     max_bytes: usize,
-    /// Attributes that carry content: their values are replaced by digests.
+    /// Lists attributes that carry content: their values are replaced by digests.
     attributes: Vec<String>,
 }
 
 /// Which keys of a rotation make digests.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Emit {
-    /// The first one.
+    /// Makes digests with the first one.
     #[default]
     First,
-    /// All: those of the others go into `mcpcol.arguments.digest.also`.
+    /// Makes digests with all: those of the others go into `mcpcol.arguments.digest.also`.
     All,
 }
 
 /// What is particular about the arguments of one tool.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct ToolSettings {
-    /// JSON pointers: values that are not hashed.
+    /// Lists JSON pointers to values that are not hashed.
     exclude: Vec<String>,
-    /// JSON pointers: values that get digests of their own, `mcpcol.arguments.digest.field.<name>`.
+    /// Lists JSON pointers to values that get digests of their own, `mcpcol.arguments.digest.field.<name>`.
     fields: Vec<String>,
 }
 

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Redaction;
@@ -22,38 +23,38 @@ use crate::settings::{Given, IS_EMPTY, Report, Secret, Severity, read_key_file};
 use crate::telemetry::Signal;
 
 /// Settings of the `redaction` processor.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The detectors that come with mcpcol: `credentials` and `pii` unless written.
+    /// Lists the detectors that come with mcpcol and are on.
     presets: Vec<Preset>,
-    /// Rules of the user's own: a name, a pattern, and a mask if it is not the usual one.
+    /// Adds rules of one's own: a name, a pattern, and a mask if it is not the usual one.
     rules: Given<Vec<OwnRule>>,
-    /// Keeps keys that are not in `allowed_keys`; default: true unless that is written.
+    /// Keeps keys that are not in `allowed_keys`: yes unless that is written.
     allow_all_keys: Given<bool>,
-    /// The keys that stay, where not all do.
+    /// Lists the keys that stay, where not all do.
     allowed_keys: Given<Vec<String>>,
-    /// Keys whose values nobody looks at.
+    /// Lists keys whose values nobody looks at.
     ignored_keys: Vec<String>,
-    /// Patterns of such keys.
+    /// Lists patterns of keys whose values nobody looks at.
     ignored_key_patterns: Vec<String>,
-    /// Patterns of keys whose values are masked whole.
+    /// Lists patterns of keys whose values are masked whole.
     blocked_key_patterns: Given<Vec<String>>,
-    /// Patterns of what is masked in values.
+    /// Lists patterns of what is masked in values.
     blocked_values: Given<Vec<String>>,
-    /// Patterns of what is not, though a rule matches it.
+    /// Lists patterns of what is not masked, though a rule matches it.
     allowed_values: Vec<String>,
-    /// Whether numbers are looked at, too.
+    /// Looks at numbers, too.
     redact_all_types: bool,
     /// Puts a hash in the place of what is masked.
     hash_function: Option<HashFunction>,
-    /// The key of the keyed hashes: any text, of at least 32 bytes, or 64 for SHA-512.
+    /// Keys the hashes: any text of at least 32 bytes, or 64 for SHA-512.
     hmac_key: Option<Secret>,
-    /// A file that holds it.
+    /// Names a file that holds `hmac_key`.
     hmac_key_file: Given<PathBuf>,
     /// Replaces what is masked; `{rule}` is the rule's name.
     mask: String,
-    /// The longest value that is looked at, in bytes; a longer one is withheld.
+    /// Bounds a value that is looked at, in bytes; a longer one is withheld.
     max_value_bytes: usize,
     /// Says how much holders are told about themselves.
     summary: Verbosity,
@@ -64,45 +65,59 @@ pub struct Config {
 }
 
 /// The hashes that the Collector's processor knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum HashFunction {
+    /// Writes MD5 in hex, without a key.
     Md5,
+    /// Writes SHA-1 in hex, without a key.
     Sha1,
+    /// Writes SHA3-256 in hex, without a key.
     Sha3,
+    /// Writes HMAC-SHA-256.
     HmacSha256,
+    /// Writes HMAC-SHA-512.
     HmacSha512,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct UrlSanitizer {
+    /// Switches it on.
     enabled: Given<bool>,
-    /// Attributes that hold URLs.
+    /// Lists attributes that hold URLs.
     attributes: Given<Vec<String>>,
-    /// Whether names of client and server spans lose the ids of their paths: they do unless it says no.
+    /// Takes ids out of the names of client and server spans: yes unless written.
     sanitize_span_name: Option<bool>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct DbSanitizer {
+    /// Takes queries of SQL databases out.
     sql: Queries,
+    /// Takes queries of Redis out.
     redis: Queries,
+    /// Takes queries of Valkey out.
     valkey: Queries,
+    /// Takes queries of Memcached out.
     memcached: Queries,
+    /// Takes queries of MongoDB out.
     mongo: Queries,
+    /// Takes queries of OpenSearch out.
     opensearch: Queries,
+    /// Takes queries of Elasticsearch out.
     es: Queries,
-    /// Whether names of spans that are queries go: they do unless it says no.
+    /// Takes names of spans out that are queries: yes unless written.
     sanitize_span_name: Option<bool>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Queries {
+    /// Switches it on.
     enabled: Given<bool>,
-    /// Attributes that hold queries.
+    /// Lists attributes that hold queries; unless written `db.statement` and `db.query.text`.
     attributes: Vec<String>,
 }
 

@@ -3,21 +3,22 @@
 //!
 //! Names and meaning are those of the Collector's processor. What a summary before said is kept and added to.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::otlp::Holder;
 use crate::otlp::wire::compose::{Attributes, Value};
 use crate::otlp::wire::view::View;
 
 /// Says how much is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Verbosity {
-    /// Counts and names.
+    /// Tells counts and names.
     Debug,
-    /// Counts.
+    /// Tells counts.
     Info,
-    /// Nothing.
+    /// Tells nothing.
     #[default]
     Silent,
 }

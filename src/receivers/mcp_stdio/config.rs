@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{ServerName, ladder, name, tap};
 use crate::mcp::{Notifications, Parent, Perspective, Traces, Unsampled};
@@ -14,61 +15,61 @@ use crate::receivers::tap::{
 use crate::settings::{Duration, Report};
 
 /// Settings.
-#[derive(Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The server's program; `mcpcol stdio -- CMD` gives it on the command line instead.
+    /// Names the server's program; `mcpcol stdio -- CMD` gives it on the command line instead.
     pub command: Option<String>,
-    /// Its arguments.
+    /// Lists its arguments.
     pub args: Vec<String>,
-    /// Set in the child on top of the inherited environment.
+    /// Sets variables of the server on top of the inherited environment.
     pub env: BTreeMap<String, String>,
-    /// Where the child starts; relative to the configuration file.
+    /// Says where the server starts; relative to the configuration file's folder.
     pub cwd: Option<PathBuf>,
-    /// What the server is called; default: what its command line tells.
+    /// Names the server; unless written as its command line tells.
     pub name: Option<String>,
-    /// Whose process group the child is in.
+    /// Says whose process group the server is in.
     pub process_group: ProcessGroup,
-    /// From the client's end of file to SIGTERM for a child that stays; 0 for none.
+    /// Sends SIGTERM to a server that stays this long after the client's end of file; 0 for never.
     pub eof_grace: Duration,
-    /// From any SIGTERM, passed on too, to SIGKILL for a child that stays; 0 for none.
+    /// Sends SIGKILL to a server that stays this long after any SIGTERM, passed on too; 0 for never.
     pub kill_after: Duration,
-    /// How much of one message is observed, in bytes; forwarding has no limit.
+    /// Bounds what is observed of one message, in bytes; forwarding has no limit.
     pub max_message_bytes: usize,
-    /// How much waits for the observer, in bytes.
+    /// Bounds what waits for the observer, in bytes; what finds no room passes unobserved and is counted.
     pub queue_size: usize,
-    /// How long a request waits for its answer, or for progress, before it counts as timed out.
+    /// Bounds how long a request waits for its answer, or for progress, before it counts as timed out.
     pub request_timeout: Duration,
-    /// The kind of the spans.
+    /// Sets the kind of the spans.
     pub span_kind: Perspective,
-    /// What notifications become.
+    /// Says what notifications become.
     pub notifications: Notifications,
     /// Says how a caller's trace context is used: as the parent, as a link, or not at all.
     pub parent: Parent,
-    /// What becomes of a span whose caller did not sample; without `parent: meta` that does not matter.
+    /// Says what becomes of a span whose caller did not sample; it matters with `parent: meta` only.
     pub unsampled: Unsampled,
-    /// A cancelled call is an error.
+    /// Makes errors of cancelled calls.
     pub cancelled_is_error: bool,
-    /// `service.name` of the spans: `client` or `server` for their own names, or any text.
+    /// Sets `service.name` of the spans: `client` or `server` for their own names, or any text.
     pub service_name: String,
-    /// What one trace holds.
+    /// Says what one trace holds.
     pub trace: Traces,
-    /// Whether the tap's own spans become the parents of what the server does.
+    /// Says whether the tap's own spans become the parents of what the server does.
     pub propagate: Propagate,
-    /// The spans that servers hand back.
+    /// Sets what becomes of spans that servers hand back.
     pub passback: Passback,
-    /// The content of calls that is handed to the redaction behind the tap.
+    /// Names the content of calls that is handed to the redaction behind the tap; none unless written.
     pub capture: CaptureSettings,
 }
 
 /// `process_group`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ProcessGroup {
-    /// Ours, so that a host that kills the group kills the child too.
+    /// Shares ours, so that a host that kills the group kills the server too.
     #[default]
     Same,
-    /// Its own; signals go to the whole of it.
+    /// Gets its own; signals go to the whole of it.
     Own,
 }
 

@@ -1,41 +1,42 @@
 //! `otlp` as users write it: the Collector's names (configgrpc and confighttp, server side).
 
 use hyper::header::HeaderName;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::cors::Cors;
 use super::passback;
 use crate::http::sockets::{host_port, is_loopback, no_address};
-use crate::settings::{Duration, Headers, Report, Secret, ServerTls, Unsupported};
+use crate::settings::{Duration, Headers, NoEffect, Report, Secret, ServerTls, Unsupported};
 use crate::telemetry::Signal;
 
 /// What OTLP recommends that a server takes in one request, after decompression ("Message size limits").
 const MAX_REQUEST_MIB: usize = 64;
 
 /// Settings.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Which protocols are spoken; one that is absent is off.
+    /// Names the protocols that are spoken; one that is absent is off.
     pub protocols: Protocols,
-    /// The most that all requests together may hold while they are read and wait for their answer, in
-    /// bytes; more are told to come again.
+    /// Bounds what all requests together may hold while they are read and wait for their answer, in bytes; more are
+    /// told to come again.
     pub max_in_flight_bytes: usize,
-    /// The most connections at once, of each protocol; to more an idle one gives way, or they are turned away, over
-    /// HTTP with 503. Fewer, where the process may not open as many files.
+    /// Bounds the connections at once, of each protocol; to more an idle one gives way, or they are turned away,
+    /// over HTTP with 503. It is less where the process may not open as many files.
     pub max_connections: usize,
-    /// At the end: how long requests may wait for their answer before they are told to come again.
+    /// Bounds how long requests may wait for their answer at the end, before they are told to come again.
     pub drain_timeout: Duration,
 }
 
 /// `protocols`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Protocols {
-    /// OTLP over gRPC.
+    /// Takes OTLP over gRPC; a key without a value stands for the defaults.
     #[serde(deserialize_with = "present")]
     pub grpc: Option<Grpc>,
-    /// OTLP over HTTP.
+    /// Takes OTLP over HTTP; a key without a value stands for the defaults.
     #[serde(deserialize_with = "present")]
     pub http: Option<Http>,
 }
@@ -46,99 +47,119 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Optio
 }
 
 /// `protocols.grpc`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Grpc {
-    /// Where it listens: `host:port`.
+    /// Says where it listens: `host:port`.
     pub endpoint: String,
-    /// `tcp`
+    /// Names the transport; `tcp` is the only one.
     pub transport: String,
-    /// TLS for clients; with `client_ca_file` they have to show a certificate.
+    /// Sets up TLS for clients; with `client_ca_file` they have to show a certificate.
     pub tls: Option<ServerTls>,
-    /// What clients have to show.
+    /// Says what clients have to show.
     pub auth: Option<Auth>,
-    /// The largest request, after decompression, in MiB.
+    /// Bounds one request after decompression, in MiB: 1 to 4095.
     pub max_recv_msg_size_mib: usize,
-    /// The most requests at once on one connection.
+    /// Bounds the requests at once on one connection.
     pub max_concurrent_streams: u32,
-    /// Signs of life, and when connections end.
+    /// Sets signs of life, and when connections end.
     pub keepalive: Keepalive,
+    /// Passes metadata of requests on in the Collector; `true` is not supported here.
     include_metadata: bool,
+    #[schemars(skip)]
     middlewares: Unsupported,
+    /// Has no effect here; the Collector knows it.
+    #[schemars(with = "NoEffect")]
     read_buffer_size: Unsupported,
+    /// Has no effect here; the Collector knows it.
+    #[schemars(with = "NoEffect")]
     write_buffer_size: Unsupported,
 }
 
 /// `protocols.http`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Http {
-    /// Where it listens: `host:port`.
+    /// Says where it listens: `host:port`.
     pub endpoint: String,
-    /// `tcp`
+    /// Names the transport; `tcp` is the only one.
     pub transport: String,
-    /// TLS for clients; with `client_ca_file` they have to show a certificate.
+    /// Sets up TLS for clients; with `client_ca_file` they have to show a certificate.
     pub tls: Option<ServerTls>,
-    /// What clients have to show.
+    /// Says what clients have to show.
     pub auth: Option<Auth>,
-    /// Which pages in browsers may send; none unless written.
+    /// Says which pages in browsers may send; none unless written.
     pub cors: Option<Cors>,
-    /// The largest request, after decompression, in bytes.
+    /// Bounds one request after decompression, in bytes.
     pub max_request_body_size: usize,
-    /// Where traces are posted.
+    /// Names the path that traces are posted to.
     pub traces_url_path: String,
-    /// Where metrics are posted.
+    /// Names the path that metrics are posted to.
     pub metrics_url_path: String,
-    /// Where logs are posted.
+    /// Names the path that logs are posted to.
     pub logs_url_path: String,
-    /// Where clients post the spans that MCP servers handed back to them.
+    /// Names the path that clients post spans to which MCP servers handed back to them.
     pub passback_url_path: String,
-    /// How long a request's head may take.
+    /// Bounds how long a request's head may take.
     pub read_header_timeout: Duration,
-    /// How long a connection may be without a request.
+    /// Bounds how long a connection may be without a request.
     pub idle_timeout: Duration,
-    /// Headers of every response.
+    /// Adds headers to every response.
     pub response_headers: Headers,
+    /// Passes metadata of requests on in the Collector; `true` is not supported here.
     include_metadata: bool,
+    #[schemars(skip)]
     middlewares: Unsupported,
+    /// Has no effect here; the Collector knows it.
+    #[schemars(with = "NoEffect")]
     compression_algorithms: Unsupported,
+    /// Has no effect here; the Collector knows it.
+    #[schemars(with = "NoEffect")]
     keep_alives_enabled: Unsupported,
+    /// Has no effect here; the Collector knows it.
+    #[schemars(with = "NoEffect")]
     read_timeout: Unsupported,
+    /// Has no effect here; the Collector knows it.
+    #[schemars(with = "NoEffect")]
     write_timeout: Unsupported,
 }
 
 /// `auth`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Auth {
-    /// The token that clients send as `Authorization: Bearer`.
+    /// Sets the token that clients send as `Authorization: Bearer`.
     pub bearer_token: Secret,
+    #[schemars(skip)]
     authenticator: Unsupported,
+    #[schemars(skip)]
     request_params: Unsupported,
 }
 
 /// `keepalive` of `grpc`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Keepalive {
-    /// What the server does.
+    /// Sets what the server does.
     pub server_parameters: ServerParameters,
+    /// Has no effect here; the Collector knows it.
+    #[schemars(with = "NoEffect")]
     enforcement_policy: Unsupported,
 }
 
 /// `keepalive.server_parameters`; zero is never.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerParameters {
-    /// Ask for a sign of life after this long without any.
+    /// Asks for a sign of life after this long without any.
     pub time: Duration,
-    /// Close the connection when none comes for this long.
+    /// Closes the connection when none comes for this long.
     pub timeout: Duration,
-    /// Close a connection that has had no request for this long; with 0 when another one needs its place.
+    /// Closes a connection that has had no request for this long; with 0 when another one needs its place.
     pub max_connection_idle: Duration,
-    /// Close any connection after this long, give or take a tenth: so that clients spread anew.
+    /// Closes any connection after this long, give or take a tenth, so that clients spread anew; 0 for never.
     pub max_connection_age: Duration,
-    /// How long its requests may take from then on.
+    /// Bounds how long its requests may take from then on; 0 for no limit.
     pub max_connection_age_grace: Duration,
 }
 

@@ -11,6 +11,7 @@ use hyper::header::{
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::http::serve::reply::Reply;
@@ -20,16 +21,16 @@ use crate::settings::Report;
 const USUAL: [&str; 4] = ["accept", "content-type", "content-encoding", "x-requested-with"];
 
 /// `cors` of `http`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cors {
-    /// Origins of pages that may send; `*` stands for any characters.
+    /// Lists origins of pages that may send; `*` stands for any characters.
     pub allowed_origins: Vec<String>,
-    /// Headers that they may send besides the usual; `*` for any.
+    /// Lists headers that they may send besides the usual; `*` for any.
     pub allowed_headers: Vec<String>,
-    /// Headers of responses that they may read.
+    /// Lists headers of responses that they may read.
     pub exposed_headers: Vec<String>,
-    /// How long a browser may remember the leave it got, in seconds.
+    /// Bounds how long a browser may remember the leave it got, in seconds.
     pub max_age: u32,
 }
 

@@ -3,6 +3,7 @@
 //! Everything is off unless written. Levels: `keys` for the shape without values, `redacted` for the values as
 //! redaction leaves them.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::mcp::{CaptureRule, CaptureRules};
@@ -17,38 +18,43 @@ const MAX_HEADERS: usize = 32;
 const MAX_OVERRIDES: usize = 256;
 
 /// `capture`
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CaptureSettings {
-    /// `gen_ai.tool.call.arguments`, or the shape of the arguments.
+    /// Captures arguments of tool calls as `gen_ai.tool.call.arguments`, or their shape.
     arguments: CaptureLevel,
-    /// `gen_ai.tool.call.result`, or the shape of the result.
+    /// Captures results of tool calls as `gen_ai.tool.call.result`, or their shape.
     results: CaptureLevel,
-    /// Why a call failed, as the message of its status: `off` or `redacted`.
+    /// Captures why a call failed, as the message of its status: `off` or `redacted`.
     errors: CaptureLevel,
-    /// Headers of requests and responses, by name: `http.request.header.<name>` and `http.response.header.<name>`.
+    /// Captures headers of requests and responses, by name: `http.request.header.<name>` and
+    /// `http.response.header.<name>`.
     headers: Vec<String>,
-    /// Makes log records of what the server writes to its stderr: `off` or `redacted`. For stdio servers.
+    /// Makes log records of what the server writes to its stderr: `off` or `redacted`; for stdio servers.
     stderr: CaptureLevel,
-    /// Makes log records of what it logs by notifications.
+    /// Makes log records of what the server logs by notifications: `off` or `redacted`.
     log_messages: CaptureLevel,
-    /// The longest value that is captured, in bytes, after redaction.
+    /// Bounds a value that is captured, in bytes, after redaction: 4096 unless written.
     max_bytes: Option<usize>,
     /// Says what is captured of the calls of some tools.
     overrides: Given<Vec<Override>>,
 }
 
 /// One of `overrides`: what it does not say is as it is for all.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Override {
-    /// The server's name, with `*` for anything.
+    /// Names the server, with `*` for anything.
     server: Given<String>,
-    /// The tool's name, likewise.
+    /// Names the tool, with `*` for anything.
     tool: Given<String>,
+    /// Captures their arguments, or their shape.
     arguments: Given<CaptureLevel>,
+    /// Captures their results, or their shape.
     results: Given<CaptureLevel>,
+    /// Captures why they failed: `off` or `redacted`.
     errors: Given<CaptureLevel>,
+    /// Bounds a value that is captured of them, in bytes.
     max_bytes: Option<usize>,
 }
 

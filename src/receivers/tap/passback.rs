@@ -1,49 +1,49 @@
 //! Words that every tap takes about changing what it forwards, and about spans that servers hand back.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::mcp::{self, Ingest, Orphans};
 use crate::settings::Report;
 
 /// `propagate`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Propagate {
-    /// Bytes pass as they are.
+    /// Passes bytes as they are.
     #[default]
     Off,
-    /// The tap is a hop: its CLIENT span becomes the parent in `_meta.traceparent`.
+    /// Makes the tap a hop: its CLIENT span becomes the parent in `_meta.traceparent`.
     Inject,
 }
 
 /// `passback`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Passback {
-    /// Whose asking makes handed back spans welcome.
+    /// Says whose asking makes spans welcome that servers hand back.
     pub ingest: Ingest,
-    /// Servers are asked for their spans where the client did not ask.
+    /// Asks servers for their spans where the client did not ask.
     pub request: bool,
-    /// They are asked for the whole tree instead of its top.
+    /// Asks for the whole tree instead of its top.
     pub detailed: bool,
-    /// What was asked for is taken out of the answer again: yes unless written. Means nothing without
-    /// `request`.
+    /// Takes out of the answer what was asked for: yes unless written. It means nothing without `request`.
     pub strip: Option<bool>,
-    /// What becomes of spans whose request had no context.
+    /// Says what becomes of spans whose request had no context.
     pub orphans: Orphans,
-    /// Known dialects of attribute names are brought to the conventions.
+    /// Brings known dialects of attribute names to the conventions.
     pub normalize: bool,
-    /// The most bytes of one answer that are looked into.
+    /// Bounds the bytes of one answer that are looked into.
     pub max_bytes: usize,
-    /// The most spans of one answer.
+    /// Bounds the spans of one answer.
     pub max_spans: usize,
-    /// The most attributes of anything.
+    /// Bounds the attributes of a span, an event, a link or a resource.
     pub max_attributes: usize,
-    /// The most events of a span.
+    /// Bounds the events of a span.
     pub max_events: usize,
-    /// The most links of a span.
+    /// Bounds the links of a span.
     pub max_links: usize,
-    /// The longest text of a value, in bytes.
+    /// Bounds the text of a value, in bytes; what is beyond is cut off.
     pub max_value_bytes: usize,
 }
 

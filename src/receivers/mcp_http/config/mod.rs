@@ -7,7 +7,8 @@ mod tests;
 use std::path::PathBuf;
 
 use hyper::header::HeaderName;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::guard::Guard;
 use super::headers::is_credential;
@@ -30,99 +31,100 @@ const PORT: u16 = 8931;
 const MIN_HEADER_BYTES: usize = 8 * 1024;
 
 /// Settings.
-#[derive(Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where it listens: `host:port`.
+    /// Says where it listens: `host:port`.
     pub endpoint: String,
-    /// TLS for clients; with `client_ca_file` they have to show a certificate.
+    /// Sets up TLS for clients; with `client_ca_file` they have to show a certificate.
     pub tls: Option<ServerTls>,
-    /// What clients have to show.
+    /// Says what clients have to show.
     pub auth: Option<Auth>,
-    /// What `Host` may be; on a loopback address the loopback names unless written.
+    /// Lists what `Host` may be; on a loopback address the loopback names unless written.
     pub allowed_hosts: Vec<String>,
-    /// What `Origin` may be besides the allowed hosts' own.
+    /// Lists what `Origin` may be besides the allowed hosts' own.
     pub allowed_origins: Vec<String>,
-    /// Addresses and networks of proxies in front whose `X-Forwarded-*` and `Forwarded` are passed on to routes with
-    /// `forwarded_headers`.
+    /// Lists addresses and networks of proxies in front whose `X-Forwarded-*` and `Forwarded` are passed on to
+    /// routes with `forwarded_headers`.
     pub trusted_proxies: Vec<String>,
-    /// Which upstream answers which path.
+    /// Says which upstream answers which path.
+    #[schemars(extend("default" = []))]
     pub routes: Vec<Route>,
-    /// How long a request's head may take, and how long a connection may be idle.
+    /// Bounds how long a request's head may take, and how long a connection may be idle.
     pub read_header_timeout: Duration,
-    /// How long all that a connection is for may wait for its client: to take what came for it, or to send the
-    /// rest of a request. A stream on which the server is silent waits for the server.
+    /// Bounds how long all that a connection is for may wait for its client: to take what came for it, or to send
+    /// the rest of a request. A stream on which the server is silent waits for the server.
     pub stall_timeout: Duration,
-    /// The largest head, in bytes.
+    /// Bounds a head, in bytes; at least 8192.
     pub max_header_bytes: usize,
-    /// The most fields in the head of a request or a response.
+    /// Bounds the fields in the head of a request or a response.
     pub max_headers: usize,
-    /// The most connections at once; more are turned away with 503. Fewer, where the process may not open as many
-    /// files: two for each of them.
+    /// Bounds the connections at once; more are turned away with 503. It is less where the process may not open as
+    /// many files: two for each of them.
     pub max_connections: usize,
-    /// The most requests at once on one HTTP/2 connection.
+    /// Bounds the requests at once on one HTTP/2 connection.
     pub max_concurrent_streams: u32,
-    /// The most requests in flight on all connections; more are answered with 503.
+    /// Bounds the requests in flight on all connections; more are answered with 503.
     pub max_requests: usize,
-    /// Threads that forward; 0 for one a core.
+    /// Sets the number of threads that forward; 0 for one a core.
     pub workers: usize,
-    /// At the end of the process: how long requests in flight may take.
+    /// Bounds how long requests in flight may take at the end of the process.
     pub drain_timeout: Duration,
-    /// How `Mcp-Session-Id` leaves.
+    /// Says how `Mcp-Session-Id` leaves.
     pub session_id: SessionIds,
-    /// Key of the hashes of session and task ids, hex or base64. Unless written that of the digest behind the receiver,
-    /// else a random one of this process.
+    /// Keys the hashes of session and task ids, in hex or base64; unless written with the key of the digest behind
+    /// the receiver, else with a random one of this process.
     pub session_key: Option<Secret>,
-    /// The same in a file of its own.
+    /// Names a file that holds `session_key`.
     pub session_key_file: Given<PathBuf>,
-    /// How much of one message is observed, in bytes; forwarding has no limit.
+    /// Bounds what is observed of one message, in bytes; forwarding has no limit.
     pub max_message_bytes: usize,
-    /// How much waits for the observer, in bytes.
+    /// Bounds what waits for the observer, in bytes; what finds no room passes unobserved and is counted.
     pub queue_size: usize,
-    /// How long a request waits for its answer, or for progress, before it counts as timed out.
+    /// Bounds how long a request waits for its answer, or for progress, before it counts as timed out.
     pub request_timeout: Duration,
-    /// The kind of the spans.
+    /// Sets the kind of the spans.
     pub span_kind: Perspective,
-    /// What notifications become.
+    /// Says what notifications become.
     pub notifications: Notifications,
     /// Says how a caller's trace context is used: as the parent, as a link, or not at all.
     pub parent: Parent,
-    /// What becomes of a span whose caller did not sample; without `parent: meta` that does not matter.
+    /// Says what becomes of a span whose caller did not sample; it matters with `parent: meta` only.
     pub unsampled: Unsampled,
-    /// A cancelled call is an error.
+    /// Makes errors of cancelled calls.
     pub cancelled_is_error: bool,
-    /// `service.name` of the spans: `client` or `server` for their own names, or any text.
+    /// Sets `service.name` of the spans: `client` or `server` for their own names, or any text.
     pub service_name: String,
-    /// What one trace holds.
+    /// Says what one trace holds.
     pub trace: Traces,
-    /// Whether the tap's own spans become the parents of what the server does.
+    /// Says whether the tap's own spans become the parents of what the server does.
     pub propagate: Propagate,
-    /// The spans that servers hand back.
+    /// Sets what becomes of spans that servers hand back.
     pub passback: Passback,
-    /// The content of calls that is handed to the redaction behind the tap.
+    /// Names the content of calls that is handed to the redaction behind the tap; none unless written.
     pub capture: CaptureSettings,
 }
 
 /// `auth`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Auth {
-    /// The token that clients send as `Bearer`. It is not forwarded.
+    /// Sets the token that clients send as `Bearer`; it is not forwarded.
     pub bearer_token: Secret,
-    /// The header it comes in; another one than `Authorization` leaves that to the upstream.
+    /// Names the header that it comes in, unless `Authorization`; another one leaves that to the upstream.
     pub header: String,
 }
 
 /// `session_id`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SessionIds {
-    /// As a keyed hash, `mcpcol.session.id`.
+    /// Leaves as a keyed hash, `mcpcol.session.id`.
     #[default]
     Hash,
-    /// That, and as it is in `mcp.session.id`: whoever sees the spans can then use the session.
+    /// Leaves as a keyed hash, and as it is in `mcp.session.id`: whoever sees the spans can then use the session.
     Clear,
-    /// Not at all.
+    /// Stays here.
     Off,
 }
 

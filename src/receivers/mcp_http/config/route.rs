@@ -1,6 +1,7 @@
 //! One of `routes`: an upstream, the path that leads to it, and how it is spoken to.
 
 use hyper::Uri;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Config, host_port};
@@ -9,34 +10,34 @@ use crate::receivers::tap::usable_name;
 use crate::settings::{ClientTls, Duration, Headers, Protocol, Report, bare_ipv6};
 
 /// One of `routes`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Route {
-    /// Requests at and below this path are its own; the prefix is swapped for the upstream's path.
+    /// Names the path at and below which requests are its own; the prefix is swapped for the upstream's path.
     /// Without a path the upstream's whole origin is proxied and paths stay as they are.
     pub path: Option<String>,
-    /// The server: `http://` or `https://`, with its path.
+    /// Names the server: `http://` or `https://`, with its path.
     pub upstream: String,
-    /// What the server is called on its spans; default: the path, else the upstream's host.
+    /// Names the server on its spans; unless written by the path, else by the upstream's host.
     pub name: Option<String>,
-    /// Set on every request to the upstream, such as its credentials.
+    /// Sets headers on every request to the upstream, such as its credentials.
     pub headers: Headers,
-    /// TLS towards the upstream.
+    /// Sets up TLS towards the upstream.
     pub tls: ClientTls,
-    /// Which HTTP the upstream is spoken to in.
+    /// Says which HTTP the upstream is spoken to in.
     pub protocol: Protocol,
-    /// `Host` stays what the client wrote.
+    /// Keeps `Host` as the client wrote it.
     pub preserve_host: bool,
-    /// `X-Forwarded-For`, `-Host` and `-Proto` are written for the upstream, over what clients say of it that are none of
-    /// `trusted_proxies`.
+    /// Writes `X-Forwarded-For`, `-Host` and `-Proto` for the upstream, over what clients say of it that are none
+    /// of `trusted_proxies`.
     pub forwarded_headers: bool,
-    /// How long connecting may take, the TLS handshake included.
+    /// Bounds how long connecting may take, the TLS handshake included.
     pub connect_timeout: Duration,
-    /// How long an upstream connection may wait for its next request; less than servers allow, or
-    /// requests would be written into connections that are being closed. What a server says by `Keep-Alive`
-    /// can make it shorter, by a second less than it says.
+    /// Bounds how long an upstream connection waits for its next request; it has to be less than servers allow, or
+    /// requests would be written into connections that are being closed. What a server says by `Keep-Alive` can
+    /// make it shorter, by a second less than it says.
     pub idle_timeout: Duration,
-    /// Credentials in `headers` may cross a network unencrypted.
+    /// Lets credentials in `headers` cross a network unencrypted.
     pub allow_cleartext: bool,
 }
 
