@@ -139,6 +139,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_reads_as_people_say_it_and_is_read_again() {
+        for text in [
+            "0s", "1s", "60s", "90s", "30m", "10m", "60m", "2h", "1ms", "200ms", "1500ms", "7000ns",
+        ] {
+            let duration = Duration::parse(text).unwrap();
+            assert_eq!(serde_json::to_value(duration).unwrap(), text);
+        }
+    }
+
+    #[test]
     fn a_missing_unit_is_refused_with_a_proposal() {
         assert!(Duration::parse("300").unwrap_err().contains("`300s` or `300ms`"));
         for text in ["", "s", "1d", "-1s", "1.2.3s", "1s2", "1e9s", "99999999999h"] {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::pages::{self, quoted, tables};
+use serde_json::Value;
+
+use super::pages::{self, code, quoted, tables};
 
 /// The names that `src/telemetry/names.rs` declares, but for the scope.
 fn declared() -> BTreeSet<String> {
@@ -32,4 +34,20 @@ fn spans_md_names_exactly_what_is_written() {
     let missing: Vec<_> = declared.difference(&told).collect();
     let unknown: Vec<_> = told.difference(&declared).collect();
     assert!(missing.is_empty() && unknown.is_empty(), "missing {missing:?}, unknown {unknown:?}");
+}
+
+#[test]
+fn the_span_that_is_shown_has_known_attributes() {
+    let page = pages::read("docs/reference/spans.md");
+    let span: Value = serde_json::from_str(code(&page, "json")[0]).unwrap();
+    let declared = declared();
+    let attributes = span["attributes"].as_array().unwrap();
+    assert!(attributes.len() > 10);
+    for attribute in attributes {
+        let name = attribute["key"].as_str().unwrap();
+        let known = declared.iter().any(|known| {
+            name == known || known.ends_with(".digest") && name.starts_with(&format!("{known}."))
+        });
+        assert!(known, "{name}");
+    }
 }

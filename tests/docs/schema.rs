@@ -1,5 +1,5 @@
 //! A validator for the part of JSON Schema (2020-12) that `mcpcol schema` uses; whatever else stands in a schema is an
-//! error. `scripts/peers/schema.py` has a complete one.
+//! error. `tests/peers/schema.py` has a complete one.
 
 use std::process::Command;
 
