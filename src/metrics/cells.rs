@@ -82,15 +82,9 @@ impl Histogram {
         }
         let bucket = self.0.bounds.partition_point(|bound| *bound < value);
         self.0.counts[bucket].fetch_add(1, Ordering::Relaxed);
-        let sum = &self.0.sum;
-        let (order, mut known) = (Ordering::Relaxed, sum.load(Ordering::Relaxed));
-        loop {
-            let more = (f64::from_bits(known) + value).to_bits();
-            match sum.compare_exchange_weak(known, more, order, order) {
-                Ok(_) => return,
-                Err(now) => known = now,
-            }
-        }
+        let add = |bits| Some((f64::from_bits(bits) + value).to_bits());
+        // The closure always answers, so this cannot fail.
+        self.0.sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).ok();
     }
 
     /// Returns the state now. Values that are counted meanwhile may be in one part of it and not in another.

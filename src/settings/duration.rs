@@ -86,21 +86,18 @@ impl<'de> Deserialize<'de> for Duration {
 impl Serialize for Duration {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         let nanos = self.0.as_nanos();
-        // `60s`, not `1m`: one of a unit is told in the unit below.
+        // From how much on a unit is used: `60s` and `60m` are said, not `1m` and `1h`.
         let units = [
-            (3_600_000_000_000, "h"),
-            (60_000_000_000, "m"),
-            (1_000_000_000, "s"),
-            (1_000_000, "ms"),
+            (7_200_000_000_000, 3_600_000_000_000, "h"),
+            (120_000_000_000, 60_000_000_000, "m"),
+            (0, 1_000_000_000, "s"),
+            (0, 1_000_000, "ms"),
+            (0, 1, "ns"),
         ];
-        let fits = |(unit, name): &(u128, &str)| {
-            nanos % unit == 0 && (nanos != *unit || matches!(*name, "s" | "ms")) && nanos != 0
-        };
-        match units.into_iter().find(fits) {
-            Some((unit, name)) => s.collect_str(&format_args!("{}{name}", nanos / unit)),
-            None if nanos == 0 => s.collect_str("0s"),
-            None => s.collect_str(&format_args!("{nanos}ns")),
-        }
+        let fits =
+            |(least, unit, _): &(u128, u128, &str)| nanos >= *least && nanos.is_multiple_of(*unit);
+        let (_, unit, name) = units.into_iter().find(fits).unwrap_or((0, 1, "ns"));
+        s.collect_str(&format_args!("{}{name}", nanos / unit))
     }
 }
 
