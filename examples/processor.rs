@@ -14,6 +14,7 @@ use mcpcol::pipeline::{Build, ComponentConfig, Flow, Pass, Processor, ProcessorC
 use mcpcol::settings::Report;
 use mcpcol::telemetry::names::TOOL;
 use mcpcol::telemetry::{Batch, Signal};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// The attribute. In the tree such names stand in `telemetry/names.rs`, and metrics in `metrics/names.rs`.
@@ -22,7 +23,7 @@ static OWNED: Metric<Counter> =
     Metric::counter("mcpcol_owner_marked", "{span}", "Spans that got their tool's team");
 
 /// Settings of `owner`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The tool whose spans are marked.
