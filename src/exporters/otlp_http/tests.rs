@@ -1,5 +1,5 @@
 //! What the check says of settings, and where signals go; what goes over the wire is proved in
-//! `tests/exporters`.
+//! `tests/engine/exporters`.
 
 use serde_json::json;
 

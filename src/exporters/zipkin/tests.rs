@@ -1,6 +1,6 @@
 //! The mapping field by field, and a strict reader of Zipkin v2 over recorded sessions and generated
-//! spans. What goes over the wire is proved in `tests/exporters`, what Zipkin makes of it in
-//! `tests/peers_zipkin.rs`.
+//! spans. What goes over the wire is proved in `tests/engine/exporters`, what Zipkin makes of it in
+//! `tests/peers/zipkin.rs`.
 
 mod schema;
 
@@ -304,7 +304,7 @@ fn a_body_over_the_limit_asks_to_be_cut() {
     }
 }
 
-/// A recorded session as a tap sees it; `tests/replay.rs` says more about them.
+/// A recorded session as a tap sees it; `tests/replay/stdio.rs` says more about them.
 fn recorded(name: &str) -> Telemetry {
     let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/stdio-sessions");
     let text = std::fs::read_to_string(dir.join(format!("{name}.session.jsonl"))).unwrap();

@@ -25,8 +25,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::http_sink::{HttpSink, Proxy, Reply, Seen, ok, says};
-use crate::{authority, build, request, spans};
+use super::http_sink::{HttpSink, Proxy, Reply, Seen, ok, says};
+use super::{authority, build, request, spans};
 
 fn built(config: Value) -> Box<dyn Exporter> {
     build::<otlp_http::Config>(config)
@@ -345,7 +345,7 @@ async fn a_refusal_that_comes_before_the_body_was_written_is_heard() {
     let refuse = async {
         let (stream, _) = listener.accept().await.unwrap();
         let mut stream = BufReader::new(stream);
-        crate::http_sink::read_head(&mut stream).await.unwrap();
+        super::http_sink::read_head(&mut stream).await.unwrap();
         let head = b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
         stream.get_mut().write_all(head).await.unwrap();
         stream.get_mut().shutdown().await.unwrap();
@@ -404,7 +404,7 @@ async fn retry_of(exporter: &dyn Exporter) -> String {
 }
 
 /// What a TLS server is set with; `client_ca`: who clients have to be signed by.
-fn tls(authority: &crate::Authority, alpn: &[&[u8]], client_ca: bool) -> ServerConfig {
+fn tls(authority: &super::Authority, alpn: &[&[u8]], client_ca: bool) -> ServerConfig {
     let (cert, key) = &authority.server_pem;
     let chain = CertificateDer::pem_slice_iter(cert.as_bytes()).map(Result::unwrap).collect();
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
@@ -441,7 +441,7 @@ async fn a_server_is_believed_by_its_authority_and_its_name() {
     let other = with(json!({ "ca_pem": authority.ca, "server_name_override": "other.test" }));
     let why = retry_of(&*other).await;
     assert!(why.contains("not valid for name"), "{why}");
-    let stranger = crate::authority("another").ca;
+    let stranger = super::authority("another").ca;
     let unknown = with(json!({ "ca_pem": stranger, "server_name_override": name }));
     let why = retry_of(&*unknown).await;
     assert!(why.contains("tls.ca_file"), "{why}");

@@ -16,8 +16,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use crate::http_sink::read_head;
-use crate::{authority, build, plain, spans};
+use super::http_sink::read_head;
+use super::{authority, build, plain, spans};
 
 /// What a client may read of a flood, and what the system may hold of it on the way.
 const MOST: usize = 24 << 20;

@@ -22,8 +22,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::http_sink::{HttpSink, Reply, Seen, ok, says};
-use crate::request;
+use super::http_sink::{HttpSink, Reply, Seen, ok, says};
+use super::request;
 
 const SPANS: u64 = 400;
 /// Spans in a batch.

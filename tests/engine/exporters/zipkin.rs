@@ -1,5 +1,5 @@
 //! `zipkin` against real sockets. What a span becomes is proved beside the exporter, what Zipkin makes
-//! of it in `tests/peers_zipkin.rs`.
+//! of it in `tests/peers/zipkin.rs`.
 
 use mcpcol::exporters::zipkin;
 use mcpcol::otlp::Messages;
@@ -7,8 +7,8 @@ use mcpcol::pipeline::{ExportError, Exported, Exporter};
 use mcpcol::telemetry::Telemetry;
 use serde_json::{Value, json};
 
-use crate::http_sink::{HttpSink, ok, says};
-use crate::{build, request, spans};
+use super::http_sink::{HttpSink, ok, says};
+use super::{build, request, spans};
 
 fn built(url: &str, more: Value) -> Box<dyn Exporter> {
     let mut config = json!({ "endpoint": format!("{url}/api/v2/spans") });

@@ -1,8 +1,6 @@
 //! Exporters against real sockets: what arrives, and what every answer means for the batch. Here
 //! `otlp_grpc`, the others beside it.
 
-#![allow(clippy::unwrap_used, reason = "here an unwrap that fails is a test that fails")]
-
 mod contract;
 mod floods;
 mod http_sink;

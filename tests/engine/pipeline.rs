@@ -1,8 +1,6 @@
 //! The engine with fakes and paused time: what a stalled branch lets through, what a sender is told,
 //! and that the books add up.
 
-#![allow(clippy::unwrap_used)]
-
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

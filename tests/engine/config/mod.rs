@@ -1,12 +1,7 @@
 //! Configurations as users write them, good and bad, against a small set of test components.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
-
-#[path = "config/kinds.rs"]
 mod kinds;
-#[path = "config/variables.rs"]
 mod variables;
-#[path = "config/written.rs"]
 mod written_out;
 
 use std::collections::BTreeMap;
