@@ -1,6 +1,6 @@
 //! CORS: which pages get leave to send, and what they may read.
 
-use crate::rig::{BOTH, Fake, JSON, Rig, post, send};
+use super::rig::{BOTH, Fake, JSON, Rig, post, send};
 
 const SETTINGS: &str = "{protocols: {http: {endpoint: '127.0.0.1:0', auth: {bearer_token: t}, cors: {\
                         allowed_origins: ['https://*.example.com'], allowed_headers: [X-Tenant], \

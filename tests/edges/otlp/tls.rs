@@ -13,8 +13,8 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tonic::Request;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
-use crate::rig::{Fake, PROTOBUF, Rig, TRACES, call, send_on};
-use crate::telemetry::tagged;
+use super::rig::{Fake, PROTOBUF, Rig, TRACES, call, send_on};
+use super::telemetry::tagged;
 
 struct Made {
     ca: String,

@@ -2,9 +2,6 @@
 //!
 //! `examples/puppet.rs` is the server; what it does is ordered through a FIFO.
 
-#![cfg(unix)]
-#![allow(clippy::unwrap_used)]
-
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;

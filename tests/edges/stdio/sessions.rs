@@ -1,8 +1,6 @@
 //! The real binary as a stdio tap: recorded sessions pass byte by byte whatever the telemetry side
 //! suffers, spans come out, the books add up, and the end comes in time.
 
-#![allow(clippy::unwrap_used)]
-
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

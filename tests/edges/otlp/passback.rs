@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 use serde_json::{Value, json};
 
-use crate::rig::{Answer, BOTH, Fake, JSON, PROTOBUF, Rig, post};
+use super::rig::{Answer, BOTH, Fake, JSON, PROTOBUF, Rig, post};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";

@@ -3,9 +3,6 @@
 //! `examples/signals.rs` is the server: it tells what reaches it and whether the kernel sent it, which is what a
 //! key at a terminal looks like, or a process did, which is what a signal that was passed on looks like.
 
-#![cfg(target_os = "linux")] // /proc tells what is ignored, `setsid` begins sessions
-#![allow(clippy::unwrap_used)]
-
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;

@@ -12,8 +12,8 @@ use rand::seq::IndexedRandom;
 use tonic::transport::Channel;
 use tonic::{Code, Request};
 
-use crate::rig::{BOTH, Fake, PROTOBUF, Rig, TRACES, call, channel, post};
-use crate::telemetry::{tagged, tags_of};
+use super::rig::{BOTH, Fake, PROTOBUF, Rig, TRACES, call, channel, post};
+use super::telemetry::{tagged, tags_of};
 
 /// What a backend answers.
 #[derive(Clone, Copy, Debug)]

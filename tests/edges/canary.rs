@@ -2,8 +2,6 @@
 //! searched for them: files, what backends get, stdout of exporters, our own lines on stderr. Forwarded traffic and the
 //! server's own lines on stderr are set aside: they are nobody's to change.
 
-#![allow(clippy::unwrap_used)]
-
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,8 +1,5 @@
 //! What the spans of a stdio tap without a configuration say of their traces and of who ended a call.
 
-#![cfg(unix)]
-#![allow(clippy::unwrap_used)]
-
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};

@@ -6,8 +6,8 @@ use prost::Message;
 use tonic::codec::CompressionEncoding;
 use tonic::{Code, Request};
 
-use crate::rig::{BOTH, Fake, LOGS, METRICS, Rig, TRACES, call, channel, post};
-use crate::telemetry::{logs, metrics, span, tagged, tags_of, traces};
+use super::rig::{BOTH, Fake, LOGS, METRICS, Rig, TRACES, call, channel, post};
+use super::telemetry::{logs, metrics, span, tagged, tags_of, traces};
 
 #[tokio::test]
 async fn bytes_arrive_as_they_were_sent_compressed_or_not() {
@@ -89,11 +89,11 @@ async fn a_token_comes_as_metadata() {
 #[tokio::test]
 async fn http_on_this_port_is_told_where_to_go() {
     let rig = Rig::start(BOTH, &[Fake::taking_all()]).await;
-    let answer = post(rig.grpc(), "/v1/traces", &[crate::rig::JSON], b"{}").await;
+    let answer = post(rig.grpc(), "/v1/traces", &[super::rig::JSON], b"{}").await;
     assert_eq!(answer.status, 415);
     assert!(answer.text().contains("4318"), "{answer:?}");
     let grpc = ("content-type", "application/grpc");
-    let answer = post(rig.grpc(), TRACES, &[grpc, crate::rig::JSON], b"").await;
+    let answer = post(rig.grpc(), TRACES, &[grpc, super::rig::JSON], b"").await;
     assert_eq!(answer.status, 415, "two content types that differ");
 }
 

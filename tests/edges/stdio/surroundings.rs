@@ -1,8 +1,6 @@
 //! The real binary as a stdio tap where something around it is missing: a home, a backend, a disk. The
 //! server runs, nothing of ours is in other people's places, and stderr has one line about it.
 
-#![allow(clippy::unwrap_used)]
-
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;

@@ -10,8 +10,8 @@ use prost::Message;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::TcpStream;
 
-use crate::rig::{PROTOBUF, post, send_on};
-use crate::telemetry::tagged;
+use super::rig::{PROTOBUF, post, send_on};
+use super::telemetry::tagged;
 
 const MCPCOL: &str = env!("CARGO_BIN_EXE_mcpcol");
 
@@ -148,7 +148,7 @@ async fn a_reload_keeps_the_port_and_the_books_close_with_the_process() {
     let body = tagged([2, 3]).encode_to_vec();
     assert_eq!(post(address, "/v1/traces", &[PROTOBUF], &body).await.status, 200);
     // Whoever was with the old one is let go.
-    assert!(crate::rig::answer(&mut kept).await.is_none());
+    assert!(super::rig::answer(&mut kept).await.is_none());
 
     let (code, talk) = process.end();
     assert_eq!(code, Some(0), "{talk}");

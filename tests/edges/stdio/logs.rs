@@ -1,8 +1,6 @@
 //! The real binary as a stdio tap of a server that logs: what the server writes to its stderr reaches ours as it
 //! was, the end waits for nobody's stderr, and `mcpcol logs` shows what was said.
 
-#![allow(clippy::unwrap_used)]
-
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};

@@ -205,7 +205,7 @@ fn a_long_request_passes_whole_after_the_wait() {
 #[cfg(target_os = "linux")]
 mod backlog {
     use super::*;
-    use crate::tap::eventually;
+    use crate::http::tap::eventually;
 
     struct Full {
         listener: TcpListener,

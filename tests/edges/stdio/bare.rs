@@ -3,9 +3,6 @@
 //! `examples/bare_tap.rs` is the tap and `examples/peer.rs` the server where `sh` and `cat` do not
 //! serve; `cargo test` builds both.
 
-#![cfg(unix)]
-#![allow(clippy::unwrap_used)]
-
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};

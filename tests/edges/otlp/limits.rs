@@ -11,8 +11,8 @@ use tonic::codec::CompressionEncoding;
 use tonic::{Code, Request};
 use tonic_types::StatusExt;
 
-use crate::rig::{BOTH, Fake, JSON, PROTOBUF, Rig, TRACES, answer, call, channel, post, until};
-use crate::telemetry::tagged;
+use super::rig::{BOTH, Fake, JSON, PROTOBUF, Rig, TRACES, answer, call, channel, post, until};
+use super::telemetry::tagged;
 
 const SMALL: &str = "{protocols: {grpc: {endpoint: '127.0.0.1:0', max_recv_msg_size_mib: 1}, \
                      http: {endpoint: '127.0.0.1:0', max_request_body_size: 1048576}}}";
@@ -209,7 +209,7 @@ async fn a_slow_head_and_an_idle_connection_are_ended() {
     }
     let mut stream = TcpStream::connect(rig.http()).await.unwrap();
     let line = "POST /v1/traces";
-    let answered = crate::rig::send_on(&mut stream, line, &[JSON], b"{}").await;
+    let answered = super::rig::send_on(&mut stream, line, &[JSON], b"{}").await;
     assert_eq!(answered.status, 200);
     assert!(timeout(Duration::from_secs(10), answer(&mut stream)).await.unwrap().is_none());
 }
@@ -220,7 +220,7 @@ async fn connections_are_bounded() {
     let rig = Rig::start(settings, &[Fake::taking_all()]).await;
     let mut first = TcpStream::connect(rig.http()).await.unwrap();
     let line = "POST /v1/traces";
-    assert_eq!(crate::rig::send_on(&mut first, line, &[JSON], b"{}").await.status, 200);
+    assert_eq!(super::rig::send_on(&mut first, line, &[JSON], b"{}").await.status, 200);
     let mut second = TcpStream::connect(rig.http()).await.unwrap();
     let refused = answer(&mut second).await.expect("a word");
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));

@@ -11,8 +11,8 @@ use prost::Message;
 use tonic::{Code, Request};
 use tonic_types::StatusExt;
 
-use crate::rig::{BOTH, Fake, JSON, PROTOBUF, Rig, TRACES, call, channel, post};
-use crate::telemetry::{span, tagged, tags_of, traces};
+use super::rig::{BOTH, Fake, JSON, PROTOBUF, Rig, TRACES, call, channel, post};
+use super::telemetry::{span, tagged, tags_of, traces};
 
 fn body(tag: u64) -> Vec<u8> {
     tagged([tag]).encode_to_vec()

@@ -1,7 +1,5 @@
 //! The `otlp` receiver on real sockets, with real pipelines behind it and fake exporters at their end.
 
-#![allow(clippy::unwrap_used, reason = "here an unwrap that fails is a test that fails")]
-
 mod browser;
 mod contract;
 mod ends;

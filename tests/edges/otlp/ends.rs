@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tonic::{Code, Request};
 
-use crate::rig::{BOTH, Fake, PROTOBUF, Rig, TRACES, answer, call, channel, post, send_on};
-use crate::telemetry::{tagged, tags_of};
+use super::rig::{BOTH, Fake, PROTOBUF, Rig, TRACES, answer, call, channel, post, send_on};
+use super::telemetry::{tagged, tags_of};
 
 #[tokio::test]
 async fn requests_that_wait_at_the_stop_are_answered_when_their_turn_comes() {
@@ -39,7 +39,7 @@ async fn requests_that_wait_at_the_stop_are_answered_when_their_turn_comes() {
         call(channel, TRACES, None, request).await.is_ok()
     });
     fake.asked(1).await;
-    crate::rig::until(|| rig.count("otelcol_receiver_accepted_spans", &[]) == 2).await;
+    super::rig::until(|| rig.count("otelcol_receiver_accepted_spans", &[]) == 2).await;
     let mut stopping = std::pin::pin!(rig.stop());
     assert!(timeout(Duration::from_millis(50), stopping.as_mut()).await.is_err());
     assert!(TcpStream::connect(http).await.is_err(), "nobody new is let in");
@@ -72,7 +72,7 @@ async fn requests_that_nobody_answers_are_told_to_come_again() {
         let status = call(channel, TRACES, None, request).await.unwrap_err();
         assert_eq!((status.code(), status.message()), (Code::Unavailable, "the receiver stops"));
     });
-    crate::rig::until(|| rig.count("otelcol_receiver_accepted_spans", &[]) == 2).await;
+    super::rig::until(|| rig.count("otelcol_receiver_accepted_spans", &[]) == 2).await;
     let mut outcome = None;
     let limit = Duration::from_secs(1);
     let stop = async { outcome = Some(rig.stop_within(limit).await) };

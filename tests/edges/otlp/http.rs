@@ -9,11 +9,11 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::rig::{BOTH, Fake, JSON, PROTOBUF, Rig, answer, post, send, send_on};
-use crate::telemetry::{logs, metrics, span, tagged, tags_of, traces};
+use super::rig::{BOTH, Fake, JSON, PROTOBUF, Rig, answer, post, send, send_on};
+use super::telemetry::{logs, metrics, span, tagged, tags_of, traces};
 
 /// The google.rpc.Status of an answer, code and message, in whatever encoding it has.
-fn status_of(answer: &crate::rig::Answer) -> (i64, String) {
+fn status_of(answer: &super::rig::Answer) -> (i64, String) {
     match answer.header("content-type") {
         Some("application/json") => {
             let status = answer.json();
@@ -343,7 +343,7 @@ async fn paths_and_headers_of_responses_are_settings_and_grpc_is_told_its_port()
     assert_eq!(answer.status, 404);
     assert!(status_of(&answer).1.contains("no pipeline takes metrics"));
     let grpc = ("content-type", "application/grpc");
-    let answer = post(rig.http(), crate::rig::TRACES, &[grpc], b"").await;
+    let answer = post(rig.http(), super::rig::TRACES, &[grpc], b"").await;
     assert_eq!((answer.status, answer.header("grpc-status")), (200, Some("12")));
     assert!(answer.header("grpc-message").unwrap().contains("4317"));
 }

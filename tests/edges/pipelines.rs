@@ -1,8 +1,6 @@
 //! Every file in `pipelines/` runs as written: validated, then as a tap with a recorded session, and its
 //! spans arrive where the file says.
 
-#![allow(clippy::unwrap_used)]
-
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

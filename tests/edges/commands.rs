@@ -1,8 +1,6 @@
 //! The real binary's commands around a configuration: what `validate` finds and how it says it, whose complaint a
 //! flag's is, and which configuration is used where none is named.
 
-#![allow(clippy::unwrap_used)]
-
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;

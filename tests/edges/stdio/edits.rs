@@ -1,9 +1,6 @@
 //! The real binary as a stdio tap that was told to change what it forwards: what server and client get,
 //! byte by byte.
 
-#![cfg(unix)]
-#![allow(clippy::unwrap_used)]
-
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};

@@ -1,8 +1,5 @@
 //! The HTTP tap as a process between raw sockets: what passes, who is let in, what peers can do to it,
-//! and how it ends. Real MCP clients and servers are in `peers_http.rs`.
-
-#![cfg(unix)]
-#![allow(clippy::unwrap_used)]
+//! and how it ends. Real MCP clients and servers are in `tests/peers/http.rs`.
 
 mod broken_requests;
 #[cfg(target_os = "linux")]

@@ -1,0 +1,17 @@
+//! The real binary and the `otlp` receiver, between clients, servers and backends without manners.
+//!
+//! Tests share this process: they change the environment, the working directory and the limits of what they start,
+//! never their own. What needs a process of its own starts one.
+
+#![allow(clippy::unwrap_used, reason = "here an unwrap that fails is a test that fails")]
+
+mod canary;
+mod commands;
+#[cfg(unix)]
+mod http;
+mod otlp;
+mod pipelines;
+#[cfg(target_os = "linux")] // /proc tells what is ignored, `setsid` begins sessions
+mod signals;
+#[cfg(unix)]
+mod stdio;
