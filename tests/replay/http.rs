@@ -1,25 +1,18 @@
 //! Recorded HTTP sessions of real clients and servers, replayed through the MCP state machine.
 //!
 //! `tests/data/http-sessions/README.md` says what is in them. HTTP is read by the small parser in
-//! `replay/http1.rs`, as a receiver would read it; the golden files were read against the recordings by
+//! `http1.rs`, as a receiver would read it; the golden files were read against the recordings by
 //! hand. Nothing here opens a socket or reads a clock.
-
-#![expect(clippy::unwrap_used, reason = "a test tells what is wrong by failing")]
-
-#[path = "replay/http1.rs"]
-mod http1;
-#[path = "replay/output.rs"]
-mod output;
 
 use std::sync::Arc;
 
-use http1::{Connections, Seen};
+use super::http1::{Connections, Seen};
+use super::output::{BASE, Output, base, data, value};
 use mcpcol::mcp::{
     BodyKind, Direction, Exchange, HeadContent, Http, HttpServer, Party, RequestHead, ResponseHead,
     SessionName, Settings, Verb,
 };
 use mcpcol::telemetry::{Nanos, names};
-use output::{BASE, Output, base, data, value};
 use proptest::prelude::*;
 
 const SESSIONS: [&str; 5] = [
@@ -146,7 +139,7 @@ fn replay(
 }
 
 fn check(name: &str) {
-    output::check(&format!("http-{name}"), &replay(&recorded(name), |_| Vec::new()));
+    super::output::check(&format!("http-{name}"), &replay(&recorded(name), |_| Vec::new()));
 }
 
 #[test]
@@ -173,7 +166,7 @@ fn a_session_that_answers_on_its_stream_gives_the_expected_spans() {
 fn a_session_with_json_answers_gives_the_expected_spans() {
     check("weather-http");
     let output = replay(&recorded("weather-http"), |_| Vec::new());
-    output::check_connected(&output);
+    super::output::check_connected(&output);
     assert_eq!(output.counts.passback.refused.no_parent, 7);
 }
 

@@ -3,18 +3,13 @@
 //! `tests/data/stdio-sessions/README.md` says what is in them. The golden files beside it were read
 //! against the recordings by hand. Nothing here starts a process or reads a clock.
 
-#![expect(clippy::unwrap_used, reason = "a test tells what is wrong by failing")]
-
-#[path = "replay/output.rs"]
-mod output;
-
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::output::{BASE, Output, base, data, value};
 use mcpcol::mcp::{Direction, Hidden, Identity, Session, Settings};
 use mcpcol::telemetry::{Nanos, names};
 use opentelemetry_proto::tonic::trace::v1::Span;
-use output::{BASE, Output, base, data, value};
 use proptest::prelude::*;
 
 const SESSIONS: [&str; 4] =
@@ -77,7 +72,7 @@ fn replay(recorded: &[Recorded], mut split: impl FnMut(&[u8]) -> Vec<usize>) -> 
 }
 
 fn check(name: &str) {
-    output::check(name, &replay(&recorded(name), |_| Vec::new()));
+    super::output::check(name, &replay(&recorded(name), |_| Vec::new()));
 }
 
 #[test]
@@ -99,7 +94,7 @@ fn a_session_of_2026_07_28_gives_the_expected_spans() {
 fn a_session_whose_server_hands_back_spans_gives_the_expected_spans() {
     check("weather-stdio");
     let output = replay(&recorded("weather-stdio"), |_| Vec::new());
-    output::check_connected(&output);
+    super::output::check_connected(&output);
     // 12 asked without a context, and nobody asked in 10 and 11; 15 has no spans.
     let asked: std::collections::BTreeSet<_> = output
         .handed_back
