@@ -1,8 +1,6 @@
 //! What the tests against real peers share: where the peers are, how their clients are run, and spans
 //! in the words of the assertions.
 
-#![allow(dead_code)] // each of the test programs uses its part of this
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{TcpListener, TcpStream};

@@ -2,8 +2,6 @@
 //! behind it. Needs what `scripts/peers stdio` installs, therefore ignored in plain `cargo test`; CI
 //! installs it and runs these with `--ignored`.
 
-#![allow(clippy::unwrap_used)]
-
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -13,9 +11,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-#[path = "peers/common.rs"]
-mod common;
-use common::{
+use super::common::{
     Collector, Driver, Span, attribute, bin, driver, named, peers, python, signal, spans,
 };
 
@@ -54,7 +50,7 @@ fn drive(driver: Driver, script: &str, server: &[String]) -> Output {
 }
 
 fn config(dir: &TempDir, more: &[(&str, &str)]) -> (PathBuf, PathBuf) {
-    common::config(dir, "mcp_stdio", more)
+    super::common::config(dir, "mcp_stdio", more)
 }
 
 /// Drives a server directly and through the tap: the answers are the same, and there are spans.

@@ -6,8 +6,6 @@
 //! `MCPCOL_HTTP_TAP` names another proxy to try the tests on, such as `python3 tests/peers/nginx.py`:
 //! with it all that is said about spans must fail, and nothing else.
 
-#![allow(clippy::unwrap_used)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -21,9 +19,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-#[path = "peers/common.rs"]
-mod common;
-use common::{Driver, Span, attribute, bin, driver, named, peers, python, signal, spans};
+use super::common::{Driver, Span, attribute, bin, driver, named, peers, python, signal, spans};
 
 /// A server or a proxy may take this long to start or to end on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -215,7 +211,7 @@ struct Tap {
 impl Tap {
     fn before(peer: Peer, server: &Service) -> Tap {
         let dir = tempfile::tempdir().unwrap();
-        let (config, spans) = common::config(&dir, "mcp_http", &[]);
+        let (config, spans) = super::common::config(&dir, "mcp_http", &[]);
         let mut command = match std::env::var("MCPCOL_HTTP_TAP") {
             Ok(given) => {
                 let mut words = given.split_whitespace();

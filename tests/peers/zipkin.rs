@@ -1,8 +1,6 @@
 //! The real binary in front of a real Zipkin: what was sent is what Zipkin shows. Needs Java 17 and
 //! Zipkin's server at `zipkin/zipkin.jar` among the peers, therefore ignored in plain `cargo test`.
 
-#![allow(clippy::unwrap_used)]
-
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,9 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-#[path = "peers/common.rs"]
-mod common;
-use common::{Span, attribute, peers, root, spans};
+use super::common::{Span, attribute, peers, root, spans};
 
 /// How long Zipkin may take to index what it accepted.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -185,7 +181,7 @@ fn zipkin_shows_the_spans_of_a_recorded_session() {
         // The first request that a cold JVM answers takes seconds on a busy machine.
         let endpoint = format!("http://127.0.0.1:{}/api/v2/spans", zipkin.port);
         let settings = format!("{{ endpoint: '{endpoint}', timeout: 60s }}");
-        let (config, file) = common::config(&dir, "mcp_stdio", &[("zipkin", &settings)]);
+        let (config, file) = super::common::config(&dir, "mcp_stdio", &[("zipkin", &settings)]);
         let patient = fs::read_to_string(&config).unwrap() + "  shutdown_timeout: 60s\n";
         fs::write(&config, patient).unwrap();
         let session = recorded(name);

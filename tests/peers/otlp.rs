@@ -2,8 +2,6 @@
 //! hands its spans back. Needs what `scripts/peers otlp` installs, therefore ignored in plain
 //! `cargo test`; CI installs it and runs these with `--ignored`.
 
-#![allow(clippy::unwrap_used)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,9 +10,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-#[path = "peers/common.rs"]
-mod common;
-use common::{
+use super::common::{
     Collector, Span, attribute, driver, free_port, listening, peers, python, signal, spans,
 };
 

@@ -2,8 +2,6 @@
 //! Collector hides something, so does mcpcol. Needs what `scripts/peers otlp` installs, therefore ignored in plain
 //! `cargo test`; CI installs it and runs these with `--ignored`.
 
-#![allow(clippy::unwrap_used)]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
@@ -13,9 +11,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-#[path = "peers/common.rs"]
-mod common;
-use common::{Collector, free_port, listening, signal};
+use super::common::{Collector, free_port, listening, signal};
 
 /// Blocks of settings as people have them in Collector configurations, with `allow_all_keys` written.
 const SETTINGS: [&str; 5] = [
