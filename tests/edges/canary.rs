@@ -4,7 +4,6 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -12,9 +11,12 @@ use std::thread;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use rustix::process::Signal;
 use tempfile::TempDir;
 
-const MCPCOL: &str = env!("CARGO_BIN_EXE_mcpcol");
+use crate::client::{Answer, Client};
+use crate::origin::{Nobody, Origin};
+use crate::process::{Log, mcpcol, signal};
 
 /// The secrets of one test: some have a shape, one is known because a variable holds it.
 struct Canaries {
@@ -126,16 +128,9 @@ impl Canaries {
         let script = "exec 3<answers; answer() { read -r answer <&3; printf '%s\\n' \"$answer\"; \
                       printf 'server: %s\\n' \"$answer\" >&2; }; while read -r line; do answer; \
                       case $answer in this*) answer; answer;; esac; done";
-        let mut command = Command::new(MCPCOL);
-        command
-            .current_dir(dir)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("HOME", dir)
-            .env("XDG_STATE_HOME", dir.join("state"))
-            .env("APP_SECRET", &self.shapeless)
-            .args(["stdio"]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut command = mcpcol(dir);
+        command.current_dir(dir).env("XDG_STATE_HOME", dir.join("state"));
+        command.env("APP_SECRET", &self.shapeless).arg("stdio");
         command.env("CANARY_SCRIPT", script);
         command
     }
@@ -170,30 +165,20 @@ fn talk(canaries: &Canaries, mut command: Command) -> Vec<u8> {
 }
 
 /// A backend that takes whatever comes, and remembers it.
-fn sink() -> (u16, Arc<Mutex<Vec<u8>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+fn sink() -> (Origin, Arc<Mutex<Vec<u8>>>) {
     let taken = Arc::<Mutex<Vec<u8>>>::default();
     let all = Arc::clone(&taken);
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let all = Arc::clone(&all);
-            thread::spawn(move || take(stream, &all));
+    let origin = Origin::serve(move |mut conn| {
+        while let Some(asked) = conn.asked() {
+            let body = conn.body(&asked);
+            let mut taken = all.lock().unwrap();
+            taken.extend_from_slice(asked.text().as_bytes());
+            taken.extend_from_slice(&body);
+            drop(taken);
+            conn.write("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
         }
     });
-    (port, taken)
-}
-
-fn take(stream: TcpStream, all: &Mutex<Vec<u8>>) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    loop {
-        let (head, body) = read_request(&mut reader)?;
-        let mut taken = all.lock().unwrap();
-        taken.extend_from_slice(head.as_bytes());
-        taken.extend_from_slice(&body);
-        drop(taken);
-        (&stream).write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").ok()?;
-    }
+    (origin, taken)
 }
 
 /// Every file below a directory but the script of the server.
@@ -253,19 +238,23 @@ fn nothing_leaves_by_any_exporter_nor_when_it_fails() {
     for alive in [true, false] {
         let (canaries, dir) = (Canaries::new(), tempfile::tempdir().unwrap());
         let ((zipkin, to_zipkin), (otlp, to_otlp)) = (sink(), sink());
-        let port = |port: u16| if alive { port } else { 1 };
+        let nobody = Nobody::new();
+        let address = |origin: &Origin| match alive {
+            true => origin.address.clone(),
+            false => format!("127.0.0.1:{}", nobody.port),
+        };
         let path = if alive { "spans.jsonl" } else { "nowhere/spans.jsonl" };
         let config = format!(
             "receivers:\n  mcp_stdio: {{ capture: {{ arguments: redacted, results: redacted, errors: redacted, stderr: redacted, log_messages: redacted }} }}\n\
              processors: {{ redaction: {{ summary: debug }} }}\n\
              exporters:\n  debug: {{ verbosity: detailed }}\n  file: {{ path: {path} }}\n  file/logs: {{ path: {path}.logs }}\n  \
-             zipkin: {{ endpoint: \"http://127.0.0.1:{}/api/v2/spans\", retry_on_failure: {{ enabled: false }} }}\n  \
-             otlp_http: {{ endpoint: \"http://127.0.0.1:{}\", compression: none, retry_on_failure: {{ enabled: false }} }}\n\
+             zipkin: {{ endpoint: \"http://{}/api/v2/spans\", retry_on_failure: {{ enabled: false }} }}\n  \
+             otlp_http: {{ endpoint: \"http://{}\", compression: none, retry_on_failure: {{ enabled: false }} }}\n\
              service:\n  telemetry: {{ logs: {{ level: debug }} }}\n  pipelines:\n    \
              traces: {{ receivers: [mcp_stdio], processors: [redaction], exporters: [debug, file, zipkin, otlp_http] }}\n    \
              logs: {{ receivers: [mcp_stdio], processors: [redaction], exporters: [debug, file/logs, otlp_http] }}\n",
-            port(zipkin),
-            port(otlp)
+            address(&zipkin),
+            address(&otlp)
         );
         fs::write(dir.path().join("config.yaml"), config).unwrap();
         let mut command = canaries.server(dir.path());
@@ -287,109 +276,59 @@ fn nothing_leaves_by_any_exporter_nor_when_it_fails() {
 }
 
 /// An HTTP MCP server that puts all it was sent, credentials too, into a result that failed.
-fn echo_server() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            thread::spawn(move || echo(&stream));
+fn echo_server() -> Origin {
+    Origin::serve(|mut conn| {
+        while let Some(asked) = conn.asked() {
+            let body = conn.body(&asked);
+            let id: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            let text = format!("{} {}", asked.text(), String::from_utf8_lossy(&body));
+            let result =
+                serde_json::json!({"content": [{"type": "text", "text": text}], "isError": true});
+            let answer = serde_json::json!({"jsonrpc": "2.0", "id": id["id"], "result": result});
+            conn.json(&answer.to_string());
         }
-    });
-    port
+    })
 }
 
-fn echo(stream: &TcpStream) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    loop {
-        let (head, body) = read_request(&mut reader)?;
-        let id: serde_json::Value = serde_json::from_slice(&body).ok()?;
-        let text = format!("{head} {}", String::from_utf8_lossy(&body));
-        let content = serde_json::json!([{"type": "text", "text": text}]);
-        let answer = serde_json::json!({"jsonrpc": "2.0", "id": id["id"], "result": {"content": content, "isError": true}});
-        let answer = answer.to_string();
-        let mut stream = stream;
-        write!(
-            stream,
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{answer}",
-            answer.len()
-        )
-        .ok()?;
-    }
+/// Sends a request, with more header lines, and reads the answer.
+fn post(address: &str, path: &str, headers: &str, body: &str) -> Answer {
+    let mut client = Client::to(address);
+    let length = body.len();
+    client.send(format!(
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         {headers}content-length: {length}\r\n\r\n{body}"
+    ));
+    client.answer()
 }
 
-/// Reads a request: the lines of its head and its body; `None` at the end.
-fn read_request(reader: &mut impl BufRead) -> Option<(String, Vec<u8>)> {
-    let (mut head, mut length) = (String::new(), 0);
-    loop {
-        let begin = head.len();
-        if reader.read_line(&mut head).ok()? == 0 {
-            return None;
-        }
-        let line = head[begin..].to_ascii_lowercase();
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-        if line == "\r\n" {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some((head, body))
-}
-
-/// Sends a request and reads the answer.
-fn post(port: u16, path: &str, headers: &str, body: &str) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    write!(
-        stream,
-        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\n\
-         {headers}content-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
-
-/// Runs `mcpcol run` while `act` acts; returns what it said.
-fn running(dir: &TempDir, config: &str, port: u16, act: impl FnOnce()) -> Vec<u8> {
+/// Runs `mcpcol run` while `act` acts on the address where it listens; what it said.
+fn running(dir: &TempDir, config: &str, act: impl FnOnce(&str)) -> Vec<u8> {
     fs::write(dir.path().join("config.yaml"), config).unwrap();
-    let child = Command::new(MCPCOL)
-        .current_dir(dir.path())
-        .args(["run", "--config", "config.yaml"])
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        thread::yield_now();
-    }
-    act();
-    assert!(
-        Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success()
-    );
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
-    output.stderr
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let mut command = mcpcol(dir.path());
+    command.current_dir(dir.path()).args(["run", "--config", "config.yaml"]);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let mut log = Log::of(&mut child);
+    let address = log.address("listening");
+    act(&address);
+    signal(&child, Signal::TERM);
+    let said = log.all();
+    assert!(child.wait().unwrap().success());
+    said.into_bytes()
 }
 
 #[test]
 fn credentials_that_pass_over_http_are_on_no_span_of_their_exchange() {
     let (canaries, dir) = (Canaries::new(), tempfile::tempdir().unwrap());
-    let (upstream, port) = (echo_server(), free_port());
+    let upstream = echo_server();
     let config = format!(
-        "receivers:\n  mcp_http:\n    endpoint: \"127.0.0.1:{port}\"\n    \
+        "receivers:\n  mcp_http:\n    endpoint: 127.0.0.1:0\n    \
          capture: {{ arguments: redacted, results: redacted, errors: redacted, max_bytes: 65536 }}\n    \
-         routes: [{{ upstream: \"http://127.0.0.1:{upstream}/mcp\" }}]\n\
+         routes: [{{ upstream: \"{}\" }}]\n\
          processors: {{ redaction: {{}} }}\nexporters: {{ file: {{ path: spans.jsonl }} }}\n\
-         service: {{ pipelines: {{ traces: {{ receivers: [mcp_http], processors: [redaction], exporters: [file] }} }} }}\n"
+         service: {{ pipelines: {{ traces: {{ receivers: [mcp_http], processors: [redaction], exporters: [file] }} }} }}\n",
+        upstream.url()
     );
-    let said = running(&dir, &config, port, || {
+    let said = running(&dir, &config, |address| {
         let Canaries { token, password, shapeless } = &canaries;
         for headers in [
             format!("authorization: Bearer {shapeless}\r\n"),
@@ -399,8 +338,9 @@ fn credentials_that_pass_over_http_are_on_no_span_of_their_exchange() {
             let body = format!(
                 r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"t","arguments":{{"secret":"{password}","echo":"{shapeless}"}}}}}}"#
             );
-            let answer = post(port, "/mcp", &headers, &body);
-            assert!(answer.contains(shapeless.as_str()), "what passes is not changed: {answer}");
+            let answer = post(address, "/mcp", &headers, &body);
+            let text = answer.text();
+            assert!(text.contains(shapeless.as_str()), "what passes is not changed: {text}");
         }
     });
     canaries.are_not_in("stderr", &said);
@@ -411,15 +351,14 @@ fn credentials_that_pass_over_http_are_on_no_span_of_their_exchange() {
 #[test]
 fn what_others_send_by_otlp_leaves_without_secrets() {
     let (canaries, dir) = (Canaries::new(), tempfile::tempdir().unwrap());
-    let port = free_port();
     let pipeline = "{ receivers: [otlp], processors: [redaction], exporters: [file, debug] }";
     let config = format!(
-        "receivers: {{ otlp: {{ protocols: {{ http: {{ endpoint: \"127.0.0.1:{port}\" }} }} }} }}\n\
+        "receivers: {{ otlp: {{ protocols: {{ http: {{ endpoint: \"127.0.0.1:0\" }} }} }} }}\n\
          processors: {{ redaction: {{}} }}\n\
          exporters: {{ file: {{ path: out.jsonl }}, debug: {{ verbosity: detailed }} }}\n\
          service: {{ pipelines: {{ traces: {pipeline}, metrics: {pipeline}, logs: {pipeline} }} }}\n"
     );
-    let said = running(&dir, &config, port, || {
+    let said = running(&dir, &config, |address| {
         let Canaries { token, password, .. } = &canaries;
         let attributes = format!(
             r#"[{{"key":"k","value":{{"stringValue":"{token}"}}}},{{"key":"db.password","value":{{"stringValue":"{password}"}}}},{{"key":"{token}","value":{{"boolValue":true}}}}]"#
@@ -445,8 +384,8 @@ fn what_others_send_by_otlp_leaves_without_secrets() {
                 ),
             ),
         ] {
-            let answer = post(port, &format!("/v1/{signal}"), "", &body);
-            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            let answer = post(address, &format!("/v1/{signal}"), "", &body);
+            assert_eq!(answer.status, 200, "{answer:?}");
         }
     });
     canaries.are_not_in("stderr", &said);

@@ -1,18 +1,16 @@
 //! The real binary's commands around a configuration: what `validate` finds and how it says it, whose complaint a
 //! flag's is, and which configuration is used where none is named.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use rustix::fs::OFlags;
-use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const MCPCOL: &str = env!("CARGO_BIN_EXE_mcpcol");
+use crate::process::mcpcol;
+use crate::terminal::Terminal;
 
 /// A home of its own, which is the working directory, too.
 struct Home(TempDir);
@@ -35,15 +33,9 @@ impl Home {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(MCPCOL);
-        command
-            .args(args)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("HOME", self.0.path())
-            .env("XDG_CONFIG_HOME", self.path("config"))
-            .current_dir(self.0.path())
-            .stdin(Stdio::null());
+        let mut command = mcpcol(self.0.path());
+        command.args(args).env("XDG_CONFIG_HOME", self.path("config"));
+        command.current_dir(self.0.path()).stdin(Stdio::null());
         command
     }
 
@@ -261,15 +253,11 @@ fn a_file_is_validated_by_either_spelling_and_in_either_form() {
 fn a_terminal_is_told_that_all_is_well() {
     let home = Home::new();
     let good = home.write("good.yaml", &config("otlp: { protocols: { grpc: {} } }", "nop: {}"));
-    let reader = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    unlockpt(&reader).unwrap();
-    let name = ptsname(&reader, Vec::new()).unwrap().into_string().unwrap();
-    let flags = i32::try_from(OFlags::NOCTTY.bits()).unwrap();
-    let terminal = File::options().read(true).write(true).custom_flags(flags).open(name).unwrap();
-    let status = home.command(&["validate", &good]).stderr(terminal.try_clone().unwrap()).status();
-    assert!(status.unwrap().success());
+    let mut terminal = Terminal::new();
+    let stderr = terminal.open.try_clone().unwrap();
+    assert!(home.command(&["validate", &good]).stderr(stderr).status().unwrap().success());
     let mut said = [0; 1024];
-    let read = File::from(reader).read(&mut said).unwrap();
+    let read = terminal.keys.read(&mut said).unwrap();
     let said = String::from_utf8_lossy(&said[..read]).into_owned();
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(said.contains("valid") && said.contains("good.yaml"), "{said}");

@@ -1,9 +1,22 @@
-//! The real binary and the `otlp` receiver, between clients, servers and backends without manners.
+//! The real binary between clients, servers and backends without manners.
 //!
 //! Tests share this process: they change the environment, the working directory and the limits of what they start,
 //! never their own. What needs a process of its own starts one.
 
 #![allow(clippy::unwrap_used, reason = "here an unwrap that fails is a test that fails")]
+
+#[path = "../support/process.rs"]
+mod process;
+#[path = "../support/spans.rs"]
+mod spans;
+#[path = "../support/session.rs"]
+mod session;
+#[path = "../support/terminal.rs"]
+mod terminal;
+#[path = "../support/client.rs"]
+mod client;
+#[path = "../support/origin.rs"]
+mod origin;
 
 mod canary;
 mod commands;

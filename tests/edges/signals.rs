@@ -3,23 +3,21 @@
 //! `examples/signals.rs` is the server: it tells what reaches it and whether the kernel sent it, which is what a
 //! key at a terminal looks like, or a process did, which is what a signal that was passed on looks like.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use tempfile::TempDir;
 
-const MCPCOL: &str = env!("CARGO_BIN_EXE_mcpcol");
+use crate::process::{Log, MCPCOL, eventually, example, signal};
+use crate::terminal::Terminal;
 
 fn server() -> PathBuf {
-    Path::new(MCPCOL).parent().unwrap().join("examples/signals")
+    example("signals")
 }
 
 /// A tap with its server, and the test as its client.
@@ -60,10 +58,7 @@ impl Tap {
         let pids: Vec<_> = ready.split_whitespace().skip(1).map(|id| id.parse().unwrap()).collect();
         let [server, tap] = *pids else { panic!("not ready: {ready:?}") };
         let [server, tap] = [server, tap].map(|id| Pid::from_raw(id).unwrap());
-        // The server may be ready before its tap is.
-        while !threads(tap).iter().any(|name| name == "signals\n") {
-            std::thread::yield_now();
-        }
+        eventually("the tap is ready, too", || threads(tap).iter().any(|name| name == "signals\n"));
         Tap { process, stdin, stdout, tap, server, _home: home }
     }
 
@@ -100,36 +95,16 @@ fn ignores(pid: Pid, signal: Signal) -> bool {
     u64::from_str_radix(mask.trim(), 16).unwrap() >> (signal.as_raw() - 1) & 1 == 1
 }
 
-/// A pseudo-terminal: what is written to `keys` is typed, and closing it hangs up.
-struct Terminal {
-    keys: File,
-    name: String,
-    /// While nobody has it open a terminal loses its session.
-    _open: File,
+/// A session on a terminal, which a shell leads that runs `script`, with `"$@"` for the tap.
+fn session(terminal: &Terminal, script: &str, args: &[&str]) -> Command {
+    let mut command = Command::new("setsid");
+    let script = format!("exec 3<>\"$0\" 3>&-; {script}");
+    command.args(["sh", "-c", &script, &terminal.name, MCPCOL]).args(args);
+    command
 }
 
-impl Terminal {
-    fn new() -> Self {
-        let keys = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-        unlockpt(&keys).unwrap();
-        let name = ptsname(&keys, Vec::new()).unwrap().into_string().unwrap();
-        let mut options = File::options();
-        let flags = i32::try_from(OFlags::NOCTTY.bits()).unwrap();
-        let open = options.read(true).write(true).custom_flags(flags).open(&name).unwrap();
-        Terminal { keys: File::from(keys), name, _open: open }
-    }
-
-    /// A session on this terminal, which a shell leads that runs `script`, with `"$@"` for the tap.
-    fn session(&self, script: &str, args: &[&str]) -> Command {
-        let mut command = Command::new("setsid");
-        let script = format!("exec 3<>\"$0\" 3>&-; {script}");
-        command.args(["sh", "-c", &script, &self.name, MCPCOL]).args(args);
-        command
-    }
-
-    fn type_key(&mut self, key: u8) {
-        self.keys.write_all(&[key]).unwrap();
-    }
+fn type_key(terminal: &mut Terminal, key: u8) {
+    terminal.keys.write_all(&[key]).unwrap();
 }
 
 const CTRL_C: u8 = 0x03;
@@ -143,14 +118,14 @@ fn a_key_at_the_terminal_reaches_the_server_once() {
     let path = server();
     let args = stdio(&[], path.to_str().unwrap(), &[]);
     for script in [AT_A_PROMPT, "exec \"$@\""] {
-        let mut tap = Tap::start(terminal.session(script, &args));
+        let mut tap = Tap::start(session(&terminal, script, &args));
         let size = Winsize { ws_row: 20, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&terminal.keys, Winsize { ws_row: 30, ..size }).unwrap();
         assert_eq!(tap.hears(), "WINCH kernel");
         tcsetwinsize(&terminal.keys, size).unwrap();
         assert_eq!(tap.hears(), "WINCH kernel");
         for (key, name) in [(CTRL_C, "INT"), (CTRL_BACKSLASH, "QUIT"), (CTRL_C, "INT")] {
-            terminal.type_key(key);
+            type_key(&mut terminal, key);
             assert_eq!(tap.hears(), format!("{name} kernel"));
         }
         // Were one of them passed on, it would come before this: of what is pending, SIGINT is taken first.
@@ -170,9 +145,9 @@ fn a_server_in_a_group_of_its_own_gets_the_terminals_keys_from_the_tap() {
     let config = config(home.path(), "{ process_group: own }");
     let path = server();
     let args = stdio(&["--config", &config], path.to_str().unwrap(), &[]);
-    let mut tap = Tap::start(terminal.session(AT_A_PROMPT, &args));
+    let mut tap = Tap::start(session(&terminal, AT_A_PROMPT, &args));
     for (key, name) in [(CTRL_C, "INT"), (CTRL_BACKSLASH, "QUIT")] {
-        terminal.type_key(key);
+        type_key(&mut terminal, key);
         assert_eq!(tap.hears(), format!("{name} sent"));
     }
     let (told, _) = tap.end();
@@ -186,7 +161,7 @@ fn a_hang_up_reaches_the_server_once_whoever_leads_the_session() {
         let terminal = Terminal::new();
         let path = server();
         let args = stdio(&[], path.to_str().unwrap(), &[]);
-        let mut tap = Tap::start(terminal.session(script, &args));
+        let mut tap = Tap::start(session(&terminal, script, &args));
         drop(terminal);
         assert_eq!(tap.hears(), expected);
         tap.kill(Signal::USR2);
@@ -269,21 +244,9 @@ fn run(home: &Path, script: &str, flags: &str) -> (Tap, Log) {
         command.stderr(Stdio::piped());
         command
     });
-    let mut log = Log(BufReader::new(tap.process.stderr.take().unwrap()));
+    let mut log = Log::of(&mut tap.process);
     log.until("everything is ready");
     (tap, log)
-}
-
-struct Log(BufReader<ChildStderr>);
-
-impl Log {
-    fn until(&mut self, word: &str) {
-        let mut line = String::new();
-        while !line.contains(word) {
-            line.clear();
-            assert!(self.0.read_line(&mut line).unwrap() > 0, "ended before it said {word}");
-        }
-    }
 }
 
 #[test]
@@ -326,19 +289,18 @@ fn run_reloads_on_sighup_though_it_was_ignored_and_its_server_goes_on_ignoring_i
 
 #[test]
 fn without_a_child_signals_that_are_not_ours_have_their_usual_effect() {
-    for signal in [Signal::USR1, Signal::USR2, Signal::QUIT] {
+    for usual in [Signal::USR1, Signal::USR2, Signal::QUIT] {
         let args = ["http", "--upstream", "http://127.0.0.1:9", "--listen", "127.0.0.1:0"];
         let home = tempfile::tempdir().unwrap();
         let mut command = by_shell("ulimit -c 0; exec \"$@\"", &args);
         command.env("HOME", home.path()).stderr(Stdio::piped());
         let mut http = command.spawn().unwrap();
-        let mut log = Log(BufReader::new(http.stderr.take().unwrap()));
+        let mut log = Log::of(&mut http);
         log.until("everything is ready");
-        let pid = Pid::from_child(&http);
-        kill_process(pid, Signal::WINCH).unwrap();
-        kill_process(pid, Signal::HUP).unwrap();
+        signal(&http, Signal::WINCH);
+        signal(&http, Signal::HUP);
         log.until("reloaded");
-        kill_process(pid, signal).unwrap();
-        assert_eq!(http.wait().unwrap().signal(), Some(signal.as_raw()));
+        signal(&http, usual);
+        assert_eq!(http.wait().unwrap().signal(), Some(usual.as_raw()));
     }
 }

@@ -6,8 +6,10 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::origin::{Origin, result_for};
-use super::tap::{Client, Tap, eventually, tap, with_descriptors};
+use super::tap::{Tap, tap, with_descriptors};
+use crate::client::Client;
+use crate::origin::{Origin, result_for};
+use crate::process::eventually;
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 

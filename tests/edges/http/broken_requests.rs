@@ -5,8 +5,10 @@ use std::net::{Shutdown, TcpListener};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use super::origin::Origin;
-use super::tap::{Client, End, Tap, tap, with_routes};
+use super::tap::{End, Tap, tap, with_routes};
+use crate::client::Client;
+use crate::origin::Origin;
+use crate::spans::attribute;
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
 const SETTINGS: [&str; 2] = ["", "propagate: inject"];
@@ -57,7 +59,7 @@ fn chunks_that_cannot_be_read_are_a_bad_request() {
             blames_nobody(&end);
             assert!(end.log.contains("a request was refused"), "{}", end.log);
             assert_eq!(end.outcomes(), ["tools/list client_error"], "{broken:?} {settings}");
-            assert_eq!(End::attribute(&end.spans[0], "error.type").as_deref(), Some("400"));
+            assert_eq!(attribute(&end.spans[0], "error.type").as_deref(), Some("400"));
             for all in told.try_iter() {
                 assert!(!all.ends_with("0\r\n\r\n"), "{all}");
             }

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::origin::{Conn, Origin};
-use super::tap::{End, tap, with_redaction};
+use super::tap::{tap, with_redaction};
+use crate::origin::{Conn, Origin};
+use crate::spans::attribute;
 
 fn call(id: u32, arguments: &Value) -> String {
     let params = json!({ "name": "weather", "arguments": arguments });
@@ -100,5 +101,5 @@ fn without_a_redaction_nothing_is_captured() {
     assert_eq!(tap.ask("POST /mcp\nx-one: kettle", &body).status, 200);
     let end = tap.end();
     assert!(!end.spans[0].to_string().contains("kettle"));
-    assert_eq!(End::attribute(&end.spans[0], "gen_ai.tool.call.arguments"), None);
+    assert_eq!(attribute(&end.spans[0], "gen_ai.tool.call.arguments"), None);
 }

@@ -9,9 +9,11 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::origin::{Asked, Conn, Origin};
-use super::tap::{Answer, Client, Tap, tap, with_routes};
+use super::tap::{Tap, tap, with_routes};
 use super::versions::{Text, collect};
+use crate::client::{Answer, Client};
+use crate::origin::{Asked, Conn, Origin};
+use crate::spans::attribute;
 
 const MODERN: &str = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28""#;
 const OTEL: &str = r#""otel":{"traces":{"request":true,"detailed":false}}"#;
@@ -93,11 +95,8 @@ fn requests_change_their_length_follows_and_answers_are_what_they_would_have_bee
     assert_eq!(told.recv().unwrap().1, own);
     let end = tap.end();
     assert_eq!(end.outcomes(), ["tools/call ok"; 5]);
-    let sizes: Vec<_> = end
-        .spans
-        .iter()
-        .map(|span| super::tap::End::attribute(span, "mcpcol.response.size").unwrap())
-        .collect();
+    let sizes: Vec<_> =
+        end.spans.iter().map(|span| attribute(span, "mcpcol.response.size").unwrap()).collect();
     assert_eq!(sizes[0], answer("1", SPANS).len().to_string(), "the original bytes are observed");
 }
 

@@ -3,8 +3,8 @@
 
 use std::io::Write;
 
-use super::origin::Origin;
 use super::tap::{End, tap};
+use crate::origin::Origin;
 
 const RESULT: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"isError":true}}"#;
 

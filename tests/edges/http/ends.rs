@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::origin::Origin;
-use super::tap::{End, eventually, tap, with_exporter, with_service};
+use super::tap::{tap, with_exporter, with_service};
+use crate::origin::Origin;
+use crate::process::eventually;
+use crate::spans::attribute;
 
 const MODERN: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
 
@@ -32,7 +34,7 @@ fn a_request_in_flight_at_the_stop_is_finished() {
             let body = conn.body(&asked);
             tell.lock().unwrap().send(()).unwrap();
             go.lock().unwrap().recv().unwrap();
-            conn.json(&super::origin::result_for(&body));
+            conn.json(&crate::origin::result_for(&body));
         }
     });
     let mut tap = tap(&origin.url(), "drain_timeout: 20s");
@@ -61,7 +63,7 @@ fn a_stream_without_an_end_does_not_hold_the_stop_up() {
     let end = tap.end();
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     assert_eq!((end.code, end.outcomes()), (Some(0), vec!["tools/call cancelled".to_owned()]));
-    assert_eq!(End::attribute(&end.spans[0], "mcpcol.cancelled.by").as_deref(), Some("tap"));
+    assert_eq!(attribute(&end.spans[0], "mcpcol.cancelled.by").as_deref(), Some("tap"));
     assert!(end.log.contains("requests=1") && end.log.contains("drain_timeout"), "{}", end.log);
 }
 
@@ -105,7 +107,7 @@ fn a_tap_that_is_killed_during_its_stop_has_sent_its_spans() {
                 conn.is_gone();
                 return;
             }
-            conn.json(&super::origin::result_for(&body));
+            conn.json(&crate::origin::result_for(&body));
         }
     });
     // No batch would be full for an hour.
@@ -134,7 +136,7 @@ fn a_request_in_flight_at_a_reload_is_finished_however_long_it_takes() {
                 tell.lock().unwrap().send(()).unwrap();
                 go.lock().unwrap().recv().unwrap();
             }
-            conn.json(&super::origin::result_for(&body));
+            conn.json(&crate::origin::result_for(&body));
         }
     });
     let new = Origin::echo();

@@ -1,7 +1,8 @@
 //! Who is let in.
 
-use super::origin::Origin;
 use super::tap::tap;
+use crate::origin::Origin;
+use crate::spans::attribute;
 
 #[test]
 fn on_a_loopback_address_only_loopback_names_are_served() {
@@ -65,7 +66,7 @@ fn a_name_works_once_it_is_allowed() {
         ("GET /mcp\nHost: x.example.com\nOrigin: http://app.example.org", 403),
         ("GET /mcp\nHost: x.example.com\nOrigin: https://y.example.com:9", 200),
     ] {
-        let mut client = super::tap::Client::to(&format!("127.0.0.1:{port}"));
+        let mut client = crate::client::Client::to(&format!("127.0.0.1:{port}"));
         client.send(tap.request(head, ""));
         assert_eq!(client.answer().status, status, "{head}");
     }
@@ -109,7 +110,7 @@ fn a_token_opens_the_door_and_goes_no_further() {
     for secret in [&token, &session, "of-the-server"] {
         assert!(!all.contains(secret), "{secret} leaves");
     }
-    let shown = super::tap::End::attribute(&end.spans[0], "mcpcol.session.id").unwrap();
+    let shown = attribute(&end.spans[0], "mcpcol.session.id").unwrap();
     assert_eq!(shown.len(), 32, "a keyed hash: {shown}");
 }
 
@@ -137,7 +138,7 @@ fn session_ids_are_hashed_with_the_key_of_the_digest() {
         let tap = super::tap::with_digest(&origin.url(), settings, digest);
         let head = "POST /mcp\nmcp-session-id: session-4711";
         assert_eq!(tap.ask(head, r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).status, 200);
-        super::tap::End::attribute(&tap.end().spans[0], "mcpcol.session.id").unwrap()
+        attribute(&tap.end().spans[0], "mcpcol.session.id").unwrap()
     };
     let digest = |key: &str| format!("{{ mode: hmac-sha256, key: {key:?} }}");
     let first = shown("", &digest(&one));

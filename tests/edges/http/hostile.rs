@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::time::Instant;
 
-use super::origin::Origin;
-use super::tap::{PATIENCE, Tap, eventually, tap};
+use super::tap::{Tap, tap};
+use crate::origin::Origin;
+use crate::process::{PATIENCE, eventually};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
@@ -44,7 +45,7 @@ fn a_client_that_asks_nothing_more_is_let_go_and_one_that_waits_is_not() {
             if memchr::memmem::find(&body, b"slow").is_some() {
                 go.lock().unwrap().recv().unwrap();
             }
-            conn.json(&super::origin::result_for(&body));
+            conn.json(&crate::origin::result_for(&body));
         }
     });
     let tap = tap(&origin.url(), "read_header_timeout: 300ms");
@@ -157,7 +158,7 @@ fn requests_beyond_the_limit_are_turned_away_in_words() {
             return;
         }
         let body = conn.body(&asked);
-        conn.json(&super::origin::result_for(&body));
+        conn.json(&crate::origin::result_for(&body));
     });
     let tap = tap(&origin.url(), "max_requests: 2");
     let held: Vec<_> = (0..2)
@@ -241,7 +242,7 @@ fn bombs_endless_lines_and_deep_texts_stay_in_bounds() {
                     [br#"data: {"result":{"x":""#, &vec![b'x'; 16 << 20][..], end, b"\n\n"].concat()
                 }
                 "/deep" => vec![b'['; 8 << 20],
-                _ => super::origin::result_for(PING.as_bytes()).into_bytes(),
+                _ => crate::origin::result_for(PING.as_bytes()).into_bytes(),
             };
             let kind = if path == "/line" { "text/event-stream" } else { "application/json" };
             let coding = if path == "/bomb" { "content-encoding: gzip\r\n" } else { "" };

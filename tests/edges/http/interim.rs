@@ -1,7 +1,7 @@
 //! Interim answers (1xx) of an upstream: some are nothing, without end they are no answer.
 
-use super::origin::{Origin, result_for};
 use super::tap::{tap, with_routes};
+use crate::origin::{Origin, result_for};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 

@@ -1,7 +1,7 @@
 //! How long upstream connections are kept.
 
-use super::origin::{Origin, result_for};
 use super::tap::tap;
+use crate::origin::{Origin, result_for};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 

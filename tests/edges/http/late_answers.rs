@@ -4,8 +4,11 @@ use std::sync::Mutex;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Instant;
 
-use super::origin::{Conn, Origin};
-use super::tap::{Answer, Client, End, Tap, eventually, tap};
+use super::tap::{Tap, tap};
+use crate::client::{Answer, Client};
+use crate::origin::{Conn, Origin};
+use crate::process::eventually;
+use crate::spans::attribute;
 
 const HELLO: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#;
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow","arguments":{"a":1}}}"#;
@@ -86,7 +89,7 @@ fn an_answer_on_the_stream_of_the_session_is_the_answer() {
             let calls = end.spans.iter().filter(|span| span["kind"] == 3);
             let calls: Vec<_> = calls.filter(|span| span["name"] == "tools/call slow").collect();
             assert_eq!(calls.len(), 1, "{:?}", end.outcomes());
-            let of = |key| End::attribute(calls[0], key).unwrap_or_default();
+            let of = |key| attribute(calls[0], key).unwrap_or_default();
             assert_eq!((of("mcpcol.outcome"), of("error.type")), ("ok".into(), String::new()));
             assert_eq!(of("mcpcol.response.size"), RESULT.len().to_string());
             assert!(

@@ -20,8 +20,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinSet, spawn_blocking};
 
-use super::origin::Origin;
 use super::tap::{End, Tap, tap, with_routes};
+use crate::origin::Origin;
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
 const RESULT: &str = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;

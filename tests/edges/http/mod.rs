@@ -15,7 +15,6 @@ mod kept;
 mod late_answers;
 mod message_ends;
 mod old_places;
-mod origin;
 mod passing;
 mod places;
 #[cfg(target_os = "linux")]

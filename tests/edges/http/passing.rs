@@ -5,8 +5,11 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use super::origin::{Asked, Conn, Origin};
-use super::tap::{Client, End, PATIENCE, Tap, tap, with_routes};
+use super::tap::{Tap, tap, with_routes};
+use crate::client::Client;
+use crate::origin::{Asked, Conn, Origin};
+use crate::process::PATIENCE;
+use crate::spans::attribute;
 
 /// An origin that tells what it was asked and answers with fixed bytes.
 fn fixed(answer: impl Into<Vec<u8>>) -> (Origin, Receiver<(Asked, Vec<u8>)>) {
@@ -138,7 +141,7 @@ fn the_place_that_an_old_server_names_is_reached_behind_a_path() {
             } else {
                 assert_eq!(asked.line, "POST /messages?sessionId=4 HTTP/1.1");
                 conn.write("HTTP/1.1 202 Accepted\r\ncontent-length: 8\r\n\r\nAccepted");
-                reply.lock().unwrap().send(super::origin::result_for(&body)).unwrap();
+                reply.lock().unwrap().send(crate::origin::result_for(&body)).unwrap();
             }
         }
     });
@@ -156,7 +159,7 @@ fn the_place_that_an_old_server_names_is_reached_behind_a_path() {
     drop(stream);
     let end = tap.end();
     assert_eq!(end.outcomes(), ["tools/list ok"]);
-    assert!(End::attribute(&end.spans[0], "mcpcol.session.id").is_some());
+    assert!(attribute(&end.spans[0], "mcpcol.session.id").is_some());
 }
 
 #[test]
@@ -356,7 +359,7 @@ fn connections_are_kept_and_a_closed_one_is_replaced() {
         while let Some(asked) = conn.asked() {
             let body = conn.body(&asked);
             let close = *told.lock().unwrap();
-            conn.json(&super::origin::result_for(&body));
+            conn.json(&crate::origin::result_for(&body));
             if close {
                 drop(conn);
                 return sender.send(()).unwrap();
@@ -427,7 +430,7 @@ fn an_upstream_that_is_not_there_is_told_and_harms_nobody_else() {
     let end = tap.end();
     assert_eq!(end.outcomes(), ["tools/call server_gone", "ping ok"]);
     let span = &end.spans[0];
-    assert_eq!(End::attribute(span, "error.type").as_deref(), Some("server_gone"));
+    assert_eq!(attribute(span, "error.type").as_deref(), Some("server_gone"));
 }
 
 #[test]

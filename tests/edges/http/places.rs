@@ -6,8 +6,10 @@ use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use super::origin::{Origin, result_for};
-use super::tap::{Client, Tap, eventually, tap};
+use super::tap::{Tap, tap};
+use crate::client::Client;
+use crate::origin::{Origin, result_for};
+use crate::process::eventually;
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 /// More than all buffers between a server and its client take.

@@ -5,8 +5,9 @@ use std::fs;
 
 use rustix::process::{Signal, getpriority_process, setpriority_process};
 
-use super::origin::Origin;
-use super::tap::{Tap, eventually, tap};
+use super::tap::{Tap, tap};
+use crate::origin::Origin;
+use crate::process::eventually;
 
 #[test]
 fn forwarding_keeps_the_priority_that_mcpcol_was_started_with() {

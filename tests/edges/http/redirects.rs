@@ -1,7 +1,8 @@
 //! What a server says of its own places is true at the tap.
 
-use super::origin::{Origin, result_for};
-use super::tap::{End, with_routes};
+use super::tap::with_routes;
+use crate::origin::{Origin, result_for};
+use crate::spans::attribute;
 
 const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
 
@@ -34,8 +35,8 @@ fn a_redirect_to_a_place_of_the_upstreams_leads_through_the_tap() {
         assert_eq!(tap.ask(&format!("POST {location}"), LIST).status, 200);
         let end = tap.end();
         assert_eq!(end.outcomes(), ["tools/list client_error", "tools/list ok"]);
-        let moved = end.spans.iter().find(|span| End::attribute(span, "error.type").is_some());
-        let of = |key| End::attribute(moved.unwrap(), key);
+        let moved = end.spans.iter().find(|span| attribute(span, "error.type").is_some());
+        let of = |key| attribute(moved.unwrap(), key);
         assert_eq!(of("error.type").as_deref(), Some("307"));
         assert_eq!(of("http.response.status_code").as_deref(), Some("307"));
     }

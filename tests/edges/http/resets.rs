@@ -6,8 +6,9 @@ use std::net::TcpStream;
 use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
 
-use super::origin::{Conn, Origin};
-use super::tap::{Client, with_routes};
+use super::tap::with_routes;
+use crate::client::Client;
+use crate::origin::{Conn, Origin};
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
 const RESULT: &str = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;

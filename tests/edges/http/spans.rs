@@ -1,7 +1,8 @@
 //! What the spans say: sessions, failures of HTTP, who called whom.
 
-use super::origin::{Origin, result_for};
-use super::tap::{End, tap};
+use super::tap::tap;
+use crate::origin::{Origin, result_for};
+use crate::spans::attribute;
 
 #[test]
 fn failures_of_http_become_spans_with_their_reason() {
@@ -27,7 +28,7 @@ fn failures_of_http_become_spans_with_their_reason() {
         .spans
         .iter()
         .map(|span| {
-            let of = |key| End::attribute(span, key).unwrap_or_default();
+            let of = |key| attribute(span, key).unwrap_or_default();
             format!(
                 "{} {} {}",
                 of("http.response.status_code"),
@@ -76,12 +77,12 @@ fn one_session_over_many_connections_is_one_session() {
     }
     let end = tap.end();
     assert_eq!(end.spans.len(), 5);
-    let first = End::attribute(&end.spans[0], "mcpcol.session.id");
+    let first = attribute(&end.spans[0], "mcpcol.session.id");
     for span in &end.spans {
-        assert_eq!(End::attribute(span, "mcpcol.session.id"), first);
+        assert_eq!(attribute(span, "mcpcol.session.id"), first);
         assert_eq!(span["traceId"], end.spans[0]["traceId"], "the handshake's, too");
-        assert_eq!(End::attribute(span, "mcp.protocol.version").as_deref(), Some("2025-06-18"));
-        assert_eq!(End::attribute(span, "mcpcol.client.name").as_deref(), Some("c"));
+        assert_eq!(attribute(span, "mcp.protocol.version").as_deref(), Some("2025-06-18"));
+        assert_eq!(attribute(span, "mcpcol.client.name").as_deref(), Some("c"));
     }
 }
 
@@ -125,7 +126,7 @@ fn an_error_that_may_stand_in_the_middle_of_a_long_answer_is_a_doubt() {
         let end = tap.end();
         assert_eq!(end.spans.len(), 4);
         for span in &end.spans {
-            let of = |key| End::attribute(span, key).unwrap_or_default();
+            let of = |key| attribute(span, key).unwrap_or_default();
             assert_eq!(
                 (of("mcpcol.outcome").as_str(), of("mcpcol.observed").as_str()),
                 (outcome, "cut")

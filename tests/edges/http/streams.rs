@@ -3,8 +3,11 @@
 use std::sync::Mutex;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use super::origin::{Conn, Origin};
-use super::tap::{Client, End, eventually, tap, with_exporter, with_routes};
+use super::tap::{tap, with_exporter, with_routes};
+use crate::client::Client;
+use crate::origin::{Conn, Origin};
+use crate::process::eventually;
+use crate::spans::attribute;
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow"}}"#;
 const MODERN: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
@@ -159,7 +162,7 @@ fn progress_and_the_answer_are_read_out_of_a_stream() {
     let end = tap.end();
     assert_eq!(end.outcomes(), ["tools/call tool_error"]);
     assert_eq!(end.spans[0]["events"].as_array().unwrap().len(), 1);
-    let attribute = |key| End::attribute(&end.spans[0], key);
+    let attribute = |key| attribute(&end.spans[0], key);
     assert_eq!(attribute("network.transport").as_deref(), Some("tcp"));
     assert_eq!(attribute("network.protocol.name").as_deref(), Some("http"));
     assert_eq!(attribute("network.protocol.version").as_deref(), Some("1.1"));

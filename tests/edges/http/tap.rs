@@ -1,26 +1,23 @@
-//! The tap under test and a client without manners.
+//! The tap under test.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, ChildStderr, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Nothing in these tests takes this long unless it is stuck.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+use crate::client::{Answer, Client};
+use crate::process::{self, Log, MCPCOL};
+use crate::spans::{attribute, spans_in};
 
 /// A running `mcpcol http`.
 pub(super) struct Tap {
     process: Child,
-    stderr: BufReader<ChildStderr>,
+    log: Log,
     dir: TempDir,
     /// Where it listens.
     pub(super) address: String,
-    log: String,
 }
 
 /// What it left behind.
@@ -110,12 +107,12 @@ pub(super) fn with_descriptors(upstream: &str, settings: &str, limit: usize) -> 
     write_config(&dir, &routes, settings, EPHEMERAL, "file: { path: spans.jsonl }");
     let mut command = Command::new("sh");
     command.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")]);
-    command.arg(env!("CARGO_BIN_EXE_mcpcol"));
+    command.arg(MCPCOL);
     start_by(command, dir)
 }
 
 fn start(dir: TempDir) -> Tap {
-    start_by(Command::new(env!("CARGO_BIN_EXE_mcpcol")), dir)
+    start_by(Command::new(MCPCOL), dir)
 }
 
 fn start_by(mut command: Command, dir: TempDir) -> Tap {
@@ -131,19 +128,9 @@ fn start_by(mut command: Command, dir: TempDir) -> Tap {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut stderr = BufReader::new(process.stderr.take().unwrap());
-    let mut log = String::new();
-    let address = loop {
-        let mut line = String::new();
-        let read = stderr.read_line(&mut line).unwrap();
-        log.push_str(&line);
-        assert!(read > 0, "it did not start:\n{log}");
-        if let Some((_, rest)) = line.split_once("listening on ") {
-            let rest = rest.split_once("://").unwrap().1;
-            break rest.split(['/', ' ', ',']).next().unwrap().to_owned();
-        }
-    };
-    Tap { process, stderr, dir, address, log }
+    let mut log = Log::of(&mut process);
+    let address = log.address("listening on ");
+    Tap { process, log, dir, address }
 }
 
 impl Tap {
@@ -188,7 +175,7 @@ impl Tap {
 
     /// Sends a signal.
     pub(super) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.process), signal).unwrap();
+        process::signal(&self.process, signal);
     }
 
     /// Writes another configuration in place of the first.
@@ -199,15 +186,7 @@ impl Tap {
 
     /// The next line of its log that holds `word`.
     pub(super) fn said(&mut self, word: &str) -> String {
-        loop {
-            let mut line = String::new();
-            let read = self.stderr.read_line(&mut line).unwrap();
-            self.log.push_str(&line);
-            assert!(read > 0, "it never said {word}:\n{}", self.log);
-            if line.contains(word) {
-                return line;
-            }
-        }
+        self.log.until(word)
     }
 
     /// SIGTERM, and what is left.
@@ -223,19 +202,9 @@ impl Tap {
 
     /// What is left once it has ended.
     pub(super) fn ended(mut self) -> End {
-        self.stderr.read_to_string(&mut self.log).unwrap();
+        let log = self.log.all();
         let code = self.process.wait().unwrap().code();
-        let text = self.written();
-        let mut spans = Vec::new();
-        for line in text.lines() {
-            let request: Value = serde_json::from_str(line).unwrap();
-            for resource in request["resourceSpans"].as_array().unwrap() {
-                for scope in resource["scopeSpans"].as_array().unwrap() {
-                    spans.extend(scope["spans"].as_array().unwrap().iter().cloned());
-                }
-            }
-        }
-        End { code, spans, log: self.log.clone() }
+        End { code, spans: spans_in(&self.dir.path().join("spans.jsonl")), log }
     }
 
     /// Resident memory, in KiB (Linux).
@@ -254,20 +223,12 @@ impl Drop for Tap {
 }
 
 impl End {
-    /// An attribute of a span, as text.
-    pub(super) fn attribute(span: &Value, key: &str) -> Option<String> {
-        let all = span["attributes"].as_array().unwrap();
-        let value = &all.iter().find(|a| a["key"] == key)?["value"];
-        let value = value.as_object().unwrap().values().next().unwrap();
-        Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-    }
-
     /// `name outcome` of each span, in the order they began.
     pub(super) fn outcomes(&self) -> Vec<String> {
         let mut spans: Vec<_> = self.spans.iter().collect();
         spans.sort_by_key(|span| span["startTimeUnixNano"].as_str().unwrap().to_owned());
         let outcome = |span: &&Value| {
-            let outcome = End::attribute(span, "mcpcol.outcome").unwrap();
+            let outcome = attribute(span, "mcpcol.outcome").unwrap();
             format!("{} {outcome}", span["name"].as_str().unwrap())
         };
         spans.iter().map(outcome).collect()
@@ -277,119 +238,5 @@ impl End {
     pub(super) fn books(&self) -> &str {
         let line = self.log.lines().rev().find(|line| line.contains("received=")).unwrap();
         line.split_once("received=").map(|(at, _)| &line[at.len()..]).unwrap()
-    }
-}
-
-/// A connection, byte by byte.
-pub(super) struct Client(pub(super) BufReader<TcpStream>);
-
-/// A response.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    /// Header lines in lower case names, in order.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
-    /// Trailers of a chunked body.
-    pub(super) trailers: Vec<(String, String)>,
-}
-
-impl Client {
-    pub(super) fn to(address: &str) -> Client {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Client(BufReader::new(stream))
-    }
-
-    pub(super) fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.0.get_mut().write_all(bytes.as_ref()).unwrap();
-    }
-
-    pub(super) fn line(&mut self) -> String {
-        let mut line = Vec::new();
-        self.0.read_until(b'\n', &mut line).unwrap();
-        String::from_utf8(line).unwrap()
-    }
-
-    /// Status and headers of a response.
-    pub(super) fn head(&mut self) -> (u16, Vec<(String, String)>) {
-        let first = self.line();
-        let status = first.split(' ').nth(1).unwrap_or_else(|| panic!("no response: {first:?}"));
-        (status.parse().unwrap(), self.header_lines())
-    }
-
-    fn header_lines(&mut self) -> Vec<(String, String)> {
-        let mut headers = Vec::new();
-        loop {
-            let line = self.line();
-            let Some((name, value)) = line.trim_end().split_once(':') else { return headers };
-            headers.push((name.to_lowercase(), value.trim().to_owned()));
-        }
-    }
-
-    /// A chunk of a chunked body; empty at the end.
-    pub(super) fn chunk(&mut self) -> Vec<u8> {
-        let size = self.line();
-        let size = usize::from_str_radix(size.trim(), 16).unwrap_or_else(|_| panic!("{size:?}"));
-        let mut chunk = vec![0; size];
-        self.0.read_exact(&mut chunk).unwrap();
-        if size > 0 {
-            self.line();
-        }
-        chunk
-    }
-
-    /// A whole response.
-    pub(super) fn answer(&mut self) -> Answer {
-        let (status, headers) = self.head();
-        let find = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
-        let (mut body, mut trailers) = (Vec::new(), Vec::new());
-        if find("transfer-encoding").is_some() {
-            loop {
-                let chunk = self.chunk();
-                if chunk.is_empty() {
-                    break;
-                }
-                body.extend(chunk);
-            }
-            trailers = self.header_lines();
-        } else if let Some(length) = find("content-length") {
-            body.resize(length.parse().unwrap(), 0);
-            self.0.read_exact(&mut body).unwrap();
-        } else if !matches!(status, 204 | 304) {
-            self.0.read_to_end(&mut body).unwrap();
-        }
-        Answer { status, headers, body, trailers }
-    }
-
-    /// Whether the other side has closed or reset the connection, with nothing more to read.
-    pub(super) fn is_closed(&mut self) -> bool {
-        let mut byte = [0];
-        !matches!(self.0.read(&mut byte), Ok(1))
-    }
-}
-
-impl Answer {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
-    }
-
-    pub(super) fn all(&self, name: &str) -> Vec<&str> {
-        self.headers.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect()
-    }
-
-    pub(super) fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
-}
-
-/// Asks until it holds; for what another process does in its own time.
-pub(super) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "never: {what}");
-        std::thread::yield_now();
     }
 }

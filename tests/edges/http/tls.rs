@@ -64,7 +64,7 @@ fn ask(address: &str, trust: &Identity, show: Option<&Identity>) -> std::io::Res
     let name = ServerName::try_from("localhost").unwrap();
     let mut tls = ClientConnection::new(Arc::new(config), name).unwrap();
     let mut socket = TcpStream::connect(address).unwrap();
-    socket.set_read_timeout(Some(super::tap::PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(crate::process::PATIENCE)).unwrap();
     let mut stream = Stream::new(&mut tls, &mut socket);
     write!(
         stream,
@@ -85,7 +85,7 @@ fn clients_are_served_over_tls_and_may_have_to_show_a_certificate() {
     server.write(dir.path(), "server");
     client.write(dir.path(), "client");
     let at = |name: &str| dir.path().join(name).display().to_string();
-    let origin = super::origin::Origin::echo();
+    let origin = crate::origin::Origin::echo();
     let own = format!("cert_file: {}, key_file: {}", at("server.pem"), at("server.key"));
 
     let open = tap(&origin.url(), &format!("tls: {{ {own} }}"));
@@ -107,7 +107,7 @@ fn a_handshake_that_stops_half_way_keeps_no_place() {
     let dir = tempfile::tempdir().unwrap();
     server.write(dir.path(), "server");
     let at = |name: &str| dir.path().join(name).display().to_string();
-    let origin = super::origin::Origin::echo();
+    let origin = crate::origin::Origin::echo();
     let own = format!("cert_file: {}, key_file: {}", at("server.pem"), at("server.key"));
     let settings = format!("max_connections: 1\nread_header_timeout: 300ms\ntls: {{ {own} }}");
     let tap = tap(&origin.url(), &settings);
@@ -115,7 +115,7 @@ fn a_handshake_that_stops_half_way_keeps_no_place() {
     // The beginning of a ClientHello, of 512 bytes.
     client.send([22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]);
     assert!(client.is_closed());
-    super::tap::eventually("its place is free", || {
+    crate::process::eventually("its place is free", || {
         ask(&tap.address, &server, None).is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
     });
 }
@@ -143,7 +143,7 @@ async fn over_tls_both_sides_may_speak_http2() {
         let service = hyper::service::service_fn(async |request: hyper::Request<_>| {
             assert_eq!(request.version(), hyper::Version::HTTP_2);
             let body = super::versions::collect(request.into_body()).await;
-            let text = super::origin::result_for(&body);
+            let text = crate::origin::result_for(&body);
             let text = super::versions::Text(Some(text.into()));
             Ok::<_, std::convert::Infallible>(hyper::Response::new(text))
         });

@@ -16,9 +16,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::message_ends::{Frames, client};
-use super::origin::{Asked, Origin};
 use super::tap::{Tap, with_routes};
 use super::versions::Text;
+use crate::origin::{Asked, Origin};
 
 /// What clients may not say, and what any may.
 const SAID: [&str; 7] = [

@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
 
-use super::origin::{Origin, result_for};
 use super::tap::{Tap, tap};
+use crate::origin::{Origin, result_for};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 const CHUNKS: &str = "2\r\n{}\r\n0\r\n\r\n";

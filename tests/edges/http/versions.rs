@@ -14,8 +14,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::origin::Origin;
-use super::tap::{End, tap, with_routes};
+use super::tap::{tap, with_routes};
+use crate::origin::Origin;
+use crate::spans::attribute;
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
@@ -115,7 +116,7 @@ async fn a_client_of_http2_reaches_a_server_of_http1() {
     assert_eq!(asked.header("host"), Some(origin.address.as_str()));
     let end = tap.end();
     assert_eq!(end.spans.len(), 40);
-    let version = End::attribute(&end.spans[0], "network.protocol.version");
+    let version = attribute(&end.spans[0], "network.protocol.version");
     assert_eq!(version.as_deref(), Some("2"));
 }
 
@@ -157,7 +158,7 @@ impl Two {
         let text = match path.as_str() {
             "/big" => Bytes::from(vec![b'x'; 8 << 20]),
             "/hang" => std::future::pending().await,
-            _ => super::origin::result_for(&body).into(),
+            _ => crate::origin::result_for(&body).into(),
         };
         Ok(Response::builder().header("x-host", host).body(Text(Some(text))).unwrap())
     }

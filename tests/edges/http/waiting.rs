@@ -12,9 +12,9 @@ use std::time::SystemTime;
 use rustls::{ServerConfig, ServerConnection, Stream};
 use serde_json::Value;
 
-use super::origin::result_for;
 use super::tap::{Tap, tap, with_routes};
 use super::tls::{Identity, provider};
+use crate::origin::result_for;
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
 
@@ -74,7 +74,7 @@ impl Stalled {
     }
 
     /// A call that waits, and when it is known to.
-    fn call(&self) -> (super::tap::Client, u128) {
+    fn call(&self) -> (crate::client::Client, u128) {
         let mut client = self.tap.connect();
         client.send(self.tap.request("POST /mcp\ncontent-type: application/json", CALL));
         self.connecting.recv().unwrap();
@@ -205,7 +205,7 @@ fn a_long_request_passes_whole_after_the_wait() {
 #[cfg(target_os = "linux")]
 mod backlog {
     use super::*;
-    use crate::http::tap::eventually;
+    use crate::process::eventually;
 
     struct Full {
         listener: TcpListener,
@@ -226,7 +226,7 @@ mod backlog {
             Full { listener, tap, _waits: waits }
         }
 
-        fn call(&self) -> (super::super::tap::Client, u128) {
+        fn call(&self) -> (crate::client::Client, u128) {
             let mut client = self.tap.connect();
             client.send(self.tap.request("POST /mcp", CALL));
             let port = self.listener.local_addr().unwrap().port();

@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,15 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 
-fn example(name: &str) -> PathBuf {
-    let mut path = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    path.push("examples");
-    path.push(name);
-    assert!(path.exists(), "no {path:?}: run `cargo test`, or `cargo build --examples` first");
-    path
-}
+use crate::process::{self, example, piped};
 
 /// A tap process with a server behind it.
 struct Tap {
@@ -59,8 +50,7 @@ fn tap_on(folder: impl AsRef<std::path::Path>, settings: &[&str], command: &[&st
     let path = [folder.as_ref().to_owned()].into_iter().chain(std::env::split_paths(&path));
     tap.env("PATH", std::env::join_paths(path).unwrap());
     tap.env("MCPCOL_CONFIG", "ours").env("OTHER", "other").env_remove("RUST_BACKTRACE");
-    tap.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut process = tap.spawn().unwrap();
+    let mut process = piped(&mut tap).spawn().unwrap();
     let (stdin, stdout) = (process.stdin.take(), process.stdout.take());
     let stderr = process.stderr.take().unwrap();
     Tap { process, stdin, stdout, stderr, stats }
@@ -84,7 +74,7 @@ impl Tap {
     }
 
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.process), signal).unwrap();
+        process::signal(&self.process, signal);
     }
 
     /// Waits for the end without closing the client's side first.

@@ -3,9 +3,11 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout};
 
 use tempfile::TempDir;
+
+use crate::process::{Log, mcpcol};
 
 /// Keeps what it reads and answers every line with the next one of a file.
 const SERVER: &str = r#"exec 3<answers
@@ -36,15 +38,9 @@ fn tap(settings: &str, answers: &[&str]) -> Tap {
          [mcp_stdio], processors: [digest], exporters: [file] }}\n"
     );
     fs::write(dir.path().join("config.yaml"), config).unwrap();
-    let mut process = Command::new(env!("CARGO_BIN_EXE_mcpcol"))
-        .args(["stdio", "--config", "config.yaml", "--", "sh", "-c", SERVER])
-        .current_dir(dir.path())
-        .env_remove("TRACEPARENT")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = mcpcol(dir.path());
+    command.args(["stdio", "--config", "config.yaml", "--", "sh", "-c", SERVER]);
+    let mut process = command.current_dir(dir.path()).spawn().unwrap();
     let (to, from) = (process.stdin.take(), process.stdout.take().unwrap());
     Tap { dir, process, to, from: BufReader::new(from) }
 }
@@ -75,8 +71,7 @@ impl Tap {
         self.from.read_to_end(&mut rest).unwrap();
         assert!(rest.is_empty(), "nothing is added");
         assert!(self.process.wait().unwrap().success());
-        let mut talk = String::new();
-        self.process.stderr.take().unwrap().read_to_string(&mut talk).unwrap();
+        let talk = Log::of(&mut self.process).all();
         let got = fs::read_to_string(self.dir.path().join("got")).unwrap();
         (got.lines().map(str::to_owned).collect(), talk)
     }

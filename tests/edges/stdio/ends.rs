@@ -5,22 +5,15 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use rustix::process::Signal;
 use tempfile::TempDir;
 
-const MCPCOL: &str = env!("CARGO_BIN_EXE_mcpcol");
-/// What must come comes within this on the busiest machine.
-const SOON: Duration = Duration::from_secs(20);
-
-fn puppet() -> PathBuf {
-    Path::new(MCPCOL).parent().unwrap().join("examples/puppet")
-}
+use crate::process::{self, Log, MCPCOL, eventually, example, piped};
+use crate::spans::{attribute, spans_in};
 
 /// A tap between this test and a server, which is a puppet or a script that starts one.
 struct Tap {
@@ -60,14 +53,8 @@ fn place(tap: &str, service: &str) -> (TempDir, fs::File) {
 fn spawn((home, orders): (TempDir, fs::File), mode: &str, server: &[&str]) -> Tap {
     let mut command = Command::new(MCPCOL);
     command.args([mode, "--config"]).arg(home.path().join("config.yaml")).args(server);
-    let mut process = command
-        .env("PUPPET", puppet())
-        .env("FIFO", home.path().join("orders"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    command.env("PUPPET", example("puppet")).env("FIFO", home.path().join("orders"));
+    let mut process = piped(&mut command).spawn().unwrap();
     let to = process.stdin.take();
     let from = BufReader::new(process.stdout.take().unwrap());
     Tap { process, to, from, orders, home }
@@ -130,7 +117,7 @@ impl Tap {
     }
 
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.process), signal).unwrap();
+        process::signal(&self.process, signal);
     }
 
     fn close(&mut self) {
@@ -139,40 +126,24 @@ impl Tap {
 
     /// Waits until the spans in the file are these.
     fn wrote(&self, expected: &[&str]) {
-        let until = Instant::now() + SOON;
-        while spans(self.home.path()) != expected {
-            assert!(Instant::now() < until, "{:?}", spans(self.home.path()));
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
+        eventually("the spans are written", || spans(self.home.path()) == expected);
     }
 
     /// What comes until the tap has ended, with the client's side as it is.
     fn end(mut self) -> End {
         let status = self.process.wait().unwrap();
-        let mut log = String::new();
-        self.process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        let log = Log::of(&mut self.process).all();
         End { status, log, spans: spans(self.home.path()) }
     }
 }
 
 fn spans(home: &Path) -> Vec<String> {
-    let text = fs::read_to_string(home.join("spans.jsonl")).unwrap_or_default();
-    let mut found = Vec::new();
-    for line in text.lines() {
-        // The last one may be half written.
-        let Ok(document) = serde_json::from_str::<Value>(line) else { continue };
-        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-        let resources = list(&document["resourceSpans"]).into_iter();
-        let scopes = resources.flat_map(|resource| list(&resource["scopeSpans"]));
-        for span in scopes.flat_map(|scope| list(&scope["spans"])) {
-            let get = |key: &str| {
-                let all = span["attributes"].as_array().unwrap();
-                all.iter().find(|a| a["key"] == key).unwrap()["value"]["stringValue"].clone()
-            };
-            let (id, outcome) = (get("jsonrpc.request.id"), get("mcpcol.outcome"));
-            found.push(format!("{} {}", id.as_str().unwrap(), outcome.as_str().unwrap()));
-        }
-    }
+    let told = |key: &str, span| attribute(span, key).unwrap();
+    let spans = spans_in(&home.join("spans.jsonl"));
+    let each = spans.iter().map(|span| {
+        format!("{} {}", told("jsonrpc.request.id", span), told("mcpcol.outcome", span))
+    });
+    let mut found: Vec<_> = each.collect();
     found.sort();
     found
 }
@@ -331,7 +302,7 @@ fn a_code_that_looks_like_a_signal_is_a_code() {
 // `mcpcol run`.
 
 fn run(timeout: &str) -> Tap {
-    let command = format!("command: {:?}, args: [\"${{env:FIFO}}\"]", puppet());
+    let command = format!("command: {:?}, args: [\"${{env:FIFO}}\"]", example("puppet"));
     let service = format!("shutdown_timeout: {timeout}, telemetry: {{ logs: {{ level: warn }} }},");
     let mut tap = spawn(place(&command, &service), "run", &[]);
     tap.says("ready");

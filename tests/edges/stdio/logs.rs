@@ -4,21 +4,21 @@
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
-const MCPCOL: &str = env!("CARGO_BIN_EXE_mcpcol");
+use crate::process::{self, Log, signal, text};
+
 /// A tap's own end takes far less; the rest is a busy machine.
 const END: Duration = Duration::from_secs(5);
 
 /// `mcpcol` in a home of its own.
 fn mcpcol(home: &TempDir, args: &[&str]) -> Command {
-    let mut command = Command::new(MCPCOL);
-    command.args(args).env_clear();
-    command.env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", home.path());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut command = process::mcpcol(home.path());
+    command.args(args);
     command
 }
 
@@ -36,10 +36,6 @@ fn state(home: &TempDir) -> PathBuf {
 /// What `mcpcol logs` prints, with these arguments.
 fn logs(home: &TempDir, args: &[&str]) -> Output {
     mcpcol(home, &[&["logs"], args].concat()).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 const CALL: &str =
@@ -95,11 +91,9 @@ fn nobody_waits_for_a_grandchild_that_keeps_stderr() {
     let mut tap = mcpcol(&home, &["stdio", "--", "sh", "-c", script]).spawn().unwrap();
     assert_eq!(tap.wait().unwrap().code(), Some(4));
     assert!(begun.elapsed() < END, "{:?}", begun.elapsed());
-    let mut pid = String::new();
-    BufReader::new(tap.stderr.take().unwrap()).read_line(&mut pid).unwrap();
-    let pid: i32 = pid.trim().parse().unwrap();
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let pid = Log::of(&mut tap).until("").trim().parse().unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), Signal::KILL)
+        .unwrap();
 }
 
 /// As with a pipe of its own: it is broken, and the server may go on or not.
@@ -132,11 +126,6 @@ fn next(from: &mut impl BufRead) -> String {
     line.trim_end().rsplit("  ").next().unwrap().to_owned()
 }
 
-fn interrupt(child: &Child) {
-    let pid = rustix::process::Pid::from_child(child);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-}
-
 #[test]
 fn what_is_added_is_followed_until_it_is_interrupted() {
     let home = tempfile::tempdir().unwrap();
@@ -151,7 +140,7 @@ fn what_is_added_is_followed_until_it_is_interrupted() {
     fs::rename(&path, home.path().join("x.logs.jsonl.1")).unwrap();
     append(&path, &record("three"));
     assert_eq!(next(&mut from), "three");
-    interrupt(&follow);
+    signal(&follow, Signal::INT);
     assert_eq!(follow.wait().unwrap().code(), Some(0));
     let mut rest = String::new();
     from.read_to_string(&mut rest).unwrap();
@@ -174,7 +163,7 @@ fn a_state_directory_that_comes_to_be_is_followed() {
     let other = home.path().join(format!("mcpcol-{}", rustix::process::geteuid().as_raw()));
     fs::create_dir(&other).unwrap();
     append(&other.join("x.logs.jsonl"), &record("one"));
-    let mut follow = mcpcol(&home, &["logs", "-f"]).env("TMPDIR", home.path()).spawn().unwrap();
+    let mut follow = mcpcol(&home, &["logs", "-f"]).spawn().unwrap();
     let mut from = BufReader::new(follow.stdout.take().unwrap());
     assert_eq!(next(&mut from), "one");
     fs::create_dir_all(state(&home)).unwrap();
@@ -212,7 +201,7 @@ fn a_fifo_is_waited_for_aloud_and_read_to_its_end() {
     }
     // Ctrl-C ends `-f` well from its start.
     let mut follow = wait_for(&["logs", "-f", fifo]);
-    interrupt(&follow);
+    signal(&follow, Signal::INT);
     assert_eq!(follow.wait().unwrap().code(), Some(0));
     assert_eq!(logs(&home, &["-f", fifo, "."]).status.code(), Some(2));
 }
@@ -249,9 +238,7 @@ fn following_ends_when_its_reader_leaves() {
         assert_eq!(next(&mut from), "one");
         drop(from);
         assert_eq!(follow.wait().unwrap().code(), Some(0));
-        let mut said = String::new();
-        follow.stderr.unwrap().read_to_string(&mut said).unwrap();
-        assert_eq!(said, "");
+        assert_eq!(Log::of(&mut follow).all(), "");
     }
 }
 

@@ -3,32 +3,20 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-const MCPCOL: &str = env!("CARGO_BIN_EXE_mcpcol");
-/// After its child's end, a tap may take its shutdown timeout of 1 s; the rest is a busy machine.
-const END: Duration = Duration::from_secs(4);
-
-fn example(name: &str) -> PathBuf {
-    Path::new(MCPCOL).parent().unwrap().join("examples").join(name)
-}
-
-fn sessions() -> Vec<PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/stdio-sessions");
-    let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let mut sessions: Vec<_> =
-        paths.filter(|p| p.to_str().unwrap().ends_with(".session.jsonl")).collect();
-    sessions.sort();
-    assert_eq!(sessions.len(), 4);
-    sessions
-}
+use crate::origin::{Nobody, Origin};
+use crate::process::{Log, MCPCOL, example, mcpcol, piped, signal, text};
+use crate::session::{END, play, sessions};
+use crate::spans::{attribute, record_in, spans_in};
 
 fn messages(session: &Path) -> Vec<Value> {
     let text = fs::read_to_string(session).unwrap();
@@ -91,15 +79,8 @@ impl Tap {
     }
 
     fn command(&self, server: &[&Path]) -> Command {
-        let mut command = Command::new(MCPCOL);
-        command
-            .arg("stdio")
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("HOME", self.home.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut command = mcpcol(self.home.path());
+        command.arg("stdio");
         if let Some(config) = &self.config {
             let path = self.path("config.yaml");
             fs::write(&path, config).unwrap();
@@ -118,53 +99,12 @@ impl Tap {
 
     /// Spans in a file of OTLP JSON lines.
     fn spans(&self, file: &str) -> Vec<Value> {
-        spans(&self.path(file))
+        spans_in(&self.path(file))
     }
-}
-
-fn play(mut tap: Child, session: &Path) -> Output {
-    let mut to = tap.stdin.take().unwrap();
-    let mut from = BufReader::new(tap.stdout.take().unwrap());
-    for event in fs::read_to_string(session).unwrap().lines() {
-        let event: Value = serde_json::from_str(event).unwrap();
-        let line = format!("{}\n", event["raw"].as_str().unwrap());
-        if event["dir"] == "c2s" {
-            to.write_all(line.as_bytes()).unwrap();
-        } else {
-            let mut got = Vec::new();
-            from.read_until(b'\n', &mut got).unwrap();
-            assert_eq!(String::from_utf8(got).unwrap(), line);
-        }
-    }
-    drop(to);
-    let mut rest = Vec::new();
-    from.read_to_end(&mut rest).unwrap();
-    assert!(rest.is_empty(), "nothing is added");
-    let begun = Instant::now();
-    let output = tap.wait_with_output().unwrap();
-    assert!(begun.elapsed() < END, "ended after {:?}", begun.elapsed());
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "the server saw the recorded bytes: {}",
-        talk(&output)
-    );
-    output
 }
 
 fn talk(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn spans(path: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let documents = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    documents
-        .flat_map(|d| list(&d["resourceSpans"]))
-        .flat_map(|r| list(&r["scopeSpans"]))
-        .flat_map(|s| list(&s["spans"]))
-        .collect()
+    text(&output.stderr)
 }
 
 /// The numbers of an exporter's last line.
@@ -202,18 +142,14 @@ fn spans_that_a_server_hands_back_have_the_digests_of_their_calls_and_no_content
     let tap = Tap::exporting("  file: { path: spans.jsonl }");
     tap.replay(&sessions()[3]);
     let spans = tap.spans("spans.jsonl");
-    let get = |span: &Value, key: &str| -> Option<String> {
-        let attributes = span["attributes"].as_array().unwrap();
-        let value = &attributes.iter().find(|a| a["key"] == key)?["value"];
-        Some(value["stringValue"].as_str().map_or_else(|| value.to_string(), str::to_owned))
-    };
-    let digest = |span: &Value| get(span, "mcpcol.arguments.digest");
-    let theirs = |span: &&Value| get(span, "mcpcol.passback").is_some();
+    let digest = |span: &Value| attribute(span, "mcpcol.arguments.digest");
+    let theirs = |span: &&Value| attribute(span, "mcpcol.passback").is_some();
     let roots: Vec<_> = spans.iter().filter(theirs).filter(|span| digest(span).is_some()).collect();
     assert_eq!(roots.len(), 11, "every tool call with spans");
     for root in roots {
         let of_call = |span: &&Value| {
-            !theirs(span) && get(span, "jsonrpc.request.id") == get(root, "jsonrpc.request.id")
+            !theirs(span)
+                && attribute(span, "jsonrpc.request.id") == attribute(root, "jsonrpc.request.id")
         };
         let call = spans.iter().find(of_call).unwrap();
         assert_eq!((&call["traceId"], digest(call)), (&root["traceId"], digest(root)));
@@ -280,14 +216,7 @@ fn without_a_config_spans_go_to_the_state_directory_with_a_keyed_digest() {
     let output = tap.replay(&sessions()[1]);
     assert_eq!(talk(&output), "", "agents' hosts count lines on stderr as errors");
     let dir = tap.path(".local/state/mcpcol");
-    let file = fs::read_dir(&dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| {
-            let name = path.to_str().unwrap();
-            name.ends_with(".jsonl") && !name.ends_with(".logs.jsonl")
-        })
-        .unwrap();
+    let file = record_in(&dir).unwrap();
     assert!(file.file_name().unwrap().to_str().unwrap().starts_with("replay-"));
     let text = fs::read_to_string(&file).unwrap();
     assert!(text.contains("hmac-sha256:"));
@@ -355,29 +284,13 @@ fn run_reloads_on_sighup_keeps_the_old_on_a_bad_file_and_stops_in_order() {
     let tap = Tap::with(&run_config(""));
     let path = tap.path("config.yaml");
     fs::write(&path, tap.config.as_ref().unwrap()).unwrap();
-    let mut run = Command::new(MCPCOL)
-        .args(["run", "--config"])
-        .arg(&path)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut run = Command::new(MCPCOL);
+    run.args(["run", "--config"]).arg(&path);
+    let mut run = piped(&mut run).spawn().unwrap();
     let mut to = run.stdin.take().unwrap();
     let mut from = BufReader::new(run.stdout.take().unwrap());
-    let mut log = BufReader::new(run.stderr.take().unwrap());
-    let mut until = |word: &str| {
-        let mut line = String::new();
-        while !line.contains(word) {
-            line.clear();
-            assert!(log.read_line(&mut line).unwrap() > 0, "ended before it said {word}");
-        }
-    };
-    until("everything is ready");
-    let tell = |name: &str| {
-        let pid = run.id().to_string();
-        Command::new("kill").arg(format!("-{name}")).arg(pid).status().unwrap();
-    };
+    let mut log = Log::of(&mut run);
+    log.until("everything is ready");
     let mut call = |id: u32| {
         let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"ping\"}}\n");
         to.write_all(line.as_bytes()).unwrap();
@@ -392,12 +305,12 @@ fn run_reloads_on_sighup_keeps_the_old_on_a_bad_file_and_stops_in_order() {
         (run_config("").replace("spans.jsonl", "more.jsonl"), "reloaded"),
     ] {
         fs::write(&path, config).unwrap();
-        tell("HUP");
-        until(word);
+        signal(&run, Signal::HUP);
+        log.until(word);
         call(2);
     }
-    tell("TERM");
-    until("held=0");
+    signal(&run, Signal::TERM);
+    log.until("held=0");
     assert_eq!(run.wait().unwrap().code(), Some(0), "an orderly stop is a success");
 }
 
@@ -428,9 +341,8 @@ fn a_collector_that_never_answers_changes_nothing_and_its_drops_are_counted() {
 
 #[test]
 fn a_dead_collector_beside_a_file_costs_the_file_nothing() {
-    let (listener, port) = silent();
-    drop(listener);
-    let exporters = format!("{}\n  file: {{ path: spans.jsonl }}", otlp(port, ""));
+    let nobody = Nobody::new();
+    let exporters = format!("{}\n  file: {{ path: spans.jsonl }}", otlp(nobody.port, ""));
     let mut tap = Tap::exporting(&exporters);
     tap.config.as_mut().unwrap().push_str(VERBOSE);
     let output = tap.replay(&sessions()[0]);
@@ -522,51 +434,31 @@ fn the_agents_own_environment_never_keeps_its_server_from_starting() {
 
 type Taken = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
 
-/// A backend over HTTP that takes everything: first lines and bodies of requests. Its threads end with
-/// the test's process.
-fn backend() -> (String, Taken) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap().to_string();
+/// A backend over HTTP that takes everything: first lines and bodies of requests.
+fn backend() -> (Origin, Taken) {
     let taken = Taken::default();
     let all = Arc::clone(&taken);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (stream, all) = (stream.unwrap(), Arc::clone(&all));
-            std::thread::spawn(move || while take(&mut BufReader::new(&stream), &all).is_some() {});
+    let origin = Origin::serve(move |mut conn| {
+        while let Some(asked) = conn.asked() {
+            assert!(asked.header("x-key").is_none_or(|key| key == "a b"));
+            let body = conn.body(&asked);
+            all.lock().unwrap().push((asked.line, body));
+            conn.write("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
         }
     });
-    (addr, taken)
-}
-
-/// Takes one request; `None` at the end of the connection.
-fn take(stream: &mut BufReader<&TcpStream>, all: &Taken) -> Option<()> {
-    let (mut first, mut length) = (String::new(), 0);
-    stream.read_line(&mut first).ok().filter(|n| *n > 0)?;
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line).ok()?;
-        match line.trim_end().split_once(": ") {
-            Some(("content-length", value)) => length = value.parse().unwrap(),
-            Some(("x-key", value)) => assert_eq!(value, "a b"),
-            Some(_) => {}
-            None => break,
-        }
-    }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).ok()?;
-    all.lock().unwrap().push((first.trim_end().to_owned(), body));
-    stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").ok()
+    (origin, taken)
 }
 
 /// Directly, and through the proxy of the environment: then the backend is the proxy.
 #[test]
 fn the_built_in_pipeline_sends_otlp_over_http_where_the_environment_says_so() {
     for proxied in [false, true] {
-        let (addr, taken) = backend();
+        let (backend, taken) = backend();
+        let addr = &backend.address;
         let tap = Tap { home: tempfile::tempdir().unwrap(), config: None };
         let session = &sessions()[1];
         let mut command = tap.command(&[&example("replay"), session]);
-        let origin = if proxied { "otel.test:4318" } else { addr.as_str() };
+        let origin = if proxied { "otel.test:4318" } else { addr };
         command
             .env("MCPCOL_OTLP_ENDPOINT", format!("http://{origin}"))
             .env("MCPCOL_OTLP_PROTOCOL", "http/json")
@@ -676,7 +568,7 @@ fn the_demo_shows_lines_a_span_a_table_a_tree_and_where_to_go_on() {
     demo.args(["demo", "--rounds", "4"]).env("XDG_STATE_HOME", home.path()).env("TZ", "IST-5:30");
     let output = demo.output().unwrap();
     assert!(output.status.success(), "{}", talk(&output));
-    let shown = String::from_utf8(output.stdout).unwrap();
+    let shown = text(&output.stdout);
     let (failed, tool_error) = ("client_error -32602", "write_file    ");
     for word in
         ["+05:30  files  tools/call search_files", failed, tool_error, "p95", "hmac-sha256:"]
@@ -702,9 +594,5 @@ fn the_demo_shows_lines_a_span_a_table_a_tree_and_where_to_go_on() {
         assert!(line.trim_start_matches("  ").starts_with(expected.trim_start()), "{line}");
         assert!(line.contains(expected), "{line}");
     }
-    assert_eq!(talk_of(&output.stderr), "");
-}
-
-fn talk_of(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    assert_eq!(talk(&output), "");
 }

@@ -3,16 +3,17 @@
 
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-const MCPCOL: &str = env!("CARGO_BIN_EXE_mcpcol");
+use crate::origin::Nobody;
+use crate::process::{MCPCOL, eventually, mcpcol, piped, text};
+use crate::spans::record_in;
+
 /// Calls of a session: several batches of the tap.
 const CALLS: usize = 300;
 
@@ -41,11 +42,8 @@ impl Place {
 
     /// A tap of the server, with what `config` says or without a configuration.
     fn tap(&self, config: Option<&str>) -> Command {
-        let mut command = Command::new(MCPCOL);
-        command.arg("stdio").env_clear();
-        command.env("PATH", std::env::var_os("PATH").unwrap());
-        command.env("HOME", self.path("home")).env("TMPDIR", self.path("tmp"));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut command = mcpcol(&self.path("home"));
+        command.arg("stdio").env("TMPDIR", self.path("tmp"));
         if let Some(config) = config {
             fs::write(self.path("config.yaml"), config).unwrap();
             command.arg("--config").arg(self.path("config.yaml"));
@@ -85,14 +83,10 @@ fn exporting(exporter: &str) -> String {
     )
 }
 
-/// A port of this machine where nobody listens.
-fn nobody() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 #[test]
 fn a_backend_that_is_away_is_one_line_a_session_with_every_span_counted() {
-    let port = nobody();
+    let nobody = Nobody::new();
+    let port = nobody.port;
     // Many small batches are held at the end.
     let queue = "sending_queue: { batch: { min_size: 0, max_size: 5, sizer: items } }";
     let full = "sending_queue: { queue_size: 1, num_consumers: 1 }";
@@ -131,15 +125,6 @@ fn a_backend_that_is_away_is_one_line_a_session_with_every_span_counted() {
     }
 }
 
-/// The only file of spans in a directory.
-fn spans_in(dir: &Path) -> Option<PathBuf> {
-    let mut entries = fs::read_dir(dir).ok()?.map(|entry| entry.unwrap().path());
-    entries.find(|path| {
-        let name = path.to_str().unwrap();
-        name.ends_with(".jsonl") && !name.ends_with(".logs.jsonl")
-    })
-}
-
 #[test]
 fn a_state_directory_that_cannot_be_written_is_said_once_and_the_next_one_is_used() {
     let place = Place::new();
@@ -150,7 +135,7 @@ fn a_state_directory_that_cannot_be_written_is_said_once_and_the_next_one_is_use
     assert!(talk[0].contains("/proc/no/such/mcpcol: "), "{}", talk[0]);
     let dir = place.path("home/.local/state/mcpcol");
     assert!(talk[0].ends_with(&format!("using {} instead", dir.display())), "{}", talk[0]);
-    assert!(spans_in(&dir).is_some());
+    assert!(record_in(&dir).is_some());
 }
 
 /// The `.jsonl` files below a directory, by name: how many lines each has.
@@ -170,8 +155,8 @@ fn lines_in(dir: &Path) -> Vec<(String, usize)> {
 #[test]
 fn the_local_record_is_kept_beside_a_backend_that_is_away() {
     let place = Place::new();
-    let mut tap = place.tap(None);
-    tap.env("MCPCOL_OTLP_ENDPOINT", format!("http://127.0.0.1:{}", nobody()));
+    let (mut tap, nobody) = (place.tap(None), Nobody::new());
+    tap.env("MCPCOL_OTLP_ENDPOINT", format!("http://127.0.0.1:{}", nobody.port));
     let talk = session(tap, 3);
     assert!(talk.iter().all(|line| line.contains("otlp_http")), "{talk:?}");
     let files = lines_in(&place.path("home/.local/state/mcpcol"));
@@ -190,7 +175,7 @@ fn the_local_record_is_where_the_command_line_says_with_a_configuration_too() {
             with.args(["stdio", "--record", record]).args(tap.get_args().skip(1)).env_clear();
             with.envs(tap.get_envs().filter_map(|(name, value)| Some((name, value?))));
             with.current_dir(place.path("home"));
-            with.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            piped(&mut with);
             assert_eq!(session(with, 3), [""; 0]);
             let files = lines_in(&place.path("home"));
             let names: Vec<&str> = files.iter().map(|(name, _)| &**name).collect();
@@ -220,7 +205,7 @@ fn without_a_home_spans_go_to_a_directory_that_is_closed_to_others() {
     let dir = place.path("tmp").join(format!("mcpcol-{NOBODY}"));
     let found = fs::symlink_metadata(&dir).unwrap();
     assert_eq!((found.uid(), found.mode() & 0o777), (NOBODY, 0o700));
-    let file = spans_in(&dir).unwrap();
+    let file = record_in(&dir).unwrap();
     assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
 
     // Somebody else was there before: nothing of ours goes through their link.
@@ -245,14 +230,9 @@ fn a_running_taps_file_has_a_name_of_its_own_and_is_locked() {
     let mut from = BufReader::new(tap.stdout.take().unwrap());
     call(&mut tap, &mut from, 1);
     let dir = place.path("home/.local/state/mcpcol");
-    let begun = Instant::now();
-    let file = loop {
-        match spans_in(&dir) {
-            Some(file) if fs::metadata(&file).unwrap().len() > 0 => break file,
-            _ => assert!(begun.elapsed() < Duration::from_secs(60), "no spans"),
-        }
-        std::thread::yield_now();
-    };
+    let has_spans = |file: &PathBuf| fs::metadata(file).unwrap().len() > 0;
+    eventually("it has spans", || record_in(&dir).is_some_and(|file| has_spans(&file)));
+    let file = record_in(&dir).unwrap();
     let opened = File::open(&file).unwrap();
     assert!(matches!(opened.try_lock(), Err(TryLockError::WouldBlock)));
     let pid = tap.id();
@@ -282,8 +262,7 @@ fn a_server_has_the_limit_of_descriptors_that_the_tap_began_with() {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let talk = String::from_utf8_lossy(&output.stderr);
-    let said = String::from_utf8_lossy(&output.stdout);
+    let (talk, said) = (text(&output.stderr), text(&output.stdout));
     let mut lines = said.lines();
     assert_eq!(lines.next(), Some("200"), "{talk}");
     if let Some(ours) = lines.next() {

@@ -1,12 +1,14 @@
 //! What the spans of a stdio tap without a configuration say of their traces and of who ended a call.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::process::{mcpcol, signal};
+use crate::spans::{attribute, record_in, spans_in};
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
 
@@ -21,13 +23,12 @@ struct Tap {
 impl Tap {
     fn start(set: &[&str], script: &str) -> Tap {
         let home = tempfile::tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mcpcol"));
-        command.arg("stdio").env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+        let mut command = mcpcol(home.path());
+        command.arg("stdio");
         set.iter().for_each(|set| {
             command.args(["--set", set]);
         });
-        command.args(["--", "sh", "-c", script]).env("HOME", home.path());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.args(["--", "sh", "-c", script]).stderr(Stdio::null());
         let mut process = command.spawn().unwrap();
         let (to, from) = (process.stdin.take(), process.stdout.take().unwrap());
         Tap { home, process, to, from: BufReader::new(from) }
@@ -43,30 +44,11 @@ impl Tap {
     /// Waits for the end; the spans by request id.
     fn spans(mut self) -> Vec<Value> {
         self.process.wait().unwrap();
-        let dir = self.home.path().join(".local/state/mcpcol");
-        let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-        let spans_alone = |path: &std::path::PathBuf| {
-            let name = path.to_str().unwrap();
-            name.ends_with(".jsonl") && !name.ends_with(".logs.jsonl")
-        };
-        let lines = files.filter(spans_alone).flat_map(|path| {
-            let text = fs::read_to_string(path).unwrap();
-            text.lines().map(str::to_owned).collect::<Vec<_>>()
-        });
-        let mut spans: Vec<Value> = lines
-            .flat_map(|line| {
-                let batch: Value = serde_json::from_str(&line).unwrap();
-                batch["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().clone()
-            })
-            .collect();
+        let record = record_in(&self.home.path().join(".local/state/mcpcol")).unwrap();
+        let mut spans = spans_in(&record);
         spans.sort_by_key(|span| attribute(span, "jsonrpc.request.id"));
         spans
     }
-}
-
-fn attribute(span: &Value, key: &str) -> Option<String> {
-    let found = span["attributes"].as_array().unwrap().iter().find(|a| a["key"] == key)?;
-    Some(found["value"]["stringValue"].as_str().unwrap().to_owned())
 }
 
 /// A server that answers the requests 0 and 1 and then waits for its end.
@@ -118,7 +100,7 @@ fn an_open_call_tells_whether_its_client_left_or_the_tap_was_stopped() {
         let mut tap = Tap::start(&[], SILENT);
         tap.ask(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}}"#);
         match by {
-            "tap" => kill_process(Pid::from_child(&tap.process), Signal::TERM).unwrap(),
+            "tap" => signal(&tap.process, Signal::TERM),
             _ => tap.to = None,
         }
         let spans = tap.spans();

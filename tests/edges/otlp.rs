@@ -1,19 +1,15 @@
-//! The real binary: what `validate` says, who opens the ports, a reload, and the stop.
+//! The real binary with the `otlp` receiver: what `validate` says, who opens the ports, a reload, and the stop.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
-use prost::Message;
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::net::TcpStream;
+use rustix::process::Signal;
 
-use super::rig::{PROTOBUF, post, send_on};
-use super::telemetry::tagged;
-
-const MCPCOL: &str = env!("CARGO_BIN_EXE_mcpcol");
+use crate::client::Client;
+use crate::origin::Origin;
+use crate::process::{self, Log, MCPCOL, text};
 
 /// A file with these receivers, all in one pipeline to one exporter.
 fn config(dir: &Path, receivers: &[&str], exporter: &str) -> String {
@@ -36,7 +32,7 @@ fn run(args: &[&str]) -> Output {
 }
 
 fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    text(&output.stderr)
 }
 
 #[test]
@@ -81,7 +77,7 @@ fn a_port_that_is_taken_is_said_and_a_tap_does_not_want_it() {
 /// A running `mcpcol run`.
 struct Running {
     child: Child,
-    stderr: BufReader<ChildStderr>,
+    log: Log,
 }
 
 impl Running {
@@ -91,35 +87,26 @@ impl Running {
 
     fn of(command: &mut Command) -> Running {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        Running { child, stderr }
+        let log = Log::of(&mut child);
+        Running { child, log }
     }
 
     fn line(&mut self, with: &str) -> String {
-        let mut line = String::new();
-        loop {
-            line.clear();
-            assert!(self.stderr.read_line(&mut line).unwrap() > 0, "no line with {with}");
-            if line.contains(with) {
-                return line;
-            }
-        }
+        self.log.until(with)
     }
 
-    fn address(&mut self) -> SocketAddr {
-        let line = self.line("for OTLP over HTTP");
-        line.split("://").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap()
+    fn address(&mut self) -> String {
+        self.log.address("for OTLP over HTTP")
     }
 
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        process::signal(&self.child, signal);
     }
 
     fn end(mut self) -> (Option<i32>, String) {
         self.signal(Signal::TERM);
-        let mut rest = String::new();
-        self.stderr.read_to_string(&mut rest).unwrap();
-        (self.child.wait().unwrap().code(), rest)
+        let talk = self.log.all();
+        (self.child.wait().unwrap().code(), talk)
     }
 }
 
@@ -129,26 +116,41 @@ impl Drop for Running {
     }
 }
 
-#[tokio::test]
-async fn a_reload_keeps_the_port_and_the_books_close_with_the_process() {
+/// Sends so many spans on a connection; the status of the answer.
+fn send_on(client: &mut Client, spans: usize) -> u16 {
+    let span = |n: usize| serde_json::json!({"traceId": "01".repeat(16), "spanId": format!("{:016x}", n + 1), "name": "s"});
+    let spans: Vec<_> = (0..spans).map(span).collect();
+    let body = serde_json::json!({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]});
+    let (body, length) = (body.to_string(), body.to_string().len());
+    client.send(format!(
+        "POST /v1/traces HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    ));
+    client.answer().status
+}
+
+/// The same on a connection of its own.
+fn send(address: &str, spans: usize) -> u16 {
+    send_on(&mut Client::to(address), spans)
+}
+
+#[test]
+fn a_reload_keeps_the_port_and_the_books_close_with_the_process() {
     let dir = tempfile::tempdir().unwrap();
     let otlp = "otlp: {protocols: {http: {endpoint: '127.0.0.1:0'}}}";
     let file = config(dir.path(), &[otlp], "nop: {}");
     let mut process = Running::start(&file);
     let address = process.address();
-    let mut kept = TcpStream::connect(address).await.unwrap();
-    let line = "POST /v1/traces";
-    let body = tagged([1]).encode_to_vec();
-    assert_eq!(send_on(&mut kept, line, &[PROTOBUF], &body).await.status, 200);
+    let mut kept = Client::to(&address);
+    assert_eq!(send_on(&mut kept, 1), 200);
 
     let changed = otlp.replacen('{', "{max_connections: 99, ", 1);
     config(dir.path(), &[&changed], "nop: {}");
     process.signal(Signal::HUP);
     assert_eq!(process.address(), address);
-    let body = tagged([2, 3]).encode_to_vec();
-    assert_eq!(post(address, "/v1/traces", &[PROTOBUF], &body).await.status, 200);
+    assert_eq!(send(&address, 2), 200);
     // Whoever was with the old one is let go.
-    assert!(super::rig::answer(&mut kept).await.is_none());
+    assert!(kept.is_closed());
 
     let (code, talk) = process.end();
     assert_eq!(code, Some(0), "{talk}");
@@ -158,17 +160,16 @@ async fn a_reload_keeps_the_port_and_the_books_close_with_the_process() {
 const OTLP: &str = "otlp: {protocols: {http: {endpoint: '[127.0.0.1]:0'}}}";
 
 /// As a full disk: the file takes a part of a line, and then no more.
-#[tokio::test]
-async fn a_file_at_its_limit_has_whole_lines_and_what_did_not_fit_is_counted() {
+#[test]
+fn a_file_at_its_limit_has_whole_lines_and_what_did_not_fit_is_counted() {
     let dir = tempfile::tempdir().unwrap();
     let exporter = "file: {path: spans.jsonl, retry_on_failure: {enabled: false}}";
     let file = config(dir.path(), &[OTLP], exporter);
     let limited = "ulimit -f 8; exec \"$0\" run --config \"$1\"";
     let mut process = Running::of(Command::new("sh").args(["-c", limited, MCPCOL, &file]));
     let address = process.address();
-    for tag in 0..100 {
-        let body = tagged([tag]).encode_to_vec();
-        assert_eq!(post(address, "/v1/traces", &[PROTOBUF], &body).await.status, 200);
+    for _ in 0..100 {
+        assert_eq!(send(&address, 1), 200);
     }
     let (code, talk) = process.end();
     assert_eq!(code, Some(0), "{talk}");
@@ -182,44 +183,37 @@ async fn a_file_at_its_limit_has_whole_lines_and_what_did_not_fit_is_counted() {
     assert!(sent < 100 && talk.contains(&account), "{sent} {talk}");
 }
 
-#[tokio::test]
-async fn a_fifo_that_nobody_reads_has_nothing_and_holds_nobody_up() {
+#[test]
+fn a_fifo_that_nobody_reads_has_nothing_and_holds_nobody_up() {
     let dir = tempfile::tempdir().unwrap();
     assert!(Command::new("mkfifo").arg(dir.path().join("fifo")).status().unwrap().success());
     let file = config(dir.path(), &[OTLP], "file: {path: fifo}");
     let mut process = Running::start(&file);
     let address = process.address();
-    let body = tagged([1, 2]).encode_to_vec();
-    assert_eq!(post(address, "/v1/traces", &[PROTOBUF], &body).await.status, 200);
+    assert_eq!(send(&address, 2), 200);
     assert!(process.line("will retry").contains("fifo: nobody reads from this FIFO"));
     let (code, talk) = process.end();
     assert_eq!(code, Some(0), "{talk}");
     assert!(talk.contains("file: received=2 sent=0 dropped=2 (shutdown=2) held=0"), "{talk}");
 }
 
-#[tokio::test]
-async fn where_spans_go_is_said_at_the_start_and_when_nothing_is_there() {
+#[test]
+fn where_spans_go_is_said_at_the_start_and_when_nothing_is_there() {
     let dir = tempfile::tempdir().unwrap();
-    let backend = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", backend.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in backend.incoming() {
-            let mut stream = stream.unwrap();
-            let mut line = String::new();
-            BufReader::new(&stream).read_line(&mut line).unwrap();
-            stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").unwrap();
-            // It goes on reading, or what it said could be lost in a reset.
-            std::io::copy(&mut stream, &mut std::io::sink()).ok();
+    let backend = Origin::serve(|mut conn| {
+        while let Some(asked) = conn.asked() {
+            conn.body(&asked);
+            conn.write("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
         }
     });
+    let url = format!("http://{}", backend.address);
     let exporter = format!("otlp_http: {{endpoint: '{url}/otlp'}}");
     let file = config(dir.path(), &[OTLP], &exporter);
     let mut process = Running::start(&file);
     let start = process.line("otlp_http: to ");
     assert!(start.contains(&format!("otlp_http: to {url}/otlp/v1/traces")), "{start}");
     let address = process.address();
-    let body = tagged([1]).encode_to_vec();
-    assert_eq!(post(address, "/v1/traces", &[PROTOBUF], &body).await.status, 200);
+    assert_eq!(send(&address, 1), 200);
     let failed = process.line("exporting failed");
     assert!(failed.contains(&format!("404 Not Found at {url}/otlp/v1/traces")), "{failed}");
     let (_, talk) = process.end();
@@ -227,26 +221,25 @@ async fn where_spans_go_is_said_at_the_start_and_when_nothing_is_there() {
 }
 
 /// More clients than descriptors: whoever is let in is served, the others hear so, and exporters go on.
-#[tokio::test]
-async fn clients_leave_descriptors_for_everything_else() {
+#[test]
+fn clients_leave_descriptors_for_everything_else() {
     let dir = tempfile::tempdir().unwrap();
     let file = config(dir.path(), &[OTLP], "file: {path: spans.jsonl}");
     let limited = "ulimit -n 128; exec \"$0\" run --config \"$1\"";
     let mut process = Running::of(Command::new("sh").args(["-c", limited, MCPCOL, &file]));
     let address = process.address();
-    let body = tagged([1]).encode_to_vec();
     let (mut let_in, mut turned_away) = (Vec::new(), 0);
     for _ in 0..200 {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        match send_on(&mut stream, "POST /v1/traces", &[PROTOBUF], &body).await.status {
-            200 => let_in.push(stream),
+        let mut client = Client::to(&address);
+        match send_on(&mut client, 1) {
+            200 => let_in.push(client),
             503 => turned_away += 1,
             other => panic!("{other}"),
         }
     }
     assert!(let_in.len() > 20 && turned_away > 80, "{} {turned_away}", let_in.len());
-    for stream in &mut let_in {
-        assert_eq!(send_on(stream, "POST /v1/traces", &[PROTOBUF], &body).await.status, 200);
+    for client in &mut let_in {
+        assert_eq!(send_on(client, 1), 200);
     }
     let (code, talk) = process.end();
     assert_eq!(code, Some(0), "{talk}");

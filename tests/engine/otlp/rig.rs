@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
@@ -23,6 +23,7 @@ use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, En
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
+use tracing::Dispatch;
 
 type Does = dyn Fn(&Telemetry) -> BoxFuture<'static, Result<(), ExportError>> + Send + Sync;
 
@@ -148,6 +149,10 @@ impl Write for Log {
     }
 }
 
+/// Lives on, so that the subscriber of a rig is never the only one. With one alone `tracing` asks the thread that
+/// comes by a line first whether it is of interest, for all: that of another test, which listens to nothing.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
+
 /// A running service. Needs a runtime of one thread: its log is the thread's.
 pub(crate) struct Rig {
     service: Service,
@@ -168,6 +173,7 @@ impl Rig {
     }
 
     pub(crate) async fn of_signals(otlp: &str, exporters: &[Fake], signals: &[&str]) -> Rig {
+        LazyLock::force(&SECOND);
         let log = Log::default();
         let writer = log.clone();
         let subscriber =

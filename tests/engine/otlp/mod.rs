@@ -8,7 +8,6 @@ mod http;
 mod limits;
 mod loops;
 mod passback;
-mod process;
 mod rig;
 mod telemetry;
 mod tls;

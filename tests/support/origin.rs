@@ -1,35 +1,38 @@
-//! A server that does what a test tells it, byte by byte.
+//! A server that does what a test tells it, byte by byte, and nobody where one might be.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use super::tap::PATIENCE;
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
+
+use crate::process::PATIENCE;
 
 /// A listening server; its threads end with the test's process.
-pub(super) struct Origin {
-    pub(super) address: String,
+pub(crate) struct Origin {
+    pub(crate) address: String,
     connections: Arc<AtomicUsize>,
 }
 
 /// One connection of it.
-pub(super) struct Conn(BufReader<TcpStream>);
+pub(crate) struct Conn(BufReader<TcpStream>);
 
 /// A request as it came.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// The request line.
-    pub(super) line: String,
+    pub(crate) line: String,
     /// Header lines as they came.
-    pub(super) headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 impl Origin {
     /// Serves every connection with `serve`, on a thread of its own.
-    pub(super) fn serve(serve: impl Fn(Conn) + Send + Sync + 'static) -> Origin {
+    pub(crate) fn serve(serve: impl Fn(Conn) + Send + Sync + 'static) -> Origin {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (serve, connections) = (Arc::new(serve), Arc::new(AtomicUsize::new(0)));
@@ -48,7 +51,7 @@ impl Origin {
     }
 
     /// Answers every request with the JSON-RPC result `{}` under its id.
-    pub(super) fn echo() -> Origin {
+    pub(crate) fn echo() -> Origin {
         Origin::serve(|mut conn| {
             while let Some(asked) = conn.asked() {
                 let body = conn.body(&asked);
@@ -58,7 +61,7 @@ impl Origin {
     }
 
     /// The same, and tells what it was asked.
-    pub(super) fn telling() -> (Origin, Receiver<Asked>) {
+    pub(crate) fn telling() -> (Origin, Receiver<Asked>) {
         let (tell, told) = sync_channel(100);
         let tell = Mutex::new(tell);
         let origin = Origin::serve(move |mut conn| {
@@ -71,24 +74,24 @@ impl Origin {
         (origin, told)
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/mcp", self.address)
     }
 
-    pub(super) fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
 
 /// A result for the request in `body`.
-pub(super) fn result_for(body: &[u8]) -> String {
+pub(crate) fn result_for(body: &[u8]) -> String {
     let request: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     serde_json::json!({ "jsonrpc": "2.0", "id": request["id"], "result": {} }).to_string()
 }
 
 impl Conn {
     /// The head of the next request; `None` when the client is gone.
-    pub(super) fn asked(&mut self) -> Option<Asked> {
+    pub(crate) fn asked(&mut self) -> Option<Asked> {
         let line = self.line()?;
         let mut headers = Vec::new();
         loop {
@@ -108,11 +111,11 @@ impl Conn {
     }
 
     /// Its body, by length or chunks, without trailers.
-    pub(super) fn body(&mut self, asked: &Asked) -> Vec<u8> {
+    pub(crate) fn body(&mut self, asked: &Asked) -> Vec<u8> {
         self.body_and_trailers(asked).0
     }
 
-    pub(super) fn body_and_trailers(&mut self, asked: &Asked) -> (Vec<u8>, Vec<String>) {
+    pub(crate) fn body_and_trailers(&mut self, asked: &Asked) -> (Vec<u8>, Vec<String>) {
         let mut body = Vec::new();
         if let Some(length) = asked.header("content-length") {
             body.resize(length.parse().unwrap(), 0);
@@ -137,13 +140,13 @@ impl Conn {
         (body, Vec::new())
     }
 
-    pub(super) fn write(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) {
         // A client that is gone is some tests' point.
         self.0.get_mut().write_all(bytes.as_ref()).ok();
     }
 
     /// 200 with a JSON body.
-    pub(super) fn json(&mut self, body: &str) {
+    pub(crate) fn json(&mut self, body: &str) {
         self.write(format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
@@ -151,41 +154,62 @@ impl Conn {
     }
 
     /// 200 and the beginning of an event stream.
-    pub(super) fn stream(&mut self) {
+    pub(crate) fn stream(&mut self) {
         self.write(
             "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
         );
     }
 
-    pub(super) fn chunk(&mut self, text: &str) {
+    pub(crate) fn chunk(&mut self, text: &str) {
         self.write(format!("{:x}\r\n{text}\r\n", text.len()));
     }
 
-    pub(super) fn event(&mut self, data: &str) {
+    pub(crate) fn event(&mut self, data: &str) {
         self.chunk(&format!("event: message\ndata: {data}\n\n"));
     }
 
     /// Whether the client has closed or reset the connection.
-    pub(super) fn is_gone(&mut self) -> bool {
+    pub(crate) fn is_gone(&mut self) -> bool {
         let mut byte = [0];
         !matches!(self.0.read(&mut byte), Ok(1))
     }
 
-    pub(super) fn read_exact(&mut self, bytes: &mut [u8]) -> std::io::Result<()> {
+    pub(crate) fn read_exact(&mut self, bytes: &mut [u8]) -> std::io::Result<()> {
         self.0.read_exact(bytes)
     }
 
-    pub(super) fn get_mut(&mut self) -> &mut TcpStream {
+    pub(crate) fn get_mut(&mut self) -> &mut TcpStream {
         self.0.get_mut()
     }
 }
 
 impl Asked {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    /// Its head as text.
+    pub(crate) fn text(&self) -> String {
+        let lines = self.headers.iter().map(|(name, value)| format!("{name}: {value}\n"));
+        format!("{}\n{}", self.line, lines.collect::<String>())
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
-    pub(super) fn all(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         self.headers.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect()
+    }
+}
+
+/// A port where nobody listens, and where nobody can while this is held.
+pub(crate) struct Nobody {
+    pub(crate) port: u16,
+    _socket: OwnedFd,
+}
+
+impl Nobody {
+    pub(crate) fn new() -> Nobody {
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let bound = SocketAddr::try_from(getsockname(&socket).unwrap()).unwrap();
+        Nobody { port: bound.port(), _socket: socket }
     }
 }
