@@ -134,6 +134,11 @@ impl Metrics {
         }
     }
 
+    /// Shows a counter that there is already as that metric with those labels, unless there is such a series.
+    pub fn show(&self, of: &Metric<Counter>, labels: &[(&'static str, &str)], counter: &Counter) {
+        self.cell(&of.info, labels, || Cell::Counter(counter.clone()));
+    }
+
     /// Gives the gauge of that metric with those labels; it starts at 0 the first time.
     pub fn gauge(&self, of: &Metric<Gauge>, labels: &[(&'static str, &str)]) -> Gauge {
         match self.cell(&of.info, labels, || Cell::Gauge(Gauge::default())) {

@@ -5,6 +5,7 @@
 //! it, and nobody reads an account back out of metrics.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,12 +34,19 @@ pub(super) enum Owner {
     Exporter,
 }
 
-/// What ended at one component and what it keeps.
+/// What ended at one component, what it keeps, and what an exporter sent: over all its lives, if reloads took it
+/// out and brought it back.
 #[derive(Debug, Default)]
 struct Ledger {
     dropped: BTreeMap<(Signal, String), Counter>,
     /// By processor, of a pipeline.
     held: BTreeMap<String, Gauge>,
+    /// Of an exporter.
+    exported: Option<[SignalCounters; 3]>,
+    /// Why an exporter that is gone failed last.
+    last_failure: Option<String>,
+    /// Metrics do not show it since it was taken out.
+    hidden: bool,
 }
 
 impl Owner {
@@ -69,18 +77,51 @@ impl Accounts {
     }
 
     fn drops(&self, owner: Owner, id: &str, signal: Signal, reason: &str) -> Counter {
-        let make = || {
+        let mut ledgers = self.lock();
+        let ledger = ledgers.entry((owner, id.to_owned())).or_default();
+        let known = ledger.dropped.entry((signal, reason.to_owned()));
+        let fresh = matches!(known, Entry::Vacant(_));
+        let counter = known.or_default().clone();
+        if fresh && !ledger.hidden {
+            self.show(owner, id, ledger);
+        }
+        counter
+    }
+
+    /// Has metrics show a component's account again, if it is there again after a reload had taken it out.
+    pub(super) fn revive(&self, owner: Owner, id: &str) {
+        let mut ledgers = self.lock();
+        let ledger = ledgers.entry((owner, id.to_owned())).or_default();
+        ledger.hidden = false;
+        self.show(owner, id, ledger);
+    }
+
+    fn show(&self, owner: Owner, id: &str, ledger: &Ledger) {
+        for ((signal, reason), counter) in &ledger.dropped {
             let labels = [
                 ("kind", owner.label()),
                 ("component", id),
                 ("reason", reason),
                 ("signal", signal.name()),
             ];
-            self.metrics.counter(&names::DROPPED, &labels)
-        };
+            self.metrics.show(&names::DROPPED, &labels, counter);
+        }
+        for (signal, counters) in Signal::ALL.into_iter().zip(ledger.exported.iter().flatten()) {
+            let label = [("exporter", id)];
+            let [sent, failed, enqueue_failed] = exporter_metrics(signal);
+            let received = [("exporter", id), ("signal", signal.name())];
+            self.metrics.show(&names::EXPORTER_RECEIVED, &received, &counters.received);
+            self.metrics.show(sent, &label, &counters.sent);
+            self.metrics.show(failed, &label, &counters.failed);
+            self.metrics.show(enqueue_failed, &label, &counters.enqueue_failed);
+        }
+    }
+
+    /// Gives the counters of an exporter, those of its earlier lives if it had any.
+    fn exported(&self, id: &str) -> [SignalCounters; 3] {
         let mut ledgers = self.lock();
-        let ledger = ledgers.entry((owner, id.to_owned())).or_default();
-        ledger.dropped.entry((signal, reason.to_owned())).or_insert_with(make).clone()
+        let ledger = ledgers.entry((Owner::Exporter, id.to_owned())).or_default();
+        ledger.exported.get_or_insert_default().clone()
     }
 
     fn held(&self, pipeline: &str, processor: &str) -> Gauge {
@@ -125,6 +166,33 @@ impl Accounts {
     pub(super) fn retire(&self, label: &str, id: &str) {
         self.metrics.retire(&[(label, id)]);
         self.metrics.retire(&[("kind", label), ("component", id)]);
+        for ((owner, of), ledger) in self.lock().iter_mut() {
+            ledger.hidden |= owner.label() == label && of == id;
+        }
+    }
+
+    /// Returns what became of everything that an exporter had, over all signals and all its lives.
+    pub(super) fn account(&self, id: &str) -> Account {
+        let counters = self.exported(id);
+        let sum = |of: fn(&SignalCounters) -> &Counter| {
+            counters.iter().map(|counters| of(counters).get()).sum()
+        };
+        Account {
+            received: sum(|c| &c.received),
+            sent: sum(|c| &c.sent),
+            dropped: self.dropped(Owner::Exporter, id, None),
+            last_failure: self
+                .lock()
+                .get(&(Owner::Exporter, id.to_owned()))
+                .and_then(|l| l.last_failure.clone()),
+            off: false,
+        }
+    }
+
+    /// Notes why an exporter that is gone failed last.
+    pub(super) fn failed(&self, id: &str, why: Option<String>) {
+        let mut ledgers = self.lock();
+        ledgers.entry((Owner::Exporter, id.to_owned())).or_default().last_failure = why;
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<(Owner, String), Ledger>> {
@@ -142,7 +210,7 @@ pub(super) struct ExporterCounters {
     attempts: [Histogram; 2],
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct SignalCounters {
     received: Counter,
     sent: Counter,
@@ -153,17 +221,8 @@ struct SignalCounters {
 impl ExporterCounters {
     pub(super) fn new(accounts: &Accounts, id: &Id) -> Self {
         let (id, metrics) = (id.to_string(), accounts.metrics());
-        let signals = Signal::ALL.map(|signal| {
-            let label = [("exporter", id.as_str())];
-            let [sent, failed, enqueue_failed] = exporter_metrics(signal);
-            let received = [("exporter", id.as_str()), ("signal", signal.name())];
-            SignalCounters {
-                received: metrics.counter(&names::EXPORTER_RECEIVED, &received),
-                sent: metrics.counter(sent, &label),
-                failed: metrics.counter(failed, &label),
-                enqueue_failed: metrics.counter(enqueue_failed, &label),
-            }
-        });
+        let signals = accounts.exported(&id);
+        accounts.revive(Owner::Exporter, &id);
         let attempts = ["success", "failure"].map(|outcome| {
             let labels = [("exporter", id.as_str()), ("outcome", outcome)];
             metrics.histogram(&names::EXPORTER_ATTEMPT_SECONDS, &labels)
@@ -220,17 +279,9 @@ impl ExporterCounters {
         &self.signals[signal as usize]
     }
 
-    /// Returns received, sent and dropped by reason, over all signals.
+    /// Returns what became of everything that the exporter had.
     pub(super) fn account(&self) -> Account {
-        let sum = |of: fn(&SignalCounters) -> &Counter| {
-            self.signals.iter().map(|counters| of(counters).get()).sum()
-        };
-        Account {
-            received: sum(|c| &c.received),
-            sent: sum(|c| &c.sent),
-            dropped: self.accounts.dropped(Owner::Exporter, &self.id, None),
-            ..Account::default()
-        }
+        self.accounts.account(&self.id)
     }
 }
 
@@ -267,6 +318,7 @@ pub(super) struct PipelineCounters {
 impl PipelineCounters {
     pub(super) fn new(accounts: &Accounts, id: &str, signal: Signal) -> Self {
         let accepted = accounts.metrics().counter(&names::PIPELINE_ACCEPTED, &[("pipeline", id)]);
+        accounts.revive(Owner::Pipeline, id);
         let panics = RateLimitedLog::default();
         PipelineCounters { accounts: accounts.clone(), id: id.to_owned(), signal, accepted, panics }
     }

@@ -5,7 +5,7 @@
 //! stay, so a reload does not touch a receiver of which nothing changed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -61,7 +61,10 @@ pub struct Service {
     timers: JoinSet<()>,
     /// Exporters that a reload took out, being drained.
     leaving: JoinSet<()>,
-    left: Vec<(Id, Arc<Delivery>)>,
+    /// The same, for as long as there is something of them.
+    left: Vec<Weak<Delivery>>,
+    /// The ids of all that were ever taken out: the last lines tell of them, too.
+    taken_out: BTreeSet<Id>,
 }
 
 /// A receiver's run that is over, and whether it had been told to stop.
@@ -109,6 +112,7 @@ impl Service {
             timers: JoinSet::new(),
             leaving: JoinSet::new(),
             left: Vec::new(),
+            taken_out: BTreeSet::new(),
         }
     }
 
@@ -171,11 +175,12 @@ impl Service {
             drains.spawn_on(async move { delivery.drain(deadline).await }, &self.cx.runtime);
         }
         while drains.join_next().await.is_some() {}
+        let left: Vec<_> = self.left.iter().filter_map(Weak::upgrade).collect();
         let all_left = async { while self.leaving.join_next().await.is_some() {} };
         if timeout_at(deadline, all_left).await.is_err() {
             self.leaving.shutdown().await;
         }
-        for (_, delivery) in &self.left {
+        for delivery in left {
             delivery.drain(deadline).await;
         }
         self.extensions.stop(deadline).await;
@@ -229,6 +234,7 @@ impl Service {
             }
             let fed = plan.pipelines.iter().filter(|p| p.receivers.contains(&part.id));
             let behind: Vec<_> = fed.flat_map(|p| &p.processors).cloned().collect();
+            self.accounts.revive(Owner::Receiver, &part.id.to_string());
             let receiver = part
                 .config
                 .build(&self.cx(plan, &part.id, &behind))
@@ -359,12 +365,18 @@ impl Service {
         for (id, (_, delivery)) in old {
             let kept = self.exporters.get(&id).is_some_and(|(_, new)| Arc::ptr_eq(new, &delivery));
             if !kept {
-                self.left.push((id, Arc::clone(&delivery)));
-                let deadline = Instant::now() + LEAVING;
-                self.leaving
-                    .spawn_on(async move { delivery.drain(deadline).await }, &self.cx.runtime);
+                self.left.push(Arc::downgrade(&delivery));
+                self.taken_out.insert(id.clone());
+                let (deadline, accounts) = (Instant::now() + LEAVING, self.accounts.clone());
+                let drained = async move {
+                    delivery.drain(deadline).await;
+                    accounts.failed(&id.to_string(), delivery.account().last_failure);
+                };
+                self.leaving.spawn_on(drained, &self.cx.runtime);
             }
         }
+        self.left.retain(|delivery| delivery.strong_count() > 0);
+        while self.leaving.try_join_next().is_some() {}
     }
 
     /// One timer a chain: it holds the chain weakly, so that it never keeps an old one alive.
@@ -382,8 +394,9 @@ impl Service {
     }
 
     fn accounts(&self, plans: &[Pipeline], sources: &[Id]) -> Vec<(String, Account)> {
-        let account = |id: &Id, delivery: &Delivery| {
-            let mut account = delivery.account();
+        let account = |id: &Id| {
+            let staying = self.exporters.get(id).map(|(_, delivery)| delivery.account());
+            let mut account = staying.unwrap_or_else(|| self.accounts.account(&id.to_string()));
             for plan in plans.iter().filter(|plan| plan.exporters.contains(id)) {
                 let (pipeline, signal) = (plan.id.to_string(), Some(plan.signal));
                 account.add_drops(self.accounts.dropped(Owner::Pipeline, &pipeline, signal));
@@ -395,11 +408,8 @@ impl Service {
             }
             (id.to_string(), account)
         };
-        let staying = self.exporters.iter().map(|(id, (_, delivery))| (id, delivery));
-        let left = self.left.iter().map(|(id, delivery)| (id, delivery));
-        let stays = |id: &Id| self.exporters.contains_key(id);
-        let left = left.filter(|(id, _)| !stays(id));
-        staying.chain(left).map(|(id, delivery)| account(id, delivery)).collect()
+        let gone = self.taken_out.iter().filter(|id| !self.exporters.contains_key(id));
+        self.exporters.keys().chain(gone).map(account).collect()
     }
 }
 

@@ -1544,3 +1544,37 @@ async fn a_reload_builds_anew_what_reads_a_certificate_that_was_renewed() {
     world.stop().await;
     assert_eq!(fake.got().len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_reload_took_out_and_has_drained_is_dropped_and_what_comes_back_goes_on_counting() {
+    let (tap, other) = (PlannedTap::default(), Fake::new(Does::Send));
+    let with = |fake: &Fake| with_extensions(&tap, fake);
+    let without = || {
+        let sketch = Sketch::default().receiver("tap", &tap).exporter("other", &other);
+        sketch.pipeline("traces", &["tap"], &[], &["other"])
+    };
+    let fake = Fake::new(Does::Send);
+    let mut world = World::of(with(&fake), &tap).await;
+    world.offer(&["a"]);
+    settle().await;
+    let before = Arc::strong_count(&fake.got);
+    world.service.apply(&without().0).await.unwrap();
+    settle().await;
+    assert!(Arc::strong_count(&fake.got) < before, "its exporter is still there");
+    let again = Fake::new(Does::Reject);
+    world.service.apply(&with(&again).0).await.unwrap();
+    settle().await;
+    world.offer(&["b", "c"]);
+    settle().await;
+    assert_eq!(
+        world.counter("otelcol_exporter_sent_spans", "fake"),
+        1,
+        "its series are there again"
+    );
+    let accounts = world.stop().await;
+    assert_eq!(
+        accounts["fake"].to_string(),
+        "received=3 sent=1 dropped=2 (rejected=2) held=0 last_failure=\"no\""
+    );
+    assert_eq!(accounts["other"].received, 0);
+}

@@ -106,10 +106,11 @@ impl Delivery {
     /// What became of everything so far, and why sending failed last.
     pub(super) fn account(&self) -> Account {
         let Worker { counters, incidents, .. } = &*self.worker;
+        let account = counters.account();
         Account {
-            last_failure: incidents.last_failure(),
             off: incidents.is_off(),
-            ..counters.account()
+            last_failure: incidents.last_failure().or(account.last_failure),
+            ..account
         }
     }
 
