@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "here an unwrap that fails is a test that fails")]
 
+mod raw;
+
 mod config;
 mod exporters;
 mod otlp;

@@ -49,8 +49,7 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "never: {what}");
-        // Whom it waits for may be of lower priority.
-        std::thread::park_timeout(Duration::from_millis(5));
+        std::thread::yield_now();
     }
 }
 
