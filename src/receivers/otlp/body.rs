@@ -65,17 +65,20 @@ where
         whole.expect(usize::try_from(said).unwrap_or(usize::MAX), max, max)?;
     }
     while let Some(chunk) = next(&mut body).await? {
-        whole.add(chunk, hold)?;
-        let first = whole.first();
-        if length == Length::Prefixed && whole.expected == 0 && first.len() >= PREFIX {
-            let said = u32::from_be_bytes([first[1], first[2], first[3], first[4]]) as usize;
+        whole.add(&chunk, hold)?;
+        drop(chunk);
+        if length == Length::Prefixed
+            && whole.expected == 0
+            && let [_, a, b, c, d, ..] = whole.bytes[..]
+        {
+            let said = u32::from_be_bytes([a, b, c, d]) as usize;
             whole.expect(said.saturating_add(PREFIX), allowed, max)?;
         }
-        if whole.len() > allowed {
+        if whole.bytes.len() > allowed {
             return Err(Refusal::too_large(max));
         }
     }
-    whole.into_bytes(hold).map_err(Refusal::from)
+    Ok(whole.into_bytes(hold))
 }
 
 /// The next bytes of a body; trailers say nothing here.
@@ -100,23 +103,15 @@ where
     }
 }
 
-/// What has come so far. The first piece stays where it was read until another one comes.
+/// What has come so far, copied: a piece of one byte would keep all that was read together with it, which is the
+/// connection's and nobody's count.
 #[derive(Default)]
 struct Whole {
-    one: Bytes,
-    more: Vec<u8>,
+    bytes: Vec<u8>,
     expected: usize,
 }
 
 impl Whole {
-    fn len(&self) -> usize {
-        if self.more.is_empty() { self.one.len() } else { self.more.len() }
-    }
-
-    fn first(&self) -> &[u8] {
-        if self.more.is_empty() { &self.one } else { &self.more }
-    }
-
     /// Takes note of how much is to come; refuses what would be too much before it is read.
     fn expect(&mut self, bytes: usize, allowed: usize, max: usize) -> Result<(), Refusal> {
         if bytes > allowed {
@@ -126,45 +121,29 @@ impl Whole {
         Ok(())
     }
 
-    fn add(&mut self, chunk: Bytes, hold: &mut Hold) -> Result<(), Full> {
-        if self.more.is_empty() {
-            if self.one.is_empty() {
-                hold.add(chunk.len())?;
-                self.one = chunk;
-                return Ok(());
-            }
-            self.make_room(self.one.len() + chunk.len(), hold)?;
-            self.more.extend_from_slice(&self.one);
-            hold.give_back(self.one.len());
-            self.one.clear();
-        }
-        self.make_room(chunk.len(), hold)?;
-        self.more.extend_from_slice(&chunk);
+    fn add(&mut self, piece: &[u8], hold: &mut Hold) -> Result<(), Full> {
+        self.make_room(piece.len(), hold)?;
+        self.bytes.extend_from_slice(piece);
         Ok(())
     }
 
-    /// At once for what is said to come, as far as some of it came: a word alone costs nothing.
+    /// From the second piece on at once for what is said to come: the first may be all, and a word alone costs nothing.
     fn make_room(&mut self, more: usize, hold: &mut Hold) -> Result<(), Full> {
-        let (so_far, room) = (self.more.len(), self.more.capacity() - self.more.len());
+        let (so_far, room) = (self.bytes.len(), self.bytes.capacity() - self.bytes.len());
         if room >= more {
             return Ok(());
         }
         let ahead = match self.expected.saturating_sub(so_far) {
+            _ if so_far == 0 => 0,
             0 => so_far,
             to_come => to_come.min(so_far.max(AHEAD)),
         };
-        grow(&mut self.more, more.max(ahead), hold)
+        grow(&mut self.bytes, more.max(ahead), hold)
     }
 
-    /// What waits in a queue must not keep the memory of its connection: what came in one piece is copied, it is small.
-    fn into_bytes(mut self, hold: &mut Hold) -> Result<Bytes, Full> {
-        if self.more.is_empty() {
-            grow(&mut self.more, self.one.len(), hold)?;
-            self.more.extend_from_slice(&self.one);
-            hold.give_back(self.one.len());
-        }
-        fit(&mut self.more, hold);
-        Ok(self.more.into())
+    fn into_bytes(mut self, hold: &mut Hold) -> Bytes {
+        fit(&mut self.bytes, hold);
+        self.bytes.into()
     }
 }
 
@@ -194,8 +173,17 @@ mod tests {
     use http_body::Frame;
     use std::convert::Infallible;
     use std::future::Future;
+    use std::sync::Arc;
     use std::task::{Context, Poll};
     use tokio::time::{Instant, Sleep, sleep};
+
+    struct Owner(Arc<[u8; 8192]>);
+
+    impl AsRef<[u8]> for Owner {
+        fn as_ref(&self) -> &[u8] {
+            &self.0[..]
+        }
+    }
 
     /// Sends a byte every now and then, and never ends.
     struct Dribble(Duration, Option<Pin<Box<Sleep>>>);
@@ -213,6 +201,26 @@ mod tests {
             std::task::ready!(wait.as_mut().poll(cx));
             self.1 = None;
             Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"x")))))
+        }
+    }
+
+    #[test]
+    fn a_piece_keeps_nothing_of_what_it_was_read_into() {
+        let mut hold = Budget::new(1 << 20).hold().unwrap();
+        for expected in [0, 3, 500_000] {
+            let mut whole = Whole { expected, ..Whole::default() };
+            let read = Arc::new([7; 8192]);
+            let owner = Bytes::from_owner(Owner(Arc::clone(&read)));
+            whole.add(&owner.slice(9..10), &mut hold).unwrap();
+            drop(owner);
+            assert_eq!(Arc::strong_count(&read), 1, "{expected}");
+            assert_eq!(hold.held(), whole.bytes.capacity(), "{expected}");
+            assert!(hold.held() < 64, "a word alone costs nothing: {expected}");
+            whole.add(&[8; 2], &mut hold).unwrap();
+            assert_eq!(hold.held(), whole.bytes.capacity(), "{expected}");
+            assert_eq!(whole.into_bytes(&mut hold), [7, 8, 8][..], "{expected}");
+            assert_eq!(hold.held(), 3);
+            hold.give_back(3);
         }
     }
 
