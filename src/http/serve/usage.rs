@@ -22,8 +22,10 @@ use super::reply::Reply;
 /// Counts the requests of one connection.
 #[derive(Debug)]
 pub(crate) struct Usage {
-    /// Requests that are being answered.
-    now: AtomicUsize,
+    /// Requests that are being answered: those that began in this round and those of earlier ones, in turn.
+    now: [AtomicUsize; 2],
+    /// The round's place there.
+    round: AtomicUsize,
     /// Requests that were let in at all, whatever became of them.
     seen: AtomicU64,
     /// Requests that were answered and not refused for good.
@@ -48,7 +50,10 @@ pub(crate) fn keeps_no_place(response: &mut Response<Reply>) {
 
 /// Counts a request as being answered until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Using(Arc<Usage>);
+pub(crate) struct Using {
+    usage: Arc<Usage>,
+    round: usize,
+}
 
 /// Counts a reply as one that the client has yet to take, until it is dropped.
 #[derive(Debug)]
@@ -65,14 +70,15 @@ pub(crate) struct Tracked {
 impl Using {
     /// A request came by that connection.
     pub(crate) fn of(usage: &Arc<Usage>) -> Using {
-        usage.now.fetch_add(1, Ordering::Relaxed);
+        let round = usage.round.load(Ordering::Relaxed);
+        usage.now[round].fetch_add(1, Ordering::Relaxed);
         usage.seen.fetch_add(1, Ordering::Relaxed);
-        Using(Arc::clone(usage))
+        Using { usage: Arc::clone(usage), round }
     }
 
     /// Its answer goes out.
     pub(crate) fn answered(self, mut response: Response<Reply>) -> Response<Tracked> {
-        let usage = &self.0;
+        let usage = &self.usage;
         if response.extensions_mut().remove::<ForGood>().is_none() {
             usage.ever.fetch_add(1, Ordering::Relaxed);
         }
@@ -84,8 +90,8 @@ impl Using {
 
 impl Drop for Using {
     fn drop(&mut self) {
-        self.0.moves();
-        self.0.now.fetch_sub(1, Ordering::Relaxed);
+        self.usage.moves();
+        self.usage.now[self.round].fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -101,7 +107,8 @@ impl Usage {
     /// No request yet.
     pub(crate) fn new() -> Usage {
         Usage {
-            now: AtomicUsize::new(0),
+            now: Default::default(),
+            round: AtomicUsize::new(0),
             seen: AtomicU64::new(0),
             ever: AtomicU64::new(0),
             untaken: AtomicUsize::new(0),
@@ -114,7 +121,7 @@ impl Usage {
 
     /// How long it has done nothing; `None` while something is being answered or waits to be taken.
     pub(crate) fn quiet_for(&self) -> Option<Duration> {
-        let busy = [&self.now, &self.untaken].iter().any(|some| some.load(Ordering::Relaxed) > 0);
+        let busy = self.is_answering() || self.untaken.load(Ordering::Relaxed) > 0;
         let moved = Duration::from_millis(self.moved.load(Ordering::Relaxed));
         (!busy).then(|| self.begun.elapsed().saturating_sub(moved))
     }
@@ -147,24 +154,37 @@ impl Usage {
     /// Returns when no request that counts came in time, or when there was none for as long as `idle` says;
     /// looks only so often.
     pub(crate) async fn unused(&self, first: Duration, idle: Option<Duration>) {
-        let count = || self.ever.load(Ordering::Relaxed);
-        let quiet = || self.now.load(Ordering::Relaxed) == 0;
-        loop {
-            sleep(first).await;
-            match (count(), quiet()) {
-                (0, true) => return,
-                (0, false) => {}
-                _ => break,
-            }
+        if !self.is_used_after(0, first).await {
+            return;
         }
         let Some(idle) = idle else { return pending().await };
+        while self.is_used_after(self.ever.load(Ordering::Relaxed), idle).await {}
+    }
+
+    /// Waits for a look at which more requests were of use than so many, or that finds nothing under way. What is
+    /// under way may yet be of use, but not for ever one refusal after the other: when all that began before a look
+    /// is over at a later one, what began since is no reason to wait.
+    async fn is_used_after(&self, before: u64, every: Duration) -> bool {
+        let mut waited = false;
         loop {
-            let before = count();
-            sleep(idle).await;
-            if quiet() && count() == before {
-                return;
+            sleep(every).await;
+            if self.ever.load(Ordering::Relaxed) > before {
+                return true;
+            }
+            let round = self.round.load(Ordering::Relaxed);
+            let earlier_are_over = self.now[1 - round].load(Ordering::Relaxed) == 0;
+            if !self.is_answering() || waited && earlier_are_over {
+                return false;
+            }
+            if earlier_are_over {
+                self.round.store(1 - round, Ordering::Relaxed);
+                waited = true;
             }
         }
+    }
+
+    fn is_answering(&self) -> bool {
+        self.now.iter().any(|some| some.load(Ordering::Relaxed) > 0)
     }
 
     /// Returns when replies have waited for longer than `limit` and the client took none; looks only so often.
@@ -184,7 +204,7 @@ impl Usage {
     pub(crate) async fn over(&self, limit: Duration) {
         loop {
             sleep(limit).await;
-            if self.now.load(Ordering::Relaxed) == 0 && self.untaken.load(Ordering::Relaxed) == 0 {
+            if !self.is_answering() && self.untaken.load(Ordering::Relaxed) == 0 {
                 return;
             }
         }
@@ -208,5 +228,60 @@ impl Body for Tracked {
 
     fn size_hint(&self) -> SizeHint {
         self.reply.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::timeout;
+
+    const FIRST: Duration = Duration::from_secs(60);
+    const IDLE: Option<Duration> = Some(Duration::from_secs(90));
+
+    fn refuse(using: Using) {
+        let mut response = Response::new(Reply::default());
+        keeps_no_place(&mut response);
+        drop(using.answered(response));
+    }
+
+    /// How long it took until a connection was found unused, of which each request begins before the last is over.
+    async fn refusals_without_end(usage: &Arc<Usage>) -> Duration {
+        let began = Instant::now();
+        let asks = async {
+            let mut last = Using::of(usage);
+            loop {
+                sleep(Duration::from_secs(1)).await;
+                refuse(std::mem::replace(&mut last, Using::of(usage)));
+            }
+        };
+        let unused = timeout(10 * FIRST, usage.unused(FIRST, IDLE));
+        tokio::select! {
+            () = asks => {}
+            unused = unused => unused.unwrap(),
+        }
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_one_after_the_other_keep_no_connection() {
+        let usage = Arc::new(Usage::new());
+        assert_eq!(refusals_without_end(&usage).await, 2 * FIRST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nor_do_they_once_one_was_of_use() {
+        let usage = Arc::new(Usage::new());
+        drop(Using::of(&usage).answered(Response::new(Reply::default())));
+        assert_eq!(refusals_without_end(&usage).await, FIRST + 2 * IDLE.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_may_take_its_time_beside_refusals() {
+        let usage = Arc::new(Usage::new());
+        let slow = Using::of(&usage);
+        assert!(timeout(4 * FIRST, refusals_without_end(&usage)).await.is_err());
+        drop(slow.answered(Response::new(Reply::default())));
+        assert!(usage.is_of_use());
     }
 }
