@@ -4,6 +4,9 @@
 //! and frames of unknown kinds it works at, and answers, for as long as they come. Here the heads of frames are
 //! counted as they pass: requests and answers earn what is spent on all others. Bytes are not held or changed, and of
 //! HTTP/1.1 nothing is looked at.
+//!
+//! A head in pieces h2 gathers as it came until a field of it is whole, however long that is said to be: here it has a
+//! bound of its own.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -31,6 +34,7 @@ const HEAD: usize = 9;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
+const CONTINUATION: u8 = 9;
 /// All streams may have been worked at; ENHANCE_YOUR_CALM (RFC 9113 section 6.8).
 const GOAWAY: &[u8] = &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0x0b];
 
@@ -50,6 +54,9 @@ pub(crate) struct FrameLimit<S> {
     read: Frames,
     written: Frames,
     purse: Purse,
+    /// The bytes of a request's head, as it is sent: of the last one, and the most that it may have.
+    head: usize,
+    max_head: usize,
 }
 
 /// Tells what the client speaks, as far as it is known.
@@ -91,7 +98,7 @@ impl Floods {
             tracing::warn!(
                 unsaid,
                 "closed a connection: its client sent thousands of HTTP/2 frames that ask for nothing (PING, SETTINGS, \
-                 WINDOW_UPDATE and their like)"
+                 WINDOW_UPDATE and their like), or a head that is far too long"
             );
         }
     }
@@ -99,10 +106,11 @@ impl Floods {
 
 impl<S> FrameLimit<S> {
     /// Over a socket by which nothing has passed.
-    pub(crate) fn over(inner: S, floods: Arc<Floods>) -> Self {
+    pub(crate) fn over(inner: S, floods: Arc<Floods>, max_head: usize) -> Self {
         let purse = Purse { left: MOST, since: Instant::now() };
         let (read, written) = (Frames::default(), Frames::default());
-        FrameLimit { inner, floods, speaks: Speaks::Preface(0), read, written, purse }
+        let speaks = Speaks::Preface(0);
+        FrameLimit { inner, floods, speaks, read, written, purse, head: 0, max_head }
     }
 
     /// Looks at what the client sent; says whether that is bearable.
@@ -120,14 +128,23 @@ impl<S> FrameLimit<S> {
         if self.speaks != Speaks::Two {
             return true;
         }
-        let purse = &mut self.purse;
-        self.read.pass(bytes, |kind, length| match kind {
-            DATA if length > 0 => {}
-            // It may be taken back.
-            HEADERS => purse.earn(1),
-            _ => purse.left -= 1,
+        let FrameLimit { purse, head, max_head, .. } = self;
+        let mut bearable = true;
+        self.read.pass(bytes, |kind, length| {
+            match kind {
+                DATA if length > 0 => {}
+                // It may be taken back.
+                HEADERS => purse.earn(1),
+                _ => purse.left -= 1,
+            }
+            *head = match kind {
+                CONTINUATION => head.saturating_add(length),
+                HEADERS => length,
+                _ => 0,
+            };
+            bearable &= *head <= *max_head;
         });
-        purse.lasts()
+        bearable && purse.lasts()
     }
 
     /// Looks at what the client was sent.
@@ -162,7 +179,7 @@ impl<S: AsyncWrite + Unpin> FrameLimit<S> {
                 drop(Pin::new(&mut self.inner).poll_flush(cx));
             }
         }
-        io::Error::other("too many frames that ask for nothing")
+        io::Error::other("too many frames that ask for nothing, or too long a head")
     }
 }
 
@@ -292,8 +309,11 @@ mod tests {
         async fn greeted(greeting: &[u8]) -> Line {
             let (ours, client) = duplex(1 << 20);
             let floods = Floods::counted(Counter::default());
-            let mut line =
-                Line { socket: FrameLimit::over(ours, Arc::clone(&floods)), client, floods };
+            let mut line = Line {
+                socket: FrameLimit::over(ours, Arc::clone(&floods), 90_000),
+                client,
+                floods,
+            };
             assert!(line.comes(greeting).await);
             line
         }
@@ -328,6 +348,26 @@ mod tests {
             let mut said = Vec::new();
             client.read_to_end(&mut said).await.unwrap();
             assert_eq!(said, GOAWAY, "{kind}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_in_pieces_has_a_bound() {
+        for (pieces, bearable) in [
+            (&[(HEADERS, 90_000), (HEADERS, 90_000), (DATA, 120_000)][..], true),
+            (&[(HEADERS, 45_000), (CONTINUATION, 45_000), (DATA, 9), (HEADERS, 90_000)], true),
+            (&[(HEADERS, 90_001)], false),
+            (&[(HEADERS, 9), (CONTINUATION, 89_992)], false),
+            (&[(HEADERS, 30_000), (CONTINUATION, 30_000), (CONTINUATION, 30_001)], false),
+        ] {
+            let mut line = Line::greeted(PREFACE).await;
+            let frames = pieces.iter().map(|&(kind, length)| frame(kind, length));
+            assert_eq!(
+                line.comes(&frames.collect::<Vec<_>>().concat()).await,
+                bearable,
+                "{pieces:?}"
+            );
+            assert_eq!(line.floods.counter.get(), u64::from(!bearable), "{pieces:?}");
         }
     }
 

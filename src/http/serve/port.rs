@@ -47,8 +47,12 @@ const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 /// HTTP/2: a request of usual size comes in one frame, if its sender cares, and is not copied then.
 const FRAME: u32 = 128 << 10;
-/// The largest head, in bytes.
+/// The largest head of HTTP/1.1, in bytes.
 const MAX_HEAD: usize = 64 << 10;
+/// HTTP/2: the same with 32 bytes for each field, of which small ones take six times as much...
+const MAX_HEAD_LIST: u32 = 32 << 10;
+/// ...and how much of one is read on, as it is sent, so that its client hears that it is too large.
+const MAX_SENT_HEAD: usize = 96 << 10;
 
 /// What answers requests.
 pub(crate) trait Answer: Send + Sync + 'static {
@@ -213,7 +217,7 @@ fn builder(timing: &Timing, max_streams: u32) -> auto::Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(max_streams)
-        .max_header_list_size(MAX_HEAD as u32)
+        .max_header_list_size(MAX_HEAD_LIST)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(FRAME)
@@ -257,7 +261,7 @@ impl<A: Answer, E: Ends> ConnectionContext<A, E> {
             let (cx, using) = (Arc::clone(&cx), Using::of(&used));
             async move { Ok::<_, Infallible>(using.answered(cx.answer.answer(request).await)) }
         });
-        let stream = FrameLimit::over(stream, Arc::clone(&self.floods));
+        let stream = FrameLimit::over(stream, Arc::clone(&self.floods), MAX_SENT_HEAD);
         let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
         let mut stop = self.stop.clone();
         let timing = &self.timing;
@@ -298,4 +302,32 @@ async fn after(wait: Option<Duration>) {
 /// Give or take a tenth, so that connections which began together do not end together.
 fn jittered(age: Duration) -> Duration {
     age.mul_f64(0.9 + 0.2 * rand::random::<f64>())
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::HeaderMap;
+    use hyper::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    /// What a field that a [`HeaderMap`] has room for takes there, in bytes: name, value, links, and its hash twice.
+    const ROOM: usize = 104 + 6;
+    /// What its name takes beside.
+    const NAME: usize = 32;
+
+    #[test]
+    fn a_head_of_the_smallest_fields_leaves_room_for_the_rest_of_its_connection() {
+        let (mut head, mut counted) = (HeaderMap::new(), 0);
+        for number in 0.. {
+            let name = HeaderName::try_from(format!("{number:x}")).unwrap();
+            counted += name.as_str().len() + 1 + 32;
+            if counted >= MAX_HEAD_LIST as usize {
+                break;
+            }
+            head.append(name, HeaderValue::from_static("b"));
+        }
+        let taken = head.capacity() * ROOM + head.len() * NAME;
+        assert!(taken < 200 << 10, "{} fields take {taken}", head.len());
+    }
 }

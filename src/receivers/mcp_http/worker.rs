@@ -292,7 +292,8 @@ impl Worker {
         });
         // A connection that ends in an error has said so to its exchanges.
         if two {
-            let io = TokioIo::new(FrameLimit::over(stream, Arc::clone(&self.floods)));
+            let max_head = self.config.max_header_bytes.max(CLIENT_BUFFER).saturating_mul(2);
+            let io = TokioIo::new(FrameLimit::over(stream, Arc::clone(&self.floods), max_head));
             let mut connection = std::pin::pin!(self.http2.serve_connection(io, service));
             let told = tokio::select! {
                 biased;
