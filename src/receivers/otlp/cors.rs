@@ -20,6 +20,10 @@ use crate::settings::Report;
 /// What senders in browsers need and may always send.
 const USUAL: [&str; 4] = ["accept", "content-type", "content-encoding", "x-requested-with"];
 
+/// Pages whose browsers write more than this of an origin, or of the headers that they ask for, get no leave, in bytes: it
+/// comes back in the answer.
+const LONGEST: usize = 1024;
+
 /// `cors` of `http`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -110,7 +114,7 @@ impl Rules {
         if self.allow(head.headers.get(ORIGIN), headers) {
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
             if let Some(wanted) = wanted {
-                headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
+                headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, copied(wanted));
             }
             if self.max_age > 0 {
                 headers.insert(ACCESS_CONTROL_MAX_AGE, self.max_age.into());
@@ -137,10 +141,10 @@ impl Rules {
             return true;
         }
         let text = origin.to_str().unwrap_or_default().to_ascii_lowercase();
-        if !self.origins.iter().any(|pattern| matches(pattern, &text)) {
+        if text.len() > LONGEST || !self.origins.iter().any(|pattern| matches(pattern, &text)) {
             return false;
         }
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, copied(origin));
         headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         true
     }
@@ -148,12 +152,20 @@ impl Rules {
     fn may_send(&self, wanted: Option<&HeaderValue>) -> bool {
         let Some(wanted) = wanted else { return true };
         let Ok(wanted) = wanted.to_str() else { return false };
+        if wanted.len() > LONGEST {
+            return false;
+        }
         let mut names = wanted.split(',').map(|name| name.trim().to_ascii_lowercase());
         self.any_header
             || names.all(|name| {
                 name.is_empty() || USUAL.contains(&name.as_str()) || self.headers.contains(&name)
             })
     }
+}
+
+/// The same in memory of its own: as it came it keeps what it was read into.
+fn copied(value: &HeaderValue) -> HeaderValue {
+    HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone())
 }
 
 /// Whether a text is what a pattern says, in which `*` stands for any characters.

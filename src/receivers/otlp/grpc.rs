@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::answer::{Form, Success, message, rpc_status};
@@ -60,6 +61,17 @@ impl Answer for Service {
 impl Service {
     async fn serve(&self, request: Request<Incoming>) -> Result<Success, Refusal> {
         let (head, body) = request.into_parts();
+        let (signal, coding) = self.admit(&head)?;
+        // Its size is the client's choice, and it keeps what it was read into: it is gone while the body comes.
+        drop(head);
+        let mut hold = self.intake.hold()?;
+        let body = body::read(body, Length::Prefixed, self.intake.max, &mut hold).await?;
+        let (bytes, coding) = unframe(body, coding)?;
+        self.intake.take(ExportRequest { signal, form: Form::Protobuf, coding, bytes, hold }).await
+    }
+
+    /// What a head alone can be refused for.
+    fn admit(&self, head: &Parts) -> Result<(Signal, Coding), Refusal> {
         if let Some(token) = &self.token
             && !token.shown_in(&head.headers, &AUTHORIZATION)
         {
@@ -78,11 +90,7 @@ impl Service {
             let why = "one compression is undone, and no others than gzip, zstd and deflate";
             Refusal::new(Reason::Coding, why)
         })?;
-        let _head = self.intake.hold_head(&head.headers)?;
-        let mut hold = self.intake.hold()?;
-        let body = body::read(body, Length::Prefixed, self.intake.max, &mut hold).await?;
-        let (bytes, coding) = unframe(body, coding)?;
-        self.intake.take(ExportRequest { signal, form: Form::Protobuf, coding, bytes, hold }).await
+        Ok((signal, coding))
     }
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue, ORIGIN,
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName, HeaderValue,
+    ORIGIN,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, Version};
@@ -53,6 +54,44 @@ impl Places {
     }
 }
 
+/// What is known of a request from its head alone, once that is let in.
+struct Admitted {
+    place: Place,
+    form: Form,
+    coding: Coding,
+    /// What it says of its body's length.
+    length: Option<u64>,
+    /// Of spans that a server handed back.
+    named: Option<Named>,
+}
+
+/// What its answer needs of a head, in memory of its own and not much of it.
+struct Kept {
+    grpc: bool,
+    /// The form that an answer has, if that is known.
+    form: Option<Form>,
+    /// The rest of it comes whatever is answered: who waits for leave to send sends nothing then, and over HTTP/2 it need
+    /// not be read.
+    sends_anyway: bool,
+    /// What lets a page in a browser read the answer.
+    leave: HeaderMap,
+}
+
+impl Kept {
+    fn of(head: &Parts, cors: Option<&Rules>) -> Kept {
+        let mut leave = HeaderMap::new();
+        if let Some(cors) = cors {
+            cors.decorate(head.headers.get(ORIGIN), &mut leave);
+        }
+        Kept {
+            grpc: grpc::is_grpc(&head.headers),
+            form: form(head).ok(),
+            sends_anyway: head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT),
+            leave,
+        }
+    }
+}
+
 impl Answer for Service {
     async fn answer(&self, request: Request<Incoming>) -> Response<Reply> {
         let (head, body) = request.into_parts();
@@ -60,17 +99,21 @@ impl Answer for Service {
         if let Some(leave) = asked {
             return leave;
         }
-        let mut response = match self.serve(&head, body).await {
+        let kept = Kept::of(&head, self.cors.as_ref());
+        let admitted = self.admit(&head);
+        // Its size is the client's choice, and it keeps what it was read into: it is gone while the body comes.
+        drop(head);
+        let mut response = match self.serve(admitted, &kept, body).await {
             Ok(response) => {
                 self.intake.counters.taken();
                 response
             }
             Err(refusal) => {
                 self.intake.counters.refused(refusal.reason);
-                let mut response = if grpc::is_grpc(&head.headers) {
+                let mut response = if kept.grpc {
                     grpc::refused(&refusal)
                 } else {
-                    answer::refused(&refusal, form(&head).ok())
+                    answer::refused(&refusal, kept.form)
                 };
                 if refusal.after.is_none() {
                     keeps_no_place(&mut response);
@@ -78,9 +121,7 @@ impl Answer for Service {
                 response
             }
         };
-        if let Some(cors) = &self.cors {
-            cors.decorate(head.headers.get(ORIGIN), response.headers_mut());
-        }
+        response.headers_mut().extend(kept.leave);
         for (name, value) in &self.headers {
             response.headers_mut().insert(name, value.clone());
         }
@@ -89,12 +130,16 @@ impl Answer for Service {
 }
 
 impl Service {
-    async fn serve(&self, head: &Parts, body: Incoming) -> Result<Response<Reply>, Refusal> {
-        let (place, form, coding) = match self.admit(head) {
+    async fn serve(
+        &self,
+        admitted: Result<Admitted, Refusal>,
+        kept: &Kept,
+        body: Incoming,
+    ) -> Result<Response<Reply>, Refusal> {
+        let Admitted { place, form, coding, length, named } = match admitted {
             Ok(admitted) => admitted,
             Err(refusal) => {
-                // Who waits for leave to send sends nothing now.
-                if head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT) {
+                if kept.sends_anyway {
                     body::discard(body, COURTESY).await;
                 }
                 return Err(refusal);
@@ -102,22 +147,18 @@ impl Service {
         };
         let signal = place.signal();
         self.intake.wants(signal)?;
-        let _head = self.intake.hold_head(&head.headers)?;
         let mut hold = self.intake.hold()?;
-        let length = Length::Said(content_length(head));
-        let bytes = body::read(body, length, self.intake.max, &mut hold).await?;
+        let bytes = body::read(body, Length::Said(length), self.intake.max, &mut hold).await?;
         let request = ExportRequest { signal, form, coding, bytes, hold };
-        let success = match place {
-            Place::Export(_) => self.intake.take(request).await?,
-            Place::Passback => {
-                self.intake.take_handed_back(request, Named::of(&head.headers)?).await?
-            }
+        let success = match named {
+            None => self.intake.take(request).await?,
+            Some(named) => self.intake.take_handed_back(request, named).await?,
         };
         Ok(answer::success(signal, form, &success))
     }
 
     /// What a head alone can be refused for.
-    fn admit(&self, head: &Parts) -> Result<(Place, Form, Coding), Refusal> {
+    fn admit(&self, head: &Parts) -> Result<Admitted, Refusal> {
         if let Some(token) = &self.token
             && !token.shown_in(&head.headers, &AUTHORIZATION)
         {
@@ -143,10 +184,15 @@ impl Service {
             let why = "one content encoding is undone, and no others than gzip, zstd and deflate";
             Refusal::new(Reason::Coding, why)
         })?;
-        if content_length(head).is_some_and(|said| said > self.intake.max as u64) {
+        let length = content_length(head);
+        if length.is_some_and(|said| said > self.intake.max as u64) {
             return Err(Refusal::too_large(self.intake.max));
         }
-        Ok((place, form, coding))
+        let named = match place {
+            Place::Export(_) => None,
+            Place::Passback => Some(Named::of(&head.headers)?),
+        };
+        Ok(Admitted { place, form, coding, length, named })
     }
 }
 
@@ -171,4 +217,42 @@ fn coding(head: &Parts) -> Option<Coding> {
 
 fn content_length(head: &Parts) -> Option<u64> {
     head.headers.get(hyper::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::receivers::otlp::cors::Cors;
+
+    #[test]
+    fn nothing_of_a_head_is_kept_but_short_copies() {
+        let read = Bytes::from(vec![b'a'; 60_000]);
+        let text = |length| HeaderValue::from_maybe_shared(read.slice(..length)).unwrap();
+        for (rules, length, leave) in [
+            (None, 9, 0),
+            (Some("*"), 9, 2),
+            (Some("a*"), 9, 3),
+            (Some("a*"), 2000, 1),
+            (Some("*"), 50_000, 2),
+            (Some("b"), 50_000, 1),
+        ] {
+            let allowed_origins = rules.iter().map(|&origin| origin.to_owned()).collect();
+            let rules = rules.map(|_| Rules::new(&Cors { allowed_origins, ..Cors::default() }));
+            let request = Request::builder()
+                .uri(&b"/v1/passback"[..])
+                .header("traceparent", text(length))
+                .header("mcpcol-server-name", text(9))
+                .header(ORIGIN, text(length));
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            let (kept, named) = (Kept::of(&head, rules.as_ref()), Named::of(&head.headers));
+            drop(head);
+            assert_eq!(kept.leave.len(), leave, "{length}");
+            let long = |value: &HeaderValue| value.len() > 1024;
+            assert!(!kept.leave.values().any(long), "{length}");
+            assert!(named.is_ok(), "{length}");
+            assert!(read.is_unique(), "{length}");
+        }
+    }
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::HeaderMap;
 use tokio::task::spawn_blocking;
 
 use super::answer::{Form, Success};
@@ -26,11 +25,6 @@ use crate::telemetry::{Batch, Content, Receipt, Signal, Telemetry, Verdict, Wait
 const INLINE: usize = 128 << 10;
 /// ...and those that were compressed if they have more than this: a small one may hide 64 MiB.
 const INLINE_UNPACKED: usize = 1 << 20;
-
-/// A request's head up to this size is part of what each request is counted for, in bytes.
-const USUAL_HEAD: usize = 2048;
-/// What a field of a head takes beside its text, in bytes.
-const FIELD: usize = 64;
 
 /// What a sender hears whose request is small and would become huge.
 const GROWS: &str = "the request has far too many parts for its size";
@@ -79,19 +73,6 @@ impl Intake {
     /// Room for a request.
     pub(super) fn hold(&self) -> Result<Hold, Full> {
         self.budget.hold()
-    }
-
-    /// Room for a request's head while its body comes; nothing for one of usual size, which the room for the request
-    /// includes.
-    pub(super) fn hold_head(&self, headers: &HeaderMap) -> Result<Option<Hold>, Full> {
-        let size =
-            headers.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD).sum();
-        if size <= USUAL_HEAD {
-            return Ok(None);
-        }
-        let mut hold = self.budget.hold()?;
-        hold.add(size)?;
-        Ok(Some(hold))
     }
 
     /// Whether a request of that signal is worth reading.

@@ -24,6 +24,9 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// What the client calls the server.
 const SERVER: HeaderName = HeaderName::from_static("mcpcol-server-name");
 
+/// What is kept of a `traceparent`, in bytes: it has 55, and more only in versions to come.
+const LONGEST: usize = 256;
+
 /// What a request's head says about the spans in its body.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Named {
@@ -45,7 +48,10 @@ impl Named {
             return Err(Refusal::new(Reason::Malformed, why));
         }
         Ok(Named {
-            traceparent: one(&TRACEPARENT)?.map(|value| value.as_bytes().to_vec()),
+            traceparent: one(&TRACEPARENT)?.map(|value| {
+                let value = value.as_bytes();
+                value[..value.len().min(LONGEST)].to_vec()
+            }),
             server: server.unwrap_or_default().to_owned(),
         })
     }
@@ -140,6 +146,8 @@ mod tests {
         assert!(named("https://user@host").is_err());
         assert!(named(&"x".repeat(129)).is_err());
         assert_eq!(Named::of(&HeaderMap::new()).unwrap().server, "");
+        let long = [(TRACEPARENT, "x".repeat(60_000).parse().unwrap())].into_iter().collect();
+        assert_eq!(Named::of(&long).unwrap().traceparent.map(|kept| kept.len()), Some(LONGEST));
         for name in [SERVER, TRACEPARENT] {
             let fields = ["a", "b"].map(|value| (name.clone(), value.parse().unwrap()));
             assert!(Named::of(&fields.into_iter().collect()).is_err(), "{name}");
