@@ -1,4 +1,4 @@
-//! A channel that says how much of answers it passes on: that much more may come.
+//! A channel that says how much of answers it passes on: that much more may come. It passes on what tonic can read.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use tonic::codegen::http::{Request, Response};
 use tonic::transport::{Channel, Error};
 use tower_service::Service;
 
+use super::readable::make_readable;
 use crate::exporters::allowance::Allowance;
 
 #[derive(Clone)]
@@ -32,13 +33,15 @@ impl Service<Request<Body>> for Counted {
         let answering = self.channel.call(request);
         let allowance = Arc::clone(&self.allowance);
         Box::pin(async move {
-            let counted = |body: Body| {
-                Body::new(body.map_frame(move |frame| {
+            let mut response = answering.await?;
+            make_readable(response.headers_mut());
+            Ok(response.map(|body| {
+                Body::new(body.map_frame(move |mut frame| {
                     allowance.passed_on(frame.data_ref().map_or(0, Bytes::len));
+                    frame.trailers_mut().into_iter().for_each(make_readable);
                     frame
                 }))
-            };
-            answering.await.map(|response| response.map(counted))
+            }))
         })
     }
 }

@@ -15,6 +15,7 @@
 
 mod codec;
 mod connect;
+mod readable;
 mod counted;
 #[cfg(test)]
 mod tests;

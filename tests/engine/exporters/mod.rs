@@ -236,6 +236,16 @@ async fn a_hint_beyond_all_reason_is_one_and_one_on_a_permanent_error_is_ignored
     assert!(matches!(error, ExportError::Reject { .. }), "{error:?}");
 }
 
+/// They stand in the trailers behind a message, or in the head of an answer without one.
+#[tokio::test]
+async fn details_that_cannot_be_read_change_nothing_about_the_status() {
+    let unreadable = |sink: Sink| sink.saying("grpc-status-details-bin", "!");
+    assert_eq!(export_to(&unreadable(Sink::taking_all())).await, Ok(Exported::default()));
+    let later = Sink::answering(|| Err(Status::unavailable("later")));
+    let error = export_to(&unreadable(later)).await.unwrap_err();
+    assert_eq!(error, ExportError::Retry { after: None, why: "Unavailable: later".to_owned() });
+}
+
 #[tokio::test]
 async fn a_partial_success_counts_what_was_rejected_and_no_more_than_was_sent() {
     for (said, counted) in [(1, 1), (0, 0), (1_000_000, 1), (-5, 0)] {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http_body_util::BodyExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tonic::body::Body;
@@ -33,6 +34,8 @@ type Answer = dyn Fn() -> Result<Bytes, Status> + Send + Sync;
 pub(crate) struct Sink {
     seen: Arc<Mutex<Vec<Seen>>>,
     answer: Arc<Answer>,
+    /// Stands beside every status.
+    beside: Option<(&'static str, &'static str)>,
 }
 
 /// A listening sink: it ends with this.
@@ -46,12 +49,17 @@ impl Sink {
     pub(crate) fn answering(
         answer: impl Fn() -> Result<Bytes, Status> + Send + Sync + 'static,
     ) -> Sink {
-        Sink { seen: Arc::default(), answer: Arc::new(answer) }
+        Sink { seen: Arc::default(), answer: Arc::new(answer), beside: None }
     }
 
     /// A backend that takes everything.
     pub(crate) fn taking_all() -> Sink {
         Sink::answering(|| Ok(Bytes::new()))
+    }
+
+    /// With this header beside the status of every answer.
+    pub(crate) fn saying(self, name: &'static str, value: &'static str) -> Sink {
+        Sink { beside: Some((name, value)), ..self }
     }
 
     /// Listens on a free port.
@@ -114,13 +122,26 @@ impl<const N: usize> Service<http::Request<Body>> for Named<N> {
             path: request.uri().path().to_owned(),
             headers: request.headers().clone(),
         };
+        let beside = self.0.beside;
+        let add = move |headers: &mut http::HeaderMap| {
+            if let Some((name, value)) = beside.filter(|_| headers.contains_key("grpc-status")) {
+                headers.insert(name, value.parse().unwrap());
+            }
+        };
         Box::pin(async move {
             let mut grpc = Grpc::new(Raw)
                 .accept_compressed(CompressionEncoding::Gzip)
                 .accept_compressed(CompressionEncoding::Zstd)
                 .send_compressed(CompressionEncoding::Gzip)
                 .max_decoding_message_size(usize::MAX);
-            Ok(grpc.unary(call, request).await)
+            let mut response = grpc.unary(call, request).await;
+            add(response.headers_mut());
+            Ok(response.map(|body| {
+                Body::new(body.map_frame(move |mut frame| {
+                    frame.trailers_mut().into_iter().for_each(add);
+                    frame
+                }))
+            }))
         })
     }
 }
