@@ -10,6 +10,9 @@ pub(super) const MAX_RESPONSE: usize = 4 << 20;
 /// rejected stands there, and sending them again would double the others.
 pub(super) const UNREAD: &str = "partial success unread: the answer is over the limit of 4 MiB";
 
+/// What is said of one that was taken with a response that did not come to its end.
+pub(super) const BROKEN: &str = "partial success unread: the answer did not come to its end";
+
 /// How much of a peer's words is kept, in characters.
 const MAX_WORDS: usize = 512;
 

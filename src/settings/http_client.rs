@@ -15,6 +15,9 @@ use super::{ClientTls, Compression, Duration, Headers, Report, Secret, Unsupport
 /// The words of confighttp's client, but for the endpoint, which each exporter has in its own way.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
+    /// How long a request may take, from its connection to the end of its answer; 0 for no limit. Who sends it holds
+    /// it to that.
+    pub timeout: Duration,
     /// A proxy for all requests; else `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment say.
     pub proxy_url: Option<Secret>,
     /// TLS, where an endpoint has `https://`.
@@ -60,6 +63,7 @@ pub struct CompressionParams {
 impl Default for HttpClient {
     fn default() -> Self {
         HttpClient {
+            timeout: Duration::default(),
             proxy_url: None,
             tls: ClientTls::default(),
             headers: Headers::default(),

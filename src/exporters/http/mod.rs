@@ -14,7 +14,7 @@ mod words;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -34,7 +34,7 @@ use self::compress::compressed;
 use self::connect::{Connector, Proxies};
 use self::interim::Interim;
 use super::allowance::{AHEAD, Allowance, WINDOWS, is_over};
-use super::peer::{MAX_RESPONSE, user_agent};
+use super::peer::{BROKEN, MAX_RESPONSE, UNREAD, user_agent};
 use crate::pipeline::ExportError;
 use crate::settings::HttpClient;
 
@@ -43,7 +43,7 @@ pub(super) use self::words::http_exporter_config;
 
 /// What `http2_ping_timeout` of 0 stands for, as in the Collector.
 const PING_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long the words of a refusal are waited for: the status says enough.
+/// The longest that what is said behind a status is waited for: the status says enough.
 const WORDS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client with its connections.
@@ -64,10 +64,10 @@ pub(super) struct Client {
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    /// At most [`MAX_RESPONSE`] bytes; empty where there are more, and of a refusal, where they could not be had.
+    /// At most [`MAX_RESPONSE`] bytes; empty where there are more, and where they could not be had.
     pub(super) body: Bytes,
-    /// The request was taken, and what is said about that is over the limit.
-    pub(super) unread: bool,
+    /// Why there is no body where there should be one.
+    pub(super) unread: Option<&'static str>,
 }
 
 impl Client {
@@ -100,9 +100,11 @@ impl Client {
         Ok(Client { settings, base, headers, proxies, secure, allowances, pool })
     }
 
-    /// Sends `body` and reads the answer, whatever it is. An error is what kept an answer from coming.
+    /// Sends `body` and reads the answer, whatever it is, in an attempt that began then. An error is what kept an answer
+    /// from coming.
     pub(super) async fn post(
         &self,
+        begun: Instant,
         to: &Uri,
         content_type: &'static str,
         body: Bytes,
@@ -129,7 +131,10 @@ impl Client {
             why = interim.too_many() => return Err(ExportError::Retry { after: None, why }),
         };
         match response {
-            Ok(response) => answer(response, &allowance).await,
+            Ok(response) => {
+                let wait = words_timeout(self.settings.timeout.0, begun.elapsed());
+                Ok(answer(response, &allowance, wait).await)
+            }
             Err(error) => Err(verdict::unreachable(&error, secure)),
         }
     }
@@ -168,32 +173,51 @@ impl Client {
     }
 }
 
-/// Reads an answer to its end. One that is too long, and that of a refusal, may be cut short: the status says what to
-/// do.
-async fn answer(
-    response: Response<Incoming>,
-    allowance: &Allowance,
-) -> Result<Answer, ExportError> {
+/// How long what is said behind a status is waited for: half of what is left of the time that the attempt has, for one
+/// that is out of time counts as one without an answer.
+fn words_timeout(limit: Duration, spent: Duration) -> Duration {
+    match limit.is_zero() {
+        true => WORDS_TIMEOUT,
+        false => WORDS_TIMEOUT.min(limit.saturating_sub(spent) / 2),
+    }
+}
+
+/// Reads an answer to its end. What is too long, breaks or drips is cut short: the status has said what to do, and
+/// to send again what was taken would double it.
+async fn answer(response: Response<Incoming>, allowance: &Allowance, wait: Duration) -> Answer {
     let (head, body) = response.into_parts();
-    let (status, headers) = (head.status, head.headers);
-    let answer = |body, unread| Ok(Answer { status, headers, body, unread });
     let body = body.map_frame(|frame| {
         allowance.passed_on(frame.data_ref().map_or(0, Bytes::len));
         frame
     });
     let whole = Limited::new(body, MAX_RESPONSE).collect();
-    if !status.is_success() {
-        let words = timeout(WORDS_TIMEOUT, whole).await.ok().and_then(Result::ok);
-        return answer(words.map(|words| words.to_bytes()).unwrap_or_default(), false);
-    }
-    match whole.await {
-        Ok(body) => answer(body.to_bytes(), false),
-        Err(error) if error.is::<LengthLimitError>() || is_over(&*error) => {
-            answer(Bytes::new(), true)
+    let (body, unread) = match timeout(wait, whole).await {
+        Ok(Ok(body)) => (body.to_bytes(), None),
+        Ok(Err(error)) if error.is::<LengthLimitError>() || is_over(&*error) => {
+            (Bytes::new(), Some(UNREAD))
         }
-        Err(error) => {
-            let why = format!("the connection broke within the answer: {error}");
-            Err(ExportError::Retry { after: None, why })
+        Ok(Err(_)) | Err(_) => (Bytes::new(), Some(BROKEN)),
+    };
+    Answer { status: head.status, headers: head.headers, body, unread }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_behind_a_status_never_takes_the_attempts_last_moment() {
+        for (limit, spent, wait) in [
+            (0, 0, 5000),
+            (0, 60_000, 5000),
+            (30_000, 0, 5000),
+            (30_000, 24_000, 3000),
+            (5000, 1000, 2000),
+            (5000, 5000, 0),
+            (5000, 6000, 0),
+        ] {
+            let [limit, spent, wait] = [limit, spent, wait].map(Duration::from_millis);
+            assert_eq!(words_timeout(limit, spent), wait);
         }
     }
 }

@@ -111,7 +111,7 @@ mod tests {
             headers.insert(RETRY_AFTER, value.parse().unwrap());
         }
         let status = StatusCode::from_u16(status).unwrap();
-        Answer { status, headers, body: Bytes::new(), unread: false }
+        Answer { status, headers, body: Bytes::new(), unread: None }
     }
 
     fn refused(answer: &Answer, said: &str, now: SystemTime) -> ExportError {

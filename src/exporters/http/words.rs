@@ -98,6 +98,7 @@ macro_rules! http_exporter_config {
         impl Config {
             fn client(&self) -> crate::settings::HttpClient {
                 let client = crate::settings::HttpClient {
+                    timeout: self.timeout,
                     proxy_url: self.proxy_url.clone(),
                     tls: self.tls.clone(),
                     headers: self.headers.clone(),

@@ -13,13 +13,13 @@ use tonic_types::pb;
 
 use super::Encoding;
 use crate::exporters::http::{Answer, text_of};
-use crate::exporters::peer::{UNREAD, words};
+use crate::exporters::peer::words;
 use crate::pipeline::Exported;
 
 /// What the backend took of `items`.
 pub(super) fn exported(answer: &Answer, asked: Encoding, items: usize) -> Exported {
-    if answer.unread {
-        return Exported { rejected: 0, message: UNREAD.to_owned() };
+    if let Some(why) = answer.unread {
+        return Exported { rejected: 0, message: why.to_owned() };
     }
     let partial = match encoding(answer, asked) {
         Some(Encoding::Proto) => of_proto(&answer.body),
@@ -27,8 +27,7 @@ pub(super) fn exported(answer: &Answer, asked: Encoding, items: usize) -> Export
         None => None,
     };
     let Some((rejected, message)) = partial else { return Exported::default() };
-    let rejected = usize::try_from(rejected).unwrap_or(0).min(items);
-    Exported { rejected, message: words(&message) }
+    Exported { rejected: rejected.min(items), message: words(&message) }
 }
 
 /// What the backend says about why it did not take the request.
@@ -58,18 +57,29 @@ fn encoding(answer: &Answer, asked: Encoding) -> Option<Encoding> {
 
 /// The responses of the three signals differ in names only: field 1 is the partial success, in it field
 /// 1 the number of rejected items and field 2 the message.
-fn of_proto(body: &[u8]) -> Option<(i64, String)> {
+fn of_proto(body: &[u8]) -> Option<(usize, String)> {
     let partial = ExportTraceServiceResponse::decode(body).ok()?.partial_success?;
-    Some((partial.rejected_spans, partial.error_message))
+    Some((usize::try_from(partial.rejected_spans).unwrap_or(0), partial.error_message))
 }
 
-fn of_json(body: &[u8]) -> Option<(i64, String)> {
+fn of_json(body: &[u8]) -> Option<(usize, String)> {
     let partial = serde_json::from_slice::<Response>(body).ok()?.partial_success?;
-    let rejected = match &partial.rejected {
-        Value::String(digits) => digits.parse().unwrap_or(0),
-        number => number.as_i64().unwrap_or(0),
+    Some((count(&partial.rejected), partial.error_message))
+}
+
+/// A number too large for us is all there is.
+fn count(said: &Value) -> usize {
+    let digits = match said {
+        Value::String(digits) => digits.clone(),
+        // In digits, whatever its form: larger ones than 64 bits hold are read as floats.
+        Value::Number(number) => match number.as_f64() {
+            Some(float) if !number.is_u64() => format!("{float:.0}"),
+            _ => number.to_string(),
+        },
+        _ => return 0,
     };
-    Some((rejected, partial.error_message))
+    let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    digits.parse().unwrap_or(if is_number { usize::MAX } else { 0 })
 }
 
 #[derive(Deserialize)]
@@ -90,4 +100,36 @@ struct Partial {
 #[derive(Deserialize)]
 struct Status {
     message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rejected_items_are_counted_however_many_there_are() {
+        for (said, counted) in [
+            ("3", 3),
+            ("\"3\"", 3),
+            ("3.0", 3),
+            ("0", 0),
+            ("-5", 0),
+            ("\"-5\"", 0),
+            ("-1e30", 0),
+            ("\"some\"", 0),
+            ("\"\"", 0),
+            ("null", 0),
+            ("[]", 0),
+            ("9223372036854775808", 10),
+            ("\"9223372036854775808\"", 10),
+            ("99999999999999999999", 10),
+            ("\"99999999999999999999\"", 10),
+            ("1e300", 10),
+        ] {
+            let body = format!("{{\"partialSuccess\":{{\"rejectedSpans\":{said}}}}}");
+            let (status, headers) = (hyper::StatusCode::OK, hyper::HeaderMap::new());
+            let answer = Answer { status, headers, body: body.into(), unread: None };
+            assert_eq!(exported(&answer, Encoding::Json, 10).rejected, counted, "{said}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ mod answer;
 #[cfg(test)]
 mod tests;
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use hyper::Uri;
@@ -177,6 +177,7 @@ impl Exporter for OtlpHttp {
 
 impl OtlpHttp {
     async fn attempt(&self, telemetry: &Telemetry) -> Result<Exported, ExportError> {
+        let begun = Instant::now();
         let signal = telemetry.signal();
         let Some(url) = &self.urls[signal as usize] else {
             let why = format!("there is no endpoint for {0}: set {0}_endpoint", signal.name());
@@ -187,7 +188,7 @@ impl OtlpHttp {
             let why = format!("a request of {} bytes is over OTLP's limit of 64 MiB", body.len());
             return Err(ExportError::TooLarge { why });
         }
-        let answer = self.client.post(url, self.encoding.content_type(), body).await?;
+        let answer = self.client.post(begun, url, self.encoding.content_type(), body).await?;
         if answer.status.is_success() {
             return Ok(answer::exported(&answer, self.encoding, telemetry.items()));
         }

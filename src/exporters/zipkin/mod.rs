@@ -15,7 +15,7 @@ mod span;
 #[cfg(test)]
 mod tests;
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -137,10 +137,11 @@ impl Exporter for Zipkin {
 
 impl Zipkin {
     async fn attempt(&self, telemetry: &Telemetry) -> Result<Exported, ExportError> {
+        let begun = Instant::now();
         let body = body(telemetry, &self.default_service_name)?;
         if body.spans > 0 {
             let json = body.json.into();
-            let answer = self.client.post(&self.url, "application/json", json).await?;
+            let answer = self.client.post(begun, &self.url, "application/json", json).await?;
             if !answer.status.is_success() {
                 let now = SystemTime::now();
                 return Err(refused(&answer, &self.url, text_of(&answer), now));

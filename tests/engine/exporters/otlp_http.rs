@@ -288,14 +288,32 @@ async fn an_answer_over_the_limit_is_what_its_status_says() {
 }
 
 #[tokio::test]
+async fn an_answer_that_breaks_or_drips_is_what_its_status_says() {
+    let message = "partial success unread: the answer did not come to its end".to_owned();
+    let refused = ExportError::Reject { why: "400 Bad Request".to_owned() };
+    for (status, said) in
+        [("200 OK", Ok(Exported { rejected: 0, message })), ("400 Bad Request", Err(refused))]
+    {
+        for (drips, behind) in [
+            (false, "content-length: 10\r\n\r\nhalf"),
+            (false, "transfer-encoding: chunked\r\n\r\nzz\r\n"),
+            (true, "content-length: 10\r\n\r\nhalf"),
+        ] {
+            let bytes = format!("HTTP/1.1 {status}\r\n{behind}").into_bytes();
+            let reply = move |_: &Seen| match drips {
+                true => Reply::Stall(bytes.clone()),
+                false => Reply::Last(bytes.clone()),
+            };
+            let sink = HttpSink::answering(reply).await;
+            let exporter = built(json!({ "endpoint": sink.url(), "timeout": "100ms" }));
+            assert_eq!(exporter.export(&spans()).await, said, "{behind}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_http_or_breaks_off_is_tried_again() {
-    for bytes in [
-        &b""[..],
-        b"\x15\x03\x01\x00\x02\x02",
-        b"HTTP/1.1 200",
-        b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf",
-        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
-    ] {
+    for bytes in [&b""[..], b"\x15\x03\x01\x00\x02\x02", b"HTTP/1.1 200"] {
         let error = export_to(move |_| Reply::Last(bytes.to_vec())).await.unwrap_err();
         assert!(matches!(error, ExportError::Retry { after: None, .. }), "{error:?}");
     }

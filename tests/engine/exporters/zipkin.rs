@@ -7,7 +7,7 @@ use mcpcol::pipeline::{ExportError, Exported, Exporter};
 use mcpcol::telemetry::Telemetry;
 use serde_json::{Value, json};
 
-use super::http_sink::{HttpSink, ok, says};
+use super::http_sink::{HttpSink, Reply, ok, says};
 use super::{build, request, spans};
 
 fn built(url: &str, more: Value) -> Box<dyn Exporter> {
@@ -73,6 +73,12 @@ async fn an_answer_of_any_length_is_what_its_status_says() {
     let sink = HttpSink::answering(|_| says("202 Accepted", &[], &[b'x'; 5 << 20])).await;
     let exported = built(&sink.url(), json!({})).export(&spans()).await;
     assert_eq!(exported, Ok(Exported::default()));
+    let begun = b"HTTP/1.1 202 Accepted\r\ncontent-length: 10\r\n\r\n";
+    for reply in [Reply::Last, Reply::Stall] {
+        let sink = HttpSink::answering(move |_| reply(begun.to_vec())).await;
+        let exporter = built(&sink.url(), json!({ "timeout": "100ms" }));
+        assert_eq!(exporter.export(&spans()).await, Ok(Exported::default()));
+    }
     let sink = HttpSink::answering(|_| says("404 Not Found", &[], b"")).await;
     let error = built(&sink.url(), json!({})).export(&spans()).await.unwrap_err();
     let expected = format!("404 Not Found at {}/api/v2/spans", sink.url());
