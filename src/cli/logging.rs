@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 use crate::pipeline::INCIDENTS;
 use crate::pipeline::plan::{LogEncoding, LogLevel, LogSettings};
 use crate::privacy::redact::{Found, KnownValues, Redactor, Scan, Settings, Under};
-use crate::settings::{Secret, without_hidden};
+use crate::settings::{Secret, harmless_json, without_hidden};
 
 /// Lines that wait for a slow reader.
 const LINES: usize = 1024;
@@ -50,7 +50,9 @@ pub(super) fn start(settings: &LogSettings, reader: Reader, secrets: &[Secret]) 
     }
     let known = KnownValues::new(secrets.iter().map(Secret::expose));
     // Without the thread nothing is read, and every line counts as lost.
-    thread::Builder::new().name("log".into()).spawn(move || deliver(&post, Arc::new(known))).ok();
+    let encoding = settings.encoding;
+    let deliver = move || deliver(&post, Arc::new(known), encoding);
+    thread::Builder::new().name("log".into()).spawn(deliver).ok();
     let filter = EnvFilter::new(filter(settings.level, reader));
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let builder = tracing_subscriber::fmt()
@@ -116,7 +118,7 @@ pub(super) fn hide_panic_messages() {
     }));
 }
 
-fn deliver(post: &Receiver<Letter>, known: Arc<KnownValues>) {
+fn deliver(post: &Receiver<Letter>, known: Arc<KnownValues>, encoding: LogEncoding) {
     let mut stderr = io::stderr();
     // The usual rules are always good, so a line without them is none.
     let redactor = Redactor::new(&Settings::default()).ok();
@@ -126,7 +128,7 @@ fn deliver(post: &Receiver<Letter>, known: Arc<KnownValues>) {
         match letter {
             Letter::Line(line) => scan
                 .as_mut()
-                .map(|scan| redacted(scan, &line))
+                .map(|scan| redacted(scan, &line, encoding))
                 .and_then(|line| stderr.write_all(&line).ok()),
             Letter::Flush(done) => done.try_send(()).ok(),
         };
@@ -138,7 +140,7 @@ fn deliver(post: &Receiver<Letter>, known: Arc<KnownValues>) {
 }
 
 /// Masks what is secret in a line, which keeps its end, and escapes what a terminal would not show.
-fn redacted<'l>(scan: &mut Scan<'_>, line: &'l [u8]) -> Cow<'l, [u8]> {
+fn redacted<'l>(scan: &mut Scan<'_>, line: &'l [u8], encoding: LogEncoding) -> Cow<'l, [u8]> {
     let text = line.trim_ascii_end();
     let masked = match scan.bytes(text, Under::Open) {
         Found::Nothing => Cow::Borrowed(line),
@@ -147,7 +149,11 @@ fn redacted<'l>(scan: &mut Scan<'_>, line: &'l [u8]) -> Cow<'l, [u8]> {
         }
     };
     // Controls were escaped where the line was put together; those of its colours are ours.
-    match std::str::from_utf8(&masked).map(without_hidden) {
+    let shown = match encoding {
+        LogEncoding::Json => harmless_json,
+        LogEncoding::Console => without_hidden,
+    };
+    match std::str::from_utf8(&masked).map(shown) {
         Ok(Cow::Owned(shown)) => Cow::Owned(shown.into_bytes()),
         Ok(Cow::Borrowed(_)) | Err(_) => masked,
     }
@@ -180,11 +186,15 @@ mod tests {
         let secret = ["kettle-", "window-17"].concat();
         let mut scan = redactor.scan();
         scan.know([&Arc::new(KnownValues::new([&secret]))]);
-        let mut line =
-            |text: String| String::from_utf8(redacted(&mut scan, text.as_bytes()).into()).unwrap();
+        let mut line = |text: String| {
+            let json = text.starts_with('{');
+            let encoding = if json { LogEncoding::Json } else { LogEncoding::Console };
+            String::from_utf8(redacted(&mut scan, text.as_bytes(), encoding).into()).unwrap()
+        };
         assert_eq!(line("INFO a line\n".into()), "INFO a line\n");
         assert_eq!(line(format!("WARN to {secret}: no\n")), "WARN to [REDACTED:known_value]: no\n");
         assert_eq!(line("WARN a\u{202e}b\n".into()), "WARN a\\u{202e}b\n");
+        assert_eq!(line("{\"a\":\"\u{202e}b\"}\n".into()), "{\"a\":\"\\u202eb\"}\n");
         let json = format!("{{\"level\":\"INFO\",\"error\":\"password={}\"}}\n", "hunter2x");
         assert_eq!(
             line(json),

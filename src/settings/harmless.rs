@@ -1,6 +1,7 @@
 //! Makes text of others harmless to whoever reads it on a terminal.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 /// Says whether a character can do more than be seen: controls, line separators, and what reorders or hides
 /// text (Unicode TR 36, "Bidirectional Text Spoofing").
@@ -16,22 +17,33 @@ fn hides(c: char) -> bool {
 
 /// Writes characters that steer as escapes, as in Rust source: `\u{202e}`.
 pub fn harmless(text: &str) -> Cow<'_, str> {
-    escaped(text, steers)
+    escaped(text, steers, |out, c| out.extend(c.escape_default()))
 }
 
 /// Writes those that are no controls as escapes: for lines whose colours are our own, and whose controls were escaped
 /// by whoever put them together.
 pub fn without_hidden(text: &str) -> Cow<'_, str> {
-    escaped(text, hides)
+    escaped(text, hides, |out, c| out.extend(c.escape_default()))
 }
 
-fn escaped(text: &str, which: fn(char) -> bool) -> Cow<'_, str> {
+/// Writes those that stand in the strings of a JSON document as it has them: `\u202e`. Controls that it cannot have
+/// stand between its lines.
+pub fn harmless_json(document: &str) -> Cow<'_, str> {
+    let steers = |c: char| c > '~' && steers(c);
+    escaped(document, steers, |out, c| {
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            write!(out, "\\u{unit:04x}").ok();
+        }
+    })
+}
+
+fn escaped(text: &str, which: fn(char) -> bool, escape: fn(&mut String, char)) -> Cow<'_, str> {
     if !text.contains(which) {
         return text.into();
     }
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
-        if which(c) { out.extend(c.escape_default()) } else { out.push(c) }
+        if which(c) { escape(&mut out, c) } else { out.push(c) }
     }
     out.into()
 }
@@ -45,6 +57,12 @@ mod tests {
         let text = "a\u{1b}[31m\nb\u{202e}c é 漢";
         assert_eq!(harmless(text), "a\\u{1b}[31m\\nb\\u{202e}c é 漢");
         assert_eq!(without_hidden(text), "a\u{1b}[31m\nb\\u{202e}c é 漢");
+        let strings = ["a\u{202e}b", "\u{7f}\u{9b}31m", "\u{e0041}", "é 漢\n\u{1b}"];
+        let line = format!("{}\n", serde_json::json!(strings));
+        let shown = harmless_json(&line);
+        let expected = r#"["a\u202eb","\u007f\u009b31m","\udb40\udc41","é 漢\n\u001b"]"#;
+        assert_eq!(shown.trim_end(), expected);
+        assert_eq!(serde_json::from_str::<[String; 4]>(&shown).unwrap(), strings);
         assert!(matches!(harmless("plain"), Cow::Borrowed("plain")));
     }
 }

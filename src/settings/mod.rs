@@ -37,7 +37,7 @@ pub use duration::Duration;
 pub use file::read_file;
 pub(crate) use given::NOT_EMPTY;
 pub use given::{Given, IS_EMPTY};
-pub use harmless::{harmless, steers, without_hidden};
+pub use harmless::{harmless, harmless_json, steers, without_hidden};
 pub use http_client::{
     CompressionParams, HttpClient, is_local_url, parse_url, shown_url, signal_path, url_target,
 };
