@@ -79,6 +79,11 @@ struct Rotation {
     localtime: Unsupported,
 }
 
+/// 16 TiB, the most that a file of ext4 has.
+const MAX_MEGABYTES: u64 = 1 << 24;
+/// Each of them is renamed at every rotation, while lines wait.
+const MAX_BACKUPS: u64 = 10_000;
+
 impl Default for Rotation {
     fn default() -> Self {
         Rotation { max_megabytes: 100, max_backups: 100, max_days: None, localtime: None }
@@ -121,7 +126,11 @@ impl ComponentConfig for Config {
         if is_stdout(&self.path) {
             report.error("path", "is standard output; use the exporter `stdout`, or write a file");
         }
-        self.check_place(report);
+        if self.path.as_os_str().as_encoded_bytes().contains(&0) {
+            report.error("path", "has a NUL character, which no path has");
+        } else {
+            self.check_place(report);
+        }
         if self.format != "json" {
             report.error("format", format!("`{}` is not supported; use json", self.format));
         }
@@ -142,11 +151,12 @@ impl ComponentConfig for Config {
             report.warn("flush_interval", "has no effect: every batch is written at once");
         }
         if let Some(rotation) = &self.rotation {
-            if rotation.max_megabytes == 0 {
-                report.error("rotation.max_megabytes", "must be at least 1");
-            }
-            if rotation.max_backups == 0 {
-                report.error("rotation.max_backups", "must be at least 1");
+            let bounds = [
+                ("rotation.max_megabytes", rotation.max_megabytes, MAX_MEGABYTES),
+                ("rotation.max_backups", rotation.max_backups.into(), MAX_BACKUPS),
+            ];
+            for (field, _, most) in bounds.iter().filter(|(_, n, most)| !(1..=*most).contains(n)) {
+                report.error(field, format!("must be between 1 and {most}"));
             }
         }
     }
@@ -451,6 +461,30 @@ mod tests {
                 "warning",
                 "file::rotation::max_backups",
             ]
+        );
+    }
+
+    #[test]
+    fn what_no_file_and_no_rotation_can_have_is_refused() {
+        let problems = super::super::problems::<Config>;
+        let most = serde_json::json!({ "max_megabytes": 1 << 24, "max_backups": 10_000 });
+        let rotating = |rotation| serde_json::json!({ "path": "a.jsonl", "rotation": rotation });
+        assert_eq!(problems(rotating(most)), [""; 0]);
+        for megabytes in [0, (1 << 24) + 1, 1 << 44, u64::MAX] {
+            assert_eq!(
+                problems(rotating(serde_json::json!({ "max_megabytes": megabytes }))),
+                ["file::rotation::max_megabytes: must be between 1 and 16777216"]
+            );
+        }
+        for backups in [0, 10_001, u32::MAX] {
+            assert_eq!(
+                problems(rotating(serde_json::json!({ "max_backups": backups }))),
+                ["file::rotation::max_backups: must be between 1 and 10000"]
+            );
+        }
+        assert_eq!(
+            problems(serde_json::json!({ "path": "a\0.jsonl" })),
+            ["file::path: has a NUL character, which no path has"]
         );
     }
 

@@ -299,6 +299,9 @@ impl Endpoint {
         }
         if let Some(path) = text.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
+            if path.contains('\0') {
+                return Err("has a NUL character, which no path has".to_owned());
+            }
             return Ok(Endpoint::Unix(path.to_owned()));
         }
         let (tls, rest) = if let Some(rest) = text.strip_prefix("http://") {
@@ -395,6 +398,7 @@ mod tests {
             ("collector:0", "is not a port"),
             ("collector:http", "is not a port"),
             ("ftp://collector:4317", "unknown scheme"),
+            ("unix:/run/a\0b", "NUL"),
             ("https://collector:4317/v1/traces", "without path"),
         ] {
             let error = Endpoint::parse(text).unwrap_err();

@@ -46,6 +46,9 @@ pub struct QueueSettings {
 /// Bounds a queue in bytes, unless it is set: 256 MiB.
 pub(super) const MAX_BYTES: usize = 256 << 20;
 
+/// The most batches of one exporter that are sent at once: each consumer takes memory, whether it has work or not.
+const MAX_CONSUMERS: usize = 1000;
+
 /// What a full queue does to a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -154,8 +157,9 @@ impl Delivery {
     /// What these settings mean together: every exporter calls this from its own check.
     pub fn check(&self, report: &mut Report<'_>) {
         let queue = &self.queue;
-        if queue.num_consumers == 0 {
-            report.error("sending_queue.num_consumers", "must be at least 1");
+        if !(1..=MAX_CONSUMERS).contains(&queue.num_consumers) {
+            let message = format!("must be between 1 and {MAX_CONSUMERS}");
+            report.error("sending_queue.num_consumers", message);
         }
         if queue.queue_size == 0 {
             report.error("sending_queue.queue_size", "must be at least 1");

@@ -386,7 +386,16 @@ fn settings_say_what_is_wrong_with_them() {
         ("compression", json!("lz4"), "zipkin::compression: `lz4` is not supported"),
         ("auth", json!({"authenticator": "x"}), "zipkin::auth: is not supported; write"),
         ("cookies", json!({"enabled": true}), "zipkin::cookies: is not supported"),
-        ("sending_queue", json!({"num_consumers": 0}), "zipkin::sending_queue::num_consumers:"),
+        (
+            "sending_queue",
+            json!({"num_consumers": 0}),
+            "zipkin::sending_queue::num_consumers: must be between 1 and 1000",
+        ),
+        (
+            "sending_queue",
+            json!({"num_consumers": 1001}),
+            "zipkin::sending_queue::num_consumers: must be between 1 and 1000",
+        ),
     ] {
         let mut settings = good.clone();
         settings[field] = value;

@@ -117,8 +117,22 @@ impl Config {
         for name in self.env.keys().filter(|name| name.is_empty() || name.contains(['=', '\0'])) {
             report.error("env", format!("`{name}` is not a name of a variable"));
         }
+        self.check_no_nul(report);
         self.observing().check(report);
         self.capture.check_no_headers(report);
+    }
+
+    /// Reports what no process can be given. A tap with a command of its own may not need it.
+    fn check_no_nul(&self, report: &mut Report<'_>) {
+        let has = |text: &String| text.contains('\0');
+        let fields = [
+            ("command", self.command.iter().any(has)),
+            ("args", self.args.iter().any(has)),
+            ("env", self.env.values().any(has)),
+        ];
+        for (field, _) in fields.iter().filter(|(_, has)| *has) {
+            report.unready(field, "has a NUL character, which no process can be given");
+        }
     }
 
     /// Reports a program and a directory that are not there. A tap with a command of its own does not need them.
@@ -267,6 +281,13 @@ mod tests {
     fn unknown_keys_are_refused() {
         assert!(testing::read::<Config>("{ comand: x }").is_err());
         assert!(testing::read::<Config>("{ parent: theirs }").is_err());
+    }
+
+    #[test]
+    fn what_no_process_can_be_given_is_said() {
+        let yaml = r#"{ command: "/bin/a\0", args: ["\0"], env: { A: "\0" } }"#;
+        let said = |field| format!("r::{field} has a NUL character, which no process can be given");
+        assert_eq!(problems(yaml), ["command", "args", "env"].map(said));
     }
 
     #[test]

@@ -29,6 +29,8 @@ const ENDPOINT: &str = "localhost:8931";
 const PORT: u16 = 8931;
 /// The smallest head that is of use: a request line, a token, and what SDKs send.
 const MIN_HEADER_BYTES: usize = 8 * 1024;
+/// The most threads that forward.
+const MAX_WORKERS: usize = 1024;
 
 /// Settings.
 #[derive(Clone, PartialEq, Deserialize, JsonSchema)]
@@ -324,6 +326,9 @@ impl Config {
             if value == 0 {
                 report.error(field, "must be at least 1");
             }
+        }
+        if self.workers > MAX_WORKERS {
+            report.error("workers", format!("must be at most {MAX_WORKERS}; 0 is one a core"));
         }
         for (field, value) in [
             ("read_header_timeout", self.read_header_timeout),

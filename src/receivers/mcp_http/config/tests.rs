@@ -68,6 +68,7 @@ read_header_timeout: 0
 stall_timeout: 0
 max_connections: 0
 max_header_bytes: 1
+workers: 1025
 session_key: short
 "#;
     let found = problems(yaml);
@@ -89,6 +90,7 @@ session_key: short
         ("stall_timeout", "must be more than 0"),
         ("max_connections", "must be at least 1"),
         ("max_header_bytes", "must be at least"),
+        ("workers", "must be at most 1024; 0 is one a core"),
         ("session_key", "the key"),
     ] {
         let start = format!("r::{path} ");
