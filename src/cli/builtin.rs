@@ -10,9 +10,10 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::flags::{Flags, Names};
-use super::otlp_env::OtlpEnv;
+use super::otlp_env::{ENDPOINT, OtlpEnv};
 use super::record::{self, QUEUE, Record, escaped, file_exporter, logs_beside};
 use super::state::{self, State};
+use super::variables::Variables;
 use super::{config_args, say};
 use crate::config::{self, Options, Sources};
 use crate::pipeline::{ComponentConfig, Plan};
@@ -89,8 +90,7 @@ pub(super) fn load(
     options: &Options<'_>,
 ) -> std::io::Result<Loaded> {
     let terminal = std::io::stderr().is_terminal();
-    let keyed = KEYS.iter().all(|name| env(name).is_none());
-    let place = Place::find(keyed);
+    let place = Place::find();
     let state = place.state.as_ref().map(|state| state.dir.clone());
     let mut notes = Vec::new();
     let mut last = Sources::default();
@@ -110,7 +110,7 @@ pub(super) fn load(
         let (around, of_user) = problems.0.into_iter().partition::<Vec<_>, _>(is_ours);
         let fatal = |problem: &&Problem| problem.severity > Severity::Warning;
         if plan.is_none() && !of_user.iter().any(|p| fatal(&p)) && trust != Trust::Nothing {
-            notes.extend(around.iter().filter(fatal).map(told));
+            notes.extend(around.iter().filter(fatal).map(|p| told(p, &place.env)));
             continue;
         }
         notes.extend(more);
@@ -132,14 +132,14 @@ fn is_ours(problem: &Problem) -> bool {
 
 /// Tells of a setting of the built-in configuration that cannot be used: by the variable that it comes from, and without
 /// the advice for those who write YAML.
-fn told(problem: &Problem) -> String {
+fn told(problem: &Problem, env: &Variables) -> String {
     let message = problem.message.split("; ").next().unwrap_or_default();
     if problem.path.contains("digest") {
         return format!(
             "the digest key of MCPCOL_DIGEST_KEY, MCPCOL_DIGEST_KEY_FILE or the state directory is not used: {message}"
         );
     }
-    let ours = env("MCPCOL_OTLP_ENDPOINT").is_some();
+    let ours = env.get(ENDPOINT).is_some();
     let family = if ours { "MCPCOL_OTLP" } else { "OTEL_EXPORTER_OTLP" };
     let of = [("headers", "HEADERS"), ("ca_file", "CERTIFICATE"), ("key_file", "CLIENT_KEY")];
     let of = of.into_iter().chain([
@@ -152,29 +152,40 @@ fn told(problem: &Problem) -> String {
     format!("{family}_{variable}: {message}: the OTLP variables are not used")
 }
 
-/// The state directory, if there is one, and what is wrong with it.
+/// The environment, and the state directory, if there is one, and what is wrong with it.
 struct Place {
+    env: Variables,
+    /// The environment names no digest key.
+    keyed: bool,
     state: Option<State>,
     notes: Vec<String>,
 }
 
 impl Place {
-    /// With a digest key in it if `keyed`.
-    fn find(keyed: bool) -> Place {
+    fn find() -> Place {
+        let env = Variables::default();
+        let keyed = KEYS.iter().all(|name| env.get(name).is_none());
         let mut notes = Vec::new();
-        Place { state: state::open(keyed, &mut notes), notes }
+        Place { env, keyed, state: state::open(keyed, &mut notes), notes }
+    }
+
+    /// What the environment says about exporting by OTLP.
+    fn otlp(&self) -> OtlpEnv {
+        let from_env = OtlpEnv::from(|name| self.env.get(name));
+        // It is not known where our telemetry should go; not to where the agent sends its own.
+        if self.env.is_unreadable(ENDPOINT) { OtlpEnv::default() } else { from_env }
     }
 }
 
 /// The configuration for a tap, and what the user should be told about it.
 fn config(tap: &Tap<'_>, terminal: bool, trust: Trust, place: &Place) -> (String, Vec<String>) {
     let mut notes = Vec::new();
-    let digest = digest(place.state.as_ref(), trust);
+    let digest = digest(place, trust);
     let mut exporters = serde_json::Map::new();
-    let from_env = if trust == Trust::All { OtlpEnv::from(env) } else { OtlpEnv::default() };
+    let from_env = if trust == Trust::All { place.otlp() } else { OtlpEnv::default() };
     let otlp = from_env.exporter(&mut notes);
-    let keyed = KEYS.iter().all(|name| env(name).is_none());
-    if tap.record == Record::InState || keyed {
+    notes.extend(place.env.notes());
+    if tap.record == Record::InState || place.keyed {
         // Only who needs the directory is told what is wrong with it.
         notes.extend(place.notes.iter().cloned());
     }
@@ -230,9 +241,10 @@ fn receiver(tap: &Tap<'_>) -> Value {
 }
 
 /// The environment's key, else the state directory's, else one that lives as long as the process.
-fn digest(state: Option<&State>, trust: Trust) -> Value {
-    let from_env = ["key", "key_file"].into_iter().zip(KEYS.map(env));
+fn digest(place: &Place, trust: Trust) -> Value {
+    let from_env = ["key", "key_file"].into_iter().zip(KEYS.map(|name| place.env.get(name)));
     let key = from_env.filter_map(|(field, value)| Some(json!({field: value?}))).next();
+    let state = place.state.as_ref();
     let kept = || state.and_then(|state| state.key.as_ref()).map(|path| json!({"key_file": path}));
     let trusted = if trust == Trust::Nothing { None } else { key.or_else(kept) };
     trusted.unwrap_or_else(|| json!({"mode": "ephemeral"}))
@@ -245,11 +257,6 @@ fn files(server: &str) -> [String; 2] {
     let stem: String = server.chars().map(safe).take(64).collect();
     let (pid, chance) = (std::process::id(), rand::random::<u32>());
     ["jsonl", "logs.jsonl"].map(|end| format!("{stem}-{pid}-{chance:08x}.{end}"))
-}
-
-/// An environment variable; empty counts as unset, as everywhere in OpenTelemetry.
-fn env(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]

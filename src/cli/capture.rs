@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use super::say;
+use super::variables::variable;
 
 /// The values that can be captured, and the levels of each.
 const LEVELS: [(&str, &[&str]); 5] = [
@@ -35,8 +36,9 @@ impl CaptureArgs {
     /// told and left out: it is the agent's, and not a reason to keep its server from starting. Told at each call.
     pub(super) fn settings(&self) -> Map<String, Value> {
         let from_env = || {
-            let text = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty())?;
-            parse(&text).map_err(|why| say(&format!("mcpcol: {VARIABLE} is not used: {why}"))).ok()
+            parse(&variable(VARIABLE)?)
+                .map_err(|why| say(&format!("mcpcol: {VARIABLE} is not used: {why}")))
+                .ok()
         };
         self.capture.clone().or_else(from_env).unwrap_or_default().0
     }

@@ -58,8 +58,12 @@ fn first(
     let places = places(env, of_machine);
     // A directory of that name is no configuration.
     let found = places.into_iter().find(|path| path.metadata().is_ok_and(|there| !there.is_dir()));
-    match found {
-        Some(path) => (vec![path.to_string_lossy().into_owned()], Origin::Found),
+    match found.map(|path| path.into_os_string().into_string()) {
+        Some(Ok(path)) => (vec![path], Origin::Found),
+        Some(Err(path)) => {
+            say(&format!("mcpcol: {} is not used: its path is not UTF-8", path.display()));
+            (Vec::new(), Origin::Nowhere)
+        }
         None => (Vec::new(), Origin::Nowhere),
     }
 }
@@ -127,6 +131,7 @@ impl Chosen {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::ffi::OsStringExt;
 
     use super::*;
 
@@ -162,6 +167,17 @@ mod tests {
         assert_eq!(with(&[], 2, &machine), found("home/.config/mcpcol/config.yaml"));
         assert_eq!(with(&[], 3, &machine), found("etc/config.yaml"));
         assert_eq!(with(&[], 3, Path::new("/no/config.yaml")), (Vec::new(), Origin::Nowhere));
+    }
+
+    #[test]
+    fn a_file_whose_path_is_not_utf_8_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().join(OsString::from_vec(b"\xff".to_vec()));
+        fs::create_dir_all(base.join("mcpcol")).unwrap();
+        fs::write(base.join(OF_USER), "").unwrap();
+        let env = |name: &str| (name == "XDG_CONFIG_HOME").then(|| base.clone().into());
+        let chosen = first(Vec::new(), &env, Path::new("/no/config.yaml"));
+        assert_eq!(chosen, (Vec::new(), Origin::Nowhere));
     }
 
     #[test]

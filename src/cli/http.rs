@@ -12,6 +12,7 @@ use super::flags::{Flags, Names};
 use super::record::RecordArgs;
 use super::run::until_told;
 use super::state;
+use super::variables::{NAME, variable};
 use crate::config::{self, Opens, Options, Sources};
 use crate::pipeline::{ComponentConfig, Plan};
 use crate::receivers::mcp_http::{Config, Route};
@@ -31,8 +32,8 @@ pub(super) struct Http {
     /// The server: its URL as clients would use it. Its whole origin is proxied, paths stay
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
-    /// What the server is called on its spans; default: its host
-    #[arg(long, env = "MCPCOL_NAME")]
+    /// What the server is called on its spans; default: its host [env: MCPCOL_NAME=]
+    #[arg(long)]
     name: Option<String>,
     #[command(flatten)]
     capture: CaptureArgs,
@@ -51,7 +52,8 @@ const FLAGS: Names = &[
 
 impl Http {
     /// Runs until told to stop.
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(mut self) -> anyhow::Result<ExitCode> {
+        self.name = self.name.or_else(|| variable(NAME));
         let kind = <Config as ComponentConfig>::NAME;
         let options = Options { opens: Opens::Kind(kind), ..Options::default() };
         let given = self.config.choose().for_tap(kind);

@@ -5,6 +5,7 @@
 mod completion;
 mod help;
 mod components;
+mod variables;
 mod discovery;
 mod record;
 mod flags;

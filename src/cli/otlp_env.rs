@@ -30,6 +30,8 @@ struct Variable {
     text: String,
 }
 
+/// Names where our telemetry goes.
+pub(super) const ENDPOINT: &str = "MCPCOL_OTLP_ENDPOINT";
 const OURS: &str = "MCPCOL_OTLP";
 const OF_TRACES: &str = "OTEL_EXPORTER_OTLP_TRACES";
 const OF_ALL: &str = "OTEL_EXPORTER_OTLP";

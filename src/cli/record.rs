@@ -95,7 +95,11 @@ impl RecordArgs {
 fn parse(text: &str) -> Result<Record, String> {
     match text {
         "off" => Ok(Record::Off),
-        path => absolute(path).map(Record::At).map_err(|error| error.to_string()),
+        path => {
+            let path = absolute(path).map_err(|error| error.to_string())?;
+            let named = path.to_str().is_some();
+            named.then_some(Record::At(path)).ok_or("the path of its directory is not UTF-8".into())
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use super::logging::{self, Reader};
 use super::record::RecordArgs;
 use super::runtime::{close_the_books, exit_code, runtime};
 use super::signals::{Asks, Role, Signals};
+use super::variables::{NAME, variable};
 use super::{say, state};
 use crate::config::{self, Opens, Options, Sources};
 use crate::metrics::Metrics;
@@ -34,8 +35,8 @@ use crate::telemetry::Clock;
 pub(super) struct Stdio {
     #[command(flatten)]
     config: ConfigArgs,
-    /// What the server is called on its spans; default: what its command line tells
-    #[arg(long, env = "MCPCOL_NAME")]
+    /// What the server is called on its spans; default: what its command line tells [env: MCPCOL_NAME=]
+    #[arg(long)]
     name: Option<String>,
     #[command(flatten)]
     capture: CaptureArgs,
@@ -148,7 +149,7 @@ impl Stdio {
 
     /// The name that was given, if it is one; else that is said, at each call.
     fn name(&self) -> Option<String> {
-        let name = self.name.clone().filter(|name| !name.is_empty())?;
+        let name = self.name.clone().or_else(|| variable(NAME)).filter(|name| !name.is_empty())?;
         if !mcp_stdio::usable_name(&name) {
             say(
                 "mcpcol: --name (MCPCOL_NAME): is not used: it must have 1 to 128 characters and not be a URL",

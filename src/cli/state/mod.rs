@@ -103,7 +103,15 @@ fn expected_in(around: &Surroundings<'_>) -> Option<PathBuf> {
     places(around).into_iter().find(|(dir, beside)| would_do(dir, *beside)).map(|(dir, _)| dir)
 }
 
+/// Says whether the directory can be named in a configuration, which is text.
+fn can_be_named(dir: &Path) -> io::Result<()> {
+    dir.to_str().map(drop).ok_or_else(|| io::Error::other("its path is not UTF-8"))
+}
+
 fn would_do(dir: &Path, beside: Beside) -> bool {
+    if can_be_named(dir).is_err() {
+        return false;
+    }
     let writable = |dir: &Path| rustix::fs::access(dir, Access::WRITE_OK | Access::EXEC_OK).is_ok();
     if fs::symlink_metadata(dir).is_ok() {
         return inspect(dir, beside).is_ok() && writable(dir);
@@ -134,6 +142,7 @@ pub(super) fn found() -> Vec<PathBuf> {
 /// Makes the directory ready to be written to. An error says that it cannot be; a key that is there but
 /// cannot be trusted is the inner one.
 fn prepare(dir: &Path, beside: Beside, keyed: bool) -> io::Result<Option<Result<PathBuf, String>>> {
+    can_be_named(dir)?;
     make_private(dir, beside)?;
     // A read-only file system, for one.
     rustix::fs::access(dir, Access::WRITE_OK | Access::EXEC_OK)?;

@@ -1,7 +1,9 @@
 //! Plain calls with directories and an environment of their own.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 
@@ -80,6 +82,23 @@ fn the_first_place_that_is_told_is_used() {
     machine.env.insert("XDG_STATE_HOME", machine.path("made/if/absent").into());
     assert_eq!(machine.found(), machine.path("made/if/absent/mcpcol"));
     assert_eq!(mode(&machine.path("made/if/absent/mcpcol")), 0o700);
+}
+
+/// The configuration that names it is text.
+#[test]
+fn a_place_whose_path_is_not_utf_8_is_passed_over_and_said() {
+    let mut machine = Machine::new();
+    let odd = |name: &[u8]| machine.root.path().join(OsStr::from_bytes(name));
+    let (state, home) = (odd(b"state\xff"), odd(b"home\xfe"));
+    fs::create_dir(&home).unwrap();
+    machine.env.insert("XDG_STATE_HOME", state.clone().into());
+    machine.env.insert("HOME", home.clone().into());
+    assert_eq!(machine.expected(), Some(machine.fallback()));
+    let (found, notes) = machine.open();
+    assert_eq!(found.unwrap().dir, machine.fallback());
+    let [note] = &notes[..] else { panic!("{notes:?}") };
+    assert!(note.contains("its path is not UTF-8; using "), "{note}");
+    assert!(!state.exists() && fs::read_dir(home).unwrap().next().is_none());
 }
 
 #[test]

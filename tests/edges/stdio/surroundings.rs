@@ -1,8 +1,10 @@
 //! The real binary as a stdio tap where something around it is missing: a home, a backend, a disk. The
 //! server runs, nothing of ours is in other people's places, and stderr has one line about it.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -136,6 +138,33 @@ fn a_state_directory_that_cannot_be_written_is_said_once_and_the_next_one_is_use
     let dir = place.path("home/.local/state/mcpcol");
     assert!(talk[0].ends_with(&format!("using {} instead", dir.display())), "{}", talk[0]);
     assert!(record_in(&dir).is_some());
+}
+
+#[test]
+fn what_is_not_utf_8_around_a_tap_is_said_once_and_the_server_runs() {
+    let ours = "http://127.0.0.1:1";
+    for (variable, beside, said) in [
+        ("XDG_STATE_HOME", None, "its path is not UTF-8; using "),
+        ("XDG_CONFIG_HOME", None, ""),
+        ("MCPCOL_NAME", None, "mcpcol: MCPCOL_NAME is not used: it is not UTF-8"),
+        ("MCPCOL_CAPTURE", None, "mcpcol: MCPCOL_CAPTURE is not used: it is not UTF-8"),
+        ("MCPCOL_DIGEST_KEY", None, "mcpcol: MCPCOL_DIGEST_KEY is not used: it is not UTF-8"),
+        (
+            "MCPCOL_OTLP_ENDPOINT",
+            Some(("OTEL_EXPORTER_OTLP_ENDPOINT", ours)),
+            "mcpcol: MCPCOL_OTLP_ENDPOINT is not used: it is not UTF-8",
+        ),
+        ("OTEL_RESOURCE_ATTRIBUTES", None, ""),
+    ] {
+        let place = Place::new();
+        let mut tap = place.tap(None);
+        tap.envs(beside).env(variable, OsStr::from_bytes(b"/\xff\xfe"));
+        let talk = session(tap, 3);
+        let count = usize::from(!said.is_empty());
+        assert_eq!(talk.len(), count, "{variable}: {talk:?}");
+        assert!(talk.iter().all(|line| line.contains(said)), "{variable}: {talk:?}");
+        assert!(spans_in(&place.path("home/.local/state/mcpcol")).is_some(), "{variable}");
+    }
 }
 
 /// The `.jsonl` files below a directory, by name: how many lines each has.
