@@ -154,7 +154,7 @@ fn what_is_not_utf_8_around_a_tap_is_said_once_and_the_server_runs() {
             Some(("OTEL_EXPORTER_OTLP_ENDPOINT", ours)),
             "mcpcol: MCPCOL_OTLP_ENDPOINT is not used: it is not UTF-8",
         ),
-        ("OTEL_RESOURCE_ATTRIBUTES", None, ""),
+        ("OTEL_RESOURCE_ATTRIBUTES", None, "OTEL_RESOURCE_ATTRIBUTES is not used: "),
     ] {
         let place = Place::new();
         let mut tap = place.tap(None);
