@@ -1,4 +1,5 @@
-//! A socket of HTTP/2 that counts the heads that its server sends, and breaks when they are too many.
+//! A socket of HTTP/2 that counts the heads that its server sends, and the frames that nobody reads, and breaks when they
+//! are too many.
 //!
 //! h2 drops interim responses (1xx), of which a server may send any number, and tells nobody of them. Nothing is held
 //! here but how far into which frame the bytes are.
@@ -11,14 +12,16 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::http::frames::{CONTINUATION, Frames, HEADERS, PREFACE};
+use crate::http::unread::{Arrivals, Unread};
+
 /// How many heads a server may send for each request that is under way (RFC 9113 section 8.1 knows two, and any number
 /// of interim ones): every few seconds one that says that it is still at work (102), for a day.
 const FOR_EACH: usize = 1 << 14;
+/// How many bytes of a head stand for one more: 1 MiB in all, as over HTTP/1.1.
+const A_HEAD: usize = 64;
 
-/// Length of what begins each frame (RFC 9113 section 4.1), in bytes.
-const FRAME_HEAD: usize = 9;
-/// Type of frames that hold a head.
-const HEADERS: u8 = 1;
+const TOO_MANY: &str = "too many heads, or frames that nobody reads";
 
 /// Says how many heads may still come; clones tell of the same socket.
 #[derive(Clone, Debug, Default)]
@@ -35,58 +38,51 @@ impl HeadsLeft {
         self.0.get() == 0
     }
 
-    /// Says whether one more may come.
-    fn take(&self) -> bool {
-        self.0.set(self.0.get().saturating_sub(1));
+    /// Says whether so many more may come.
+    fn take(&self, heads: usize) -> bool {
+        self.0.set(self.0.get().saturating_sub(heads));
         !self.is_spent()
     }
 }
 
-/// Passes bytes and finds the frames in those that are read.
+/// Passes bytes and finds the frames in them.
 #[derive(Debug)]
 pub(crate) struct HeadCounter<S> {
     inner: S,
     left: HeadsLeft,
-    frames: Frames,
-}
-
-/// Knows where the next frame begins.
-#[derive(Debug, Default)]
-struct Frames {
-    /// What has come of a frame's beginning.
-    head: [u8; FRAME_HEAD],
-    /// How much that is.
-    come: usize,
-    /// How much of the frame behind it is to come, in bytes.
-    rest: usize,
-}
-
-impl Frames {
-    /// Goes through bytes and calls `each` with the type of every frame that begins in them.
-    fn pass(&mut self, mut bytes: &[u8], mut each: impl FnMut(u8)) {
-        loop {
-            let skipped = self.rest.min(bytes.len());
-            (self.rest, bytes) = (self.rest - skipped, &bytes[skipped..]);
-            if bytes.is_empty() {
-                return;
-            }
-            let (begin, behind) = bytes.split_at(bytes.len().min(FRAME_HEAD - self.come));
-            self.head[self.come..self.come + begin.len()].copy_from_slice(begin);
-            (self.come, bytes) = (self.come + begin.len(), behind);
-            if self.come == FRAME_HEAD {
-                let [a, b, c, kind, ..] = self.head;
-                (self.come, self.rest) = (0, u32::from_be_bytes([0, a, b, c]) as usize);
-                each(kind);
-            }
-        }
-    }
+    read: Frames,
+    written: Frames,
+    arrivals: Arrivals,
 }
 
 impl<S> HeadCounter<S> {
     /// Over a socket by which nothing has come yet.
-    pub(crate) fn over(inner: S) -> (Self, HeadsLeft) {
+    pub(crate) fn over(inner: S) -> (Self, HeadsLeft, Unread) {
         let left = HeadsLeft::default();
-        (HeadCounter { inner, left: left.clone(), frames: Frames::default() }, left)
+        let (arrivals, unread) = Arrivals::new();
+        let (read, written) = (Frames::default(), Frames::behind(PREFACE.len()));
+        (HeadCounter { inner, left: left.clone(), read, written, arrivals }, left, unread)
+    }
+
+    /// Looks at what the server sent; says whether that is bearable.
+    fn bears(&mut self, bytes: &[u8]) -> bool {
+        let (left, arrivals) = (&self.left, &mut self.arrivals);
+        let mut bears = true;
+        self.read.pass(bytes, |head| {
+            bears &= match head.kind {
+                HEADERS => left.take(1 + head.length / A_HEAD),
+                CONTINUATION => left.take(head.length / A_HEAD),
+                _ => true,
+            };
+            bears &= arrivals.read(head);
+        });
+        bears
+    }
+
+    /// Looks at what the server was sent.
+    fn sent(&mut self, bytes: &[u8]) {
+        let arrivals = &mut self.arrivals;
+        self.written.pass(bytes, |head| arrivals.written(head));
     }
 }
 
@@ -99,11 +95,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for HeadCounter<S> {
         let this = self.get_mut();
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
-        let mut fits = true;
-        this.frames.pass(&buf.filled()[before..], |kind| {
-            fits &= kind != HEADERS || this.left.take();
-        });
-        Poll::Ready(if fits { Ok(()) } else { Err(io::Error::other("too many heads")) })
+        let bears = this.bears(&buf.filled()[before..]);
+        Poll::Ready(if bears { Ok(()) } else { Err(io::Error::other(TOO_MANY)) })
     }
 }
 
@@ -113,7 +106,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for HeadCounter<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let taken = ready!(Pin::new(&mut self.inner).poll_write(cx, buf))?;
+        self.sent(&buf[..taken]);
+        Poll::Ready(Ok(taken))
     }
 
     fn poll_write_vectored(
@@ -121,7 +116,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for HeadCounter<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let taken = ready!(Pin::new(&mut self.inner).poll_write_vectored(cx, bufs))?;
+        let mut left = taken;
+        for buf in bufs {
+            let of_this = left.min(buf.len());
+            self.sent(&buf[..of_this]);
+            left -= of_this;
+        }
+        Poll::Ready(Ok(taken))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -142,27 +144,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_are_found_at_any_boundary() {
-        let frame = |kind: u8, length: u8| {
-            [&[0, 0, length, kind, 4, 0, 0, 0, 1][..], &vec![HEADERS; length.into()]].concat()
-        };
-        let kinds = [(4, 0), (1, 5), (0, 200), (1, 1), (3, 4), (1, 0)];
-        let bytes: Vec<u8> =
-            kinds.iter().flat_map(|(kind, length)| frame(*kind, *length)).collect();
-        for size in [1, 2, 8, 9, 10, 13, bytes.len()] {
-            let (mut frames, mut found) = (Frames::default(), Vec::new());
-            for piece in bytes.chunks(size) {
-                frames.pass(piece, |kind| found.push(kind));
-            }
-            assert_eq!(found, [4, 1, 0, 1, 3, 1], "{size}");
-        }
-    }
-
-    #[test]
     fn each_request_that_is_under_way_has_its_share() {
         let left = HeadsLeft::default();
         left.begin(2);
-        assert_eq!((0..).take_while(|_| left.take()).count(), 2 * FOR_EACH - 1);
+        assert_eq!((0..).take_while(|_| left.take(1)).count(), 2 * FOR_EACH - 1);
         assert!(left.is_spent());
         left.begin(1);
         assert!(!left.is_spent());

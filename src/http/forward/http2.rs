@@ -15,10 +15,11 @@ use tokio::task::spawn_local;
 use super::Upload;
 use super::heads::{HeadCounter, HeadsLeft};
 use crate::http::local::Local;
+use crate::http::unread::Unread;
 
 /// How far ahead of a slow client one response may be read, in bytes.
 const STREAM_WINDOW: u32 = 256 << 10;
-/// No bound of its own: else one client that does not read would hold up all others.
+/// No bound of its own: else one client that does not read would hold up all others. What h2 bounds by it, [`Unread`] does.
 const CONNECTION_WINDOW: u32 = i32::MAX as u32;
 /// The largest head of a response, in bytes.
 const MAX_HEADER_BYTES: u32 = 256 << 10;
@@ -44,6 +45,7 @@ struct Used {
     now: Cell<usize>,
     since: Cell<Instant>,
     heads: HeadsLeft,
+    unread: Unread,
 }
 
 /// One request's place on it.
@@ -56,7 +58,7 @@ impl<B: Upload> Http2Conn<B> {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let (stream, heads) = HeadCounter::over(stream);
+        let (stream, heads, unread) = HeadCounter::over(stream);
         let mut builder = http2::Builder::new(Local);
         builder
             .timer(TokioTimer::new())
@@ -75,7 +77,7 @@ impl<B: Upload> Http2Conn<B> {
         }
         let max = connection.current_max_send_streams();
         let (max, now, since) = (Cell::new(max), Cell::new(0), Cell::new(Instant::now()));
-        let used = Rc::new(Used { max, now, since, heads });
+        let used = Rc::new(Used { max, now, since, heads, unread });
         let told = Rc::clone(&used);
         spawn_local(poll_fn(move |cx| {
             let over = Pin::new(&mut connection).poll(cx).map(drop);
@@ -106,6 +108,11 @@ impl StreamPermit {
     /// Whether its server has sent more heads than requests and their interim responses have.
     pub(crate) fn is_flooded(&self) -> bool {
         self.0.heads.is_spent()
+    }
+
+    /// Where the body of its response tells what is read of it.
+    pub(crate) fn unread(&self) -> Unread {
+        self.0.unread.clone()
     }
 }
 

@@ -22,7 +22,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::Body;
-use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http2::SendRequest;
 use hyper::header::{CONNECTION, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
@@ -34,6 +33,7 @@ use self::http2::{Http2Conn, StreamPermit};
 use self::server::New;
 use super::headers::join_cookies;
 use crate::http::descriptors::{Share, Taken};
+use crate::http::unread::CountedBody;
 use crate::settings::Protocol;
 
 pub(crate) use self::server::{Reach, Server, keep_alive};
@@ -141,7 +141,7 @@ impl<B: Upload> Upstream<B> {
     pub(crate) async fn send(
         self: &Rc<Self>,
         request: &mut Option<Request<B>>,
-    ) -> Result<(Response<Incoming>, Lease<B>), String> {
+    ) -> Result<(Response<CountedBody>, Lease<B>), String> {
         for tries in 1..=MAX_TRIES {
             if tries == MAX_TRIES {
                 self.idle.borrow_mut().clear();
@@ -173,19 +173,24 @@ impl<B: Upload> Upstream<B> {
         self: &Rc<Self>,
         way: Way<B>,
         mut sending: Request<B>,
-    ) -> Result<(Response<Incoming>, Held<B>), Failed<B>> {
+    ) -> Result<(Response<CountedBody>, Held<B>), Failed<B>> {
         let endless = || Failed { unsent: None, why: INTERIM.to_owned() };
         match way {
             Way::Http1(mut line) => {
                 self.for_http1(&mut sending);
                 let sent = pin!(line.begin(sending));
                 let response = line.until(sent).await.ok_or_else(endless)??;
+                let response = response.map(|body| CountedBody::over(body, None));
                 Ok((response, Held::Http1(line, Rc::clone(self))))
             }
             Way::Http2(mut sender, place) => {
                 self.for_http2(&mut sending);
                 match sender.try_send_request(sending).await {
-                    Ok(response) => Ok((response, Held::Http2(place))),
+                    Ok(response) => {
+                        let unread = Some(place.unread());
+                        let response = response.map(|body| CountedBody::over(body, unread));
+                        Ok((response, Held::Http2(place)))
+                    }
                     Err(_) if place.is_flooded() => Err(endless()),
                     Err(error) => Err(error.into()),
                 }

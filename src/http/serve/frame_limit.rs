@@ -16,6 +16,8 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use crate::http::frames::{CONTINUATION, DATA, Frames, HEADERS, PREFACE, RST_STREAM};
+use crate::http::unread::Arrivals;
 use crate::metrics::Counter;
 use crate::metrics::RateLimitedLog;
 
@@ -28,13 +30,6 @@ const ANSWER: i64 = 4;
 /// What a stream costs that we have to reset, beside what opening it has earned.
 const RESET: i64 = 2;
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Bytes of a frame's head (RFC 9113 section 4.1).
-const HEAD: usize = 9;
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const CONTINUATION: u8 = 9;
 /// All streams may have been worked at; ENHANCE_YOUR_CALM (RFC 9113 section 6.8).
 const GOAWAY: &[u8] = &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0x0b];
 
@@ -57,6 +52,8 @@ pub(crate) struct FrameLimit<S> {
     /// The bytes of a request's head, as it is sent: of the last one, and the most that it may have.
     head: usize,
     max_head: usize,
+    /// What waits for somebody to read it, where the connection's window does not bound that.
+    arrivals: Option<Arrivals>,
 }
 
 /// Tells what the client speaks, as far as it is known.
@@ -77,15 +74,6 @@ struct Purse {
     since: Instant,
 }
 
-/// Finds the heads of frames in bytes that come in pieces.
-#[derive(Debug, Default)]
-struct Frames {
-    head: [u8; HEAD],
-    have: usize,
-    /// Bytes of a frame that are still to come.
-    rest: usize,
-}
-
 impl Floods {
     /// Counts them there.
     pub(crate) fn counted(counter: Counter) -> Arc<Self> {
@@ -98,7 +86,7 @@ impl Floods {
             tracing::warn!(
                 unsaid,
                 "closed a connection: its client sent thousands of HTTP/2 frames that ask for nothing (PING, SETTINGS, \
-                 WINDOW_UPDATE and their like), or a head that is far too long"
+                 WINDOW_UPDATE and their like) or that nobody reads, or a head that is far too long"
             );
         }
     }
@@ -110,7 +98,22 @@ impl<S> FrameLimit<S> {
         let purse = Purse { left: MOST, since: Instant::now() };
         let (read, written) = (Frames::default(), Frames::default());
         let speaks = Speaks::Preface(0);
-        FrameLimit { inner, floods, speaks, read, written, purse, head: 0, max_head }
+        FrameLimit {
+            inner,
+            floods,
+            speaks,
+            read,
+            written,
+            purse,
+            head: 0,
+            max_head,
+            arrivals: None,
+        }
+    }
+
+    /// Does the same and also bounds the frames that wait, of which the bodies of requests have to tell.
+    pub(crate) fn counting(self, arrivals: Arrivals) -> Self {
+        FrameLimit { arrivals: Some(arrivals), ..self }
     }
 
     /// Looks at what the client sent; says whether that is bearable.
@@ -128,21 +131,22 @@ impl<S> FrameLimit<S> {
         if self.speaks != Speaks::Two {
             return true;
         }
-        let FrameLimit { purse, head, max_head, .. } = self;
+        let FrameLimit { purse, arrivals, head: sent, max_head, .. } = self;
         let mut bearable = true;
-        self.read.pass(bytes, |kind, length| {
-            match kind {
-                DATA if length > 0 => {}
+        self.read.pass(bytes, |head| {
+            match head.kind {
+                DATA if head.length > 0 => {}
                 // It may be taken back.
                 HEADERS => purse.earn(1),
                 _ => purse.left -= 1,
             }
-            *head = match kind {
-                CONTINUATION => head.saturating_add(length),
-                HEADERS => length,
+            *sent = match head.kind {
+                CONTINUATION => sent.saturating_add(head.length),
+                HEADERS => head.length,
                 _ => 0,
             };
-            bearable &= *head <= *max_head;
+            bearable &= *sent <= *max_head;
+            bearable &= arrivals.as_mut().is_none_or(|arrivals| arrivals.read(head));
         });
         bearable && purse.lasts()
     }
@@ -152,12 +156,17 @@ impl<S> FrameLimit<S> {
         if self.speaks == Speaks::Other {
             return;
         }
-        let purse = &mut self.purse;
-        self.written.pass(bytes, |kind, length| match kind {
-            DATA => purse.earn(body(length)),
-            HEADERS => purse.earn(ANSWER),
-            RST_STREAM => purse.left -= RESET,
-            _ => {}
+        let (purse, arrivals) = (&mut self.purse, &mut self.arrivals);
+        self.written.pass(bytes, |head| {
+            match head.kind {
+                DATA => purse.earn(body(head.length)),
+                HEADERS => purse.earn(ANSWER),
+                RST_STREAM => purse.left -= RESET,
+                _ => {}
+            }
+            if let Some(arrivals) = arrivals {
+                arrivals.written(head);
+            }
         });
     }
 }
@@ -179,7 +188,7 @@ impl<S: AsyncWrite + Unpin> FrameLimit<S> {
                 drop(Pin::new(&mut self.inner).poll_flush(cx));
             }
         }
-        io::Error::other("too many frames that ask for nothing, or too long a head")
+        io::Error::other("too many frames that ask for nothing or that nobody reads, or too long a head")
     }
 }
 
@@ -198,36 +207,6 @@ impl Purse {
         self.since = now;
         self.earn(i64::try_from(passed).unwrap_or(MOST).min(MOST));
         self.left > 0
-    }
-}
-
-impl Frames {
-    /// Takes the next bytes; `each` is told kind and length of the frames whose heads are whole now.
-    fn pass(&mut self, mut bytes: &[u8], mut each: impl FnMut(u8, usize)) {
-        loop {
-            let of_frame = self.rest.min(bytes.len());
-            self.rest -= of_frame;
-            bytes = &bytes[of_frame..];
-            if bytes.is_empty() {
-                return;
-            }
-            let of_head = (HEAD - self.have).min(bytes.len());
-            self.head[self.have..self.have + of_head].copy_from_slice(&bytes[..of_head]);
-            self.have += of_head;
-            bytes = &bytes[of_head..];
-            if self.have < HEAD {
-                return;
-            }
-            self.have = 0;
-            let [a, b, c, kind, ..] = self.head;
-            self.rest = u32::from_be_bytes([0, a, b, c]) as usize;
-            each(kind, self.rest);
-        }
-    }
-
-    /// Whether no frame was begun that is not over.
-    fn are_whole(&self) -> bool {
-        self.have == 0 && self.rest == 0
     }
 }
 
@@ -419,15 +398,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn heads_are_found_wherever_bytes_are_cut() {
-        let bytes = [frame(HEADERS, 3), frame(DATA, 300), frame(PING, 8), frame(DATA, 0)].concat();
-        for size in 1..40 {
-            let (mut frames, mut seen) = (Frames::default(), Vec::new());
-            for piece in bytes.chunks(size) {
-                frames.pass(piece, |kind, length| seen.push((kind, length)));
-            }
-            assert_eq!(seen, [(HEADERS, 3), (DATA, 300), (PING, 8), (DATA, 0)], "{size}");
-            assert!(frames.are_whole());
-        }
+    async fn an_upload_in_crumbs_that_nobody_reads_ends_its_connection() {
+        let (ours, client) = duplex(1 << 20);
+        let floods = Floods::counted(Counter::default());
+        let socket = FrameLimit::over(ours, Arc::clone(&floods), 90_000).counting(Arrivals::new().0);
+        let mut line = Line { socket, client, floods };
+        assert!(line.comes(PREFACE).await && line.comes(&frame(HEADERS, 30)).await);
+        assert!(line.comes(&frame(DATA, 1).repeat(3_000)).await);
+        assert!(!line.comes(&frame(DATA, 1).repeat(2_000)).await);
+        assert_eq!(line.floods.counter.get(), 1);
     }
 }

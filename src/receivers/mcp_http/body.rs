@@ -12,7 +12,6 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::Version;
-use hyper::body::Incoming;
 
 use self::buffered::Buffered;
 pub(super) use self::buffered::Gathered;
@@ -23,6 +22,7 @@ use crate::http::serve::connections::RequestGuard;
 use crate::http::serve::slots::Admitted;
 use crate::http::serve::wakeups::WakeMark;
 use crate::http::trailers::Sieve;
+use crate::http::unread::CountedBody;
 use crate::mcp::Party;
 use crate::receivers::tap::OverflowTail;
 
@@ -78,7 +78,7 @@ pub(super) enum Failure {
 /// Forwards somebody else's body frame by frame.
 #[derive(Debug)]
 pub(super) struct Forwarded {
-    from: Incoming,
+    from: CountedBody,
     whole: Whole,
     recorder: BodyRecorder,
     /// The upstream connection that it comes by, given back when it has come whole.
@@ -140,7 +140,7 @@ impl Upload {
 impl ProxyBody {
     /// The body of a request.
     pub(super) fn request(
-        from: Incoming,
+        from: CountedBody,
         whole: Whole,
         recorder: BodyRecorder,
         upload: Rc<Upload>,
@@ -150,7 +150,7 @@ impl ProxyBody {
 
     /// The body of a response, which came by a leased connection.
     pub(super) fn response(
-        from: Incoming,
+        from: CountedBody,
         whole: Whole,
         recorder: BodyRecorder,
         lease: Lease<ProxyBody>,
@@ -224,7 +224,7 @@ impl RequestPrefix {
 
 impl Forwarded {
     fn new(
-        from: Incoming,
+        from: CountedBody,
         whole: Whole,
         recorder: BodyRecorder,
         upload: Option<Rc<Upload>>,
@@ -315,7 +315,7 @@ impl Forwarded {
             Some(Ok(mut frame)) => {
                 let gone = frame.trailers_mut().is_some_and(|fields| self.sieve.sift(fields));
                 self.came(&frame, mark);
-                Poll::Ready((!gone).then_some(Ok(frame)))
+                Poll::Ready((!gone).then(|| Ok(self.from.hold(frame))))
             }
             Some(Err(error)) => self.break_off(error.into(), cx),
             None if self.is_reset() => self.break_off(Failure::Reset, cx),

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http_body::Body;
-use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
@@ -37,6 +36,7 @@ use crate::http::headers as hop;
 use crate::http::serve::connections::RequestGuard;
 use crate::http::serve::slots::Admitted;
 use crate::http::trailers::Sieve;
+use crate::http::unread::CountedBody;
 use crate::mcp::{BodyKind, EndpointFinder, Party, Verb};
 use crate::metrics::{Counter, Metrics, RateLimitedLog, names};
 use crate::receivers::tap::Editing;
@@ -235,7 +235,7 @@ impl Proxy {
         &self,
         client: Client,
         asked: RequestGuard,
-        request: Request<Incoming>,
+        request: Request<CountedBody>,
     ) -> Result<Exchange, Box<Response<ProxyBody>>> {
         let (head, body) = request.into_parts();
         let present = Present::among(&head.headers);
@@ -317,7 +317,7 @@ impl Proxy {
     /// The response as the client gets it.
     fn pass_on(
         &self,
-        response: Response<Incoming>,
+        response: Response<CountedBody>,
         mut lease: Lease<ProxyBody>,
         exchange: &Exchange,
     ) -> Response<ProxyBody> {
@@ -509,7 +509,7 @@ fn host_of(head: &Parts) -> Option<HeaderValue> {
 
 /// Whether a response is one that a proxy can pass on: no switch of protocols, which nobody asked for,
 /// and no coding of the transfer that would be lost.
-fn is_ours_to_pass(response: &Response<Incoming>) -> bool {
+fn is_ours_to_pass(response: &Response<CountedBody>) -> bool {
     response.status() != StatusCode::SWITCHING_PROTOCOLS && hop::only_chunked(response.headers())
 }
 

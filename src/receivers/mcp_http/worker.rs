@@ -33,6 +33,7 @@ use crate::http::serve::acceptor::Arrival;
 use crate::http::serve::connections::{Connections, EndReason, Looks};
 use crate::http::serve::frame_limit::{Floods, FrameLimit};
 use crate::http::serve::wakeups::DeferWakeups;
+use crate::http::unread::{Arrivals, CountedBody};
 use crate::http::write_tracker::WriteTracker;
 use crate::pipeline::Stop;
 
@@ -268,7 +269,10 @@ impl Worker {
         let (stream, waits) = WriteTracker::over(stream);
         let visit = Rc::new(self.connections.enter(waits));
         let (worker, visited) = (Rc::clone(self), Rc::clone(&visit));
+        let (arrivals, unread) = Arrivals::new();
+        let unread = two.then_some(unread);
         let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let request = request.map(|body| CountedBody::over(body, unread.clone()));
             let head = request.method() == Method::HEAD;
             let begun = worker.proxy.accept(client, visited.asked(), request);
             let worker = Rc::clone(&worker);
@@ -293,7 +297,8 @@ impl Worker {
         // A connection that ends in an error has said so to its exchanges.
         if two {
             let max_head = self.config.max_header_bytes.max(CLIENT_BUFFER).saturating_mul(2);
-            let io = TokioIo::new(FrameLimit::over(stream, Arc::clone(&self.floods), max_head));
+            let limit = FrameLimit::over(stream, Arc::clone(&self.floods), max_head);
+            let io = TokioIo::new(limit.counting(arrivals));
             let mut connection = std::pin::pin!(self.http2.serve_connection(io, service));
             let told = tokio::select! {
                 biased;
