@@ -2,7 +2,7 @@
 //! wherever it comes.
 //!
 //! A body is held until it is whole, up to a limit; of an event stream one event at a time. Its length in
-//! the head follows. What is compressed, vouched for by a header, or too long passes as it is, and is
+//! the head follows. What is compressed, vouched for (by a header or an announced trailer), or too long passes as it is, and is
 //! counted. Headers of the trace context stay: they are about HTTP.
 
 use std::cell::RefCell;
@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, TRAILER};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 
@@ -23,7 +23,7 @@ use crate::mcp::edit::Scope;
 use crate::mcp::{Id, TraceContext};
 use crate::receivers::tap::{Around, Editing, HOLD, Room, why};
 
-/// Headers that vouch for the bytes of a body (RFC 9530, RFC 3230, RFC 1864).
+/// Headers, and trailers, that vouch for the bytes of a body (RFC 9530, RFC 3230, RFC 1864).
 const VOUCHERS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
 
 /// Edits the messages of one exchange.
@@ -238,10 +238,19 @@ impl events::Edit for Stripping {
 fn unreadable(headers: &HeaderMap, length: Option<u64>) -> Option<&'static str> {
     match () {
         () if coding(headers, Present::among(headers)) != Coding::Identity => Some(why::ENCODED),
-        () if VOUCHERS.iter().any(|name| headers.contains_key(*name)) => Some(why::DIGEST),
+        () if is_vouched_for(headers) => Some(why::DIGEST),
         () if length.is_some_and(|length| length > HOLD as u64) => Some(why::TOO_LONG),
         () => None,
     }
+}
+
+/// Whether a header vouches for the body, or a trailer is announced that will.
+fn is_vouched_for(headers: &HeaderMap) -> bool {
+    let is_voucher = |name: &[u8]| VOUCHERS.iter().any(|v| name.eq_ignore_ascii_case(v.as_bytes()));
+    let announced =
+        headers.get_all(TRAILER).iter().flat_map(|names| names.as_bytes().split(|b| *b == b','));
+    VOUCHERS.iter().any(|name| headers.contains_key(*name))
+        || announced.into_iter().any(|name| is_voucher(name.trim_ascii()))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -256,4 +265,30 @@ fn is(headers: &HeaderMap, kind: &str) -> bool {
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_not_changed_that_a_header_or_an_announced_trailer_vouches_for() {
+        for (name, value, vouched) in [
+            ("content-digest", "sha-256=:x:", true),
+            ("digest", "sha-256=x", true),
+            ("trailer", "content-digest", true),
+            ("trailer", "X-Sum,Repr-Digest", true),
+            ("trailer", "x-sum , DIGEST ", true),
+            ("trailer", "Content-MD5", true),
+            ("trailer", "x-sum, x-digest", false),
+            ("x-sum", "content-digest", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            // The second of two counts like the first.
+            headers.append(TRAILER, HeaderValue::from_static("x-other"));
+            headers.append(name, HeaderValue::from_static(value));
+            let reason = vouched.then_some(why::DIGEST);
+            assert_eq!(unreadable(&headers, None), reason, "{name}: {value}");
+        }
+    }
 }
