@@ -95,9 +95,16 @@ impl Events {
 
     /// At the beginning of a line that may be one of data; `false` if more is needed.
     fn line(&mut self, limit: usize, out: &mut Vec<u8>, edit: &mut dyn Edit) -> bool {
-        if !std::mem::replace(&mut self.begun, true) && self.held.starts_with(MARK) {
-            self.pass(MARK.len(), out);
-            return true;
+        if !self.begun {
+            let begin = &self.held[..self.held.len().min(MARK.len())];
+            if MARK.starts_with(begin) && begin.len() < MARK.len() {
+                return false;
+            }
+            self.begun = true;
+            if begin == MARK {
+                self.pass(MARK.len(), out);
+                return true;
+            }
         }
         let line = &self.held[..self.held.len().min(DATA.len())];
         if !DATA.starts_with(line) {
@@ -292,7 +299,26 @@ mod tests {
             assert_eq!(run(&bytes, 100).0.concat(), expected);
             assert_eq!(run(&[stream.as_bytes()], 100).0.concat(), expected);
         }
-        assert_eq!(run(&[b"\xef\xbb\xbfdata: x\n\n"], 100).0[0], "\u{feff}data: [x]\n\n");
+    }
+
+    #[test]
+    fn a_mark_before_the_first_event_may_be_cut_anywhere() {
+        let stream = b"\xef\xbb\xbfdata: x\n\n";
+        for size in 1..=stream.len() {
+            let (mut events, mut edit) = (Events::default(), Brackets::default());
+            let mut out = Vec::new();
+            for piece in stream.chunks(size) {
+                events.push(piece, 100, &mut out, &mut edit);
+            }
+            assert_eq!(out, "\u{feff}data: [x]\n\n".as_bytes(), "{size}");
+        }
+        for part in [&b"\xef"[..], b"\xef\xbb"] {
+            let (mut events, mut edit) = (Events::default(), Brackets::default());
+            let mut out = Vec::new();
+            events.push(part, 100, &mut out, &mut edit);
+            events.end(&mut out, &mut edit);
+            assert_eq!(out, part, "nothing is lost where no more comes");
+        }
     }
 
     #[test]
