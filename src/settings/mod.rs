@@ -4,6 +4,7 @@
 //! configured with, because every client and every server needs the same.
 
 mod brackets;
+mod chains;
 mod credentials;
 mod duration;
 mod given;

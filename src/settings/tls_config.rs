@@ -13,6 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 
+use super::chains::ShortChain;
 use super::{ClientTls, ServerTls, TlsError, system_roots};
 
 impl ClientTls {
@@ -31,7 +32,9 @@ impl ClientTls {
                 Arc::new(ring::default_provider()),
             );
             let verifier = verifier.build().map_err(|e| TlsError::new("ca_file", e.to_string()))?;
-            builder.with_webpki_verifier(verifier)
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(ShortChain(
+                verifier as Arc<dyn ServerCertVerifier>,
+            )))
         };
         let mut config = match material.identity {
             None => builder.with_no_client_auth(),
@@ -73,7 +76,7 @@ impl ServerTls {
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider)
                     .build()
                     .map_err(|e| TlsError::new("client_ca_file", e.to_string()))?;
-                builder.with_client_cert_verifier(verifier)
+                builder.with_client_cert_verifier(Arc::new(ShortChain(verifier)))
             }
         };
         let (chain, key) = chain_and_key(&cert, &key)?;
