@@ -7,6 +7,7 @@ use super::{
     Answer, Direction, Edited, Failure, Id, Info, Message, Meta, Outcome, SpanRef, TraceContext,
 };
 use crate::json::Text;
+use crate::privacy::cut::cut;
 use crate::telemetry::{CallSecrets, Capture, Header, Nanos, Offset, Raw, SpanId};
 
 /// The longest tool, prompt or method name kept, in bytes: they become span names and labels.
@@ -339,7 +340,7 @@ impl Call {
 pub(super) fn method(text: &Text<'_>) -> Cow<'static, str> {
     match METHODS.iter().find(|known| text.is(known)) {
         Some(known) => Cow::Borrowed(known),
-        None => Cow::Owned(text.lossy(MAX_NAME).0),
+        None => Cow::Owned(shown(text, MAX_NAME)),
     }
 }
 
@@ -358,6 +359,12 @@ pub(super) fn word(text: &Option<Text<'_>>) -> String {
     bounded(text, MAX_WORD).unwrap_or_default()
 }
 
+/// A text of at most so many bytes, as it may be shown.
+fn shown(text: &Text<'_>, max: usize) -> String {
+    let (text, more) = text.lossy(max);
+    cut(text, max, more).into_owned()
+}
+
 fn bounded(text: &Option<Text<'_>>, max: usize) -> Option<String> {
-    text.map(|text| text.lossy(max).0).filter(|text| !text.is_empty())
+    text.map(|text| shown(&text, max)).filter(|text| !text.is_empty())
 }

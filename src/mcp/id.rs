@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use super::RawId;
 use crate::json::Text;
+use crate::privacy::cut::cut;
 
 /// The longest id that is kept as it is, in bytes; SDKs use small integers and UUIDs.
 const MAX_ID: usize = 256;
@@ -22,9 +23,9 @@ pub enum Id {
     Number(Box<str>),
     /// A string.
     Text(Box<str>),
-    /// A string or number too long to keep, or not readable: its head and a hash of the whole.
+    /// A string or number too long to keep, or not readable: its beginning and a hash of the whole.
     Long {
-        /// The first 256 bytes.
+        /// What is shown of it, at most 256 bytes.
         head: Box<str>,
         /// Hash of the whole, keyed by the session.
         hash: u64,
@@ -49,7 +50,7 @@ impl Id {
             #[expect(clippy::cast_possible_truncation, reason = "checked to be an exact integer")]
             Ok(n) if n.fract() == 0.0 && n.abs() <= MAX_EXACT => Id::Int(n as i64),
             _ if digits.len() <= MAX_ID => Id::Number(digits.into()),
-            _ => Id::Long { head: digits[..MAX_ID].into(), hash: keys.hash_one(digits) },
+            _ => Id::Long { head: cut(digits, MAX_ID, true).into(), hash: keys.hash_one(digits) },
         }
     }
 
@@ -57,8 +58,8 @@ impl Id {
         match text.decode() {
             Ok(whole) if whole.len() <= MAX_ID => Id::Text(whole.into()),
             _ => {
-                let head = text.lossy(MAX_ID).0.into_boxed_str();
-                Id::Long { head, hash: keys.hash_one(text.raw()) }
+                let (head, more) = text.lossy(MAX_ID);
+                Id::Long { head: cut(head, MAX_ID, more).into(), hash: keys.hash_one(text.raw()) }
             }
         }
     }
@@ -175,7 +176,7 @@ mod tests {
         let a = id(&keys, &format!("\"{long}a\"")).unwrap();
         let b = id(&keys, &format!("\"{long}b\"")).unwrap();
         assert_ne!(a, b);
-        assert_eq!(a.to_string().len(), MAX_ID);
+        assert_eq!(a.to_string(), "xxxx…");
         assert_ne!(id(&keys, &"1".repeat(400)), id(&keys, &"1".repeat(401)));
     }
 }

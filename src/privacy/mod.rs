@@ -4,6 +4,7 @@
 //! Pure functions of bytes and texts, below all that knows telemetry or MCP: no I/O, no clock, no randomness of their own. Keys arrive as text or bytes
 //! from whoever read them, and never print.
 
+pub mod cut;
 pub mod detect;
 pub mod digest;
 mod number;

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::{MAX_BODY, MAX_LOGGER, Severity};
+use crate::privacy::cut::whole_words;
 
 const ESCAPE: char = '\u{1b}';
 
@@ -92,10 +93,7 @@ fn bounded_to(max: usize, text: &str, more: bool) -> (&str, bool) {
     if text.len() <= max && !more {
         return (text, false);
     }
-    let end = text.floor_char_boundary(max.min(text.len()));
-    let head = &text[..end];
-    let words = head.rfind(char::is_whitespace).map_or("", |at| &head[..at]);
-    (words.trim_end(), true)
+    (whole_words(text, max), true)
 }
 
 /// The name of a logger, treated as bodies are; `more`: it goes on beyond what is here.

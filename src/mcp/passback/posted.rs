@@ -10,6 +10,7 @@ use super::{Expected, HandedBack, Tally, Told, Window, take_in};
 use crate::json::{Kind, MAX_DEPTH, Reader};
 use crate::mcp::peek::{Message, Part, RawId, members, skip};
 use crate::mcp::{Orphans, Passback, TraceContext, Unsampled, sep2448};
+use crate::privacy::cut::cut;
 use crate::telemetry::{Content, Nanos, Raw, Seen, Telemetry};
 
 /// What is posted, and what is known of it beside.
@@ -132,7 +133,10 @@ impl<'a> Body<'a> {
             body.traces = message.traces();
             body.id = match &message.id {
                 RawId::Number(digits) if digits.len() <= 64 => (*digits).to_owned(),
-                RawId::Text(text) => text.lossy(256).0,
+                RawId::Text(text) => {
+                    let (id, more) = text.lossy(256);
+                    cut(id, 256, more).into_owned()
+                }
                 _ => String::new(),
             };
         }

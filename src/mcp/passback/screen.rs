@@ -15,6 +15,7 @@ use crate::mcp::Passback;
 use crate::otlp::json::view::{self, Attribute, Value};
 use crate::otlp::wire::compose::{self, Attributes};
 use crate::otlp::wire::write_plain;
+use crate::privacy::cut::cut;
 use crate::privacy::detect::{self, NameClass, redact_uris};
 use crate::telemetry::Nanos;
 use crate::telemetry::names::{REQUEST_ID, SCOPE, SERVICE_NAME, TOOL_ARGUMENTS, TOOL_RESULT};
@@ -199,7 +200,7 @@ impl<'r> Screen<'r> {
             self.left.withheld += 1;
             return Cow::Borrowed("");
         }
-        let text = cut(text, max);
+        let text = cut(text, max, false);
         if text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
             return text;
         }
@@ -277,14 +278,12 @@ impl Passback {
             Value::Bool(value) => Ok(compose::Value::Bool(*value)),
             Value::Int(value) => number(compose::Value::Int(*value)),
             Value::Double(value) => number(compose::Value::Double(*value)),
-            Value::Text(text) => match redact_uris(text) {
-                Cow::Borrowed(text) => self.text(text, class).map(compose::Value::Text),
-                Cow::Owned(shown) => {
+            Value::Text(text) => {
+                if let Some(shown) = self.changed(text, class)? {
                     *value = Value::text(Cow::Owned(shown));
-                    let shown = value.as_text().unwrap_or_default();
-                    self.text(shown, class).map(compose::Value::Text)
                 }
-            },
+                Ok(compose::Value::Text(value.as_text().unwrap_or_default()))
+            }
             Value::Other(value) => {
                 self.nested(value, class, self.max_depth)?;
                 Ok(compose::Value::Other(value))
@@ -292,13 +291,17 @@ impl Passback {
         }
     }
 
-    /// What of a text may leave that has been looked at for URIs.
-    fn text<'t>(&self, text: &'t str, class: NameClass) -> Result<&'t str, Stays> {
-        if detect::is_harmless(text, class) {
-            Ok(&text[..text.floor_char_boundary(self.max_value_bytes)])
-        } else {
-            Err(Stays::Withheld)
+    /// Gives what leaves in the place of a text: URIs without credentials, and no more than a value may have. `None`
+    /// where it may leave as it is.
+    fn changed(&self, text: &str, class: NameClass) -> Result<Option<String>, Stays> {
+        let shown = redact_uris(text);
+        if !detect::is_harmless(&shown, class) {
+            return Err(Stays::Withheld);
         }
+        Ok(match cut(shown, self.max_value_bytes, false) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(shown) => Some(shown),
+        })
     }
 
     /// Screens a value that is a message, and cuts its texts to size.
@@ -316,10 +319,9 @@ impl Passback {
             }
             Value::IntValue(_) | Value::DoubleValue(_) => Ok(()),
             Value::StringValue(text) => {
-                if let Cow::Owned(shown) = redact_uris(text) {
+                if let Some(shown) = self.changed(text, class)? {
                     *text = shown;
                 }
-                text.truncate(self.text(text, class)?.len());
                 Ok(())
             }
             // What bytes hold nobody can tell, and there is no table for an index to point into.
@@ -348,18 +350,6 @@ impl Passback {
             Some(value) => self.nested(value, class, depth),
             None => Ok(()),
         })
-    }
-}
-
-/// The first `max` bytes of a text, or a few less.
-fn cut(text: Cow<'_, str>, max: usize) -> Cow<'_, str> {
-    let end = text.floor_char_boundary(max);
-    match text {
-        Cow::Borrowed(text) => Cow::Borrowed(&text[..end]),
-        Cow::Owned(mut text) => {
-            text.truncate(end);
-            Cow::Owned(text)
-        }
     }
 }
 

@@ -12,9 +12,10 @@ use std::time::Duration;
 use super::queue::Size;
 use crate::metrics::RateLimitedLog;
 use crate::pipeline::{INCIDENTS, Id};
+use crate::privacy::cut::cut;
 
-/// The longest reason in the last line, in characters.
-const MAX_REASON: usize = 500;
+/// The longest reason in the last line, in bytes: a backend's words with what stands before them.
+const MAX_REASON: usize = 640;
 
 /// What went wrong for one exporter.
 #[derive(Debug)]
@@ -78,7 +79,7 @@ impl Incidents {
 
     fn remember(&self, why: &str) {
         let plain = |c: char| if c.is_control() { ' ' } else { c };
-        let why: String = why.chars().take(MAX_REASON).map(plain).collect();
+        let why: String = cut(why, MAX_REASON, false).chars().map(plain).collect();
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
     }
 
@@ -174,10 +175,13 @@ mod tests {
         let incidents = Incidents::of(Id::parse("file").unwrap());
         assert_eq!(incidents.last_failure(), None);
         incidents.will_retry("first", Duration::ZERO);
-        incidents.dropped(1, "rejected", &format!("a\nb\u{1b}{}", "x".repeat(1000)));
+        incidents.dropped(1, "rejected", &format!("a\nb\u{1b}{}", "x ".repeat(1000)));
         incidents.sent();
         incidents.partial_success(0, "a word of advice");
         let last = incidents.last_failure().unwrap();
-        assert!(last.starts_with("a b x") && last.chars().count() == MAX_REASON, "{last}");
+        assert!(
+            last.starts_with("a b x") && last.ends_with("x…") && last.len() <= MAX_REASON,
+            "{last}"
+        );
     }
 }

@@ -140,13 +140,39 @@ fn names_are_bounded_and_printable() {
     tap.s(&format!(r#"{{"id":"{long}","result":{{"resultType":"{long}"}}}}"#));
     tap.c(&format!(r#"{{"id":1,"jsonrpc":"{long}","method":"{long}"}}"#)).ok(1);
     let spans = tap.spans();
-    assert_eq!(spans[0].get(names::TOOL).len(), 128);
+    // Of one word that is too long a secret's beginning is all that may be left.
+    assert_eq!(spans[0].get(names::TOOL), "nnnn…");
+    assert_eq!(spans[0].span.name, "tools/call nnnn…");
     assert_eq!(spans[1].span.name, "tools/call a\u{fffd}[2Jb\u{fffd}");
-    assert_eq!(spans[2].get(names::RESOURCE_URI).len(), 1024);
-    assert_eq!(spans[2].get(names::REQUEST_ID).len(), 256);
-    assert_eq!(spans[2].get(names::RESULT_TYPE).len(), 128);
-    assert_eq!(spans[3].span.name.len(), 128);
-    assert_eq!(spans[3].get(names::JSONRPC_VERSION).len(), 128);
+    for name in [names::RESOURCE_URI, names::REQUEST_ID, names::RESULT_TYPE] {
+        assert_eq!(spans[2].get(name), "nnnn…");
+    }
+    assert_eq!(spans[3].span.name, "nnnn…");
+    assert_eq!(spans[3].get(names::JSONRPC_VERSION), "nnnn…");
+}
+
+#[test]
+fn no_text_that_is_cut_ends_in_the_middle_of_a_secret() {
+    let secret = ["kettle-", "window-17"].concat();
+    for before in [100, 115, 240, 250, 1000, 1015] {
+        let text = format!("{} {secret} {}", "p".repeat(before), "more ".repeat(300));
+        let info = format!(r#"{{"name":"{text}","version":"{text}"}}"#);
+        let mut tap = Tap::new();
+        tap.c(&format!(r#"{{"id":0,"method":"initialize","params":{{"protocolVersion":"{text}","clientInfo":{info}}}}}"#));
+        tap.s(&format!(
+            r#"{{"id":0,"result":{{"protocolVersion":"{text}","serverInfo":{info}}}}}"#
+        ));
+        tap.c(&format!(r#"{{"id":1,"method":"tools/call","params":{{"name":"{text}"}}}}"#)).ok(1);
+        tap.c(&format!(r#"{{"id":2,"method":"prompts/get","params":{{"name":"{text}"}}}}"#)).ok(2);
+        tap.c(&format!(r#"{{"id":3,"method":"{text}"}}"#)).ok(3);
+        tap.c(&format!(
+            r#"{{"id":"{text}","method":"resources/read","params":{{"uri":"{text}"}}}}"#
+        ));
+        tap.s(&format!(r#"{{"id":"{text}","result":{{"resultType":"{text}"}}}}"#));
+        let all: String = tap.spans().iter().map(|done| format!("{:?}", done.span)).collect();
+        assert!(all.contains("ppp"));
+        assert!(!all.replace(&secret, "").contains(&secret[..6]), "{before}: {all}");
+    }
 }
 
 #[test]
@@ -292,7 +318,7 @@ fn a_service_has_its_own_version_or_none() {
     for (service, version, name, shown) in [
         (ServiceName::Fixed("tap".into()), "9", "tap", Some(ours)),
         (ServiceName::Server, "9", "files", Some("9")),
-        (ServiceName::Server, &long, "files", Some(&long[..128])),
+        (ServiceName::Server, &long, "files", Some("vvvv…")),
         (ServiceName::Server, "", "files", None),
         (ServiceName::Client, "9", "agent", Some("9")),
         (ServiceName::Client, "", "agent", None),

@@ -21,6 +21,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use self::parse::Reading;
+use crate::privacy::cut::cut;
 use crate::receivers::tap::MAX_NAME;
 
 /// Names a server.
@@ -56,5 +57,5 @@ pub(super) fn server_name(command: &[OsString], cwd: Option<&Path>) -> ServerNam
 
 fn bounded(name: &str) -> String {
     let clean = |c: char| if c.is_ascii_graphic() { c } else { '_' };
-    name.chars().take(MAX_NAME).map(clean).collect()
+    cut(name, MAX_NAME, false).chars().map(clean).collect()
 }
