@@ -13,11 +13,19 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD
 
 use super::needles::{Needles, SHORTEST};
 use crate::json::write_string;
+use crate::privacy::cut::MARK;
 
-/// The longest, in bytes: of a longer one, such as a certificate, the beginning tells.
+/// The longest that is searched for in one piece, in bytes: a longer one, such as a certificate, is searched for in
+/// several.
 const LONGEST: usize = 4096;
+/// How much pieces of one value overlap, in bytes: in base64 the ends of each are not searched for.
+const OVERLAP: usize = 16;
 /// The most values of one set.
 const MAX_VALUES: usize = 1024;
+/// The most words of a value at which it may be cut off.
+const MAX_WORDS: usize = 16;
+/// The most pieces of them behind their first ones: a mebibyte.
+const MAX_PIECES: usize = 256;
 
 /// Values that are no secrets, however they are called: in lower case. Sorted.
 const COMMON: [&str; 36] = [
@@ -62,6 +70,8 @@ const COMMON: [&str; 36] = [
 /// A set of exact secrets. Clones are cheap behind an `Arc`; nothing prints it.
 pub struct KnownValues {
     forms: Option<Needles>,
+    /// What stands before a blank in values that have some, the longest first: a text that was cut ends behind a word.
+    beginnings: Vec<String>,
     values: usize,
 }
 
@@ -70,13 +80,16 @@ impl KnownValues {
     pub fn new<V: AsRef<[u8]>>(values: impl IntoIterator<Item = V>) -> Self {
         let values: BTreeSet<Vec<u8>> = values
             .into_iter()
-            .map(|value| trimmed(value.as_ref()).to_vec())
+            .map(|value| value.as_ref().trim_ascii().to_vec())
             .filter(|value| is_telling(value))
             .take(MAX_VALUES)
             .collect();
-        let forms: BTreeSet<Vec<u8>> = values.iter().flat_map(|value| forms(value)).collect();
+        let forms: BTreeSet<Vec<u8>> = searched(&values).flat_map(forms).collect();
         let forms = (!values.is_empty()).then(|| Needles::new(forms));
-        KnownValues { forms, values: values.len() }
+        let texts = values.iter().filter_map(|value| str::from_utf8(value).ok());
+        let mut beginnings: Vec<String> = texts.flat_map(beginnings).map(str::to_owned).collect();
+        beginnings.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        KnownValues { forms, beginnings, values: values.len() }
     }
 
     /// Tells whether there are none.
@@ -84,9 +97,21 @@ impl KnownValues {
         self.forms.is_none()
     }
 
-    /// Shows where a text has any of them, in any form: begin and end, in order.
+    /// Shows where a text has any of them, in any form: begin and end. Of a text that was cut the beginning of one at
+    /// the cut, too.
     pub(super) fn find<'k>(&'k self, text: &'k str) -> impl Iterator<Item = (usize, usize)> + 'k {
-        self.forms.iter().flat_map(move |forms| forms.find(text.as_bytes()))
+        let whole = self.forms.iter().flat_map(move |forms| forms.find(text.as_bytes()));
+        whole.chain(self.cut_off(text))
+    }
+
+    /// Shows where a value was cut off between its words, by [`cut`](crate::privacy::cut::cut).
+    fn cut_off<'k>(&'k self, text: &'k str) -> impl Iterator<Item = (usize, usize)> + 'k {
+        let cuts = (!self.beginnings.is_empty()).then(|| text.match_indices(MARK));
+        cuts.into_iter().flatten().filter_map(move |(at, _)| {
+            let found =
+                self.beginnings.iter().find(|words| text[..at].ends_with(words.as_str()))?;
+            Some((at - found.len(), at))
+        })
     }
 }
 
@@ -125,9 +150,34 @@ pub fn parts_of_credential(value: &str) -> Vec<String> {
     parts
 }
 
-fn trimmed(value: &[u8]) -> &[u8] {
-    let value = value.trim_ascii();
-    value.get(..LONGEST).unwrap_or(value)
+/// Gives what is searched for: the first piece of each value, and of what is left of long ones as much as there is room
+/// for, so that they take no place from others.
+fn searched(values: &BTreeSet<Vec<u8>>) -> impl Iterator<Item = &[u8]> {
+    let first = values.iter().filter_map(|value| pieces(value).next());
+    first.chain(values.iter().flat_map(|value| pieces(value).skip(1)).take(MAX_PIECES))
+}
+
+/// Lists the words before each blank in a value of a few words, those that say nothing left out.
+fn beginnings(value: &str) -> impl Iterator<Item = &str> {
+    let ends = value.match_indices(char::is_whitespace).take(MAX_WORDS);
+    ends.map(|(at, _)| value[..at].trim_end()).filter(|words| words.len() >= SHORTEST)
+}
+
+/// Takes a value apart into pieces that overlap, none of which begins or ends within a character.
+fn pieces(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let boundary = |at: usize| {
+        let within = |at: &usize| value.get(*at).is_some_and(|byte| byte & 0xc0 == 0x80);
+        (at.saturating_sub(3)..=at).rev().find(|at| !within(at)).unwrap_or(at)
+    };
+    let mut next = Some(0);
+    std::iter::from_fn(move || {
+        let from = next?;
+        // The last one is as long as the others: a short one could be a common word.
+        let last = value.len() - from <= LONGEST + 3;
+        let to = if last { value.len() } else { boundary(from + LONGEST) };
+        next = (!last).then(|| boundary((to - OVERLAP).min(value.len() - LONGEST)));
+        Some(&value[from..to])
+    })
 }
 
 /// Tells whether a value says something by itself.
@@ -139,8 +189,8 @@ fn is_telling(value: &[u8]) -> bool {
     value.len() >= SHORTEST && !common() && !value.iter().all(|b| *b == first)
 }
 
-/// Lists the forms in which a value turns up: as it is, escaped for JSON once and twice, percent-encoded, in hex,
-/// and in base64 behind any number of other bytes.
+/// Lists the forms in which a value turns up: as it is, escaped for JSON once and twice, percent-encoded, as forms are
+/// sent, in hex, and in base64 behind any number of other bytes.
 fn forms(value: &[u8]) -> Vec<Vec<u8>> {
     let mut all = vec![value.to_vec(), hex(value, false), hex(value, true)];
     if let Ok(text) = std::str::from_utf8(value) {
@@ -152,6 +202,7 @@ fn forms(value: &[u8]) -> Vec<Vec<u8>> {
     for upper in [true, false] {
         all.push(percent(value, upper, b"-._~"));
         all.push(percent(value, upper, b"-._~/"));
+        all.extend([&b"-._~ "[..], b"-._~/ ", b"-._* "].map(|stay| form(value, upper, stay)));
         all.push(percent(value, upper, b"-._~!$&'()*+,;=:@/?#"));
         all.push(
             value
@@ -198,6 +249,13 @@ fn percent(value: &[u8], upper: bool, stay: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Encodes a value as forms are sent (WHATWG URL, "application/x-www-form-urlencoded"): a blank, among what stays,
+/// becomes `+`.
+fn form(value: &[u8], upper: bool, stay: &[u8]) -> Vec<u8> {
+    let blank = |byte| if byte == b' ' { b'+' } else { byte };
+    percent(value, upper, stay).into_iter().map(blank).collect()
+}
+
 /// Encodes a value as it stands in base64 behind `before` other bytes, without the characters that depend on its
 /// neighbours. In both alphabets.
 fn base64_behind(value: &[u8], before: usize) -> [Vec<u8>; 2] {
@@ -216,6 +274,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::privacy::cut::cut;
 
     fn finds(known: &KnownValues, text: &str) -> bool {
         known.find(text).next().is_some()
@@ -247,6 +306,61 @@ mod tests {
         assert_eq!(parts_of_credential("Bearer abc"), ["Bearer abc", "abc"]);
         assert_eq!(parts_of_credential("a=1; b=22"), ["a=1; b=22", "b=22", "1", "22"]);
         assert_eq!(parts_of_credential("key"), ["key"]);
+    }
+
+    #[test]
+    fn of_a_long_value_nothing_is_left_in_any_form() {
+        let digits = |seed: usize| (0..).map(move |i: usize| (i * i * 7 + i + seed) % 1_000_003);
+        for (of, length) in
+            [(0, LONGEST), (1, LONGEST + 1), (2, 2 * LONGEST - OVERLAP), (3, 20_000)]
+        {
+            let value: String = digits(of).map(|n| format!("{n}é/")).take(length / 4).collect();
+            let known = KnownValues::new([&value]);
+            let json = serde_json::to_string(&value).unwrap();
+            let text = format!("x {value} {} {json}", STANDARD.encode(&value));
+            let mut left = 0;
+            let end = known.find(&text).fold(2, |end, (from, to)| {
+                left += from.saturating_sub(end);
+                end.max(to)
+            });
+            // Blanks and a quote between the forms, and what of base64 depends on the last bytes.
+            assert!(left <= 8 && text.len() - end <= 1, "{length}: {left}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_many_pieces_takes_no_place_from_others() {
+        let large = vec![b'x'; (MAX_PIECES + 9) * LONGEST];
+        let all: BTreeSet<Vec<u8>> = [large, b"zz-kettle".to_vec()].into();
+        assert_eq!(searched(&all).count(), 2 + MAX_PIECES);
+        assert!(searched(&all).any(|piece| piece == b"zz-kettle"));
+    }
+
+    #[test]
+    fn a_value_of_several_words_is_found_where_it_was_cut_off() {
+        let value = ["open sesame ", "12 34 zz"].concat();
+        let known = KnownValues::new([&value]);
+        for before in 0..60 {
+            let text = format!("{} {value} and more, {}", "p".repeat(before), "x".repeat(90));
+            let shown = cut(text, 64, false);
+            assert_eq!(shown.contains("sesame"), finds(&known, &shown), "{shown}");
+        }
+        let said: Vec<_> = known.find("open sesame… (400)").collect();
+        assert_eq!(said, [(0, 11)]);
+    }
+
+    #[test]
+    fn values_are_found_as_forms_send_them() {
+        let value = ["open ", "sesame/", "12~34* ü"].concat();
+        let known = KnownValues::new([&value]);
+        for sent in [
+            "open+sesame%2F12~34%2A+%C3%BC",
+            "open+sesame/12~34%2A+%C3%BC",
+            "open+sesame%2F12%7E34*+%C3%BC",
+            "open+sesame%2f12%7e34*+%c3%bc",
+        ] {
+            assert!(finds(&known, sent), "{sent}");
+        }
     }
 
     proptest! {

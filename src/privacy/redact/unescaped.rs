@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use memchr::memmem;
 
-/// Holds a text in which the escapes of printable ASCII are written out, and where its parts stood.
+/// Holds a text in which the escapes of all but control characters are written out, and where its parts stood.
 pub(super) struct Unescaped {
     pub(super) text: String,
-    /// Where in the text an escape was written out, and where that stood in the original.
+    /// Where in the text each byte of an escape that was written out stands, and where the escape stood in the original.
     escapes: Vec<(usize, Range<usize>)>,
 }
 
@@ -24,20 +24,18 @@ impl Unescaped {
         memchr::memchr(b'\\', bytes)?;
         let mut unescaped: Option<Unescaped> = None;
         let mut copied = 0;
-        for at in memmem::find_iter(bytes, "\\u00") {
-            let digits = original.get(at + 4..at + ESCAPE).unwrap_or_default();
-            let code = u8::from_str_radix(digits, 16).unwrap_or_default();
-            if !(0x20..0x7f).contains(&code) || digits.starts_with('+') {
-                continue;
-            }
+        for at in memmem::find_iter(bytes, "\\u") {
+            // The second half of a pair was written out with the first.
+            let Some((c, end)) = escaped(original, at).filter(|_| at >= copied) else { continue };
             let before = bytes[copied..at].iter().rev().take_while(|b| **b == b'\\').count();
-            let place = at - before..at + ESCAPE;
+            let place = at - before..end;
             let Unescaped { text, escapes } = unescaped
                 .get_or_insert_with(|| Unescaped { text: String::new(), escapes: Vec::new() });
             text.push_str(&original[copied..place.start]);
-            text.push(char::from(code));
+            let from = text.len();
+            text.push(c);
             copied = place.end;
-            escapes.push((text.len() - 1, place));
+            escapes.extend((from..text.len()).map(|byte| (byte, place.clone())));
         }
         if let Some(unescaped) = &mut unescaped {
             unescaped.text.push_str(&original[copied..]);
@@ -66,6 +64,28 @@ impl Unescaped {
     }
 }
 
+/// Reads the escape of a character at a place, a surrogate pair too (RFC 8259 section 7), and finds its end. None for
+/// what is no escape, and for control characters.
+fn escaped(text: &str, at: usize) -> Option<(char, usize)> {
+    let first = unit(text, at)?;
+    let end = at + ESCAPE;
+    if !(0xd800..0xdc00).contains(&first) {
+        let c = char::from_u32(first).filter(|c| !c.is_control())?;
+        return Some((c, end));
+    }
+    let next = end + text.get(end..)?.bytes().take_while(|b| *b == b'\\').count().checked_sub(1)?;
+    let second = unit(text, next).filter(|unit| (0xdc00..0xe000).contains(unit))?;
+    let c = char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00))?;
+    Some((c, next + ESCAPE))
+}
+
+/// Reads the four digits of an escape.
+fn unit(text: &str, at: usize) -> Option<u32> {
+    let digits = text.get(at..at + ESCAPE)?.strip_prefix("\\u")?;
+    let plain = digits.bytes().all(|b| b.is_ascii_hexdigit());
+    u32::from_str_radix(digits, 16).ok().filter(|_| plain)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,13 +94,15 @@ mod tests {
     fn parts_stand_where_they_stood() {
         let original = r"ab\u0063d\u00e9\u0065f \u00";
         let unescaped = Unescaped::new(original).unwrap();
-        assert_eq!(unescaped.text, r"abcd\u00e9ef \u00");
+        assert_eq!(unescaped.text, r"abcdéef \u00");
         for (part, place) in [
             ("ab", 0..2),
             ("abc", 0..8),
             ("c", 2..8),
             ("d", 8..9),
             ("cd", 2..9),
+            ("é", 9..15),
+            ("dé", 8..15),
             ("ef", 15..22),
             ("f", 21..22),
         ] {
@@ -88,7 +110,12 @@ mod tests {
             let places = unescaped.places(from, from + part.len());
             assert_eq!(places, (place.start, place.end), "{part}");
         }
-        assert!(Unescaped::new(r"a\n\u1234\u00").is_none());
+        assert!(Unescaped::new(r"a\n\u001b\u009f\ud83d\u0g00\u+041\u00").is_none());
+        for pair in [r"a\ud83d\uDE00b", r"a\\ud83d\\ude00b"] {
+            let pair = Unescaped::new(pair).unwrap();
+            assert_eq!(pair.text, "a\u{1F600}b");
+            assert_eq!(pair.places(1, 5).0, 1);
+        }
         let nested = Unescaped::new(r"a\\\u0062c").unwrap();
         assert_eq!((&*nested.text, nested.places(1, 2)), ("abc", (1, 9)));
     }
