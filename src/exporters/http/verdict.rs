@@ -166,8 +166,7 @@ mod tests {
     fn the_backends_words_are_tame_and_short() {
         let said = format!("no\nway {}", "x".repeat(4096));
         let why = refused(&answer(400, None), &said, now()).to_string();
-        assert!(why.starts_with("400 Bad Request: no way x"), "{why}");
-        assert!(why.len() < 600);
+        assert_eq!(why, "400 Bad Request: no way…");
         let why = refused(&answer(302, None), "Found", now()).to_string();
         assert!(why.contains("redirects are not followed"), "{why}");
     }
