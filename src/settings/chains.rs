@@ -41,7 +41,7 @@ fn check(chain: &[CertificateDer<'_>]) -> Result<(), Error> {
 }
 
 /// The name of whom a certificate is about, encoded (RFC 5280 section 4.1); nothing if it is none, which webpki refuses.
-fn subject<'a>(cert: &'a [u8]) -> Option<&'a [u8]> {
+fn subject(cert: &[u8]) -> Option<&[u8]> {
     const VERSION: u8 = 0xa0;
     let (_, cert, _) = element(cert)?;
     let (_, mut fields, _) = element(cert)?;

@@ -188,7 +188,9 @@ impl<S: AsyncWrite + Unpin> FrameLimit<S> {
                 drop(Pin::new(&mut self.inner).poll_flush(cx));
             }
         }
-        io::Error::other("too many frames that ask for nothing or that nobody reads, or too long a head")
+        io::Error::other(
+            "too many frames that ask for nothing or that nobody reads, or too long a head",
+        )
     }
 }
 
@@ -401,7 +403,8 @@ mod tests {
     async fn an_upload_in_crumbs_that_nobody_reads_ends_its_connection() {
         let (ours, client) = duplex(1 << 20);
         let floods = Floods::counted(Counter::default());
-        let socket = FrameLimit::over(ours, Arc::clone(&floods), 90_000).counting(Arrivals::new().0);
+        let socket =
+            FrameLimit::over(ours, Arc::clone(&floods), 90_000).counting(Arrivals::new().0);
         let mut line = Line { socket, client, floods };
         assert!(line.comes(PREFACE).await && line.comes(&frame(HEADERS, 30)).await);
         assert!(line.comes(&frame(DATA, 1).repeat(3_000)).await);

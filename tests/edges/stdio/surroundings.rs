@@ -163,7 +163,7 @@ fn what_is_not_utf_8_around_a_tap_is_said_once_and_the_server_runs() {
         let count = usize::from(!said.is_empty());
         assert_eq!(talk.len(), count, "{variable}: {talk:?}");
         assert!(talk.iter().all(|line| line.contains(said)), "{variable}: {talk:?}");
-        assert!(spans_in(&place.path("home/.local/state/mcpcol")).is_some(), "{variable}");
+        assert!(record_in(&place.path("home/.local/state/mcpcol")).is_some(), "{variable}");
     }
 }
 
