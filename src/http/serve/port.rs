@@ -45,7 +45,7 @@ const LONGEST_GRACE: Duration = Duration::from_secs(600);
 /// HTTP/2: how far ahead one request may be read, in bytes, and all of a connection.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
-/// HTTP/2: a request of usual size comes in one frame, if its sender cares, and is not copied then.
+/// HTTP/2: a request of usual size comes in one frame, if its sender cares.
 const FRAME: u32 = 128 << 10;
 /// The largest head of HTTP/1.1, in bytes.
 const MAX_HEAD: usize = 64 << 10;
