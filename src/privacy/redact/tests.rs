@@ -204,6 +204,21 @@ fn known_values_are_found_in_all_forms_and_patterns_do_not_allow_them() {
 }
 
 #[test]
+fn known_values_are_found_with_all_but_ascii_escaped() {
+    let secret = ["Grüße & ", "\"Köln\" 😀"].concat();
+    let mut scan = usual().scan();
+    scan.know([&Arc::new(KnownValues::new([&secret]))]);
+    for form in [
+        r#"Gr\u00fc\u00dfe & \"K\u00f6ln\" \ud83d\ude00"#,
+        r#"Gr\u00FC\u00DFe \u0026 \u0022K\u00F6ln\u0022 \uD83D\uDE00"#,
+        r#"Gr\\u00fc\\u00dfe & \\\"K\\u00f6ln\\\" \\ud83d\\ude00"#,
+    ] {
+        assert_eq!(scan.text(&format!("no: [{form}]"), Under::Open), Found::Masked, "{form}");
+        assert_eq!(scan.output(), "no: [[REDACTED:known_value]]");
+    }
+}
+
+#[test]
 fn what_cannot_be_looked_at_is_withheld() {
     let redactor = &with(|s| {
         s.max_value_bytes = 10_000;
