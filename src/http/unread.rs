@@ -3,8 +3,8 @@
 //! Windows bound their bytes. But each frame, however small, costs h2 more than a hundred bytes beside, and keeps the
 //! buffer that it was read into, up to 16 KiB. h2 has a budget for that which follows the connection's window, of which
 //! ours have none. So frames are counted as they come, in the socket, and again as they are read, by the bodies; the
-//! difference is what h2 holds. What it throws away with a stream that is reset, both take back. What was read and waits to be
-//! written counts until it is gone.
+//! difference is what h2 holds. What it throws away with a stream that is reset, both take back. What was read and
+//! waits to be written counts until it is gone.
 
 use std::collections::HashMap;
 use std::pin::Pin;

@@ -1,8 +1,8 @@
 //! Chains of certificates that cost too much to look at.
 //!
-//! webpki tries every way from a certificate to a root, up to a hundred signatures: tens of milliseconds for somebody who
-//! has no certificate of ours, in which nothing else is done on their thread. Chains that people have are short, and each
-//! name is in them once; then there is one way.
+//! webpki tries every way from a certificate to a root, up to a hundred signatures: tens of milliseconds for somebody
+//! who has no certificate of ours, in which nothing else is done on their thread. Chains that people have are short, and
+//! each name is in them once; then there is one way.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ fn check(chain: &[CertificateDer<'_>]) -> Result<(), Error> {
     if is_short(chain) { Ok(()) } else { Err(too_many().into()) }
 }
 
-/// The name of whom a certificate is about, encoded (RFC 5280 section 4.1); nothing if it is none, which webpki refuses.
+/// The name of whom a certificate is about, encoded (RFC 5280 section 4.1); nothing if it is none: webpki refuses that.
 fn subject(cert: &[u8]) -> Option<&[u8]> {
     const VERSION: u8 = 0xa0;
     let (_, cert, _) = element(cert)?;

@@ -1,5 +1,5 @@
-//! A socket of HTTP/2 that counts the heads that its server sends, and the frames that nobody reads, and breaks when they
-//! are too many.
+//! A socket of HTTP/2 that counts the heads that its server sends, and the frames that nobody reads, and breaks when
+//! they are too many.
 //!
 //! h2 drops interim responses (1xx), of which a server may send any number, and tells nobody of them. Nothing is held
 //! here but how far into which frame the bytes are.

@@ -19,7 +19,8 @@ use crate::http::unread::Unread;
 
 /// How far ahead of a slow client one response may be read, in bytes.
 const STREAM_WINDOW: u32 = 256 << 10;
-/// No bound of its own: else one client that does not read would hold up all others. What h2 bounds by it, [`Unread`] does.
+/// No bound of its own: else one client that does not read would hold up all others. What h2 bounds by it, [`Unread`]
+/// does.
 const CONNECTION_WINDOW: u32 = i32::MAX as u32;
 /// The largest head of a response, in bytes.
 const MAX_HEADER_BYTES: u32 = 256 << 10;

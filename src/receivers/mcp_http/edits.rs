@@ -2,8 +2,8 @@
 //! wherever it comes.
 //!
 //! A body is held until it is whole, up to a limit; of an event stream one event at a time. Its length in
-//! the head follows. What is compressed, vouched for (by a header or an announced trailer), or too long passes as it is, and is
-//! counted. Headers of the trace context stay: they are about HTTP.
+//! the head follows. What is compressed, vouched for by a header or an announced trailer, or too long passes
+//! as it is, and is counted. Headers of the trace context stay: they are about HTTP.
 
 use std::cell::RefCell;
 use std::rc::Rc;
