@@ -208,6 +208,19 @@ impl Collector {
         collector
     }
 
+    /// Waits until its file has so many lines, for at most 5 s; says whether it has. Now and then one that it has
+    /// answered never gets there.
+    pub(crate) fn has_written(&self, lines: usize) -> bool {
+        let limit = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < limit {
+            if fs::read_to_string(&self.file).unwrap_or_default().lines().count() >= lines {
+                return true;
+            }
+            std::thread::yield_now();
+        }
+        false
+    }
+
     /// Ends it in an orderly way, which flushes its queue and its file.
     pub(crate) fn end(mut self) -> PathBuf {
         signal(self.child.id(), "TERM");
