@@ -169,7 +169,7 @@ impl Place {
         Place { env, keyed, state: state::open(keyed, &mut notes), notes }
     }
 
-    /// What the environment says about exporting by OTLP.
+    /// Holds the endpoint, protocol and headers for OTLP that the environment names.
     fn otlp(&self) -> OtlpEnv {
         let from_env = OtlpEnv::from(|name| self.env.get(name));
         // It is not known where our telemetry should go; not to where the agent sends its own.

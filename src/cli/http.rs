@@ -32,7 +32,7 @@ pub(super) struct Http {
     /// The server: its URL as clients would use it. Its whole origin is proxied, paths stay
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
-    /// What the server is called on its spans; default: its host [env: MCPCOL_NAME=]
+    /// Name the server on its spans; default: its host [env: MCPCOL_NAME=]
     #[arg(long)]
     name: Option<String>,
     #[command(flatten)]

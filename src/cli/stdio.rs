@@ -35,7 +35,7 @@ use crate::telemetry::Clock;
 pub(super) struct Stdio {
     #[command(flatten)]
     config: ConfigArgs,
-    /// What the server is called on its spans; default: what its command line tells [env: MCPCOL_NAME=]
+    /// Name the server on its spans; default: as its command line tells [env: MCPCOL_NAME=]
     #[arg(long)]
     name: Option<String>,
     #[command(flatten)]

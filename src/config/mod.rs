@@ -38,13 +38,13 @@ use sources::Gathered;
 /// The kinds of component that a configuration may name.
 #[derive(Clone, Copy)]
 pub struct Registries {
-    /// What may stand under `receivers`.
+    /// Lists the kinds of component under `receivers`.
     pub receivers: &'static [ReceiverKind],
-    /// What may stand under `processors`.
+    /// Lists the kinds of component under `processors`.
     pub processors: &'static [ProcessorKind],
-    /// What may stand under `exporters`.
+    /// Lists the kinds of component under `exporters`.
     pub exporters: &'static [ExporterKind],
-    /// What may stand under `extensions`.
+    /// Lists the kinds of component under `extensions`.
     pub extensions: &'static [ExtensionKind],
 }
 

@@ -49,7 +49,7 @@ pub fn schema(registries: &Registries) -> Value {
     })
 }
 
-/// What may stand in the place of other values.
+/// Gives the schema of a reference (`${...}`), which may stand for any value.
 fn references() -> Value {
     let about = "Holds a reference such as `${env:NAME}`, which is replaced when the file is read";
     json!({

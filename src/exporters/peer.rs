@@ -12,7 +12,7 @@ pub(super) const MAX_RESPONSE: usize = 4 << 20;
 /// rejected stands there, and sending them again would double the others.
 pub(super) const UNREAD: &str = "partial success unread: the answer is over the limit of 4 MiB";
 
-/// What is said of one that was taken with a response that did not come to its end.
+/// Says that a backend took a request with a response that broke off, so that rejected items are unknown.
 pub(super) const BROKEN: &str = "partial success unread: the answer did not come to its end";
 
 /// How much of a peer's words is kept, in bytes.

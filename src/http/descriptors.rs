@@ -14,7 +14,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::metrics::RateLimitedLog;
 
-/// What is left for everything but clients and their requests: a quarter, within these bounds.
+/// Reserves descriptors for everything but clients and their requests: a quarter of the limit, within these bounds.
 const RESERVE: (usize, usize) = (32, 256);
 /// Assumed to be open where the system does not tell.
 const OPEN: usize = 64;

@@ -65,6 +65,7 @@ impl Extensions {
         for (_, (_, switch)) in self.running.extract_if(.., |id, _| replaced(id) || !wanted(id)) {
             switch.retire();
         }
+        while self.tasks.try_join_next().is_some() {}
         for (id, made_of, extension) in opened {
             let (switch, stop) = Stop::switch();
             self.running.insert(id.clone(), (made_of, switch));

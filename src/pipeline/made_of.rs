@@ -19,7 +19,8 @@ pub(super) struct MadeOf {
 
 impl MadeOf {
     /// Reads every file that stands under a key ending in `_file`: certificates and keys. Relative ones are below
-    /// `base`. One that cannot be read is told from any that can.
+    /// `base`. One that cannot be read is told from any that can. Variables of a child (`env`) are no settings: what
+    /// stands in files that they name must not restart it.
     pub(super) fn of(settings: &Node, base: &Path) -> Self {
         let mut files = Vec::new();
         gather(settings, base, &mut files);
@@ -31,6 +32,7 @@ fn gather(node: &Node, base: &Path, files: &mut Vec<u64>) {
     for (key, below) in node.entries() {
         match below.text() {
             Some(path) if key.name.ends_with("_file") => files.push(content(&base.join(path))),
+            _ if key.name == "env" => {}
             _ => gather(below, base, files),
         }
     }
@@ -66,5 +68,15 @@ mod tests {
         assert_ne!(before, renewed);
         fs::write(directory.path().join("absent"), "").unwrap();
         assert_ne!(renewed, made(), "one that was not there");
+    }
+
+    #[test]
+    fn a_file_that_only_a_child_is_told_of_makes_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let made =
+            || MadeOf::of(&testing::node("{ env: { token_file: token } }"), directory.path());
+        let before = made();
+        fs::write(directory.path().join("token"), "new").unwrap();
+        assert_eq!(before, made());
     }
 }

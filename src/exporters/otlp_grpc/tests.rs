@@ -1,4 +1,4 @@
-//! What the check says of settings; what goes over the wire is proved in `tests/engine/exporters`.
+//! Tests the check of settings; what goes over the wire is tested in `tests/engine/exporters`.
 
 use serde_json::json;
 
