@@ -33,7 +33,7 @@ pub struct QueueSettings {
     /// Bounds the queue in bytes of memory, whatever `sizer` counts, because senders choose how large a batch is:
     /// 256 MiB unless written, or a `queue_size` in bytes that is more.
     pub max_bytes: Option<usize>,
-    /// Makes the sender's receipt wait in a waiting room of the same size when the queue is full; taps drop.
+    /// Makes the sender's receipt wait in an overflow room of the same size when the queue is full; taps drop.
     pub block_on_overflow: bool,
     /// Makes the sender's receipt wait for the export itself.
     pub wait_for_result: bool,

@@ -1,11 +1,14 @@
-//! A batch on its way to the backend, and what it owes: to the accounts, and to who waits.
+//! A batch on its way to the backend, and what it owes: to the accounts, to the store, and to who waits.
 
 use super::super::accounting::ExporterCounters;
+use super::queue::Taken;
 use crate::telemetry::{Receipt, Telemetry, Verdict};
 
 /// Holds a batch that is being sent: whatever becomes of it is booked, also when its task is ended.
 pub(super) struct InFlight<'a> {
     counters: &'a ExporterCounters,
+    /// What it is a part of.
+    taken: &'a Taken,
     pub(super) telemetry: Telemetry,
     receipt: Option<Receipt>,
 }
@@ -13,10 +16,11 @@ pub(super) struct InFlight<'a> {
 impl<'a> InFlight<'a> {
     pub(super) fn new(
         counters: &'a ExporterCounters,
+        taken: &'a Taken,
         telemetry: Telemetry,
         receipt: Receipt,
     ) -> Self {
-        InFlight { counters, telemetry, receipt: Some(receipt) }
+        InFlight { counters, taken, telemetry, receipt: Some(receipt) }
     }
 
     /// Books it as sent, but for what the backend refused of it.
@@ -38,8 +42,8 @@ impl<'a> InFlight<'a> {
         let receipt = self.receipt.take().unwrap_or_else(Receipt::nobody);
         let [first, second] = halves;
         Ok([
-            InFlight::new(self.counters, first, receipt.clone()),
-            InFlight::new(self.counters, second, receipt),
+            InFlight::new(self.counters, self.taken, first, receipt.clone()),
+            InFlight::new(self.counters, self.taken, second, receipt),
         ])
     }
 
@@ -50,12 +54,29 @@ impl<'a> InFlight<'a> {
             receipt.settle(verdict);
         }
     }
+
+    /// Leaves it unsent because the process ends: held if the store lasts, else dropped. Says whether it is dropped.
+    pub(super) fn left(mut self) -> bool {
+        let dropped = self.book_left();
+        if let Some(receipt) = self.receipt.take() {
+            receipt.settle(Verdict::Retry { after: None });
+        }
+        dropped
+    }
+
+    fn book_left(&self) -> bool {
+        let lost = !self.taken.leave();
+        if lost {
+            self.counters.dropped(self.telemetry.signal(), self.telemetry.items(), "shutdown");
+        }
+        lost
+    }
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         if self.receipt.is_some() {
-            self.counters.dropped(self.telemetry.signal(), self.telemetry.items(), "shutdown");
+            self.book_left();
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::queue::Size;
+use super::size::Size;
 use crate::metrics::RateLimitedLog;
 use crate::pipeline::{INCIDENTS, Id};
 use crate::privacy::cut::cut;
@@ -108,6 +108,11 @@ impl Incidents {
                 dropped_items = items, reason, unsaid,
                 "exporting failed, dropping (further ones are only counted)");
         }
+    }
+
+    /// Items are left to the next process, because the last attempt failed.
+    pub(super) fn held(&self, why: &str) {
+        self.remember(why);
     }
 
     /// An attempt succeeded.

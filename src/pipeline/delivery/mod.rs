@@ -5,6 +5,8 @@
 //! for: sent, dropped for a named reason, or held. Exporters make single attempts and know none of
 //! this.
 
+mod size;
+mod store;
 mod queue;
 mod in_flight;
 mod incidents;
@@ -28,6 +30,7 @@ use self::incidents::Incidents;
 pub(super) use self::queue::Permit;
 use self::queue::{Gauges, Queue, Refusal, Taken};
 use self::retry::Backoff;
+use self::store::{Entry, MemoryStore, Store};
 use super::accounting::{Account, ExporterCounters};
 use super::{BoxFuture, ExportError, Exported, Exporter, Id};
 use crate::settings::{Delivery as Settings, OnFull, Sizer};
@@ -72,11 +75,25 @@ impl Delivery {
         counters: ExporterCounters,
         runtime: &Handle,
     ) -> Arc<Self> {
+        // Without a queue the sender's answer is the result of sending.
+        let answers = settings.queue.enabled && !settings.queue.wait_for_result;
+        let store = Box::new(MemoryStore::new(answers));
+        Self::start_on(store, id, exporter, settings, counters, runtime)
+    }
+
+    fn start_on(
+        store: Box<dyn Store>,
+        id: Id,
+        exporter: Box<dyn Exporter>,
+        settings: Settings,
+        counters: ExporterCounters,
+        runtime: &Handle,
+    ) -> Arc<Self> {
         let gauges = Gauges {
             units: counters.queue_size(settings.queue.queue_size),
             bytes: counters.queue_bytes(settings.queue.max_bytes()),
         };
-        let queue = Queue::new(settings.queue.clone(), gauges);
+        let queue = Queue::new(settings.queue.clone(), gauges, store);
         let consumers = settings.queue.num_consumers;
         let incidents = Incidents::of(id.clone());
         let room = Semaphore::new(WORK >> 10);
@@ -195,7 +212,8 @@ impl Worker {
     async fn consume(&self, mut urgency: watch::Receiver<Urgency>) {
         while let Some(mut taken) = self.queue.take().await {
             let room = self.room(taken.bytes()).await;
-            let batches = self.batches(&mut taken);
+            let entries = taken.give();
+            let batches = self.batches(&taken, entries);
             drop(room);
             for batch in batches {
                 self.deliver(batch, &mut urgency).await;
@@ -210,20 +228,17 @@ impl Worker {
         self.room.acquire_many(u32::try_from(wanted).unwrap_or(u32::MAX)).await.ok()
     }
 
-    /// What was taken, joined and cut to size.
-    fn batches(&self, taken: &mut Taken) -> Vec<InFlight<'_>> {
-        let items = std::mem::take(&mut taken.items);
+    /// Joins what was taken and cuts it to size.
+    fn batches<'a>(&'a self, taken: &'a Taken, entries: Vec<Entry>) -> Vec<InFlight<'a>> {
         // Receipts never merge: a sender that waits for its own result gets a batch of its own.
         let (alone, joined): (Vec<_>, Vec<_>) =
-            items.into_iter().partition(|item| item.receipt.awaited());
-        let mut out: Vec<_> = alone
-            .into_iter()
-            .map(|item| InFlight::new(&self.counters, item.telemetry, item.receipt))
-            .collect();
-        let parts = joined.into_iter().map(|item| item.telemetry).collect();
+            entries.into_iter().partition(|entry| entry.receipt.awaited());
+        let batch = |telemetry, receipt| InFlight::new(&self.counters, taken, telemetry, receipt);
+        let mut out: Vec<_> =
+            alone.into_iter().map(|entry| batch(entry.telemetry, entry.receipt)).collect();
+        let parts = joined.into_iter().map(|entry| entry.telemetry).collect();
         if let Some(whole) = Telemetry::join(parts) {
-            let pieces = self.cut(whole).into_iter();
-            out.extend(pieces.map(|p| InFlight::new(&self.counters, p, Receipt::nobody())));
+            out.extend(self.cut(whole).into_iter().map(|piece| batch(piece, Receipt::nobody())));
         }
         out
     }
@@ -309,8 +324,11 @@ impl Worker {
             let taken = self.taken.notified();
             let wait = backoff.next(begun.elapsed(), rand::random(), hint);
             let Some(wait) = wait.filter(|_| !last) else {
-                let reason = if last { "shutdown" } else { "retries_exhausted" };
-                self.give_up(batch, reason, &why);
+                if last {
+                    self.leave(batch, &why);
+                } else {
+                    self.give_up(batch, &why);
+                }
                 return None;
             };
             self.incidents.will_retry(&why, wait.whole());
@@ -354,9 +372,20 @@ impl Worker {
         batch.dropped(reason, Verdict::Rejected(why));
     }
 
-    fn give_up(&self, batch: InFlight<'_>, reason: &'static str, why: &str) {
+    fn give_up(&self, batch: InFlight<'_>, why: &str) {
+        let reason = "retries_exhausted";
         self.incidents.dropped(batch.telemetry.items(), reason, why);
         batch.dropped(reason, Verdict::Retry { after: None });
+    }
+
+    /// Leaves a batch whose last attempt failed.
+    fn leave(&self, batch: InFlight<'_>, why: &str) {
+        let items = batch.telemetry.items();
+        if batch.left() {
+            self.incidents.dropped(items, "shutdown", why);
+        } else {
+            self.incidents.held(why);
+        }
     }
 }
 

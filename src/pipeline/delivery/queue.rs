@@ -3,18 +3,22 @@
 //! What is being sent still counts as held, so the limits bound memory, not just the waiting line. There are two:
 //! in units of the sizer, as set, and in bytes, because senders choose how large a request or an item is. A
 //! queue takes a batch by reservation, so that several queues can take it all or none. With
-//! `block_on_overflow` a receipt (never a thread) waits in a waiting room of the same size.
+//! `block_on_overflow` a receipt (never a thread) waits in an overflow room of the same size. The batches themselves
+//! are in a [`Store`]; the queue decides what gets in and who gets what.
 
 use std::collections::VecDeque;
-use std::ops::{Add, AddAssign, SubAssign};
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use super::size::{Size, units};
+use super::store::{Entry, Store};
 use crate::metrics::Gauge;
 use crate::settings::{BatchSettings, QueueSettings, Sizer};
-use crate::telemetry::{Receipt, Telemetry, Verdict};
+use crate::telemetry::{Receipt, Telemetry};
 
 /// A bounded queue of batches.
 pub(super) struct Queue {
@@ -28,13 +32,13 @@ pub(super) struct Queue {
     gauges: Gauges,
 }
 
-#[derive(Default)]
 struct State {
-    line: VecDeque<Item>,
-    room: VecDeque<Item>,
+    line: Box<dyn Store>,
+    /// The overflow room, and what it has.
+    room: VecDeque<Entry>,
     /// Reserved, in line and being sent.
     used: Size,
-    /// In the waiting room.
+    /// In the overflow room.
     waiting: Size,
     /// Nothing waits for company any more.
     flushing: bool,
@@ -44,23 +48,6 @@ struct State {
     abandoned: bool,
 }
 
-/// A batch in the queue.
-pub(super) struct Item {
-    pub(super) telemetry: Telemetry,
-    /// Answered already, unless the sender waits for the result.
-    pub(super) receipt: Receipt,
-    size: Size,
-}
-
-/// Measures what a batch takes of a queue, or how much a queue has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Size {
-    /// In units of the sizer.
-    pub(super) units: usize,
-    /// In memory: its bytes, and what surrounds them.
-    pub(super) bytes: usize,
-}
-
 /// Shows the level of a queue.
 pub(super) struct Gauges {
     /// In units of the sizer.
@@ -68,19 +55,9 @@ pub(super) struct Gauges {
     pub(super) bytes: Gauge,
 }
 
-/// Counts what surrounds a batch in a queue, in bytes: its place in line, its receipt, what shares its bytes.
-const EACH: usize = 256;
-
 /// The most that batches have together that are joined as one, in bytes, unless `min_size` says more: joining copies
 /// them. No backend takes as much at a time.
 const MAX_JOINED: usize = 16 << 20;
-
-impl Item {
-    fn refuse(self) -> Telemetry {
-        self.receipt.settle(Verdict::Retry { after: None });
-        self.telemetry
-    }
-}
 
 /// Why a queue does not take a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,14 +79,14 @@ pub(crate) struct Permit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Line,
-    WaitingRoom,
+    OverflowRoom,
 }
 
 impl Queue {
-    pub(super) fn new(settings: QueueSettings, gauges: Gauges) -> Arc<Self> {
+    pub(super) fn new(settings: QueueSettings, gauges: Gauges, store: Box<dyn Store>) -> Arc<Self> {
         let limit = Size { units: settings.queue_size, bytes: settings.max_bytes() };
         Arc::new(Queue {
-            state: Mutex::default(),
+            state: Mutex::new(State::of(store)),
             ready: Notify::new(),
             turn: tokio::sync::Mutex::new(()),
             settings,
@@ -119,7 +96,7 @@ impl Queue {
     }
 
     /// Keeps room for a batch: in line, else (if somebody waits for the answer and the settings say
-    /// so) in the waiting room.
+    /// so) in the overflow room.
     pub(super) fn reserve(
         self: &Arc<Self>,
         telemetry: &Telemetry,
@@ -133,7 +110,7 @@ impl Queue {
         if state.closed {
             return Err(Refusal::Full);
         }
-        // Nobody overtakes the waiting room.
+        // Nobody overtakes the overflow room.
         let place = if state.room.is_empty() && (state.used + size).fits(self.limit) {
             state.used += size;
             self.gauges.show(state.used);
@@ -143,7 +120,7 @@ impl Queue {
             && (state.waiting + size).fits(self.limit)
         {
             state.waiting += size;
-            Place::WaitingRoom
+            Place::OverflowRoom
         } else {
             return Err(Refusal::Full);
         };
@@ -156,12 +133,12 @@ impl Queue {
         let first = loop {
             let told = self.ready.notified();
             match self.pop() {
-                Some(item) => break item,
+                Some(entry) => break entry,
                 None if self.lock().closed => return None,
                 None => told.await,
             }
         };
-        let mut taken = Taken { queue: Arc::clone(self), size: first.size, items: vec![first] };
+        let mut taken = Taken::first(self, first);
         if let Some(batch) = &self.settings.batch {
             self.gather(batch, &mut taken).await;
         }
@@ -172,27 +149,26 @@ impl Queue {
     /// has waited long enough; in a queue that is being flushed those that are there.
     async fn gather(&self, batch: &BatchSettings, taken: &mut Taken) {
         let by = batch.sizer(self.settings.sizer);
-        let signal = taken.items[0].telemetry.signal();
-        let mut big = units(by, &taken.items[0].telemetry);
+        let signal = taken.entries[0].telemetry.signal();
+        let mut big = units(by, &taken.entries[0].telemetry);
         let most = if by == Sizer::Bytes { batch.min_size.max(MAX_JOINED) } else { MAX_JOINED };
         let deadline = Instant::now() + batch.flush_timeout.0;
         while big < batch.min_size {
             let told = self.ready.notified();
             let next = {
                 let mut state = self.lock();
-                match state.line.front() {
-                    Some(item) if item.telemetry.signal() != signal => return,
-                    Some(item) if taken.size.bytes + item.size.bytes > most => return,
-                    Some(_) => state.line.pop_front(),
+                match state.line.first() {
+                    Some((of, _)) if of != signal => return,
+                    Some((_, size)) if taken.size.bytes + size.bytes > most => return,
+                    Some(_) => state.line.take(),
                     None if state.closed || state.flushing => return,
                     None => None,
                 }
             };
             match next {
-                Some(item) => {
-                    big += units(by, &item.telemetry);
-                    taken.size += item.size;
-                    taken.items.push(item);
+                Some(entry) => {
+                    big += units(by, &entry.telemetry);
+                    taken.add(entry);
                 }
                 None if timeout_at(deadline, told).await.is_err() => return,
                 None => {}
@@ -206,27 +182,29 @@ impl Queue {
         self.tell();
     }
 
-    /// Takes no more; what is in line can still be taken. The waiting room is sent home: given back, to
-    /// be booked, with its senders told to come again.
+    /// Takes no more; what is in line can still be taken. The overflow room is refused: given back, to be booked, with
+    /// its senders told to come again.
     pub(super) fn close(&self) -> Vec<Telemetry> {
         let room = {
             let mut state = self.lock();
             state.closed = true;
             state.waiting = Size::default();
-            std::mem::take(&mut state.room)
+            mem::take(&mut state.room)
         };
         self.tell();
-        room.into_iter().map(Item::refuse).collect()
+        room.into_iter().map(Entry::refuse).collect()
     }
 
-    /// Takes everything that is in line, to be reported as lost. Nothing gets in from here on.
+    /// Ends the line, and gives what is lost by that. Nothing gets in from here on.
     pub(super) fn abandon(&self) -> Vec<Telemetry> {
-        let line = {
-            let mut state = self.lock();
-            state.abandoned = true;
-            std::mem::take(&mut state.line)
-        };
-        line.into_iter().map(|item| item.telemetry).collect()
+        let mut state = self.lock();
+        state.abandoned = true;
+        state.line.end()
+    }
+
+    /// Says whether the next process finds what this one leaves.
+    pub(super) fn lasts(&self) -> bool {
+        self.lock().line.lasts()
     }
 
     /// How much is held, and the limit.
@@ -240,24 +218,16 @@ impl Queue {
         self.ready.notify_one();
     }
 
-    fn pop(&self) -> Option<Item> {
-        self.lock().line.pop_front()
+    fn pop(&self) -> Option<Entry> {
+        self.lock().line.take()
     }
 
-    /// Whether the sender's answer is the queue's taking over, not the result of sending.
-    fn answers(&self) -> bool {
-        self.settings.enabled && !self.settings.wait_for_result
-    }
-
-    fn enter(&self, state: &mut State, mut item: Item) {
-        if self.answers() {
-            item.receipt.adopt();
-        }
-        state.line.push_back(item);
+    fn enter(&self, state: &mut State, entry: Entry) {
+        state.line.put(entry);
         self.ready.notify_one();
     }
 
-    /// Gives room back and lets the waiting room move up.
+    /// Gives room back and lets the overflow room move up.
     fn release(&self, size: Size) {
         let mut state = self.lock();
         state.used -= size;
@@ -266,14 +236,14 @@ impl Queue {
     }
 
     fn move_up(&self, state: &mut State) {
-        while let Some(item) = state.room.pop_front() {
-            if !(state.used + item.size).fits(self.limit) {
-                state.room.push_front(item);
+        while let Some(entry) = state.room.pop_front() {
+            if !(state.used + entry.size).fits(self.limit) {
+                state.room.push_front(entry);
                 break;
             }
-            state.used += item.size;
-            state.waiting -= item.size;
-            self.enter(state, item);
+            state.used += entry.size;
+            state.waiting -= entry.size;
+            self.enter(state, entry);
         }
     }
 
@@ -285,18 +255,18 @@ impl Queue {
 impl Permit {
     /// Fills the room that was kept. Gives the batch back if the queue has ended meanwhile.
     pub(super) fn commit(mut self, telemetry: Telemetry, receipt: Receipt) -> Option<Telemetry> {
-        let item = Item { telemetry, receipt, size: std::mem::take(&mut self.size) };
+        let entry = Entry::new(telemetry, receipt, mem::take(&mut self.size));
         let mut state = self.queue.lock();
         match self.place {
-            Place::Line if !state.abandoned => self.queue.enter(&mut state, item),
-            Place::WaitingRoom if !state.closed => {
-                state.room.push_back(item);
+            Place::Line if !state.abandoned => self.queue.enter(&mut state, entry),
+            Place::OverflowRoom if !state.closed => {
+                state.room.push_back(entry);
                 // Room may have come free since it was asked for.
                 self.queue.move_up(&mut state);
             }
             _ => {
                 drop(state);
-                return Some(item.refuse());
+                return Some(entry.refuse());
             }
         }
         None
@@ -308,7 +278,7 @@ impl Drop for Permit {
         match self.place {
             _ if self.size == Size::default() => {}
             Place::Line => self.queue.release(self.size),
-            Place::WaitingRoom => {
+            Place::OverflowRoom => {
                 let mut state = self.queue.lock();
                 // A queue that was closed has forgotten it.
                 if !state.closed {
@@ -319,61 +289,80 @@ impl Drop for Permit {
     }
 }
 
-/// What one consumer is sending. Its room is given back when it is dropped.
+/// Holds what one consumer is sending. Its room is given back when it is dropped.
 pub(super) struct Taken {
     queue: Arc<Queue>,
     size: Size,
-    pub(super) items: Vec<Item>,
+    entries: Vec<Entry>,
+    /// In the store, of what was given out to be sent.
+    ids: Vec<u64>,
+    /// Something of it was neither sent nor dropped.
+    unfinished: AtomicBool,
 }
 
 impl Taken {
-    /// How much memory it holds, in bytes.
+    fn first(queue: &Arc<Queue>, entry: Entry) -> Self {
+        let (queue, size) = (Arc::clone(queue), entry.size);
+        Taken {
+            queue,
+            size,
+            entries: vec![entry],
+            ids: Vec::new(),
+            unfinished: AtomicBool::new(false),
+        }
+    }
+
+    fn add(&mut self, entry: Entry) {
+        self.size += entry.size;
+        self.entries.push(entry);
+    }
+
+    /// Says how much memory it holds, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.size.bytes
+    }
+
+    /// Gives out its entries, to be sent.
+    pub(super) fn give(&mut self) -> Vec<Entry> {
+        self.ids.extend(self.entries.iter().map(|entry| entry.id));
+        mem::take(&mut self.entries)
+    }
+
+    /// Leaves some of it unsent at the end of the process. Says whether the store has it all the same.
+    pub(super) fn leave(&self) -> bool {
+        self.unfinished.store(true, Ordering::Relaxed);
+        self.queue.lasts()
     }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        // A consumer that was ended while it gathered: back in line, where it will be counted.
         let mut state = self.queue.lock();
-        for item in self.items.drain(..).rev() {
-            self.size -= item.size;
-            state.line.push_front(item);
+        // A consumer that was ended while it gathered: back in line, where it will be counted.
+        for entry in self.entries.drain(..).rev() {
+            self.size -= entry.size;
+            state.line.put_back(entry);
+        }
+        // The parts of what was joined are of all entries: one that is left leaves all of them.
+        if !*self.unfinished.get_mut() {
+            self.ids.iter().for_each(|id| state.line.done(*id));
         }
         drop(state);
         self.queue.release(self.size);
     }
 }
 
-impl Size {
-    fn of(sizer: Sizer, telemetry: &Telemetry) -> Size {
-        Size { units: units(sizer, telemetry), bytes: telemetry.wire().len() + EACH }
-    }
-
-    fn fits(self, limit: Size) -> bool {
-        self.units <= limit.units && self.bytes <= limit.bytes
-    }
-}
-
-impl Add for Size {
-    type Output = Size;
-
-    fn add(self, more: Size) -> Size {
-        Size { units: self.units + more.units, bytes: self.bytes + more.bytes }
-    }
-}
-
-impl AddAssign for Size {
-    fn add_assign(&mut self, more: Size) {
-        *self = *self + more;
-    }
-}
-
-impl SubAssign for Size {
-    fn sub_assign(&mut self, less: Size) {
-        self.units -= less.units;
-        self.bytes -= less.bytes;
+impl State {
+    fn of(store: Box<dyn Store>) -> Self {
+        State {
+            line: store,
+            room: VecDeque::new(),
+            used: Size::default(),
+            waiting: Size::default(),
+            flushing: false,
+            closed: false,
+            abandoned: false,
+        }
     }
 }
 
@@ -382,14 +371,4 @@ impl Gauges {
         self.units.set(i64::try_from(used.units).unwrap_or(i64::MAX));
         self.bytes.set(i64::try_from(used.bytes).unwrap_or(i64::MAX));
     }
-}
-
-/// An empty batch takes room too.
-fn units(sizer: Sizer, telemetry: &Telemetry) -> usize {
-    let size = match sizer {
-        Sizer::Requests => 1,
-        Sizer::Items => telemetry.items(),
-        Sizer::Bytes => telemetry.wire().len(),
-    };
-    size.max(1)
 }

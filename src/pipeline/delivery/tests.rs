@@ -1,7 +1,10 @@
 //! What becomes of batches that a backend finds too large: fakes, and a clock that stands still.
 
+mod lasting;
+
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 
@@ -22,6 +25,8 @@ struct Backend {
     attempts: Arc<Mutex<usize>>,
     /// Bytes that an attempt takes here, for each span.
     heavy: usize,
+    /// Attempts do not end.
+    hangs: Arc<AtomicBool>,
     /// The attempts that are under way: how many, and the most there were.
     under_way: Arc<Mutex<[usize; 2]>>,
 }
@@ -37,6 +42,9 @@ impl Exporter for Backend {
     ) -> BoxFuture<'a, Result<Exported, ExportError>> {
         Box::pin(async move {
             *self.attempts.lock().unwrap() += 1;
+            if self.hangs.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
             if self.heavy > 0 {
                 let count = |more: usize, fewer: usize| {
                     let [now, most] = &mut *self.under_way.lock().unwrap();
@@ -101,12 +109,20 @@ impl Setup {
     }
 
     fn of(backend: Backend, retry: RetrySettings, queue: QueueSettings) -> Setup {
+        Setup::started(backend, |exporter, id, counters| {
+            let settings = Settings { timeout: Setting::secs(0), queue, retry };
+            Delivery::start(id, exporter, settings, counters, &Handle::current())
+        })
+    }
+
+    fn started(
+        backend: Backend,
+        start: impl FnOnce(Box<dyn Exporter>, Id, ExporterCounters) -> Arc<Delivery>,
+    ) -> Setup {
         let metrics = Metrics::default();
         let id = Id::parse("fake").unwrap();
         let counters = ExporterCounters::new(&Accounts::new(metrics.clone()), &id);
-        let settings = Settings { timeout: Setting::secs(0), queue, retry };
-        let exporter = Box::new(backend.clone());
-        let delivery = Delivery::start(id, exporter, settings, counters, &Handle::current());
+        let delivery = start(Box::new(backend.clone()), id, counters);
         Setup { backend, delivery, metrics }
     }
 
@@ -362,7 +378,7 @@ async fn bytes_that_are_being_sent_or_wait_for_room_count_and_more_than_all_neve
         senders.push(waiting);
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
-    // One is being sent, one is in the waiting room, which is as large.
+    // One is being sent, one is in the overflow room, which is as large.
     assert!(setup.delivery.reserve(&large(6_000), true).is_err());
     assert!(setup.delivery.reserve(&large(6_000), false).is_err());
     for waiting in senders {
