@@ -18,6 +18,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("otlp", 1),
     ("privacy", 1),
     ("telemetry", 2),
+    ("calls", 3),
     ("mcp", 3),
     ("slo", 3),
     ("settings", 4),
@@ -32,7 +33,7 @@ const FLOORS: &[(&str, u8)] = &[
 ];
 
 /// Rooms that are pure: no I/O, no runtime, no clock.
-const PURE: &[&str] = &["json", "otlp", "mcp", "privacy", "slo"];
+const PURE: &[&str] = &["json", "otlp", "calls", "mcp", "privacy", "slo"];
 /// What a pure room may not name.
 const IMPURE: &[&str] = &[
     "std::fs",

@@ -32,6 +32,29 @@ pub struct View<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ValueView<'a>(&'a [u8]);
 
+/// Holds what a span says beside its attributes, events and links: nothing where it says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpanHead<'a> {
+    /// `trace_id`, as it is written.
+    pub trace: &'a [u8],
+    /// `span_id`, likewise.
+    pub span: &'a [u8],
+    /// `parent_span_id`, likewise.
+    pub parent: &'a [u8],
+    /// `name`
+    pub name: &'a str,
+    /// `kind`, by its number.
+    pub kind: u64,
+    /// `start_time_unix_nano`
+    pub start: u64,
+    /// `end_time_unix_nano`
+    pub end: u64,
+    /// The code of its status, by its number.
+    pub status: u64,
+    /// `flags`
+    pub flags: u32,
+}
+
 /// Shows each item of a request, in order.
 pub fn each_item<'a>(request: Request, bytes: &'a [u8], show: &mut impl FnMut(&Item<'a>)) {
     below(Message::of(request), bytes, Above::default(), show);
@@ -141,6 +164,32 @@ impl<'a> View<'a> {
         0
     }
 
+    /// Reads a span in one go: shows each of its attributes, in order, and gives the rest of what it says.
+    #[inline]
+    pub fn span(&self, mut show: impl FnMut(&'a [u8], ValueView<'a>)) -> SpanHead<'a> {
+        debug_assert_eq!(self.message.holder, Some(Holder::Span));
+        let (mut head, mut fields) = (SpanHead::default(), Fields(self.bytes));
+        while let Some(field) = fields.field() {
+            match field {
+                (1, Value::Slice(id)) => head.trace = id,
+                (2, Value::Slice(id)) => head.span = id,
+                (4, Value::Slice(id)) => head.parent = id,
+                (5, Value::Slice(name)) => head.name = text(name),
+                (6, Value::Varint(kind)) => head.kind = kind,
+                (7, Value::Fixed64(start)) => head.start = start,
+                (8, Value::Fixed64(end)) => head.end = end,
+                (9, Value::Slice(key_value)) => {
+                    let (name, value) = attribute(key_value);
+                    show(name, value);
+                }
+                (15, Value::Slice(status)) => head.status = number(status, 3),
+                (16, Value::Fixed32(flags)) => head.flags = flags,
+                _ => {}
+            }
+        }
+        head
+    }
+
     /// Finds the first attribute of that name.
     pub fn attribute(&self, wanted: &str) -> Option<ValueView<'a>> {
         let mut found = None;
@@ -165,6 +214,19 @@ impl<'a> View<'a> {
             }
         }
     }
+}
+
+/// Reads the last integer field of that number; 0 where there is none.
+fn number(message: &[u8], wanted: u32) -> u64 {
+    let (mut found, mut fields) = (0, Fields(message));
+    while let Some((number, value)) = fields.field() {
+        if let Value::Varint(value) = value
+            && number == wanted
+        {
+            found = value;
+        }
+    }
+    found
 }
 
 /// Reads the name and the value of an attribute (`KeyValue`).
@@ -200,6 +262,11 @@ impl<'a> ValueView<'a> {
             Some((3, Value::Varint(number))) => Some(number.cast_signed()),
             _ => None,
         }
+    }
+
+    /// Says whether it is `true`.
+    pub fn is_true(&self) -> bool {
+        matches!(choice(self.0), Some((2, Value::Varint(1..))))
     }
 
     /// Says whether it holds no value at all.
