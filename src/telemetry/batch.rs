@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{Content, Receipt, Signal};
 use crate::otlp::Request;
-use crate::otlp::wire::compose::{Logs, Traces};
+use crate::otlp::wire::compose::{Logs, Metrics, Traces};
 use crate::otlp::wire::edit::{self, Edit, Edited};
 use crate::otlp::wire::split::{self, Piece};
 use crate::otlp::wire::view::{Item, each_item};
@@ -170,6 +170,16 @@ impl From<Logs> for Telemetry {
         let wire = Bytes::from(bytes);
         debug_assert!(check(Request::Logs, wire.clone()).is_ok());
         Telemetry { signal: Signal::Logs, items, wire }
+    }
+}
+
+/// Takes metrics that were composed, likewise.
+impl From<Metrics> for Telemetry {
+    fn from(metrics: Metrics) -> Self {
+        let (bytes, items) = metrics.into_parts();
+        let wire = Bytes::from(bytes);
+        debug_assert!(check(Request::Metrics, wire.clone()).is_ok());
+        Telemetry { signal: Signal::Metrics, items, wire }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Holds what spans and log records have in common: items of one resource and one scope, whose messages
-//! have the same field numbers in every signal.
+//! Holds what spans, metrics and log records have in common: they stand under one resource and one scope, whose
+//! messages have the same field numbers in every signal.
 
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -33,8 +33,22 @@ impl Group {
 
     /// Adds the item of about `usual` bytes that `write` writes.
     pub(super) fn add(&mut self, usual: usize, write: impl FnOnce(&mut Vec<u8>)) {
-        self.count += 1;
-        message_of(&mut self.bytes, 2, usual, write);
+        self.add_all(usual, |out| {
+            write(out);
+            1
+        });
+    }
+
+    /// Adds what `write` writes, a message of about `usual` bytes with as many items as it says.
+    pub(super) fn add_all(&mut self, usual: usize, write: impl FnOnce(&mut Vec<u8>) -> usize) {
+        let mut items = 0;
+        message_of(&mut self.bytes, 2, usual, |out| items = write(out));
+        self.count += items;
+    }
+
+    /// Counts the items.
+    pub(super) fn count(&self) -> usize {
+        self.count
     }
 
     /// Tells how many bytes they take.
