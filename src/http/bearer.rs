@@ -13,7 +13,7 @@ impl Bearer {
         Bearer(format!("Bearer {}", token.expose()).into_bytes())
     }
 
-    /// Whether the header of that name is there once and holds the token.
+    /// Says whether the header of that name is there once and holds the token.
     pub(crate) fn shown_in(&self, headers: &HeaderMap, name: &HeaderName) -> bool {
         let mut shown = headers.get_all(name).iter();
         let one = shown.next().filter(|_| shown.next().is_none());

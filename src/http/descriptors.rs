@@ -61,7 +61,7 @@ pub(crate) struct Descriptors {
     full: RateLimitedLog,
 }
 
-/// What one listening port has of them: some for certain, more while there are any.
+/// Holds what one listening port has of them: some for certain, more while there are any.
 #[derive(Debug)]
 pub(crate) struct Share {
     of: Arc<Descriptors>,
@@ -169,13 +169,13 @@ fn alive(shares: &[Weak<Share>]) -> impl Iterator<Item = Arc<Share>> {
     shares.iter().filter_map(Weak::upgrade)
 }
 
-/// How much of a limit is for clients, where so many descriptors are open for other things.
+/// Says how much of a limit is for clients, where so many descriptors are open for other things.
 fn room(limit: usize, open: usize) -> usize {
     let (least, most) = RESERVE;
     limit.saturating_sub(open + (limit / 4).clamp(least, most)).max(LEAST)
 }
 
-/// How many descriptors are open now.
+/// Says how many descriptors are open now.
 fn open() -> usize {
     std::fs::read_dir("/dev/fd").map_or(OPEN, Iterator::count)
 }

@@ -61,7 +61,7 @@ const OTHERS: [&str; 38] = [
     "client-cert-chain",
 ];
 
-/// Who sent a request.
+/// Says who sent a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Client {
     pub(crate) ip: IpAddr,
@@ -76,7 +76,7 @@ pub(crate) struct TrustedProxies(Vec<Network>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Network {
     address: IpAddr,
-    /// How many bits of it count.
+    /// Says how many bits of it count.
     length: u32,
 }
 
@@ -184,14 +184,14 @@ pub(crate) fn is_taken_out(name: &HeaderName, trusted: bool) -> bool {
     says_whence(name.as_str()) && !(trusted && is_plain(name.as_str()))
 }
 
-/// Whether a header says where a request is from, by its name, which is in lower case.
+/// Says whether a header says where a request is from, by its name, which is in lower case.
 fn says_whence(name: &str) -> bool {
     let plain = if is_plain(name) { Cow::Borrowed(name) } else { name.replace('_', "-").into() };
     plain.starts_with("x-forwarded-") || OTHERS.contains(&&*plain)
 }
 
-/// Whether a name is written as proxies write it. Behind CGI and what follows it `_` and `-` are the same, so a client
-/// could say in the one what a proxy in front overwrites in the other.
+/// Says whether a name is written as proxies write it. Behind CGI and what follows it `_` and `-` are the same, so a
+/// client could say in the one what a proxy in front overwrites in the other.
 fn is_plain(name: &str) -> bool {
     !name.contains('_')
 }
@@ -266,7 +266,7 @@ mod tests {
         );
     }
 
-    /// What is said to be taken out is, and nothing else.
+    /// Gives what is said to be taken out is, and nothing else.
     #[test]
     fn the_page_on_routes_has_all_names() {
         let page = include_str!("../../docs/reference/http-routes.md").to_lowercase();

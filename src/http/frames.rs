@@ -4,7 +4,7 @@ pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
 pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const CONTINUATION: u8 = 9;
-/// What a client begins with (RFC 9113 section 3.4).
+/// Names what a client begins with (RFC 9113 section 3.4).
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Bytes of a frame's head.
@@ -12,7 +12,7 @@ const HEAD: usize = 9;
 /// Flag of the last frame of a stream that its sender sends.
 const END_STREAM: u8 = 1;
 
-/// What the head of a frame says.
+/// Holds what the head of a frame says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameHead {
     pub(crate) kind: u8,
@@ -23,7 +23,7 @@ pub(crate) struct FrameHead {
 }
 
 impl FrameHead {
-    /// Whether its sender sends nothing more on its stream.
+    /// Says whether its sender sends nothing more on its stream.
     pub(crate) fn is_last(&self) -> bool {
         matches!(self.kind, DATA | HEADERS) && self.flags & END_STREAM != 0
     }
@@ -69,7 +69,7 @@ impl Frames {
         }
     }
 
-    /// Whether no frame was begun that is not over.
+    /// Says whether no frame was begun that is not over.
     pub(crate) fn are_whole(&self) -> bool {
         self.have == 0 && self.rest == 0
     }

@@ -7,7 +7,7 @@ use hyper::header::{
     TE, TRANSFER_ENCODING, UPGRADE,
 };
 
-/// How much of an upstream's connection of HTTP/1.1 is read at once, and how much of what it does not take is held
+/// Says how much of an upstream's connection of HTTP/1.1 is read at once, and how much of what it does not take is held
 /// before no more is asked for, in bytes; so also the largest head of a response. Half of it costs a third of the
 /// throughput of large replies.
 pub(crate) const BUFFER: usize = 256 << 10;
@@ -17,11 +17,11 @@ pub(crate) const BUFFER: usize = 256 << 10;
 /// 64 + 3 * 256 KiB, of an upload 256 + 3 * 64 KiB; about half a MiB of each was measured.
 pub(crate) const CLIENT_BUFFER: usize = 64 << 10;
 
-/// How many fields hyper allows a head unless told otherwise.
+/// Says how many fields hyper allows a head unless told otherwise.
 pub(crate) const HYPERS_HEADERS: usize = 100;
 
-/// How long before its server closes it a connection is no longer used: a request must not meet the close on
-/// its way.
+/// Says how long before its server closes it a connection is no longer used: a request must not meet the close on its
+/// way.
 const MARGIN: Duration = Duration::from_secs(1);
 
 pub(crate) const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -60,9 +60,9 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) -> Vec<HeaderName> {
     named
 }
 
-/// How long after a response its server can be trusted to keep the connection open, if it says so: `timeout`
-/// of `Keep-Alive` less [`MARGIN`], and no time at all where `max` leaves no request. There is no standard
-/// of it any more (RFC 2068 section 19.7.1); servers write it all the same.
+/// Says how long after a response its server can be trusted to keep the connection open, if it says so: `timeout` of
+/// `Keep-Alive` less [`MARGIN`], and no time at all where `max` leaves no request. There is no standard of it any more
+/// (RFC 2068 section 19.7.1); servers write it all the same.
 pub(crate) fn patience(headers: &HeaderMap) -> Option<Duration> {
     let said = headers.get_all(KEEP_ALIVE).iter().filter_map(|value| value.to_str().ok());
     let said = said.flat_map(|value| value.split(',')).filter_map(|one| one.split_once('='));
@@ -79,8 +79,8 @@ pub(crate) fn patience(headers: &HeaderMap) -> Option<Duration> {
     limits.min()
 }
 
-/// Whether nothing but chunking was done to the body for its transfer, and once. Other codings belong to one hop and
-/// would have to be undone; what is chunked twice peers read differently.
+/// Says whether nothing but chunking was done to the body for its transfer, and once. Other codings belong to one hop
+/// and would have to be undone; what is chunked twice peers read differently.
 pub(crate) fn only_chunked(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let is_chunked =

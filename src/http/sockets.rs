@@ -85,7 +85,7 @@ pub(crate) fn no_address(endpoint: &str, port: u16) -> String {
         .unwrap_or_else(|| format!("is host and port, such as `localhost:{port}`"))
 }
 
-/// Whether a name always means this machine (RFC 6761 section 6.3 for `localhost`).
+/// Says whether a name always means this machine (RFC 6761 section 6.3 for `localhost`).
 pub(crate) fn is_loopback(host: &str) -> bool {
     const BELOW: &[u8] = b".localhost";
     let inner = host.trim_start_matches('[').trim_end_matches(']');

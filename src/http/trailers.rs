@@ -13,8 +13,8 @@ use hyper::header::{
 use super::forwarded;
 use super::headers::{KEEP_ALIVE, PROXY_CONNECTION};
 
-/// What never stands there (RFC 9110 section 6.5.1): what frames a message, says where it goes and by whom, how its
-/// body is to be read, or is about one hop. Most of them hyper leaves out by itself, over HTTP/1.1.
+/// Names what never stands there (RFC 9110 section 6.5.1): what frames a message, says where it goes and by whom, how
+/// its body is to be read, or is about one hop. Most of them hyper leaves out by itself, over HTTP/1.1.
 const NEVER: [HeaderName; 21] = [
     AUTHORIZATION,
     CACHE_CONTROL,
@@ -44,7 +44,7 @@ const NEVER: [HeaderName; 21] = [
 pub(crate) struct Sieve {
     /// More names that go.
     named: Vec<HeaderName>,
-    /// Whether its client's word on where it is from is passed on; nothing where that is not looked at.
+    /// Says whether its client's word on where it is from is passed on; nothing where that is not looked at.
     trusted: Option<bool>,
 }
 

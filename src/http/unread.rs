@@ -18,9 +18,10 @@ use hyper::body::Incoming;
 
 use super::frames::{CONTINUATION, DATA, FrameHead, HEADERS, RST_STREAM};
 
-/// What may wait on a connection.
+/// Names what may wait on a connection.
 const LEAST: i64 = 3072;
-/// What each body that is under way adds to that: of all of them together, for a slow one may need more than its part.
+/// Names what each body that is under way adds to that: of all of them together, for a slow one may need more than its
+/// part.
 const EACH: i64 = 1024;
 /// Bytes of long frames that are for nothing, in the life of a connection: between frames of DATA they fill buffers.
 const FILLING: usize = 1 << 20;
@@ -235,7 +236,7 @@ mod tests {
         FrameHead { flags: 1, ..frame(DATA, stream, length) }
     }
 
-    /// What h2 holds of a stream.
+    /// Holds what h2 holds of a stream.
     #[derive(Debug, Default)]
     struct Stream {
         frames: VecDeque<Bytes>,

@@ -27,7 +27,7 @@ struct Writing {
     waits: Cell<bool>,
     /// Counts the writes that the peer had room for.
     taken: Cell<u32>,
-    /// How much may be read, in bytes; nothing where that is not bounded.
+    /// Says how much may be read, in bytes; nothing where that is not bounded.
     allowed: Cell<Option<usize>>,
 }
 
@@ -48,7 +48,7 @@ impl Unflushed {
         self.0.allowed.set(bytes);
     }
 
-    /// Whether nothing more may be read.
+    /// Says whether nothing more may be read.
     pub(crate) fn is_spent(&self) -> bool {
         self.0.allowed.get() == Some(0)
     }

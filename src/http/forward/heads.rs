@@ -15,10 +15,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::http::frames::{CONTINUATION, Frames, HEADERS, PREFACE};
 use crate::http::unread::{Arrivals, Unread};
 
-/// How many heads a server may send for each request that is under way (RFC 9113 section 8.1 knows two, and any number
-/// of interim ones): every few seconds one that says that it is still at work (102), for a day.
+/// Says how many heads a server may send for each request that is under way (RFC 9113 section 8.1 knows two, and any
+/// number of interim ones): every few seconds one that says that it is still at work (102), for a day.
 const FOR_EACH: usize = 1 << 14;
-/// How many bytes of a head stand for one more: 1 MiB in all, as over HTTP/1.1.
+/// Says how many bytes of a head stand for one more: 1 MiB in all, as over HTTP/1.1.
 const A_HEAD: usize = 64;
 
 const TOO_MANY: &str = "too many heads, or frames that nobody reads";
@@ -33,7 +33,7 @@ impl HeadsLeft {
         self.0.set(FOR_EACH.saturating_mul(under_way));
     }
 
-    /// Whether there were too many.
+    /// Says whether there were too many.
     pub(crate) fn is_spent(&self) -> bool {
         self.0.get() == 0
     }

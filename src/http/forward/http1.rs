@@ -19,9 +19,9 @@ use super::Upload;
 use crate::http::headers::{BUFFER, HYPERS_HEADERS};
 use crate::http::write_tracker::{Unflushed, WriteTracker};
 
-/// How much may come of a connection before a response to its request has come with its whole head, in bytes: more
-/// than the largest head and what is read behind it; the rest is for interim responses. A server that sends one
-/// every few seconds while it works, as 102 (Processing) is meant, does not get there in a day.
+/// Says how much may come of a connection before a response to its request has come with its whole head, in bytes: more
+/// than the largest head and what is read behind it; the rest is for interim responses. A server that sends one every
+/// few seconds while it works, as 102 (Processing) is meant, does not get there in a day.
 const BEFORE_RESPONSE: usize = 4 * BUFFER;
 
 /// Moves bytes while it is polled.
@@ -34,15 +34,15 @@ pub(crate) struct Http1Conn<B> {
     sender: http1::SendRequest<B>,
     /// Nothing once it is closed.
     connection: Option<Connection>,
-    /// Whether something of a request is not written yet.
+    /// Says whether something of a request is not written yet.
     waits: Unflushed,
-    /// What has happened to it while it waits for work.
+    /// Holds what has happened to it while it waits for work.
     stirred: Arc<Stirred>,
-    /// How long it may wait for its next request, as far as its server has said.
+    /// Says how long it may wait for its next request, as far as its server has said.
     pub(crate) patience: Option<Duration>,
 }
 
-/// Whether there is something to do for a connection that nobody drives.
+/// Says whether there is something to do for a connection that nobody drives.
 #[derive(Default)]
 struct Stirred(AtomicBool);
 
@@ -107,12 +107,12 @@ impl<B: Upload> Http1Conn<B> {
         self.drive(&mut Context::from_waker(&waker)) && self.sender.is_ready()
     }
 
-    /// Whether one that waits is still good for a request.
+    /// Says whether one that waits is still good for a request.
     pub(crate) fn is_open(&mut self) -> bool {
         if self.stirred.0.load(Ordering::Relaxed) { self.rest() } else { self.sender.is_ready() }
     }
 
-    /// Whether something of a request is not written yet, as far as the last drive came.
+    /// Says whether something of a request is not written yet, as far as the last drive came.
     pub(crate) fn is_behind(&self) -> bool {
         self.waits.now()
     }

@@ -17,7 +17,7 @@ use super::heads::{HeadCounter, HeadsLeft};
 use crate::http::local::Local;
 use crate::http::unread::Unread;
 
-/// How far ahead of a slow client one response may be read, in bytes.
+/// Says how far ahead of a slow client one response may be read, in bytes.
 const STREAM_WINDOW: u32 = 256 << 10;
 /// No bound of its own: else one client that does not read would hold up all others. What h2 bounds by it, [`Unread`]
 /// does.
@@ -38,7 +38,7 @@ pub(crate) struct Http2Conn<B> {
     used: Rc<Used>,
 }
 
-/// How much of it is in use.
+/// Says how much of it is in use.
 #[derive(Debug)]
 struct Used {
     /// Requests at once that the server allows.
@@ -98,7 +98,7 @@ impl<B: Upload> Http2Conn<B> {
         })
     }
 
-    /// Whether it is closed, or was not used for so long.
+    /// Says whether it is closed, or was not used for so long.
     pub(crate) fn is_stale(&self, idle: Duration) -> bool {
         let unused = self.used.now.get() == 0 && self.used.since.get().elapsed() >= idle;
         unused || self.sender.is_closed()
@@ -106,12 +106,12 @@ impl<B: Upload> Http2Conn<B> {
 }
 
 impl StreamPermit {
-    /// Whether its server has sent more heads than requests and their interim responses have.
+    /// Says whether its server has sent more heads than requests and their interim responses have.
     pub(crate) fn is_flooded(&self) -> bool {
         self.0.heads.is_spent()
     }
 
-    /// Where the body of its response tells what is read of it.
+    /// Says where the body of its response tells what is read of it.
     pub(crate) fn unread(&self) -> Unread {
         self.0.unread.clone()
     }

@@ -40,8 +40,8 @@ pub(crate) use self::server::{Reach, Server, keep_alive};
 
 /// Connections that wait for work, each thread and server; more are closed when they are done.
 const MAX_IDLE: usize = 256;
-/// How often a request is tried because its connection was closed before it began with it. The last
-/// connection is a new one.
+/// Says how often a request is tried because its connection was closed before it began with it. The last connection is
+/// a new one.
 const MAX_TRIES: usize = 3;
 
 /// Error of a request that its client broke off.
@@ -76,7 +76,7 @@ pub(crate) struct Upstream<B> {
 struct Idle<B> {
     line: Http1Conn<B>,
     since: Instant,
-    /// How long it may wait.
+    /// Says how long it may wait.
     keep: Duration,
     #[expect(dead_code, reason = "held as long as it waits")]
     descriptor: Taken,
@@ -306,7 +306,7 @@ impl<B: Upload> Upstream<B> {
 }
 
 impl<B: Upload> Idle<B> {
-    /// Whether a request may be sent by it.
+    /// Says whether a request may be sent by it.
     fn is_good(&mut self) -> bool {
         self.since.elapsed() < self.keep && self.line.is_open()
     }
@@ -355,7 +355,7 @@ impl<B: Upload> Lease<B> {
     }
 }
 
-/// Which of the fields are there that depend on the version: one look over the names.
+/// Says which of the fields are there that depend on the version: one look over the names.
 #[derive(Default)]
 struct Present {
     length: bool,

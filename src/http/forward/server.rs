@@ -31,7 +31,7 @@ pub(crate) struct Reach<'a> {
     /// Heads of its responses have at most so many fields.
     pub(crate) max_headers: usize,
     pub(crate) connect_timeout: Duration,
-    /// How long a connection may wait for its next request.
+    /// Says how long a connection may wait for its next request.
     pub(crate) idle_timeout: Duration,
 }
 

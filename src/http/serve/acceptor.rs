@@ -27,7 +27,7 @@ pub(crate) struct Arrival {
 pub(crate) struct Acceptor {
     pub(crate) listener: Arc<StdListener>,
     pub(crate) slots: Arc<Slots>,
-    /// Where connections go, by worker.
+    /// Says where connections go, by worker.
     pub(crate) workers: Vec<mpsc::Sender<Arrival>>,
     pub(crate) tls: bool,
     pub(crate) turned_away: Counter,

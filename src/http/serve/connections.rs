@@ -74,7 +74,7 @@ struct Connection {
     quiet: Cell<u32>,
     /// Looks since something moved that waits for the client.
     stuck: Cell<u32>,
-    /// What the client had taken at the last look.
+    /// Holds what the client had taken at the last look.
     taken: Cell<u32>,
     told: Cell<Option<EndReason>>,
     waker: RefCell<Option<Waker>>,
@@ -109,7 +109,7 @@ impl Connections {
         self.all.borrow().values().for_each(|visit| visit.tell(EndReason::Stop));
     }
 
-    /// How many requests are being answered.
+    /// Says how many requests are being answered.
     pub(crate) fn asking(&self) -> usize {
         self.all.borrow().values().map(|visit| visit.now.get()).sum()
     }
@@ -134,12 +134,12 @@ impl ConnectionGuard {
         }
     }
 
-    /// Whether a request ever came.
+    /// Says whether a request ever came.
     pub(crate) fn has_asked(&self) -> bool {
         self.visit.ever.get()
     }
 
-    /// Whether nothing is being answered, or its client does nothing for it.
+    /// Says whether nothing is being answered, or its client does nothing for it.
     pub(crate) fn is_over(&self) -> bool {
         self.visit.now.get() == 0 || self.visit.told.get() == Some(EndReason::Stuck)
     }
@@ -161,7 +161,7 @@ impl ConnectionGuard {
 }
 
 impl RequestGuard {
-    /// Whether something waits to be written to the client.
+    /// Says whether something waits to be written to the client.
     pub(crate) fn is_unwritten(&self) -> bool {
         self.of.waits.now()
     }

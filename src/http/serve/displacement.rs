@@ -35,7 +35,7 @@ struct Entry {
     successor: Option<oneshot::Sender<Place>>,
 }
 
-/// What a connection takes.
+/// Holds what a connection takes.
 #[derive(Debug)]
 #[expect(dead_code, reason = "held as long as the connection is there")]
 pub(crate) struct Place {

@@ -21,13 +21,13 @@ use crate::http::unread::Arrivals;
 use crate::metrics::Counter;
 use crate::metrics::RateLimitedLog;
 
-/// What a connection may spend before it has earned anything, and the most that it keeps.
+/// Names what a connection may spend before it has earned anything, and the most that it keeps.
 const MOST: i64 = 10_000;
-/// What it earns in a second by being there: each costs less than a microsecond.
+/// Names what it earns in a second by being there: each costs less than a microsecond.
 const A_SECOND: u64 = 1000;
-/// What an answer's head earns: its client widens windows and asks how long the way is.
+/// Names what an answer's head earns: its client widens windows and asks how long the way is.
 const ANSWER: i64 = 4;
-/// What a stream costs that we have to reset, beside what opening it has earned.
+/// Names what a stream costs that we have to reset, beside what opening it has earned.
 const RESET: i64 = 2;
 
 /// All streams may have been worked at; ENHANCE_YOUR_CALM (RFC 9113 section 6.8).
@@ -52,7 +52,7 @@ pub(crate) struct FrameLimit<S> {
     /// The bytes of a request's head, as it is sent: of the last one, and the most that it may have.
     head: usize,
     max_head: usize,
-    /// What waits for somebody to read it, where the connection's window does not bound that.
+    /// Holds what waits for somebody to read it, where the connection's window does not bound that.
     arrivals: Option<Arrivals>,
 }
 
@@ -66,7 +66,7 @@ enum Speaks {
     Other,
 }
 
-/// What may still be spent.
+/// Holds what may still be spent.
 #[derive(Debug)]
 struct Purse {
     left: i64,
@@ -171,8 +171,8 @@ impl<S> FrameLimit<S> {
     }
 }
 
-/// What a frame of an answer's body earns: some clients widen both windows after each frame, however small, others after
-/// every four KiB that they read.
+/// Gives what a frame of an answer's body earns: some clients widen both windows after each frame, however small,
+/// others after every four KiB that they read.
 fn body(length: usize) -> i64 {
     ((length / 16).min(4) + length / 1024) as i64
 }
@@ -199,7 +199,7 @@ impl Purse {
         self.left = MOST.min(self.left + more);
     }
 
-    /// Whether something is left, of what the time brought, too.
+    /// Says whether something is left, of what the time brought, too.
     fn lasts(&mut self) -> bool {
         if self.left > 0 {
             return true;
@@ -299,7 +299,7 @@ mod tests {
             line
         }
 
-        /// Whether those bytes arrive, in pieces of any size.
+        /// Says whether those bytes arrive, in pieces of any size.
         async fn comes(&mut self, bytes: &[u8]) -> bool {
             for piece in bytes.chunks(4099) {
                 self.client.write_all(piece).await.unwrap();

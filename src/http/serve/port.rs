@@ -40,7 +40,7 @@ const BREATH: Duration = Duration::from_millis(50);
 const FIRST_REQUEST: Duration = Duration::from_millis(250);
 /// At the stop, how long the last answers may take to be written.
 const LAST_WORDS: Duration = Duration::from_millis(250);
-/// What a connection that is to end may take with its last requests, where its settings do not say.
+/// Names what a connection that is to end may take with its last requests, where its settings do not say.
 const LONGEST_GRACE: Duration = Duration::from_secs(600);
 /// HTTP/2: how far ahead one request may be read, in bytes, and all of a connection.
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -54,12 +54,12 @@ const MAX_HEAD_LIST: u32 = 32 << 10;
 /// ...and how much of one is read on, as it is sent, so that its client hears that it is too large.
 const MAX_SENT_HEAD: usize = 96 << 10;
 
-/// What answers requests.
+/// Answers requests.
 pub(crate) trait Answer: Send + Sync + 'static {
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Reply>> + Send;
 }
 
-/// How long things may take; `None` is for ever.
+/// Says how long things may take; `None` is for ever.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
     /// A request's head.
@@ -70,7 +70,7 @@ pub(crate) struct Timing {
     pub(crate) age: Option<(Duration, Option<Duration>)>,
     /// HTTP/2: between two signs of life, and the answer to the question for one.
     pub(crate) ping: Option<(Duration, Duration)>,
-    /// What is written to a client, without it taking any.
+    /// Holds what is written to a client, without it taking any.
     pub(crate) unread: Duration,
     /// The client's part in the end of a connection that is over.
     pub(crate) parting: Duration,
@@ -94,7 +94,7 @@ pub(crate) struct Listener {
     pub(crate) descriptors: Arc<Share>,
 }
 
-/// What a connection needs of its port: who answers, TLS, times.
+/// Holds what a connection needs of its port: who answers, TLS, times.
 struct ConnectionContext<A, E> {
     answer: A,
     tls: Option<TlsAcceptor>,
@@ -311,9 +311,10 @@ mod tests {
 
     use super::*;
 
-    /// What a field that a [`HeaderMap`] has room for takes there, in bytes: name, value, links, and its hash twice.
+    /// Names what a field that a [`HeaderMap`] has room for takes there, in bytes: name, value, links, and its hash
+    /// twice.
     const ROOM: usize = 104 + 6;
-    /// What its name takes beside.
+    /// Names what its name takes beside.
     const NAME: usize = 32;
 
     #[test]

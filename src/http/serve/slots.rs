@@ -16,7 +16,7 @@ pub(crate) struct Slots {
     descriptors: Arc<Share>,
 }
 
-/// What a client needs: its own connection, and one to an upstream.
+/// Names what a client needs: its own connection, and one to an upstream.
 const EACH: usize = 2;
 
 /// One connection's place; dropping it makes room.

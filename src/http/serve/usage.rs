@@ -34,7 +34,7 @@ pub(crate) struct Usage {
     untaken: AtomicUsize,
     taken: AtomicU64,
     begun: Instant,
-    /// When it last did something, in milliseconds since then.
+    /// Says when it last did something, in milliseconds since then.
     moved: AtomicU64,
     leave: Notify,
 }
@@ -119,7 +119,7 @@ impl Usage {
         }
     }
 
-    /// How long it has done nothing; `None` while something is being answered or waits to be taken.
+    /// Says how long it has done nothing; `None` while something is being answered or waits to be taken.
     pub(crate) fn quiet_for(&self) -> Option<Duration> {
         let busy = self.is_answering() || self.untaken.load(Ordering::Relaxed) > 0;
         let moved = Duration::from_millis(self.moved.load(Ordering::Relaxed));
@@ -245,7 +245,7 @@ mod tests {
         drop(using.answered(response));
     }
 
-    /// How long it took until a connection was found unused, of which each request begins before the last is over.
+    /// Says how long it took until a connection was found unused, of which each request begins before the last is over.
     async fn refusals_without_end(usage: &Arc<Usage>) -> Duration {
         let began = Instant::now();
         let asks = async {

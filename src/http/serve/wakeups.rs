@@ -19,7 +19,7 @@ thread_local! {
 
 #[derive(Clone, Copy)]
 struct Turn {
-    /// Where its waker is; 0 for nobody.
+    /// Says where its waker is; 0 for nobody.
     of: usize,
     again: bool,
 }
