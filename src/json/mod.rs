@@ -25,11 +25,11 @@ pub use write::{write_string, write_string_lossy, write_utf8};
 /// The deepest nesting any caller may ask for: one bit a level says array or object.
 pub const MAX_DEPTH: usize = 128;
 
-/// Why a text is not JSON, or not within bounds, and the byte offset where that was seen.
+/// Says why a text is not JSON, or not within bounds, and the byte offset where that was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} at byte {at}")]
 pub struct Error {
-    /// What went wrong.
+    /// Holds what went wrong.
     pub kind: ErrorKind,
     /// Offset into the input, in bytes.
     pub at: usize,

@@ -9,7 +9,7 @@ use super::strings::{Strings, is_flawed};
 use super::text::{Shape, Text, has_controls};
 use super::{Error, ErrorKind, MAX_DEPTH, Result};
 
-/// How far a string is looked at before it is searched, in bytes.
+/// Says how far a string is looked at before it is searched, in bytes.
 const SHORT: usize = 64;
 
 /// The kind of the next value, told by its first byte.
@@ -80,9 +80,9 @@ impl<'a> Reader<'a> {
         Reader { as_peers: true, ..Reader::new(buf, limit) }
     }
 
-    /// Whether a string that was read or passed over has what no JSON parser takes: a raw control character,
-    /// or a backslash that makes no escape. Halves of surrogate pairs and invalid UTF-8 are taken by some.
-    /// Only a reader [of messages](Self::of_messages) looks for it.
+    /// Says whether a string that was read or passed over has what no JSON parser takes: a raw control character, or a
+    /// backslash that makes no escape. Halves of surrogate pairs and invalid UTF-8 are taken by some. Only a reader [of
+    /// messages](Self::of_messages) looks for it.
     pub fn is_flawed(&self) -> bool {
         self.flawed
     }
@@ -92,12 +92,12 @@ impl<'a> Reader<'a> {
         self.pos
     }
 
-    /// How many bytes are unread.
+    /// Says how many bytes are unread.
     pub fn left(&self) -> usize {
         self.buf.len() - self.pos
     }
 
-    /// Whether the next value is `null`, or what may be one.
+    /// Says whether the next value is `null`, or what may be one.
     #[inline]
     pub fn is_null(&mut self) -> Result<bool> {
         Ok(self.byte()? == b'n')
@@ -171,7 +171,7 @@ impl<'a> Reader<'a> {
         Some(&self.buf[at + 1..end])
     }
 
-    /// Whether the array entered last has another item, next to read; `false` leaves the array.
+    /// Says whether the array entered last has another item, next to read; `false` leaves the array.
     #[inline]
     pub fn item(&mut self) -> Result<bool> {
         self.member(b']')
@@ -316,7 +316,7 @@ impl<'a> Reader<'a> {
         Ok(start..self.pos)
     }
 
-    /// Whether so many more containers may be open at once.
+    /// Says whether so many more containers may be open at once.
     pub fn has_room(&self, levels: usize) -> bool {
         self.depth + levels <= self.limit
     }
@@ -464,7 +464,7 @@ impl<'a> Reader<'a> {
         Err(Error { kind: ErrorKind::Eof, at: self.buf.len() })
     }
 
-    /// What stands in a place, if it is known to be a `str`.
+    /// Gives what stands in a place, if it is known to be a `str`.
     #[inline]
     fn known(&self, place: Range<usize>) -> Option<&'a str> {
         self.utf8.get(place)
@@ -541,7 +541,7 @@ impl<'a> Reader<'a> {
         Error { kind, at: self.pos }
     }
 
-    /// What stands here is a value of another kind, or no value at all.
+    /// Gives what stands here is a value of another kind, or no value at all.
     fn wrong_kind(&mut self) -> Error {
         match self.peek() {
             Ok(_) => self.error(ErrorKind::WrongKind),

@@ -6,12 +6,12 @@
 
 use wide::i8x16;
 
-/// How many bytes of a string are looked at together.
+/// Says how many bytes of a string are looked at together.
 pub(super) const STEP: usize = 16;
-/// How many bytes are looked at together where only brackets and quotes matter.
+/// Says how many bytes are looked at together where only brackets and quotes matter.
 pub(super) const BLOCK: usize = 64;
 
-/// Which of the bytes are control characters that JSON forbids, not ASCII, quotes or backslashes.
+/// Says which of the bytes are control characters that JSON forbids, not ASCII, quotes or backslashes.
 #[inline]
 pub(super) fn special(bytes: &[u8; STEP]) -> u32 {
     let bytes = vector(bytes);
@@ -20,7 +20,7 @@ pub(super) fn special(bytes: &[u8; STEP]) -> u32 {
     special.to_bitmask()
 }
 
-/// What eight decimal digits say, if that is what the bytes are.
+/// Gives what eight decimal digits say, if that is what the bytes are.
 #[inline]
 pub(super) fn eight_digits(bytes: [u8; 8]) -> Option<u64> {
     /// One in each byte; the bytes, and the pairs of bytes, with an even place.
@@ -39,13 +39,13 @@ pub(super) fn eight_digits(bytes: [u8; 8]) -> Option<u64> {
     Some((fours * 10_000 + (fours >> 32)) & u64::from(u32::MAX))
 }
 
-/// Which of the bytes are quotes, and which are backslashes.
+/// Says which of the bytes are quotes, and which are backslashes.
 #[inline]
 pub(super) fn quotes_and_backslashes(bytes: &[u8; BLOCK]) -> (u64, u64) {
     (places(bytes, |bytes| is(bytes, b'"')), places(bytes, |bytes| is(bytes, b'\\')))
 }
 
-/// Which of the bytes are brackets, of all four kinds.
+/// Says which of the bytes are brackets, of all four kinds.
 #[inline]
 pub(super) fn brackets(bytes: &[u8; BLOCK]) -> u64 {
     places(bytes, |bytes| {
@@ -55,7 +55,7 @@ pub(super) fn brackets(bytes: &[u8; BLOCK]) -> u64 {
     })
 }
 
-/// Which of the bytes are control characters that JSON forbids in strings.
+/// Says which of the bytes are control characters that JSON forbids in strings.
 #[inline]
 pub(super) fn controls(bytes: &[u8; BLOCK]) -> u64 {
     let control = |bytes: i8x16| is(bytes & i8x16::splat(!0x1f), 0);
@@ -67,12 +67,12 @@ pub(super) fn controls(bytes: &[u8; BLOCK]) -> u64 {
     if any.to_bitmask() == 0 { 0 } else { places(bytes, control) }
 }
 
-/// Which of the bytes are the letter of a `\u`, if they are escaped.
+/// Says which of the bytes are the letter of a `\u`, if they are escaped.
 pub(super) fn unicode(bytes: &[u8; BLOCK]) -> u64 {
     places(bytes, |bytes| is(bytes, b'u'))
 }
 
-/// Which of the bytes are hexadecimal digits, in either case.
+/// Says which of the bytes are hexadecimal digits, in either case.
 pub(super) fn hex_digits(bytes: &[u8; BLOCK]) -> u64 {
     let between = |bytes: i8x16, from: u8, to: u8| {
         let (below, above) = (from.cast_signed() - 1, to.cast_signed() + 1);
@@ -84,7 +84,7 @@ pub(super) fn hex_digits(bytes: &[u8; BLOCK]) -> u64 {
     })
 }
 
-/// Where in a block that is found.
+/// Says where in a block that is found.
 #[inline]
 fn places(bytes: &[u8; BLOCK], find: impl Fn(i8x16) -> i8x16) -> u64 {
     let mut places = 0;

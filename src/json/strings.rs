@@ -31,7 +31,7 @@ pub(super) struct Strings {
     inside: bool,
     /// And with a byte that is escaped.
     escaped: bool,
-    /// Which of the first bytes of the next block must be the digits of a `\u`.
+    /// Says which of the first bytes of the next block must be the digits of a `\u`.
     digits: u64,
 }
 
@@ -66,7 +66,7 @@ impl Strings {
         Places { inside, backslashes, letters }
     }
 
-    /// Whether any of the first so many bytes of that block is one that no parser takes where it is.
+    /// Says whether any of the first so many bytes of that block is one that no parser takes where it is.
     #[inline]
     pub(super) fn is_flawed(
         &mut self,
@@ -93,7 +93,7 @@ impl Strings {
         flawed
     }
 
-    /// Whether a `\u` before or in that block has not its four digits.
+    /// Says whether a `\u` before or in that block has not its four digits.
     #[inline(never)]
     fn misses_digits(&mut self, bytes: &[u8; BLOCK], unicode: u64, within: u64) -> bool {
         let behind = unicode << 1 | unicode << 2 | unicode << 3 | unicode << 4;
@@ -102,7 +102,7 @@ impl Strings {
         digits & !scan::hex_digits(bytes) != 0
     }
 
-    /// Which bytes stand behind a backslash that is not behind one itself.
+    /// Says which bytes stand behind a backslash that is not behind one itself.
     #[inline]
     fn escaped(&mut self, backslashes: u64) -> u64 {
         let first = u64::from(std::mem::take(&mut self.escaped));
@@ -118,8 +118,8 @@ impl Strings {
     }
 }
 
-/// Whether a text, from outside of strings on, has anything in a string that no parser takes. One that
-/// ends inside of a string, or of an escape, may.
+/// Says whether a text, from outside of strings on, has anything in a string that no parser takes. One that ends inside
+/// of a string, or of an escape, may.
 pub(crate) fn is_flawed(text: &[u8]) -> bool {
     let mut strings = Strings::default();
     let mut flawed = |bytes, length| {

@@ -95,7 +95,7 @@ fn agree(text: &[u8]) -> std::result::Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Where the container that `text` begins with ends.
+/// Says where the container that `text` begins with ends.
 fn container(text: &[u8]) -> Result<usize> {
     let (mut open, mut inside, mut escaped) = (Vec::new(), false, false);
     for (at, b) in text.iter().enumerate() {
@@ -117,8 +117,8 @@ fn container(text: &[u8]) -> Result<usize> {
     Err(Error { kind: ErrorKind::Eof, at: text.len() })
 }
 
-/// What may stand in a container: brackets that match, more of them than may be nested, strings, and a
-/// little of what may not.
+/// Gives what may stand in a container: brackets that match, more of them than may be nested, strings, and a little of
+/// what may not.
 fn inner() -> impl Strategy<Value = Vec<u8>> {
     let any = prop::sample::select(br#"{}[]""\a ,"#.to_vec());
     let piece = prop_oneof![
@@ -224,7 +224,7 @@ proptest! {
         prop_assert_eq!(reader.end().unwrap_err().kind, ErrorKind::Trailing);
     }
 
-    /// Where a container ends is what a look at one byte after the other says, whatever the bytes.
+    /// Finds the end of a container where a look at one byte after the other finds it, whatever the bytes.
     #[test]
     fn a_container_ends_where_its_brackets_say(
         text in prop_oneof![

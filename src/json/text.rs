@@ -14,7 +14,7 @@ pub struct Text<'a> {
     shape: Shape,
 }
 
-/// What the search for the closing quote saw on its way.
+/// Names what the search for the closing quote saw on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)] // A text is moved often, and moved as whole words that way.
 pub(super) enum Shape {
@@ -42,12 +42,12 @@ impl<'a> Text<'a> {
         self.at
     }
 
-    /// Whether any escape is in it.
+    /// Says whether any escape is in it.
     pub fn escaped(&self) -> bool {
         self.shape == Shape::Escaped
     }
 
-    /// Whether this string, unescaped, is `name`. Never fails: a malformed string equals nothing.
+    /// Says whether this string, unescaped, is `name`. Never fails: a malformed string equals nothing.
     pub fn is(&self, name: &str) -> bool {
         if self.escaped() {
             // No escape stands for less than a sixth of its length, so a huge key costs nothing here.
@@ -154,8 +154,8 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Whether a control character stands there that JSON forbids in strings. There is no early exit, so it runs
-/// at memory speed.
+/// Says whether a control character stands there that JSON forbids in strings. There is no early exit, so it runs at
+/// memory speed.
 #[inline]
 pub(super) fn has_controls(raw: &[u8]) -> bool {
     raw.iter().fold(u8::MAX, |least, b| least.min(*b)) < 0x20

@@ -43,7 +43,7 @@ pub(super) fn write_char(out: &mut Vec<u8>, c: char) {
     out.extend_from_slice(&[b'\\', short]);
 }
 
-/// Where the first byte stands that must be escaped.
+/// Says where the first byte stands that must be escaped.
 fn first_special(s: &[u8]) -> Option<usize> {
     /// Looked at as a whole, without an early exit, which is what makes it run at memory speed.
     const BLOCK: usize = 32;
@@ -58,7 +58,7 @@ fn first_special(s: &[u8]) -> Option<usize> {
     rest.iter().position(special).map(|i| from + i)
 }
 
-/// Whether none of a few bytes must be escaped: word by word, the last of which may overlap.
+/// Says whether none of a few bytes must be escaped: word by word, the last of which may overlap.
 fn is_clean(s: &[u8]) -> bool {
     let clean = |word: &[u8; 8]| !any_special(u64::from_ne_bytes(*word));
     if let Some(last) = s.last_chunk() {
@@ -71,8 +71,8 @@ fn is_clean(s: &[u8]) -> bool {
     clean(&[a, b, c, b' ', b' ', b' ', b' ', b' '])
 }
 
-/// Whether one of eight bytes must be escaped: the high bit of a byte is set by what is below 0x20, or
-/// equal to one of the two characters, and clear in the byte itself.
+/// Says whether one of eight bytes must be escaped: the high bit of a byte is set by what is below 0x20, or equal to
+/// one of the two characters, and clear in the byte itself.
 fn any_special(word: u64) -> bool {
     const ONES: u64 = u64::MAX / 0xff;
     let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;

@@ -4,7 +4,7 @@ use serde::de::IgnoredAny;
 
 use super::*;
 
-/// Whether a client reads `text`, which is walked member by member.
+/// Says whether a client reads `text`, which is walked member by member.
 fn readable(text: &[u8]) -> bool {
     fn walk(r: &mut Reader<'_>) -> Result<()> {
         match r.peek()?.0 {
