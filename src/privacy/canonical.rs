@@ -18,7 +18,7 @@ use crate::json::{Kind, MAX_DEPTH, Reader};
 /// about 10 ms and is what the taps observe of a message.
 pub const MAX_BYTES: usize = 1 << 20;
 
-/// What is to be known about a canonical form beside its text.
+/// Holds what is to be known about a canonical form beside its text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// The decimal value of some number changed: an integer beyond 2^53, a fraction longer than a
@@ -49,7 +49,7 @@ pub struct Canonicalizer {
 /// An open container.
 struct Frame {
     kind: Container,
-    /// Where its first value stands in the output.
+    /// Says where its first value stands in the output.
     body: usize,
     /// The pointers that lead into it.
     active: Active,
@@ -65,7 +65,7 @@ enum Container {
 /// An open value that a pointer selects, and how things stood before it.
 struct Selected {
     hit: Hit,
-    /// How many containers it is in.
+    /// Says how many containers it is in.
     depth: usize,
     value: usize,
     before: usize,
@@ -252,7 +252,7 @@ impl Pass<'_, '_> {
         }
     }
 
-    /// What the pointers say about the next value, for whose sake the output grew from `before` on.
+    /// Gives what the pointers say about the next value, for whose sake the output grew from `before` on.
     fn enter_value(&mut self, at: At<'_>, before: usize) -> Active {
         let active = self.innermost().active;
         if active == 0 {

@@ -6,7 +6,8 @@ use std::borrow::Cow;
 /// Stands at the end of a text that was cut.
 pub const MARK: char = '…';
 
-/// How much is kept of a text that is one word too long, in characters: half of the shortest secret that is searched for.
+/// Says how much is kept of a text that is one word too long, in characters: half of the shortest secret that is
+/// searched for.
 const LEAD: usize = 4;
 
 /// Gives a text of at most `max` bytes: all of it, or its words before the one that is cut, and [`MARK`]. Of a text that

@@ -24,7 +24,7 @@ const PLAIN: &str = "sha256:";
 const KEYED: &str = "hmac-sha256:";
 const HEX_DIGITS: usize = 64;
 
-/// How digests are made.
+/// Says how digests are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
@@ -64,7 +64,7 @@ pub struct Key {
     mac: Hmac<Sha256>,
 }
 
-/// Why a key cannot be used. Never says what was in it.
+/// Says why a key cannot be used. Never says what was in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadKey {
     /// Nothing but white space.
@@ -107,7 +107,7 @@ impl Key {
         Ok(Key { id, mac })
     }
 
-    /// What stands in the digests it makes.
+    /// Gives what stands in the digests it makes.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -153,7 +153,7 @@ impl Digester {
         self.keys.first()
     }
 
-    /// Whether it signs.
+    /// Says whether it signs.
     pub fn keyed(&self) -> bool {
         !self.keys.is_empty()
     }
@@ -182,7 +182,7 @@ impl Digester {
     }
 }
 
-/// Whether `text` is, to the letter, a digest as made here: nothing to hide in it.
+/// Says whether `text` is, to the letter, a digest as made here: nothing to hide in it.
 pub fn is_digest(text: &str) -> bool {
     let hex = match text.strip_prefix(KEYED).and_then(|rest| rest.split_once(':')) {
         Some((id, hex)) if is_key_id(id) => hex,

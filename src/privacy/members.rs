@@ -20,7 +20,7 @@ struct Member {
     key: Range<usize>,
     /// `"key":value` in the output; empty if the value was left out.
     text: Range<usize>,
-    /// Where the key stands in the input.
+    /// Says where the key stands in the input.
     at: usize,
 }
 

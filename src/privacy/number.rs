@@ -20,7 +20,7 @@ pub(super) fn write(out: &mut Vec<u8>, token: &str) -> Option<bool> {
     Some(text != token && Decimal::of(token) != Decimal::of(text))
 }
 
-/// Whether a token is its own canonical form, told from its spelling; `false` says nothing.
+/// Says whether a token is its own canonical form, told from its spelling; `false` says nothing.
 fn is_canonical(token: &str) -> bool {
     let digits = token.strip_prefix('-').unwrap_or(token).as_bytes();
     // A dot is counted as a digit: the limit is only lower for it.

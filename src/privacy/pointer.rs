@@ -13,7 +13,7 @@ struct Step {
     index: Option<usize>,
 }
 
-/// Why a text is not a pointer that can be used here.
+/// Says why a text is not a pointer that can be used here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadPointer {
     /// It does not start with a slash.
@@ -38,7 +38,7 @@ impl Pointer {
         Ok(Pointer(steps))
     }
 
-    /// Whether it has a `*`, so that it may select more than one value.
+    /// Says whether it has a `*`, so that it may select more than one value.
     pub fn wild(&self) -> bool {
         self.0.iter().any(Step::wild)
     }
@@ -82,14 +82,14 @@ impl Step {
     }
 }
 
-/// Where a value stands in its container.
+/// Says where a value stands in its container.
 #[derive(Clone, Copy)]
 pub(super) enum At<'a> {
     Member(&'a [u8]),
     Item(usize),
 }
 
-/// What to leave out of a canonical form and what to hand out besides.
+/// Holds what to leave out of a canonical form and what to hand out besides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Paths {
     /// The excluded ones, then the fields.
@@ -100,7 +100,7 @@ pub struct Paths {
 /// Some of a set's pointers: one bit each.
 pub(super) type Active = u64;
 
-/// What the pointers say about one value.
+/// Holds what the pointers say about one value.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Hit {
     /// Pointers that lead further down, into this value.
@@ -112,7 +112,7 @@ pub(super) struct Hit {
 }
 
 impl Paths {
-    /// How many pointers one set can hold: one bit each.
+    /// Says how many pointers one set can hold: one bit each.
     pub const MAX: usize = Active::BITS as usize;
 
     /// A set that leaves out `exclude` and hands out `fields`; `None` for more than [`Paths::MAX`].
@@ -130,8 +130,7 @@ impl Paths {
         }
     }
 
-    /// What those that are `active` in a container at `depth` (the outermost has 0) say about one of
-    /// its values.
+    /// Gives what those that are `active` in a container at `depth` (the outermost has 0) say about one of its values.
     pub(super) fn hit(&self, active: Active, depth: usize, at: At<'_>) -> Hit {
         let mut hit = Hit::default();
         let mut left = active;

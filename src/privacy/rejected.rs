@@ -4,11 +4,11 @@ use std::fmt;
 
 use crate::json::{self, ErrorKind};
 
-/// Why a text has no canonical form here, and the byte offset where that was seen.
+/// Says why a text has no canonical form here, and the byte offset where that was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason} at byte {at}")]
 pub struct Rejected {
-    /// What is wrong.
+    /// Holds what is wrong.
     pub reason: Reason,
     /// Offset into the text, in bytes.
     pub at: usize,

@@ -4,9 +4,9 @@
 
 use crate::json::{Kind, Reader, Result, write_string};
 
-/// How deep a shape goes; deeper values are told by their kind.
+/// Says how deep a shape goes; deeper values are told by their kind.
 const MAX_DEPTH: usize = 6;
-/// How many members of an object, and items of an array, it tells.
+/// Says how many members of an object, and items of an array, it tells.
 const MAX_MEMBERS: usize = 64;
 
 /// Bounds the end of an object or array that tells how much is left out, in bytes.
@@ -39,9 +39,9 @@ fn attempt(json: &[u8], end: usize, reserve: usize, out: &mut Vec<u8>) -> Option
 
 struct Shape<'o> {
     out: &'o mut Vec<u8>,
-    /// Where it has to end.
+    /// Says where it has to end.
     end: usize,
-    /// How much is kept free for the end of each object and array around, in bytes.
+    /// Says how much is kept free for the end of each object and array around, in bytes.
     reserve: usize,
     /// Nothing more has room.
     full: bool,

@@ -188,7 +188,7 @@ fn a_canonicalizer_forgets_a_rejected_text() {
     }
 }
 
-/// What is left of `text` without `exclude`, whether it is lossy, and the `fields` by number.
+/// Gives what is left of `text` without `exclude`, whether it is lossy, and the `fields` by number.
 fn selected(text: &str, exclude: &[&str], fields: &[&str]) -> (String, bool, Vec<(usize, String)>) {
     let parse = |all: &[&str]| all.iter().map(|p| Pointer::parse(p).unwrap()).collect();
     let paths = Paths::new(parse(exclude), parse(fields)).unwrap();

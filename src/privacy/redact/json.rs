@@ -21,14 +21,14 @@ pub(super) trait Leaves {
     fn mask(&mut self, text: &str, rule: RuleId, out: &mut String) -> bool;
 }
 
-/// How deep a document may be nested that is a string of another.
+/// Says how deep a document may be nested that is a string of another.
 const MAX_INNER_DEPTH: usize = 32;
 
 /// One document at work.
 pub(super) struct Document<'t> {
     text: &'t str,
     nested: usize,
-    /// How far the text was taken over into the output.
+    /// Says how far the text was taken over into the output.
     copied: usize,
     changed: bool,
 }

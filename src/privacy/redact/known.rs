@@ -18,7 +18,7 @@ use crate::privacy::cut::MARK;
 /// The longest that is searched for in one piece, in bytes: a longer one, such as a certificate, is searched for in
 /// several.
 const LONGEST: usize = 4096;
-/// How much pieces of one value overlap, in bytes: in base64 the ends of each are not searched for.
+/// Says how much pieces of one value overlap, in bytes: in base64 the ends of each are not searched for.
 const OVERLAP: usize = 16;
 /// The most values of one set.
 const MAX_VALUES: usize = 1024;
@@ -70,7 +70,8 @@ const COMMON: [&str; 36] = [
 /// A set of exact secrets. Clones are cheap behind an `Arc`; nothing prints it.
 pub struct KnownValues {
     forms: Option<Needles>,
-    /// What stands before a blank in values that have some, the longest first: a text that was cut ends behind a word.
+    /// Holds what stands before a blank in values that have some, the longest first: a text that was cut ends behind a
+    /// word.
     beginnings: Vec<String>,
     values: usize,
 }

@@ -9,7 +9,7 @@ use super::rules::{Detector, Find};
 const MANY_DIGITS: usize = 13;
 /// Digits that are in all numbers of cards and accounts.
 const FEW_DIGITS: usize = 10;
-/// How many bytes of a hook the table knows, and the bits of each.
+/// Says how many bytes of a hook the table knows, and the bits of each.
 const BEGIN: usize = 3;
 const BITS: u32 = 5;
 const MASK: u16 = (1 << (BITS * BEGIN as u32)) - 1;
@@ -41,7 +41,7 @@ struct Hook {
 pub(super) struct Seen {
     /// Detectors of numbers, and patterns, that are worth a look.
     pub(super) worth: u128,
-    /// Whether anything was seen at all.
+    /// Says whether anything was seen at all.
     pub(super) any: bool,
 }
 

@@ -9,7 +9,7 @@ pub(super) const SHORTEST: usize = 8;
 /// Bytes that tell how far to step.
 const BLOCK: usize = 3;
 const FAR: u8 = (SHORTEST - BLOCK + 1) as u8;
-/// How much of a string is compared wherever it may stand, in bytes. The rest of a long one is compared a limited
+/// Says how much of a string is compared wherever it may stand, in bytes. The rest of a long one is compared a limited
 /// number of times, after which its beginning counts for all of it: periodic strings and texts cost no more.
 const HEAD: usize = 128;
 const LONG_COMPARES: usize = 256;
@@ -18,9 +18,9 @@ const LONG_COMPARES: usize = 256;
 pub(super) struct Needles {
     /// Sorted by the block that ends their first window.
     all: Vec<(u16, Box<[u8]>)>,
-    /// How far to step behind a block, by its hash; 0 where a string may begin with the window.
+    /// Says how far to step behind a block, by its hash; 0 where a string may begin with the window.
     steps: Vec<u8>,
-    /// Where in `all` those of a block begin.
+    /// Says where in `all` those of a block begin.
     begins: Vec<u16>,
     shift: u32,
 }

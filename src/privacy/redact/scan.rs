@@ -18,9 +18,9 @@ use crate::json::{ErrorKind, MAX_DEPTH, Reader};
 
 /// The most matches in one text; a text with more is withheld.
 const MAX_MATCHES: usize = 1000;
-/// How often a text is looked at again after something in it was masked.
+/// Says how often a text is looked at again after something in it was masked.
 const MAX_ROUNDS: usize = 8;
-/// How deep JSON within strings of JSON is looked at.
+/// Says how deep JSON within strings of JSON is looked at.
 const MAX_NESTED: usize = 8;
 
 /// Scans texts one after the other, in memory that they share.

@@ -8,7 +8,8 @@ use memchr::memmem;
 /// Holds a text in which the escapes of all but control characters are written out, and where its parts stood.
 pub(super) struct Unescaped {
     pub(super) text: String,
-    /// Where in the text each byte of an escape that was written out stands, and where the escape stood in the original.
+    /// Says where in the text each byte of an escape that was written out stands, and where the escape stood in the
+    /// original.
     escapes: Vec<(usize, Range<usize>)>,
 }
 

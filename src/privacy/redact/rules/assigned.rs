@@ -128,7 +128,7 @@ fn quote_end(text: &Text<'_>, from: usize) -> Option<usize> {
 /// A quote that opens a value.
 struct Quote {
     mark: u8,
-    /// How many backslashes stand before it: each level of JSON within JSON adds some.
+    /// Says how many backslashes stand before it: each level of JSON within JSON adds some.
     backslashes: usize,
     end: usize,
 }

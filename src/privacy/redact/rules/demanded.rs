@@ -65,7 +65,7 @@ fn is_alone(m: &Match<'_>, marks: &[u8]) -> bool {
 }
 
 fn is_ssn(m: &Match<'_>) -> bool {
-    /// How far the word may stand before it, in bytes.
+    /// Says how far the word may stand before it, in bytes.
     const NEAR: usize = 48;
     let from = m.whole.start.saturating_sub(NEAR);
     let near =

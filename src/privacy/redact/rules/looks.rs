@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::text::Text;
 
-/// How much of a value is looked at to tell it from prose, in bytes.
+/// Says how much of a value is looked at to tell it from prose, in bytes.
 pub(super) const LOOK: usize = 64;
 
 /// Takes off the marks behind a value that belong to the text around it. A bracket that opens in the value is none.

@@ -35,7 +35,7 @@ pub(super) static DETECTORS: &[Detector] = &[
     },
 ];
 
-/// How far the end of a user and password is searched for, in bytes; and behind a slash, which a password should
+/// Says how far the end of a user and password is searched for, in bytes; and behind a slash, which a password should
 /// not have.
 const LONG: usize = 4096;
 const BEHIND: usize = 256;
