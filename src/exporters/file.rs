@@ -110,7 +110,7 @@ impl Default for Config {
     }
 }
 
-/// What a new file gets: spans are nobody else's business.
+/// Names what a new file gets: spans are nobody else's business.
 const MODE: u32 = 0o600;
 
 impl ComponentConfig for Config {

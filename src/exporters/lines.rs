@@ -14,7 +14,7 @@ use crate::pipeline::lower_priority;
 use crate::pipeline::{BoxFuture, ExportError, Exported, Exporter};
 use crate::telemetry::Telemetry;
 
-/// Where the lines end up. Called from one thread only.
+/// Takes what goes where the lines end up. Called from one thread only.
 pub(super) trait Sink: Send + 'static {
     /// Writes `lines`, which end in a newline, and leaves none of them in a buffer of ours.
     fn write(&mut self, lines: &[u8]) -> Result<(), ExportError>;
@@ -80,7 +80,7 @@ impl Exporter for JsonLines {
     }
 }
 
-/// What room is made for an item, and for a line at most, in bytes: a tap's span has a little less.
+/// Names what room is made for an item, and for a line at most, in bytes: a tap's span has a little less.
 const USUAL: usize = 2560;
 const MOST: usize = 8 << 20;
 

@@ -28,7 +28,7 @@ pub static EXPORTERS: &[ExporterKind] = &[
     ExporterKind::of::<nop::Config>(),
 ];
 
-/// What the check of an exporter's settings says of them: `path: message`, warnings marked.
+/// Gives what the check of an exporter's settings says of them: `path: message`, warnings marked.
 #[cfg(test)]
 fn problems<C: crate::pipeline::ComponentConfig>(settings: serde_json::Value) -> Vec<String> {
     use crate::settings::{Severity, testing};

@@ -8,14 +8,14 @@ pub(super) const MAX_REQUEST: usize = 64 << 20;
 /// The largest response that is read, after decompression (the same).
 pub(super) const MAX_RESPONSE: usize = 4 << 20;
 
-/// What is said of a request that was taken with a response larger than that: whether some of its items were
+/// Names what is said of a request that was taken with a response larger than that: whether some of its items were
 /// rejected stands there, and sending them again would double the others.
 pub(super) const UNREAD: &str = "partial success unread: the answer is over the limit of 4 MiB";
 
 /// Says that a backend took a request with a response that broke off, so that rejected items are unknown.
 pub(super) const BROKEN: &str = "partial success unread: the answer did not come to its end";
 
-/// How much of a peer's words is kept, in bytes.
+/// Says how much of a peer's words is kept, in bytes.
 const MAX_WORDS: usize = 512;
 
 /// Makes a peer's words fit for a log line: one line, which ends behind a whole word. A peer can repeat our credential.

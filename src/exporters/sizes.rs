@@ -2,8 +2,8 @@
 
 use crate::telemetry::Telemetry;
 
-/// How much longer telemetry is as OTLP/JSON with the room that its list has left: a field of two bytes may have a long
-/// name, and a span of eight be 74. Usual ones are two or three times as long.
+/// Says how much longer telemetry is as OTLP/JSON with the room that its list has left: a field of two bytes may have a
+/// long name, and a span of eight be 74. Usual ones are two or three times as long.
 const JSON_GROWTH: usize = 16;
 
 /// Bounds what a batch takes as OTLP/JSON, in bytes.

@@ -73,7 +73,7 @@ pub struct Config {
     retry_on_failure: RetrySettings,
 }
 
-/// How much is written.
+/// Says how much is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Verbosity {

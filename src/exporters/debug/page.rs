@@ -10,10 +10,10 @@ use crate::telemetry::Nanos;
 /// The longest line, in bytes of text: what is longer is nobody's to read on a terminal.
 const MAX_LINE: usize = 1024;
 
-/// How deep values are followed: past this they are only named.
+/// Says how deep values are followed: past this they are only named.
 const MAX_DEPTH: usize = 16;
 
-/// What a word is painted like.
+/// Names what a word is painted like.
 #[derive(Clone, Copy)]
 pub(super) enum Paint {
     Dim = 2,
@@ -196,7 +196,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (era * 400 + year + carry, month, day_of_month)
 }
 
-/// How long something took, in three or four digits and at most six characters below 100 minutes.
+/// Says how long something took, in three or four digits and at most six characters below 100 minutes.
 pub(super) fn elapsed(nanos: Nanos) -> String {
     let n = nanos as f64;
     match nanos {

@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-/// How long a FIFO or a terminal may take nothing. An attempt has seconds, and its thread serves nobody else.
+/// Says how long a FIFO or a terminal may take nothing. An attempt has seconds, and its thread serves nobody else.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A file that was opened at a path.

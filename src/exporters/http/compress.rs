@@ -12,7 +12,7 @@ use crate::settings::Compression;
 /// thread of the runtime from everybody else for longer than a few milliseconds.
 const INLINE: usize = 256 * 1024;
 
-/// What `Content-Encoding` says; `None` if nothing is compressed.
+/// Gives what `Content-Encoding` says; `None` if nothing is compressed.
 pub(super) fn name(compression: Compression) -> anyhow::Result<Option<&'static str>> {
     match compression {
         Compression::Gzip => Ok(Some("gzip")),

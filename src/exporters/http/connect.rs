@@ -35,7 +35,7 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 type BoxError = Box<dyn Error + Send + Sync>;
 type Plain = Bounded<TcpStream>;
 
-/// Which requests go through a proxy.
+/// Says which requests go through a proxy.
 pub(super) struct Proxies {
     rules: Matcher,
     /// The environment's rules are for the network: what is on this machine is reached directly, as
@@ -44,7 +44,7 @@ pub(super) struct Proxies {
 }
 
 impl Proxies {
-    /// What is written, else what the environment says.
+    /// Gives what is written, else what the environment says.
     pub(super) fn new(url: Option<&Secret>) -> Proxies {
         match url.map(Secret::expose).filter(|url| !url.is_empty()) {
             Some(url) => {
@@ -63,7 +63,7 @@ impl Proxies {
         self.rules.intercept(to).filter(|proxy| proxy.uri().scheme_str() == Some("http"))
     }
 
-    /// What a proxy wants to see on the request itself: only where the request is not tunneled.
+    /// Gives what a proxy wants to see on the request itself: only where the request is not tunneled.
     pub(super) fn password(&self, to: &Uri) -> Option<HeaderValue> {
         let tunneled = to.scheme_str() == Some("https");
         self.of(to).filter(|_| !tunneled)?.basic_auth().cloned()

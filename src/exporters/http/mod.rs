@@ -41,7 +41,7 @@ use crate::settings::HttpClient;
 pub(super) use self::verdict::{refused, text_of};
 pub(super) use self::words::http_exporter_config;
 
-/// What `http2_ping_timeout` of 0 stands for, as in the Collector.
+/// Names what `http2_ping_timeout` of 0 stands for, as in the Collector.
 const PING_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest that what is said behind a status is waited for: the status says enough.
 const WORDS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -66,7 +66,7 @@ pub(super) struct Answer {
     pub(super) headers: HeaderMap,
     /// At most [`MAX_RESPONSE`] bytes; empty where there are more, and where they could not be had.
     pub(super) body: Bytes,
-    /// Why there is no body where there should be one.
+    /// Says why there is no body where there should be one.
     pub(super) unread: Option<&'static str>,
 }
 
@@ -173,8 +173,8 @@ impl Client {
     }
 }
 
-/// How long what is said behind a status is waited for: half of what is left of the time that the attempt has, for one
-/// that is out of time counts as one without an answer.
+/// Says how long what is said behind a status is waited for: half of what is left of the time that the attempt has, for
+/// one that is out of time counts as one without an answer.
 fn words_timeout(limit: Duration, spent: Duration) -> Duration {
     match limit.is_zero() {
         true => WORDS_TIMEOUT,

@@ -86,7 +86,7 @@ pub(super) fn unreachable(error: &(dyn Error + 'static), secure: bool) -> Export
     ExportError::Retry { after: None, why: words(&why) + hint }
 }
 
-/// What to change when both sides disagree about TLS: the errors themselves never say.
+/// Gives what to change when both sides disagree about TLS: the errors themselves never say.
 fn hint(why: &str, secure: bool) -> &'static str {
     if secure && (why.contains("InvalidContentType") || why.contains("handshake eof")) {
         "; if the server does not speak TLS, write the endpoint with http://"

@@ -26,7 +26,7 @@ use crate::settings::{Anybody, ClientTls, Endpoint, TlsMaterial, system_roots};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Config {
-    /// Whether connections are encrypted.
+    /// Says whether connections are encrypted.
     pub(super) fn is_tls(&self) -> bool {
         Endpoint::parse(&self.endpoint).is_ok_and(|endpoint| endpoint.is_tls(self.tls.insecure))
     }
@@ -59,7 +59,7 @@ pub(super) fn endpoint(config: &Config, base: &Path) -> anyhow::Result<tonic::tr
     if tls { with_tls(made, &config.tls, base) } else { Ok(made) }
 }
 
-/// What requests name as their server, where it is not the endpoint.
+/// Gives what requests name as their server, where it is not the endpoint.
 pub(super) fn origin(scheme: &str, authority: Option<&str>) -> anyhow::Result<Option<Uri>> {
     let Some(authority) = authority.filter(|authority| !authority.is_empty()) else {
         return Ok(None);

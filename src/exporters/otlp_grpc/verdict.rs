@@ -9,7 +9,7 @@ use super::codec::Response;
 use crate::exporters::peer::words;
 use crate::pipeline::{ExportError, Exported};
 
-/// How tonic begins the status it makes when a response is over its limit, before it is decompressed or after.
+/// Says how tonic begins the status it makes when a response is over its limit, before it is decompressed or after.
 const TOO_LARGE: [(Code, &str); 2] = [
     (Code::OutOfRange, "Error, decoded message length too large"),
     (Code::ResourceExhausted, "Error decompressing: size limit"),
@@ -74,10 +74,10 @@ pub(super) fn unreachable(error: &(dyn Error + 'static), secure: bool) -> Export
     ExportError::Retry { after: None, why: words(&why) + hint }
 }
 
-/// How a TLS server's refusal of plaintext looks from here; which of them is a race.
+/// Says how a TLS server's refusal of plaintext looks from here; which of them is a race.
 const BROKEN_OFF: &[&str] = &["invalid size", "broken pipe", "Broken pipe", "reset by peer"];
 
-/// What to change when both sides disagree about TLS: the errors themselves never say.
+/// Gives what to change when both sides disagree about TLS: the errors themselves never say.
 fn hint(why: &str, secure: bool) -> &'static str {
     if secure && why.contains("InvalidContentType") {
         "; the server does not speak TLS: add `tls.insecure: true` or write the endpoint with http://"

@@ -16,7 +16,7 @@ use crate::exporters::http::{Answer, text_of};
 use crate::exporters::peer::words;
 use crate::pipeline::Exported;
 
-/// What the backend took of `items`.
+/// Gives what the backend took of `items`.
 pub(super) fn exported(answer: &Answer, asked: Encoding, items: usize) -> Exported {
     if let Some(why) = answer.unread {
         return Exported { rejected: 0, message: why.to_owned() };
@@ -30,7 +30,7 @@ pub(super) fn exported(answer: &Answer, asked: Encoding, items: usize) -> Export
     Exported { rejected: rejected.min(items), message: words(&message) }
 }
 
-/// What the backend says about why it did not take the request.
+/// Gives what the backend says about why it did not take the request.
 pub(super) fn said(answer: &Answer, asked: Encoding) -> String {
     let message = match encoding(answer, asked) {
         Some(Encoding::Proto) => pb::Status::decode(answer.body.clone()).ok().map(|s| s.message),

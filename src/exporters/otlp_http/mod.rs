@@ -141,7 +141,7 @@ impl Config {
         }
     }
 
-    /// Where a signal goes; `None` where neither it nor all of them have an endpoint.
+    /// Says where a signal goes; `None` where neither it nor all of them have an endpoint.
     fn url(&self, signal: Signal) -> Result<Option<Uri>, String> {
         let (_, own) = self.own(signal);
         match (own, self.endpoint.trim_end_matches('/')) {

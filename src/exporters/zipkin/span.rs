@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::tags::{object, text};
 use crate::telemetry::names;
 
-/// Where the other side of a request is named, first hit first, and the port that goes with it.
+/// Says where the other side of a request is named, first hit first, and the port that goes with it.
 const REMOTE: &[(&str, Option<&str>)] = &[
     (names::PEER_SERVICE, None),
     (names::SERVER_ADDRESS, None),
@@ -80,7 +80,7 @@ struct Annotation<'a> {
     value: Cow<'a, str>,
 }
 
-/// What all spans of one resource share.
+/// Holds what all spans of one resource share.
 pub(super) struct Origin<'a> {
     service: Endpoint<'a>,
     attributes: &'a [KeyValue],
