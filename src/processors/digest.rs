@@ -44,7 +44,7 @@ struct Names {
     size: &'static str,
     /// `true` when a number lost value on the way into it.
     lossy: &'static str,
-    /// Why there is no digest.
+    /// Says why there is no digest.
     error: &'static str,
     /// The digests under the other keys of a rotation.
     also: &'static str,
@@ -72,8 +72,7 @@ const RESULT: Names = Names {
     also: "mcpcol.result.digest.also",
 };
 
-/// What an attribute becomes whose value has no digest, with the reason behind it: its content must
-/// not stay.
+/// Names what an attribute becomes whose value has no digest, with the reason behind it: its content must not stay.
 const WITHHELD: &str = "withheld:";
 
 /// The key of `mode: ephemeral`: one for the process, gone with it.
@@ -97,14 +96,14 @@ struct Digest {
     max_bytes: usize,
     /// Names of the attributes that are replaced.
     replaced: Vec<String>,
-    /// How long they are, to pass over most others without a look: a bit a length.
+    /// Says how long they are, to pass over most others without a look: a bit a length.
     lengths: u64,
-    /// How long the names are under which calls are described, likewise.
+    /// Says how long the names are under which calls are described, likewise.
     said_lengths: u64,
     rejected: Arc<Rejections>,
 }
 
-/// What is hashed of the arguments of one tool.
+/// Holds what is hashed of the arguments of one tool.
 #[derive(Default)]
 struct Plan {
     paths: Paths,
@@ -133,7 +132,7 @@ impl Processor for Digest {
 }
 
 impl Digest {
-    /// Whether an attribute of this name may be content: its length is looked at first.
+    /// Says whether an attribute of this name may be content: its length is looked at first.
     fn may_replace(&self, name: &str) -> bool {
         self.lengths & length_bit(name.len()) != 0
             && self.replaced.iter().any(|replaced| replaced == name)
@@ -164,7 +163,7 @@ struct Work<'a, 'd> {
     json: Vec<u8>,
     /// A digest.
     digested: String,
-    /// Why there was no digest.
+    /// Says why there was no digest.
     rejected: Vec<Reason>,
 }
 
@@ -361,18 +360,18 @@ impl<'a, 'd> Work<'a, 'd> {
     }
 }
 
-/// Whether it is a value, and not one that was put in place of content.
+/// Says whether it is a value, and not one that was put in place of content.
 fn is_content(value: ValueView<'_>) -> bool {
     !value.is_empty() && value.text().is_none_or(|text| !is_made_here(text))
 }
 
-/// Whether `text` is what this processor puts in place of content.
+/// Says whether `text` is what this processor puts in place of content.
 fn is_made_here(text: &str) -> bool {
     let withheld = |reason: &str| Reason::ALL.iter().any(|known| known.name() == reason);
     is_digest(text) || text.strip_prefix(WITHHELD).is_some_and(withheld)
 }
 
-/// What had no digest, by reason.
+/// Holds what had no digest, by reason.
 struct Rejections([(Reason, Counter); Reason::ALL.len()]);
 
 impl Rejections {

@@ -47,7 +47,7 @@ struct Redaction {
     redactor: Arc<Redactor>,
     names: Names,
     sanitizers: Sanitizers,
-    /// Whether numbers under names that say nothing are looked at.
+    /// Says whether numbers under names that say nothing are looked at.
     numbers: bool,
     summary: Verbosity,
     secrets: Arc<Secrets>,
@@ -83,13 +83,13 @@ struct Work<'a, 'r> {
     judge: Scan<'r>,
     /// The secrets of the process, and those that came with the batch.
     secrets: Vec<Arc<KnownValues>>,
-    /// Whether secrets of the item at hand are searched for besides.
+    /// Says whether secrets of the item at hand are searched for besides.
     own: bool,
     /// The name at hand, and how it is treated: it is asked for twice.
     named: Option<(&'a str, Treatment)>,
     /// Short texts of this batch in which nothing was found.
     clean: CleanTexts<'a>,
-    /// How names of this batch are treated that are not among the usual ones.
+    /// Says how names of this batch are treated that are not among the usual ones.
     treated: HashMap<&'a str, Treatment, foldhash::fast::RandomState>,
     /// Holds what was seen of the calls behind the spans, if anything was.
     content: Option<&'r Content>,

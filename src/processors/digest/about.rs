@@ -6,7 +6,7 @@ use crate::telemetry::names::{METHOD, PASSBACK, SCOPE, TOOL};
 /// The method whose arguments and results are digested.
 pub(super) const TOOLS_CALL: &str = "tools/call";
 
-/// Who made a span of which a tap saw more than stands on it.
+/// Says who made a span of which a tap saw more than stands on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whose {
     /// The tap, of a call.
@@ -21,7 +21,7 @@ impl Whose {
         if scope == SCOPE { Whose::Taps } else { Whose::Servers }
     }
 
-    /// Whether it is of a tool's call.
+    /// Says whether it is of a tool's call.
     pub(super) fn concerns(self, about: &About<'_>) -> bool {
         match self {
             Whose::Taps => about.method == Some(TOOLS_CALL),
@@ -31,7 +31,7 @@ impl Whose {
     }
 }
 
-/// What a span says that matters here.
+/// Holds what a span says that matters here.
 pub(super) struct About<'a> {
     method: Option<&'a str>,
     pub(super) tool: Option<&'a str>,

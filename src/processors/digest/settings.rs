@@ -64,7 +64,7 @@ pub struct Config {
     attributes: Vec<String>,
 }
 
-/// Which keys of a rotation make digests.
+/// Says which keys of a rotation make digests.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Emit {
@@ -75,7 +75,7 @@ enum Emit {
     All,
 }
 
-/// What is particular about the arguments of one tool.
+/// Holds what is particular about the arguments of one tool.
 #[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct ToolSettings {
@@ -215,7 +215,7 @@ impl Config {
         keys
     }
 
-    /// Whether digests are keyed, by what is written: a key that cannot be read has its own complaint.
+    /// Says whether digests are keyed, by what is written: a key that cannot be read has its own complaint.
     fn check_mode(&self, complaints: &mut Complaints) -> bool {
         let single = self.key.is_some() || self.key_file.is_some();
         let keyed = single || self.keys.is_some();

@@ -65,7 +65,7 @@ fn processor(yaml: &str) -> (Box<dyn Processor>, Metrics) {
     (build(yaml, &metrics, Path::new("")).unwrap(), metrics)
 }
 
-/// What a batch becomes that is accepted.
+/// Gives what a batch becomes that is accepted.
 fn passed(processor: &dyn Processor, batch: Batch) -> Batch {
     let mut pass = Pass::new(0);
     let Flow::Pass(batch) = processor.process(batch, &mut pass) else {
@@ -75,7 +75,7 @@ fn passed(processor: &dyn Processor, batch: Batch) -> Batch {
     batch
 }
 
-/// What `check` says: field paths, and messages of errors and warnings apart.
+/// Gives what `check` says: field paths, and messages of errors and warnings apart.
 fn checked(yaml: &str) -> (Vec<(String, String)>, Vec<String>) {
     let problems = testing::check(yaml, "digest", |report| config(yaml).check(report));
     let (errors, warnings): (Vec<_>, Vec<_>) =
@@ -469,7 +469,7 @@ fn content_is_replaced_wherever_it_stands() {
     }
 }
 
-/// What becomes of an attribute of that value, in a list that names `tool`.
+/// Gives what becomes of an attribute of that value, in a list that names `tool`.
 fn replaced(processor: &dyn Processor, tool: &str, name: &str, content: Value) -> Option<Value> {
     let content = Some(AnyValue { value: Some(content) });
     let content = KeyValue { key: name.into(), value: content, ..Default::default() };

@@ -1,6 +1,6 @@
 //! Remembers short texts of a batch in which nothing was found: methods, versions, names of tools come in every span.
 
-/// How many are remembered, each in a place of its own.
+/// Says how many are remembered, each in a place of its own.
 const PLACES: usize = 64;
 /// The longest, in bytes.
 const LONG: usize = 64;

@@ -15,13 +15,13 @@ pub(super) struct Sanitizers {
     pub(super) urls: Vec<String>,
     /// Attributes that hold queries.
     pub(super) queries: Vec<String>,
-    /// Whether paths in the names of spans lose their ids.
+    /// Says whether paths in the names of spans lose their ids.
     pub(super) url_names: bool,
-    /// Whether logs' bodies that are URLs do.
+    /// Says whether logs' bodies that are URLs do.
     pub(super) url_bodies: bool,
-    /// Whether names of spans that are queries go.
+    /// Says whether names of spans that are queries go.
     pub(super) query_names: bool,
-    /// Whether logs' bodies that are do.
+    /// Says whether logs' bodies that are do.
     pub(super) query_bodies: bool,
 }
 

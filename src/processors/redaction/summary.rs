@@ -55,7 +55,7 @@ const ATTRIBUTES: [[(Option<&str>, &str); 4]; 2] = [
 
 /// Between names in one attribute.
 const SEPARATOR: &str = ",";
-/// How many names are told of one holder and fate, so that a flood of keys makes no flood of names.
+/// Says how many names are told of one holder and fate, so that a flood of keys makes no flood of names.
 const MAX_NAMES: usize = 64;
 
 /// Says whether an attribute of that name is part of a summary.
@@ -149,5 +149,5 @@ impl Summary {
     }
 }
 
-/// How many holders there are.
+/// Says how many holders there are.
 const HOLDERS: usize = Holder::LogRecord as usize + 1;
