@@ -19,10 +19,10 @@ const STALL: Duration = Duration::from_secs(30);
 /// that sends a byte now and then must not keep what it holds for ever.
 const WHOLE: Duration = Duration::from_secs(300);
 
-/// How much room a body gets on its sender's word, in bytes.
+/// Says how much room a body gets on its sender's word, in bytes.
 const AHEAD: usize = 256 << 10;
 
-/// How the end of a body is known beforehand.
+/// Says how the end of a body is known beforehand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Length {
     /// `Content-Length`, if it is written.
@@ -103,7 +103,7 @@ where
     }
 }
 
-/// What has come so far, copied: a piece of one byte would keep all that was read together with it, which is the
+/// Holds what has come so far, copied: a piece of one byte would keep all that was read together with it, which is the
 /// connection's and nobody's count.
 #[derive(Default)]
 struct Whole {

@@ -10,10 +10,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::otlp::Room;
 
-/// What a request costs before its first byte: so that their number is bounded, too.
+/// Names what a request costs before its first byte: so that their number is bounded, too.
 const EACH: usize = 4096;
 
-/// How many bytes of large requests are in the pipelines' processors at a time, unless one has more: what an edit
+/// Says how many bytes of large requests are in the pipelines' processors at a time, unless one has more: what an edit
 /// remembers may be several times as much.
 const WORKED: usize = 32 << 20;
 
@@ -27,21 +27,21 @@ pub(super) struct Budget {
     less: Condvar,
 }
 
-/// What one request holds; given back when dropped.
+/// Holds what one request holds; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Hold {
     budget: Arc<Budget>,
     bytes: usize,
 }
 
-/// What is in the processors of one request; given back when dropped.
+/// Holds what is in the processors of one request; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Work<'b> {
     budget: &'b Budget,
     bytes: usize,
 }
 
-/// Why there is no room.
+/// Says why there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Full {
     /// Others have it.

@@ -112,7 +112,7 @@ impl Narrow {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// How long it takes until the next client has the place.
+    /// Says how long it takes until the next client has the place.
     async fn free(&self) -> Duration {
         let began = Instant::now();
         loop {

@@ -10,7 +10,7 @@ use crate::http::sockets::{host_port, is_loopback, no_address};
 use crate::settings::{Duration, Headers, NoEffect, Report, Secret, ServerTls, Unsupported};
 use crate::telemetry::Signal;
 
-/// What OTLP recommends that a server takes in one request, after decompression ("Message size limits").
+/// Names what OTLP recommends that a server takes in one request, after decompression ("Message size limits").
 const MAX_REQUEST_MIB: usize = 64;
 
 /// Settings.
@@ -391,7 +391,7 @@ impl Http {
     }
 }
 
-/// What both protocols have in common, as written.
+/// Holds what both protocols have in common, as written.
 struct Written<'a> {
     endpoint: &'a str,
     transport: &'a str,

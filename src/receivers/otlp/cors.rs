@@ -17,7 +17,7 @@ use serde::Deserialize;
 use crate::http::serve::reply::Reply;
 use crate::settings::Report;
 
-/// What senders in browsers need and may always send.
+/// Names what senders in browsers need and may always send.
 const USUAL: [&str; 4] = ["accept", "content-type", "content-encoding", "x-requested-with"];
 
 /// Pages whose browsers write more than this of an origin, or of the headers that they ask for, get no leave, in bytes: it
@@ -168,7 +168,7 @@ fn copied(value: &HeaderValue) -> HeaderValue {
     HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone())
 }
 
-/// Whether a text is what a pattern says, in which `*` stands for any characters.
+/// Says whether a text is what a pattern says, in which `*` stands for any characters.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();

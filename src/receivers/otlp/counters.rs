@@ -101,7 +101,7 @@ impl ReceiverCounters {
         }
     }
 
-    /// What came of spans that a server handed back to the sender.
+    /// Gives what came of spans that a server handed back to the sender.
     pub(super) fn handed_back(&self, tally: &Tally) {
         for (reason, spans) in tally.refused.reasons().iter().filter(|(_, spans)| *spans > 0) {
             self.accounts.receiver_drops(&self.id, Signal::Traces, reason).add(*spans);

@@ -28,7 +28,7 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
-/// What answers gRPC.
+/// Holds what answers gRPC.
 pub(super) struct Service {
     pub(super) intake: Arc<Intake>,
     pub(super) token: Option<Bearer>,
@@ -70,7 +70,7 @@ impl Service {
         self.intake.take(ExportRequest { signal, form: Form::Protobuf, coding, bytes, hold }).await
     }
 
-    /// What a head alone can be refused for.
+    /// Gives what a head alone can be refused for.
     fn admit(&self, head: &Parts) -> Result<(Signal, Coding), Refusal> {
         if let Some(token) = &self.token
             && !token.shown_in(&head.headers, &AUTHORIZATION)
@@ -94,7 +94,7 @@ impl Service {
     }
 }
 
-/// Whether a request is gRPC at all.
+/// Says whether a request is gRPC at all.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     let kind = single(headers, &CONTENT_TYPE).ok().flatten();
     let kind = kind.map_or(&b""[..], HeaderValue::as_bytes);

@@ -28,10 +28,10 @@ use crate::http::serve::port::Answer;
 use crate::http::serve::reply::Reply;
 use crate::http::serve::usage::keeps_no_place;
 
-/// How much of a refused request is read for nothing, in bytes, so that the answer arrives.
+/// Says how much of a refused request is read for nothing, in bytes, so that the answer arrives.
 const COURTESY: usize = 4 << 20;
 
-/// What answers HTTP.
+/// Holds what answers HTTP.
 pub(super) struct Service {
     pub(super) intake: Arc<Intake>,
     pub(super) token: Option<Bearer>,
@@ -41,7 +41,7 @@ pub(super) struct Service {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// What is served, by path.
+/// Holds what is served, by path.
 pub(super) struct Places(Vec<(String, Place)>);
 
 impl Places {
@@ -54,18 +54,18 @@ impl Places {
     }
 }
 
-/// What is known of a request from its head alone, once that is let in.
+/// Holds what is known of a request from its head alone, once that is let in.
 struct Admitted {
     place: Place,
     form: Form,
     coding: Coding,
-    /// What it says of its body's length.
+    /// Holds what it says of its body's length.
     length: Option<u64>,
     /// Of spans that a server handed back.
     named: Option<Named>,
 }
 
-/// What its answer needs of a head, in memory of its own and not much of it.
+/// Holds what its answer needs of a head, in memory of its own and not much of it.
 struct Kept {
     grpc: bool,
     /// The form that an answer has, if that is known.
@@ -73,7 +73,7 @@ struct Kept {
     /// The rest of it comes whatever is answered: who waits for leave to send sends nothing then, and over HTTP/2 it need
     /// not be read.
     sends_anyway: bool,
-    /// What lets a page in a browser read the answer.
+    /// Holds what lets a page in a browser read the answer.
     leave: HeaderMap,
 }
 
@@ -157,7 +157,7 @@ impl Service {
         Ok(answer::success(signal, form, &success))
     }
 
-    /// What a head alone can be refused for.
+    /// Gives what a head alone can be refused for.
     fn admit(&self, head: &Parts) -> Result<Admitted, Refusal> {
         if let Some(token) = &self.token
             && !token.shown_in(&head.headers, &AUTHORIZATION)

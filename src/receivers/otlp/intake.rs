@@ -26,7 +26,7 @@ const INLINE: usize = 128 << 10;
 /// ...and those that were compressed if they have more than this: a small one may hide 64 MiB.
 const INLINE_UNPACKED: usize = 1 << 20;
 
-/// What a sender hears whose request is small and would become huge.
+/// Names what a sender hears whose request is small and would become huge.
 const GROWS: &str = "the request has far too many parts for its size";
 
 /// One request as it came.
@@ -38,7 +38,7 @@ pub(super) struct ExportRequest {
     pub(super) hold: Hold,
 }
 
-/// Where a request is worked on.
+/// Says where a request is worked on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum On {
     /// A thread of the runtime.
@@ -75,7 +75,7 @@ impl Intake {
         self.budget.hold()
     }
 
-    /// Whether a request of that signal is worth reading.
+    /// Says whether a request of that signal is worth reading.
     pub(super) fn wants(&self, signal: Signal) -> Result<(), Refusal> {
         if self.out.takes(signal) {
             return Ok(());
@@ -189,7 +189,7 @@ impl Intake {
         Ok(duplicates)
     }
 
-    /// What is left of a request without the items that are refused.
+    /// Gives what is left of a request without the items that are refused.
     fn usable(&self, checked: Checked, hold: &mut Hold) -> Result<Telemetry, Refusal> {
         let size = checked.removal_size();
         hold.add(size)?;

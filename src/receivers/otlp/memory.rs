@@ -7,9 +7,9 @@ use super::budget::{Full, Hold};
 
 /// zstd's window, as an exponent: what RFC 9659 lets HTTP use, 8 MiB.
 pub(super) const ZSTD_WINDOW: u32 = 23;
-/// What zstd needs beside its window, in bytes: its tables, and a block before and behind them.
+/// Names what zstd needs beside its window, in bytes: its tables, and a block before and behind them.
 const ZSTD_BESIDE: usize = 512 << 10;
-/// What inflating needs, in bytes: a window of 32 KiB and tables.
+/// Names what inflating needs, in bytes: a window of 32 KiB and tables.
 pub(super) const INFLATE: usize = 64 << 10;
 
 /// Makes room for `more` bytes behind those that `bytes` has. While they are moved, old and new stand side by side: that
@@ -30,8 +30,8 @@ pub(super) fn fit(bytes: &mut Vec<u8>, hold: &mut Hold) {
     hold.give_back(before - bytes.capacity());
 }
 
-/// What decompressing takes beside its result, in bytes: as much as the largest window of all frames, and no more than
-/// the limit, which the decoder keeps.
+/// Gives what decompressing takes beside its result, in bytes: as much as the largest window of all frames, and no more
+/// than the limit, which the decoder keeps.
 pub(super) fn zstd(packed: &[u8]) -> usize {
     let mut rest = packed;
     let mut largest = 0;

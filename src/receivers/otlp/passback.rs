@@ -16,18 +16,18 @@ use crate::mcp::{self, HandedBack, Posted, Received, Tally, Unsampled};
 use crate::receivers::tap::usable_name;
 use crate::telemetry::{Clock, Content, Telemetry};
 
-/// Where it is posted, unless written otherwise.
+/// Says where it is posted, unless written otherwise.
 pub(super) const PATH: &str = "/v1/passback";
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// What the client calls the server.
+/// Names what the client calls the server.
 const SERVER: HeaderName = HeaderName::from_static("mcpcol-server-name");
 
-/// What is kept of a `traceparent`, in bytes: it has 55, and more only in versions to come.
+/// Names what is kept of a `traceparent`, in bytes: it has 55, and more only in versions to come.
 const LONGEST: usize = 256;
 
-/// What a request's head says about the spans in its body.
+/// Holds what a request's head says about the spans in its body.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Named {
     traceparent: Option<Vec<u8>>,
@@ -57,7 +57,7 @@ impl Named {
     }
 }
 
-/// What is known of spans that were handed back, here and in the taps.
+/// Holds what is known of spans that were handed back, here and in the taps.
 #[derive(Clone)]
 pub(super) struct Passback {
     pub(super) known: Arc<HandedBack>,
@@ -108,7 +108,7 @@ impl Drop for Claim {
     }
 }
 
-/// What the sender hears of what was refused, by reason.
+/// Gives what the sender hears of what was refused, by reason.
 pub(super) fn heard(tally: &Tally) -> Success {
     let mut message = String::new();
     let whole = [("too_large", tally.too_large), ("malformed", tally.malformed)];

@@ -56,7 +56,7 @@ struct ListeningSockets {
     http: Sockets,
 }
 
-/// What can fail at start.
+/// Holds what can fail at start.
 #[derive(Default)]
 struct Opened {
     grpc: Option<Port>,
@@ -109,7 +109,7 @@ impl Otlp {
     }
 }
 
-/// Why a port cannot be had, and who may have it.
+/// Says why a port cannot be had, and who may have it.
 fn taken(endpoint: &str, error: io::Error) -> anyhow::Error {
     let port = host_port(endpoint).map_or(0, |(_, port)| port);
     let by = match port {
@@ -279,7 +279,7 @@ fn unless_zero(duration: Duration) -> Option<Duration> {
     (!duration.is_zero()).then_some(duration)
 }
 
-/// Where clients find it.
+/// Says where clients find it.
 fn announce(port: &Port, protocol: &str) -> io::Result<()> {
     let address = port.listener.local_addr()?;
     let scheme = if port.tls.is_some() { "https" } else { "http" };

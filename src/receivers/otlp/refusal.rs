@@ -12,16 +12,16 @@ use tonic::Code;
 
 use super::budget::Full;
 
-/// What a client that has to come again is told to wait, where nobody knows better.
+/// Names what a client that has to come again is told to wait, where nobody knows better.
 const SOON: Duration = Duration::from_secs(1);
 
 /// A request that is not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) reason: Reason,
-    /// What its sender is told.
+    /// Holds what its sender is told.
     pub(super) why: Cow<'static, str>,
-    /// When to send it again, if at all.
+    /// Says when to send it again, if at all.
     pub(super) after: Option<Duration>,
 }
 
@@ -116,7 +116,7 @@ impl Reason {
         }
     }
 
-    /// How HTTP says it.
+    /// Says how HTTP says it.
     pub(super) fn status(self) -> StatusCode {
         match self {
             Reason::Token => StatusCode::UNAUTHORIZED,
@@ -133,7 +133,7 @@ impl Reason {
         }
     }
 
-    /// How gRPC says it.
+    /// Says how gRPC says it.
     pub(super) fn code(self) -> Code {
         match self {
             Reason::Token => Code::Unauthenticated,

@@ -11,7 +11,7 @@ use super::budget::Hold;
 use super::memory::{INFLATE, ZSTD_WINDOW, fit, grow, zstd as of_zstd};
 use super::refusal::{Reason, Refusal};
 
-/// What is made room for first, in bytes, unless it is known to be more.
+/// Names what is made room for first, in bytes, unless it is known to be more.
 const PIECE: usize = 64 << 10;
 /// No honest sender's telemetry shrinks by more: how much is allocated on a sender's word.
 const LIKELY_RATIO: usize = 20;
@@ -23,7 +23,7 @@ const SKIPPABLE: u32 = 0x0184_d2a5;
 /// The most compressed streams in a row: each costs some time, and empty ones next to nothing to send.
 const STREAMS: usize = 1024;
 
-/// How a body was compressed.
+/// Says how a body was compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
     Identity,
