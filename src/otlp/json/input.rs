@@ -8,7 +8,8 @@ use super::{Error, Why};
 use crate::json::{self, MAX_DEPTH};
 use crate::otlp::{MAX_GROWTH, Room};
 
-/// What members need that have one length, and what lengths that are guessed take of all messages around one, in bytes.
+/// Names what members need that have one length, and what lengths that are guessed take of all messages around one, in
+/// bytes.
 const SLACK: usize = 1 << 10;
 
 /// The pull reader, and how many bytes of messages may still be made.
@@ -36,7 +37,7 @@ impl<'a> Reader<'a> {
         Reader { text, room, counted: None }
     }
 
-    /// Where it stands now.
+    /// Says where it stands now.
     pub(super) fn into_text(self) -> json::Reader<'a> {
         self.text
     }

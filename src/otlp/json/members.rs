@@ -146,7 +146,7 @@ fn unhex(digits: &[u8], bytes: &mut [u8]) -> bool {
 }
 
 impl<const N: usize> Id<N> {
-    /// What hexadecimal digits say.
+    /// Gives what hexadecimal digits say.
     pub fn of(digits: &[u8]) -> Self {
         let mut id = [0; N];
         match unhex(digits, &mut id) {

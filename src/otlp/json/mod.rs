@@ -19,11 +19,11 @@ pub use write::write;
 
 use crate::json;
 
-/// Why a document cannot be read, and the byte offset where that was seen.
+/// Says why a document cannot be read, and the byte offset where that was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{why} at byte {at}")]
 pub struct Error {
-    /// What is wrong.
+    /// Holds what is wrong.
     pub why: Why,
     /// Offset into the document, in bytes.
     pub at: usize,

@@ -108,7 +108,7 @@ proptest! {
         prop_assert_eq!(read_logs(text.as_bytes()).unwrap(), request.resource_logs);
     }
 
-    /// What another implementation writes: every default, in its own order.
+    /// Gives what another implementation writes: every default, in its own order.
     #[test]
     fn what_serde_writes_is_read(request in arbitrary::traces()) {
         let text = serde_json::to_vec(&request).unwrap();
@@ -251,7 +251,7 @@ fn nothing_is_an_empty_document() {
     assert_eq!(written(Request::Traces, &ExportTraceServiceRequest::default()), "{}");
 }
 
-/// What a view holds, as messages. It leaves out some members; so does `in_view`.
+/// Gives what a view holds, as messages. It leaves out some members; so does `in_view`.
 fn message_of(view: &mut view::Span<'_>) -> Span {
     let id = |id: Option<Vec<u8>>| id.unwrap_or_default();
     let list = |view: &mut view::Span<'_>, places: std::ops::Range<usize>| {

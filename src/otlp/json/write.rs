@@ -134,8 +134,8 @@ fn numbers<'a>(
 }
 
 impl Form {
-    /// Whether `value` is the default of a field of this form. A message that is there never is. Nor is
-    /// negative zero: its bits differ (protobuf, "Default values").
+    /// Says whether `value` is the default of a field of this form. A message that is there never is. Nor is negative
+    /// zero: its bits differ (protobuf, "Default values").
     fn is_default(self, value: Value<'_>) -> bool {
         match (self, value) {
             (Form::Message(_) | Form::Messages(_) | Form::Items(_) | Form::Texts, _) => false,

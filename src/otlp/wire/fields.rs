@@ -12,7 +12,7 @@ pub(super) mod wire_type {
     pub(in crate::otlp::wire) const FIXED32: u32 = 5;
 }
 
-/// What is left of a message.
+/// Holds what is left of a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Fields<'a>(pub &'a [u8]);
 
@@ -154,7 +154,7 @@ pub fn plain_int(any_value: &[u8]) -> Option<i64> {
     fields.0.is_empty().then_some(number as i64)
 }
 
-/// What stands behind a length, if it is all of the rest.
+/// Gives what stands behind a length, if it is all of the rest.
 #[inline(always)]
 fn whole(bytes: &[u8]) -> Option<&[u8]> {
     let mut fields = Fields(bytes);

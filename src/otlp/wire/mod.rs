@@ -52,7 +52,7 @@ pub struct Found {
     repair: Repair,
 }
 
-/// What a repair has to do, and what it takes.
+/// Holds what a repair has to do, and what it takes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Repair {
     /// Fields that stand where encoders write none.
@@ -66,13 +66,13 @@ struct Repair {
     growth: usize,
 }
 
-/// Why bytes are not the export request they were said to be.
+/// Says why bytes are not the export request they were said to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{why} at byte {at}")]
 pub struct Malformed {
-    /// What is wrong.
+    /// Holds what is wrong.
     pub why: Why,
-    /// Where it was seen: an offset into the request.
+    /// Says where it was seen: an offset into the request.
     pub at: usize,
 }
 
@@ -100,7 +100,7 @@ pub enum Why {
 }
 
 impl Checked {
-    /// Which request it is.
+    /// Says which request it is.
     pub fn request(&self) -> Request {
         self.request
     }
@@ -110,7 +110,7 @@ impl Checked {
         self.items
     }
 
-    /// How many of them have ids that [`ids`] refuses: reject these, a backend would reject the whole request.
+    /// Says how many of them have ids that [`ids`] refuses: reject these, a backend would reject the whole request.
     pub fn bad(&self) -> usize {
         self.bad
     }
@@ -130,12 +130,12 @@ impl Checked {
         Checked { bytes, items: self.items - edited.dropped, bad: 0, bad_places: 0, ..self }
     }
 
-    /// How many bytes there are.
+    /// Says how many bytes there are.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether there are none.
+    /// Says whether there are none.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -152,7 +152,7 @@ impl Found {
         self.decoded
     }
 
-    /// How many texts are not UTF-8, as protobuf wants them ("Scalar Value Types").
+    /// Says how many texts are not UTF-8, as protobuf wants them ("Scalar Value Types").
     pub fn broken(&self) -> usize {
         self.repair.broken
     }
@@ -211,7 +211,7 @@ pub fn check(request: Request, bytes: Bytes) -> Result<Found, Malformed> {
     }
 }
 
-/// What was seen of the ids of the item at hand.
+/// Holds what was seen of the ids of the item at hand.
 #[derive(Clone, Copy, Default)]
 struct Item {
     trace: bool,
@@ -228,7 +228,7 @@ struct Walk<'a> {
     items: usize,
     bad: usize,
     bad_places: usize,
-    /// Where the last bad one ended.
+    /// Says where the last bad one ended.
     last_bad: usize,
     decoded: usize,
     item: Item,
@@ -239,7 +239,7 @@ struct Walk<'a> {
 /// The walk is over; why stands in [`Walk::malformed`].
 struct Refused;
 
-/// Where the walk stands after a step.
+/// Says where the walk stands after a step.
 type Step = Result<usize, Refused>;
 
 impl<'a> Walk<'a> {

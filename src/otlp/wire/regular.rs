@@ -14,7 +14,7 @@ use crate::otlp::schema::{Form, Message};
 /// Stands for what cannot be read of a text (Unicode, "U+FFFD Substitution of Maximal Subparts").
 pub(super) const REPLACEMENT: &str = "\u{fffd}";
 
-/// What lengths that are guessed take for a moment, of as many messages as stand in each other, in bytes.
+/// Names what lengths that are guessed take for a moment, of as many messages as stand in each other, in bytes.
 const GUESSES: usize = 9 * MAX_DEPTH as usize;
 
 /// The most bytes that are written for so many, which grow by no more than `growth`.

@@ -12,7 +12,7 @@ use prost::Message as _;
 use super::*;
 use crate::otlp::{Messages, arbitrary};
 
-/// What the decoder says of some bytes: the items and how many have unusable ids; `None` if it refuses.
+/// Gives what the decoder says of some bytes: the items and how many have unusable ids; `None` if it refuses.
 fn decoded(request: Request, bytes: &[u8]) -> Option<(usize, usize)> {
     let verdicts: Vec<bool> = match request {
         Request::Traces => {
@@ -57,7 +57,7 @@ fn encoded() -> impl Strategy<Value = (Request, Vec<u8>)> {
     ]
 }
 
-/// What bytes decode to, encoded: as bytes, for NaN is not equal to itself.
+/// Gives what bytes decode to, encoded: as bytes, for NaN is not equal to itself.
 fn meaning(request: Request, bytes: &[u8]) -> Option<Vec<u8>> {
     let bytes = Bytes::copy_from_slice(bytes);
     Some(Messages::decode(request, bytes).ok()?.encode())
@@ -187,7 +187,7 @@ proptest! {
     }
 }
 
-/// Where each field at any depth begins, its value and it end, and where the lengths of one byte around it are.
+/// Says where each field at any depth begins, its value and it end, and where the lengths of one byte around it are.
 type Boundary = (usize, usize, usize, Vec<usize>);
 
 fn boundaries(message: &Message, bytes: &[u8]) -> Vec<Boundary> {
@@ -392,7 +392,7 @@ fn honest_requests_grow_less_than_the_bound_and_empty_messages_more() {
     assert!(grows(vec![Span::default(); 100_000]));
 }
 
-/// What decoders understand and encoders do not write.
+/// Gives what decoders understand and encoders do not write.
 #[test]
 fn what_encoders_do_not_write_is_made_regular() {
     let spans = |span: &[u8]| {
@@ -437,8 +437,8 @@ fn a_value_is_its_choice_wherever_that_stands() {
     }
 }
 
-/// What a few kilobytes of a packed request would make the repair remember is charged before, and nothing for what it
-/// does not remember.
+/// Gives what a few kilobytes of a packed request would make the repair remember is charged before, and nothing for
+/// what it does not remember.
 #[test]
 fn what_a_repair_remembers_is_known_before() {
     let wrap = |number: u8, inner: &[u8]| {

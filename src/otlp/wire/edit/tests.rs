@@ -251,7 +251,7 @@ proptest! {
     }
 }
 
-/// Where a text stands is told in the words of OTLP/JSON.
+/// Says where a text stands is told in the words of OTLP/JSON.
 #[test]
 fn places_have_names() {
     use opentelemetry_proto::tonic::common::v1::{ArrayValue, KeyValueList};
@@ -318,7 +318,7 @@ fn a_level_goes_only_with_all_that_was_in_it() {
     assert_eq!(dropped(&request(&[&empty])), None);
 }
 
-/// What a name says holds for all within its value, unless a deeper name says otherwise; what stands beside it is
+/// Gives what a name says holds for all within its value, unless a deeper name says otherwise; what stands beside it is
 /// not touched.
 #[test]
 fn marks_reach_into_values_and_no_further() {

@@ -64,7 +64,7 @@ struct Editor<'a, 'e, E> {
     /// In the order of the input.
     splices: Vec<Splice>,
     pool: Vec<u8>,
-    /// How many splices there were when the message at hand began.
+    /// Says how many splices there were when the message at hand began.
     open: usize,
     /// Items, and levels above them, that stayed in the level at hand.
     stayed: usize,
