@@ -7,6 +7,7 @@
 mod clock;
 mod keys;
 mod content;
+mod instance;
 pub mod names;
 mod receipt;
 mod signal;
@@ -17,6 +18,7 @@ pub use clock::{Clock, Nanos, Offset};
 pub use content::{
     CallSecrets, Capture, CaptureLevel, Content, Header, Headers, Raw, Reads, Seen, SpanId, SpanKey,
 };
+pub use instance::instance_id;
 pub use keys::{OwnKey, OwnKeys, PeerKeys};
 pub use receipt::{Receipt, Verdict, Waiting};
 pub use signal::Signal;

@@ -8,6 +8,7 @@
 
 use std::sync::OnceLock;
 
+use crate::telemetry::instance_id;
 use crate::telemetry::names::{HOST_NAME, SERVICE_INSTANCE, SERVICE_NAME, SERVICE_VERSION};
 
 /// The variable with attributes.
@@ -28,19 +29,12 @@ pub(super) fn surroundings() -> &'static [(String, String)] {
         let uname = rustix::system::uname();
         let host = uname.nodename().to_str().unwrap_or_default();
         let env = |name: &str| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned());
-        let (read, wrong) = read(&env, host, &instance(rand::random()));
+        let (read, wrong) = read(&env, host, instance_id());
         if let Some(why) = wrong {
             tracing::warn!("{ATTRIBUTES} is not used: {why}");
         }
         read
     })
-}
-
-/// A random UUID (RFC 9562, version 4), as the conventions recommend for `service.instance.id`.
-fn instance(chance: u128) -> String {
-    let bits = chance & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
-    let hex = format!("{bits:032x}");
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 /// Reads them, and says what is wrong with the variable. What it says wins over what is found out.
@@ -148,12 +142,6 @@ mod tests {
         {
             assert_eq!(told(bad), (attributes(&FOUND), true), "{bad:.40}");
         }
-    }
-
-    #[test]
-    fn an_instance_is_a_random_uuid() {
-        assert_eq!(instance(0), "00000000-0000-4000-8000-000000000000");
-        assert_eq!(instance(u128::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
     }
 
     proptest! {
