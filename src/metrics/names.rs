@@ -129,6 +129,19 @@ metrics! {
     counter TAP_UNSTRIPPED = "mcpcol_tap_unstripped_answers", "{answer}",
         "Answers from which a tap was asked to take spans and did not, by reason";
 
+    counter PROCESS_UPTIME = "otelcol_process_uptime", "s",
+        "Seconds since the process began to serve its metrics";
+    counter PROCESS_CPU = "otelcol_process_cpu_seconds", "s",
+        "Processor time that the process took, user's and system's";
+    gauge PROCESS_MEMORY = "otelcol_process_memory_rss", "By",
+        "Bytes of memory that the process has resident";
+    counter CONFIG_RELOADS = "mcpcol_config_reloads", "{reload}",
+        "Reloads of the configuration, by outcome";
+    gauge CONFIG_RELOADED = "mcpcol_config_last_reload_successful", "1",
+        "Whether the configuration that was loaded last is the one that runs: 1, or 0";
+    gauge CONFIG_RELOADED_AT = "mcpcol_config_last_reload_success_timestamp_seconds", "s",
+        "When the running configuration was put in place, in seconds since 1970";
+
     counter OTLP_REFUSED = "mcpcol_otlp_refused_requests", "{request}",
         "Export requests that were refused before they reached a pipeline, by reason";
     counter OTLP_REPAIRED = "mcpcol_otlp_repaired_strings", "{string}",

@@ -121,6 +121,8 @@ pub enum Reading {
     Counter(u64),
     /// Of a gauge.
     Gauge(i64),
+    /// Of a counter of time, in seconds: what the process took of it.
+    Seconds(f64),
     /// Of a histogram.
     Histogram(Buckets),
 }
@@ -188,7 +190,7 @@ impl Metrics {
                 let value = match reading {
                     Reading::Counter(n) => i128::from(n),
                     Reading::Gauge(n) => i128::from(n),
-                    Reading::Histogram(_) => return None,
+                    Reading::Seconds(_) | Reading::Histogram(_) => return None,
                 };
                 Some(Sample { name, labels, value })
             })
