@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{self, Path, PathBuf};
 
 use super::components::Component;
+use super::own_telemetry;
 use super::pipelines::Defined;
 use super::{Opens, Options};
 use crate::pipeline::{FileUse, Section};
@@ -14,7 +15,12 @@ use crate::settings::{Mark, Problems};
 
 /// Reports every address in use that a component before it, or the same one, has already. Only those that
 /// are opened count.
-pub(super) fn check_addresses(defined: &Defined, options: &Options<'_>, problems: &mut Problems) {
+pub(super) fn check_addresses(
+    defined: &Defined,
+    own_metrics: &[own_telemetry::Written<'_>],
+    options: &Options<'_>,
+    problems: &mut Problems,
+) {
     let opens = options.opens;
     let opened = |kind: &str| match opens {
         Opens::All => true,
@@ -35,6 +41,11 @@ pub(super) fn check_addresses(defined: &Defined, options: &Options<'_>, problems
             taken.add(extension, binds.unwrap_or_default(), problems);
         }
     }
+    if opens != Opens::Nothing {
+        for own in own_metrics {
+            taken.claim(own.path.clone(), own.mark, &own.endpoint, problems);
+        }
+    }
 }
 
 /// The addresses that components have taken so far, with the settings that say so.
@@ -50,13 +61,17 @@ impl<'a> Taken<'a> {
     ) {
         for (field, address) in binds {
             let path = format!("{}::{}::{}", S::NAME, component.id, field.replace('.', "::"));
-            if let Some((first, there)) = self.0.iter().find(|(_, there)| overlap(there, address)) {
-                let message =
-                    format!("`{first}` listens there already, on `{there}`; choose another port");
-                problems.error(component.mark_of(field), path.clone(), message);
-            }
-            self.0.push((path, address));
+            self.claim(path, component.mark_of(field), address, problems);
         }
+    }
+
+    fn claim(&mut self, path: String, mark: &Mark, address: &'a str, problems: &mut Problems) {
+        if let Some((first, there)) = self.0.iter().find(|(_, there)| overlap(there, address)) {
+            let message =
+                format!("`{first}` listens there already, on `{there}`; choose another port");
+            problems.error(mark, path.clone(), message);
+        }
+        self.0.push((path, address));
     }
 }
 

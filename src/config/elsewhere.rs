@@ -69,7 +69,7 @@ const ADVICE: &[(&str, &str, &str)] = &[
     ),
     (
         "extensions",
-        "healthcheck healthcheckv2 zpages pprof opamp ack awsproxy cgroupruntime datadog httpforwarder \
+        "healthcheckv2 zpages pprof opamp ack awsproxy cgroupruntime datadog httpforwarder \
          jaegerremotesampling k8sleaderelector remotetap sumologic ballast memoryballast memorylimiter \
          ecsobserver ecstaskobserver dockerobserver hostobserver k8sobserver kafkatopicsobserver \
          cfgardenobserver avrologencoding awscloudwatchmetricstreamsencoding awslogsencoding azureencoding \
@@ -121,7 +121,7 @@ mod tests {
                 &["datadog", "splunk_hec", "awsxray", "elasticsearch", "loadbalancing", "kafka"],
             ),
             ("connectors", &["routing", "spanmetrics", "span_metrics", "failover"]),
-            ("extensions", &["opamp", "health_check", "file_storage", "oidc", "k8s_observer"]),
+            ("extensions", &["opamp", "healthcheck_v2", "file_storage", "oidc", "k8s_observer"]),
         ] {
             for kind in kinds {
                 assert!(advice(section, kind).is_some(), "{section} {kind}");

@@ -9,6 +9,7 @@ mod components;
 mod pipelines;
 mod attributes;
 mod circles;
+mod own_telemetry;
 mod clashes;
 mod idle;
 mod redact;
@@ -76,6 +77,8 @@ pub struct Options<'a> {
     pub stdout_is_mcp: bool,
     /// The receivers that the command opens.
     pub opens: Opens,
+    /// The command serves mcpcol's own metrics where the configuration does not say whether and where.
+    pub serves_metrics: bool,
 }
 
 /// Says which receivers a command opens: what others lack or clash with does not matter to it.
@@ -99,6 +102,7 @@ impl Default for Options<'_> {
             advice: false,
             stdout_is_mcp: false,
             opens: Opens::All,
+            serves_metrics: false,
         }
     }
 }

@@ -12,6 +12,7 @@ use super::clashes;
 use super::components::{Component, Context, read_foreign, read_section};
 use super::expand::Expanded;
 use super::idle;
+use super::own_telemetry;
 use super::pipelines::{self, Defined};
 use super::secrets;
 use super::{Opens, Options};
@@ -59,7 +60,9 @@ pub(super) fn plan(
     let service = read_service(root, &mut defined, problems);
     let pipelines = pipelines::read(root, &mut defined, problems);
     circles::check(&defined, problems);
-    clashes::check_addresses(&defined, options, problems);
+    let own = service.as_ref().map(|service| &service.telemetry.metrics);
+    let own = own.map_or_else(Vec::new, |own| own_telemetry::written(root, own, problems));
+    clashes::check_addresses(&defined, &own, options, problems);
     clashes::check_files(&defined, base, problems);
     if options.opens == Opens::All {
         check_complete(&defined, problems);
@@ -78,12 +81,18 @@ pub(super) fn plan(
         warn_of_unused(&defined.exporters, "no pipeline uses it", problems);
     }
     let service = service?;
+    let readers = own_telemetry::served(root, &service.telemetry, &own, options);
     warn_of_unused(&defined.extensions, "`service.extensions` does not name it", problems);
     Some(Plan {
         receivers: defined.receivers.iter().filter_map(Component::planned).collect(),
         processors: defined.processors.iter().filter_map(Component::planned).collect(),
         exporters: defined.exporters.iter().filter_map(Component::planned).collect(),
-        extensions: defined.extensions.iter().filter_map(Component::planned).collect(),
+        extensions: defined
+            .extensions
+            .iter()
+            .filter_map(Component::planned)
+            .chain(readers)
+            .collect(),
         pipelines,
         shutdown_timeout: service.shutdown_timeout,
         telemetry: service.telemetry,

@@ -29,6 +29,16 @@ pub struct Sources {
     pub set: Vec<String>,
 }
 
+impl Sources {
+    /// Names the files among them, in their order.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let elsewhere =
+            |source: &&String| source.starts_with("yaml:") || source.starts_with("env:");
+        let files = self.config.iter().filter(move |source| !elsewhere(source));
+        files.map(|source| PathBuf::from(source.strip_prefix("file:").unwrap_or(source)))
+    }
+}
+
 /// What the sources hold.
 pub(super) struct Gathered {
     /// The merged tree; nothing if a source could not be read.
@@ -48,7 +58,7 @@ pub(super) fn gather(
 ) -> Gathered {
     let mut gathered = Gathered {
         root: None,
-        base: base_of(&sources.config),
+        base: base_of(sources),
         budget: Budget::default(),
         texts: Vec::new(),
     };
@@ -79,11 +89,8 @@ pub(super) fn gather(
 }
 
 /// The directory of the first source that is a file.
-fn base_of(config: &[String]) -> PathBuf {
-    let elsewhere = |source: &&String| source.starts_with("yaml:") || source.starts_with("env:");
-    let first = config.iter().find(|source| !elsewhere(source));
-    let path = first.map(|source| Path::new(source.strip_prefix("file:").unwrap_or(source)));
-    match path.and_then(Path::parent) {
+fn base_of(sources: &Sources) -> PathBuf {
+    match sources.files().next().as_deref().and_then(Path::parent) {
         Some(dir) if dir != Path::new("") => dir.to_owned(),
         _ => PathBuf::from("."),
     }

@@ -1,6 +1,10 @@
-//! Extensions: what serves the process beside its pipelines. This build has none.
+//! Extensions: what serves the process beside its pipelines.
+
+mod admin;
+pub mod health_check;
+pub mod own_metrics;
 
 use crate::pipeline::ExtensionKind;
 
 /// Every extension, in the order `components` lists them.
-pub static EXTENSIONS: &[ExtensionKind] = &[];
+pub static EXTENSIONS: &[ExtensionKind] = &[ExtensionKind::of::<health_check::Config>()];

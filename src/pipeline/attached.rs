@@ -22,6 +22,17 @@ pub(super) struct Extensions {
 /// The new extensions of a plan, opened and not yet running.
 pub(super) type Opened = Vec<(Id, MadeOf, Box<dyn Extension>)>;
 
+/// The new extensions of a plan, which run beside those that they replace.
+#[derive(Debug)]
+pub(super) struct Started(Vec<(Id, MadeOf, Switch)>);
+
+impl Started {
+    /// Stops them: the plan was not put in place.
+    pub(super) fn retire(self) {
+        self.0.iter().for_each(|(.., switch)| switch.retire());
+    }
+}
+
 /// What a stop leaves an extension when all time is used up.
 const LAST: Duration = Duration::from_millis(100);
 
@@ -58,31 +69,27 @@ impl Extensions {
         Ok(opened)
     }
 
-    /// Runs what was opened, and stops what it replaces and what the plan does not have.
-    pub(super) fn put(&mut self, plan: &Plan, opened: Opened, runtime: &Handle) {
+    /// Runs what was opened, while the rest of the plan is still to open: who asks whether the process is ready hears
+    /// that it is not.
+    pub(super) fn start(&mut self, opened: Opened, runtime: &Handle) -> Started {
+        while self.tasks.try_join_next().is_some() {}
+        let start = |(id, made_of, extension): (Id, MadeOf, Box<dyn Extension>)| {
+            let (switch, stop) = Stop::switch();
+            self.tasks.spawn_on(watched(id.clone(), extension, stop), runtime);
+            (id, made_of, switch)
+        };
+        Started(opened.into_iter().map(start).collect())
+    }
+
+    /// Puts what was started in place, and stops what it replaces and what the plan does not have.
+    pub(super) fn put(&mut self, plan: &Plan, started: Started) {
         let wanted = |id: &Id| plan.extensions.iter().any(|part| part.id == *id);
-        let replaced = |id: &Id| opened.iter().any(|(new, ..)| new == id);
+        let replaced = |id: &Id| started.0.iter().any(|(new, ..)| new == id);
         for (_, (_, switch)) in self.running.extract_if(.., |id, _| replaced(id) || !wanted(id)) {
             switch.retire();
         }
-        while self.tasks.try_join_next().is_some() {}
-        for (id, made_of, extension) in opened {
-            let (switch, stop) = Stop::switch();
-            self.running.insert(id.clone(), (made_of, switch));
-            let run = extension.run(stop.clone());
-            let watched = async move {
-                match run.await {
-                    Ok(()) if stop.is_given() => {}
-                    Ok(()) => {
-                        tracing::error!(extension = %id, "has ended; the rest goes on without")
-                    }
-                    Err(error) => {
-                        tracing::error!(extension = %id, "has failed; the rest goes on without: {error:#}");
-                    }
-                }
-            };
-            self.tasks.spawn_on(watched, runtime);
-        }
+        let started = started.0.into_iter();
+        self.running.extend(started.map(|(id, made_of, switch)| (id, (made_of, switch))));
     }
 
     /// Stops all of them, and those that do not return by the deadline with force.
@@ -92,6 +99,17 @@ impl Extensions {
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if timeout_at(deadline, all).await.is_err() {
             self.tasks.shutdown().await;
+        }
+    }
+}
+
+/// Runs an extension and says how it ended, unless it was told to.
+async fn watched(id: Id, extension: Box<dyn Extension>, stop: Stop) {
+    match extension.run(stop.clone()).await {
+        Ok(()) if stop.is_given() => {}
+        Ok(()) => tracing::error!(extension = %id, "has ended; the rest goes on without"),
+        Err(error) => {
+            tracing::error!(extension = %id, "has failed; the rest goes on without: {error:#}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Accounts, Id, Next, Outlet};
+use super::{Accounts, Id, Lifecycle, Next, Outlet};
 use crate::metrics::Metrics;
 use crate::telemetry::Clock;
 
@@ -30,6 +30,8 @@ pub struct Build<'a> {
     pub behind: &'a [Id],
     /// State that is single per id.
     pub shared: &'a Shared,
+    /// What the service is about.
+    pub lifecycle: Lifecycle,
 }
 
 impl<'a> Build<'a> {
@@ -42,7 +44,8 @@ impl<'a> Build<'a> {
         shared: &'a Shared,
     ) -> Self {
         let (emit, next) = (Outlet::default(), Next::nowhere());
-        Build { id, accounts, clock, base, emit, next, behind: &[], shared }
+        let lifecycle = Lifecycle::default();
+        Build { id, accounts, clock, base, emit, next, behind: &[], shared, lifecycle }
     }
 
     /// The metrics of the process.

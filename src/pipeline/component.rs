@@ -115,8 +115,9 @@ pub trait Extension: Send {
     /// Binds sockets, takes locks: whatever can fail at start. Extensions open before all receivers.
     fn open(&mut self) -> BoxFuture<'_, anyhow::Result<()>>;
 
-    /// Serves until `stop`, which is given when everything else is drained, then returns soon. Returning
-    /// before, or with an error, is said in the log and ends nothing: telemetry does not depend on it.
+    /// Serves from before receivers open until `stop`, which is given when everything else is drained, then
+    /// returns soon. Returning before, or with an error, is said in the log and ends nothing: telemetry does not
+    /// depend on it.
     fn run(self: Box<Self>, stop: Stop) -> BoxFuture<'static, anyhow::Result<()>>;
 }
 
@@ -184,7 +185,7 @@ impl Stop {
 
     /// Whether stop was given.
     pub fn is_given(&self) -> bool {
-        *self.0.borrow() != Order::Go
+        *self.0.borrow() != Order::Go || self.0.has_changed().is_err()
     }
 
     /// Returns once stop was given, with the times that it gives.
@@ -306,7 +307,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_switch_that_is_gone_has_stopped_its_receiver() {
         let (switch, mut stop) = Stop::switch();
+        assert!(!stop.is_given());
         drop(switch);
+        assert!(stop.is_given());
         let deadline = stop.given().await;
         assert_eq!(deadline.over() - Instant::now(), RETIREMENT);
     }

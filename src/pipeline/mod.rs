@@ -6,6 +6,7 @@
 
 mod deadline;
 mod id;
+mod lifecycle;
 mod outlet;
 mod pass;
 mod component;
@@ -34,6 +35,7 @@ pub use component::{
 pub use configs::{ExporterConfig, ExtensionConfig, FileUse, ProcessorConfig, ReceiverConfig};
 pub use deadline::Deadline;
 pub use id::Id;
+pub use lifecycle::{Lifecycle, Phase};
 pub use next::Next;
 pub use outlet::{Consumer, Outlet, Transport};
 pub use pass::{Pass, Said};

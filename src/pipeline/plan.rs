@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ExporterConfig, ExtensionConfig, Id, ProcessorConfig, ReceiverConfig};
-use crate::settings::{Duration, Node, Secret};
+use crate::settings::{Duration, NoEffect, Node, Secret, Unsupported};
 use crate::telemetry::Signal;
 
 /// Everything that `run` runs.
@@ -73,10 +73,10 @@ pub struct Pipeline {
 pub struct TelemetrySettings {
     /// Sets our own log, on stderr.
     pub logs: LogSettings,
-    /// Sets our own metrics; it has no effect yet.
+    /// Sets our own metrics.
     pub metrics: MetricsSettings,
-    /// Sets attributes of our own telemetry's resource; it has no effect.
-    pub resource: BTreeMap<String, String>,
+    /// Sets attributes of our own telemetry's resource; an empty value takes one away.
+    pub resource: BTreeMap<String, Option<String>>,
 }
 
 /// `service.telemetry.logs`.
@@ -115,13 +115,15 @@ pub enum LogEncoding {
 }
 
 /// `service.telemetry.metrics`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MetricsSettings {
-    /// Sets how much is measured.
+    /// Sets how much is measured: `none` is nothing, all others are the same.
     pub level: MetricsLevel,
     /// Says where it can be read; the command's own default unless written.
     pub readers: Option<Vec<MetricsReader>>,
+    /// Says where Prometheus reads it, `host:port`: older Collectors' spelling of one reader.
+    pub address: Option<String>,
 }
 
 /// How much is measured.
@@ -142,11 +144,14 @@ pub enum MetricsLevel {
 }
 
 /// One of `service.telemetry.metrics.readers`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct MetricsReader {
-    /// Serves what others come for: the one kind of reader there is.
-    pub pull: PullReader,
+    /// Serves what others come for.
+    pub pull: Option<PullReader>,
+    /// Sends it at intervals in the Collector; it has no effect here.
+    #[schemars(with = "NoEffect")]
+    pub periodic: Unsupported,
 }
 
 /// `pull`.
@@ -165,8 +170,8 @@ pub struct PullExporter {
     pub prometheus: PrometheusSettings,
 }
 
-/// `pull.exporter.prometheus`. The three switches that the Collector knows are taken and always on:
-/// our metric names never gain suffixes.
+/// `pull.exporter.prometheus`. Names are the same whatever the Collector's three switches say: counters end in `_total`,
+/// and nothing else is added.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PrometheusSettings {
@@ -174,11 +179,14 @@ pub struct PrometheusSettings {
     pub host: String,
     /// Names the TCP port.
     pub port: u16,
-    /// Stands for the Collector's switch, which is always on.
+    /// Stands for the Collector's switch, which is always on: series have no labels of a scope.
+    #[schemars(with = "NoEffect")]
     pub without_scope_info: bool,
-    /// Stands for the Collector's switch, which is always on.
+    /// Stands for the Collector's switch, which is always off: counters end in `_total`.
+    #[schemars(with = "NoEffect")]
     pub without_type_suffix: bool,
-    /// Stands for the Collector's switch, which is always on.
+    /// Stands for the Collector's switch, which is always on: names gain no units.
+    #[schemars(with = "NoEffect")]
     pub without_units: bool,
 }
 
@@ -188,7 +196,7 @@ impl Default for PrometheusSettings {
             host: "localhost".into(),
             port: 8888,
             without_scope_info: true,
-            without_type_suffix: true,
+            without_type_suffix: false,
             without_units: true,
         }
     }

@@ -24,7 +24,7 @@ use super::made_of::MadeOf;
 use super::placeholder::{BlockingProcessor, DisabledExporter};
 use super::plan::{Pipeline, Plan, Planned};
 use super::route::{Branch, Route};
-use super::{Deadline, Ended, Exit, Id, Next, Outlet, Receiver, Secrets, Stop, Switch};
+use super::{Deadline, Ended, Exit, Id, Lifecycle, Next, Outlet, Receiver, Secrets, Stop, Switch};
 use crate::metrics::Metrics;
 use crate::settings::Secret;
 use crate::telemetry::{Clock, Signal};
@@ -49,6 +49,7 @@ pub struct Service {
     /// What has series of its own: the label that names it, and its id.
     counted: BTreeSet<(&'static str, String)>,
     shared: Shared,
+    lifecycle: Lifecycle,
     extensions: Extensions,
     receivers: BTreeMap<Id, Running>,
     tasks: JoinSet<Returned>,
@@ -102,6 +103,7 @@ impl Service {
             counted: BTreeSet::new(),
             cx,
             shared: Shared::default(),
+            lifecycle: Lifecycle::default(),
             extensions: Extensions::default(),
             receivers: BTreeMap::new(),
             tasks: JoinSet::new(),
@@ -119,16 +121,30 @@ impl Service {
     /// Puts a plan in place of the present one. On an error nothing has changed.
     pub async fn apply(&mut self, plan: &Plan) -> anyhow::Result<()> {
         let cx = |id| self.cx(plan, id, &[]);
-        let extensions = self.extensions.open(plan, self.cx.lenient, cx).await?;
+        let opened = self.extensions.open(plan, self.cx.lenient, cx).await?;
+        let extensions = self.extensions.start(opened, &self.cx.runtime);
+        let parts = match self.open(plan).await {
+            Ok(parts) => parts,
+            Err(error) => {
+                extensions.retire();
+                return Err(error);
+            }
+        };
+        self.extensions.put(plan, extensions);
+        self.connect(plan, parts);
+        self.lifecycle.running(self.cx.clock.now());
+        Ok(())
+    }
+
+    /// Builds what is new of a plan, and opens its receivers.
+    async fn open(&mut self, plan: &Plan) -> anyhow::Result<Parts> {
         let mut parts = self.build(plan)?;
         let secrets = plan.secrets.iter().map(Secret::expose);
         self.shared.of(None, Secrets::default).set("config", secrets);
         for (id, _, receiver) in &mut parts.receivers {
             receiver.open().await.with_context(|| format!("{id}: cannot start"))?;
         }
-        self.extensions.put(plan, extensions, &self.cx.runtime);
-        self.connect(plan, parts);
-        Ok(())
+        Ok(parts)
     }
 
     /// Waits until a receiver ends by itself, which should end the process. May be dropped and called
@@ -151,6 +167,7 @@ impl Service {
     /// Front to back: receivers stop and return, chains finish, queues close, exporters empty. What is
     /// ready meanwhile is [flushed](Self::flush).
     pub async fn drain(mut self, deadline: Instant, outcome: &mut Outcome) {
+        self.lifecycle.draining();
         self.flush();
         let times = Deadline::at(deadline);
         let retired = self.retired.iter().map(|(_, receiver)| receiver);
@@ -308,7 +325,7 @@ impl Service {
         let emit = self.emits.get(id).cloned().unwrap_or_default();
         let (accounts, shared) = (&self.accounts, &self.shared);
         let alone = Build::alone(id, accounts, self.cx.clock.clone(), &plan.base, shared);
-        Build { emit, behind, ..alone }
+        Build { emit, behind, lifecycle: self.lifecycle.clone(), ..alone }
     }
 
     /// From here on nothing can fail.

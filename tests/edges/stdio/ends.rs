@@ -303,7 +303,9 @@ fn a_code_that_looks_like_a_signal_is_a_code() {
 
 fn run(timeout: &str) -> Tap {
     let command = format!("command: {:?}, args: [\"${{env:FIFO}}\"]", example("puppet"));
-    let service = format!("shutdown_timeout: {timeout}, telemetry: {{ logs: {{ level: warn }} }},");
+    let service = format!(
+        "shutdown_timeout: {timeout}, telemetry: {{ logs: {{ level: warn }}, metrics: {{ level: none }} }},"
+    );
     let mut tap = spawn(place(&command, &service), "run", &[]);
     tap.says("ready");
     tap

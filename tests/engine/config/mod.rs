@@ -39,6 +39,7 @@ fn options() -> Options<'static> {
         advice: false,
         stdout_is_mcp: false,
         opens: Opens::All,
+        serves_metrics: false,
     }
 }
 
@@ -101,13 +102,9 @@ fn every_bad_file_gets_its_report() {
 }
 
 #[test]
-fn a_good_file_becomes_a_plan_and_only_what_has_no_effect_is_warned_of() {
+fn a_good_file_becomes_a_plan() {
     let sources = Sources { config: vec!["tests/data/config/good.yaml".into()], set: vec![] };
-    let (plan, problems) = load(&sources, &options());
-    let plan = plan.unwrap();
-    let warned: Vec<&str> = problems.0.iter().map(|problem| problem.path.as_str()).collect();
-    assert_eq!(warned, ["service::telemetry::metrics", "service::telemetry::resource"]);
-    assert!(problems.0.iter().all(|problem| problem.message.starts_with("has no effect: ")));
+    let plan = good(&sources);
     let ids =
         |ids: &[mcpcol::pipeline::Id]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(plan.base, Path::new("tests/data/config"));
@@ -120,8 +117,11 @@ fn a_good_file_becomes_a_plan_and_only_what_has_no_effect_is_warned_of() {
     assert_eq!(plan.exporters[1].kind, "otlp_grpc");
     let telemetry = plan.telemetry;
     assert_eq!(telemetry.logs.level, Some(mcpcol::pipeline::plan::LogLevel::Warn));
-    assert_eq!(telemetry.metrics.readers.unwrap()[0].pull.exporter.prometheus.port, 8889);
-    assert_eq!(telemetry.resource["service.name"], "here");
+    assert_eq!(telemetry.resource["service.name"].as_deref(), Some("here"));
+    assert_eq!(
+        ids(&plan.extensions.iter().map(|part| part.id.clone()).collect::<Vec<_>>()),
+        ["service::telemetry::metrics"]
+    );
     let again = load(&sources, &options()).0.unwrap();
     assert_eq!(plan.exporters[1].settings, again.exporters[1].settings);
 }
@@ -134,15 +134,9 @@ fn sections_without_effect_are_warned_of() {
         (yaml.clone(), &["connectors", "extensions"][..]),
         (with("extensions: []"), &["service::extensions", "connectors", "extensions"]),
         (
-            with("telemetry: {metrics: {level: normal}, resource: {a: b}}"),
-            &[
-                "service::telemetry::metrics",
-                "service::telemetry::resource",
-                "connectors",
-                "extensions",
-            ],
+            with("telemetry: {metrics: {level: normal}, resource: {a: b, c: }}"),
+            &["connectors", "extensions"],
         ),
-        (with("telemetry: {metrics: {level: none}}"), &["connectors", "extensions"]),
     ] {
         let (plan, problems) = load(&inline(&yaml), &options());
         assert!(plan.is_some(), "{}", render(&problems, false));
@@ -150,6 +144,89 @@ fn sections_without_effect_are_warned_of() {
         assert_eq!(found, paths, "{yaml}");
         assert!(problems.0.iter().all(|problem| problem.severity == Severity::Warning));
     }
+}
+
+/// Readers of mcpcol's own metrics, by what is written below `metrics`: how many are served, and what is said.
+#[test]
+fn readers_of_own_metrics_are_read_in_both_spellings() {
+    let prometheus =
+        |settings: &str| format!("readers: [{{pull: {{exporter: {{prometheus: {settings}}}}}}}]");
+    let at = |rest: &str| format!("service::telemetry::metrics::{rest}");
+    let switch = |name: &str| at(&format!("readers::0::pull::exporter::prometheus::{name}"));
+    for (metrics, served, said) in [
+        (prometheus("{host: '0.0.0.0', port: 9}"), 1, vec![]),
+        (prometheus("{host: '::1', without_scope_info: true, without_units: true}"), 1, vec![]),
+        ("address: ':9'".to_owned(), 1, vec![]),
+        ("address: 'localhost:9'".to_owned(), 1, vec![]),
+        ("address: localhost".to_owned(), 0, vec![at("address")]),
+        ("readers: []".to_owned(), 0, vec![]),
+        (format!("level: none, {}", prometheus("{}")), 0, vec![]),
+        (
+            format!("address: 'localhost:9', {}", prometheus("{}")),
+            0,
+            vec![at("address"), switch("port")],
+        ),
+        (
+            "readers: [{periodic: {exporter: {otlp: {}}}}]".to_owned(),
+            0,
+            vec![at("readers::0::periodic")],
+        ),
+        ("readers: [{}]".to_owned(), 0, vec![at("readers::0")]),
+        (
+            prometheus(
+                "{without_scope_info: false, without_type_suffix: true, without_units: false}",
+            ),
+            1,
+            vec![
+                switch("without_scope_info"),
+                switch("without_type_suffix"),
+                switch("without_units"),
+            ],
+        ),
+        (prometheus("{host: 'a b'}"), 0, vec![switch("host")]),
+    ] {
+        let yaml = debug("{}")
+            .replace("service: {", &format!("service: {{telemetry: {{metrics: {{{metrics}}}}}, "));
+        let (plan, problems) = load(&inline(&yaml), &options());
+        let paths: Vec<&str> = problems.0.iter().map(|problem| problem.path.as_str()).collect();
+        if metrics.starts_with("address: 'localhost:9', ") {
+            assert!(plan.is_none() && paths.contains(&&*said[0]), "{metrics}: {paths:?}");
+            continue;
+        }
+        assert_eq!(paths, said, "{metrics}: {}", render(&problems, false));
+        assert_eq!(plan.map_or(0, |plan| plan.extensions.len()), served, "{metrics}");
+    }
+}
+
+#[test]
+fn own_metrics_are_served_by_default_where_the_command_says_so_and_nothing_else_is_written() {
+    let serves = Options { serves_metrics: true, ..options() };
+    for (telemetry, served) in [
+        ("{}", 1),
+        ("{metrics: {level: basic}}", 1),
+        ("{metrics: {level: none}}", 0),
+        ("{metrics: {readers: []}}", 0),
+    ] {
+        let yaml =
+            debug("{}").replace("service: {", &format!("service: {{telemetry: {telemetry}, "));
+        let plan = load(&inline(&yaml), &serves).0.unwrap();
+        assert_eq!(plan.extensions.len(), served, "{telemetry}");
+        assert_eq!(load(&inline(&yaml), &options()).0.unwrap().extensions.len(), 0);
+    }
+}
+
+#[test]
+fn own_metrics_cannot_have_the_port_of_another() {
+    let yaml = debug("{}").replace(
+        "service: {",
+        "extensions: {probe: {endpoint: 'localhost:9'}}\n\
+         service: {extensions: [probe], telemetry: {metrics: {address: '0.0.0.0:9'}}, ",
+    );
+    let (plan, problems) = load(&inline(&yaml), &options());
+    assert!(plan.is_none());
+    let expected = "service::telemetry::metrics::address: `extensions::probe::endpoint` listens there already, on \
+                    `localhost:9`; choose another port";
+    assert_eq!(said(&problems), [expected]);
 }
 
 #[test]
