@@ -10,7 +10,7 @@ use super::capture::{self, CaptureArgs};
 use super::config_args::{ConfigArgs, Loading, only_tap};
 use super::flags::{Flags, Names};
 use super::record::RecordArgs;
-use super::run::until_told;
+use super::run::{WatchArgs, until_told};
 use super::state;
 use super::variables::{NAME, variable};
 use crate::config::{self, Opens, Options, Sources};
@@ -39,6 +39,8 @@ pub(super) struct Http {
     capture: CaptureArgs,
     #[command(flatten)]
     record: RecordArgs,
+    #[command(flatten)]
+    watch: WatchArgs,
 }
 
 /// The flags by the settings that they are.
@@ -57,6 +59,7 @@ impl Http {
         let kind = <Config as ComponentConfig>::NAME;
         let options = Options { opens: Opens::Kind(kind), ..Options::default() };
         let given = self.config.choose().for_tap(kind);
+        let watch = self.watch.begin(&given);
         let (sources, flags, plan) = if given.config.is_empty() {
             if self.upstream.is_none() {
                 anyhow::bail!("which server? Write `mcpcol http --upstream URL`");
@@ -69,7 +72,7 @@ impl Http {
         };
         let Some(plan) = plan else { return Ok(ExitCode::FAILURE) };
         let loading = Loading { sources: &sources, options: &options, flags: Some(&flags) };
-        until_told(loading, plan, |plan| {
+        until_told(loading, plan, watch, |plan| {
             let others = only_tap::<Config>(plan, "http")?;
             if !others.is_empty() {
                 tracing::info!("not opened by an HTTP tap: {}", others.join(", "));

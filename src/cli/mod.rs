@@ -18,6 +18,8 @@ mod schema;
 mod redact;
 mod signals;
 mod runtime;
+mod reloads;
+mod watch;
 mod run;
 mod state;
 mod builtin;

@@ -17,7 +17,10 @@ mod terminal;
 mod client;
 #[path = "../support/origin.rs"]
 mod origin;
+#[path = "../support/exposition.rs"]
+mod exposition;
 
+mod admin;
 mod canary;
 mod commands;
 #[cfg(unix)]

@@ -15,14 +15,15 @@ static CLAIMED: AtomicBool = AtomicBool::new(false);
 /// The tap that took them.
 static RUNNING: OnceLock<Remote> = OnceLock::new();
 
-/// The right to take the process's stdin and stdout.
+/// The right to take the process's stdin and stdout; dropped, it is anybody's again.
 pub(super) struct OwnStdio(());
 
 impl OwnStdio {
     /// Claims them; an error if somebody did before.
     pub(super) fn claim() -> io::Result<Self> {
         if CLAIMED.swap(true, Ordering::Relaxed) {
-            return Err(io::Error::other("another server has this process's stdin and stdout"));
+            let why = "another server has this process's stdin and stdout, and keeps them: restart mcpcol";
+            return Err(io::Error::other(why));
         }
         Ok(OwnStdio(()))
     }
@@ -35,7 +36,15 @@ impl OwnStdio {
         let null = File::options().read(true).write(true).open("/dev/null")?;
         rustix::stdio::dup2_stdin(&null)?;
         rustix::stdio::dup2_stdout(&null)?;
+        // Once they are taken, nobody can have them.
+        std::mem::forget(self);
         Ok(Ends { from: Pipe::from(stdin), to: Pipe::from(stdout) })
+    }
+}
+
+impl Drop for OwnStdio {
+    fn drop(&mut self) {
+        CLAIMED.store(false, Ordering::Relaxed);
     }
 }
 

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::future::pending;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::child::{self, CannotStart, Plan};
@@ -50,7 +50,31 @@ fn start_with(
     let client = Client { ends: stdio.take().map_err(ours)?, stderr };
     let tap = start_tap(child, client, limits, editing).map_err(ours)?;
     own_stdio::taken_by(&tap);
+    LAUNCHED.set((config.clone(), cwd)).ok();
     Ok(tap)
+}
+
+/// The settings that the server of this process was started with, and where.
+static LAUNCHED: OnceLock<(Config, Option<PathBuf>)> = OnceLock::new();
+
+/// Says why these settings cannot be put in place of those that the server of this process was started with, if it was.
+/// Values are not quoted: a secret may be among them.
+fn cannot_replace(config: &Config, base: &Path) -> Option<String> {
+    let (first, cwd) = LAUNCHED.get()?;
+    let differs = [
+        ("`command`", first.command != config.command),
+        ("`args`", first.args != config.args),
+        ("`env`", first.env != config.env),
+        ("`cwd`", *cwd != config.cwd_from(base)),
+    ];
+    let changed = differs.into_iter().filter(|(_, differs)| *differs);
+    let changed: Vec<&str> = changed.map(|(name, _)| name).collect();
+    let what = match changed.is_empty() {
+        false => format!("{} changed", changed.join(", ")),
+        true if first == config => "the server runs under another id".to_owned(),
+        true => "settings of a server that runs changed".to_owned(),
+    };
+    Some(format!("{what}, and a reload never restarts a server: undo that, or restart mcpcol"))
 }
 
 /// The receiver of a tap that runs already, to stand in the plan where `config` stood. Can be built
@@ -134,6 +158,9 @@ impl Receiver for McpStdio {
             let command = config.command_line();
             if command.is_empty() {
                 anyhow::bail!("mcp_stdio needs `command`; or start it as `mcpcol stdio -- CMD`");
+            }
+            if let Some(why) = cannot_replace(&config, &base) {
+                anyhow::bail!(why);
             }
             let limits = Limits { closable: true, ..config.limits() };
             self.tap = Some(start_with(&config, limits, lines, &command, &base)?);
