@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Accounts, Id, Lifecycle, Next, Outlet};
+use super::{Accounts, Board, Boards, Id, Lifecycle, Next, Outlet};
 use crate::metrics::Metrics;
 use crate::telemetry::Clock;
 
@@ -63,6 +63,16 @@ impl<'a> Build<'a> {
     /// know together.
     pub fn process<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Arc<T> {
         self.shared.of(None, make)
+    }
+
+    /// Opens a board of rows `R` under this component's id. It is there for as long as the component keeps it.
+    pub fn board<R: Send + Sync + 'static>(&self) -> Board<R> {
+        self.boards().open(self.id)
+    }
+
+    /// The boards of the process, for whoever serves them.
+    pub fn boards(&self) -> Arc<Boards> {
+        self.process(Boards::default)
     }
 
     /// Makes a value known to the receivers in front of this component, in place of the one that it made

@@ -7,6 +7,7 @@
 mod deadline;
 mod id;
 mod lifecycle;
+mod board;
 mod outlet;
 mod pass;
 mod component;
@@ -27,6 +28,7 @@ mod attached;
 mod service;
 
 pub use accounting::{Accounts, INCIDENTS};
+pub use board::{Board, Boards, MAX_ROWS, Table};
 pub use build::{Build, Shared};
 pub use component::{
     BoxFuture, Ended, Exit, ExportError, Exported, Exporter, Extension, Flow, Processor, Receiver,
