@@ -149,6 +149,8 @@ pub(super) struct Call {
     pub(super) events_dropped: u32,
     /// It was in flight when observation was lost.
     pub(super) doubtful: bool,
+    /// It was said that it waits.
+    pub(super) said: bool,
     /// The exchange that brought it is over: another one may bring its answer.
     pub(super) adrift: bool,
     /// The server ended that exchange and is expected to answer by another one.

@@ -50,6 +50,8 @@ pub struct Counts {
     pub text_ids: u64,
     /// `traceparent` values that are none; treated as absent.
     pub bad_traceparents: u64,
+    /// Requests that had waited so long that it was to be said.
+    pub pending: u64,
     /// Progress beyond what one span carries.
     pub events_dropped: u64,
     /// Arguments, results or error texts not kept because too many bytes were held.

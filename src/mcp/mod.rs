@@ -23,6 +23,7 @@ mod capture;
 mod secrets;
 mod call;
 mod settings;
+mod in_flight;
 mod passback;
 mod span;
 mod logs;
@@ -46,6 +47,7 @@ pub use http::{
     resolve_reference,
 };
 pub use id::Id;
+pub use in_flight::{CallInFlight, InFlight, ServerLoad};
 pub use logs::{LogCounts, MAX_BODY};
 pub use outcome::{CancelledBy, Outcome};
 pub use partial::{Cut, TAIL};

@@ -39,6 +39,9 @@ pub struct Settings {
     /// A request without an answer or progress for this long is given up as timed out. Requests that
     /// wait for people are exempt.
     pub request_timeout: Duration,
+    /// A request that has waited this long is said in a log record, once; zero for never. Requests for which long is
+    /// normal are exempt.
+    pub pending_after: Duration,
     /// How long after the end of a cancelled or given up request its late answer is expected.
     pub late_answers: Duration,
     /// With [`Traces::Session`]: the silence after which a new trace begins.
@@ -66,6 +69,7 @@ impl Default for Settings {
             max_in_flight: 10_000,
             max_content_bytes: 16 << 20,
             request_timeout: Duration::from_secs(30 * 60),
+            pending_after: Duration::from_secs(60),
             late_answers: Duration::from_secs(60),
             session_idle: Duration::from_secs(30 * 60),
             passback: Passback::default(),

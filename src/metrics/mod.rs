@@ -16,5 +16,5 @@ pub use cells::{Buckets, Counter, Gauge, Histogram};
 pub use limited_log::RateLimitedLog;
 pub use process::process;
 pub use registry::{
-    Family, Info, Kind, Labels, MAX_SERIES, Metric, Metrics, OVERFLOW, Reading, Sample,
+    Family, Info, Kind, Labels, Levels, MAX_SERIES, Metric, Metrics, OVERFLOW, Reading, Sample,
 };

@@ -102,6 +102,10 @@ metrics! {
         "What was odd in observed traffic or in spans that were handed back, by kind";
     counter MCP_SPANS = "mcpcol_mcp_spans", "{span}",
         "Spans that servers handed back";
+    gauge CALLS_IN_FLIGHT = "mcpcol_calls_in_flight", "{call}",
+        "Requests that wait for their answers at a tap, by server";
+    gauge CALLS_OLDEST_SECONDS = "mcpcol_calls_oldest_seconds", "s",
+        "Age of the request that has waited longest at a tap, by server";
     counter TAP_LINES = "mcpcol_tap_lines", "{line}",
         "Lines that a stdio tap forwarded, by direction";
     counter TAP_EXCHANGES = "mcpcol_tap_exchanges", "{exchange}",

@@ -1,6 +1,7 @@
 //! The registry: every series that somebody asked for, by metric and labels.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -83,9 +84,17 @@ pub const OVERFLOW: (&str, &str) = ("otel.metric.overflow", "true");
 
 /// All metrics of the process that have series. Clones share.
 #[derive(Clone, Debug, Default)]
-pub struct Metrics(Arc<Mutex<Families>>);
+pub struct Metrics(Arc<Mutex<Families>>, Arc<Mutex<Vec<Teller>>>);
 
 type Families = BTreeMap<&'static str, (Info, BTreeMap<Labels, Cell>)>;
+
+/// Takes gauges that are told while metrics are read: levels that nobody keeps, such as ages.
+#[derive(Debug, Default)]
+pub struct Levels(BTreeMap<&'static str, Family>);
+
+/// What is asked for such gauges.
+#[derive(Clone)]
+struct Teller(Arc<dyn Fn(&mut Levels) + Send + Sync>);
 
 #[derive(Clone, Debug)]
 enum Cell {
@@ -173,13 +182,27 @@ impl Metrics {
         families.retain(|_, (_, series)| !series.is_empty());
     }
 
+    /// Has `tell` asked for gauges whenever metrics are read, from now on. It must be quick and must not wait.
+    pub fn on_read(&self, tell: impl Fn(&mut Levels) + Send + Sync + 'static) {
+        self.tellers().push(Teller(Arc::new(tell)));
+    }
+
     /// Reads all of them, by name and labels.
     pub fn read(&self) -> Vec<Family> {
         let read = |(info, series): &(Info, BTreeMap<Labels, Cell>)| Family {
             info: *info,
             series: series.iter().map(|(labels, cell)| (labels.clone(), cell.read())).collect(),
         };
-        self.lock().values().map(read).collect()
+        let mut all: Vec<Family> = self.lock().values().map(read).collect();
+        let (mut levels, tellers) = (Levels::default(), self.tellers().clone());
+        tellers.iter().for_each(|Teller(tell)| tell(&mut levels));
+        for family in levels.0.into_values() {
+            match all.binary_search_by_key(&family.info.name, |known| known.info.name) {
+                Ok(at) => all[at].series.extend(family.series),
+                Err(at) => all.insert(at, family),
+            }
+        }
+        all
     }
 
     /// Reads all counters and gauges, by name and labels.
@@ -218,6 +241,28 @@ impl Metrics {
 
     fn lock(&self) -> MutexGuard<'_, Families> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tellers(&self) -> MutexGuard<'_, Vec<Teller>> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Levels {
+    /// Tells the level of that metric with those labels, once. What is told beyond [`MAX_SERIES`] is left out.
+    pub fn gauge(&mut self, of: &Metric<Gauge>, labels: &[(&'static str, &str)], level: i64) {
+        let labels = labels.iter().map(|(label, value)| (*label, (*value).to_owned())).collect();
+        let none = || Family { info: of.info, series: Vec::new() };
+        let family = self.0.entry(of.info.name).or_insert_with(none);
+        if family.series.len() < MAX_SERIES {
+            family.series.push((labels, Reading::Gauge(level)));
+        }
+    }
+}
+
+impl fmt::Debug for Teller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Teller")
     }
 }
 
@@ -269,6 +314,27 @@ mod tests {
         assert_eq!(new.get(), 0);
         metrics.retire(&[("signal", "traces")]);
         assert!(metrics.read().is_empty(), "a metric without series is not told of");
+    }
+
+    #[test]
+    fn levels_that_nobody_keeps_are_told_at_each_reading() {
+        let metrics = Metrics::default();
+        metrics.counter(&SENT, &[]).add(1);
+        let asked = Counter::default();
+        let count = asked.clone();
+        metrics.on_read(move |levels| {
+            count.add(1);
+            levels.gauge(&LEVEL, &[("tap", "a")], i64::try_from(count.get()).unwrap());
+        });
+        assert_eq!(asked.get(), 0);
+        for n in 1..3 {
+            let all = metrics.read();
+            let names: Vec<&str> = all.iter().map(|family| family.info.name).collect();
+            assert_eq!(names, ["level", "sent"]);
+            assert_eq!(all[0].series, [(vec![("tap", "a".to_owned())], Reading::Gauge(n))]);
+        }
+        metrics.gauge(&LEVEL, &[]).set(7);
+        assert_eq!(metrics.read()[0].series.len(), 2, "beside one that is kept");
     }
 
     #[test]

@@ -153,3 +153,7 @@ pub const FINDING_BY: &str = "mcpcol.finding.by";
 pub const FINDING_DETAIL: &str = "mcpcol.finding.detail";
 /// How many of that kind in that session the record stands for.
 pub const FINDING_COUNT: &str = "mcpcol.finding.count";
+/// Event: a call that has waited for its answer for longer than `pending_after`.
+pub const PENDING: &str = "mcpcol.pending";
+/// Whole seconds that it had waited by then, on that event.
+pub const PENDING_SECONDS: &str = "mcpcol.pending.seconds";

@@ -85,7 +85,9 @@ fn record(json: &Value, server: &str) -> Option<Record> {
         return None;
     }
     let finding = attribute(json, names::FINDING_KIND);
-    let sources = [&finding, &attribute(json, names::IOSTREAM), &attribute(json, names::LOGGER)];
+    let pending = if text("eventName") == names::PENDING { "pending" } else { "" }.to_owned();
+    let sources =
+        [&finding, &pending, &attribute(json, names::IOSTREAM), &attribute(json, names::LOGGER)];
     let source = sources.into_iter().find(|source| !source.is_empty()).cloned();
     Some(Record {
         time: if made > 0 { made } else { observed },
@@ -125,9 +127,14 @@ fn notes(json: &Value) -> Vec<String> {
     let told = |key| Some(attribute(json, key)).filter(|text| !text.is_empty());
     let by = told(names::FINDING_BY).map(|by| format!("by {by}"));
     let count = told(names::FINDING_COUNT).filter(|n| n != "1").map(|n| format!("{n} of them"));
+    let waits = told(names::PENDING_SECONDS).is_some();
+    let [method, tool] = [names::METHOD, names::TOOL].map(|key| told(key).filter(|_| waits));
     let cut = told(names::OBSERVED).filter(|how| how == "cut");
     let dropped = told(names::LOG_DROPPED).map(|n| format!("{n} dropped before"));
-    [by, told(names::FINDING_DETAIL), count, cut, dropped].into_iter().flatten().collect()
+    [by, told(names::FINDING_DETAIL), count, method, tool, cut, dropped]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 impl Record {

@@ -75,6 +75,11 @@ impl Connections {
         }
     }
 
+    /// Walks over what is known of servers and of sessions.
+    pub(super) fn states(&self) -> impl Iterator<Item = &State> {
+        self.servers.iter().map(|tapped| &tapped.state).chain(self.sessions.known())
+    }
+
     /// The longest message that is read whole, in bytes.
     pub(super) fn max_message_bytes(&self) -> usize {
         self.common.settings.max_message_bytes

@@ -30,12 +30,15 @@ use std::sync::Arc;
 use self::connections::Connections;
 use self::endings::Cause;
 pub use self::endpoint::{MAX_ENDPOINT, resolve_reference};
-use self::exchange::{Body, ExchangeState};
+use self::exchange::{Body, ExchangeState, SessionRef};
 pub use self::finder::{EndpointFinder, Looked};
 pub use self::mirrored::MAX_MIRRORED;
 pub use self::sse::{Event, Sse};
 pub use self::target::comparable;
-use super::{Counts, Direction, Edited, HandedBack, Hidden, SessionNames, Settings, TraceContext};
+use super::pairing::State;
+use super::{
+    Counts, Direction, Edited, HandedBack, Hidden, InFlight, SessionNames, Settings, TraceContext,
+};
 use crate::telemetry::{Content, Nanos, Offset, OwnKeys, Reads, Telemetry};
 
 /// How many exchanges are observed at once; one beyond is counted and not observed. Each takes two
@@ -159,7 +162,7 @@ pub struct Http {
     exchanges: HashMap<Exchange, Box<ExchangeState>, OwnKeys>,
     /// Bytes held in them.
     buffered: usize,
-    /// No request expires before this.
+    /// No request expires or is to be said before this.
     quiet_until: Nanos,
 }
 
@@ -343,6 +346,20 @@ impl Http {
     /// The books so far.
     pub fn counts(&self) -> Counts {
         self.connections.common.counts()
+    }
+
+    /// Names the servers.
+    pub fn servers(&self) -> impl Iterator<Item = &str> {
+        self.connections.servers.iter().map(|tapped| &*tapped.server.name)
+    }
+
+    /// Shows what waits for its answer, in no order.
+    pub fn in_flight(&self) -> impl Iterator<Item = InFlight<'_>> {
+        let homeless = self.exchanges.values().filter_map(|open| match &open.home {
+            SessionRef::Provisional(state) => Some(&**state),
+            SessionRef::None | SessionRef::Session(_) => None,
+        });
+        self.connections.states().chain(homeless).flat_map(State::waiting)
     }
 
     /// How many spans are ready to be taken, and what log records weigh beside them.

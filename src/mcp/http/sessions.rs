@@ -115,7 +115,12 @@ impl Sessions {
         self.entries.values_mut().map(|entry| &mut **entry)
     }
 
-    /// What is known of their connections.
+    /// What is known of their connections, to be looked at.
+    pub(super) fn known(&self) -> impl Iterator<Item = &State> {
+        self.entries.values().map(|entry| &entry.state)
+    }
+
+    /// The same, to be changed.
     pub(super) fn states(&mut self) -> impl Iterator<Item = &mut State> {
         self.all().map(|entry| &mut entry.state)
     }

@@ -227,6 +227,7 @@ mod legacy;
 mod logs;
 mod losses;
 mod modern;
+mod pending;
 mod probes;
 mod resumption;
 mod secrets;

@@ -1,11 +1,12 @@
-//! The log records of one tap: what a server logs, by its stderr or by MCP, and what clients and servers do
-//! wrong on the wire.
+//! The log records of one tap: what a server logs, by its stderr or by MCP, what clients and servers do wrong on the
+//! wire, and calls that wait long.
 //!
 //! They wait here until they are taken, and here are their bounds: the length of a body, and how many come a
 //! second. What belongs to a session or call is told by whoever adds one. Nothing is made while nobody wants
 //! records. Bodies are content: a redaction has to stand behind the tap.
 
 mod key;
+mod pending;
 mod rate;
 mod text;
 
@@ -18,6 +19,7 @@ use crate::otlp::wire::compose::{LogRecord, LogRecords, Logs, Value};
 use crate::telemetry::{CallSecrets, Content, Nanos, Telemetry, names};
 
 use self::key::KeyLines;
+pub(super) use self::pending::Pending;
 use self::rate::{Rate, Told};
 pub(super) use self::text::logger;
 
@@ -286,6 +288,21 @@ impl LogQueue {
                 record.attribute(names::FINDING_DETAIL, Value::Text(&detail));
             }
             record.attribute(names::FINDING_COUNT, int(count));
+        });
+    }
+
+    /// Adds that a call waits.
+    pub(super) fn pending(&mut self, of: &Of<'_>, call: &Pending) {
+        if !self.rate_of_findings.lets(of.now) {
+            return self.dropped();
+        }
+        self.add(of, Some(Severity::Warning), false, names::PENDING, |record, int| {
+            record.body(&call.words());
+            record.attribute(names::METHOD, Value::Text(&call.method));
+            if let Some(tool) = &call.tool {
+                record.attribute(names::TOOL, Value::Text(tool));
+            }
+            record.attribute(names::PENDING_SECONDS, int(call.seconds));
         });
     }
 

@@ -44,12 +44,29 @@ pub(in crate::mcp) struct Flight {
     probing: usize,
     /// No request expires before this.
     pub(super) quiet_until: Nanos,
+    /// None has waited so long before this that it is to be said.
+    pub(super) pending_at: Nanos,
 }
 
 impl Flight {
     /// How many.
     pub(in crate::mcp) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Walks over all of them, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Call> {
+        let lines =
+            self.calls.values().flat_map(|first| std::iter::once(first).chain(&first.behind));
+        lines.map(|call| &**call)
+    }
+
+    /// Changes each of them, in no order.
+    pub(super) fn change_all(&mut self, mut change: impl FnMut(&mut Call)) {
+        for first in self.calls.values_mut() {
+            change(first);
+            first.behind.iter_mut().for_each(|call| change(call));
+        }
     }
 
     /// Whether a person has one of them in hand.
@@ -192,10 +209,7 @@ impl Flight {
             return;
         }
         (self.certain, self.asking) = (0, 0);
-        for call in self.calls.values_mut() {
-            call.doubtful = true;
-            call.behind.iter_mut().for_each(|call| call.doubtful = true);
-        }
+        self.change_all(|call| call.doubtful = true);
     }
 
     /// The same of those under `key` that `exchange` brought.

@@ -15,6 +15,7 @@ mod handed;
 mod probes;
 mod common;
 mod records;
+mod pending;
 mod requests;
 
 use std::sync::Arc;
@@ -24,8 +25,8 @@ use super::messages::Known;
 use super::secrets::SessionSecrets;
 use super::span::{Ending, Frame, Server};
 use super::{
-    Direction, Edited, Id, Message, Meta, Outcome, Part, Perspective, SessionName, SpanRef,
-    TraceContext, Unsampled, Ways,
+    Direction, Edited, Id, InFlight, Message, Meta, Outcome, Part, Perspective, SessionName,
+    SpanRef, TraceContext, Unsampled, Ways,
 };
 use crate::telemetry::{CallSecrets, Header, Headers, Nanos, Raw, Seen};
 
@@ -164,6 +165,12 @@ impl State {
         self.flights[Direction::ClientToServer].get(key).is_some_and(Call::listens)
     }
 
+    /// Shows what waits, both directions.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = InFlight<'_>> {
+        let shown = |call| InFlight::of(call, &self.server.name, self.name.as_deref());
+        self.flights.0.iter().flat_map(Flight::all).map(shown)
+    }
+
     /// How many requests wait, both directions.
     pub(super) fn in_flight(&self) -> usize {
         self.flights.0.iter().map(Flight::len).sum()
@@ -177,28 +184,35 @@ pub(super) struct Pairing<'a> {
 }
 
 impl Pairing<'_> {
-    /// Lets time pass: requests that nobody answers are given up. Says when to look again.
+    /// Lets time pass: requests that nobody answers are said and, in the end, given up. Says when to look again.
     pub(super) fn tick(&mut self, now: Nanos) -> Nanos {
-        let timeout = nanos(self.common.settings.request_timeout);
         for direction in Direction::BOTH {
             if self.state.flights[direction.reverse()].asks_people() {
                 self.state.people[direction] = now;
             }
-            if now < self.state.flights[direction].quiet_until {
-                continue;
-            }
-            let people = self.state.people[direction];
-            let late = |alive: Nanos| alive.max(people).saturating_add(timeout) <= now;
-            let flight = &mut self.state.flights[direction];
-            for (key, call) in flight.drain(|call| !call.waits() && late(call.alive)) {
-                self.expect_late(direction, &key, now);
-                self.end_unanswered(call, &Ending::bare(Outcome::Timeout, now));
-            }
-            let flight = &mut self.state.flights[direction];
-            let oldest = flight.oldest().unwrap_or(now).max(people);
-            flight.quiet_until = oldest.saturating_add(timeout);
+            self.give_up_late(direction, now);
+            self.say_pending(direction, now);
         }
-        self.state.flights.0.iter().map(|flight| flight.quiet_until).min().unwrap_or(now)
+        let next = |flight: &Flight| flight.quiet_until.min(flight.pending_at);
+        self.state.flights.0.iter().map(next).min().unwrap_or(now)
+    }
+
+    /// Gives up what has waited too long that way, if it is time to look.
+    fn give_up_late(&mut self, direction: Direction, now: Nanos) {
+        if now < self.state.flights[direction].quiet_until {
+            return;
+        }
+        let timeout = nanos(self.common.settings.request_timeout);
+        let people = self.state.people[direction];
+        let late = |alive: Nanos| alive.max(people).saturating_add(timeout) <= now;
+        let flight = &mut self.state.flights[direction];
+        for (key, call) in flight.drain(|call| !call.waits() && late(call.alive)) {
+            self.expect_late(direction, &key, now);
+            self.end_unanswered(call, &Ending::bare(Outcome::Timeout, now));
+        }
+        let flight = &mut self.state.flights[direction];
+        let oldest = flight.oldest().unwrap_or(now).max(people);
+        flight.quiet_until = oldest.saturating_add(timeout);
     }
 
     /// The connection is over. What the client asked ends as `outcome`, subscriptions and what the

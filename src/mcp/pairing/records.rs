@@ -91,7 +91,7 @@ impl Pairing<'_> {
     }
 
     /// Adds a record; `secrets` came with what it tells of, besides those of the session.
-    fn log(
+    pub(super) fn log(
         &mut self,
         call: Option<Place>,
         secrets: Option<&CallSecrets>,

@@ -162,6 +162,7 @@ impl Pairing<'_> {
             events: Vec::new(),
             events_dropped: 0,
             doubtful: self.state.blind,
+            said: false,
             adrift: false,
             owed: None,
             behind: Vec::new(),

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use super::pairing::{Common, Pairing, State};
 use super::span::Server;
 use super::{
-    CancelledBy, Counts, Direction, Edited, HandedBack, Hidden, Identity, Lines, Outcome, Party,
-    SessionName, Settings, Ways,
+    CancelledBy, Counts, Direction, Edited, HandedBack, Hidden, Identity, InFlight, Lines, Outcome,
+    Party, SessionName, Settings, Ways,
 };
 use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
 
@@ -73,6 +73,16 @@ impl Session {
     /// The books so far.
     pub fn counts(&self) -> Counts {
         self.common.counts()
+    }
+
+    /// Gives the name of the server.
+    pub fn server(&self) -> &str {
+        &self.state.server.name
+    }
+
+    /// Shows what waits for its answer, in no order.
+    pub fn in_flight(&self) -> impl Iterator<Item = InFlight<'_>> {
+        self.state.waiting()
     }
 
     /// How many spans are ready to be taken, and what log records weigh beside them.

@@ -129,6 +129,7 @@ mod naming;
 mod pairing;
 mod parents;
 mod passback;
+mod pending;
 mod probes;
 mod server_requests;
 mod shape;

@@ -30,7 +30,9 @@ use crate::http::sockets::Sockets;
 use crate::metrics::RateLimitedLog;
 use crate::metrics::{Counter, Metric, Metrics, names};
 use crate::pipeline::{BoxFuture, Build, Ended, Outlet, Receiver, Stop};
-use crate::receivers::tap::{EditCounters, Editing, Observer, PATIENCE, Running, patience};
+use crate::receivers::tap::{
+    CallBoards, EditCounters, Editing, Observer, PATIENCE, Running, patience,
+};
 use crate::telemetry::Clock;
 
 /// Connections on their way to one worker.
@@ -49,6 +51,7 @@ pub(super) struct McpHttp {
     counters: Counters,
     watching: HttpObserver,
     edits: EditCounters,
+    calls: CallBoards,
     editing: Option<Arc<Editing>>,
     opened: Option<Opened>,
 }
@@ -74,6 +77,7 @@ impl McpHttp {
             counters: Counters::new(cx),
             watching: HttpObserver::new(&config, cx)?,
             edits: EditCounters::new(cx).follow(editing.clone()),
+            calls: CallBoards::new(cx),
             editing,
             config: Arc::new(config),
             opened: None,
@@ -164,6 +168,7 @@ impl McpHttp {
             clock: self.clock,
             counters: self.counters,
             edits: self.edits,
+            calls: self.calls,
             hurry: Arc::default(),
         };
         Ok(Started { queue, forwarding, observed: observer.start()? })

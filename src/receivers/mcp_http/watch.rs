@@ -8,8 +8,8 @@ use super::decode::{Coding, Decoder};
 use super::heads;
 use super::note::{Event, Kind, Note};
 use crate::mcp::{
-    Direction, HandedBack, HeadContent, Http, HttpServer, Party, RequestHead, ResponseHead,
-    SessionName, SessionNames,
+    Direction, HandedBack, HeadContent, Http, HttpServer, InFlight, Party, RequestHead,
+    ResponseHead, SessionName, SessionNames,
 };
 use crate::metrics::{Counter, names};
 use crate::pipeline::Build;
@@ -296,6 +296,7 @@ impl Watch<Note> for HttpObserver {
 
     fn tick(&mut self, now: Nanos) {
         self.http.tick(now);
+        self.counts.tell(&self.http.counts());
     }
 
     fn end(&mut self, now: Nanos) {
@@ -309,6 +310,14 @@ impl Watch<Note> for HttpObserver {
 
     fn want_logs(&mut self, wanted: bool) {
         self.http.want_logs(wanted);
+    }
+
+    fn servers(&self) -> Vec<&str> {
+        self.http.servers().collect()
+    }
+
+    fn in_flight<'a>(&'a self, show: &mut dyn FnMut(InFlight<'a>)) {
+        self.http.in_flight().for_each(show);
     }
 
     fn ready(&self) -> usize {

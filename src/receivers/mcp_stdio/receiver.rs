@@ -17,7 +17,7 @@ use super::watch::StdioObserver;
 use super::{Config, ProcessGroup, ServerName};
 use crate::pipeline::{BoxFuture, Build, Ended, Outlet, Receiver, ReceiverConfig, Stop};
 use crate::receivers::tap::{
-    self, EditCounters, Editing, Observer, PATIENCE, Running as Observed, patience,
+    self, CallBoards, EditCounters, Editing, Observer, PATIENCE, Running as Observed, patience,
 };
 use crate::telemetry::Clock;
 
@@ -131,13 +131,15 @@ struct Observing {
     clock: Clock,
     counters: Counters,
     edits: EditCounters,
+    calls: CallBoards,
     patience: Duration,
 }
 
 impl Observing {
     fn new(cx: &Build<'_>, watch: Box<dyn tap::Watch<Note>>) -> Self {
         let (counters, edits) = (Counters::new(cx), EditCounters::new(cx));
-        Observing { watch, clock: cx.clock.clone(), counters, edits, patience: PATIENCE }
+        let (clock, calls) = (cx.clock.clone(), CallBoards::new(cx));
+        Observing { watch, clock, counters, edits, calls, patience: PATIENCE }
     }
 }
 
@@ -194,10 +196,10 @@ async fn stop_with(mut stop: Stop, remote: Remote) -> Infallible {
 impl Observing {
     /// Starts the observer's thread.
     fn begin(self, tap: &Tap, out: Outlet) -> std::io::Result<Observed<Note, Counters>> {
-        let Observing { watch, clock, counters, edits, .. } = self;
+        let Observing { watch, clock, counters, edits, calls, .. } = self;
         let queue = Arc::clone(&tap.queue);
         let edits = edits.follow(tap.editing.clone());
         let hurry = Arc::default();
-        Observer { queue, watch, out, clock, counters, edits, hurry }.start()
+        Observer { queue, watch, out, clock, counters, edits, calls, hurry }.start()
     }
 }

@@ -20,8 +20,10 @@ use crate::mcp::TAIL;
 use crate::metrics::{Counter, Metric, Metrics, names};
 use crate::otlp::Messages;
 use crate::pipeline::{Accounts, Build, Consumer, Id, Outlet, Shared, Transport};
-use crate::receivers::tap::{EditCounters, Observer, edited, observe};
+use crate::receivers::tap::{CallBoards, EditCounters, Observer, edited, observe};
 use crate::telemetry::{Batch, Clock, Content, Nanos, Offset, Reads, Telemetry};
+
+mod board;
 
 const ROOM: usize = 1 << 22;
 
@@ -474,6 +476,7 @@ fn observed_with(
         clock: cx.clock.clone(),
         counters,
         edits: EditCounters::new(&cx),
+        calls: CallBoards::new(&cx),
         hurry: Arc::new(hurry.into()),
     };
     let thread = thread::spawn(move || observe(observer));

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::queue::{Event, Kind, Note};
 use super::stderr::{Chunk, LineQueue, Lines};
 use super::{Config, ServerName};
-use crate::mcp::{HandedBack, Identity, Session, Transport};
+use crate::mcp::{HandedBack, Identity, InFlight, Session, Transport};
 use crate::pipeline::{Build, Secrets};
 use crate::privacy::redact::{is_secret_name, parts_of_credential, password_of_url};
 use crate::receivers::tap::{self, CountsExporter, ambient, content_key, edited, hidden};
@@ -104,6 +104,7 @@ impl tap::Watch<Note> for StdioObserver {
     fn tick(&mut self, now: Nanos) {
         self.read_lines(None);
         self.session.tick(now);
+        self.counters.tell(&self.session.counts());
     }
 
     fn end(&mut self, now: Nanos) {
@@ -119,6 +120,14 @@ impl tap::Watch<Note> for StdioObserver {
 
     fn want_logs(&mut self, wanted: bool) {
         self.session.want_logs(wanted);
+    }
+
+    fn servers(&self) -> Vec<&str> {
+        vec![self.session.server()]
+    }
+
+    fn in_flight<'a>(&'a self, show: &mut dyn FnMut(InFlight<'a>)) {
+        self.session.in_flight().for_each(show);
     }
 
     fn ready(&self) -> usize {

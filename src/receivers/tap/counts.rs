@@ -53,6 +53,7 @@ impl CountsExporter {
             odd(|c| c.cancels_unknown, "cancel_of_unknown"),
             odd(|c| c.text_ids, "id_as_text"),
             odd(|c| c.header_mismatches, "header_mismatch"),
+            odd(|c| c.pending, "pending_call"),
             odd(|c| c.bad_traceparents, "bad_traceparent"),
             odd(|c| c.events_dropped, "event_dropped"),
             odd(|c| c.content_dropped, "content_dropped"),

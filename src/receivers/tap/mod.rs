@@ -16,19 +16,22 @@ mod queue;
 mod resource;
 mod words;
 mod editing;
+mod watch;
+mod calls;
 mod observer;
 
+pub(super) use calls::CallBoards;
 pub use capture::CaptureSettings;
 pub(super) use counts::CountsExporter;
 pub(super) use cutter::{Cutter, Ends, Piece};
 pub(super) use editing::{Around, Change, EditCounters, Editing, HOLD, Room, why};
 pub(super) use ids::{content_key, hashed, hidden};
-pub use observer::Watch;
 #[cfg(test)]
 pub(super) use observer::observe;
 pub(super) use observer::{Observer, PATIENCE, RecordCounters, Running, Unseen, drops, patience};
 pub(super) use overflow::OverflowTail;
 pub use passback::{Passback, Propagate};
 pub(super) use queue::{Event, Handing, Held, Note, Queue};
+pub use watch::Watch;
 pub use words::usable_name;
 pub(super) use words::{MAX_NAME, Observing, SERVICE_NAME, ambient};

@@ -13,11 +13,13 @@ use std::{io, thread};
 use tokio::sync::oneshot;
 use tokio::time::{self, sleep_until, timeout};
 
+use super::calls::CallBoards;
 use super::editing::EditCounters;
 use super::queue::{Event, Held, Note, Queue};
+use super::watch::Watch;
 use crate::metrics::Counter;
 use crate::pipeline::{Build, Outlet, Stop, lower_priority};
-use crate::telemetry::{Batch, Clock, Content, Nanos, Offset, Reads, Receipt, Signal, Telemetry};
+use crate::telemetry::{Batch, Clock, Nanos, Receipt, Signal};
 
 /// Between two drains: what comes meanwhile costs no wake-up, and each drain begins with cold caches. At
 /// 60,000 calls a second it is 600 calls.
@@ -46,27 +48,6 @@ pub(in crate::receivers) async fn patience(usual: Duration, mut stop: Stop) -> D
     let last = LAST_PATIENCE.min(left / 4);
     sleep_until(enough.min(time::Instant::now() + left - 2 * last)).await;
     last
-}
-
-/// A state machine that looks at the records of one tap. It does no I/O and has no clock of its own: times are
-/// steady ones, which never jump.
-pub trait Watch<N>: Send {
-    /// Looks at a record.
-    fn look(&mut self, event: &Event<'_, N>, now: Nanos);
-    /// Says where the wall clock is from here on.
-    fn anchor(&mut self, offset: Offset);
-    /// Says that time has passed.
-    fn tick(&mut self, now: Nanos);
-    /// Ends what is in flight: nothing will come at all.
-    fn end(&mut self, now: Nanos);
-    /// Says how much content is to be kept from now on.
-    fn keep(&mut self, reads: Reads);
-    /// Says whether anybody wants log records from now on.
-    fn want_logs(&mut self, wanted: bool);
-    /// Counts the items that are ready to be taken.
-    fn ready(&self) -> usize;
-    /// Takes the items that are ready, with what they have of content.
-    fn take(&mut self) -> Vec<(Telemetry, Content)>;
 }
 
 /// Counts the records of one tap.
@@ -109,6 +90,8 @@ pub(in crate::receivers) struct Observer<N: Note, C> {
     pub(in crate::receivers) counters: C,
     /// What is counted of edits.
     pub(in crate::receivers) edits: EditCounters,
+    /// Where what waits is published.
+    pub(in crate::receivers) calls: CallBoards,
     /// Set when the process has to be gone: what is still to be looked at is passed over, and counted.
     pub(in crate::receivers) hurry: Arc<AtomicBool>,
 }
@@ -161,10 +144,11 @@ impl<N: Note, C: RecordCounters<N>> Running<N, C> {
 /// counted, and what goes by from then on counts as skipped.
 pub(in crate::receivers) fn observe<N: Note, C: RecordCounters<N>>(observer: Observer<N, C>) {
     lower_priority();
-    let Observer { queue, watch, out, clock, counters, edits, hurry } = observer;
-    let of = &*queue;
+    let Observer { queue, watch, out, clock, counters, edits, calls, hurry } = observer;
+    let (of, since) = (&*queue, None);
+    let counted = &counters;
     let watching =
-        Watching { queue: of, watch, out, clock, counters: &counters, edits, hurry, since: None };
+        Watching { queue: of, watch, out, clock, counters: counted, edits, calls, hurry, since };
     if catch_unwind(AssertUnwindSafe(|| watching.run())).is_err() {
         counters.count_panic();
         tracing::error!("the observer failed: no more spans from here on, traffic goes on");
@@ -193,6 +177,7 @@ struct Watching<'a, N: Note, C> {
     clock: Clock,
     counters: &'a C,
     edits: EditCounters,
+    calls: CallBoards,
     hurry: Arc<AtomicBool>,
     /// Since when the oldest span that is ready waits for company.
     since: Option<Instant>,
@@ -203,9 +188,10 @@ impl<N: Note, C: RecordCounters<N>> Watching<'_, N, C> {
         let mut held = Held::default();
         while self.queue.drain(&mut held) {
             self.look_at(&held);
-            self.watch.tick(self.clock.steady());
+            let now = self.clock.steady();
+            self.watch.tick(now);
             self.edits.tell();
-            let patience = self.offer_what_is_due();
+            let patience = self.offer_what_is_due().min(self.publish(&held, now));
             if held.is_empty() {
                 self.queue.sleep(patience, &mut held);
             }
@@ -243,6 +229,14 @@ impl<N: Note, C: RecordCounters<N>> Watching<'_, N, C> {
             let bytes = if note == event.note { event.bytes } else { &[] };
             self.watch.look(&Event { at: event.at, note, bytes }, now);
         }
+    }
+
+    /// Makes known what waits for its answer, and says how long that may wait if it is too early.
+    fn publish(&mut self, held: &Held<N>, now: Nanos) -> Duration {
+        if !held.is_empty() {
+            self.calls.changed();
+        }
+        self.calls.publish(&*self.watch, now)
     }
 
     /// Offers what has waited long enough and says how long the rest may wait.

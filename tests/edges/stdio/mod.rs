@@ -4,6 +4,7 @@ mod bare;
 mod edits;
 mod ends;
 mod logs;
+mod pending;
 mod sessions;
 mod surroundings;
 mod traces;

@@ -85,6 +85,8 @@ pub struct Config {
     pub queue_size: usize,
     /// Bounds how long a request waits for its answer, or for progress, before it counts as timed out.
     pub request_timeout: Duration,
+    /// Says in a log record that a request waits, once it has waited so long for its answer; 0 for never.
+    pub pending_after: Duration,
     /// Sets the kind of the spans.
     pub span_kind: Perspective,
     /// Says what notifications become.
@@ -155,6 +157,7 @@ impl Default for Config {
             max_message_bytes: 1024 * 1024,
             queue_size: 4 * 1024 * 1024,
             request_timeout: Duration::secs(30 * 60),
+            pending_after: Duration::secs(60),
             span_kind: Perspective::default(),
             notifications: Notifications::default(),
             parent: Parent::default(),
@@ -210,6 +213,7 @@ impl Config {
             max_message_bytes: self.max_message_bytes,
             queue_size: self.queue_size,
             request_timeout: self.request_timeout.0,
+            pending_after: self.pending_after.0,
             span_kind: self.span_kind,
             notifications: self.notifications,
             parent: self.parent,
