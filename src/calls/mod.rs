@@ -7,10 +7,14 @@
 mod count;
 mod call;
 mod once;
+mod figures;
+mod table;
 
 pub use call::{Call, each_call};
 pub use count::Count;
+pub use figures::{Figures, RELATIVE_ERROR};
 pub use once::Once;
+pub use table::{By, Key, Row, Table};
 
 #[cfg(test)]
 mod tests;

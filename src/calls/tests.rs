@@ -256,3 +256,126 @@ proptest! {
         }
     }
 }
+
+/// Calls of a tool that took that many milliseconds each; one after the other.
+fn calls_of(tool: &'static str, took: &[u64]) -> Vec<Call<'static>> {
+    let mut at = 1_000_000_000;
+    let call = |took: &u64| {
+        let start = at;
+        at += took * 1_000_000;
+        Call { tool, start, end: at, request_size: Some(10), ..call("files", 1, 0) }
+    };
+    took.iter().map(call).collect()
+}
+
+fn table(limit: usize, calls: &[Call<'_>]) -> Table {
+    let mut table = Table::new(By::Tool, limit, None);
+    calls.iter().for_each(|call| table.add(call));
+    table
+}
+
+#[test]
+fn rows_have_the_figures_of_their_calls() {
+    let mut calls = calls_of("a", &[5; 20]);
+    calls[3].error = "tool_error";
+    calls[3].outcome = "tool_error";
+    calls[4].outcome = "cancelled";
+    calls.extend(calls_of("b", &[7]));
+    let (rows, other) = table(10, &calls).into_rows();
+    assert!(other.is_none());
+    let [(a, row), (b, _)] = &rows[..] else { panic!("{} rows", rows.len()) };
+    assert_eq!((a.tool.as_str(), b.tool.as_str(), a.server.as_str()), ("a", "b", "files"));
+    let all = &row.all;
+    assert_eq!((all.count, all.errors, all.max, all.request_bytes), (20, 1, 5_000_000, 200));
+    assert_eq!(
+        all.classes.iter().map(|(c, n)| (&**c, *n)).collect::<Vec<_>>(),
+        [("tool_error", 1)]
+    );
+    assert_eq!((all.first, all.last), (1_000_000_000, 1_100_000_000));
+    assert_eq!(all.per_minute().unwrap().round(), 12_000.0);
+    assert_eq!(row.last_call, "tools/call a");
+}
+
+#[test]
+fn quantiles_of_too_few_calls_are_not_told() {
+    let figures = |calls: usize| {
+        let (rows, _) = table(1, &calls_of("a", &vec![5; calls])).into_rows();
+        [0.5, 0.95, 0.99].map(|part| rows[0].1.all.quantile(part).is_some())
+    };
+    assert_eq!(figures(1), [false, false, false]);
+    assert_eq!(figures(2), [true, false, false]);
+    assert_eq!(figures(19), [true, false, false]);
+    assert_eq!(figures(20), [true, true, false]);
+    assert_eq!(figures(100), [true, true, true]);
+}
+
+#[test]
+fn what_does_not_fit_is_one_row() {
+    let names: Vec<_> = (0..100).map(|n| format!("tool {n}\u{0}\u{1b}[31m")).collect();
+    let long = "x".repeat(10_000);
+    let mut all: Vec<_> = names.iter().map(|tool| Call { tool, ..call("files", 1, 0) }).collect();
+    all.insert(0, Call { tool: &long, ..call("files", 1, 0) });
+    let (rows, other) = table(10, &all).into_rows();
+    assert_eq!((rows.len(), other.unwrap().all.count), (10, 91));
+    assert!(rows.iter().all(|(key, row)| key.tool.len() <= 256 && row.last_call.len() <= 520));
+}
+
+#[test]
+fn names_that_run_into_each_other_stay_apart() {
+    let calls = [("ab", "c"), ("a", "bc"), ("", "abc"), ("a 2 b", "c"), ("a", " 2 bc")];
+    let calls = calls.map(|(server, tool)| Call { tool, ..call(server, 1, 0) });
+    assert_eq!(table(10, &calls).into_rows().0.len(), 5);
+}
+
+#[test]
+fn the_window_has_what_ended_in_it() {
+    let mut table = Table::new(By::Server, 1, Some(1_010_000_000));
+    calls_of("a", &[5, 5, 5]).iter().for_each(|call| table.add(call));
+    let (rows, _) = table.into_rows();
+    assert_eq!((rows[0].1.all.count, rows[0].1.window.as_ref().unwrap().count), (3, 2));
+}
+
+#[test]
+fn classes_of_errors_are_few() {
+    let names: Vec<_> = (0..100).map(|n| format!("-{n}")).collect();
+    let failed = |error| Call { error, ..call("files", 1, 0) };
+    let calls: Vec<_> = names.iter().map(|name| failed(name)).collect();
+    let (rows, _) = table(1, &calls).into_rows();
+    let classes = &rows[0].1.all.classes;
+    assert_eq!((classes.len(), classes["_OTHER"], classes.values().sum::<u64>()), (17, 84, 100));
+}
+
+proptest! {
+    #[test]
+    fn quantiles_are_within_the_stated_error(
+        mut took in prop::collection::vec(prop_oneof![0u64..100, 1u64..10_000_000], 100..400),
+    ) {
+        let (rows, _) = table(1, &calls_of("a", &took)).into_rows();
+        took.sort();
+        for part in [0.5, 0.95, 0.99] {
+            let exact = took[(part * (took.len() - 1) as f64) as usize] as f64 * 1e6;
+            let told = rows[0].1.all.quantile(part).unwrap() as f64;
+            prop_assert!((told - exact).abs() <= exact * (RELATIVE_ERROR + 1e-6) + 1.0, "{told} {exact}");
+        }
+    }
+
+    #[test]
+    fn tables_that_are_merged_are_the_table_of_all(
+        a in prop::collection::vec(1u64..1000, 0..50),
+        b in prop::collection::vec(1u64..1000, 0..50),
+    ) {
+        let (mut a, b) = (calls_of("a", &a), [calls_of("a", &b), calls_of("b", &b)].concat());
+        let mut merged = table(5, &a);
+        merged.merge(table(5, &b));
+        a.extend(b);
+        let told = |table: Table| {
+            let rows = table.into_rows().0;
+            let told = |(key, row): (Key, Row)| {
+                let quantiles = [0.5, 0.95, 0.99].map(|part| row.all.quantile(part));
+                (key, row.all.count, row.all.max, row.all.last, row.last_call, quantiles)
+            };
+            rows.into_iter().map(told).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(told(merged), told(table(5, &a)));
+    }
+}
