@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sketches_ddsketch::{Config, DDSketch};
 
 use super::Call;
-use super::table::cut;
+use super::cut::cut;
 
 /// How far a quantile may be from the call that has its rank, in parts of that call's time.
 pub const RELATIVE_ERROR: f64 = 0.01;

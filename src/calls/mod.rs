@@ -7,6 +7,7 @@
 mod count;
 mod call;
 mod once;
+mod cut;
 mod figures;
 mod table;
 

@@ -3,10 +3,10 @@
 //! Peers choose what tools and clients are called, and how many: names are cut, and what does not fit into the table is
 //! added up in one row.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use super::cut::cut;
 use super::{Call, Figures};
 use crate::telemetry::PeerKeys;
 
@@ -170,13 +170,4 @@ fn spell(names: &[&str; 5], into: &mut String) {
         write!(into, "{} ", name.len()).ok();
         into.push_str(&name);
     }
-}
-
-/// Gives a text of at most `max` bytes, which ends with `…` if it was longer.
-pub(super) fn cut(text: &str, max: usize) -> Cow<'_, str> {
-    if text.len() <= max {
-        return text.into();
-    }
-    let end = text.floor_char_boundary(max - '…'.len_utf8());
-    format!("{}…", &text[..end]).into()
 }

@@ -26,6 +26,7 @@ mod builtin;
 mod capture;
 mod http;
 mod stdio;
+mod records;
 mod logs;
 mod table;
 mod prune;

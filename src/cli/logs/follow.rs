@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::ends::Ends;
 use super::page::Page;
-use super::place::Place;
-use super::reading::{self, Reading};
-use super::record::Record;
-use super::sources::{self, Found};
-use super::stream::is_closed_within;
+use super::reading::Reading;
+use crate::cli::records::ends::Ends;
+use crate::cli::records::lines::open;
+use crate::cli::records::place::Place;
+use crate::cli::records::record::Record;
+use crate::cli::records::sources::{self, Found, Kind};
+use crate::cli::records::stream::is_closed_within;
 
 /// Says how often is looked for more.
 const LOOK: Duration = Duration::from_millis(200);
@@ -56,7 +57,7 @@ pub(super) fn follow<'a, W: Write>(
 /// Reads what was added since, in order of time.
 pub(super) fn more(places: &[PathBuf], ends: &mut Ends, reading: &mut Reading) -> Vec<Record> {
     let mut records = Vec::new();
-    let files = sources::list(places).files;
+    let files = sources::list(places, Kind::Logs).files;
     ends.forget_old(&files);
     // Those of equal times stay in the order in which they were written.
     for file in files.iter().rev() {
@@ -73,7 +74,7 @@ fn read_on(
     reading: &mut Reading,
     records: &mut Vec<Record>,
 ) -> io::Result<bool> {
-    let opened = reading::open(file)?;
+    let opened = open(file)?;
     place.read(&opened, file.length, |line| match line {
         Some(line) => records.extend(reading.records(line)),
         None => reading.pass_over(1),

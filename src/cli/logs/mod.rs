@@ -3,13 +3,7 @@
 //! Reads files of OTLP JSON lines from their ends, in bounded memory; follows them through rotation. It opens no
 //! tap and asks no process: what is in the files is all it knows.
 
-mod record;
 mod newest;
-mod backwards;
-mod sources;
-mod place;
-mod ends;
-mod stream;
 mod reading;
 mod page;
 mod follow;
@@ -24,7 +18,7 @@ use rustix::stdio::stdout;
 use self::newest::Newest;
 use self::page::Page;
 use self::reading::Reading;
-use self::sources::Listing;
+use super::records::sources::{self, Kind, Listing};
 use super::{say, state};
 
 /// Exit code where a source cannot be read.
@@ -70,7 +64,7 @@ impl Logs {
             out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
         let mut page = Page::new(out.lock(), self.format, colours);
         let mut reading = Reading::new(self.server.clone());
-        let found = sources::list(&self.places());
+        let found = sources::list(&self.places(), Kind::Logs);
         if self.follow
             && let Some(stream) = found.streams.first()
         {

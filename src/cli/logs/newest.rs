@@ -3,7 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use super::record::Record;
+use crate::cli::records::record::Record;
 
 /// The newest records so far, at most so many.
 pub(super) struct Newest {

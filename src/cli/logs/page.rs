@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use super::Format;
-use super::record::Record;
+use crate::cli::records::record::Record;
 use crate::exporters::debug::Timestamp;
 use crate::settings::steers;
 

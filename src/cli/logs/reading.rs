@@ -1,21 +1,18 @@
 //! Reads the records of sources, and remembers what is to be said about them. It prints no records.
 
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind};
 use std::os::fd::BorrowedFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
-
-use super::backwards::{Backwards, MAX_LINE};
-use super::ends::Ends;
 use super::newest::Newest;
-use super::place::Place;
-use super::record::{self, Record};
-use super::sources::{self, Found};
-use super::stream::Stream;
+use crate::cli::records::backwards::Backwards;
+use crate::cli::records::ends::Ends;
+use crate::cli::records::lines::{Fault, Line, each_of, open};
+use crate::cli::records::place::Place;
+use crate::cli::records::record::{self, Record};
+use crate::cli::records::sources::{self, Found, Kind};
+use crate::cli::records::stream::Stream;
 use crate::cli::say;
 
 /// Says how often is looked for a file that was moved away before it was opened.
@@ -75,7 +72,7 @@ impl Reading {
             if !moved {
                 break;
             }
-            files = sources::list(places).files;
+            files = sources::list(places, Kind::Logs).files;
         }
         ends
     }
@@ -132,28 +129,21 @@ impl Reading {
     pub(super) fn each_line(
         &mut self,
         path: &Path,
-        mut from: impl BufRead,
+        from: impl BufRead,
         mut each: impl FnMut(Vec<Record>) -> io::Result<()>,
     ) -> io::Result<()> {
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let read = from.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line);
-            let read = match read {
-                Ok(read) => read,
-                Err(error) => return self.cannot_read_on(path, error),
-            };
-            match line.pop_if(|byte| *byte == b'\n') {
-                Some(_) => each(self.records(&line))?,
-                None if read == 0 => return Ok(()),
-                None if read > MAX_LINE => {
-                    self.strange += 1;
-                    if let Err(error) = from.skip_until(b'\n') {
-                        return self.cannot_read_on(path, error);
-                    }
-                }
-                None => each(self.torn(&line))?,
+        let read = each_of(from, |line| match line {
+            Line::Whole(text) => each(self.records(text)),
+            Line::Torn(text) => each(self.torn(text)),
+            Line::TooLong => {
+                self.strange += 1;
+                Ok(())
             }
+        });
+        match read {
+            Ok(()) => Ok(()),
+            Err(Fault::Read(error)) => self.cannot_read_on(path, error),
+            Err(Fault::Taken(error)) => Err(error),
         }
     }
 
@@ -215,15 +205,4 @@ impl Reading {
     pub(super) fn strange(&self) -> u64 {
         self.strange
     }
-}
-
-/// Opens a file that was found; `NotFound` if another one is at its path by now.
-pub(super) fn open(file: &Found) -> io::Result<File> {
-    // What took its place may be a FIFO.
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let opened = OpenOptions::new().read(true).custom_flags(flags).open(&file.path)?;
-    if sources::id(&opened.metadata()?) != file.id {
-        return Err(ErrorKind::NotFound.into());
-    }
-    Ok(opened)
 }

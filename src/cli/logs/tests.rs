@@ -5,9 +5,10 @@ use std::io::Write as _;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use super::ends::Ends;
-use super::record::Record;
 use super::*;
+use crate::cli::records::backwards;
+use crate::cli::records::ends::Ends;
+use crate::cli::records::record::Record;
 
 /// A line with records of that server: time in milliseconds and text of each.
 fn line(server: &str, records: &[(u64, &str)]) -> String {
@@ -32,7 +33,7 @@ fn reading(server: Option<&str>) -> Reading {
 fn newest(places: &[PathBuf], n: usize, server: Option<&str>) -> (Vec<String>, u64) {
     let mut reading = reading(server);
     let mut newest = Newest::new(n);
-    reading.newest_of(places, sources::list(places).files, false, &mut newest);
+    reading.newest_of(places, sources::list(places, Kind::Logs).files, false, &mut newest);
     (texts(newest.into_sorted()), reading.strange())
 }
 
@@ -50,7 +51,7 @@ struct Following {
 impl Following {
     fn of(places: &[PathBuf]) -> Self {
         let mut reading = reading(None);
-        let files = sources::list(places).files;
+        let files = sources::list(places, Kind::Logs).files;
         let ends = reading.newest_of(places, files, true, &mut Newest::new(0));
         Following { places: places.to_owned(), ends, reading }
     }
@@ -151,7 +152,7 @@ fn a_file_that_is_between_rotation_and_its_next_record_is_no_error() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("d.logs.jsonl");
     append(&dir.path().join("d.logs.jsonl.3"), &line("d", &[(1, "one")]));
-    let found = sources::list(std::slice::from_ref(&path));
+    let found = sources::list(std::slice::from_ref(&path), Kind::Logs);
     assert_eq!((found.files.len(), found.failed.len()), (1, 0));
     assert_eq!(newest(&[path], 10, None).0, ["one"]);
 }
@@ -162,7 +163,7 @@ fn what_is_rotated_away_between_being_found_and_opened_is_read_once() {
     let path = dir.path().join("d.logs.jsonl");
     append(&path, &line("d", &[(1, "one")]));
     let places = [path.clone()];
-    let found = sources::list(&places).files;
+    let found = sources::list(&places, Kind::Logs).files;
     fs::rename(&path, dir.path().join("d.logs.jsonl.1")).unwrap();
     append(&path, &line("d", &[(2, "two")]));
     let (mut reading, mut newest) = (reading(None), Newest::new(9));
@@ -208,7 +209,7 @@ fn a_fifo_is_read_as_a_stream() {
     let dir = tempfile::tempdir().unwrap();
     let fifo = dir.path().join("fifo");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-    let found = sources::list(&[fifo.clone(), "-".into(), dir.path().to_owned()]);
+    let found = sources::list(&[fifo.clone(), "-".into(), dir.path().to_owned()], Kind::Logs);
     assert_eq!((found.streams, found.files.len()), (vec![fifo.clone(), "-".into()], 0));
     let to = fifo.clone();
     let writer = std::thread::spawn(move || fs::write(to, line("a", &[(1, "one")])).unwrap());
@@ -278,7 +279,7 @@ fn what_is_not_there_is_said_and_the_rest_is_read() {
     let dir = tempfile::tempdir().unwrap();
     append(&dir.path().join("a.logs.jsonl"), &line("a", &[(1, "one")]));
     let none = dir.path().join("none");
-    let found = sources::list(&[none.clone(), dir.path().to_owned()]);
+    let found = sources::list(&[none.clone(), dir.path().to_owned()], Kind::Logs);
     assert_eq!((found.files.len(), &found.failed[0].0, found.failed.len()), (1, &none, 1));
 }
 

@@ -8,36 +8,47 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Ends the names of files of log records.
-const ENDING: &str = ".logs.jsonl";
+/// Ends the names of files of OTLP JSON lines.
+const LINES: &str = ".jsonl";
+/// Ends the names of those that hold log records.
+const LOGS: &str = ".logs.jsonl";
+
+/// Says which files of a directory are meant; a file that is named is meant whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Kind {
+    /// Files of log records.
+    Logs,
+    /// Files of spans.
+    Spans,
+}
 
 /// A file that is there.
-pub(super) struct Found {
-    pub(super) path: PathBuf,
+pub(in crate::cli) struct Found {
+    pub(in crate::cli) path: PathBuf,
     /// Device and inode: the same file, whatever it is called.
-    pub(super) id: (u64, u64),
+    pub(in crate::cli) id: (u64, u64),
     /// In bytes.
-    pub(super) length: u64,
+    pub(in crate::cli) length: u64,
     /// When it was written last, in nanoseconds since the epoch.
-    pub(super) modified: u64,
+    pub(in crate::cli) modified: u64,
 }
 
 /// Lists what the sources are.
 #[derive(Default)]
-pub(super) struct Listing {
+pub(in crate::cli) struct Listing {
     /// Regular files, each once, those written last first.
-    pub(super) files: Vec<Found>,
+    pub(in crate::cli) files: Vec<Found>,
     /// Lists the sources that are neither files nor directories, and `-`, as they were given.
-    pub(super) streams: Vec<PathBuf>,
+    pub(in crate::cli) streams: Vec<PathBuf>,
     /// Sources that are not there or cannot be looked at, and why.
-    pub(super) failed: Vec<(PathBuf, io::Error)>,
+    pub(in crate::cli) failed: Vec<(PathBuf, io::Error)>,
 }
 
 /// Has the names that are asked for in a directory; true where a file is there to which the named one was rotated.
 type Names = HashMap<String, bool>;
 
 /// Finds what is there now.
-pub(super) fn list(sources: &[PathBuf]) -> Listing {
+pub(in crate::cli) fn list(sources: &[PathBuf], kind: Kind) -> Listing {
     let mut listing = Listing::default();
     let mut named: HashMap<PathBuf, Names> = HashMap::new();
     let mut absent = Vec::new();
@@ -47,7 +58,7 @@ pub(super) fn list(sources: &[PathBuf]) -> Listing {
             continue;
         }
         match fs::metadata(source) {
-            Ok(there) if there.is_dir() => match in_directory(source, is_logs) {
+            Ok(there) if there.is_dir() => match in_directory(source, |name| kind.is_in(name)) {
                 Ok(found) => listing.files.extend(found),
                 Err(error) => listing.failed.push((source.clone(), error)),
             },
@@ -119,12 +130,16 @@ fn found(path: PathBuf, there: &Metadata) -> Found {
 }
 
 /// Gives device and inode.
-pub(super) fn id(of: &Metadata) -> (u64, u64) {
+pub(in crate::cli) fn id(of: &Metadata) -> (u64, u64) {
     (of.dev(), of.ino())
 }
 
-fn is_logs(name: &str) -> bool {
-    unrotated(name).ends_with(ENDING)
+impl Kind {
+    /// Says whether a file of that name is meant.
+    fn is_in(self, name: &str) -> bool {
+        let name = unrotated(name);
+        name.ends_with(LINES) && name.ends_with(LOGS) == (self == Kind::Logs)
+    }
 }
 
 /// The name that a file had before it was rotated: `x` of `x.1`.

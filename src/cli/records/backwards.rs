@@ -5,12 +5,12 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 /// The longest line that is read, in bytes; files are rotated at 16 MiB.
-pub(super) const MAX_LINE: usize = 32 << 20;
+pub(in crate::cli) const MAX_LINE: usize = 32 << 20;
 /// Bytes that are read at once, at first.
 const BLOCK: u64 = 64 << 10;
 
 /// The lines of a file, last first.
-pub(super) struct Backwards<'a> {
+pub(in crate::cli) struct Backwards<'a> {
     file: &'a File,
     /// Counts the bytes that are not read yet.
     before: u64,
@@ -18,25 +18,25 @@ pub(super) struct Backwards<'a> {
     rest: Vec<u8>,
     block: u64,
     /// Lines that were too long and are left out.
-    pub(super) too_long: u64,
+    pub(in crate::cli) too_long: u64,
 }
 
 /// Holds a line without its newline, and where it begins, in bytes.
-pub(super) struct Line {
-    pub(super) begins: u64,
+pub(in crate::cli) struct Line {
+    pub(in crate::cli) begins: u64,
     /// `None` if it is too long.
-    pub(super) text: Option<Vec<u8>>,
+    pub(in crate::cli) text: Option<Vec<u8>>,
 }
 
 impl<'a> Backwards<'a> {
     /// Those of its first `length` bytes. What comes after the last newline is a line, too.
-    pub(super) fn new(file: &'a File, length: u64) -> Self {
+    pub(in crate::cli) fn new(file: &'a File, length: u64) -> Self {
         Backwards { file, before: length, rest: Vec::new(), block: BLOCK, too_long: 0 }
     }
 
     /// Gives the next line before, without its newline; `None` at the beginning of the file. Counts and leaves out
     /// what is too long.
-    pub(super) fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
+    pub(in crate::cli) fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
         loop {
             match self.any_line()? {
                 None => return Ok(None),
@@ -47,7 +47,7 @@ impl<'a> Backwards<'a> {
     }
 
     /// Gives the next line before, which may be too long.
-    pub(super) fn any_line(&mut self) -> io::Result<Option<Line>> {
+    pub(in crate::cli) fn any_line(&mut self) -> io::Result<Option<Line>> {
         let mut searched = 0;
         let mut long = false;
         loop {

@@ -19,7 +19,7 @@ const REMEMBERED: u64 = 1 << 10;
 
 /// Remembers how far a file has been read.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Place {
+pub(in crate::cli) struct Place {
     /// Says where the first line begins that has not been handed out, in bytes.
     next: Mark,
     /// Up to where there is no newline after that.
@@ -35,14 +35,14 @@ struct Mark {
 
 impl Place {
     /// Remembers a line's beginning, and up to where its end has been looked for.
-    pub(super) fn new(file: &File, next: u64, searched: u64) -> io::Result<Self> {
+    pub(in crate::cli) fn new(file: &File, next: u64, searched: u64) -> io::Result<Self> {
         Ok(Place { next: Mark::new(file, next)?, searched: Mark::new(file, searched)? })
     }
 
     /// Hands out the whole lines that were added, of the first `length` bytes, without their newlines; `None` for one
     /// that is too long. Begins anew in a file that is not what it was. What comes after the last newline is looked
     /// at again only once its end is there. Returns whether that was all: of very much, only the first part is read.
-    pub(super) fn read(
+    pub(in crate::cli) fn read(
         &mut self,
         file: &File,
         length: u64,

@@ -16,7 +16,7 @@ const TICK: Duration = Duration::from_secs(2);
 
 /// Knows how far files have been read, by device and inode.
 #[derive(Default)]
-pub(super) struct Ends(HashMap<(u64, u64), End>);
+pub(in crate::cli) struct Ends(HashMap<(u64, u64), End>);
 
 #[derive(Default)]
 struct End {
@@ -35,13 +35,13 @@ fn seen(file: &Found) -> Option<(u64, u64)> {
 
 impl Ends {
     /// Notes how far a file has been read, as it was found.
-    pub(super) fn insert(&mut self, file: &Found, place: Place) {
+    pub(in crate::cli) fn insert(&mut self, file: &Found, place: Place) {
         self.0.insert(file.id, End { place, seen: seen(file) });
     }
 
     /// Has a file read on that has changed since. One that cannot be, or of which `read` says that it did not read all,
     /// is read on the next time.
-    pub(super) fn on(
+    pub(in crate::cli) fn on(
         &mut self,
         file: &Found,
         read: impl FnOnce(&mut Place) -> io::Result<bool>,
@@ -56,7 +56,7 @@ impl Ends {
     }
 
     /// Forgets files that are gone, once they are very many.
-    pub(super) fn forget_old(&mut self, files: &[Found]) {
+    pub(in crate::cli) fn forget_old(&mut self, files: &[Found]) {
         if self.0.len() > files.len() + GONE {
             let there: HashSet<_> = files.iter().map(|file| file.id).collect();
             self.0.retain(|id, _| there.contains(id));

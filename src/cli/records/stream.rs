@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const GONE: PollFlags = PollFlags::ERR.union(PollFlags::HUP);
 
 /// Reads a stream until it ends, or until nobody reads `out` any more, which is a broken pipe.
-pub(super) struct Stream<'a> {
+pub(in crate::cli) struct Stream<'a> {
     from: File,
     out: BorrowedFd<'a>,
 }
@@ -27,7 +27,7 @@ pub(super) struct Stream<'a> {
 impl<'a> Stream<'a> {
     /// Opens it; `-` is stdin. A FIFO is opened once somebody opens it to write: that it is waited for is said on
     /// stderr after a second.
-    pub(super) fn open(path: &Path, out: BorrowedFd<'a>) -> io::Result<Self> {
+    pub(in crate::cli) fn open(path: &Path, out: BorrowedFd<'a>) -> io::Result<Self> {
         if path.as_os_str() == "-" {
             let from = rustix::stdio::stdin().try_clone_to_owned()?.into();
             return Ok(Stream { from, out });
@@ -68,7 +68,7 @@ impl Read for Stream<'_> {
 }
 
 /// Waits for that long, or until nobody reads `out` any more, which it tells.
-pub(super) fn is_closed_within(out: BorrowedFd<'_>, wait: Duration) -> io::Result<bool> {
+pub(in crate::cli) fn is_closed_within(out: BorrowedFd<'_>, wait: Duration) -> io::Result<bool> {
     let mut one = [PollFd::from_borrowed_fd(out, PollFlags::empty())];
     match poll(&mut one, Some(&Timespec::try_from(wait).map_err(io::Error::other)?)) {
         Ok(0) | Err(Errno::INTR) => Ok(false),

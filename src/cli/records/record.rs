@@ -9,36 +9,37 @@ use crate::telemetry::names;
 
 /// One log record, as far as it is shown.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Record {
+pub(in crate::cli) struct Record {
     /// When it was made, in nanoseconds since the epoch.
-    pub(super) time: u64,
-    pub(super) server: String,
-    pub(super) severity: u64,
-    pub(super) severity_text: String,
+    pub(in crate::cli) time: u64,
+    pub(in crate::cli) server: String,
+    pub(in crate::cli) severity: u64,
+    pub(in crate::cli) severity_text: String,
     /// Names its source: `stderr`, a logger, or the kind of a finding.
-    pub(super) source: String,
-    pub(super) text: String,
+    pub(in crate::cli) source: String,
+    pub(in crate::cli) text: String,
     /// Adds to its text: the detail of a finding, how many records were dropped before it.
-    pub(super) notes: Vec<String>,
-    is_finding: bool,
-    session: String,
-    trace: String,
-    span: String,
+    pub(in crate::cli) notes: Vec<String>,
+    pub(in crate::cli) is_finding: bool,
+    pub(in crate::cli) session: String,
+    /// Ids of trace and span, as OTLP/JSON writes them.
+    pub(in crate::cli) trace: String,
+    pub(in crate::cli) span: String,
 }
 
 /// Holds the records of a line, in their order.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Read {
-    pub(super) records: Vec<Record>,
+pub(in crate::cli) struct Read {
+    pub(in crate::cli) records: Vec<Record>,
     /// Counts the records, or lists of them, that are not what OTLP/JSON has in their place, and are left out.
-    pub(super) strange: u64,
+    pub(in crate::cli) strange: u64,
 }
 
 /// The lists that OTLP/JSON may have, of this signal and of others.
 const LISTS: [&str; 4] = ["resourceLogs", "resourceSpans", "resourceMetrics", "resourceProfiles"];
 
 /// Reads the records of a line; `None` if it is no OTLP/JSON at all. Of other signals there are none.
-pub(super) fn read(line: &[u8]) -> Option<Read> {
+pub(in crate::cli) fn read(line: &[u8]) -> Option<Read> {
     let document: Value = serde_json::from_slice(line).ok()?;
     let members = document.as_object()?;
     let known = members.is_empty() || LISTS.iter().any(|list| members.contains_key(*list));
@@ -139,7 +140,7 @@ fn notes(json: &Value) -> Vec<String> {
 
 impl Record {
     /// Gives the word for its severity; `-` if it has none.
-    pub(super) fn level(&self) -> &str {
+    pub(in crate::cli) fn level(&self) -> &str {
         match self.severity {
             1..=4 => "TRACE",
             5..=8 => "DEBUG",
@@ -152,7 +153,7 @@ impl Record {
     }
 
     /// Gives it as a JSON object; what is not known is left out.
-    pub(super) fn json(&self) -> Value {
+    pub(in crate::cli) fn json(&self) -> Value {
         let mut out = json!({
             "time": Timestamp(self.time).to_string(),
             "server": self.server,

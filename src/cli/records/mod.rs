@@ -1,0 +1,12 @@
+//! What all commands share that read recorded telemetry: which files their sources are, and how those are read.
+//!
+//! Files are OTLP JSON lines, as taps, the `file` exporter and the Collector's file exporter write them. Nothing here
+//! prints what was read, and nothing asks a process: that would be another source of the same.
+
+pub(super) mod record;
+pub(super) mod backwards;
+pub(super) mod sources;
+pub(super) mod place;
+pub(super) mod ends;
+pub(super) mod stream;
+pub(super) mod lines;
