@@ -27,8 +27,12 @@ mod capture;
 mod http;
 mod stdio;
 mod records;
-mod logs;
 mod table;
+mod shown;
+mod logs;
+mod stats;
+mod sessions;
+mod show;
 mod prune;
 mod demo;
 mod validate;
@@ -72,6 +76,12 @@ enum Command {
     Http(http::Http),
     /// A real MCP server behind the tap, a client that drives it, and the spans
     Demo(demo::Demo),
+    /// Show what the recorded calls come to, by server and tool
+    Stats(stats::Stats),
+    /// List the recorded sessions
+    Sessions(sessions::Sessions),
+    /// Show one recorded session as a timeline and tree
+    Show(show::Show),
     /// Show what tapped servers logged, and what was wrong on the wire
     Logs(logs::Logs),
     /// Remove local records that are too old or too many
@@ -105,6 +115,9 @@ pub fn main() -> ExitCode {
         Command::Stdio(stdio) => stdio.run(),
         Command::Http(http) => http.run(),
         Command::Demo(demo) => demo.run(),
+        Command::Stats(stats) => stats.run(),
+        Command::Sessions(sessions) => sessions.run(),
+        Command::Show(show) => show.run(),
         Command::Logs(logs) => logs.run(),
         Command::Prune(prune) => prune.run(),
         Command::Validate(validate) => validate.run(),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Gives the SGR parameter (ECMA-48) for a cell of the column with that number.
-type Paint = fn(usize, &str) -> Option<u8>;
+type Paint = Box<dyn Fn(usize, &str) -> Option<u8>>;
 
 /// Rows of text under a header.
 pub(crate) struct Table {
@@ -21,14 +21,19 @@ impl Table {
     }
 
     /// Paints the cells on a terminal, and dims the header.
-    pub(crate) fn painted(self, on: bool, paint: Paint) -> Self {
-        Table { paint: on.then_some(paint), ..self }
+    pub(crate) fn painted(
+        self,
+        on: bool,
+        paint: impl Fn(usize, &str) -> Option<u8> + 'static,
+    ) -> Self {
+        Table { paint: on.then(|| Box::new(paint) as Paint), ..self }
     }
 
     /// Adds a row; it has as many cells as there are columns.
-    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        debug_assert_eq!(N, self.right.len());
-        self.rows.push(cells.into());
+    pub(crate) fn row(&mut self, cells: impl Into<Vec<String>>) {
+        let cells = cells.into();
+        debug_assert_eq!(cells.len(), self.right.len());
+        self.rows.push(cells);
     }
 }
 
@@ -44,7 +49,7 @@ impl fmt::Display for Table {
                 let pad = " ".repeat(width - cell.chars().count());
                 let right = self.right[column];
                 let (before, after) = if right { (pad.as_str(), "") } else { ("", pad.as_str()) };
-                let paint = self.paint.filter(|_| !cell.is_empty());
+                let paint = self.paint.as_ref().filter(|_| !cell.is_empty());
                 let paint =
                     paint.and_then(|paint| if number == 0 { Some(2) } else { paint(column, cell) });
                 match paint {

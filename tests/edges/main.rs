@@ -27,6 +27,7 @@ mod commands;
 mod http;
 mod otlp;
 mod pipelines;
+mod records;
 #[cfg(target_os = "linux")] // /proc tells what is ignored, `setsid` begins sessions
 mod signals;
 #[cfg(unix)]

@@ -10,9 +10,13 @@ use crate::exporters::debug;
 use crate::otlp::{Messages, Request, json};
 use crate::telemetry::names;
 
-/// Shows the first call of each span name in OTLP JSON lines, in at most `width` columns where names are as
-/// long as the demo's.
-pub(super) fn first_of_each(lines: &str, colours: bool, width: usize) -> anyhow::Result<String> {
+/// Counts the calls in OTLP JSON lines, and shows the first of each span name, in at most `width` columns where names
+/// are as long as the demo's.
+pub(super) fn first_of_each(
+    lines: &str,
+    colours: bool,
+    width: usize,
+) -> anyhow::Result<(usize, String)> {
     let mut all = Vec::new();
     for line in lines.lines() {
         let wire = json::read(Request::Traces, line.as_bytes()).context("no OTLP JSON")?;
@@ -20,11 +24,13 @@ pub(super) fn first_of_each(lines: &str, colours: bool, width: usize) -> anyhow:
             all.extend(spans);
         }
     }
-    let mut seen = HashSet::new();
+    let (mut calls, mut seen) = (0, HashSet::new());
     for scope in all.iter_mut().flat_map(|resource| &mut resource.scope_spans) {
-        scope.spans.retain(|span| is_call(span) && seen.insert(span.name.clone()));
+        scope.spans.retain(is_call);
+        calls += scope.spans.len();
+        scope.spans.retain(|span| seen.insert(span.name.clone()));
     }
-    Ok(debug::live_lines(&all, colours, width))
+    Ok((calls, debug::live_lines(&all, colours, width)))
 }
 
 /// Says whether a span is neither the upper one of a hop nor handed back by the server.

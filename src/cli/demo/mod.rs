@@ -1,18 +1,15 @@
 //! `mcpcol demo`: the main job in a few seconds. A real child MCP server behind `mcpcol stdio`, a
 //! client that drives it (a failing and a slow tool among its calls), then the live lines, one span as it leaves,
-//! a table, one call as a tree with the spans that the server handed back for it, and where the user's own
-//! spans will be.
+//! what `stats` and `show` make of the record, and where the user's own spans will be.
 //!
 //! It runs the same binary as a user would, in processes of their own; nothing is simulated. No line is longer
 //! than 80 columns, but for paths.
 
 mod client;
 mod live;
-mod report;
 mod sample;
 mod telemetry;
 mod server;
-mod tree;
 
 use std::fs;
 use std::io::{self, BufReader, IsTerminal, StdoutLock, Write};
@@ -23,7 +20,7 @@ use anyhow::{Context, bail};
 use serde_json::json;
 
 use self::client::Client;
-use super::state;
+use super::{show, state, stats};
 
 /// Arguments of `mcpcol demo`.
 #[derive(clap::Args, Debug)]
@@ -31,6 +28,9 @@ pub(super) struct Demo {
     /// Rounds of calls, 4 to 100; the slow, the failing and the unknown tool come in the first four
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(4..=100))]
     rounds: u16,
+    /// Do not ask the server for its own spans: the same calls, seen from outside alone
+    #[arg(long)]
+    no_passback: bool,
     /// Keep the OTLP JSON lines here instead of deleting them
     #[arg(long, value_name = "FILE")]
     keep: Option<PathBuf>,
@@ -47,7 +47,7 @@ impl Demo {
         let mut page = Page::stdout();
         page.heading("An agent calls a real MCP server through the tap:")?;
         page.text("  mcpcol stdio --name files -- mcpcol demo-server\n\n")?;
-        let mut tap = start(&scratch.0, &file)?;
+        let mut tap = start(&scratch.0, &file, !self.no_passback)?;
         let calls = drive(&mut tap, self.rounds)?;
         let status = tap.wait().context("cannot wait for the tap")?;
         if !status.success() {
@@ -55,6 +55,7 @@ impl Demo {
         }
         let lines = fs::read_to_string(&file).context("the tap wrote no spans")?;
         page.spans(&lines, calls)?;
+        page.record(&file, !self.no_passback)?;
         if let Some(keep) = &self.keep {
             fs::copy(&file, keep).with_context(|| format!("cannot write {}", keep.display()))?;
             page.text(&format!("All spans of the demo: {}\n", keep.display()))?;
@@ -90,21 +91,29 @@ impl Page {
 
     /// Shows what the tap wrote.
     fn spans(&mut self, lines: &str, calls: usize) -> anyhow::Result<()> {
-        let spans = report::read(lines)?;
-        let read = report::calls(&spans);
-        let counts = format!("{calls} tool calls, {} requests", read.len());
+        let (requests, live) = live::first_of_each(lines, self.colours, WIDTH - 2)?;
+        let counts = format!("{calls} tool calls, {requests} requests");
         self.heading(&format!("{counts}. The lines of a terminal, the first of each:"))?;
-        for line in live::first_of_each(lines, self.colours, WIDTH - 2)?.lines() {
+        for line in live.lines() {
             writeln!(self.out, "  {line}")?;
         }
         self.heading("\nOne span as it leaves; of the arguments there is a keyed digest:")?;
-        let failed = read.iter().find(|span| span.name == "tools/call write_file");
-        let failed = failed.context("the tap did not see a call that was made")?;
-        writeln!(self.out, "{}", sample::of(failed, self.colours))?;
-        self.heading("Per tool:")?;
-        writeln!(self.out, "{}", report::per_tool(&read, self.colours))?;
-        self.heading("One call from inside: the server handed its spans back (SEP-2448):")?;
-        writeln!(self.out, "{}", tree::of(&spans, "tools/call build_report", self.colours))?;
+        writeln!(self.out, "{}", sample::of(lines, "tools/call write_file", self.colours)?)?;
+        Ok(())
+    }
+
+    /// Shows what the commands make of the record that read one.
+    fn record(&mut self, file: &Path, asked: bool) -> anyhow::Result<()> {
+        self.heading("What they come to (mcpcol stats):")?;
+        writeln!(self.out, "{}", stats::of_file(file.to_owned(), self.colours)?)?;
+        let (from, heading) = match asked {
+            true => ("inside", "the server handed its spans back (SEP-2448)"),
+            false => ("outside", "a black box, unless the server is asked for its spans"),
+        };
+        self.heading(&format!("One tool from {from}, {heading}:"))?;
+        self.text("  mcpcol show SESSION --tool build_report\n\n")?;
+        let session = show::of_file(file.to_owned(), "build_report", self.colours)?;
+        writeln!(self.out, "{session}")?;
         Ok(())
     }
 
@@ -117,7 +126,8 @@ impl Page {
         };
         self.text("Its spans will be OTLP JSON lines, a file each time it runs, in\n\n")?;
         writeln!(self.out, "  {}\n", state.display())?;
-        self.text("What it logs and does wrong on the wire will be beside them: mcpcol logs -f\n")
+        self.text("mcpcol stats, sessions and show SESSION read them. What it logs and does\n")?;
+        self.text("wrong on the wire will be beside them: mcpcol logs -f\n")
     }
 }
 
@@ -127,13 +137,15 @@ pub(super) fn serve() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The tap, as an agent's host would start it.
-fn start(dir: &Path, spans: &Path) -> anyhow::Result<Child> {
+/// The tap, as an agent's host would start it; it asks for `passback` or leaves the server alone.
+fn start(dir: &Path, spans: &Path, passback: bool) -> anyhow::Result<Child> {
     let config = dir.join("demo.yaml");
+    let tap = match passback {
+        true => json!({"propagate": "inject", "passback": {"request": true, "detailed": true}}),
+        false => json!({}),
+    };
     let text = json!({
-        "receivers": {"mcp_stdio": {
-            "propagate": "inject", "passback": {"request": true, "detailed": true},
-        }},
+        "receivers": {"mcp_stdio": tap},
         "processors": {"digest": {"mode": "ephemeral"}},
         "exporters": {"file": {"path": spans}},
         "service": {"pipelines": {"traces": {

@@ -1,8 +1,8 @@
 //! One span as it leaves: each field and attribute of it, with the names that OTLP/JSON has.
 
+use anyhow::Context;
 use serde_json::Value;
 
-use super::report::{Span, list};
 use crate::cli::table::Table;
 
 /// Bounds a value in characters, so that a row fits 80 columns.
@@ -12,10 +12,27 @@ const LONGEST: usize = 48;
 const KINDS: [&str; 6] = ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"];
 const STATUSES: [&str; 3] = ["UNSET", "OK", "ERROR"];
 
-/// Lists the fields of a span, its attributes and those of its resource. Long values are cut.
-pub(super) fn of(span: &Span, colours: bool) -> Table {
+/// Kind of the tap's span towards the server, in OTLP's trace.proto.
+const CLIENT: u64 = 3;
+
+/// Lists the fields of the first call of that name in OTLP JSON lines, its attributes and those of its resource. Long
+/// values are cut.
+pub(super) fn of(lines: &str, name: &str, colours: bool) -> anyhow::Result<Table> {
+    for line in lines.lines() {
+        let document: Value = serde_json::from_str(line)?;
+        for resource in list(&document["resourceSpans"]) {
+            let scopes = list(&resource["scopeSpans"]).iter();
+            let mut spans = scopes.flat_map(|scope| list(&scope["spans"]));
+            if let Some(span) = spans.find(|span| span["name"] == name && span["kind"] == CLIENT) {
+                return Ok(table(span, &resource["resource"], colours));
+            }
+        }
+    }
+    None.context("the tap did not see a call that was made")
+}
+
+fn table(json: &Value, resource: &Value, colours: bool) -> Table {
     let mut table = Table::new(&["field or attribute", "value"]);
-    let json = &span.json;
     for field in ["traceId", "spanId", "parentSpanId", "name"] {
         table.row([field.to_owned(), short(&shown(&json[field]))]);
     }
@@ -24,7 +41,7 @@ pub(super) fn of(span: &Span, colours: bool) -> Table {
         table.row([field.to_owned(), shown(&json[field])]);
     }
     table.row(["status.code".to_owned(), meant(&json["status"]["code"], &STATUSES)]);
-    for (before, holder) in [("", json), ("resource ", &span.resource)] {
+    for (before, holder) in [("", json), ("resource ", resource)] {
         for attribute in list(&holder["attributes"]) {
             let key = attribute["key"].as_str().unwrap_or_default();
             let value = attribute["value"].as_object().and_then(|value| value.values().next());
@@ -33,6 +50,10 @@ pub(super) fn of(span: &Span, colours: bool) -> Table {
         }
     }
     table.painted(colours, |column, _| (column == 0).then_some(36))
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 /// Shows a number with the name that OTLP has for it.

@@ -10,3 +10,6 @@ pub(super) mod place;
 pub(super) mod ends;
 pub(super) mod stream;
 pub(super) mod lines;
+pub(super) mod selection;
+pub(super) mod spans;
+pub(super) mod findings;
