@@ -31,7 +31,7 @@ fuzz_target!(|data: &[u8]| {
     let counts = session.counts();
     assert!(counts.balanced() && counts.in_flight == 0, "{counts:?}");
     assert_eq!(session.ready() as u64, counts.spans + counts.passback.spans);
-    if let Some((telemetry, _)) = session.take() {
+    for (telemetry, _) in session.take() {
         let Messages::Traces(all) = telemetry.messages() else { panic!("a session makes spans") };
         let spans = all.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
         assert!(spans.into_iter().all(|span| span.trace_id == TRACE && span.span_id.len() == 8));

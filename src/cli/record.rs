@@ -119,6 +119,7 @@ pub(super) fn file_exporter(path: &Path) -> Value {
     let [max_megabytes, max_backups] = ROTATION;
     json!({
         "path": path,
+        "unsampled": "keep",
         "rotation": {"max_megabytes": max_megabytes, "max_backups": max_backups},
         "sending_queue": {"sizer": "bytes", "queue_size": QUEUE, "max_bytes": QUEUE},
     })

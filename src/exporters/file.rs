@@ -26,6 +26,7 @@ use serde::Deserialize;
 
 use self::target::Target;
 use super::lines::{JsonLines, Lines, Sink};
+use crate::mcp::Unsampled;
 use crate::pipeline::{Build, ComponentConfig, ExportError, Exporter, ExporterConfig, FileUse};
 use crate::settings::{
     Delivery, Duration, NoEffect, QueueSettings, Report, RetrySettings, Unsupported,
@@ -57,6 +58,8 @@ pub struct Config {
     /// Has no effect here; the Collector knows it.
     #[schemars(with = "NoEffect")]
     flush_interval: Unsupported,
+    /// Says what becomes of spans of this process's taps whose callers did not sample.
+    unsampled: Unsampled,
     /// Bounds how long one attempt to send may take; 0 for no limit.
     timeout: Duration,
     /// Sets the queue in front of the exporter, and how batches are joined in it.
@@ -103,6 +106,7 @@ impl Default for Config {
             encoding: None,
             group_by: None,
             flush_interval: None,
+            unsampled: Unsampled::default(),
             timeout: Duration::secs(5),
             sending_queue: QueueSettings::default(),
             retry_on_failure: RetrySettings::default(),
@@ -169,6 +173,10 @@ impl ExporterConfig for Config {
             queue: self.sending_queue.clone(),
             retry: self.retry_on_failure.clone(),
         }
+    }
+
+    fn keeps_unsampled(&self) -> bool {
+        self.unsampled == Unsampled::Keep
     }
 
     fn writes(&self) -> Option<FileUse<'_>> {

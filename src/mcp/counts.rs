@@ -83,19 +83,12 @@ pub struct Dropped {
     pub unreadable: u64,
     /// Too many requests were in flight.
     pub overflow: u64,
-    /// The parent was not sampled.
-    pub unsampled: u64,
 }
 
 impl Dropped {
     /// The reasons by name, for metrics.
-    pub fn reasons(&self) -> [(&'static str, u64); 4] {
-        [
-            ("gap", self.gap),
-            ("unreadable", self.unreadable),
-            ("overflow", self.overflow),
-            ("unsampled", self.unsampled),
-        ]
+    pub fn reasons(&self) -> [(&'static str, u64); 3] {
+        [("gap", self.gap), ("unreadable", self.unreadable), ("overflow", self.overflow)]
     }
 
     /// All reasons together.

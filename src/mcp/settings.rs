@@ -199,10 +199,10 @@ pub enum Parent {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Unsampled {
-    /// Counts it and does not put it out.
+    /// Counts it and keeps it from exporters.
     #[default]
     Drop,
-    /// Puts it out all the same.
+    /// Treats it like any other.
     Keep,
 }
 

@@ -16,18 +16,24 @@ use crate::telemetry::{Clock, Content, Nanos, Offset, Seen, Telemetry, names};
 pub(super) struct Done {
     pub(super) span: Span,
     pub(super) seen: Seen,
+    /// It is for exporters, too.
+    pub(super) sampled: bool,
     attributes: BTreeMap<String, String>,
 }
 
 impl Done {
     /// All spans of what a tap put out, in order.
-    pub(super) fn all(taken: Option<(Telemetry, Content)>) -> Vec<Done> {
-        let Some((telemetry, content)) = taken else { return Vec::new() };
+    pub(super) fn all(taken: Vec<(Telemetry, Content)>) -> Vec<Done> {
+        taken.into_iter().flat_map(Done::each).collect()
+    }
+
+    fn each((telemetry, content): (Telemetry, Content)) -> Vec<Done> {
         let Messages::Traces(all) = telemetry.messages() else { panic!("a tap makes spans") };
         let spans = all.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
         let done = spans
             .map(|span| Done {
                 attributes: span.attributes.iter().map(|a| (a.key.clone(), text(a))).collect(),
+                sampled: telemetry.sampled(),
                 seen: content.of(&span.trace_id, &span.span_id).cloned().unwrap_or_default(),
                 span: span.clone(),
             })

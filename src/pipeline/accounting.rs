@@ -265,6 +265,12 @@ impl ExporterCounters {
         self.count_drop(signal, items, reason);
     }
 
+    /// Enters items that the exporter is not to have, because their callers did not sample.
+    pub(super) fn unsampled(&self, signal: Signal, items: usize) {
+        self.received(signal, items);
+        self.count_drop(signal, items, "unsampled");
+    }
+
     /// Enters items that were in the queue and could not be sent.
     pub(super) fn dropped(&self, signal: Signal, items: usize, reason: &'static str) {
         self.of(signal).failed.add(items as u64);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::accounting::{PipelineCounters, StageCounters};
-use super::delivery::Delivery;
+use super::gate::Gate;
 use super::{Flow, INCIDENTS, Pass, Processor};
 use crate::telemetry::{Batch, Clock, Nanos, Reads, Receipt, Verdict};
 
@@ -23,7 +23,7 @@ pub(super) struct Chain {
 #[derive(Clone)]
 pub(super) enum Rest {
     Stage(Arc<Stage>),
-    Exits(Arc<[Arc<Delivery>]>),
+    Exits(Arc<[Gate]>),
 }
 
 /// One processor in its place. Dropping the last handle finishes it, before what stands behind it.
@@ -51,7 +51,7 @@ pub(super) enum End<T> {
 }
 
 /// A batch and the exporters that it is for.
-pub(super) type AtExits<'a> = (&'a [Arc<Delivery>], Batch);
+pub(super) type AtExits<'a> = (&'a [Gate], Batch);
 
 /// Holds what the stages said and want done. Nothing of it has happened: a batch that is turned back comes
 /// again.

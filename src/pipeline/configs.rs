@@ -86,6 +86,11 @@ pub trait ExporterConfig: Send + Sync {
         };
         self.targets().into_iter().map(place).collect()
     }
+    /// Says whether it takes spans of our taps whose callers did not sample: a record does, a backend that samples
+    /// does not.
+    fn keeps_unsampled(&self) -> bool {
+        false
+    }
     /// Names the file that it writes, if it writes one: no other exporter should.
     fn writes(&self) -> Option<FileUse<'_>> {
         None

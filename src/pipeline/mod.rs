@@ -16,6 +16,7 @@ mod secrets;
 mod placeholder;
 pub mod accounting;
 mod delivery;
+mod gate;
 mod chain;
 mod route;
 mod next;

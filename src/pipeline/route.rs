@@ -9,10 +9,9 @@ use std::sync::{Arc, OnceLock};
 
 use super::accounting::PipelineCounters;
 use super::chain::{AtExits, Chain, End, Passed, Rest};
-use super::delivery::{Delivery, Permit};
+use super::gate::Offer;
 use super::outlet::{Consumer, Transport};
 use crate::metrics::{Counter, Metric, Metrics, names};
-use crate::settings::OnFull;
 use crate::telemetry::{Batch, Nanos, Reads, Receipt, Signal, Verdict};
 
 /// All pipelines of one receiver.
@@ -44,14 +43,6 @@ struct Answer<'a> {
     items: usize,
     /// `None` if a processor panicked.
     passed: Option<Passed<Vec<Offer<'a>>>>,
-}
-
-/// A batch for one exporter, and what its queue said.
-struct Offer<'a> {
-    delivery: &'a Delivery,
-    on_full: OnFull,
-    batch: Batch,
-    answer: Result<Permit, Verdict>,
 }
 
 impl Route {
@@ -140,7 +131,7 @@ impl<'a> Answer<'a> {
     fn turn_back(self, verdict: &Verdict) {
         match self.passed.map(|passed| passed.end) {
             Some(End::Exits(offers)) => {
-                offers.into_iter().for_each(|o| o.batch.receipt.settle(verdict.clone()));
+                offers.into_iter().for_each(|offer| offer.turn_back(verdict.clone()));
             }
             Some(End::Done(receipt) | End::Refused { receipt, .. }) => {
                 receipt.settle(verdict.clone());
@@ -158,37 +149,9 @@ fn offers((exits, batch): AtExits<'_>) -> Vec<Offer<'_>> {
         return Vec::new();
     };
     let mut offers = Vec::with_capacity(exits.len());
-    offers.extend(others.iter().map(|delivery| Offer::new(delivery, alone, batch.clone())));
-    offers.push(Offer::new(last, alone, batch));
+    offers.extend(others.iter().map(|gate| gate.offer(batch.clone(), alone)));
+    offers.push(last.offer(batch, alone));
     offers
-}
-
-impl<'a> Offer<'a> {
-    fn new(delivery: &'a Delivery, alone: bool, batch: Batch) -> Self {
-        let answer = delivery.reserve(&batch.telemetry, batch.receipt.awaited());
-        Offer { delivery, on_full: delivery.on_full(alone), batch, answer }
-    }
-
-    /// The answer that turns the whole batch back, if this is one.
-    fn refusal(&self) -> Option<Verdict> {
-        match &self.answer {
-            Err(verdict) if self.on_full == OnFull::Refuse && self.batch.receipt.awaited() => {
-                Some(verdict.clone())
-            }
-            _ => None,
-        }
-    }
-
-    fn conclude(self) {
-        let Batch { telemetry, receipt, .. } = self.batch;
-        match self.answer {
-            Ok(place) => self.delivery.commit(place, telemetry, receipt),
-            Err(verdict) => {
-                self.delivery.overflow(&telemetry, &verdict);
-                receipt.settle(Verdict::Accepted);
-            }
-        }
-    }
 }
 
 impl Consumer for Route {

@@ -20,6 +20,7 @@ use super::attached::Extensions;
 use super::build::{Build, Shared};
 use super::chain::{Chain, Rest};
 use super::delivery::Delivery;
+use super::gate::Gate;
 use super::made_of::MadeOf;
 use super::placeholder::{BlockingProcessor, DisabledExporter};
 use super::plan::{Pipeline, Plan, Planned};
@@ -302,7 +303,12 @@ impl Service {
         let counters =
             PipelineCounters::new(&self.accounts, &pipeline.id.to_string(), pipeline.signal);
         let counters = Arc::new(counters);
-        let exits = pipeline.exporters.iter().map(|id| Arc::clone(&exporters[id].1));
+        let exits = pipeline.exporters.iter().map(|id| {
+            let part = plan.exporters.iter().find(|part| part.id == *id);
+            let keeps = part.is_some_and(|part| part.config.keeps_unsampled());
+            let counters = ExporterCounters::new(&self.accounts, id);
+            Gate::new(Arc::clone(&exporters[id].1), counters, keeps)
+        });
         let mut rest = Rest::Exits(exits.collect());
         for id in pipeline.processors.iter().rev() {
             let part = plan.processors.iter().find(|part| part.id == *id);

@@ -48,6 +48,8 @@ pub struct Telemetry {
     signal: Signal,
     items: usize,
     wire: Bytes,
+    /// It is for exporters, too. A mark beside the bytes and nothing on the wire.
+    sampled: bool,
 }
 
 impl Telemetry {
@@ -64,6 +66,17 @@ impl Telemetry {
     /// Gives the protobuf bytes of the signal's export request.
     pub fn wire(&self) -> &Bytes {
         &self.wire
+    }
+
+    /// Says whether it is for exporters: `false` for spans of a tap whose callers did not sample. Processors see those,
+    /// whatever is made of them keeps the mark, and exporters have them only where they ask for it.
+    pub fn sampled(&self) -> bool {
+        self.sampled
+    }
+
+    /// Gives the same with that mark.
+    pub fn with_sampled(self, sampled: bool) -> Self {
+        Telemetry { sampled, ..self }
     }
 
     /// Appends one OTLP/JSON document, without a newline.
@@ -114,14 +127,15 @@ impl Telemetry {
     }
 
     fn piece(&self, (wire, items): Piece) -> Telemetry {
-        Telemetry { signal: self.signal, items, wire }
+        Telemetry { items, wire, ..*self }
     }
 
     /// Joins all of `parts` as one, on the wire: a repeated field of a message is its occurrences in
-    /// order, so requests join by concatenation. `None` for nothing; the parts must share a signal.
+    /// order, so requests join by concatenation. `None` for nothing; the parts must share signal and mark.
     pub fn join(parts: Vec<Telemetry>) -> Option<Telemetry> {
         let signal = parts.first()?.signal();
-        debug_assert!(parts.iter().all(|part| part.signal() == signal));
+        let sampled = parts.iter().any(Telemetry::sampled);
+        debug_assert!(parts.iter().all(|part| (part.signal, part.sampled) == (signal, sampled)));
         if let [_] = parts.as_slice() {
             return parts.into_iter().next();
         }
@@ -130,7 +144,7 @@ impl Telemetry {
             wire.extend_from_slice(&part.wire);
         }
         let items = parts.iter().map(Telemetry::items).sum();
-        Some(Telemetry { signal, items, wire: wire.into() })
+        Some(Telemetry { signal, items, wire: wire.into(), sampled })
     }
 
     /// Says how much memory its [messages](Self::messages) take beside the texts in them, in bytes, roughly.
@@ -149,7 +163,7 @@ impl Telemetry {
 impl From<Checked> for Telemetry {
     fn from(checked: Checked) -> Self {
         let (signal, items) = (checked.request().into(), checked.items());
-        Telemetry { signal, items, wire: checked.into_bytes() }
+        Telemetry { signal, items, wire: checked.into_bytes(), sampled: true }
     }
 }
 
@@ -159,7 +173,7 @@ impl From<Traces> for Telemetry {
         let (bytes, items) = traces.into_parts();
         let wire = Bytes::from(bytes);
         debug_assert!(check(Request::Traces, wire.clone()).is_ok());
-        Telemetry { signal: Signal::Traces, items, wire }
+        Telemetry { signal: Signal::Traces, items, wire, sampled: true }
     }
 }
 
@@ -169,7 +183,7 @@ impl From<Logs> for Telemetry {
         let (bytes, items) = logs.into_parts();
         let wire = Bytes::from(bytes);
         debug_assert!(check(Request::Logs, wire.clone()).is_ok());
-        Telemetry { signal: Signal::Logs, items, wire }
+        Telemetry { signal: Signal::Logs, items, wire, sampled: true }
     }
 }
 

@@ -77,6 +77,7 @@ enum Does {
 struct Fake {
     does: Does,
     delivery: Delivery,
+    keeps_unsampled: bool,
     got: Arc<Mutex<Vec<Vec<String>>>>,
     attempts: Arc<Mutex<Vec<Instant>>>,
     built: Arc<AtomicUsize>,
@@ -87,6 +88,7 @@ impl Fake {
     fn new(does: Does) -> Self {
         Fake {
             does,
+            keeps_unsampled: false,
             delivery: Delivery { timeout: secs(5), ..Delivery::default() },
             got: Arc::default(),
             attempts: Arc::default(),
@@ -118,6 +120,10 @@ fn secs(n: u64) -> mcpcol::settings::Duration {
 impl ExporterConfig for Fake {
     fn delivery(&self) -> Delivery {
         self.delivery.clone()
+    }
+
+    fn keeps_unsampled(&self) -> bool {
+        self.keeps_unsampled
     }
 
     fn build(&self, _: &Build<'_>) -> anyhow::Result<Box<dyn Exporter>> {
@@ -750,6 +756,39 @@ async fn batches_are_joined_to_the_least_size_and_cut_at_the_greatest() {
     tokio::time::sleep(Duration::from_millis(250)).await;
     assert_eq!(sink.got()[2], ["g"]);
     world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn spans_that_callers_did_not_sample_pass_processors_and_end_before_exporters() {
+    let joins = |q: &mut QueueSettings| {
+        q.batch = Some(BatchSettings { min_size: 4, ..BatchSettings::default() });
+    };
+    let record = Fake { keeps_unsampled: true, ..Fake::new(Does::Send).queue(joins) };
+    let backend = Fake::new(Does::Send);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sees = Arc::clone(&seen);
+    let counts = stage(move |batch, _| {
+        sees.lock().unwrap().push((batch.telemetry.items(), batch.telemetry.sampled()));
+        Flow::Pass(batch)
+    });
+    let tap = PlannedTap::default();
+    let sketch = Sketch::default().receiver("tap", &tap).processor("counts", counts);
+    let sketch = sketch.exporter("record", &record).exporter("backend", &backend);
+    let sketch = sketch.pipeline("traces", &["tap"], &["counts"], &["record", "backend"]);
+    let world = World::of(sketch, &tap).await;
+    world.offer(&["a"]);
+    world.outlet().offer(Batch::new(spans(&["b", "c"]).with_sampled(false)));
+    world.offer(&["d"]);
+    settle().await;
+    assert_eq!(*seen.lock().unwrap(), [(1, true), (2, false), (1, true)]);
+    assert_eq!(record.got(), [vec!["a", "b", "c", "d"]], "in its queue nothing is marked any more");
+    assert_eq!(backend.got(), [vec!["a"], vec!["d"]]);
+    assert_eq!(world.counter("otelcol_receiver_accepted_spans", "tap"), 4);
+    assert_eq!(world.counter("otelcol_exporter_enqueue_failed_spans", "backend"), 0);
+    let accounts = world.stop().await;
+    assert_eq!(accounts["record"].to_string(), "received=4 sent=4 dropped=0 held=0");
+    let told = "received=4 sent=2 dropped=2 (unsampled=2) held=0";
+    assert_eq!(accounts["backend"].to_string(), told);
 }
 
 #[tokio::test(start_paused = true)]

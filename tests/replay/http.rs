@@ -452,14 +452,14 @@ proptest! {
             let mut now = BASE;
             steps.iter().for_each(|(x, step)| act(&mut http, *x, step, at_once, &mut now));
             http.finish(now);
-            let taken = http.take().map(|(spans, seen)| {
+            let taken: Vec<_> = http.take().into_iter().map(|(spans, seen)| {
                 let mut kept = Vec::new();
                 spans.each_item(|item| {
                     let (trace, span) = item.own.ids();
                     kept.push(seen.of(trace, span).cloned());
                 });
                 (spans.wire().to_vec(), kept)
-            });
+            }).collect();
             (taken, http.counts())
         };
         prop_assert_eq!(all(true), all(false));

@@ -51,8 +51,8 @@ impl Output {
     }
 
     /// Adds what a tap put out; `counts` are its books by then.
-    pub(crate) fn add(&mut self, taken: Option<(Telemetry, Content)>, counts: Counts) {
-        if let Some((telemetry, content)) = taken {
+    pub(crate) fn add(&mut self, taken: Vec<(Telemetry, Content)>, counts: Counts) {
+        for (telemetry, content) in taken {
             let Messages::Traces(all) = telemetry.messages() else { panic!("a tap makes spans") };
             for resource in all {
                 let told = attributes(&resource.resource.as_ref().unwrap().attributes, |_| true);

@@ -320,12 +320,12 @@ fn recorded(name: &str) -> Telemetry {
         };
         last = 1_795_000_000_000_000_000 + (entry["t_ms"].as_f64().unwrap() * 1e6) as u64;
         session.bytes(direction, format!("{}\n", entry["raw"].as_str().unwrap()).as_bytes(), last);
-        parts.extend(session.take().map(|(telemetry, _)| telemetry));
+        parts.extend(session.take().into_iter().map(|(telemetry, _)| telemetry));
     }
     session.eof(Direction::ClientToServer, last);
     session.eof(Direction::ServerToClient, last);
     session.end(last);
-    parts.extend(session.take().map(|(telemetry, _)| telemetry));
+    parts.extend(session.take().into_iter().map(|(telemetry, _)| telemetry));
     Telemetry::join(parts).unwrap()
 }
 

@@ -367,9 +367,9 @@ impl Http {
         self.connections.common.ready()
     }
 
-    /// The spans finished since the last call, by resource, with what was seen of them; `None` if there
-    /// are none.
-    pub fn take(&mut self) -> Option<(Telemetry, Content)> {
+    /// The spans finished since the last call, by resource, with what was seen of them; those whose
+    /// callers did not sample apart.
+    pub fn take(&mut self) -> Vec<(Telemetry, Content)> {
         self.connections.common.take()
     }
 

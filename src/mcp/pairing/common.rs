@@ -89,6 +89,8 @@ struct Listed {
 #[derive(Debug)]
 struct Group {
     server: Arc<Server>,
+    /// Their callers sampled.
+    sampled: bool,
     /// What the service says of itself, where that is a peer.
     peer: Named,
     spans: Spans,
@@ -138,27 +140,34 @@ impl Common {
         self.spans + self.logs.weight()
     }
 
-    /// The spans finished since the last call, by resource, with what was seen of them.
-    pub(in crate::mcp) fn take(&mut self) -> Option<(Telemetry, Content)> {
+    /// The spans finished since the last call, by resource, with what was seen of them. Those whose callers did not
+    /// sample come apart.
+    pub(in crate::mcp) fn take(&mut self) -> Vec<(Telemetry, Content)> {
         if self.spans == 0 {
-            return None;
+            return Vec::new();
         }
         self.usual = self.finished.iter().map(|group| group.spans.size()).max().unwrap_or(0);
-        let mut all = Traces::default();
-        self.finished.drain(..).for_each(|group| all.join(group.spans.finish()));
+        let (mut all, mut unsampled) = (Traces::default(), Traces::default());
+        for group in self.finished.drain(..) {
+            let to = if group.sampled { &mut all } else { &mut unsampled };
+            to.join(group.spans.finish());
+        }
         let handed = std::mem::take(&mut self.handed);
         all.join(handed);
         (self.spans, self.untaken) = (0, 0);
         // The last stays: what was seen of a call stands before what a server says of it.
-        let content = self.handed_seen.drain(..).chain(self.seen.drain(..)).collect();
-        Some((Telemetry::from(all), content))
+        let content: Content = self.handed_seen.drain(..).chain(self.seen.drain(..)).collect();
+        let some = [(all, true), (unsampled, false)].into_iter().filter(|(all, _)| all.spans() > 0);
+        let marked = |(all, sampled)| Telemetry::from(all).with_sampled(sampled);
+        some.map(|all| (marked(all), content.clone())).collect()
     }
 
-    /// Keeps the finished span that `write` writes until it is taken. `client` and `info` are what client and
-    /// server say of themselves.
+    /// Keeps the finished span that `write` writes until it is taken; `sampled`: it is for exporters, too. `client` and
+    /// `info` are what client and server say of themselves.
     pub(super) fn put_out(
         &mut self,
         server: &Arc<Server>,
+        sampled: bool,
         (client, info): (&Named, &Named),
         write: impl FnOnce(&mut Span<'_>),
     ) {
@@ -167,7 +176,9 @@ impl Common {
         let peer = peer(&self.settings, client, info);
         let same = |group: &&mut Group| {
             let (of, name) = (group.server.index, &group.server.name);
-            of == server.index && *name == server.name && group.peer == *peer
+            (of, group.sampled) == (server.index, sampled)
+                && *name == server.name
+                && group.peer == *peer
         };
         match self.finished.iter_mut().rev().take(LOOK).find(same) {
             Some(group) => group.spans.add(write),
@@ -175,7 +186,12 @@ impl Common {
                 let resource = resource(&self.settings, server, peer);
                 let mut spans = Spans::of(&resource, &scope(), self.usual);
                 spans.add(write);
-                self.finished.push(Group { server: server.clone(), peer: peer.clone(), spans });
+                self.finished.push(Group {
+                    server: server.clone(),
+                    sampled,
+                    peer: peer.clone(),
+                    spans,
+                });
             }
         }
         self.spans += 1;

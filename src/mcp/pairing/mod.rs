@@ -306,15 +306,11 @@ impl Pairing<'_> {
         self.put_out(call, ending, seen);
     }
 
-    /// Puts the span of a call out, unless its parent was not sampled.
+    /// Puts the span of a call out; of one whose parent was not sampled for processors alone.
     fn put_out(&mut self, mut call: Box<Call>, ending: &Ending<'_>, mut seen: Seen) {
         let common = &mut *self.common;
-        if call.place.flags & super::trace::SAMPLED == 0
-            && common.settings.unsampled == Unsampled::Drop
-        {
-            common.counts.dropped.unsampled += call.spans();
-            return;
-        }
+        let sampled = call.place.flags & super::trace::SAMPLED != 0
+            || common.settings.unsampled == Unsampled::Keep;
         seen.arguments = std::mem::take(&mut call.arguments);
         seen.secrets = self.state.secrets.all(ending.end).with(&call.secrets);
         let response = common.keep_headers(ending.headers.as_ref());
@@ -334,7 +330,8 @@ impl Pairing<'_> {
         let tells = seen != Seen::default() || matches!(call.subject, Subject::Tool(_));
         let (server, peers) = (&self.state.server, (&frame.speaker.who, frame.info));
         if let Some(hop) = call.hop.take() {
-            common.put_out(server, peers, |span| frame.incoming(&call, &hop, ending, span));
+            common
+                .put_out(server, sampled, peers, |span| frame.incoming(&call, &hop, ending, span));
             if !seen.secrets.is_empty() {
                 let secrets = seen.secrets.clone();
                 let span = SpanRef { span: hop.span, ..call.place.own };
@@ -343,7 +340,7 @@ impl Pairing<'_> {
             (call.carrier, call.place.beside) = (None, None);
             call.hop = Some(hop);
         }
-        common.put_out(server, peers, |span| frame.span(&call, ending, span));
+        common.put_out(server, sampled, peers, |span| frame.span(&call, ending, span));
         if tells {
             seen.capture = call.capture;
             common.keep_seen(call.place.own, seen);

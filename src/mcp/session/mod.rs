@@ -90,8 +90,9 @@ impl Session {
         self.common.ready()
     }
 
-    /// The spans finished since the last call, with what was seen of them; `None` if there are none.
-    pub fn take(&mut self) -> Option<(Telemetry, Content)> {
+    /// The spans finished since the last call, with what was seen of them; those whose callers did not sample
+    /// apart.
+    pub fn take(&mut self) -> Vec<(Telemetry, Content)> {
         self.common.take()
     }
 

@@ -61,7 +61,6 @@ impl CountsExporter {
             lost(|c| c.dropped.gap, "gap"),
             lost(|c| c.dropped.unreadable, "unreadable"),
             lost(|c| c.dropped.overflow, "overflow"),
-            lost(|c| c.dropped.unsampled, "unsampled"),
             lost_in(Box::new(|c| c.logs.rate), Signal::Logs, "rate"),
             lost_in(Box::new(|c| c.logs.gap), Signal::Logs, "gap"),
             odd(|c| c.logs.cut, "log_cut"),

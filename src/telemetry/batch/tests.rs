@@ -121,6 +121,16 @@ fn joining_keeps_every_item_in_order() {
     assert_eq!(names, ["a", "b", "c"]);
 }
 
+#[test]
+fn whatever_is_made_of_marked_telemetry_is_marked() {
+    let marked = || spans(&["a", "b", "c"]).with_sampled(false);
+    assert!(spans(&["a"]).sampled() && !marked().clone().sampled());
+    assert!(!marked().edited(&mut Halve(false)).sampled());
+    assert!(marked().split(1).iter().all(|piece| !piece.sampled()));
+    assert!(marked().halves().unwrap().iter().all(|half| !half.sampled()));
+    assert!(!Telemetry::join(vec![marked(), marked()]).unwrap().sampled());
+}
+
 /// Halved until nothing can be cut any more: pieces of one item, in the order of the items.
 fn crumbs(whole: Telemetry) -> Vec<Telemetry> {
     match whole.halves() {

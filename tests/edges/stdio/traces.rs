@@ -1,6 +1,7 @@
 //! What the spans of a stdio tap without a configuration say of their traces and of who ended a call.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use rustix::process::Signal;
@@ -56,6 +57,45 @@ const TWO: &str = r#"
 read a; echo '{"jsonrpc":"2.0","id":0,"result":{}}'
 read b; echo '{"jsonrpc":"2.0","id":1,"result":{}}'
 exec cat"#;
+
+/// Two calls, one of which its caller did not sample.
+#[test]
+fn calls_that_were_not_sampled_are_in_the_record_and_nowhere_else() {
+    let set = [
+        "exporters::file/kept::path=kept.jsonl",
+        "service::pipelines::traces::exporters=[file, file/kept]",
+    ];
+    let home = tempfile::tempdir().unwrap();
+    let mut command = mcpcol(home.path());
+    command.current_dir(home.path()).arg("stdio");
+    set.iter().for_each(|set| {
+        command.args(["--set", set]);
+    });
+    let mut process = command.args(["--", "sh", "-c", TWO]).spawn().unwrap();
+    let mut to = process.stdin.take().unwrap();
+    for (id, flags) in [(0, "00"), (1, "01")] {
+        let meta = format!("{{\"traceparent\":\"{}{flags}\"}}", &PARENT[..53]);
+        writeln!(
+            to,
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"ping","params":{{"_meta":{meta}}}}}"#
+        )
+        .unwrap();
+    }
+    drop(to);
+    let output = process.wait_with_output().unwrap();
+    let ids = |file: &Path| -> Vec<String> {
+        let id = |span| attribute(span, "jsonrpc.request.id");
+        let mut ids: Vec<_> = spans_in(file).iter().filter_map(id).collect();
+        ids.sort();
+        ids
+    };
+    let record = record_in(&home.path().join(".local/state/mcpcol")).unwrap();
+    assert_eq!(ids(&record), ["0", "1"]);
+    assert_eq!(ids(&home.path().join("kept.jsonl")), ["1"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("received=2 sent=1 dropped=1 (unsampled=1) held=0"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
 
 fn two(set: &[&str]) -> Vec<Value> {
     let mut tap = Tap::start(set, TWO);

@@ -153,7 +153,7 @@ fn spans_come_by_server() {
         let x = tap.send(&RequestHead { server, ..POST }, &modern(1, ""));
         tap.reply(x, 200, &ok(1));
     }
-    let (telemetry, _) = tap.http.take().unwrap();
+    let (telemetry, _) = tap.http.take().remove(0);
     let crate::otlp::Messages::Traces(all) = telemetry.messages() else { panic!("spans") };
     let server = |r: &opentelemetry_proto::tonic::trace::v1::ResourceSpans| {
         let attributes = &r.resource.as_ref().unwrap().attributes;

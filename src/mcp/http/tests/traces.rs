@@ -182,7 +182,7 @@ fn a_version_stands_beside_the_name_that_it_is_of() {
     }
     let x = tap.post(&modern(1, ""));
     tap.reply(x, 200, &ok(1));
-    let (telemetry, _) = tap.http.take().unwrap();
+    let (telemetry, _) = tap.http.take().remove(0);
     let Messages::Traces(all) = telemetry.messages() else { panic!("a tap makes spans") };
     let of = |key: &str, resource: &opentelemetry_proto::tonic::trace::v1::ResourceSpans| {
         let attributes = &resource.resource.as_ref().unwrap().attributes;

@@ -312,7 +312,7 @@ fn every_retry_links_to_the_first_leg() {
 #[test]
 fn a_call_without_arguments_that_is_cancelled_tells_that_it_had_none() {
     let mut tap = Tap::new();
-    let span = tap.call(1).cancel(1).session.take().map(|(telemetry, content)| {
+    let span = tap.call(1).cancel(1).session.take().pop().map(|(telemetry, content)| {
         let Messages::Traces(all) = telemetry.messages() else { panic!("a session makes spans") };
         let span = &all[0].scope_spans[0].spans[0];
         content.of(&span.trace_id, &span.span_id).cloned()

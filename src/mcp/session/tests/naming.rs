@@ -7,7 +7,7 @@ use super::*;
 
 /// `mcpcol.server.name` of each resource in turn, and `peer.service` of the spans below it.
 fn servers(tap: &mut Tap) -> Vec<(String, Vec<String>)> {
-    let (telemetry, _) = tap.session.take().unwrap();
+    let (telemetry, _) = tap.session.take().remove(0);
     let Messages::Traces(all) = telemetry.messages() else { panic!("a session makes spans") };
     let named = |attributes: &[KeyValue], key: &str| {
         attributes.iter().find(|a| a.key == key).map(text).unwrap_or_default()

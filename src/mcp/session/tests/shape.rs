@@ -64,14 +64,19 @@ fn without_a_context_of_its_own_a_request_is_under_the_ambient_one() {
 }
 
 #[test]
-fn spans_under_an_unsampled_parent_are_counted_not_sent() {
+fn spans_under_an_unsampled_parent_come_apart_and_are_for_processors_alone() {
     let unsampled = PARENT.replace("-01", "-00");
     let mut tap = Tap::new();
-    tap.c(&traced(&unsampled)).ok(1);
-    assert!(tap.session.take().is_none());
-    assert_eq!(tap.counts().dropped.unsampled, 1);
+    tap.c(&traced(&unsampled)).ok(1).call(2).ok(2).c(&traced(&unsampled)).ok(1);
+    let taken = tap.session.take();
+    let marks: Vec<_> = taken.iter().map(|(all, _)| (all.sampled(), all.items())).collect();
+    assert_eq!(marks, [(true, 1), (false, 2)]);
+    let flags = Done::all(taken).into_iter().map(|done| done.span.flags);
+    assert_eq!(flags.collect::<Vec<_>>(), [0x101, 0x300, 0x300]);
+    assert_eq!((tap.counts().spans, tap.session.take().len()), (3, 0));
     let mut tap = Tap::with(Settings { unsampled: Unsampled::Keep, ..Settings::default() });
-    assert_eq!(tap.c(&traced(&unsampled)).ok(1).only().span.flags, 0x300);
+    let done = tap.c(&traced(&unsampled)).ok(1).only();
+    assert_eq!((done.span.flags, done.sampled), (0x300, true));
 }
 
 #[test]
@@ -301,7 +306,7 @@ fn kind_transport_and_service_name_are_settings() {
     let identity = Identity { transport: Transport::Http, ..identity() };
     let mut tap = Tap::of(settings, identity);
     tap.c(r#"{"id":0,"method":"initialize","params":{"clientInfo":{"name":"agent"}}}"#).ok(0);
-    let (telemetry, _) = tap.session.take().unwrap();
+    let (telemetry, _) = tap.session.take().remove(0);
     let Messages::Traces(all) = telemetry.messages() else { panic!("a session makes spans") };
     assert_eq!(all[0].scope_spans[0].scope.as_ref().unwrap().name, names::SCOPE);
     let span = &all[0].scope_spans[0].spans[0];
@@ -374,7 +379,7 @@ fn resource(name: &str, version: Option<&str>) -> Vec<(String, String)> {
 }
 
 fn resources(tap: &mut Tap) -> Vec<Vec<(String, String)>> {
-    let (telemetry, _) = tap.session.take().unwrap();
+    let (telemetry, _) = tap.session.take().remove(0);
     let Messages::Traces(all) = telemetry.messages() else { panic!("a session makes spans") };
     let found = all.iter().map(|spans| &spans.resource.as_ref().unwrap().attributes);
     found.map(|all| all.iter().map(|a| (a.key.clone(), text(a))).collect()).collect()
