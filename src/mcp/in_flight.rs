@@ -9,7 +9,7 @@ use super::call::{Call, Subject};
 use super::{Direction, SessionName};
 use crate::telemetry::Nanos;
 
-/// One request that waits for its answer.
+/// Shows one request that waits for its answer.
 #[derive(Clone, Copy, Debug)]
 pub struct InFlight<'a> {
     call: &'a Call,
@@ -17,7 +17,7 @@ pub struct InFlight<'a> {
     session: &'a str,
 }
 
-/// One request that waits for its answer, as a row of a board.
+/// Tells of one request that waits for its answer: a row of a board.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallInFlight {
     /// Names the server, as spans do.
@@ -38,7 +38,7 @@ pub struct CallInFlight {
     pub doubtful: bool,
 }
 
-/// What waits at one server, as a row of a board.
+/// Sums up what waits at one server: a row of a board.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerLoad {
     /// Names the server, as spans do.
@@ -82,7 +82,7 @@ impl<'a> InFlight<'a> {
 }
 
 impl ServerLoad {
-    /// A server at which nothing waits.
+    /// Makes the row of a server at which nothing waits.
     pub fn none(server: &str) -> Self {
         ServerLoad { server: server.to_owned(), calls: 0, oldest: None }
     }

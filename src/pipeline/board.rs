@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 
 use super::Id;
 
-/// How many rows a board has at most.
+/// Bounds how many rows a board has.
 pub const MAX_ROWS: usize = 1000;
 
 /// Publishes one table of rows `R`; the right to do so belongs to one writer.
