@@ -43,7 +43,9 @@ pub(super) fn check_addresses(
     }
     if opens != Opens::Nothing {
         for own in own_metrics {
-            taken.claim(own.path.clone(), own.mark, &own.endpoint, problems);
+            if let Some(endpoint) = own.endpoint() {
+                taken.claim(own.path.clone(), own.mark, endpoint, problems);
+            }
         }
     }
 }

@@ -1,16 +1,21 @@
-//! `service.telemetry.metrics` and `.resource`: where mcpcol's own metrics are served, and as what.
+//! `service.telemetry.metrics` and `.resource`: where mcpcol's own metrics are served and sent, and as what.
 //!
-//! A reader becomes an extension of the plan, which serves until everything else is drained.
+//! A reader becomes an extension of the plan, which goes on until everything else is drained.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Options;
-use crate::extensions::own_metrics::Config;
+use crate::extensions::{own_metrics, sent_metrics};
 use crate::http::sockets::{host_port, no_address};
-use crate::pipeline::plan::{MetricsLevel, MetricsSettings, PrometheusSettings, TelemetrySettings};
-use crate::pipeline::{ExtensionConfig, Id, Planned};
-use crate::settings::{Mark, Node, Problems, Value, is_ipv6};
+use crate::pipeline::plan::{
+    MetricsLevel, MetricsSettings, PeriodicReader, PrometheusSettings, PushProtocol,
+    TelemetrySettings,
+};
+use crate::pipeline::{ExporterConfig, ExtensionConfig, Id, Planned};
+use crate::settings::{Key, Mark, Node, Place, Problems, Value, is_ipv6};
 use crate::telemetry::instance_id;
 use crate::telemetry::names::{SCOPE, SERVICE_INSTANCE, SERVICE_NAME, SERVICE_VERSION};
 
@@ -18,19 +23,41 @@ use crate::telemetry::names::{SCOPE, SERVICE_INSTANCE, SERVICE_NAME, SERVICE_VER
 const PATH: &str = "service::telemetry::metrics";
 /// The port that everybody expects it on.
 const PORT: u16 = 8888;
+/// The times that a reader may have, in milliseconds.
+const TIMES: std::ops::RangeInclusive<u64> = 100..=86_400_000;
 
-/// An address that was written, and where.
+/// A reader that was written, and where.
 pub(super) struct Written<'a> {
-    pub(super) endpoint: String,
+    /// Its place among the readers.
+    index: usize,
+    does: Does,
     pub(super) mark: &'a Mark,
     pub(super) path: String,
 }
 
-/// Reads where metrics are to be served, as written, and says what is wrong with that. Without `metrics` in the
-/// configuration it is nothing.
+/// What a reader does.
+enum Does {
+    Serve { endpoint: String },
+    Send { exporter: Arc<dyn ExporterConfig>, interval: Duration, timeout: Duration },
+}
+
+impl Written<'_> {
+    /// Returns the address that it takes, if it takes one.
+    pub(super) fn endpoint(&self) -> Option<&str> {
+        match &self.does {
+            Does::Serve { endpoint } => Some(endpoint),
+            Does::Send { .. } => None,
+        }
+    }
+}
+
+/// Reads where metrics are to be served and sent, as written, and says what is wrong with that. Without `metrics` in
+/// the configuration it is nothing.
 pub(super) fn written<'a>(
     root: &'a Node,
     settings: &MetricsSettings,
+    base: &Path,
+    options: &Options<'_>,
     problems: &mut Problems,
 ) -> Vec<Written<'a>> {
     let Some(node) = telemetry(root).and_then(|node| node.get("metrics")) else {
@@ -43,49 +70,104 @@ pub(super) fn written<'a>(
     if let Some(address) = &settings.address {
         let (mark, path) = (&node.nearest("address").mark, format!("{PATH}::address"));
         if settings.readers.is_some() {
-            problems.error(
-                mark,
-                &*path,
-                "is the old spelling of one of the `readers`; write one of the two",
-            );
+            let why = "is the old spelling of one of the `readers`; write one of the two";
+            problems.error(mark, &*path, why);
         } else if host_port(address).is_none() {
             problems.error(mark, &*path, no_address(address, PORT));
         }
-        all.push(Written { endpoint: address.clone(), mark, path });
+        all.push(Written { index: 0, does: Does::Serve { endpoint: address.clone() }, mark, path });
     }
     for (index, reader) in settings.readers.iter().flatten().enumerate() {
-        let (field, path) = (format!("readers.{index}"), format!("{PATH}::readers::{index}"));
-        let mark = &node.nearest(&field).mark;
-        if reader.periodic.is_some() {
-            let why =
-                "has no effect: metrics of mcpcol's own are not sent yet, only served (`pull`)";
-            let mark = &node.nearest(&format!("{field}.periodic")).mark;
-            problems.warn(mark, format!("{path}::periodic"), why);
+        let path = format!("{PATH}::readers::{index}");
+        let node = node.nearest(&format!("readers.{index}"));
+        let (pull, periodic) = (&reader.pull, &reader.periodic);
+        if pull.is_some() == periodic.is_some() {
+            let why = "is either `pull` or `periodic`: write `pull: { exporter: { prometheus: { port: 8888 } } }`";
+            problems.error(&node.mark, path.clone(), why);
         }
-        let Some(pull) = &reader.pull else {
-            if reader.periodic.is_none() {
-                let why =
-                    "is no reader; write `pull: { exporter: { prometheus: { port: 8888 } } }`";
-                problems.error(mark, path, why);
-            }
-            continue;
-        };
-        let (below, field) =
-            ("pull::exporter::prometheus", format!("{field}.pull.exporter.prometheus"));
-        let (node, path) = (node.nearest(&field), format!("{path}::{below}"));
-        warn_of_switches(node, &pull.exporter.prometheus, &path, problems);
-        let endpoint = endpoint(&pull.exporter.prometheus);
-        if host_port(&endpoint).is_none() {
-            let why = "is a host's name or address, such as `localhost`";
-            problems.error(&node.nearest("host").mark, format!("{path}::host"), why);
+        if let Some(pull) = pull {
+            all.push(served_at(index, &pull.exporter.prometheus, node, &path, problems));
         }
-        all.push(Written {
-            endpoint,
-            mark: &node.nearest("port").mark,
-            path: format!("{path}::port"),
-        });
+        if let Some(periodic) = periodic {
+            let place = Place { path: &format!("{path}::periodic"), base };
+            all.extend(sent_to(
+                index,
+                periodic,
+                node.nearest("periodic"),
+                place,
+                options,
+                problems,
+            ));
+        }
     }
     all
+}
+
+fn served_at<'a>(
+    index: usize,
+    written: &PrometheusSettings,
+    reader: &'a Node,
+    path: &str,
+    problems: &mut Problems,
+) -> Written<'a> {
+    let node = reader.nearest("pull.exporter.prometheus");
+    let path = format!("{path}::pull::exporter::prometheus");
+    warn_of_switches(node, written, &path, problems);
+    let endpoint = endpoint(written);
+    if host_port(&endpoint).is_none() {
+        let why = "is a host's name or address, such as `localhost`";
+        problems.error(&node.nearest("host").mark, format!("{path}::host"), why);
+    }
+    let does = Does::Serve { endpoint };
+    Written { index, does, mark: &node.nearest("port").mark, path: format!("{path}::port") }
+}
+
+/// Makes the exporter that a `periodic` reader sends by: the one of pipelines, with its settings.
+fn sent_to<'a>(
+    index: usize,
+    written: &PeriodicReader,
+    node: &'a Node,
+    place: Place<'_>,
+    options: &Options<'_>,
+    problems: &mut Problems,
+) -> Option<Written<'a>> {
+    for (field, value) in [("interval", written.interval), ("timeout", written.timeout)] {
+        if !TIMES.contains(&value) {
+            let why = "is a time in milliseconds, from 100 to 86400000";
+            problems.error(&node.nearest(field).mark, format!("{}::{field}", place.path), why);
+        }
+    }
+    let otlp = &written.exporter.otlp;
+    let (kind, url, encoding) = match otlp.protocol {
+        PushProtocol::Grpc => ("otlp_grpc", "endpoint", None),
+        PushProtocol::HttpProtobuf => ("otlp_http", "metrics_endpoint", Some("proto")),
+        PushProtocol::HttpJson => ("otlp_http", "metrics_endpoint", Some("json")),
+    };
+    let below = node.nearest("exporter.otlp");
+    let key = |name: &str, mark: &Mark| Key { mark: mark.clone(), name: name.to_owned() };
+    let text = |text: &str| Value::Scalar { text: text.to_owned(), quoted: false };
+    let mut settings = Vec::new();
+    for (name, as_name) in [("endpoint", url), ("headers", "headers")] {
+        let written = below.entries().iter().find(|(key, _)| key.name == name);
+        settings.extend(written.map(|(at, node)| (key(as_name, &at.mark), node.clone())));
+    }
+    let here = |value| Node::new(below.mark.clone(), value);
+    settings.extend(encoding.map(|name| (key("encoding", &below.mark), here(text(name)))));
+    if otlp.insecure && otlp.protocol == PushProtocol::Grpc {
+        let insecure = vec![(key("insecure", &below.mark), here(text("true")))];
+        settings.push((key("tls", &below.mark), here(Value::Map(insecure))));
+    }
+    let kind = options.registries.exporters.iter().find(|row| row.answers_to(kind))?;
+    let (path, before) = (format!("{}::exporter::otlp", place.path), problems.0.len());
+    let place = Place { path: &path, ..place };
+    let exporter = (kind.parse)(&here(Value::Map(settings)), place, problems);
+    for problem in &mut problems.0[before..] {
+        // What is written there is called so.
+        problem.path = problem.path.replace("::metrics_endpoint", "::endpoint");
+    }
+    let [interval, timeout] = [written.interval, written.timeout].map(Duration::from_millis);
+    let does = Does::Send { exporter: exporter?, interval, timeout };
+    Some(Written { index, does, mark: &below.mark, path })
 }
 
 /// Says which of the Collector's switches ask for other names than ours.
@@ -124,29 +206,42 @@ fn endpoint(written: &PrometheusSettings) -> String {
     if is_ipv6(host) { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-/// Makes the extensions that serve the metrics.
-pub(super) fn served(
+/// Makes the extensions that serve the metrics and send them.
+pub(super) fn planned(
     root: &Node,
     settings: &TelemetrySettings,
-    written: &[Written<'_>],
+    written: Vec<Written<'_>>,
     options: &Options<'_>,
 ) -> Vec<Planned<dyn ExtensionConfig>> {
     let unwritten = settings.metrics.readers.is_none() && settings.metrics.address.is_none();
     let by_default =
         options.serves_metrics && unwritten && settings.metrics.level != MetricsLevel::None;
     let resource = resource(&settings.resource);
-    let planned = |(index, (endpoint, by_default)): (usize, (String, bool))| {
-        let config = Config { endpoint, by_default, resource: resource.clone() };
-        Planned {
-            id: Id { kind: PATH.to_owned(), name: (index > 0).then(|| (index + 1).to_string()) },
-            kind: "prometheus",
-            settings: made_of(root, index),
-            config: Arc::new(config) as Arc<dyn ExtensionConfig>,
-        }
+    let plan = |index: usize, config: Arc<dyn ExtensionConfig>| Planned {
+        id: Id { kind: PATH.to_owned(), name: (index > 0).then(|| (index + 1).to_string()) },
+        kind: "reader",
+        settings: made_of(root, index),
+        config,
     };
-    let endpoints = written.iter().map(|written| (written.endpoint.clone(), false));
-    let default = by_default.then(|| (format!("localhost:{PORT}"), true));
-    endpoints.chain(default).enumerate().map(planned).collect()
+    let served = |endpoint, by_default| {
+        let resource = resource.clone();
+        Arc::new(own_metrics::Config { endpoint, by_default, resource }) as Arc<dyn ExtensionConfig>
+    };
+    let mut all = Vec::new();
+    for Written { index, does, .. } in written {
+        let config = match does {
+            Does::Serve { endpoint } => served(endpoint, false),
+            Does::Send { exporter, interval, timeout } => {
+                let resource = resource.clone();
+                Arc::new(sent_metrics::Config { exporter, interval, timeout, resource })
+            }
+        };
+        all.push(plan(index, config));
+    }
+    if by_default {
+        all.push(plan(0, served(format!("localhost:{PORT}"), true)));
+    }
+    all
 }
 
 /// The attributes that mcpcol has as a service, with those of the configuration on top: an empty one takes a default

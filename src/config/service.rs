@@ -61,7 +61,8 @@ pub(super) fn plan(
     let pipelines = pipelines::read(root, &mut defined, problems);
     circles::check(&defined, problems);
     let own = service.as_ref().map(|service| &service.telemetry.metrics);
-    let own = own.map_or_else(Vec::new, |own| own_telemetry::written(root, own, problems));
+    let own =
+        own.map_or_else(Vec::new, |own| own_telemetry::written(root, own, base, options, problems));
     clashes::check_addresses(&defined, &own, options, problems);
     clashes::check_files(&defined, base, problems);
     if options.opens == Opens::All {
@@ -81,7 +82,7 @@ pub(super) fn plan(
         warn_of_unused(&defined.exporters, "no pipeline uses it", problems);
     }
     let service = service?;
-    let readers = own_telemetry::served(root, &service.telemetry, &own, options);
+    let readers = own_telemetry::planned(root, &service.telemetry, own, options);
     warn_of_unused(&defined.extensions, "`service.extensions` does not name it", problems);
     Some(Plan {
         receivers: defined.receivers.iter().filter_map(Component::planned).collect(),

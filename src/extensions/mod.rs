@@ -3,6 +3,7 @@
 mod admin;
 pub mod health_check;
 pub mod own_metrics;
+pub mod sent_metrics;
 
 use crate::pipeline::ExtensionKind;
 

@@ -12,6 +12,7 @@ use super::admin::{Bound, Page, Pages, Port, is_taken};
 use crate::metrics::exposition::{CONTENT_TYPE, Exposition};
 use crate::metrics::{Metrics, RateLimitedLog, process};
 use crate::pipeline::{BoxFuture, Build, Extension, ExtensionConfig, Stop};
+use crate::telemetry::Nanos;
 
 /// The path of the page.
 const PATH: &str = "/metrics";
@@ -35,7 +36,7 @@ impl ExtensionConfig for Config {
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Extension>> {
         let pages = Told {
             metrics: cx.metrics().clone(),
-            begun: cx.process(|| Begun(Instant::now())),
+            begun: Begun::of(cx),
             resource: self.resource.clone(),
             room: Arc::new(Semaphore::new(ROOM)),
             cut: RateLimitedLog::default(),
@@ -53,7 +54,19 @@ struct OwnMetrics {
 }
 
 /// When the process began to count.
-struct Begun(Instant);
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) since: Instant,
+    /// The same by the wall clock.
+    pub(super) at: Nanos,
+}
+
+impl Begun {
+    /// Of this process, whoever asks.
+    pub(super) fn of(cx: &Build<'_>) -> Arc<Begun> {
+        cx.process(|| Begun { since: Instant::now(), at: cx.clock.now() })
+    }
+}
 
 /// The page, made anew for each who asks.
 struct Told {
@@ -129,7 +142,7 @@ impl Told {
         let mut page = Exposition::within(MAX_PAGE);
         let resource = self.resource.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         page.told("target_info", "What the process is", resource);
-        for family in process(self.begun.0.elapsed()).iter().chain(&self.metrics.read()) {
+        for family in process(self.begun.since.elapsed()).iter().chain(&self.metrics.read()) {
             page.family(family);
         }
         let page = page.done();

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ExporterConfig, ExtensionConfig, Id, ProcessorConfig, ReceiverConfig};
-use crate::settings::{Duration, NoEffect, Node, Secret, Unsupported};
+use crate::settings::{Duration, Headers, NoEffect, Node, Secret};
 use crate::telemetry::Signal;
 
 /// Everything that `run` runs.
@@ -149,9 +149,64 @@ pub enum MetricsLevel {
 pub struct MetricsReader {
     /// Serves what others come for.
     pub pull: Option<PullReader>,
-    /// Sends it at intervals in the Collector; it has no effect here.
-    #[schemars(with = "NoEffect")]
-    pub periodic: Unsupported,
+    /// Sends it at intervals.
+    pub periodic: Option<PeriodicReader>,
+}
+
+/// `periodic`. Times are in milliseconds, as in OpenTelemetry's declarative configuration.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PeriodicReader {
+    /// Sets the time from one sending to the next, in milliseconds.
+    pub interval: u64,
+    /// Bounds how long one sending may take, in milliseconds.
+    pub timeout: u64,
+    /// Says what it sends.
+    pub exporter: PushExporter,
+}
+
+impl Default for PeriodicReader {
+    fn default() -> Self {
+        let exporter = PushExporter::default();
+        PeriodicReader { interval: 60_000, timeout: 30_000, exporter }
+    }
+}
+
+/// `periodic.exporter`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PushExporter {
+    /// Sends OTLP.
+    pub otlp: PushOtlp,
+}
+
+/// `periodic.exporter.otlp`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PushOtlp {
+    /// Says how it is sent.
+    pub protocol: PushProtocol,
+    /// Names where it is sent: a URL with its path over HTTP, `host:port` over gRPC.
+    pub endpoint: String,
+    /// Adds headers to every request.
+    pub headers: Headers,
+    /// Sends over gRPC without TLS.
+    pub insecure: bool,
+}
+
+/// `protocol`, by OpenTelemetry's names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum PushProtocol {
+    /// Sends protobuf over HTTP.
+    #[default]
+    #[serde(rename = "http/protobuf")]
+    HttpProtobuf,
+    /// Sends JSON over HTTP.
+    #[serde(rename = "http/json")]
+    HttpJson,
+    /// Sends over gRPC.
+    #[serde(rename = "grpc")]
+    Grpc,
 }
 
 /// `pull`.

@@ -8,6 +8,12 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 
+use flate2::read::GzDecoder;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::metrics::v1::Metric;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
+use prost::Message as _;
 use rustix::process::Signal;
 
 use crate::client::{Answer, Client};
@@ -122,7 +128,6 @@ fn what_is_scraped_is_what_the_last_line_says() {
     let mut run = Running::start(&gateway("file", ", resource: { a.b: c }"), &[]);
     let metrics = run.log.address("serving metrics at");
     let otlp = run.log.address("for OTLP over HTTP");
-    run.log.until("everything is ready");
     for spans in [1, 20, 300] {
         send(&otlp, spans);
     }
@@ -271,6 +276,59 @@ fn series_of_what_a_reload_took_out_are_served_no_more_and_reloads_are_told() {
     assert_eq!(run.end().0, Some(0));
 }
 
+/// A backend for metrics over HTTP: the numbers of spans sent that it was told of, one a request.
+fn metrics_backend() -> (Origin, Arc<Mutex<Vec<i64>>>) {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let write = Arc::clone(&told);
+    let origin = Origin::serve(move |mut conn| {
+        while let Some(asked) = conn.asked() {
+            assert!(asked.line.starts_with("POST /v1/metrics "), "{}", asked.line);
+            assert!(asked.headers.iter().any(|(name, value)| (&**name, &**value) == ("x-a", "b")));
+            let mut plain = Vec::new();
+            GzDecoder::new(&*conn.body(&asked)).read_to_end(&mut plain).unwrap();
+            let request = ExportMetricsServiceRequest::decode(&*plain).unwrap();
+            let resource = &request.resource_metrics[0];
+            let about = &resource.resource.as_ref().unwrap().attributes;
+            assert!(about.iter().any(|attribute| attribute.key == "service.instance.id"));
+            let all = resource.scope_metrics.iter().flat_map(|scope| &scope.metrics);
+            let sent = all.filter(|metric| metric.name == "otelcol_exporter_sent_spans");
+            let number = |metric: &Metric| match &metric.data {
+                Some(Data::Sum(sum)) => match sum.data_points[0].value {
+                    Some(Value::AsInt(number)) => number,
+                    _ => panic!("{metric:?}"),
+                },
+                _ => panic!("{metric:?}"),
+            };
+            write.lock().unwrap().push(sent.map(number).sum());
+            conn.write("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
+    (origin, told)
+}
+
+#[test]
+fn metrics_are_sent_at_intervals_and_the_last_numbers_at_the_end() {
+    for interval in [100, 86_400_000] {
+        let (backend, told) = metrics_backend();
+        let reader = format!(
+            "readers: [{{ periodic: {{ interval: {interval}, exporter: {{ otlp: {{ endpoint: 'http://{}/v1/metrics', \
+             headers: {{ x-a: b }} }} }} }} }}]",
+            backend.address
+        );
+        let mut run = Running::start(&gateway("file", "").replace(READER, &reader), &[]);
+        run.log.until("sending metrics to ");
+        let otlp = run.log.address("for OTLP over HTTP");
+        if interval == 100 {
+            eventually("some are sent", || told.lock().unwrap().len() > 1);
+        }
+        send(&otlp, 9);
+        let (code, said) = run.end();
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("sent=9") && !said.contains("WARN own metrics"), "{said}");
+        assert_eq!(told.lock().unwrap().last(), Some(&9), "{interval}: {said}");
+    }
+}
+
 /// A tap of that upstream, with probes; stops have so long.
 fn probed(upstream: &str, timeout: &str, tap: &str) -> String {
     format!(
@@ -322,7 +380,7 @@ fn probes_hear_that_it_runs_and_that_it_drains_and_the_tap_answers_none() {
     let (probes, metrics) =
         (run.log.address("answering probes at"), run.log.address("serving metrics at"));
     let tap = run.log.address("listening");
-    run.log.until("everything is ready");
+    eventually("it is ready", || ask(&probes, "GET /").status == 200);
     let answer = ask(&probes, "GET /");
     let told: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!((answer.status, &told["status"]), (200, &"Server available".into()));
@@ -348,7 +406,6 @@ fn a_stop_does_not_wait_for_what_a_reload_retired() {
     let config = probed(&held.upstream.url(), "1s", "");
     let mut run = Running::start(&config, &[]);
     let tap = run.log.address("listening");
-    run.log.until("everything is ready");
     let client = call(&tap);
     held.asked.recv().unwrap();
     let changed = probed(&held.upstream.url(), "1s", "    request_timeout: 60s\n");

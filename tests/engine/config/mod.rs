@@ -167,9 +167,17 @@ fn readers_of_own_metrics_are_read_in_both_spellings() {
             vec![at("address"), switch("port")],
         ),
         (
-            "readers: [{periodic: {exporter: {otlp: {}}}}]".to_owned(),
+            "readers: [{periodic: {interval: 1, exporter: {otlp: {protocol: grpc, endpoint: ''}}}}]"
+                .to_owned(),
             0,
-            vec![at("readers::0::periodic")],
+            vec![at("readers::0::periodic::interval")],
+        ),
+        (
+            "readers: [{periodic: {exporter: {otlp: {protocol: grpc, endpoint: 'localhost:9'}}}}, \
+             {pull: {exporter: {prometheus: }}}]"
+                .to_owned(),
+            2,
+            vec![],
         ),
         ("readers: [{}]".to_owned(), 0, vec![at("readers::0")]),
         (
