@@ -23,12 +23,12 @@ const CLIENT: u64 = 3;
 
 impl Count {
     /// Says whether spans of a scope may count at all.
-    pub(super) fn may_be_of(self, scope: &View<'_>) -> bool {
+    pub fn may_be_of(self, scope: &View<'_>) -> bool {
         (scope.name() == names::SCOPE) == (self == Count::Tap)
     }
 
     /// Says whether a call's span counts, of a scope of which spans may.
-    pub(super) fn takes(self, kind: u64, is_hop: bool, handed_back: bool) -> bool {
+    pub fn takes(self, kind: u64, is_hop: bool, handed_back: bool) -> bool {
         match self {
             Count::Tap => !is_hop && !handed_back,
             Count::Client => kind == CLIENT && !handed_back,

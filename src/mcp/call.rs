@@ -17,6 +17,10 @@ const MAX_URI: usize = 1024;
 /// The longest version or status kept, in bytes.
 const MAX_WORD: usize = 128;
 
+/// The released versions of the protocol.
+pub(super) const VERSIONS: [&str; 5] =
+    ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+
 /// The methods of the specification, the frequent ones first.
 const METHODS: [&str; 26] = [
     "tools/call",
@@ -346,8 +350,13 @@ pub(super) fn method(text: &Text<'_>) -> Cow<'static, str> {
     }
 }
 
-/// Whether a method is one of the specification.
-pub(super) fn is_known(method: &str) -> bool {
+/// Says whether a protocol version was released.
+pub fn is_version(version: &str) -> bool {
+    VERSIONS.contains(&version)
+}
+
+/// Says whether a method is one of the specification.
+pub fn is_known(method: &str) -> bool {
     METHODS.contains(&method)
 }
 

@@ -36,6 +36,7 @@ mod session;
 #[cfg(test)]
 mod testing;
 
+pub use call::{is_known as is_method, is_version};
 pub use capture::{CaptureRule, CaptureRules};
 pub use counts::{Counts, Dropped};
 pub use edited::{Edited, Hop};

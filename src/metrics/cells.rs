@@ -75,12 +75,14 @@ impl Histogram {
         Histogram(Arc::new(Cells { bounds, counts, sum: AtomicU64::new(0) }))
     }
 
-    /// Counts a value. NaN is left out: it belongs to no bucket and would spoil the sum.
+    /// Finds the bucket that a value belongs to, by its place. NaN belongs to none.
+    pub fn bucket(&self, value: f64) -> Option<usize> {
+        (!value.is_nan()).then(|| self.0.bounds.partition_point(|bound| *bound < value))
+    }
+
+    /// Counts a value. NaN is left out: it would spoil the sum.
     pub fn record(&self, value: f64) {
-        if value.is_nan() {
-            return;
-        }
-        let bucket = self.0.bounds.partition_point(|bound| *bound < value);
+        let Some(bucket) = self.bucket(value) else { return };
         self.0.counts[bucket].fetch_add(1, Ordering::Relaxed);
         let add = |bits| Some((f64::from_bits(bits) + value).to_bits());
         // The closure always answers, so this cannot fail.

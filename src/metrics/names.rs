@@ -1,7 +1,8 @@
 //! Every metric of mcpcol: names, units and help, in one list.
 //!
-//! The OpenTelemetry Collector's name is used where it has one, so that its dashboards work; the rest begins
-//! with `mcpcol_`. `docs/reference/metrics.md` has the same list, the components' pages have the labels, and `tests/docs.rs`
+//! The OpenTelemetry Collector's name is used where it has one, so that its dashboards work; what the conventions for
+//! MCP and generative AI name has their name as Prometheus writes it (OpenTelemetry's "Prometheus and OpenMetrics
+//! Compatibility"); the rest begins with `mcpcol_`. `docs/reference/metrics.md` has the same list, the components' pages have the labels, and `tests/docs.rs`
 //! compares them.
 
 use super::{Counter, Gauge, Histogram, Info, Metric};
@@ -24,6 +25,16 @@ macro_rules! metrics {
 /// Bounds for times of calls, in seconds, by OpenTelemetry's semantic conventions for MCP.
 pub const CALL_SECONDS: &[f64] =
     &[0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+
+/// Bounds for times of tools, in seconds, by OpenTelemetry's semantic conventions for generative AI.
+pub const TOOL_SECONDS: &[f64] =
+    &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+
+/// Bounds for sizes of messages: from a bare request to more than is observed of one.
+pub const MESSAGE_BYTES: &[f64] = &[
+    128.0, 256.0, 512.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0,
+    16777216.0,
+];
 
 metrics! {
     counter RECEIVER_ACCEPTED_SPANS = "otelcol_receiver_accepted_spans", "{span}",
@@ -165,6 +176,27 @@ metrics! {
         "Values that redaction masked, by detector";
     counter REDACTION_FAILED = "mcpcol_redaction_failed", "{value}",
         "Values that redaction gave up and masked whole";
+
+    histogram MCP_CLIENT_OPERATION = "mcp_client_operation_duration_seconds", "s",
+        "Time from a request to its answer, for the one that asked", CALL_SECONDS;
+    histogram MCP_SERVER_OPERATION = "mcp_server_operation_duration_seconds", "s",
+        "Time from a request to its answer, for the one that was asked", CALL_SECONDS;
+    histogram MCP_CLIENT_SESSION = "mcp_client_session_duration_seconds", "s",
+        "Time from a session's handshake to the end of its last call, for the client", CALL_SECONDS;
+    histogram MCP_SERVER_SESSION = "mcp_server_session_duration_seconds", "s",
+        "Time from a session's handshake to the end of its last call, for the server", CALL_SECONDS;
+    histogram EXECUTE_TOOL = "gen_ai_execute_tool_duration_seconds", "s",
+        "Time that the call of a tool took", TOOL_SECONDS;
+    histogram REQUEST_SIZE = "mcpcol_request_size_bytes", "By",
+        "Bytes of request messages on the wire", MESSAGE_BYTES;
+    histogram RESPONSE_SIZE = "mcpcol_response_size_bytes", "By",
+        "Bytes of response messages on the wire", MESSAGE_BYTES;
+    counter HANDSHAKES = "mcpcol_handshakes", "{handshake}",
+        "Handshakes of MCP sessions, by protocol version";
+    counter UNLISTED_CALLS = "mcpcol_unlisted_calls", "{call}",
+        "Calls that failed, of tools or prompts that the server was never seen to list";
+    counter FINDINGS = "mcpcol_findings", "{finding}",
+        "What clients and servers did wrong on the wire, by kind";
 }
 
 #[cfg(test)]
@@ -181,7 +213,8 @@ mod tests {
         for info in ALL {
             let word = |c: char| c.is_ascii_lowercase() || c == '_';
             assert!(info.name.chars().all(word), "{}", info.name);
-            assert!(info.name.starts_with("otelcol_") || info.name.starts_with("mcpcol_"));
+            let known = ["otelcol_", "mcpcol_", "mcp_", "gen_ai_"];
+            assert!(known.iter().any(|begin| info.name.starts_with(begin)), "{}", info.name);
             assert!(!info.name.ends_with("_total"), "{}: added where it is served", info.name);
             assert!(!info.help.is_empty() && !info.help.ends_with('.') && !info.unit.is_empty());
             if let Kind::Histogram(bounds) = info.kind {

@@ -62,6 +62,14 @@ impl Metric<Histogram> {
     ) -> Self {
         Metric { info: Info { name, unit, help, kind: Kind::Histogram(bounds) }, kind: PhantomData }
     }
+
+    /// Makes the numbers of a series that is shown nowhere yet: see [`Metrics::show_histogram`].
+    pub fn cell(&self) -> Histogram {
+        let Kind::Histogram(bounds) = self.info.kind else {
+            unreachable!("a Metric<Histogram> is made with bounds")
+        };
+        Histogram::new(bounds)
+    }
 }
 
 impl<K> Metric<K> {
@@ -150,6 +158,16 @@ impl Metrics {
         self.cell(&of.info, labels, || Cell::Counter(counter.clone()));
     }
 
+    /// Shows a histogram that there is already, likewise.
+    pub fn show_histogram(
+        &self,
+        of: &Metric<Histogram>,
+        labels: &[(&'static str, &str)],
+        histogram: &Histogram,
+    ) {
+        self.cell(&of.info, labels, || Cell::Histogram(histogram.clone()));
+    }
+
     /// Gives the gauge of that metric with those labels; it starts at 0 the first time.
     pub fn gauge(&self, of: &Metric<Gauge>, labels: &[(&'static str, &str)]) -> Gauge {
         match self.cell(&of.info, labels, || Cell::Gauge(Gauge::default())) {
@@ -160,10 +178,7 @@ impl Metrics {
 
     /// Gives the histogram of that metric with those labels; it starts empty the first time.
     pub fn histogram(&self, of: &Metric<Histogram>, labels: &[(&'static str, &str)]) -> Histogram {
-        let Kind::Histogram(bounds) = of.info.kind else {
-            unreachable!("a Metric<Histogram> is made with bounds")
-        };
-        match self.cell(&of.info, labels, || Cell::Histogram(Histogram::new(bounds))) {
+        match self.cell(&of.info, labels, || Cell::Histogram(of.cell())) {
             Cell::Histogram(histogram) => histogram,
             _ => unreachable!("{} is declared once, as a histogram", of.info.name),
         }

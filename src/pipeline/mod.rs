@@ -12,6 +12,7 @@ mod outlet;
 mod pass;
 mod component;
 mod priority;
+mod resource;
 mod secrets;
 mod placeholder;
 pub mod accounting;
@@ -47,5 +48,6 @@ pub use priority::{lower_priority, lower_priority_further};
 pub use registry::{
     ComponentConfig, ExporterKind, ExtensionKind, Kind, Of, ProcessorKind, ReceiverKind, Section,
 };
+pub use resource::surroundings;
 pub use secrets::Secrets;
 pub use service::{Context, Outcome, Service};

@@ -96,10 +96,13 @@ fn every_metric_is_on_the_page_of_what_counts_it() {
 #[test]
 fn every_metric_that_is_declared_is_counted_somewhere() {
     let declared = pages::read("src/metrics/names.rs");
-    let declared = declared.lines().filter_map(|line| {
-        line.trim().split_once(" = \"otelcol_").or(line.trim().split_once(" = \"mcpcol_"))
-    });
-    let statics: Vec<&str> = declared.filter_map(|(before, _)| before.split(' ').nth(1)).collect();
+    let declared = declared.lines().filter_map(|line| line.trim().split_once(" = \""));
+    let of_a_kind = |before: &&str| {
+        let kinds = ["counter ", "gauge ", "histogram "];
+        kinds.iter().any(|kind| before.starts_with(kind))
+    };
+    let declared = declared.map(|(before, _)| before).filter(of_a_kind);
+    let statics: Vec<&str> = declared.filter_map(|before| before.split(' ').nth(1)).collect();
     assert_eq!(statics.len(), ALL.len());
     let mut sources = Vec::new();
     gather(&pages::root().join("src"), &mut sources);

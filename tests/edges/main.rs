@@ -25,6 +25,8 @@ mod canary;
 mod commands;
 #[cfg(unix)]
 mod http;
+#[cfg(unix)]
+mod mcp_metrics;
 mod otlp;
 mod pipelines;
 mod records;

@@ -73,6 +73,8 @@ impl Around {
             .env("NOTES_URL", &self.upstream)
             .env("SEARCH_URL", &self.upstream)
             .env("MCPCOL_SPANS", self.dir.path().join("spans.jsonl"))
+            .env("MCPCOL_LOGS", self.dir.path().join("logs.jsonl"))
+            .env("MCPCOL_METRICS_FILE", self.dir.path().join("metrics.jsonl"))
             .env("MCPCOL_COLLECTOR", &self.collector)
             .env("MCPCOL_BACKEND", &self.backend)
             .env("MCPCOL_ZIPKIN", format!("{}/api/v2/spans", self.backend));
@@ -201,6 +203,10 @@ async fn every_pipeline_file_is_valid_and_runs_as_written() {
         assert_eq!(code, Some(0), "{name}: {talk}");
         let spans = match name.as_str() {
             "stdio-debug.yaml" => talk.lines().filter(|l| l.contains("tools/call")).count(),
+            "mcp-metrics.yaml" => {
+                let text = fs::read_to_string(around.dir.path().join("metrics.jsonl")).unwrap();
+                text.matches("\"bucketCounts\"").count()
+            }
             "stdio-file.yaml" | "http-file.yaml" => {
                 let text = fs::read_to_string(around.dir.path().join("spans.jsonl")).unwrap();
                 text.matches("\"spanId\"").count()

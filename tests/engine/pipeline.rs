@@ -1,6 +1,8 @@
 //! The engine with fakes and paused time: what a stalled branch lets through, what a sender is told,
 //! and that the books add up.
 
+mod mcp_metrics;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -368,7 +370,7 @@ impl World {
         let metrics = Metrics::default();
         let cx = Context {
             metrics: metrics.clone(),
-            clock: Clock::start(),
+            clock: paused_clock(),
             runtime: Handle::current(),
             lenient: false,
         };
@@ -424,6 +426,13 @@ impl World {
         }
         outcome.accounts.into_iter().collect()
     }
+}
+
+/// A clock whose wall follows paused time: the system's would seem to be set back all the time.
+fn paused_clock() -> Clock {
+    const BEGIN: Nanos = 1_700_000_000_000_000_000;
+    let begun = Instant::now();
+    Clock::reading(move || BEGIN + begun.elapsed().as_nanos() as Nanos)
 }
 
 /// Lets every task that can run, run.

@@ -12,6 +12,7 @@ use super::mirrored::Mirrored;
 use super::sessions::Sessions;
 use super::target::comparable;
 use super::{BodyKind, HeadContent, HeadField, HttpServer, RequestHead, ResponseHead, Verb};
+use crate::mcp::call::VERSIONS;
 use crate::mcp::pairing::{Common, Pairing, State};
 use crate::mcp::secrets::{FORGOTTEN_AFTER, HeadSecrets};
 use crate::mcp::span::Server;
@@ -20,9 +21,6 @@ use crate::telemetry::{Header, Headers, Nanos};
 
 /// How many ended requests, interim answers and tasks are remembered, each, over all sessions.
 const REMEMBERED: usize = 16_384;
-
-/// The released versions of the protocol: what a header may say.
-const VERSIONS: [&str; 5] = ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
 
 /// Servers, sessions, and what they share.
 pub(super) struct Connections {

@@ -13,7 +13,6 @@ mod ids;
 mod passback;
 mod capture;
 mod queue;
-mod resource;
 mod words;
 mod editing;
 mod watch;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::resource::surroundings;
 use super::{CaptureSettings, Passback, Propagate};
 use crate::mcp::{
     Notifications, Parent, Perspective, ServiceName, Settings, TraceContext, Traces, Unsampled,
 };
+use crate::pipeline::surroundings;
 use crate::settings::Report;
 
 /// The smallest queue: a few full reads of both directions.

@@ -1,5 +1,5 @@
-//! Reads what the surroundings say about the resource of a tap's spans: `OTEL_RESOURCE_ATTRIBUTES`, the host, and this
-//! process. Once for all taps.
+//! Reads what the surroundings say about the resource of this process's telemetry: `OTEL_RESOURCE_ATTRIBUTES`, the host,
+//! and the process itself. Once for all components.
 //!
 //! Which service it is they do not say: a tap inherits the variables of its agent, which is another service.
 //!
@@ -23,7 +23,7 @@ const MAX_ATTRIBUTES: usize = 128;
 const MAX_PART: usize = 4 << 10;
 
 /// Returns the attributes of this process, but for its name and version; no key stands twice. What is wrong with them is logged the first time.
-pub(super) fn surroundings() -> &'static [(String, String)] {
+pub fn surroundings() -> &'static [(String, String)] {
     static READ: OnceLock<Vec<(String, String)>> = OnceLock::new();
     READ.get_or_init(|| {
         let uname = rustix::system::uname();
