@@ -13,6 +13,8 @@ mod examples;
 mod settings;
 #[path = "docs/metrics.rs"]
 mod metrics;
+#[path = "docs/dashboard.rs"]
+mod dashboard;
 #[path = "docs/attributes.rs"]
 mod attributes;
 #[path = "docs/links.rs"]
