@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use super::{Content, Receipt, Signal};
-use crate::otlp::Request;
 use crate::otlp::wire::compose::{Logs, Metrics, Traces};
 use crate::otlp::wire::edit::{self, Edit, Edited};
 use crate::otlp::wire::split::{self, Piece};
@@ -152,6 +151,12 @@ impl Telemetry {
         check(self.signal.request(), self.wire.clone()).map_or(0, |found| found.decoded_size())
     }
 
+    fn composed(signal: Signal, (bytes, items): (Vec<u8>, usize)) -> Self {
+        let wire = Bytes::from(bytes);
+        debug_assert!(check(signal.request(), wire.clone()).is_ok());
+        Telemetry { signal, items, wire, sampled: true }
+    }
+
     /// Decodes it, for those who print it.
     pub fn messages(&self) -> Messages {
         Messages::decode(self.signal.request(), self.wire.clone())
@@ -170,30 +175,21 @@ impl From<Checked> for Telemetry {
 /// Takes what was composed, which is regular by construction.
 impl From<Traces> for Telemetry {
     fn from(traces: Traces) -> Self {
-        let (bytes, items) = traces.into_parts();
-        let wire = Bytes::from(bytes);
-        debug_assert!(check(Request::Traces, wire.clone()).is_ok());
-        Telemetry { signal: Signal::Traces, items, wire, sampled: true }
+        Telemetry::composed(Signal::Traces, traces.into_parts())
     }
 }
 
 /// Takes log records that were composed, likewise.
 impl From<Logs> for Telemetry {
     fn from(logs: Logs) -> Self {
-        let (bytes, items) = logs.into_parts();
-        let wire = Bytes::from(bytes);
-        debug_assert!(check(Request::Logs, wire.clone()).is_ok());
-        Telemetry { signal: Signal::Logs, items, wire, sampled: true }
+        Telemetry::composed(Signal::Logs, logs.into_parts())
     }
 }
 
 /// Takes metrics that were composed, likewise.
 impl From<Metrics> for Telemetry {
     fn from(metrics: Metrics) -> Self {
-        let (bytes, items) = metrics.into_parts();
-        let wire = Bytes::from(bytes);
-        debug_assert!(check(Request::Metrics, wire.clone()).is_ok());
-        Telemetry { signal: Signal::Metrics, items, wire }
+        Telemetry::composed(Signal::Metrics, metrics.into_parts())
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::*;
 use crate::cli::records::backwards;
 use crate::cli::records::ends::Ends;
-use crate::cli::records::record::Record;
+use crate::cli::records::record::{self, Record};
 
 /// A line with records of that server: time in milliseconds and text of each.
 fn line(server: &str, records: &[(u64, &str)]) -> String {
