@@ -162,8 +162,9 @@ fn sent_to<'a>(
     let place = Place { path: &path, ..place };
     let exporter = (kind.parse)(&here(Value::Map(settings)), place, problems);
     for problem in &mut problems.0[before..] {
-        // What is written there is called so.
+        // What is written there is called so, and what is not there is not to be written.
         problem.path = problem.path.replace("::metrics_endpoint", "::endpoint");
+        problem.message = problem.message.replace(", or set `allow_cleartext: true`", "");
     }
     let [interval, timeout] = [written.interval, written.timeout].map(Duration::from_millis);
     let does = Does::Send { exporter: exporter?, interval, timeout };

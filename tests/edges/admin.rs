@@ -85,7 +85,7 @@ fn scrape(address: &str) -> Page {
     assert_eq!(answer.status, 200);
     let kind = ("content-type".to_owned(), "text/plain; version=0.0.4; charset=utf-8".to_owned());
     assert!(answer.headers.contains(&kind), "{:?}", answer.headers);
-    Page::read(&answer.text())
+    Page::read(answer.text())
 }
 
 /// A gateway whose exporter has that id.

@@ -13,8 +13,8 @@ use mcpcol::otlp::Messages;
 use mcpcol::pipeline::accounting::Account;
 use mcpcol::pipeline::{
     BoxFuture, Build, Context, Ended, Exit, ExportError, Exported, Exporter, ExporterConfig,
-    Extension, ExtensionConfig, Flow, Id, Next, Outcome, Outlet, Pass, Pipeline, Plan, Planned,
-    Processor, ProcessorConfig, Receiver, ReceiverConfig, Service, Stop,
+    Extension, ExtensionConfig, Flow, Id, Lifecycle, Next, Outcome, Outlet, Pass, Phase, Pipeline,
+    Plan, Planned, Processor, ProcessorConfig, Receiver, ReceiverConfig, Service, Stop,
 };
 use mcpcol::settings::{
     BatchSettings, Delivery, Key, Mark, Node, OnFull, QueueSettings, RetrySettings, Value,
@@ -1480,6 +1480,93 @@ async fn extensions_open_before_receivers_and_stop_after_exporters() {
     assert_eq!(accounts["late"].sent, 1);
     assert!(begun.elapsed() >= Duration::from_secs(2), "the exporter was slow");
     assert_eq!(attached.take(), ["probe opens", "probe runs", "a batch passes", "probe stops"]);
+}
+
+/// A receiver that writes down what the service is about, in one list with extensions; its opening may fail.
+#[derive(Clone)]
+struct Asking {
+    told: Attached,
+    lifecycle: Lifecycle,
+    opens: Opens,
+}
+
+impl ReceiverConfig for Asking {
+    fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Receiver>> {
+        Ok(Box::new(Asking { lifecycle: cx.lifecycle.clone(), ..self.clone() }))
+    }
+}
+
+impl Asking {
+    fn say(&self) {
+        let phase = match self.lifecycle.phase() {
+            Phase::Starting => "starting",
+            Phase::Running { .. } => "running",
+            Phase::Draining => "draining",
+        };
+        self.told.say("it is", phase);
+    }
+}
+
+impl Receiver for Asking {
+    fn open(&mut self) -> BoxFuture<'_, anyhow::Result<()>> {
+        Box::pin(async {
+            settle().await;
+            self.say();
+            match self.opens {
+                Opens::Well => Ok(()),
+                Opens::Never => anyhow::bail!("the address is taken"),
+            }
+        })
+    }
+
+    fn run(
+        self: Box<Self>,
+        _: Outlet,
+        mut stop: Stop,
+    ) -> BoxFuture<'static, anyhow::Result<Ended>> {
+        Box::pin(async move {
+            self.say();
+            stop.given().await;
+            self.say();
+            Ok(Ended::default())
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn extensions_serve_while_receivers_open_and_know_what_the_service_is_about() {
+    for opens in [Opens::Well, Opens::Never] {
+        let told = Attached::default();
+        let sink = Fake::new(Does::Send);
+        let mut sketch =
+            with_extensions(&PlannedTap::default(), &sink).extension("probe", "1", &told);
+        let asking = Asking { told: told.clone(), lifecycle: Lifecycle::default(), opens };
+        sketch.0.receivers[0].config = Arc::new(asking);
+        let mut service = Service::new(Context {
+            metrics: Metrics::default(),
+            clock: Clock::start(),
+            runtime: Handle::current(),
+            lenient: false,
+        });
+        let applied = service.apply(&sketch.0).await;
+        settle().await;
+        if applied.is_err() {
+            assert_eq!(told.take(), ["probe opens", "probe runs", "it is starting", "probe stops"]);
+            continue;
+        }
+        service.drain(Instant::now() + Duration::from_secs(1), &mut Outcome::default()).await;
+        assert_eq!(
+            told.take(),
+            [
+                "probe opens",
+                "probe runs",
+                "it is starting",
+                "it is running",
+                "it is draining",
+                "probe stops"
+            ]
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]
