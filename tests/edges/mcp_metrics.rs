@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::process::{example, mcpcol, text};
-use crate::session::{play, session};
+use crate::process::{eventually, example, mcpcol, text};
+use crate::session::session;
 use crate::spans::{attribute, spans_in};
 
 const PIPELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/pipelines/mcp-metrics.yaml");
@@ -35,7 +36,24 @@ fn count(point: &Value) -> u64 {
     number.as_str().unwrap().parse().unwrap()
 }
 
-/// Plays a recording through the pipeline, in a home of its own.
+/// How many requests of a recording, of either side, are answered in it.
+fn answered(events: &[Value]) -> usize {
+    let message = |event: &Value| -> Value {
+        serde_json::from_str(event["raw"].as_str().unwrap()).unwrap_or_default()
+    };
+    let told = |event: &Value| (event["dir"].clone(), message(event));
+    let all: Vec<(Value, Value)> = events.iter().map(told).collect();
+    let asks = |(_, m): &&(Value, Value)| m.get("method").is_some() && m.get("id").is_some();
+    let answers = |(way, asked): &&(Value, Value)| {
+        all.iter().any(|(back, m)| {
+            back != way && m.get("method").is_none() && m.get("id") == asked.get("id")
+        })
+    };
+    all.iter().filter(asks).filter(answers).count()
+}
+
+/// Plays a recording through the pipeline, in a home of its own. The client leaves once what it asked is in the file: a
+/// tap waits half a second for its observer at the end, and this machine may be busy.
 fn run(home: &Path, recording: &str) {
     let recording = session(recording);
     let mut command = mcpcol(home);
@@ -44,7 +62,25 @@ fn run(home: &Path, recording: &str) {
         command.env(format!("MCPCOL_{name}"), home.join(format!("{file}.jsonl")));
     }
     command.arg("--").arg(example("replay")).arg(&recording);
-    let output = play(command.spawn().unwrap(), &recording);
+    let spans = home.join("spans.jsonl");
+    let before = spans_in(&spans).len();
+    let mut tap = command.spawn().unwrap();
+    let (mut to, mut from) =
+        (tap.stdin.take().unwrap(), BufReader::new(tap.stdout.take().unwrap()));
+    let text_of = fs::read_to_string(&recording).unwrap();
+    let events: Vec<Value> =
+        text_of.lines().map(|event| serde_json::from_str(event).unwrap()).collect();
+    for event in &events {
+        if event["dir"] == "c2s" {
+            writeln!(to, "{}", event["raw"].as_str().unwrap()).unwrap();
+        } else {
+            assert!(from.read_line(&mut String::new()).unwrap() > 0);
+        }
+    }
+    let expected = before + answered(&events);
+    eventually("all spans", || spans_in(&spans).len() >= expected);
+    drop(to);
+    let output = tap.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }
 
