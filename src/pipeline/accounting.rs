@@ -189,6 +189,16 @@ impl Accounts {
         }
     }
 
+    /// Returns what became of everything that each exporter had, by id. What ended before it is not in it.
+    pub fn exporters(&self) -> Vec<(String, Account)> {
+        let known: Vec<String> = {
+            let ledgers = self.lock();
+            let exporters = ledgers.keys().filter(|(owner, _)| *owner == Owner::Exporter);
+            exporters.map(|(_, id)| id.clone()).collect()
+        };
+        known.into_iter().map(|id| (id.clone(), self.account(&id))).collect()
+    }
+
     /// Notes why an exporter that is gone failed last.
     pub(super) fn failed(&self, id: &str, why: Option<String>) {
         let mut ledgers = self.lock();

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Accounts, Board, Boards, Id, Lifecycle, Next, Outlet};
+use super::{Accounts, Board, Boards, Id, Lifecycle, Next, Onlookers, Outlet};
 use crate::metrics::Metrics;
 use crate::telemetry::Clock;
 
@@ -73,6 +73,11 @@ impl<'a> Build<'a> {
     /// The boards of the process, for whoever serves them.
     pub fn boards(&self) -> Arc<Boards> {
         self.process(Boards::default)
+    }
+
+    /// Those who look on as batches leave the chains.
+    pub fn onlookers(&self) -> Arc<Onlookers> {
+        self.process(Onlookers::default)
     }
 
     /// Makes a value known to the receivers in front of this component, in place of the one that it made

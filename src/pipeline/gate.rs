@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::accounting::ExporterCounters;
 use super::delivery::{Delivery, Permit};
 use crate::settings::OnFull;
-use crate::telemetry::{Batch, Verdict};
+use crate::telemetry::{Batch, Telemetry, Verdict};
 
 /// An exporter, as a pipeline sees it.
 pub(super) struct Gate {
@@ -57,6 +57,11 @@ impl Gate {
 }
 
 impl Offer<'_> {
+    /// Shows what is offered.
+    pub(super) fn telemetry(&self) -> &Telemetry {
+        &self.batch.telemetry
+    }
+
     /// The answer that turns the whole batch back, if this is one.
     pub(super) fn refusal(&self) -> Option<Verdict> {
         match &self.place {

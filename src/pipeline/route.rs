@@ -10,14 +10,16 @@ use std::sync::{Arc, OnceLock};
 use super::accounting::PipelineCounters;
 use super::chain::{AtExits, Chain, End, Passed, Rest};
 use super::gate::Offer;
+use super::onlookers::Onlookers;
 use super::outlet::{Consumer, Transport};
 use crate::metrics::{Counter, Metric, Metrics, names};
-use crate::telemetry::{Batch, Nanos, Reads, Receipt, Signal, Verdict};
+use crate::telemetry::{Batch, Nanos, Reads, Receipt, Signal, Telemetry, Verdict};
 
 /// All pipelines of one receiver.
 pub(super) struct Route {
     id: String,
     branches: Vec<Branch>,
+    onlookers: Arc<Onlookers>,
     metrics: Metrics,
     /// By transport, made when something comes in over it.
     counters: [OnceLock<ReceiverCounters>; Transport::ALL.len()],
@@ -34,6 +36,8 @@ struct ReceiverCounters {
 pub(super) struct Branch {
     pub(super) signal: Signal,
     pub(super) chain: Arc<Chain>,
+    /// What leaves it is what onlookers see of its receiver.
+    pub(super) shown: bool,
 }
 
 /// Holds what came of a batch in one pipeline, before it is taken or turned back.
@@ -41,16 +45,23 @@ struct Answer<'a> {
     counters: &'a Arc<PipelineCounters>,
     /// Items that came in.
     items: usize,
+    shown: bool,
     /// `None` if a processor panicked.
     passed: Option<Passed<Vec<Offer<'a>>>>,
 }
 
 impl Route {
     /// The route of the receiver (or emitting processor) `id`.
-    pub(super) fn new(id: &str, branches: Vec<Branch>, metrics: &Metrics) -> Self {
+    pub(super) fn new(
+        id: &str,
+        branches: Vec<Branch>,
+        onlookers: Arc<Onlookers>,
+        metrics: &Metrics,
+    ) -> Self {
         Route {
             id: id.to_owned(),
             branches,
+            onlookers,
             metrics: metrics.clone(),
             counters: Default::default(),
         }
@@ -81,7 +92,8 @@ impl Route {
 impl Branch {
     fn run(&self, batch: Batch) -> Answer<'_> {
         let items = batch.telemetry.items();
-        Answer::of(self.chain.run(batch), items, &self.chain.counters)
+        let answer = Answer::of(self.chain.run(batch), items, &self.chain.counters);
+        Answer { shown: self.shown, ..answer }
     }
 }
 
@@ -99,7 +111,7 @@ impl<'a> Answer<'a> {
         counters: &'a Arc<PipelineCounters>,
     ) -> Self {
         let passed = passed.map(|Passed { end, steps }| Passed { end: end.map(offers), steps });
-        Answer { counters, items, passed }
+        Answer { counters, items, shown: false, passed }
     }
 
     /// The answer that turns the whole batch back, if a processor or a queue gave one. Where nobody waits for
@@ -109,6 +121,14 @@ impl<'a> Answer<'a> {
             End::Exits(offers) => offers.iter().find_map(Offer::refusal),
             End::Refused { receipt, verdict, .. } if receipt.awaited() => Some(verdict.clone()),
             End::Refused { .. } | End::Done(_) => None,
+        }
+    }
+
+    /// Returns what onlookers are to see: the batch as it left the chain.
+    fn shown(&self) -> Option<&Telemetry> {
+        match &self.passed.as_ref()?.end {
+            End::Exits(offers) if self.shown => offers.first().map(Offer::telemetry),
+            _ => None,
         }
     }
 
@@ -180,6 +200,10 @@ impl Consumer for Route {
         }
         counters.accepted[signal as usize].add(items);
         for answer in answers {
+            if let Some(telemetry) = answer.shown().filter(|_| self.onlookers.are_there()) {
+                let (onlookers, telemetry) = (Arc::clone(&self.onlookers), telemetry.clone());
+                receipt.once_accepted(move || onlookers.show(&telemetry));
+            }
             let (counters, items) = (Arc::clone(answer.counters), answer.items);
             receipt.once_accepted(move || counters.accepted(items));
             answer.conclude(&receipt);

@@ -25,7 +25,7 @@ use super::made_of::MadeOf;
 use super::placeholder::{BlockingProcessor, DisabledExporter};
 use super::plan::{Pipeline, Plan, Planned};
 use super::route::{Branch, Route};
-use super::{Deadline, Ended, Exit, Id, Lifecycle, Next, Outlet, Receiver, Secrets, Stop, Switch};
+use super::{Deadline, Ended, Exit, Id, Lifecycle, Next, Onlookers, Outlet, Receiver, Secrets, Stop, Switch};
 use crate::metrics::Metrics;
 use crate::settings::Secret;
 use crate::telemetry::{Clock, Signal};
@@ -336,15 +336,17 @@ impl Service {
 
     /// From here on nothing can fail.
     fn connect(&mut self, plan: &Plan, parts: Parts) {
+        let (whole, onlookers) = (plan, self.shared.of(None, Onlookers::default));
         let target =
             |id: &Id, named: fn(&Pipeline) -> &Vec<Id>| -> Option<Box<dyn super::Consumer>> {
                 let fed = parts.chains.iter().filter(|(plan, _)| named(plan).contains(id));
                 let branch = |(plan, chain): &(Pipeline, Arc<Chain>)| Branch {
                     signal: plan.signal,
                     chain: Arc::clone(chain),
+                    shown: is_shown(whole, plan, |other| named(other).contains(id)),
                 };
-                let branches = fed.map(branch).collect();
-                Some(Box::new(Route::new(&id.to_string(), branches, &self.cx.metrics)))
+                let (branches, onlookers) = (fed.map(branch).collect(), Arc::clone(&onlookers));
+                Some(Box::new(Route::new(&id.to_string(), branches, onlookers, &self.cx.metrics)))
             };
         let received = |id: &Id| target(id, |plan| &plan.receivers);
         for (id, outlet) in &self.emits {
@@ -434,6 +436,18 @@ impl Service {
         let gone = self.taken_out.iter().filter(|id| !self.exporters.contains_key(id));
         self.exporters.keys().chain(gone).map(account).collect()
     }
+}
+
+/// Says whether of the pipelines of its signal that `fed` names this is the one that onlookers see: the first that
+/// redacts, else the first.
+fn is_shown(plan: &Plan, pipeline: &Pipeline, fed: impl Fn(&Pipeline) -> bool) -> bool {
+    let redacts = |pipeline: &&Pipeline| {
+        let mut processors = plan.processors.iter().filter(|p| pipeline.processors.contains(&p.id));
+        processors.any(|part| part.config.redacts())
+    };
+    let of_signal = || plan.pipelines.iter().filter(|p| p.signal == pipeline.signal && fed(p));
+    let first = of_signal().find(redacts).or_else(|| of_signal().next());
+    first.is_some_and(|first| first.id == pipeline.id)
 }
 
 /// Names what has series of its own under a plan, by label. What a processor emits is received from it.
