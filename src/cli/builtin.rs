@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::flags::{Flags, Names};
 use super::otlp_env::{ENDPOINT, OtlpEnv};
 use super::record::{self, QUEUE, Record, escaped, file_exporter, logs_beside};
-use super::state::{self, State};
+use super::state::{self, SOCKET, State, unique_name};
 use super::variables::Variables;
 use super::{config_args, say};
 use crate::config::{self, Options, Sources};
@@ -25,6 +25,8 @@ const KEYS: [&str; 2] = ["MCPCOL_DIGEST_KEY", "MCPCOL_DIGEST_KEY_FILE"];
 
 /// The exporters that write the local record: its spans, and its log records.
 const FILES: [&str; 2] = ["file", "file/logs"];
+/// The ends of their names.
+const FILE_ENDS: [&str; 2] = ["jsonl", "logs.jsonl"];
 /// Where what `--record` says stands.
 const RECORD: [&str; 2] = ["exporters::file", "exporters::file/logs"];
 
@@ -77,6 +79,8 @@ pub(super) struct Loaded {
     pub(super) plan: Option<Plan>,
     /// The state directory, to be cleaned.
     pub(super) state: Option<PathBuf>,
+    /// Where others of the user's processes may ask what goes on; nowhere if nothing is recorded.
+    pub(super) socket: Option<PathBuf>,
     /// The flags that stand in it.
     pub(super) flags: Flags,
 }
@@ -92,6 +96,9 @@ pub(super) fn load(
     let terminal = std::io::stderr().is_terminal();
     let place = Place::find();
     let state = place.state.as_ref().map(|state| state.dir.clone());
+    let stem = unique_name(tap.name);
+    let socket = state.as_deref().filter(|_| tap.record != Record::Off);
+    let socket = socket.map(|dir| dir.join(format!("{stem}.{SOCKET}")));
     let mut notes = Vec::new();
     let mut last = Sources::default();
     let flags = match tap.record {
@@ -99,7 +106,7 @@ pub(super) fn load(
         Record::InState | Record::Off => Flags::built_in(tap.kind, tap.flags),
     };
     for trust in [Trust::All, Trust::Key, Trust::Nothing] {
-        let (yaml, more) = config(tap, terminal, trust, &place);
+        let (yaml, more) = config(tap, terminal, trust, &place, &stem);
         last = Sources { config: vec![format!("yaml:{yaml}")], set: set.to_vec() };
         let (plan, mut problems) = config::load(&last, options);
         let of_flags = flags.take(&mut problems);
@@ -120,9 +127,9 @@ pub(super) fn load(
         notes.iter().for_each(|note| say(&format!("mcpcol: {note}")));
         of_flags.say();
         config_args::say(&Problems(of_user))?;
-        return Ok(Loaded { sources: last, plan, state, flags });
+        return Ok(Loaded { sources: last, plan, state, socket, flags });
     }
-    Ok(Loaded { sources: last, plan: None, state, flags })
+    Ok(Loaded { sources: last, plan: None, state, socket, flags })
 }
 
 /// Says whether it is about what nobody wrote.
@@ -178,7 +185,13 @@ impl Place {
 }
 
 /// The configuration for a tap, and what the user should be told about it.
-fn config(tap: &Tap<'_>, terminal: bool, trust: Trust, place: &Place) -> (String, Vec<String>) {
+fn config(
+    tap: &Tap<'_>,
+    terminal: bool,
+    trust: Trust,
+    place: &Place,
+    stem: &str,
+) -> (String, Vec<String>) {
     let mut notes = Vec::new();
     let digest = digest(place, trust);
     let mut exporters = serde_json::Map::new();
@@ -190,7 +203,9 @@ fn config(tap: &Tap<'_>, terminal: bool, trust: Trust, place: &Place) -> (String
         notes.extend(place.notes.iter().cloned());
     }
     let record = match (&tap.record, &place.state) {
-        (Record::InState, Some(state)) => Some(files(tap.name).map(|name| state.dir.join(name))),
+        (Record::InState, Some(state)) => {
+            Some(FILE_ENDS.map(|end| state.dir.join(format!("{stem}.{end}"))))
+        }
         (Record::At(spans), _) => Some([spans.clone(), logs_beside(spans)]),
         (Record::InState, None) | (Record::Off, _) => None,
     };
@@ -248,15 +263,6 @@ fn digest(place: &Place, trust: Trust) -> Value {
     let kept = || state.and_then(|state| state.key.as_ref()).map(|path| json!({"key_file": path}));
     let trusted = if trust == Trust::Nothing { None } else { key.or_else(kept) };
     trusted.unwrap_or_else(|| json!({"mode": "ephemeral"}))
-}
-
-/// Names the files of spans and of log records. Two processes may have one number, in containers that share a
-/// volume: chance tells them apart.
-fn files(server: &str) -> [String; 2] {
-    let safe = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
-    let stem: String = server.chars().map(safe).take(64).collect();
-    let (pid, chance) = (std::process::id(), rand::random::<u32>());
-    ["jsonl", "logs.jsonl"].map(|end| format!("{stem}-{pid}-{chance:08x}.{end}"))
 }
 
 #[cfg(test)]

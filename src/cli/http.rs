@@ -9,6 +9,7 @@ use super::builtin;
 use super::capture::{self, CaptureArgs};
 use super::config_args::{ConfigArgs, Loading, only_tap};
 use super::flags::{Flags, Names};
+use super::live;
 use super::record::RecordArgs;
 use super::run::{WatchArgs, until_told};
 use super::state;
@@ -60,15 +61,17 @@ impl Http {
         let options = Options { opens: Opens::Kind(kind), ..Options::default() };
         let given = self.config.choose().for_tap(kind);
         let watch = self.watch.begin(&given);
-        let (sources, flags, plan) = if given.config.is_empty() {
+        let (sources, flags, plan, socket) = if given.config.is_empty() {
             if self.upstream.is_none() {
                 anyhow::bail!("which server? Write `mcpcol http --upstream URL`");
             }
             let loaded = self.built_in(&options)?;
             loaded.state.iter().for_each(|dir| state::clean(dir));
-            (loaded.sources, loaded.flags, loaded.plan)
+            (loaded.sources, loaded.flags, loaded.plan, loaded.socket)
         } else {
-            self.configured(given, &options)?
+            let (sources, flags, plan) = self.configured(given, &options)?;
+            let name = self.name().unwrap_or_else(|| "http".to_owned());
+            (sources, flags, plan, live::socket(self.record.record(), &name))
         };
         let Some(plan) = plan else { return Ok(ExitCode::FAILURE) };
         let loading = Loading { sources: &sources, options: &options, flags: Some(&flags) };
@@ -77,6 +80,7 @@ impl Http {
             if !others.is_empty() {
                 tracing::info!("not opened by an HTTP tap: {}", others.join(", "));
             }
+            socket.iter().for_each(|socket| live::serve_at(plan, socket));
             Ok(())
         })
     }

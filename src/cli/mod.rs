@@ -22,6 +22,7 @@ mod reloads;
 mod watch;
 mod run;
 mod state;
+mod live;
 mod builtin;
 mod capture;
 mod http;
@@ -33,6 +34,7 @@ mod logs;
 mod stats;
 mod sessions;
 mod show;
+mod tail;
 mod prune;
 mod demo;
 mod validate;
@@ -64,6 +66,7 @@ Examples:
   mcpcol stdio --config pipelines/stdio-otlp.yaml -- npx -y @scope/mcp-server .
                                                      the same into an OpenTelemetry Collector
   mcpcol http --upstream http://localhost:3001/mcp   tap one HTTP server
+  mcpcol tail                                        calls as they end, of all taps of this machine
   mcpcol validate --config pipelines/stdio-file.yaml all problems of a config at once";
 
 #[derive(Subcommand)]
@@ -76,6 +79,8 @@ enum Command {
     Http(http::Http),
     /// A real MCP server behind the tap, a client that drives it, and the spans
     Demo(demo::Demo),
+    /// Show calls as they end, of all taps of this machine
+    Tail(tail::Tail),
     /// Show what the recorded calls come to, by server and tool
     Stats(stats::Stats),
     /// List the recorded sessions
@@ -118,6 +123,7 @@ pub fn main() -> ExitCode {
         Command::Stats(stats) => stats.run(),
         Command::Sessions(sessions) => sessions.run(),
         Command::Show(show) => show.run(),
+        Command::Tail(tail) => tail.run(),
         Command::Logs(logs) => logs.run(),
         Command::Prune(prune) => prune.run(),
         Command::Validate(validate) => validate.run(),

@@ -17,6 +17,7 @@ use super::builtin;
 use super::capture::{self, CaptureArgs};
 use super::config_args::{ConfigArgs, Loading, only_tap};
 use super::flags::{Flags, Names};
+use super::live;
 use super::logging::{self, Reader};
 use super::record::RecordArgs;
 use super::runtime::{close_the_books, exit_code, runtime};
@@ -47,6 +48,15 @@ pub(super) struct Stdio {
     command: Vec<OsString>,
 }
 
+/// What is run.
+#[derive(Default)]
+struct Setup {
+    plan: Option<Plan>,
+    /// The state directory, to be cleaned.
+    state: Option<PathBuf>,
+    socket: Option<PathBuf>,
+}
+
 /// The flags by the settings that they are.
 const FLAGS: Names = &[("capture", "--capture (MCPCOL_CAPTURE)")];
 /// Threads of the telemetry side, beside the observer's own.
@@ -58,7 +68,7 @@ impl Stdio {
     /// Runs until the child is gone.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let name = self.name();
-        let (plan, state) = self.plan(name.as_deref())?;
+        let Setup { plan, state, socket } = self.setup(name.as_deref())?;
         let Some(mut plan) = plan else { return Ok(ExitCode::FAILURE) };
         logging::start(&plan.telemetry.logs, Reader::Host, &plan.secrets);
         let mut others = only_tap::<Config>(&mut plan, "stdio")?;
@@ -74,7 +84,8 @@ impl Stdio {
             bail!("the settings of {kind} cannot be read");
         };
         config.name = name.or(config.name);
-        let command = if self.command.is_empty() { config.command_line() } else { self.command };
+        let command =
+            if self.command.is_empty() { config.command_line() } else { self.command.clone() };
         if command.is_empty() {
             bail!("no server to start: write `mcpcol stdio -- CMD ARG...`");
         }
@@ -95,6 +106,8 @@ impl Stdio {
         });
         let remote = tap.remote();
         let server = config.server_name(&command, &plan.base);
+        let socket = socket.or_else(|| live::socket(self.record.record(), &server.text));
+        socket.iter().for_each(|socket| live::serve_at(&mut plan, socket));
         plan.receivers[0].config = mcp_stdio::running(tap, config, server);
         let outcome = runtime.block_on(serve(plan, remote, asks, state));
         close_the_books(&outcome);
@@ -103,8 +116,8 @@ impl Stdio {
         Ok(exit_code(&outcome))
     }
 
-    /// The plan of the configuration, or of the built-in one and its state directory.
-    fn plan(&self, name: Option<&str>) -> anyhow::Result<(Option<Plan>, Option<PathBuf>)> {
+    /// The plan of the configuration, or of the built-in one.
+    fn setup(&self, name: Option<&str>) -> anyhow::Result<Setup> {
         let kind = <Config as ComponentConfig>::NAME;
         let options = Options {
             stdout_is_mcp: true,
@@ -115,7 +128,8 @@ impl Stdio {
         let sources = self.config.choose().for_tap(kind);
         let captured = self.capture.settings();
         if !sources.config.is_empty() {
-            return Ok((self.configured(sources, &captured, &options)?, None));
+            let plan = self.configured(sources, &captured, &options)?;
+            return Ok(Setup { plan, ..Setup::default() });
         }
         let config = Config { name: name.map(str::to_owned), ..Config::default() };
         let name = config.server_name(&self.command, Path::new("")).text;
@@ -124,7 +138,8 @@ impl Stdio {
         let tap = builtin::Tap { name: &name, kind, settings, record, flags: FLAGS };
         let tap = tap.capturing(captured);
         let loaded = builtin::load(&tap, &self.config.set, &options)?;
-        Ok((loaded.plan, loaded.state))
+        let builtin::Loaded { plan, state, socket, .. } = loaded;
+        Ok(Setup { plan, state, socket })
     }
 
     /// Loads a configuration with what is captured and recorded on top of it.

@@ -9,6 +9,7 @@ pub(crate) mod frames;
 pub(crate) mod headers;
 pub(crate) mod local;
 pub(crate) mod sockets;
+pub(crate) mod unix;
 pub(crate) mod trailers;
 pub(crate) mod unread;
 pub(crate) mod write_tracker;

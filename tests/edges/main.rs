@@ -34,3 +34,5 @@ mod records;
 mod signals;
 #[cfg(unix)]
 mod stdio;
+#[cfg(unix)]
+mod tail;

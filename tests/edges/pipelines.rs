@@ -70,6 +70,7 @@ impl Around {
             .env("MCPCOL_OTLP_HTTP", "127.0.0.1:0")
             .env("MCPCOL_PROBES", "127.0.0.1:0")
             .env("MCPCOL_METRICS", "0")
+            .env("MCPCOL_STATS", "127.0.0.1:0")
             .env("NOTES_URL", &self.upstream)
             .env("SEARCH_URL", &self.upstream)
             .env("MCPCOL_SPANS", self.dir.path().join("spans.jsonl"))

@@ -156,7 +156,7 @@ fn start(dir: &Path, spans: &Path, passback: bool) -> anyhow::Result<Child> {
     fs::write(&config, text.to_string()).context("cannot write the demo's config")?;
     let mcpcol = std::env::current_exe().context("cannot find this program")?;
     Command::new(&mcpcol)
-        .args(["stdio", "--name", "files", "--config"])
+        .args(["stdio", "--name", "files", "--record", "off", "--config"])
         .arg(&config)
         .arg("--")
         .arg(&mcpcol)

@@ -5,6 +5,7 @@
 //! by this user.
 
 mod key;
+mod sockets;
 mod retention;
 
 use std::ffi::OsString;
@@ -17,6 +18,7 @@ use rustix::fs::{Access, Mode, OFlags};
 use rustix::process::geteuid;
 
 pub(super) use retention::{Found, Limits, Pruned, clean, prune};
+pub(super) use sockets::{SOCKET, sockets};
 
 /// The environment and the user's account, as far as they say where state may be kept.
 pub(super) struct Surroundings<'a> {
@@ -160,6 +162,15 @@ fn make_private(dir: &Path, beside: Beside) -> io::Result<()> {
         Some(open) => open.set_permissions(Permissions::from_mode(0o700)),
         None => Ok(()),
     }
+}
+
+/// Names what this process has in the state directory. Two processes may have one number, in containers that share a
+/// volume: chance tells them apart.
+pub(super) fn unique_name(server: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    let stem: String = server.chars().map(safe).take(64).collect();
+    let (pid, chance) = (std::process::id(), rand::random::<u32>());
+    format!("{stem}-{pid}-{chance:08x}")
 }
 
 /// Looks whether the directory is the user's and closed to others; gives it where it is yet to be closed. Where

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
 
-use super::key;
+use super::{key, sockets};
 
 /// Says how long files are kept after their last span, and how many bytes all of a directory may have.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +46,9 @@ pub(in crate::cli) struct Pruned {
     pub(in crate::cli) written: usize,
 }
 
-/// Removes what is beyond the usual limits.
+/// Removes what is beyond the usual limits, and the sockets of dead taps.
 pub(in crate::cli) fn clean(dir: &Path) {
+    sockets(dir);
     prune(dir, Limits::default(), SystemTime::now(), true);
 }
 

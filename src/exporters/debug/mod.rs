@@ -180,10 +180,30 @@ impl Exporter for Debug {
 
 /// Shows spans as `verbosity: normal` does on a terminal of `width` columns, a line a call.
 pub(crate) fn live_lines(spans: &[ResourceSpans], colours: bool, width: usize) -> String {
-    let mut page = Page::new(colours);
-    let zone = Zone::of_the_system();
-    spans::batch(&mut page, spans, (&zone, &Columns::default(), Some(width)));
-    page.into_text()
+    LiveLines::new(colours, Some(width)).lines(spans)
+}
+
+/// Shows spans so as they come; the columns of all of them align.
+pub(crate) struct LiveLines {
+    zone: Zone,
+    columns: Columns,
+    colours: bool,
+    width: Option<usize>,
+}
+
+impl LiveLines {
+    /// Begins with columns as wide as is usual; without a `width` there is room for all.
+    pub(crate) fn new(colours: bool, width: Option<usize>) -> Self {
+        let (zone, columns) = (Zone::of_the_system(), Columns::default());
+        LiveLines { zone, columns, colours, width }
+    }
+
+    /// Shows these spans, a line each.
+    pub(crate) fn lines(&self, spans: &[ResourceSpans]) -> String {
+        let mut page = Page::new(self.colours);
+        spans::batch(&mut page, spans, (&self.zone, &self.columns, self.width));
+        page.into_text()
+    }
 }
 
 /// Asks stderr for its width in columns, if it is a terminal that knows.

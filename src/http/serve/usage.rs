@@ -64,7 +64,7 @@ struct Untaken(Arc<Usage>);
 pub(crate) struct Tracked {
     reply: Reply,
     #[expect(dead_code, reason = "held until the reply is taken")]
-    untaken: Untaken,
+    untaken: Option<Untaken>,
 }
 
 impl Using {
@@ -82,9 +82,10 @@ impl Using {
         if response.extensions_mut().remove::<ForGood>().is_none() {
             usage.ever.fetch_add(1, Ordering::Relaxed);
         }
-        usage.untaken.fetch_add(1, Ordering::Relaxed);
-        let untaken = Untaken(Arc::clone(usage));
-        response.map(|reply| Tracked { reply, untaken })
+        response.map(|reply| {
+            let untaken = (!reply.is_streamed()).then(|| Untaken::of(usage));
+            Tracked { reply, untaken }
+        })
     }
 }
 
@@ -92,6 +93,13 @@ impl Drop for Using {
     fn drop(&mut self) {
         self.usage.moves();
         self.usage.now[self.round].fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Untaken {
+    fn of(usage: &Arc<Usage>) -> Untaken {
+        usage.untaken.fetch_add(1, Ordering::Relaxed);
+        Untaken(Arc::clone(usage))
     }
 }
 

@@ -1,0 +1,174 @@
+//! `mcpcol tail`: calls as they end, of all taps of this machine, or of one process; or what waits now.
+//!
+//! It asks the processes themselves, and reads no file: what ended before it began is in the records. Who runs it slows
+//! no tap: what it cannot show in time it misses, and says how much.
+
+mod filter;
+mod watch;
+mod page;
+mod pending;
+
+use std::io::{self, ErrorKind, IsTerminal};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use tokio::sync::mpsc;
+
+use self::filter::Filter;
+use self::page::Page;
+use self::watch::Heard;
+use super::live::{self, Peer};
+use super::say;
+
+/// Exit code where a process that was named cannot be asked.
+const UNREADABLE: u8 = 2;
+/// Calls that wait to be shown.
+const WAITING: usize = 256;
+
+/// Arguments of `mcpcol tail`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Tail {
+    /// Ask the process at this address alone: `host:port` or URL of the extension `stats`, or the path of a socket;
+    /// default: all taps of this machine [env: MCPCOL_STATS_TOKEN= has the token to show]
+    #[arg(long, value_name = "ADDR", value_parser = Peer::parse)]
+    endpoint: Option<Peer>,
+    #[command(flatten)]
+    filter: Filter,
+    /// Show the calls that wait for their answers now, those that have waited longest first, and end
+    #[arg(long)]
+    pending: bool,
+    /// A readable line a call, or a JSON object
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+/// `--format`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl Tail {
+    /// Shows calls until Ctrl-C, until nobody reads any more, or until the process that was named is gone. Exit code 2
+    /// if that cannot be asked.
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let always = Arc::new(AtomicBool::new(true));
+        for signal in [SIGINT, SIGTERM] {
+            signal_hook::flag::register_conditional_shutdown(signal, 0, Arc::clone(&always))?;
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            if self.pending { self.show_pending().await } else { self.follow().await }
+        })
+    }
+
+    async fn follow(&self) -> anyhow::Result<ExitCode> {
+        let (hear, mut heard) = mpsc::channel(WAITING);
+        let mut page = Page::new(io::stdout().lock(), self.format, colours(), width());
+        match &self.endpoint {
+            None => {
+                if live::sockets().is_empty() && io::stderr().is_terminal() {
+                    say("mcpcol: no tap runs yet; wrap a server with `mcpcol stdio --`");
+                }
+                self.show(&mut heard, &mut page, watch::all(hear)).await?;
+            }
+            Some(peer) => {
+                let mut client = match peer.connect().await {
+                    Ok(client) => client,
+                    Err(error) => return Ok(unreadable(&error)),
+                };
+                let stream = match client.watch(live::ask(Default::default())).await {
+                    Ok(stream) => stream.into_inner(),
+                    Err(status) => return Ok(refused(peer, &status)),
+                };
+                self.show(&mut heard, &mut page, watch::one(stream, hear)).await?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Shows what is heard until `watching` is over, or nobody reads it any more.
+    async fn show(
+        &self,
+        heard: &mut mpsc::Receiver<Heard>,
+        page: &mut Page<impl io::Write>,
+        watching: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        let mut watching = std::pin::pin!(watching);
+        let mut over = false;
+        loop {
+            let next = tokio::select! {
+                next = heard.recv() => next,
+                () = watching.as_mut(), if !over => { over = true; continue }
+                () = watch::nobody_reads() => return Err(ErrorKind::BrokenPipe.into()),
+            };
+            match next {
+                None => return Ok(()),
+                Some(Heard::Call(call)) if self.filter.takes(&call) => page.print(&call)?,
+                Some(Heard::Call(_)) => {}
+                Some(Heard::Lost(calls)) => {
+                    say(&format!(
+                        "mcpcol: {calls} calls are missing here: they came faster than they were shown"
+                    ));
+                }
+            }
+        }
+    }
+
+    async fn show_pending(&self) -> anyhow::Result<ExitCode> {
+        let peers = match &self.endpoint {
+            Some(peer) => vec![peer.clone()],
+            None => live::sockets().into_iter().map(Peer::Socket).collect(),
+        };
+        let mut waiting = pending::Waiting::default();
+        for peer in &peers {
+            let answer = match peer.connect().await {
+                Ok(mut client) => client.get_calls(live::ask(Default::default())).await,
+                Err(error) if self.endpoint.is_some() => return Ok(unreadable(&error)),
+                // It ended in between.
+                Err(_) => continue,
+            };
+            match answer {
+                Ok(answer) => waiting.add(answer.into_inner(), &self.filter),
+                Err(status) if self.endpoint.is_some() => return Ok(refused(peer, &status)),
+                Err(_) => {}
+            }
+        }
+        waiting.print(&mut io::stdout().lock(), self.format, colours())?;
+        if waiting.is_empty() && self.format == Format::Text {
+            let taps = peers.len();
+            let taps = if taps == 1 { "1 tap".to_owned() } else { format!("{taps} taps") };
+            say(&format!("mcpcol: nothing waits at {taps}"));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn unreadable(error: &anyhow::Error) -> ExitCode {
+    say(&format!("mcpcol: {error:#}"));
+    UNREADABLE.into()
+}
+
+fn refused(peer: &Peer, status: &tonic::Status) -> ExitCode {
+    let hint = match status.code() {
+        tonic::Code::Unauthenticated => "; set MCPCOL_STATS_TOKEN",
+        _ => "",
+    };
+    say(&format!("mcpcol: cannot ask `{peer}`: {}{hint}", status.message()));
+    UNREADABLE.into()
+}
+
+fn colours() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Asks stdout for its width in columns, if it is a terminal that knows.
+fn width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}

@@ -1,0 +1,173 @@
+//! Answers the methods of the stats service out of what the process publishes.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::sync::broadcast::{self, error::RecvError};
+use tonic::codegen::tokio_stream::Stream;
+use tonic::{Request, Response, Status};
+
+use super::ledger::Ledger;
+use super::v1::{self, watch_response::Event};
+use crate::metrics::{Gauge, Metric, Sample, names};
+use crate::pipeline::{Accounts, Build, Stop};
+
+/// What is told.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    ledger: Arc<Ledger>,
+    accounts: Accounts,
+}
+
+/// The service, until the stop.
+#[derive(Clone, Debug)]
+pub(super) struct Service {
+    pub(super) told: Told,
+    pub(super) stop: Stop,
+}
+
+impl Told {
+    /// What the process of this component publishes. One ledger does for all who tell of it.
+    pub(super) fn new(cx: &Build<'_>) -> Told {
+        let ledger = cx.process(|| Ledger::new(&cx.clock));
+        cx.onlookers().add(&ledger);
+        Told { ledger, accounts: cx.accounts.clone() }
+    }
+
+    fn queues(&self) -> v1::GetQueuesResponse {
+        let samples = self.accounts.metrics().samples();
+        let level = |metric: &Metric<Gauge>, exporter: &str| {
+            let is_it = |sample: &&Sample| {
+                sample.name == metric.info().name
+                    && sample.labels.iter().any(|(_, id)| id == exporter)
+            };
+            let found = samples.iter().find(is_it);
+            found.and_then(|sample| i64::try_from(sample.value).ok()).unwrap_or(0)
+        };
+        let exporter =
+            |(id, account): (String, crate::pipeline::accounting::Account)| v1::Exporter {
+                queue_size: level(&names::EXPORTER_QUEUE_SIZE, &id),
+                queue_capacity: level(&names::EXPORTER_QUEUE_CAPACITY, &id),
+                exporter: id,
+                received: account.received,
+                sent: account.sent,
+                held: account.held(),
+                dropped: account.dropped.into_iter().collect(),
+                last_failure: account.last_failure.unwrap_or_default(),
+            };
+        v1::GetQueuesResponse {
+            exporters: self.accounts.exporters().into_iter().map(exporter).collect(),
+        }
+    }
+
+    fn reload(&self) -> v1::GetReloadResponse {
+        let mut told = v1::GetReloadResponse { last_successful: true, ..Default::default() };
+        for sample in self.accounts.metrics().samples() {
+            let value = u64::try_from(sample.value).unwrap_or(0);
+            match (sample.name, sample.labels.first().map(|(_, value)| value.as_str())) {
+                (RELOADED, _) => told.last_successful = value > 0,
+                (RELOADED_AT, _) => told.in_place_unix_nano = value.saturating_mul(1_000_000_000),
+                (RELOADS, Some("success")) => told.succeeded = value,
+                (RELOADS, Some(_)) => told.failed = value,
+                _ => {}
+            }
+        }
+        told
+    }
+}
+
+/// Metrics of reloads, which only who reloads has.
+const RELOADS: &str = "mcpcol_config_reloads";
+const RELOADED: &str = "mcpcol_config_last_reload_successful";
+const RELOADED_AT: &str = "mcpcol_config_last_reload_success_timestamp_seconds";
+
+#[tonic::async_trait]
+impl v1::stats_server::Stats for Service {
+    type WatchStream = Watch;
+
+    async fn get_calls(
+        &self,
+        _: Request<v1::GetCallsRequest>,
+    ) -> Result<Response<v1::GetCallsResponse>, Status> {
+        Ok(Response::new(v1::GetCallsResponse::default()))
+    }
+
+    async fn get_statistics(
+        &self,
+        _: Request<v1::GetStatisticsRequest>,
+    ) -> Result<Response<v1::GetStatisticsResponse>, Status> {
+        Ok(Response::new(self.told.ledger.statistics()))
+    }
+
+    async fn get_sessions(
+        &self,
+        _: Request<v1::GetSessionsRequest>,
+    ) -> Result<Response<v1::GetSessionsResponse>, Status> {
+        Ok(Response::new(self.told.ledger.sessions()))
+    }
+
+    async fn get_queues(
+        &self,
+        _: Request<v1::GetQueuesRequest>,
+    ) -> Result<Response<v1::GetQueuesResponse>, Status> {
+        Ok(Response::new(self.told.queues()))
+    }
+
+    async fn get_findings(
+        &self,
+        _: Request<v1::GetFindingsRequest>,
+    ) -> Result<Response<v1::GetFindingsResponse>, Status> {
+        Ok(Response::new(self.told.ledger.findings()))
+    }
+
+    async fn get_reload(
+        &self,
+        _: Request<v1::GetReloadRequest>,
+    ) -> Result<Response<v1::GetReloadResponse>, Status> {
+        Ok(Response::new(self.told.reload()))
+    }
+
+    async fn watch(&self, _: Request<v1::WatchRequest>) -> Result<Response<Watch>, Status> {
+        Ok(Response::new(Watch::new(self.told.ledger.watch(), self.stop.clone())))
+    }
+}
+
+type Calls = broadcast::Receiver<Arc<v1::FinishedCall>>;
+type Next = Pin<Box<dyn Future<Output = Option<(Event, Calls, Stop)>> + Send>>;
+
+/// Streams calls as they end, until the stop.
+pub(super) struct Watch(Next);
+
+impl Watch {
+    fn new(calls: Calls, stop: Stop) -> Watch {
+        Watch(Box::pin(next(calls, stop)))
+    }
+}
+
+/// Waits for the next thing to tell; `None` at the stop, once everything has been told.
+async fn next(mut calls: Calls, mut stop: Stop) -> Option<(Event, Calls, Stop)> {
+    let received = tokio::select! {
+        biased;
+        received = calls.recv() => received,
+        _ = stop.given() => return None,
+    };
+    let event = match received {
+        Ok(call) => Event::Call(Arc::unwrap_or_clone(call)),
+        Err(RecvError::Lagged(lost)) => Event::Lost(lost),
+        Err(RecvError::Closed) => return None,
+    };
+    Some((event, calls, stop))
+}
+
+impl Stream for Watch {
+    type Item = Result<v1::WatchResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.as_mut().poll(cx).map(|told| {
+            let (event, calls, stop) = told?;
+            self.0 = Box::pin(next(calls, stop));
+            Some(Ok(v1::WatchResponse { event: Some(event) }))
+        })
+    }
+}
