@@ -151,6 +151,51 @@ fn what_is_not_wanted_is_not_shown() {
 }
 
 #[test]
+fn what_waits_is_told_longest_first() {
+    let home = home();
+    let silent = |name: &str| {
+        let mut command = mcpcol(home.path());
+        command.args(["stdio", "--name", name, "--", "sh", "-c", "cat >/dev/null"]);
+        let mut child = command.spawn().unwrap();
+        let mut to = child.stdin.take().unwrap();
+        let params = r#"{"name":"fetch\u001b[2J"}"#;
+        writeln!(to, r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#)
+            .unwrap();
+        (child, to)
+    };
+    let pending = |args: &[&str]| {
+        let mut command = mcpcol(home.path());
+        let output = command.args(["tail", "--pending"]).args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let waits = |count: usize| {
+        eventually("it is told", || pending(&[]).lines().count() == count + 1);
+    };
+    let mut first = silent("web");
+    waits(1);
+    let mut second = silent("files");
+    waits(2);
+    let shown = pending(&[]);
+    let servers = |shown: &str| -> Vec<String> {
+        let words = |line: &str| line.split_whitespace().nth(1).unwrap().to_owned();
+        shown.lines().skip(1).map(words).collect()
+    };
+    assert_eq!(servers(&shown), ["web", "files"], "{shown}");
+    assert!(shown.contains(r"fetch\u{1b}[2J") && !shown.contains('\u{1b}'), "{shown}");
+    assert_eq!(servers(&pending(&["--server", "files"])), ["files"]);
+    let all: Value = serde_json::from_str(&pending(&["--format", "json"])).unwrap();
+    assert_eq!((&all["version"], &all["rows"][0]["server"]), (&1.into(), &"web".into()));
+    assert!(all["rows"][0]["age_ms"].is_u64() && all["left_out"] == 0, "{all}");
+    // Whoever was killed has told nothing more.
+    first.0.kill().unwrap();
+    first.0.wait().unwrap();
+    assert_eq!(servers(&pending(&[])), ["files"]);
+    drop(second.1);
+    second.0.wait().unwrap();
+}
+
+#[test]
 fn a_pipe_that_nobody_reads_ends_it() {
     let home = home();
     let mut tail = mcpcol(home.path()).arg("tail").spawn().unwrap();

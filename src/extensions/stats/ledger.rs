@@ -17,7 +17,7 @@ use crate::pipeline::Onlooker;
 use crate::telemetry::{Clock, Nanos, OwnKeys, PeerKeys, Signal, Telemetry, names};
 
 /// Rows of each list.
-pub(super) const MAX_ROWS: usize = 1000;
+const MAX_ROWS: usize = 1000;
 /// Calls that a watcher may be behind.
 const RING: usize = 1024;
 /// Bytes of a name that are kept.
@@ -283,7 +283,7 @@ fn add_to_session(session: &mut v1::Session, call: &Call<'_>) {
 }
 
 /// Makes what is sent of a call.
-pub(crate) fn row(call: &Call<'_>, item: &Item<'_>) -> v1::FinishedCall {
+fn row(call: &Call<'_>, item: &Item<'_>) -> v1::FinishedCall {
     let prompt = item.own.attribute(names::PROMPT).and_then(|value| value.text());
     v1::FinishedCall {
         start_unix_nano: call.start,
@@ -306,7 +306,7 @@ pub(crate) fn row(call: &Call<'_>, item: &Item<'_>) -> v1::FinishedCall {
 }
 
 /// Copies a name, up to its bound.
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     text[..text.floor_char_boundary(MAX_TEXT)].to_owned()
 }
 

@@ -1,5 +1,6 @@
 //! Answers the methods of the stats service out of what the process publishes.
 
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,16 +9,20 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tonic::codegen::tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
-use super::ledger::Ledger;
+use super::ledger::{Ledger, cut};
 use super::v1::{self, watch_response::Event};
+use crate::mcp::{CallInFlight, Direction};
 use crate::metrics::{Gauge, Metric, Sample, names};
-use crate::pipeline::{Accounts, Build, Stop};
+use crate::pipeline::{Accounts, Boards, Build, MAX_ROWS, Stop};
+use crate::telemetry::{Clock, Nanos};
 
 /// What is told.
 #[derive(Clone, Debug)]
 pub(super) struct Told {
     ledger: Arc<Ledger>,
+    boards: Arc<Boards>,
     accounts: Accounts,
+    clock: Clock,
 }
 
 /// The service, until the stop.
@@ -32,7 +37,36 @@ impl Told {
     pub(super) fn new(cx: &Build<'_>) -> Told {
         let ledger = cx.process(|| Ledger::new(&cx.clock));
         cx.onlookers().add(&ledger);
-        Told { ledger, accounts: cx.accounts.clone() }
+        let (accounts, clock) = (cx.accounts.clone(), cx.clock.clone());
+        Told { ledger, boards: cx.boards(), accounts, clock }
+    }
+
+    /// What waits at all taps of the process.
+    fn calls(&self) -> v1::GetCallsResponse {
+        let boards = self.boards.read::<CallInFlight>();
+        let now = self.clock.steady();
+        let rows = boards.iter().flat_map(|(_, table)| &table.rows);
+        let mut calls: Vec<_> = rows.map(|call| in_flight(call, now)).collect();
+        calls.sort_by_key(|call| std::cmp::Reverse(call.age_nanos));
+        let mut left_out: usize = boards.iter().map(|(_, table)| table.left_out).sum();
+        left_out += calls.len().saturating_sub(MAX_ROWS);
+        calls.truncate(MAX_ROWS);
+        v1::GetCallsResponse { calls, left_out: left_out as u64 }
+    }
+
+    /// The sessions, with what waits in them.
+    fn sessions(&self) -> v1::GetSessionsResponse {
+        let mut told = self.ledger.sessions();
+        let boards = self.boards.read::<CallInFlight>();
+        let mut waiting: HashMap<(&str, &str), u64> = HashMap::new();
+        for call in boards.iter().flat_map(|(_, table)| &table.rows) {
+            *waiting.entry((&call.server, &call.session)).or_default() += 1;
+        }
+        for session in &mut told.sessions {
+            let of = (session.server.as_str(), session.session.as_str());
+            session.in_flight = waiting.get(&of).copied().unwrap_or(0);
+        }
+        told
     }
 
     fn queues(&self) -> v1::GetQueuesResponse {
@@ -77,6 +111,20 @@ impl Told {
     }
 }
 
+/// Makes what is sent of a call that waits.
+fn in_flight(call: &CallInFlight, now: Nanos) -> v1::CallInFlight {
+    v1::CallInFlight {
+        server: cut(&call.server),
+        session: cut(&call.session),
+        method: cut(&call.method),
+        tool: cut(call.tool.as_deref().unwrap_or_default()),
+        from_server: call.direction == Direction::ServerToClient,
+        began_unix_nano: call.began,
+        age_nanos: now.saturating_sub(call.since),
+        doubtful: call.doubtful,
+    }
+}
+
 /// Metrics of reloads, which only who reloads has.
 const RELOADS: &str = "mcpcol_config_reloads";
 const RELOADED: &str = "mcpcol_config_last_reload_successful";
@@ -90,7 +138,7 @@ impl v1::stats_server::Stats for Service {
         &self,
         _: Request<v1::GetCallsRequest>,
     ) -> Result<Response<v1::GetCallsResponse>, Status> {
-        Ok(Response::new(v1::GetCallsResponse::default()))
+        Ok(Response::new(self.told.calls()))
     }
 
     async fn get_statistics(
@@ -104,7 +152,7 @@ impl v1::stats_server::Stats for Service {
         &self,
         _: Request<v1::GetSessionsRequest>,
     ) -> Result<Response<v1::GetSessionsResponse>, Status> {
-        Ok(Response::new(self.told.ledger.sessions()))
+        Ok(Response::new(self.told.sessions()))
     }
 
     async fn get_queues(
