@@ -25,7 +25,9 @@ use super::made_of::MadeOf;
 use super::placeholder::{BlockingProcessor, DisabledExporter};
 use super::plan::{Pipeline, Plan, Planned};
 use super::route::{Branch, Route};
-use super::{Deadline, Ended, Exit, Id, Lifecycle, Next, Onlookers, Outlet, Receiver, Secrets, Stop, Switch};
+use super::{
+    Deadline, Ended, Exit, Id, Lifecycle, Next, Onlookers, Outlet, Receiver, Secrets, Stop, Switch,
+};
 use crate::metrics::Metrics;
 use crate::settings::Secret;
 use crate::telemetry::{Clock, Signal};

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
+use crate::otlp::Request;
 use crate::otlp::arbitrary;
 use crate::otlp::wire::edit::{Take, Wants};
 
