@@ -115,9 +115,9 @@ impl Figures {
     }
 
     /// Says how many calls there were a minute, from the beginning of the first to the end of the last. `None` of
-    /// fewer than two.
+    /// fewer than two, and of less than a second, which says nothing about a minute.
     pub fn per_minute(&self) -> Option<f64> {
-        let nanos = self.last.checked_sub(self.first).filter(|nanos| *nanos > 0)?;
+        let nanos = self.last.checked_sub(self.first).filter(|nanos| *nanos >= 1_000_000_000)?;
         (self.count > 1).then(|| self.count as f64 / (nanos as f64 / 60e9))
     }
 }

@@ -276,7 +276,7 @@ fn table(limit: usize, calls: &[Call<'_>]) -> Table {
 
 #[test]
 fn rows_have_the_figures_of_their_calls() {
-    let mut calls = calls_of("a", &[5; 20]);
+    let mut calls = calls_of("a", &[50; 20]);
     calls[3].error = "tool_error";
     calls[3].outcome = "tool_error";
     calls[4].outcome = "cancelled";
@@ -286,13 +286,13 @@ fn rows_have_the_figures_of_their_calls() {
     let [(a, row), (b, _)] = &rows[..] else { panic!("{} rows", rows.len()) };
     assert_eq!((a.tool.as_str(), b.tool.as_str(), a.server.as_str()), ("a", "b", "files"));
     let all = &row.all;
-    assert_eq!((all.count, all.errors, all.max, all.request_bytes), (20, 1, 5_000_000, 200));
+    assert_eq!((all.count, all.errors, all.max, all.request_bytes), (20, 1, 50_000_000, 200));
     assert_eq!(
         all.classes.iter().map(|(c, n)| (&**c, *n)).collect::<Vec<_>>(),
         [("tool_error", 1)]
     );
-    assert_eq!((all.first, all.last), (1_000_000_000, 1_100_000_000));
-    assert_eq!(all.per_minute().unwrap().round(), 12_000.0);
+    assert_eq!((all.first, all.last), (1_000_000_000, 2_000_000_000));
+    assert_eq!(all.per_minute().unwrap().round(), 1_200.0);
     assert_eq!(row.last_call, "tools/call a");
 }
 

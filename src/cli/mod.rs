@@ -67,6 +67,7 @@ Examples:
                                                      the same into an OpenTelemetry Collector
   mcpcol http --upstream http://localhost:3001/mcp   tap one HTTP server
   mcpcol tail                                        calls as they end, of all taps of this machine
+  mcpcol stats --window 1h                           what the recorded calls come to
   mcpcol validate --config pipelines/stdio-file.yaml all problems of a config at once";
 
 #[derive(Subcommand)]

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 
 use crate::calls::{Call, Count};
 use crate::cli::state;
-use crate::settings::Duration;
+use crate::settings::{Duration, harmless_json};
 
 /// A text of hexadecimal digits that is as long as this is taken for the beginning of a session's id where no file
 /// has that name.
@@ -142,12 +142,15 @@ impl Filter {
 }
 
 impl Answer {
-    /// Writes the answer.
+    /// Writes the answer. Names in a JSON document may yet steer a terminal.
     pub(in crate::cli) fn write(&self, text: &str) -> anyhow::Result<()> {
+        let text = match self.format {
+            Format::Text => text.into(),
+            Format::Json => harmless_json(text),
+        };
         match &self.output {
-            Some(file) => {
-                fs::write(file, text).with_context(|| format!("cannot write `{}`", file.display()))
-            }
+            Some(file) => fs::write(file, text.as_bytes())
+                .with_context(|| format!("cannot write `{}`", file.display())),
             None => Ok(io::stdout().lock().write_all(text.as_bytes())?),
         }
     }
@@ -199,7 +202,8 @@ mod tests {
         assert_eq!(time("1970-01-01T01:00:01+01:00"), Ok(1_000_000_000));
         assert!(time("2026-01-31").is_ok() && time("2026-01-31T12:00").is_ok());
         let day = 86_400_000_000_000;
-        assert!(now() - time("2d").unwrap() >= 2 * day && now() - time("2d").unwrap() < 3 * day);
+        let ago = time("2d").unwrap();
+        assert!((2 * day..3 * day).contains(&(now() - ago)));
         for strange in ["", "5", "yesterday", "-1h", "1960-01-01T00:00:00Z"] {
             assert!(time(strange).is_err(), "{strange}");
         }

@@ -39,7 +39,7 @@ impl Show {
         };
         session.read_findings(&id, &places)?;
         let lines = tree::lines(&session, &id);
-        let page = Page { id: &id, session: &session, lines: &lines };
+        let page = Page::new(&id, &session, &lines);
         let answer = &self.selection.answer;
         answer.write(&match answer.format {
             Format::Text => page.text(answer.colours()),
@@ -84,5 +84,5 @@ pub(super) fn of_file(file: PathBuf, tool: &str, colours: bool) -> anyhow::Resul
     session.read("", &[file], &filter, &mut spans)?;
     let id = session.candidates.keys().next().cloned().unwrap_or_default();
     let lines = tree::lines(&session, &id);
-    Ok(Page { id: &id, session: &session, lines: &lines }.text(colours))
+    Ok(Page::new(&id, &session, &lines).text(colours))
 }

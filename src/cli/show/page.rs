@@ -1,8 +1,10 @@
 //! Shows a session to people, as a timeline and tree, or to programs, as one JSON object.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
-use super::session::{Role, Session, Span};
+use super::session::{Ids, Role, Session, Span};
 use super::tree::{Line, Of};
 use crate::cli::shown::{self, millis, took};
 use crate::cli::table::Table;
@@ -10,17 +12,32 @@ use crate::exporters::debug::Timestamp;
 
 /// Shows the lines of the session `id`.
 pub(super) struct Page<'a> {
-    pub(super) id: &'a str,
-    pub(super) session: &'a Session,
-    pub(super) lines: &'a [Line],
+    id: &'a str,
+    session: &'a Session,
+    lines: &'a [Line],
+    /// When the first call began, in nanoseconds since the epoch.
+    began: u64,
+    /// When each of the tap's spans did.
+    starts: HashMap<&'a Ids, u64>,
 }
 
-impl Page<'_> {
+impl<'a> Page<'a> {
+    /// Shows these lines, which are the session's.
+    pub(super) fn new(id: &'a str, session: &'a Session, lines: &'a [Line]) -> Self {
+        let mut page = Page { id, session, lines, began: 0, starts: HashMap::new() };
+        page.starts = page.own().map(|span| (&span.ids, span.start)).collect();
+        page.began = page.starts.values().copied().min().unwrap_or(0);
+        page
+    }
+
     /// Makes a head and a table.
     pub(super) fn text(&self, colours: bool) -> String {
         let mut table = Table::new(&[">at", ">took", "call", "outcome", ""]);
         for line in self.lines {
-            let at = took(self.at(line.of).saturating_sub(self.began()));
+            let (at, began) = (self.at(line.of), self.began);
+            // What was wrong before the first call.
+            let before = if at < began { "-" } else { "" };
+            let at = format!("{before}{}", took(at.abs_diff(began)));
             let [time, call, outcome, note] = match line.of {
                 Of::Span(span) => self.span(&self.session.spans[span]),
                 Of::Progress(span, at) => {
@@ -55,19 +72,16 @@ impl Page<'_> {
             shown::name(self.id),
             shown::name(server),
             shown::name(client.unwrap_or_default()),
-            shown::time(self.began()),
+            shown::time(self.began),
             if calls == 1 { "" } else { "s" },
         )
     }
 
     /// Gives the spans that the tap made of it.
-    fn own(&self) -> impl Iterator<Item = &Span> {
+    fn own(&self) -> impl Iterator<Item = &'a Span> + use<'a> {
+        let id = self.id;
         let spans = self.session.spans.iter();
-        spans.filter(|span| span.role != Role::HandedBack && span.session == self.id)
-    }
-
-    fn began(&self) -> u64 {
-        self.own().map(|span| span.start).min().unwrap_or(0)
+        spans.filter(move |span| span.role != Role::HandedBack && span.session == id)
     }
 
     fn at(&self, of: Of) -> u64 {
@@ -102,8 +116,7 @@ impl Page<'_> {
             Role::Call => {}
         }
         for (ids, why) in &span.links {
-            let to = self.own().find(|other| other.ids == *ids);
-            let to = to.map(|to| took(to.start.saturating_sub(self.began())));
+            let to = self.starts.get(ids).map(|start| took(start.saturating_sub(self.began)));
             let what = match why.as_str() {
                 "retry" => "goes on from",
                 "task" => "of the task begun",
@@ -126,7 +139,7 @@ impl Page<'_> {
             session: self.id,
             server: own().next().map_or("", |span| &span.server),
             client: own().map(|span| span.client.as_str()).find(|c| !c.is_empty()).unwrap_or(""),
-            started: Timestamp(self.began()).to_string(),
+            started: Timestamp(self.began).to_string(),
             rows: lines,
         };
         serde_json::to_string(&all).unwrap_or_default() + "\n"
@@ -135,7 +148,7 @@ impl Page<'_> {
     fn json_line(&self, line: &Line) -> JsonLine<'_> {
         let at = self.at(line.of);
         let base = JsonLine {
-            at_ms: (at as f64 - self.began() as f64) / 1e6,
+            at_ms: (at as f64 - self.began as f64) / 1e6,
             time: Timestamp(at).to_string(),
             depth: line.depth,
             ..JsonLine::default()
@@ -143,7 +156,7 @@ impl Page<'_> {
         match line.of {
             Of::Span(span) => {
                 let span = &self.session.spans[span];
-                let link = |(ids, why): &'_ (super::session::Ids, String)| JsonLink {
+                let link = |(ids, why): &'_ (Ids, String)| JsonLink {
                     trace_id: hex(&ids.0),
                     span_id: hex(&ids.1),
                     why: why.clone(),

@@ -28,9 +28,10 @@ const CANDIDATES: usize = 100;
 pub(super) type Ids = (Vec<u8>, Vec<u8>);
 
 /// Says what a span is to its session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Role {
     /// A call, as the tap saw it.
+    #[default]
     Call,
     /// The half of a hop that looks towards the agent: the call itself is below it.
     Hop,
@@ -39,7 +40,7 @@ pub(super) enum Role {
 }
 
 /// One span, as far as it is shown.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Span {
     pub(super) role: Role,
     pub(super) ids: Ids,

@@ -107,8 +107,8 @@ impl Page {
 fn errors(figures: &Figures) -> String {
     let mut classes: Vec<_> = figures.classes.iter().collect();
     classes.sort_by(|a, b| b.1.cmp(a.1));
-    let class = |(class, count): (&Box<str>, &u64)| format!("{count} {}", shown::name(class));
-    classes.into_iter().map(class).collect::<Vec<_>>().join(", ")
+    let told = classes.iter().map(|(class, count)| format!("{count} {}", shown::name(class)));
+    told.collect::<Vec<_>>().join(", ")
 }
 
 fn in_window(figures: Option<&Figures>) -> String {
