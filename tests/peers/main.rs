@@ -5,6 +5,7 @@
 
 mod common;
 mod http;
+mod metrics;
 mod otlp;
 mod redaction;
 mod stdio;
