@@ -1,6 +1,7 @@
 //! `mcpcol sessions`: the recorded sessions, a row each, newest last.
 //!
-//! A session is what a stdio tap saw in its life, or an HTTP session. What is in the records is all that is known.
+//! A session is what a stdio tap saw in its life, or an HTTP session. What is in the records is all that is known, but for
+//! calls that wait: running taps are asked for these.
 
 use std::process::ExitCode;
 
@@ -10,6 +11,7 @@ use super::records::selection::{Format, Selection};
 use super::records::spans::Spans;
 use super::say;
 use super::shown::{self, millis};
+use super::stats::InFlight;
 use super::table::Table as Page;
 use crate::calls::{By, Key, Row, Table};
 use crate::exporters::debug::Timestamp;
@@ -39,14 +41,19 @@ impl Sessions {
         let mut spans = Spans::default();
         spans.each_call(&places, &filter, |call| table.add(call))?;
         let (mut rows, other) = table.into_rows();
+        let waiting = match self.selection.is_this_machine() {
+            true => InFlight::ask(&filter)?,
+            false => None,
+        };
+        waiting.iter().for_each(|waiting| waiting.add_rows(By::Session, &mut rows, SESSIONS));
         rows.sort_by_key(|(_, row)| row.all.first);
         let left_out = rows.len().saturating_sub(self.lines);
         let rows = &rows[left_out..];
         let answer = &self.selection.answer;
         match answer.format {
-            Format::Json => answer.write(&json(rows))?,
+            Format::Json => answer.write(&json(rows, waiting.as_ref()))?,
             Format::Text if rows.is_empty() => {}
-            Format::Text => answer.write(&text(rows, answer.colours()))?,
+            Format::Text => answer.write(&text(rows, waiting.as_ref(), answer.colours()))?,
         }
         spans.say(&places);
         if left_out > 0 {
@@ -65,9 +72,18 @@ impl Sessions {
     }
 }
 
-fn text(rows: &[(Key, Row)], colours: bool) -> String {
-    let columns =
-        ["session", "server", "client", "started", ">lasted", ">calls", ">errors", "last call"];
+fn text(rows: &[(Key, Row)], waiting: Option<&InFlight>, colours: bool) -> String {
+    let columns = [
+        "session",
+        "server",
+        "client",
+        "started",
+        ">lasted",
+        ">calls",
+        ">in flight",
+        ">errors",
+        "last call",
+    ];
     let mut page = Page::new(&columns);
     let length = prefix(rows);
     for (key, Row { all, last_call, .. }) in rows {
@@ -79,11 +95,12 @@ fn text(rows: &[(Key, Row)], colours: bool) -> String {
             shown::time(all.first),
             shown::took(all.last.saturating_sub(all.first)),
             all.count.to_string(),
+            in_flight(key, waiting).map_or("-".into(), |count| count.to_string()),
             all.errors.to_string(),
             shown::name(last_call),
         ]);
     }
-    page.painted(colours, |column, cell| (column == 6 && cell != "0").then_some(31)).to_string()
+    page.painted(colours, |column, cell| (column == 7 && cell != "0").then_some(31)).to_string()
 }
 
 /// Says how many characters tell the sessions apart.
@@ -98,8 +115,14 @@ fn prefix(rows: &[(Key, Row)]) -> usize {
     ids.windows(2).map(common).max().unwrap_or(0).max(PREFIX)
 }
 
-fn json(rows: &[(Key, Row)]) -> String {
-    let rows = rows.iter().map(|(key, row)| JsonRow::of(key, row)).collect();
+/// Counts the calls of a session that wait; `None` where they are not known.
+fn in_flight(key: &Key, waiting: Option<&InFlight>) -> Option<u64> {
+    waiting?.of(By::Session, key)
+}
+
+fn json(rows: &[(Key, Row)], waiting: Option<&InFlight>) -> String {
+    let rows = rows.iter().map(|(key, row)| JsonRow::of(key, row, in_flight(key, waiting)));
+    let rows = rows.collect();
     serde_json::to_string(&Json { version: 1, rows }).unwrap_or_default() + "\n"
 }
 
@@ -120,11 +143,13 @@ struct JsonRow<'a> {
     duration_ms: f64,
     count: u64,
     errors: u64,
+    /// Calls that wait for their answers; `null` where they are not known.
+    in_flight: Option<u64>,
     last_call: &'a str,
 }
 
 impl<'a> JsonRow<'a> {
-    fn of(key: &'a Key, Row { all, last_call, .. }: &'a Row) -> Self {
+    fn of(key: &'a Key, Row { all, last_call, .. }: &'a Row, in_flight: Option<u64>) -> Self {
         JsonRow {
             session: &key.session,
             server: &key.server,
@@ -134,6 +159,7 @@ impl<'a> JsonRow<'a> {
             duration_ms: millis(all.last.saturating_sub(all.first)),
             count: all.count,
             errors: all.errors,
+            in_flight,
             last_call,
         }
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Output};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use rustix::process::Signal;
@@ -73,8 +74,9 @@ impl Tail {
         let mut shown = None;
         eventually("a call is shown", || {
             call();
-            let objects = self.lines.try_iter().map(|line| serde_json::from_str::<Value>(&line));
-            shown = objects.map(Result::unwrap).find(|call| call["server"] == server);
+            let line = self.lines.recv_timeout(AWHILE).ok();
+            let told = line.map(|line| serde_json::from_str::<Value>(&line).unwrap());
+            shown = told.filter(|call| call["server"] == server);
             shown.is_some()
         });
         shown.unwrap()
@@ -88,6 +90,8 @@ impl Tail {
     }
 }
 
+/// From one call to the next.
+const AWHILE: Duration = Duration::from_millis(50);
 /// Made up.
 const TOKEN: &str = "t0ken-of-a-test";
 
@@ -193,6 +197,80 @@ fn what_waits_is_told_longest_first() {
     assert_eq!(servers(&pending(&[])), ["files"]);
     drop(second.1);
     second.0.wait().unwrap();
+}
+
+#[test]
+fn statistics_and_sessions_have_what_waits_beside_what_was_recorded() {
+    let home = home();
+    let mut files = Tap::start(home.path(), &["--name", "files"]);
+    (0..3).for_each(|_| files.call("read"));
+    let mut command = mcpcol(home.path());
+    let mut silent = command
+        .args(["stdio", "--name", "web", "--", "sh", "-c", "cat >/dev/null"])
+        .spawn()
+        .unwrap();
+    let mut to = silent.stdin.take().unwrap();
+    writeln!(to, r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"fetch"}}}}"#)
+        .unwrap();
+    let asked = |args: &[&str]| -> Vec<Value> {
+        let output = mcpcol(home.path()).args(args).args(["--format", "json"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let all: Value = serde_json::from_slice(&output.stdout).unwrap();
+        all["rows"].as_array().unwrap().clone()
+    };
+    let row = |rows: &[Value], server: &str| -> [Option<u64>; 2] {
+        let row = rows.iter().find(|row| row["server"] == server);
+        ["count", "in_flight"].map(|key| row.and_then(|row| row[key].as_u64()))
+    };
+    for args in [&["stats"][..], &["stats", "--by", "server"], &["sessions"]] {
+        eventually("all is told, once", || {
+            let rows = asked(args);
+            row(&rows, "files") == [Some(3), Some(0)] && row(&rows, "web") == [Some(0), Some(1)]
+        });
+    }
+    assert!(asked(&["stats", "--outcome", "ok"])[0]["in_flight"].is_null(), "nobody knows");
+    let mut table = mcpcol(home.path());
+    let table = text(&table.arg("stats").output().unwrap().stdout);
+    assert!(table.lines().next().unwrap().contains("in flight"), "{table}");
+    files.end();
+    drop(to);
+    silent.wait().unwrap();
+}
+
+#[test]
+fn what_is_added_to_a_file_is_shown() {
+    let home = home();
+    let record = home.path().join("own.jsonl");
+    let file = record.to_str().unwrap();
+    let mut tap = Tap::start(home.path(), &["--name", "files", "--record", file]);
+    tap.call("before");
+    eventually("it is recorded", || fs::metadata(&record).is_ok_and(|file| file.len() > 0));
+    let tail = Tail::start(home.path(), &[file, "--server", "files"]);
+    let call = tail.shows("files", || tap.call("read"));
+    assert_eq!((&call["tool"], &call["version"]), (&"read".into(), &1.into()));
+    tap.end();
+    tail.ends();
+    let all = fs::File::open(&record).unwrap();
+    let mut piped = mcpcol(home.path());
+    let output = piped.args(["tail", "-", "--tool", "before"]).stdin(all).output().unwrap();
+    let shown = text(&output.stdout);
+    assert_eq!((shown.lines().count(), output.status.code()), (1, Some(0)), "{shown}");
+    let absent = mcpcol(home.path()).args(["tail", "absent.jsonl"]).output().unwrap();
+    assert_eq!(absent.status.code(), Some(2));
+}
+
+#[test]
+fn a_tap_that_is_stopped_holds_up_nobody() {
+    let home = home();
+    let mut tap = Tap::start(home.path(), &["--name", "files"]);
+    tap.call("read");
+    eventually("it has a socket", || sockets(&state(home.path())).len() == 1);
+    signal(&tap.child, Signal::STOP);
+    let output = mcpcol(home.path()).args(["tail", "--pending"]).output().unwrap();
+    signal(&tap.child, Signal::CONT);
+    let said = text(&output.stderr);
+    assert!(said.contains("no answer from 1 tap"), "{said}");
+    tap.end();
 }
 
 #[test]

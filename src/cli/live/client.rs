@@ -60,6 +60,15 @@ impl Peer {
         }
     }
 
+    /// Says why it does not answer, and what to do.
+    pub(in crate::cli) fn refused(&self, status: &tonic::Status) -> anyhow::Error {
+        let hint = match status.code() {
+            tonic::Code::Unauthenticated => "; set MCPCOL_STATS_TOKEN",
+            _ => "",
+        };
+        anyhow::anyhow!("cannot ask `{self}`: {}{hint}", status.message())
+    }
+
     /// Connects.
     pub(in crate::cli) async fn connect(&self) -> anyhow::Result<StatsClient<Channel>> {
         let channel = match self {

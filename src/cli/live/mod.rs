@@ -1,7 +1,9 @@
 //! Running processes, as others see them: where a tap tells what goes on, and how that is asked.
 
 mod client;
+mod calls;
 
+pub(super) use calls::{Calls, as_call, calls};
 pub(super) use client::{Peer, ask};
 
 use std::path::{Path, PathBuf};

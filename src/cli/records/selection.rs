@@ -45,7 +45,7 @@ pub(in crate::cli) struct Filter {
     /// Only calls of the client of this name
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) client: Option<String>,
-    /// Only calls that ended so, such as `ok` or `tool_error`
+    /// Only calls that ended so, such as `ok` or `tool_error`; `error` for all that failed
     #[arg(long, value_name = "OUTCOME")]
     pub(in crate::cli) outcome: Option<String>,
     /// Only calls that ended then or later: `2h` or `3d` ago, or a time such as 2026-01-31T12:00:00Z
@@ -111,6 +111,13 @@ impl Selection {
     }
 }
 
+impl Selection {
+    /// Says whether the sources are the records of this machine.
+    pub(in crate::cli) fn is_this_machine(&self) -> bool {
+        self.sources.iter().chain(&self.input).all(|source| session_of(source).is_some())
+    }
+}
+
 /// Reads a source as the beginning of a session's id, if it can be nothing else.
 fn session_of(source: &std::path::Path) -> Option<String> {
     let text = source.to_str().filter(|text| text.len() >= PREFIX)?;
@@ -134,10 +141,26 @@ impl Filter {
         is(&self.server, call.server)
             && is(&self.tool, call.tool)
             && is(&self.client, call.client)
-            && is(&self.outcome, call.outcome())
+            && self.takes_outcome(call)
             && self.session.as_ref().is_none_or(|wanted| call.session.starts_with(wanted))
             && self.since.is_none_or(|since| call.end >= since)
             && self.until.is_none_or(|until| call.end < until)
+    }
+}
+
+impl Filter {
+    /// Says whether it chooses by what a call has only once it has ended, or is not known of one that waits.
+    pub(in crate::cli) fn is_of_the_end(&self) -> bool {
+        let times = [self.since, self.until].iter().any(Option::is_some);
+        times || self.outcome.is_some() || self.client.is_some() || self.count != Counted::Tap
+    }
+
+    fn takes_outcome(&self, call: &Call<'_>) -> bool {
+        match self.outcome.as_deref() {
+            None => true,
+            Some("error") => call.is_error(),
+            Some(outcome) => call.outcome() == outcome,
+        }
     }
 }
 

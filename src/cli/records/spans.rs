@@ -132,7 +132,7 @@ impl Spans {
 
 /// Reads a line as the bytes of an export request of spans; `None` if it is no OTLP JSON. Of other signals there are no
 /// spans.
-fn read(line: &[u8]) -> Option<Vec<u8>> {
+pub(in crate::cli) fn read(line: &[u8]) -> Option<Vec<u8>> {
     let wire = json::read(Request::Traces, line).ok()?;
     let signals = [Request::Traces, Request::Metrics, Request::Logs];
     let strange = wire.is_empty() && signals.into_iter().all(|s| json::is_strange(s, line));

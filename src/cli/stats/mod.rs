@@ -1,12 +1,15 @@
 //! `mcpcol stats`: what the recorded calls come to, by server, tool, session or client.
 //!
-//! It reads records; it asks no process.
+//! It reads records, and asks the running taps of this machine which calls wait: what ended is in the records alone, so
+//! that no call counts twice.
 
+mod in_flight;
 mod page;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+pub(super) use self::in_flight::InFlight;
 use super::records::findings::{self, Findings};
 use super::records::selection::{Filter, Format, Selection, length, now};
 use super::records::spans::Spans;
@@ -58,6 +61,10 @@ impl Stats {
             window: self.window,
             colours: self.selection.answer.colours(),
             findings: self.findings(&places, &filter)?,
+            in_flight: match self.selection.is_this_machine() {
+                true => InFlight::ask(&filter)?,
+                false => None,
+            },
         };
         self.answer(&page, table, &spans)?;
         spans.say(&places);
@@ -65,11 +72,12 @@ impl Stats {
     }
 
     fn answer(&self, page: &page::Page, table: Table, spans: &Spans) -> anyhow::Result<()> {
-        let (rows, other) = table.into_rows();
+        let (mut rows, other) = table.into_rows();
+        page.in_flight.iter().for_each(|waiting| waiting.add_rows(page.by, &mut rows, ROWS));
         let answer = &self.selection.answer;
         match answer.format {
             Format::Json => answer.write(&page.json(&rows, other.as_ref())),
-            Format::Text if spans.has_no_calls() => Ok(()),
+            Format::Text if spans.has_no_calls() && rows.is_empty() => Ok(()),
             Format::Text => answer.write(&page.text(&rows, other.as_ref())),
         }
     }
@@ -97,6 +105,6 @@ pub(super) fn of_file(file: PathBuf, colours: bool) -> anyhow::Result<String> {
     let mut table = Table::new(By::Tool, ROWS, None);
     Spans::default().each_call(&[file], &Default::default(), |call| table.add(call))?;
     let (rows, other) = table.into_rows();
-    let page = page::Page { by: By::Tool, window: None, colours, findings: None };
+    let page = page::Page { by: By::Tool, window: None, colours, findings: None, in_flight: None };
     Ok(page.text(&rows, other.as_ref()))
 }

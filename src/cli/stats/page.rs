@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::InFlight;
 use crate::calls::{By, Figures, Key, RELATIVE_ERROR, Row};
 use crate::cli::records::findings::Findings;
 use crate::cli::shown::{self, millis, size, took};
@@ -18,6 +19,8 @@ pub(super) struct Page {
     pub(super) colours: bool,
     /// Findings by server and session, where they were counted.
     pub(super) findings: Option<Findings>,
+    /// Calls that wait for their answers, where running taps were asked.
+    pub(super) in_flight: Option<InFlight>,
 }
 
 /// The quantiles that are told, with their columns.
@@ -39,6 +42,9 @@ impl Page {
         columns.extend(window.as_deref());
         let findings = lines.iter().any(|(_, key, _)| self.findings(key).is_some_and(|n| n > 0));
         columns.extend(findings.then_some(">findings"));
+        let waits = |key: &Key| self.in_flight(key).filter(|count| *count > 0);
+        let in_flight = lines.iter().any(|(_, key, _)| waits(key).is_some());
+        columns.extend(in_flight.then_some(">in flight"));
         columns.push("errors");
         let mut table = Table::new(&columns);
         for (names, key, row) in lines {
@@ -51,6 +57,7 @@ impl Page {
             cells.extend([took(all.max), size(all.request_bytes), size(all.response_bytes), rate]);
             cells.extend(window.as_ref().map(|_| in_window(row.window.as_ref())));
             cells.extend(findings.then(|| self.findings(key).unwrap_or(0).to_string()));
+            cells.extend(in_flight.then(|| waits(key).unwrap_or(0).to_string()));
             cells.push(errors(all));
             table.row(cells);
         }
@@ -85,6 +92,11 @@ impl Page {
             *server == key.server && (self.by == By::Server || *session == key.session)
         };
         Some(findings.iter().filter(|(of, _)| is_of(of)).map(|(_, count)| count).sum())
+    }
+
+    /// Counts the calls of a row that wait; `None` where they are not known.
+    fn in_flight(&self, key: &Key) -> Option<u64> {
+        self.in_flight.as_ref()?.of(self.by, key)
     }
 
     /// Makes the JSON object.
@@ -182,7 +194,7 @@ impl<'a> JsonRow<'a> {
             method: told(&[By::Tool], &key.method),
             session: told(&[By::Session], &key.session),
             client: told(&[By::Session, By::Client], &key.client),
-            all: Told::of(&row.all),
+            all: Told { in_flight: page.in_flight(key), ..Told::of(&row.all) },
             findings: page.findings(key),
             window: row.window.as_ref().map(Told::of),
         }
@@ -204,7 +216,7 @@ struct Told<'a> {
     doubtful: u64,
     first: Option<String>,
     last: Option<String>,
-    /// Records know nothing of calls that have not ended.
+    /// Calls that wait for their answers; `null` where they are not known: records have none.
     in_flight: Option<u64>,
 }
 

@@ -1,14 +1,15 @@
 //! `mcpcol tail`: calls as they end, of all taps of this machine, or of one process; or what waits now.
 //!
-//! It asks the processes themselves, and reads no file: what ended before it began is in the records. Who runs it slows
-//! no tap: what it cannot show in time it misses, and says how much.
+//! It asks the processes themselves; of sources that are named it shows what is added. What ended before it began is in
+//! the records. Who runs it slows no tap: what it cannot show in time it misses, and says how much.
 
-mod filter;
 mod watch;
 mod page;
 mod pending;
+mod added;
 
 use std::io::{self, ErrorKind, IsTerminal};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -16,13 +17,15 @@ use std::sync::atomic::AtomicBool;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tokio::sync::mpsc;
 
-use self::filter::Filter;
 use self::page::Page;
 use self::watch::Heard;
 use super::live::{self, Peer};
+use super::records::selection::{Filter, Format};
 use super::say;
+use crate::calls::Call;
+use crate::extensions::stats::v1::FinishedCall;
 
-/// Exit code where a process that was named cannot be asked.
+/// Exit code where a process or source that was named cannot be asked or read.
 const UNREADABLE: u8 = 2;
 /// Calls that wait to be shown.
 const WAITING: usize = 256;
@@ -30,8 +33,12 @@ const WAITING: usize = 256;
 /// Arguments of `mcpcol tail`.
 #[derive(clap::Args, Debug)]
 pub(super) struct Tail {
-    /// Ask the process at this address alone: `host:port` or URL of the extension `stats`, or the path of a socket;
-    /// default: all taps of this machine [env: MCPCOL_STATS_TOKEN= has the token to show]
+    /// Show what is added to these files of OTLP JSON lines, directories of `.jsonl` files, or pipes, `-` for stdin;
+    /// default: ask all taps of this machine
+    #[arg(value_name = "SOURCE", conflicts_with_all = ["endpoint", "pending"])]
+    sources: Vec<PathBuf>,
+    /// Ask the process at this address alone: `host:port` or URL of the extension `stats`, or the path of a socket
+    /// [env: MCPCOL_STATS_TOKEN= has the token to show]
     #[arg(long, value_name = "ADDR", value_parser = Peer::parse)]
     endpoint: Option<Peer>,
     #[command(flatten)]
@@ -44,15 +51,6 @@ pub(super) struct Tail {
     format: Format,
 }
 
-/// `--format`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-}
-
 impl Tail {
     /// Shows calls until Ctrl-C, until nobody reads any more, or until the process that was named is gone. Exit code 2
     /// if that cannot be asked.
@@ -60,6 +58,11 @@ impl Tail {
         let always = Arc::new(AtomicBool::new(true));
         for signal in [SIGINT, SIGTERM] {
             signal_hook::flag::register_conditional_shutdown(signal, 0, Arc::clone(&always))?;
+        }
+        if !self.sources.is_empty() {
+            let mut page = Page::new(io::stdout().lock(), self.format, colours(), width());
+            let all = added::follow(&self.sources, &self.filter, |call| page.print(call))?;
+            return Ok(if all { ExitCode::SUCCESS } else { UNREADABLE.into() });
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -84,7 +87,7 @@ impl Tail {
                 };
                 let stream = match client.watch(live::ask(Default::default())).await {
                     Ok(stream) => stream.into_inner(),
-                    Err(status) => return Ok(refused(peer, &status)),
+                    Err(status) => return Ok(unreadable(&peer.refused(&status))),
                 };
                 self.show(&mut heard, &mut page, watch::one(stream, hear)).await?;
             }
@@ -109,7 +112,9 @@ impl Tail {
             };
             match next {
                 None => return Ok(()),
-                Some(Heard::Call(call)) if self.filter.takes(&call) => page.print(&call)?,
+                Some(Heard::Call(call)) if self.filter.takes(&as_call(&call)) => {
+                    page.print(&call)?
+                }
                 Some(Heard::Call(_)) => {}
                 Some(Heard::Lost(calls)) => {
                     say(&format!(
@@ -122,44 +127,51 @@ impl Tail {
 
     async fn show_pending(&self) -> anyhow::Result<ExitCode> {
         let peers = match &self.endpoint {
-            Some(peer) => vec![peer.clone()],
+            // A socket that nobody listens to is an error where it was named.
+            Some(peer) => match peer.connect().await {
+                Ok(_) => vec![peer.clone()],
+                Err(error) => return Ok(unreadable(&error)),
+            },
             None => live::sockets().into_iter().map(Peer::Socket).collect(),
         };
-        let mut waiting = pending::Waiting::default();
-        for peer in &peers {
-            let answer = match peer.connect().await {
-                Ok(mut client) => client.get_calls(live::ask(Default::default())).await,
-                Err(error) if self.endpoint.is_some() => return Ok(unreadable(&error)),
-                // It ended in between.
-                Err(_) => continue,
-            };
-            match answer {
-                Ok(answer) => waiting.add(answer.into_inner(), &self.filter),
-                Err(status) if self.endpoint.is_some() => return Ok(refused(peer, &status)),
-                Err(_) => {}
-            }
+        let mut calls = match live::calls(peers).await {
+            Ok(calls) => calls,
+            Err(error) => return Ok(unreadable(&error)),
+        };
+        calls.waiting.retain(|call| self.filter.takes(&live::as_call(call)));
+        pending::print(&calls, &mut io::stdout().lock(), self.format, colours())?;
+        if calls.waiting.is_empty() && self.format == Format::Text {
+            say(&format!("mcpcol: nothing waits at {}", taps(calls.answered)));
         }
-        waiting.print(&mut io::stdout().lock(), self.format, colours())?;
-        if waiting.is_empty() && self.format == Format::Text {
-            let taps = peers.len();
-            let taps = if taps == 1 { "1 tap".to_owned() } else { format!("{taps} taps") };
-            say(&format!("mcpcol: nothing waits at {taps}"));
+        if calls.silent > 0 {
+            say(&format!("mcpcol: no answer from {}", taps(calls.silent)));
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn unreadable(error: &anyhow::Error) -> ExitCode {
-    say(&format!("mcpcol: {error:#}"));
-    UNREADABLE.into()
+fn taps(number: usize) -> String {
+    if number == 1 { "1 tap".to_owned() } else { format!("{number} taps") }
 }
 
-fn refused(peer: &Peer, status: &tonic::Status) -> ExitCode {
-    let hint = match status.code() {
-        tonic::Code::Unauthenticated => "; set MCPCOL_STATS_TOKEN",
-        _ => "",
-    };
-    say(&format!("mcpcol: cannot ask `{peer}`: {}{hint}", status.message()));
+/// Reads a call that was told as one that a span tells of, as far as a filter looks.
+fn as_call(told: &FinishedCall) -> Call<'_> {
+    Call {
+        server: &told.server,
+        method: &told.method,
+        tool: &told.tool,
+        session: &told.session,
+        client: &told.client,
+        outcome: &told.outcome,
+        error: &told.error_type,
+        start: told.start_unix_nano,
+        end: told.start_unix_nano.saturating_add(told.duration_nanos),
+        ..Call::default()
+    }
+}
+
+fn unreadable(error: &anyhow::Error) -> ExitCode {
+    say(&format!("mcpcol: {error:#}"));
     UNREADABLE.into()
 }
 

@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::trace::v1::{
 };
 use serde_json::json;
 
-use super::Format;
+use crate::cli::records::selection::Format;
 use crate::exporters::debug::{LiveLines, Timestamp};
 use crate::extensions::stats::v1::FinishedCall;
 use crate::settings::harmless_json;
@@ -90,10 +90,8 @@ fn span_of(call: &FinishedCall) -> ResourceSpans {
         Some(attribute(name, Value::IntValue(i64::try_from(bytes?).unwrap_or(i64::MAX))))
     });
     let failed = !call.error_type.is_empty();
-    let status = Status {
-        code: failed.then_some(StatusCode::Error as i32).unwrap_or(0),
-        ..Default::default()
-    };
+    let status =
+        Status { code: if failed { StatusCode::Error as i32 } else { 0 }, ..Default::default() };
     let span = Span {
         start_time_unix_nano: call.start_unix_nano,
         end_time_unix_nano: call.start_unix_nano.saturating_add(call.duration_nanos),

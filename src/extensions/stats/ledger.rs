@@ -155,7 +155,7 @@ impl Ledger {
         }
         if self.ring.receiver_count() > 0 {
             // Nobody may have come in between.
-            self.ring.send(Arc::new(row(call, item))).ok();
+            self.ring.send(Arc::new(finished(call, item))).ok();
         }
     }
 
@@ -282,8 +282,8 @@ fn add_to_session(session: &mut v1::Session, call: &Call<'_>) {
     session.errors += u64::from(call.is_error());
 }
 
-/// Makes what is sent of a call.
-fn row(call: &Call<'_>, item: &Item<'_>) -> v1::FinishedCall {
+/// Makes what is sent of a call that ended.
+pub(crate) fn finished(call: &Call<'_>, item: &Item<'_>) -> v1::FinishedCall {
     let prompt = item.own.attribute(names::PROMPT).and_then(|value| value.text());
     v1::FinishedCall {
         start_unix_nano: call.start,

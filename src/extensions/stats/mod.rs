@@ -9,10 +9,10 @@
 //! It reads what components publish and looks on at the ends of the chains: it holds up nothing, changes nothing, and
 //! has no arguments, results or error texts. A tap serves the same on a Unix socket beside its record.
 
-mod sketch;
 #[rustfmt::skip]
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 pub mod v1;
+mod sketch;
 mod ledger;
 mod service;
 mod door;
@@ -29,6 +29,7 @@ use serde::Deserialize;
 use tokio_rustls::TlsAcceptor;
 
 use self::door::Door;
+pub(crate) use self::ledger::finished;
 use self::local::Socket;
 use self::service::{Service, Told};
 use crate::http::bearer::Bearer;
