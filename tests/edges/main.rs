@@ -30,6 +30,8 @@ mod mcp_metrics;
 mod otlp;
 mod pipelines;
 mod records;
+#[cfg(target_os = "linux")] // it counts descriptors in /proc
+mod reloads;
 #[cfg(target_os = "linux")] // /proc tells what is ignored, `setsid` begins sessions
 mod signals;
 #[cfg(unix)]
