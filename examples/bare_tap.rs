@@ -18,7 +18,7 @@ use mcpcol::receivers::mcp_stdio::{
     self, Config, Direction, Event, Kind, Note, ProcessGroup, ServerName, Signal, Tap,
 };
 use mcpcol::receivers::mcp_stdio::{running, start, watched_by};
-use mcpcol::telemetry::{Clock, Content, Nanos, Offset, Reads, Telemetry};
+use mcpcol::telemetry::{Clock, Content, Nanos, Needs, Offset, Telemetry};
 use memchr::memmem;
 use tokio::signal::unix::{self, SignalKind, signal};
 
@@ -215,7 +215,7 @@ impl mcp_stdio::Watch<Note> for Watch {
 
     fn end(&mut self, _: Nanos) {}
 
-    fn keep(&mut self, _: Reads) {}
+    fn keep(&mut self, _: Needs) {}
 
     fn ready(&self) -> usize {
         0

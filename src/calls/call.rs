@@ -8,7 +8,7 @@ use crate::telemetry::{Signal, SpanId, Telemetry, names};
 const SAMPLED: u32 = 1;
 /// The number of `STATUS_CODE_ERROR` in OTLP's trace.proto.
 const ERROR: u64 = 2;
-/// What an error is called that has no name (OpenTelemetry, `error.type`).
+/// Names what an error is called that has no name (OpenTelemetry, `error.type`).
 const OTHER: &str = "_OTHER";
 
 /// Holds what the span of a finished call says, borrowed from its bytes. Texts are the peers' and may be hostile;
@@ -29,9 +29,9 @@ pub struct Call<'a> {
     pub outcome: &'a str,
     /// `error.type`, or `_OTHER` of an error without one; empty where nothing failed.
     pub error: &'a str,
-    /// When it began, in nanoseconds since the epoch.
+    /// Says when it began, in nanoseconds since the epoch.
     pub start: u64,
-    /// When it ended, likewise.
+    /// Says when it ended, likewise.
     pub end: u64,
     /// Bytes of the request on the wire.
     pub request_size: Option<u64>,

@@ -7,7 +7,7 @@ use sketches_ddsketch::{Config, DDSketch};
 use super::Call;
 use super::cut::cut;
 
-/// How far a quantile may be from the call that has its rank, in parts of that call's time.
+/// Says how far a quantile may be from the call that has its rank, in parts of that call's time.
 pub const RELATIVE_ERROR: f64 = 0.01;
 
 /// Bins of a sketch: with this error they reach from 1 ns to 17 orders of magnitude above.
@@ -33,11 +33,11 @@ pub struct Figures {
     pub request_bytes: u64,
     /// Bytes of the answers on the wire.
     pub response_bytes: u64,
-    /// When the first began, in nanoseconds since the epoch.
+    /// Says when the first began, in nanoseconds since the epoch.
     pub first: u64,
-    /// When the last ended, likewise.
+    /// Says when the last ended, likewise.
     pub last: u64,
-    /// How long the longest took, in nanoseconds.
+    /// Says how long the longest took, in nanoseconds.
     pub max: u64,
     times: DDSketch,
 }

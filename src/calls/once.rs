@@ -10,7 +10,7 @@ use std::hash::BuildHasher;
 use super::Call;
 use crate::telemetry::{OwnKeys, PeerKeys, SpanId};
 
-/// How many calls are remembered at least; twice as many at most.
+/// Says how many calls are remembered at least; twice as many at most.
 const REMEMBERED: usize = 1 << 20;
 
 /// Remembers calls by keyed hashes: the last 1,048,576 at least, in at most about 100 MiB. What comes again after more

@@ -49,7 +49,7 @@ pub struct Row {
     pub all: Figures,
     /// Of those that ended in the window, if the table has one.
     pub window: Option<Figures>,
-    /// What was called last: method, and tool if there is one.
+    /// Holds what was called last: method, and tool if there is one.
     pub last_call: String,
 }
 
@@ -61,7 +61,7 @@ pub struct Table {
     /// The window's beginning, in nanoseconds since the epoch.
     since: Option<u64>,
     rows: HashMap<Box<str>, (Key, Row), PeerKeys>,
-    /// What did not fit.
+    /// Holds what did not fit.
     other: Option<Row>,
     /// Is used again and again for the key of a call.
     spelled: String,

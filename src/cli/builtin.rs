@@ -20,17 +20,17 @@ use crate::pipeline::{ComponentConfig, Plan};
 use crate::receivers::mcp_stdio;
 use crate::settings::{Problem, Problems, Severity};
 
-/// Where the environment may name a digest key: itself, and its file.
+/// Says where the environment may name a digest key: itself, and its file.
 const KEYS: [&str; 2] = ["MCPCOL_DIGEST_KEY", "MCPCOL_DIGEST_KEY_FILE"];
 
 /// The exporters that write the local record: its spans, and its log records.
 const FILES: [&str; 2] = ["file", "file/logs"];
 /// The ends of their names.
 const FILE_ENDS: [&str; 2] = ["jsonl", "logs.jsonl"];
-/// Where what `--record` says stands.
+/// Says where what `--record` says stands.
 const RECORD: [&str; 2] = ["exporters::file", "exporters::file/logs"];
 
-/// How much of what is around us is used.
+/// Says how much of what is around us is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trust {
     /// The environment's endpoint and key, and the key in the state directory.
@@ -44,13 +44,13 @@ enum Trust {
 /// The tap that the configuration is for.
 #[derive(Clone, Debug)]
 pub(super) struct Tap<'a> {
-    /// What its server is called.
+    /// Holds what its server is called.
     pub(super) name: &'a str,
     /// The receiver's kind.
     pub(super) kind: &'static str,
     /// Its settings.
     pub(super) settings: Value,
-    /// Where its local record is kept.
+    /// Says where its local record is kept.
     pub(super) record: Record,
     /// The flags that these settings are.
     pub(super) flags: Names,
@@ -73,13 +73,13 @@ impl Tap<'_> {
 
 /// The built-in configuration with what `--set` says on top.
 pub(super) struct Loaded {
-    /// Where it comes from.
+    /// Says where it comes from.
     pub(super) sources: Sources,
     /// The plan of it, unless something forbids starting.
     pub(super) plan: Option<Plan>,
     /// The state directory, to be cleaned.
     pub(super) state: Option<PathBuf>,
-    /// Where others of the user's processes may ask what goes on; nowhere if nothing is recorded.
+    /// Says where others of the user's processes may ask what goes on; nowhere if nothing is recorded.
     pub(super) socket: Option<PathBuf>,
     /// The flags that stand in it.
     pub(super) flags: Flags,

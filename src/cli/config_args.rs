@@ -10,7 +10,7 @@ use crate::config::{self, Options, Sources, render};
 use crate::pipeline::{ComponentConfig, Plan};
 use crate::settings::Problems;
 
-/// Where the configuration is.
+/// Says where the configuration is.
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct ConfigArgs {
     /// Configuration file; repeat to merge. Also `file:PATH`, `env:NAME` and `yaml:TEXT`. Else MCPCOL_CONFIG, else

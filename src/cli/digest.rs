@@ -108,7 +108,7 @@ mod tests {
         digest: Digest,
     }
 
-    /// What `mcpcol digest ARGS` prints for `text`: stdout, or stderr.
+    /// Gives what `mcpcol digest ARGS` prints for `text`: stdout, or stderr.
     fn answer(args: &[&str], text: &[u8]) -> Result<String, String> {
         let line = Line::try_parse_from([&["digest"], args].concat()).map_err(|e| e.to_string())?;
         let (mut out, mut err) = (Vec::new(), Vec::new());

@@ -20,7 +20,7 @@ use crate::settings::{Secret, harmless_json, without_hidden};
 
 /// Lines that wait for a slow reader.
 const LINES: usize = 1024;
-/// How long the last lines may take at the process's end.
+/// Says how long the last lines may take at the process's end.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 static LETTERS: OnceLock<SyncSender<Letter>> = OnceLock::new();
@@ -159,7 +159,7 @@ fn redacted<'l>(scan: &mut Scan<'_>, line: &'l [u8], encoding: LogEncoding) -> C
     }
 }
 
-/// Where the subscriber writes: one call a line.
+/// Says where the subscriber writes: one call a line.
 struct Post;
 
 impl Write for Post {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::privacy::detect::has_credential;
 use crate::settings::{HeaderFault, signal_path};
 
-/// What the environment says about exporting spans by OTLP.
+/// Holds what the environment says about exporting spans by OTLP.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct OtlpEnv {
     endpoint: Option<Variable>,

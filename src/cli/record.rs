@@ -18,7 +18,7 @@ const NAME: &str = "local_record";
 
 /// The flag, where complaints name it.
 pub(super) const FLAG: &str = "--record";
-/// Where what it says stands in a configuration that the user wrote.
+/// Says where what it says stands in a configuration that the user wrote.
 pub(super) const PLACES: [&str; 5] = [
     "processors::redaction/local_record",
     "exporters::file/local_record",

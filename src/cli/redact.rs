@@ -25,7 +25,7 @@ use crate::telemetry::{Batch, Clock, Signal, Telemetry};
 
 /// The longest line, in bytes: what is longer is looked at in pieces.
 const MAX_LINE: usize = 16 << 20;
-/// How many lines of a key in PEM are looked at as one text.
+/// Says how many lines of a key in PEM are looked at as one text.
 const MAX_PEM_LINES: usize = 500;
 
 /// Mask secrets in text or in OTLP JSON lines, as the redaction processor does

@@ -11,7 +11,7 @@ pub(super) struct Reloads {
     failed: Counter,
     /// 1 if the configuration that was loaded last runs, else 0.
     last: Gauge,
-    /// When the one that runs was put in place.
+    /// Says when the one that runs was put in place.
     at: Gauge,
 }
 

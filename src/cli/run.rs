@@ -30,7 +30,7 @@ pub(super) struct Run {
     watch: WatchArgs,
 }
 
-/// Whether the configuration is watched.
+/// Says whether the configuration is watched.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(super) struct WatchArgs {
     /// Reload when a file of the configuration changes, as at SIGHUP

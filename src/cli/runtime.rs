@@ -32,8 +32,8 @@ pub(super) fn close_the_books(outcome: &Outcome) {
     }
 }
 
-/// How the process ends: as a wrapped child did, else by whether any receiver failed. Does not return if
-/// that is by a signal.
+/// Says how the process ends: as a wrapped child did, else by whether any receiver failed. Does not return if that is
+/// by a signal.
 pub(super) fn exit_code(outcome: &Outcome) -> ExitCode {
     for failure in &outcome.failures {
         tracing::error!("{failure}");

@@ -126,7 +126,7 @@ fn json(rows: &[(Key, Row)], waiting: Option<&InFlight>) -> String {
     serde_json::to_string(&Json { version: 1, rows }).unwrap_or_default() + "\n"
 }
 
-/// What `--format json` prints. Fields are added, never changed, while `version` is the same.
+/// Holds what `--format json` prints. Fields are added, never changed, while `version` is the same.
 #[derive(Serialize)]
 struct Json<'a> {
     version: u8,

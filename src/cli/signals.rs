@@ -200,12 +200,12 @@ pub(super) fn end_by(number: i32) {
     emulate_default_handler(number).ok();
 }
 
-/// Whether this is the first process of a container, to which orphans come.
+/// Says whether this is the first process of a container, to which orphans come.
 fn is_first() -> bool {
     rustix::process::getpid().is_init()
 }
 
-/// Whether the kernel sent it to everybody in our process group. A terminal that hangs up tells the leader of its
+/// Says whether the kernel sent it to everybody in our process group. A terminal that hangs up tells the leader of its
 /// session alone, and the foreground group only when that is gone.
 #[cfg(target_os = "linux")]
 fn reached_the_group(origin: &Origin) -> bool {
@@ -230,7 +230,7 @@ fn session(stat: &str) -> Option<u32> {
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(3)?.parse().ok()
 }
 
-/// Whether it may have been sent to everybody in our process group. Here signals do not say who sent them: what a
+/// Says whether it may have been sent to everybody in our process group. Here signals do not say who sent them: what a
 /// terminal can send to its foreground group counts as sent by it while we are that group.
 #[cfg(not(target_os = "linux"))]
 fn reached_the_group(origin: &Origin) -> bool {

@@ -48,7 +48,7 @@ pub(super) struct Stdio {
     command: Vec<OsString>,
 }
 
-/// What is run.
+/// Holds what is run.
 #[derive(Default)]
 struct Setup {
     plan: Option<Plan>,

@@ -20,7 +20,7 @@ use crate::settings::read_file;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(1);
-/// What is read of a file, in bytes: a configuration has no more.
+/// Names what is read of a file, in bytes: a configuration has no more.
 const MOST: u64 = 1 << 20;
 
 /// Remembers the files of a configuration as they were at the last look.

@@ -28,7 +28,7 @@ pub(super) fn check(defined: &Defined, problems: &mut Problems) {
     }
 }
 
-/// Whether what is sent to `host` and `port` arrives at `listening`, as far as names tell.
+/// Says whether what is sent to `host` and `port` arrives at `listening`, as far as names tell.
 fn is_same(listening: &str, host: &str, port: u16) -> bool {
     let Some((own, own_port)) = listening.rsplit_once(':') else { return false };
     if own_port.parse() != Ok(port) || port == 0 {

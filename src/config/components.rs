@@ -25,12 +25,12 @@ impl<S: Section + ?Sized> Component<S> {
         self.config.as_deref()
     }
 
-    /// Where a field of it stands, or the nearest thing that does.
+    /// Says where a field of it stands, or the nearest thing that does.
     pub(super) fn mark_of(&self, field: &str) -> &Mark {
         &self.settings.nearest(field).mark
     }
 
-    /// What the plan holds of it, if it is used.
+    /// Gives what the plan holds of it, if it is used.
     pub(super) fn planned(&self) -> Option<Planned<S>> {
         let (kind, config) = (self.kind?, self.config.as_ref()?);
         self.used.then(|| Planned {
@@ -42,7 +42,7 @@ impl<S: Section + ?Sized> Component<S> {
     }
 }
 
-/// What reading a section needs besides the section.
+/// Holds what reading a section needs besides the section.
 pub(super) struct Context<'a> {
     pub(super) base: &'a Path,
     /// Values that are empty because their environment is not there.

@@ -18,10 +18,10 @@ use crate::settings::{
 /// The most references in one configuration.
 const MAX_REFERENCES: usize = 1000;
 
-/// How far references may lead to references.
+/// Says how far references may lead to references.
 const MAX_LEVEL: usize = 16;
 
-/// What is known after expansion.
+/// Holds what is known after expansion.
 #[derive(Default)]
 pub(super) struct Expanded {
     /// Values that became an empty text because what they refer to is not there, which is allowed.
@@ -65,14 +65,14 @@ struct At {
     level: usize,
 }
 
-/// What a reference stands for.
+/// Holds what a reference stands for.
 struct Found {
     text: String,
     /// Says whether it is a part of the configuration that was not looked at yet: the text of a file.
     unread: bool,
 }
 
-/// Why a reference stands for nothing.
+/// Says why a reference stands for nothing.
 enum Failed {
     /// It is written wrongly.
     Wrong(String),
@@ -204,7 +204,7 @@ impl Expander<'_> {
         Ok(out)
     }
 
-    /// What stands between `${` and `}`.
+    /// Gives what stands between `${` and `}`.
     fn reference(&mut self, inner: &str, level: usize) -> Result<Found, Failed> {
         if self.left == 0 {
             return Err(Failed::Silent);
@@ -286,7 +286,7 @@ fn unset(name: &str, path: &str) -> String {
     }
 }
 
-/// Where the brace that was opened before `text` is closed.
+/// Says where the brace that was opened before `text` is closed.
 fn closing(text: &str) -> Option<usize> {
     let mut open = 1;
     for (at, byte) in text.bytes().enumerate() {
@@ -302,7 +302,7 @@ fn closing(text: &str) -> Option<usize> {
     None
 }
 
-/// Where `:-` stands, outside of inner references.
+/// Says where `:-` stands, outside of inner references.
 fn default_at(text: &str) -> Option<usize> {
     let mut open = 0;
     let bytes = text.as_bytes();

@@ -61,15 +61,15 @@ impl Registries {
     }
 }
 
-/// What a configuration is read against.
+/// Holds what a configuration is read against.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
     /// The known kinds.
     pub registries: Registries,
     /// The environment that `${env:X}` refers to.
     pub env: &'a dyn Fn(&str) -> Option<OsString>,
-    /// What is missing around the configuration (a variable, a secret, a TLS file) is a warning: a
-    /// stdio tap starts without that part. A reference to it becomes an empty text.
+    /// Holds what is missing around the configuration (a variable, a secret, a TLS file) is a warning: a stdio tap
+    /// starts without that part. A reference to it becomes an empty text.
     pub lenient_env: bool,
     /// Tells of what can start but is hardly meant, too: for `validate`, not at every start.
     pub advice: bool,

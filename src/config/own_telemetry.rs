@@ -19,7 +19,7 @@ use crate::settings::{Key, Mark, Node, Place, Problems, Value, is_ipv6};
 use crate::telemetry::instance_id;
 use crate::telemetry::names::{SCOPE, SERVICE_INSTANCE, SERVICE_NAME, SERVICE_VERSION};
 
-/// Where these settings stand.
+/// Says where these settings stand.
 const PATH: &str = "service::telemetry::metrics";
 /// The port that everybody expects it on.
 const PORT: u16 = 8888;
@@ -35,7 +35,7 @@ pub(super) struct Written<'a> {
     pub(super) path: String,
 }
 
-/// What a reader does.
+/// Names what a reader does.
 enum Does {
     Serve { endpoint: String },
     Send { exporter: Arc<dyn ExporterConfig>, interval: Duration, timeout: Duration },
@@ -259,7 +259,7 @@ fn resource(written: &BTreeMap<String, Option<String>>) -> Vec<(String, String)>
     all.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
 }
 
-/// What decides whether a reload keeps the reader of that number: what is written of it, and the resource.
+/// Gives what decides whether a reload keeps the reader of that number: what is written of it, and the resource.
 fn made_of(root: &Node, index: usize) -> Node {
     let Some(telemetry) = telemetry(root) else { return Node::empty(root.mark.clone()) };
     let metrics = telemetry.get("metrics");

@@ -279,8 +279,8 @@ fn circle(pipelines: &[(Pipeline, Mark)], start: usize) -> Option<String> {
     None
 }
 
-/// What only the whole plan shows: exporters on a stdout that MCP needs, and more than one receiver
-/// that wants it.
+/// Gives what only the whole plan shows: exporters on a stdout that MCP needs, and more than one receiver that wants
+/// it.
 pub(super) fn check_stdout(defined: &Defined, stdout_is_mcp: bool, problems: &mut Problems) {
     let taps: Vec<_> = defined
         .receivers

@@ -88,7 +88,7 @@ impl Paint {
     }
 }
 
-/// How many characters to underline: a word, or what stands in quotes; at least one.
+/// Says how many characters to underline: a word, or what stands in quotes; at least one.
 fn token(rest: impl Iterator<Item = char>) -> usize {
     let rest: Vec<char> = rest.collect();
     let end = match rest.first() {

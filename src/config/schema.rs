@@ -14,9 +14,9 @@ use crate::pipeline::{Kind, Section};
 use crate::settings::NOT_EMPTY;
 use crate::telemetry::Signal;
 
-/// Where the schema of a reference stands.
+/// Says where the schema of a reference stands.
 const REFERENCE: &str = "#/$defs/reference";
-/// Where that of a reference stands which may be left empty.
+/// Says where that of a reference stands which may be left empty.
 const NOTHING: &str = "#/$defs/reference_or_nothing";
 /// Matches what has a reference in it.
 const REFERENCES: &str = "\\$\\{";

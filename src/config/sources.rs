@@ -17,10 +17,10 @@ const MAX_FILE: u64 = 1 << 20;
 /// The most `--config` and `--set` arguments, each kind.
 const MAX_SOURCES: usize = 100;
 
-/// What overrides are called in marks.
+/// Names what overrides are called in marks.
 const SET: &str = "--set";
 
-/// What the user gave on the command line.
+/// Holds what the user gave on the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
     /// Paths, `file:path`, `env:NAME` or `yaml:text`, merged from left to right.
@@ -39,13 +39,13 @@ impl Sources {
     }
 }
 
-/// What the sources hold.
+/// Holds what the sources hold.
 pub(super) struct Gathered {
     /// The merged tree; nothing if a source could not be read.
     pub(super) root: Option<Node>,
     /// The directory of the first file; the current one if there is none.
     pub(super) base: PathBuf,
-    /// What is left for references.
+    /// Holds what is left for references.
     pub(super) budget: Budget,
     texts: Vec<(Arc<str>, String)>,
 }
@@ -171,7 +171,7 @@ impl Gathered {
     }
 }
 
-/// Whether a URL in it has a user or a password.
+/// Says whether a URL in it has a user or a password.
 fn has_userinfo(line: &str) -> bool {
     line.match_indices("://").any(|(at, _)| {
         let authority = line[at + 3..].split(['/', '"', '\'', ' ', ',']).next();
@@ -179,7 +179,7 @@ fn has_userinfo(line: &str) -> bool {
     })
 }
 
-/// Whether the last line, or a line that it is indented below, has a word that sounds secret.
+/// Says whether the last line, or a line that it is indented below, has a word that sounds secret.
 fn hides(lines: &[&str]) -> bool {
     let mut indent = usize::MAX;
     for line in lines.iter().rev() {

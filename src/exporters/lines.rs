@@ -14,7 +14,7 @@ use crate::pipeline::lower_priority;
 use crate::pipeline::{BoxFuture, ExportError, Exported, Exporter};
 use crate::telemetry::Telemetry;
 
-/// Takes what goes where the lines end up. Called from one thread only.
+/// Takes the lines. Called from one thread only.
 pub(super) trait Sink: Send + 'static {
     /// Writes `lines`, which end in a newline, and leaves none of them in a buffer of ours.
     fn write(&mut self, lines: &[u8]) -> Result<(), ExportError>;

@@ -30,7 +30,7 @@ use crate::settings::ServerTls;
 const MAX_CONNECTIONS: usize = 32;
 /// Requests at once on one connection of HTTP/2.
 const MAX_STREAMS: u32 = 4;
-/// How long things may take. A scraper comes once a minute or so, by the connection that it has.
+/// Says how long things may take. A scraper comes once a minute or so, by the connection that it has.
 const TIMING: Timing = Timing {
     head: Duration::from_secs(10),
     idle: Some(Duration::from_secs(300)),
@@ -57,7 +57,7 @@ impl Page {
     }
 }
 
-/// What is served.
+/// Serves pages.
 pub(super) trait Pages: Send + Sync + 'static {
     /// Returns the page at that path.
     fn at(&self, path: &str) -> Page;
@@ -138,7 +138,7 @@ impl Bound {
     }
 }
 
-/// What answers requests with pages.
+/// Holds what answers requests with pages.
 struct Served<P>(P);
 
 impl<P: Pages> Answer for Served<P> {

@@ -113,7 +113,7 @@ struct HealthCheck {
     bound: Option<Bound>,
 }
 
-/// What is told.
+/// Holds what is told.
 struct Health {
     path: String,
     bodies: ResponseBody,

@@ -18,7 +18,7 @@ use crate::telemetry::Nanos;
 const PATH: &str = "/metrics";
 /// The longest page, in bytes: as long as some fifty thousand series.
 const MAX_PAGE: usize = 8 << 20;
-/// What pages may take together that are read slowly, in KiB.
+/// Names what pages may take together that are read slowly, in KiB.
 const ROOM: usize = 32 << 10;
 
 /// Says where they are served.
@@ -53,7 +53,7 @@ struct OwnMetrics {
     bound: Option<Bound>,
 }
 
-/// When the process began to count.
+/// Says when the process began to count.
 #[derive(Debug)]
 pub(super) struct Begun {
     pub(super) since: Instant,

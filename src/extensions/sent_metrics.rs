@@ -27,11 +27,11 @@ const USUAL: usize = 64 << 10;
 /// Says how they are sent.
 #[derive(Clone)]
 pub struct Config {
-    /// What sends them.
+    /// Holds what sends them.
     pub exporter: Arc<dyn ExporterConfig>,
     /// From one sending to the next.
     pub interval: Duration,
-    /// How long one may take.
+    /// Says how long one may take.
     pub timeout: Duration,
     /// Attributes of the process.
     pub resource: Vec<(String, String)>,

@@ -22,7 +22,7 @@ const YOUNG: Duration = Duration::from_secs(10);
 /// A path that an address has room for.
 struct Short {
     path: PathBuf,
-    /// What makes it one: the directory, opened.
+    /// Holds what makes it one: the directory, opened.
     _directory: Option<OwnedFd>,
 }
 

@@ -51,7 +51,7 @@ const METHODS: [&str; 26] = [
     "notifications/resources/updated",
 ];
 
-/// What a request concerns.
+/// Names what a request concerns.
 #[derive(Debug, Default, PartialEq, Eq, Hash)]
 pub(super) enum Subject {
     #[default]
@@ -126,17 +126,17 @@ pub(super) struct Call {
     /// The context of the exchange, where it is not the parent.
     pub(super) carrier: Option<Box<TraceContext>>,
     pub(super) place: SpanPosition,
-    /// Where the tap is a hop: the SERVER span above it.
+    /// Says where the tap is a hop: the SERVER span above it.
     pub(super) hop: Option<Box<Incoming>>,
-    /// Who asked the server for its spans.
+    /// Says who asked the server for its spans.
     pub(super) wish: PassbackRequester,
     /// The span that it comes from, and why: the call that caused it, a task's beginning, or the first leg
     /// of a retry.
     pub(super) earlier: Option<(SpanRef, &'static str)>,
     pub(super) start: Nanos,
-    /// Where the wall clock was then.
+    /// Says where the wall clock was then.
     pub(super) offset: Offset,
-    /// When it was last heard of.
+    /// Says when it was last heard of.
     pub(super) alive: Nanos,
     pub(super) size: u64,
     /// Not observed whole.
@@ -167,9 +167,9 @@ pub(super) struct Call {
 /// An answer that did not come by the exchange of its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Owed {
-    /// When that exchange ended.
+    /// Says when that exchange ended.
     pub(super) since: Nanos,
-    /// How the call ends if it never comes, and the status of that exchange.
+    /// Says how the call ends if it never comes, and the status of that exchange.
     pub(super) outcome: Outcome,
     pub(super) status: Option<u16>,
 }
@@ -184,7 +184,7 @@ pub(super) enum PassbackRequester {
 }
 
 impl PassbackRequester {
-    /// Who asks in this request.
+    /// Says who asks in this request.
     pub(super) fn read(meta: &Meta<'_>, from: Direction, edited: Option<&Edited>) -> Self {
         match edited {
             Some(Edited { asked: true, .. }) => PassbackRequester::Ours,
@@ -203,7 +203,7 @@ pub(super) struct TaskId {
     pub(super) shown: String,
 }
 
-/// What an implementation says of itself.
+/// Holds what an implementation says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Named {
     pub(super) name: String,
@@ -218,20 +218,20 @@ pub(super) struct ClientInfo {
 }
 
 impl Named {
-    /// What `info` says; `None` if it says nothing.
+    /// Gives what `info` says; `None` if it says nothing.
     pub(super) fn read(info: &Info<'_>) -> Option<Self> {
         let told = info.name.is_some() || info.version.is_some();
         told.then(|| Named { name: word(&info.name), version: word(&info.version) })
     }
 
-    /// Whether `info` says just this.
+    /// Says whether `info` says just this.
     pub(super) fn matches(&self, info: &Info<'_>) -> bool {
         same(&self.name, &info.name) && same(&self.version, &info.version)
     }
 }
 
 impl ClientInfo {
-    /// What a modern request says of its sender.
+    /// Gives what a modern request says of its sender.
     pub(super) fn read(meta: &Meta<'_>) -> Self {
         let who = Named::read(&meta.client).unwrap_or_default();
         ClientInfo { who, protocol: word(&meta.protocol_version) }
@@ -318,18 +318,18 @@ impl Call {
         answer.error.as_ref().or_else(of_task)
     }
 
-    /// When it began, and when some `later` time was, by the wall clock as it stood when it began: between
-    /// the two is what was measured, wherever that clock went meanwhile.
+    /// Says when it began, and when some `later` time was, by the wall clock as it stood when it began: between the two
+    /// is what was measured, wherever that clock went meanwhile.
     pub(super) fn times(&self, later: Nanos) -> (Nanos, Nanos) {
         (self.offset.wall(self.start), self.offset.wall(later.max(self.start)))
     }
 
-    /// Where its span stands, and the flags of its trace.
+    /// Says where its span stands, and the flags of its trace.
     pub(super) fn in_trace(&self) -> (SpanRef, u8) {
         (self.place.own, self.place.flags)
     }
 
-    /// How many spans it makes.
+    /// Says how many spans it makes.
     pub(super) fn spans(&self) -> u64 {
         1 + u64::from(self.hop.is_some())
     }

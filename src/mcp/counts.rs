@@ -1,14 +1,14 @@
 //! The books of one tap: of a stdio connection, or of all HTTP sessions together.
 
-use super::{LogCounts, Tally};
+use super::{LogCounts, PassbackCounts};
 
-/// What was seen and what became of it, since the tap began. Everything only grows, but
-/// `in_flight`. At any time `received == spans + dropped.total() + in_flight`. Where the tap is a hop a call
-/// makes two spans; the second is on these books once the call is over.
+/// Holds what was seen and what became of it, since the tap began. Everything only grows, but `in_flight`. At any time
+/// `received == spans + dropped.total() + in_flight`. Where the tap is a hop a call makes two spans; the second is on
+/// these books once the call is over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// What a span is owed for: requests, notifications where they make spans, and client lines that
-    /// nobody can tell any more.
+    /// Holds what a span is owed for: requests, notifications where they make spans, and client lines that nobody can
+    /// tell any more.
     pub received: u64,
     /// Spans put out.
     pub spans: u64,
@@ -71,10 +71,10 @@ pub struct Counts {
     /// Log records; they are on books of their own.
     pub logs: LogCounts,
     /// Spans that servers handed back; they are on books of their own.
-    pub passback: Tally,
+    pub passback: PassbackCounts,
 }
 
-/// Why a span is not put out.
+/// Says why a span is not put out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
     /// A gap in the observation swallowed the line, or left the call without an answer.
@@ -98,7 +98,7 @@ impl Dropped {
 }
 
 impl Counts {
-    /// Whether the books add up.
+    /// Says whether the books add up.
     pub fn balanced(&self) -> bool {
         self.received == self.spans + self.dropped.total() + self.in_flight
             && self.passback.balanced()

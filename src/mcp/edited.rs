@@ -3,7 +3,7 @@
 
 use crate::telemetry::SpanId;
 
-/// What was done to one request.
+/// Holds what was done to one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Edited {
     /// The context that went upstream in the place of the client's (`propagate: inject`).

@@ -11,7 +11,7 @@ use super::partial::{Cut, Partial};
 pub struct Line<'a> {
     /// The line, or its head if it was cut.
     pub text: &'a [u8],
-    /// What is known of the rest of a line that was too long.
+    /// Holds what is known of the rest of a line that was too long.
     pub cut: Option<Cut<'a>>,
     /// The first line after a loss: its beginning may be missing.
     pub torn: bool,

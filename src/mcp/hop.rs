@@ -16,7 +16,7 @@ use crate::otlp::wire::compose::Span;
 use crate::telemetry::names;
 
 impl Edited {
-    /// How many spans a request makes to which this was done.
+    /// Says how many spans a request makes to which this was done.
     pub(super) fn spans(&self) -> u64 {
         1 + u64::from(self.hop.is_some())
     }

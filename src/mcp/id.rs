@@ -25,7 +25,7 @@ pub enum Id {
     Text(Box<str>),
     /// A string or number too long to keep, or not readable: its beginning and a hash of the whole.
     Long {
-        /// What is shown of it, at most 256 bytes.
+        /// Holds what is shown of it, at most 256 bytes.
         head: Box<str>,
         /// Hash of the whole, keyed by the session.
         hash: u64,

@@ -30,7 +30,7 @@ pub struct CallInFlight {
     pub tool: Option<String>,
     /// Tells which way it went: the server may ask, too.
     pub direction: Direction,
-    /// When it was asked, by the wall clock as it stood then.
+    /// Says when it was asked, by the wall clock as it stood then.
     pub began: Nanos,
     /// The same in the process's steady time, for its age.
     pub since: Nanos,
@@ -45,7 +45,7 @@ pub struct ServerLoad {
     pub server: String,
     /// Counts the requests that wait for their answers, both ways. Doubtful ones are not counted.
     pub calls: usize,
-    /// When the oldest of them was asked, in steady time; those aside for which long is normal.
+    /// Says when the oldest of them was asked, in steady time; those aside for which long is normal.
     pub oldest: Option<Nanos>,
 }
 

@@ -12,7 +12,7 @@ use crate::json::{ErrorKind, MAX_DEPTH, Reader, is_flawed};
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// How much of a message can be told.
+/// Says how much of a message can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Known {
     Whole,
@@ -22,7 +22,7 @@ pub(super) enum Known {
     Cut,
 }
 
-/// What is found in a text.
+/// Names what is found in a text.
 pub(super) enum Found<'m> {
     /// A message, the bytes it takes, and how much of it can be told.
     Message(&'m Message<'m>, u64, Known),
@@ -35,7 +35,7 @@ pub(super) enum Found<'m> {
     Junk,
 }
 
-/// What is to be done with a message.
+/// Names what is to be done with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Request,
@@ -48,7 +48,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// What `message` is, as far as that can be told.
+    /// Gives what `message` is, as far as that can be told.
     pub(super) fn of(message: &Message<'_>, known: Known) -> Self {
         let whole = known == Known::Whole;
         match message.shape() {
@@ -117,12 +117,12 @@ pub(super) fn cut_message(
     }
 }
 
-/// Whether `text` is one whole object.
+/// Says whether `text` is one whole object.
 pub(super) fn is_object(text: &[u8]) -> bool {
     Message::peek(text).is_ok_and(|(_, used)| trim(&text[used..]).is_empty())
 }
 
-/// Whether there was a mark of the byte order, and what comes after it.
+/// Says whether there was a mark of the byte order, and what comes after it.
 pub(super) fn without_mark(text: &[u8]) -> (bool, &[u8]) {
     text.strip_prefix(BOM).map_or((false, text), |text| (true, text))
 }
@@ -167,8 +167,8 @@ fn is_answer(message: &Message<'_>) -> bool {
     message.shape() == Shape::Answer
 }
 
-/// Whether the one who waits for this answer can take it. Of one that was not observed `whole` what is out
-/// of sight is as it should be.
+/// Says whether the one who waits for this answer can take it. Of one that was not observed `whole` what is out of
+/// sight is as it should be.
 fn is_taken(message: &Message<'_>, whole: bool) -> bool {
     let version = message.jsonrpc.map_or(!whole, |version| version.is("2.0"));
     let object = |result: &Answer<'_>| match result.raw {
@@ -178,7 +178,7 @@ fn is_taken(message: &Message<'_>, whole: bool) -> bool {
     version && (message.error.is_some() || message.result.as_ref().is_some_and(object))
 }
 
-/// Whether a text of which these are the ends closes what it opens; `None` if it is not known what that is.
+/// Says whether a text of which these are the ends closes what it opens; `None` if it is not known what that is.
 fn closes(head: &[u8], tail: &[u8]) -> Option<bool> {
     let close = match head.first()? {
         b'{' => b'}',
@@ -221,7 +221,7 @@ fn entries<'a>(batch: &'a [u8], mut each: impl FnMut(&'a [u8])) -> Option<()> {
     }
 }
 
-/// Where the value at the start of `text` ends, however deep it is.
+/// Says where the value at the start of `text` ends, however deep it is.
 fn extent(text: &[u8]) -> Option<usize> {
     match Reader::new(text, MAX_DEPTH).skip() {
         Ok(value) => Some(value.end),

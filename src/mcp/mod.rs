@@ -52,7 +52,7 @@ pub use in_flight::{CallInFlight, InFlight, ServerLoad};
 pub use logs::{LogCounts, MAX_BODY};
 pub use outcome::{CancelledBy, Outcome};
 pub use partial::{Cut, TAIL};
-pub use passback::{HandedBack, Posted, Received, Refused, Tally};
+pub use passback::{HandedBack, PassbackCounts, Posted, Received, Refused};
 pub use peek::{Answer, Failure, Info, Message, Meta, Params, Part, RawId, Shape};
 pub use session::Session;
 pub use settings::{
@@ -61,7 +61,7 @@ pub use settings::{
 };
 pub use trace::{SpanRef, TraceContext};
 
-/// Which way a message goes.
+/// Says which way a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// From the MCP client (the agent's side) to the MCP server.

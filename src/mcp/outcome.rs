@@ -2,7 +2,7 @@
 
 use crate::json::Text;
 
-/// How a call ended, as the SLO engine counts it.
+/// Says how a call ended, as the SLO engine counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// A result.
@@ -29,7 +29,7 @@ pub enum Outcome {
     InputRequired,
 }
 
-/// Who cancelled a call: the vocabulary of `mcpcol.cancelled.by`.
+/// Says who cancelled a call: the vocabulary of `mcpcol.cancelled.by`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CancelledBy {
     /// Whoever asked, on purpose: by `notifications/cancelled`, by `tasks/cancel`, by ending the session, and
@@ -53,8 +53,8 @@ impl CancelledBy {
 }
 
 impl Outcome {
-    /// What becomes of that which nobody can be blamed for, where everything else ends so: a subscription,
-    /// a request of the server's.
+    /// Gives what becomes of that which nobody can be blamed for, where everything else ends so: a subscription, a
+    /// request of the server's.
     pub(super) fn or_cancelled(self) -> Outcome {
         match self {
             Outcome::Cancelled(_) => self,
@@ -79,7 +79,7 @@ impl Outcome {
         }
     }
 
-    /// What a JSON-RPC error code means. Some gateways send HTTP status codes there.
+    /// Gives what a JSON-RPC error code means. Some gateways send HTTP status codes there.
     pub(super) fn of_code(code: Option<i64>) -> Outcome {
         match code {
             // -32002 (resource not found) became -32602 in 2026-07-28: the same fault, the same
@@ -93,8 +93,8 @@ impl Outcome {
         }
     }
 
-    /// What the status of a task means for the look at it that told of it; a task that failed says why by a
-    /// code. There is nothing to be done about one that works.
+    /// Gives what the status of a task means for the look at it that told of it; a task that failed says why by a code.
+    /// There is nothing to be done about one that works.
     pub(super) fn of_task(status: Text<'_>, is_error: bool) -> Outcome {
         if status.is("input_required") {
             Outcome::InputRequired

@@ -43,7 +43,7 @@ impl Partial {
         }
     }
 
-    /// Whether nothing came yet.
+    /// Says whether nothing came yet.
     pub(super) fn is_empty(&self) -> bool {
         self.head.is_empty() && self.over == 0
     }
@@ -63,7 +63,7 @@ impl Partial {
         &self.head
     }
 
-    /// What is known of the rest of a text that was too long.
+    /// Gives what is known of the rest of a text that was too long.
     pub(super) fn cut(&self) -> Option<Cut<'_>> {
         let tail = &self.tail[self.tail.len().saturating_sub(TAIL)..];
         (self.over > 0).then_some(Cut { size: self.size(), tail })

@@ -12,11 +12,11 @@ use crate::telemetry::{CallSecrets, Nanos};
 
 /// The most values of one head, and of one session.
 const MAX_VALUES: usize = 64;
-/// How much of them one head has at most, in bytes: to search for them takes some twenty times as much memory.
+/// Says how much of them one head has at most, in bytes: to search for them takes some twenty times as much memory.
 const MAX_BYTES: usize = 16 << 10;
-/// How many heads with secrets of their own a session remembers: each is searched for by itself.
+/// Says how many heads with secrets of their own a session remembers: each is searched for by itself.
 const MAX_HEADS: usize = 16;
-/// How long after their last use they are remembered, in nanoseconds.
+/// Says how long after their last use they are remembered, in nanoseconds.
 pub(super) const FORGOTTEN_AFTER: Nanos = Duration::from_secs(10 * 60).as_nanos() as Nanos;
 
 /// The secrets of one head, ready to be searched for.

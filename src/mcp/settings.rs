@@ -9,22 +9,22 @@ use serde::{Deserialize, Serialize};
 
 use super::{CaptureRules, TraceContext};
 
-/// How a session is observed.
+/// Says how a session is observed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Whose view the spans take.
+    /// Says whose view the spans take.
     pub span_kind: Perspective,
     /// `service.name` of the resource.
     pub service_name: ServiceName,
     /// More attributes of the resource. Those that the tap has of its own win, but for a version of a fixed service.
     pub resource: Vec<(String, String)>,
-    /// Whether notifications make spans.
+    /// Says whether notifications make spans.
     pub notifications: Notifications,
     /// Says how a caller's trace context is used: as the parent, as a link, or not at all.
     pub parent: Parent,
-    /// What becomes of a span whose parent was not sampled.
+    /// Holds what becomes of a span whose parent was not sampled.
     pub unsampled: Unsampled,
-    /// Which spans share a trace of ours: where nobody sent a context, or it is not the parent.
+    /// Says which spans share a trace of ours: where nobody sent a context, or it is not the parent.
     pub trace: Traces,
     /// Cancelled calls get status ERROR and `error.type` `cancelled`.
     pub cancelled_is_error: bool,
@@ -42,11 +42,11 @@ pub struct Settings {
     /// A request that has waited this long is said in a log record, once; zero for never. Requests for which long is
     /// normal are exempt.
     pub pending_after: Duration,
-    /// How long after the end of a cancelled or given up request its late answer is expected.
+    /// Says how long after the end of a cancelled or given up request its late answer is expected.
     pub late_answers: Duration,
     /// With [`Traces::Session`]: the silence after which a new trace begins.
     pub session_idle: Duration,
-    /// What is done with spans that servers hand back.
+    /// Holds what is done with spans that servers hand back.
     pub passback: Passback,
     /// Makes log records of what servers log by notifications.
     pub log_messages: bool,
@@ -79,13 +79,13 @@ impl Default for Settings {
     }
 }
 
-/// What is done with the spans that servers hand back in `_meta.otel` (SEP-2448). Nothing of them is
-/// believed; what is over a limit is dropped and counted, and the call never suffers.
+/// Holds what is done with the spans that servers hand back in `_meta.otel` (SEP-2448). Nothing of them is believed;
+/// what is over a limit is dropped and counted, and the call never suffers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passback {
-    /// Whose asking makes spans welcome.
+    /// Says whose asking makes spans welcome.
     pub ingest: Ingest,
-    /// What becomes of spans that name no parent that is known.
+    /// Holds what becomes of spans that name no parent that is known.
     pub orphans: Orphans,
     /// Known dialects of attribute names are brought to the conventions.
     pub normalize: bool,
@@ -101,7 +101,7 @@ pub struct Passback {
     pub max_links: usize,
     /// The longest text of a value, in bytes; what is beyond is cut off.
     pub max_value_bytes: usize,
-    /// How deep values may nest.
+    /// Says how deep values may nest.
     pub max_depth: usize,
 }
 
@@ -135,7 +135,7 @@ pub enum Ingest {
     Off,
 }
 
-/// What becomes of handed back spans of a request without a context of its own.
+/// Names what becomes of handed back spans of a request without a context of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Orphans {
@@ -159,7 +159,7 @@ pub enum Perspective {
     Internal,
 }
 
-/// What `service.name` says.
+/// Names what `service.name` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServiceName {
     /// This text.
@@ -170,7 +170,7 @@ pub enum ServiceName {
     Server,
 }
 
-/// Whether notifications make spans.
+/// Says whether notifications make spans.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Notifications {
@@ -181,7 +181,7 @@ pub enum Notifications {
     Span,
 }
 
-/// What the context means that a request stands in: its own, else that of its HTTP request, else that of our
+/// Names what the context means that a request stands in: its own, else that of its HTTP request, else that of our
 /// environment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -195,7 +195,7 @@ pub enum Parent {
     Own,
 }
 
-/// What becomes of a span whose parent was not sampled.
+/// Names what becomes of a span whose parent was not sampled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Unsampled {
@@ -206,7 +206,7 @@ pub enum Unsampled {
     Keep,
 }
 
-/// Which spans share a trace of ours.
+/// Says which spans share a trace of ours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Traces {
@@ -218,7 +218,7 @@ pub enum Traces {
     Session,
 }
 
-/// How the observed bytes travel.
+/// Says how the observed bytes travel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Transport {
     /// Standard input and output of a child process.
@@ -228,7 +228,7 @@ pub enum Transport {
     Http,
 }
 
-/// Who is observed.
+/// Says who is observed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Identity {
     /// The tapped server as the user named it.
@@ -237,16 +237,16 @@ pub struct Identity {
     pub general: bool,
     /// Random id of this stdio process or HTTP session, safe to export.
     pub session: String,
-    /// How the bytes travel.
+    /// Says how the bytes travel.
     pub transport: Transport,
     /// The context in our environment (`TRACEPARENT`), parent of what brings none of its own.
     pub ambient: Option<TraceContext>,
 }
 
-/// What may be told of a session id, which is as good as a password.
+/// Holds what may be told of a session id, which is as good as a password.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionName {
-    /// What stands for it: `mcpcol.session.id`.
+    /// Holds what stands for it: `mcpcol.session.id`.
     pub shown: String,
     /// The id itself, only where the user asked for it: `mcp.session.id`.
     pub clear: Option<String>,
@@ -260,12 +260,12 @@ pub struct Hidden(Option<Naming>);
 type Naming = Box<dyn Fn(&[u8]) -> String + Send>;
 
 impl Hidden {
-    /// What `name` says.
+    /// Gives what `name` says.
     pub fn by(name: impl Fn(&[u8]) -> String + Send + 'static) -> Self {
         Hidden(Some(Box::new(name)))
     }
 
-    /// What stands for `id`; empty for nothing.
+    /// Gives what stands for `id`; empty for nothing.
     pub(super) fn name(&self, id: &[u8]) -> String {
         self.0.as_ref().map(|name| name(id)).unwrap_or_default()
     }

@@ -23,7 +23,7 @@ use crate::otlp::wire::compose::{self, Span};
 use crate::privacy::detect::redact_uri;
 use crate::telemetry::{Header, Nanos, names};
 
-/// How a call ended.
+/// Says how a call ended.
 pub(super) struct Ending<'m> {
     pub(super) outcome: Outcome,
     pub(super) end: Nanos,
@@ -59,15 +59,15 @@ pub(super) struct Server {
     pub(super) port: Option<u16>,
 }
 
-/// What all spans of a session share.
+/// Holds what all spans of a session share.
 pub(super) struct Frame<'a> {
     pub(super) settings: &'a Settings,
-    /// Whose view the span takes.
+    /// Says whose view the span takes.
     pub(super) kind: Perspective,
     pub(super) server: &'a Server,
     pub(super) session: Option<&'a SessionName>,
     pub(super) speaker: &'a ClientInfo,
-    /// What the server says of itself.
+    /// Holds what the server says of itself.
     pub(super) info: &'a Named,
     /// The server is known to have the tool or prompt.
     pub(super) listed: bool,

@@ -87,7 +87,7 @@ pub(super) fn cancelled(spans: &[Done]) -> Vec<(String, String)> {
     spans.iter().map(by).collect()
 }
 
-/// What stands for task ids.
+/// Gives what stands for task ids.
 pub(super) fn hidden() -> Hidden {
     Hidden::by(|id| format!("name of {}", String::from_utf8_lossy(id)))
 }
@@ -104,7 +104,7 @@ pub(super) fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
     list.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
 }
 
-/// What is seen of a wall clock that went that many seconds ahead, or back.
+/// Gives what is seen of a wall clock that went that many seconds ahead, or back.
 pub(super) fn jumped(seconds: i64) -> Offset {
     const BEGUN: Nanos = 1 << 60;
     let shown = Arc::new(AtomicU64::new(BEGUN));
@@ -157,7 +157,7 @@ impl Record {
         }
     }
 
-    /// What a finding is about: its kind, who did it, and the detail.
+    /// Gives what a finding is about: its kind, who did it, and the detail.
     pub(super) fn finding(&self) -> [&str; 3] {
         assert_eq!(self.record.event_name, names::FINDING);
         assert_eq!(self.record.severity_number, 13);

@@ -73,7 +73,7 @@ impl TraceContext {
         own.or_else(|| carrier.or(ambient).cloned())
     }
 
-    /// Whether the parent was sampled.
+    /// Says whether the parent was sampled.
     pub fn sampled(&self) -> bool {
         self.flags & SAMPLED != 0
     }

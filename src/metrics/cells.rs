@@ -29,7 +29,7 @@ struct Cells {
 pub struct Buckets {
     /// The upper bounds, which belong to their buckets, in ascending order.
     pub bounds: &'static [f64],
-    /// How many values fell into each bucket, the last one without a bound.
+    /// Says how many values fell into each bucket, the last one without a bound.
     pub counts: Vec<u64>,
     /// Their sum.
     pub sum: f64,

@@ -24,9 +24,9 @@ pub struct Exposition {
 /// A page that is done.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Page {
-    /// What it says.
+    /// Holds what it says.
     pub text: String,
-    /// How many metrics had no room on it.
+    /// Says how many metrics had no room on it.
     pub left_out: usize,
 }
 

@@ -10,7 +10,7 @@ const PAUSE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct RateLimitedLog {
     begun: Instant,
-    /// When it may be said again, in milliseconds since then.
+    /// Says when it may be said again, in milliseconds since then.
     next: AtomicU64,
     unsaid: AtomicU64,
 }

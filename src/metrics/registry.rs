@@ -14,7 +14,7 @@ pub struct Metric<K> {
     kind: PhantomData<fn() -> K>,
 }
 
-/// What is known of a metric without any series.
+/// Holds what is known of a metric without any series.
 #[derive(Clone, Copy, Debug)]
 pub struct Info {
     /// Its name, without the `_total` that counters are served with.
@@ -23,11 +23,11 @@ pub struct Info {
     pub unit: &'static str,
     /// One line about it, without a full stop.
     pub help: &'static str,
-    /// What it is.
+    /// Holds what it is.
     pub kind: Kind,
 }
 
-/// What a metric is.
+/// Names what a metric is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
     /// Only grows.
@@ -82,7 +82,7 @@ impl<K> Metric<K> {
 /// The labels of a series, in the order in which they were given.
 pub type Labels = Vec<(&'static str, String)>;
 
-/// How many series one metric may have. What comes after shares one more, labelled [`OVERFLOW`]: the sum stays
+/// Says how many series one metric may have. What comes after shares one more, labelled [`OVERFLOW`]: the sum stays
 /// right though nobody can tell any more what it is made of.
 pub const MAX_SERIES: usize = 2000;
 
@@ -100,7 +100,7 @@ type Families = BTreeMap<&'static str, (Info, BTreeMap<Labels, Cell>)>;
 #[derive(Debug, Default)]
 pub struct Levels(BTreeMap<&'static str, Family>);
 
-/// What is asked for such gauges.
+/// Holds what is asked for such gauges.
 #[derive(Clone)]
 struct Teller(Arc<dyn Fn(&mut Levels) + Send + Sync>);
 
@@ -114,7 +114,7 @@ enum Cell {
 /// One metric with its series, at the time of asking.
 #[derive(Clone, Debug)]
 pub struct Family {
-    /// What it is.
+    /// Holds what it is.
     pub info: Info,
     /// Its series, by their labels.
     pub series: Vec<(Labels, Reading)>,
@@ -131,7 +131,7 @@ pub struct Sample {
     pub value: i128,
 }
 
-/// What a series says.
+/// Names what a series says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reading {
     /// Of a counter.

@@ -15,7 +15,7 @@ pub trait Room {
 pub struct Growth {
     /// Bytes in memory for each byte of text.
     times: usize,
-    /// What is always allowed, in bytes.
+    /// Holds what is always allowed, in bytes.
     floor: usize,
 }
 

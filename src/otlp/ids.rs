@@ -9,12 +9,12 @@ pub const TRACE_ID: usize = 16;
 /// Bytes of a span id.
 pub const SPAN_ID: usize = 8;
 
-/// Whether an id is there: of that length and not all zero.
+/// Says whether an id is there: of that length and not all zero.
 pub(in crate::otlp) fn given(id: &[u8], len: usize) -> bool {
     id.len() == len && id.iter().any(|b| *b != 0)
 }
 
-/// Whether an id is missing or of that length.
+/// Says whether an id is missing or of that length.
 pub(in crate::otlp) fn absent_or(id: &[u8], len: usize) -> bool {
     id.is_empty() || id.len() == len
 }

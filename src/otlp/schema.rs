@@ -74,7 +74,7 @@ pub(in crate::otlp) enum Form {
 pub(in crate::otlp) struct Id {
     /// Its length in bytes.
     pub(in crate::otlp) len: usize,
-    /// Whether it is the item's own, which must be there and not be zero.
+    /// Says whether it is the item's own, which must be there and not be zero.
     pub(in crate::otlp) own: bool,
 }
 
@@ -130,7 +130,7 @@ pub(in crate::otlp) struct Field {
     pub(in crate::otlp) presence: Presence,
     /// A bit for each field of a message; the choices of a oneof share one. None for what is unknown.
     pub(in crate::otlp) bit: u32,
-    /// Whether its values come one by one, a field each.
+    /// Says whether its values come one by one, a field each.
     pub(in crate::otlp) list: bool,
 }
 
@@ -142,11 +142,11 @@ pub(in crate::otlp) struct Message {
     fields: [Field; MAX_FIELD + 1],
     /// Its own place, if it is one.
     pub(in crate::otlp) holder: Option<Holder>,
-    /// Whether items of this kind must have ids of their own: spans.
+    /// Says whether items of this kind must have ids of their own: spans.
     pub(in crate::otlp) identified: bool,
-    /// Whether it is one of the levels above items, which go when their last item does.
+    /// Says whether it is one of the levels above items, which go when their last item does.
     pub(in crate::otlp) groups: bool,
-    /// Whether values stand in it: a list or a map.
+    /// Says whether values stand in it: a list or a map.
     pub(in crate::otlp) nests: bool,
     /// The field number of its attributes; 0 where it has none.
     pub(in crate::otlp) attributes: u32,

@@ -34,7 +34,7 @@ pub(super) enum Owner {
     Exporter,
 }
 
-/// What ended at one component, what it keeps, and what an exporter sent: over all its lives, if reloads took it
+/// Holds what ended at one component, what it keeps, and what an exporter sent: over all its lives, if reloads took it
 /// out and brought it back.
 #[derive(Debug, Default)]
 struct Ledger {
@@ -43,7 +43,7 @@ struct Ledger {
     held: BTreeMap<String, Gauge>,
     /// Of an exporter.
     exported: Option<[SignalCounters; 3]>,
-    /// Why an exporter that is gone failed last.
+    /// Says why an exporter that is gone failed last.
     last_failure: Option<String>,
     /// Metrics do not show it since it was taken out.
     hidden: bool,
@@ -419,7 +419,7 @@ impl StageCounters {
     }
 }
 
-/// What became of everything that one exporter should have sent.
+/// Holds what became of everything that one exporter should have sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
     /// Items that its receivers took in.
@@ -428,7 +428,7 @@ pub struct Account {
     pub sent: u64,
     /// Items that ended on the way, by reason.
     pub dropped: BTreeMap<String, u64>,
-    /// Why sending failed last, in one line.
+    /// Says why sending failed last, in one line.
     pub last_failure: Option<String>,
     /// The exporter could not be made, for that reason.
     pub off: bool,
@@ -440,7 +440,7 @@ impl Account {
         self.received.saturating_sub(self.sent + self.dropped.values().sum::<u64>())
     }
 
-    /// Whether anything did not arrive, or could not have.
+    /// Says whether anything did not arrive, or could not have.
     pub fn is_bad(&self) -> bool {
         !self.dropped.is_empty() || self.held() > 0 || self.off
     }

@@ -33,7 +33,7 @@ impl Started {
     }
 }
 
-/// What a stop leaves an extension when all time is used up.
+/// Names what a stop leaves an extension when all time is used up.
 const LAST: Duration = Duration::from_millis(100);
 
 impl Extensions {

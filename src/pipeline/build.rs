@@ -11,7 +11,7 @@ use super::{Accounts, Board, Boards, Id, Lifecycle, Next, Onlookers, Outlet};
 use crate::metrics::Metrics;
 use crate::telemetry::Clock;
 
-/// What a component may use while it is built. Building touches nothing outside the process.
+/// Holds what a component may use while it is built. Building touches nothing outside the process.
 #[derive(Debug)]
 pub struct Build<'a> {
     /// The component's own id.
@@ -22,15 +22,15 @@ pub struct Build<'a> {
     pub clock: Clock,
     /// Relative paths in settings start here: the directory of the config file.
     pub base: &'a Path,
-    /// Where a processor puts telemetry of other signals: the pipelines that name it as a receiver.
+    /// Says where a processor puts telemetry of other signals: the pipelines that name it as a receiver.
     pub emit: Outlet,
-    /// Where a processor sends what it kept of earlier batches.
+    /// Says where a processor sends what it kept of earlier batches.
     pub next: Next,
     /// The processors behind a receiver, in the order in which batches come to them.
     pub behind: &'a [Id],
     /// State that is single per id.
     pub shared: &'a Shared,
-    /// What the service is about.
+    /// Holds what the service is about.
     pub lifecycle: Lifecycle,
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::accounting::{PipelineCounters, StageCounters};
 use super::gate::Gate;
 use super::{Flow, INCIDENTS, Pass, Processor};
-use crate::telemetry::{Batch, Clock, Nanos, Reads, Receipt, Verdict};
+use crate::telemetry::{Batch, Clock, Nanos, Needs, Receipt, Verdict};
 
 /// One pipeline's processors, and the exporters behind them.
 pub(super) struct Chain {
@@ -40,7 +40,7 @@ pub(super) struct Passed<T> {
     pub(super) steps: Steps,
 }
 
-/// Where a batch's way ended.
+/// Says where a batch's way ended.
 pub(super) enum End<T> {
     /// Behind the last stage.
     Exits(T),
@@ -69,9 +69,9 @@ impl Chain {
         Arc::new(Chain { rest, counters, clock })
     }
 
-    /// What its processors read of content.
-    pub(super) fn reads(&self) -> Reads {
-        self.stages().map(|stage| stage.processor.reads()).fold(Reads::NONE, Reads::or)
+    /// Gives what its processors read of content.
+    pub(super) fn needs(&self) -> Needs {
+        self.stages().map(|stage| stage.processor.needs()).fold(Needs::NONE, Needs::or)
     }
 
     /// Runs the batch through all stages; `None` if one of them panicked, and then the batch is gone.

@@ -8,12 +8,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Deadline, Outlet, Pass};
-use crate::telemetry::{Batch, Nanos, Reads, Receipt, Telemetry, Verdict};
+use crate::telemetry::{Batch, Nanos, Needs, Receipt, Telemetry, Verdict};
 
 /// A future behind a box, so that traits with async methods stay object-safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Where telemetry comes in.
+/// Takes telemetry in.
 pub trait Receiver: Send {
     /// Binds sockets, spawns children: whatever can fail at start. All receivers open before any runs.
     fn open(&mut self) -> BoxFuture<'_, anyhow::Result<()>>;
@@ -28,14 +28,14 @@ pub trait Receiver: Send {
     fn run(self: Box<Self>, out: Outlet, stop: Stop) -> BoxFuture<'static, anyhow::Result<Ended>>;
 }
 
-/// How a receiver's run ended.
+/// Says how a receiver's run ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ended {
-    /// How the process should end because of it: as a wrapped child did.
+    /// Says how the process should end because of it: as a wrapped child did.
     pub exit: Option<Exit>,
 }
 
-/// How a process ends, as the one that waits for it sees it.
+/// Says how a process ends, as the one that waits for it sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// By itself, with this code.
@@ -74,12 +74,12 @@ pub trait Processor: Send + Sync {
 
     /// Says what it reads of a batch's content. Taps keep what somebody reads, from their next look after a
     /// reload on; what they kept nothing of before is [`Raw::Unread`](crate::telemetry::Raw::Unread).
-    fn reads(&self) -> Reads {
-        Reads::NONE
+    fn needs(&self) -> Needs {
+        Needs::NONE
     }
 }
 
-/// How a batch goes on behind a processor.
+/// Says how a batch goes on behind a processor.
 #[derive(Debug)]
 pub enum Flow {
     /// It goes on, changed or not, perhaps without items that were dropped or kept.
@@ -91,7 +91,7 @@ pub enum Flow {
     Refused(Receipt, Verdict),
 }
 
-/// Where telemetry leaves. One attempt at a time: queue, batching, retry, timeout live in `delivery`.
+/// Sends telemetry out. One attempt at a time: queue, batching, retry, timeout live in `delivery`.
 pub trait Exporter: Send + Sync {
     /// Says how much memory an attempt takes beside the batch, in bytes: so many attempts are made at a time as have
     /// room together, and a batch that takes more than there is comes in parts. Unless said otherwise it is a copy
@@ -121,16 +121,16 @@ pub trait Extension: Send {
     fn run(self: Box<Self>, stop: Stop) -> BoxFuture<'static, anyhow::Result<()>>;
 }
 
-/// What a successful attempt reports.
+/// Holds what a successful attempt reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exported {
     /// Items that the backend took the request but not these of (OTLP partial success).
     pub rejected: usize,
-    /// What the backend said about that, or a warning without rejections.
+    /// Holds what the backend said about that, or a warning without rejections.
     pub message: String,
 }
 
-/// Why an attempt failed.
+/// Says why an attempt failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExportError {
     /// May work later.
@@ -138,19 +138,19 @@ pub enum ExportError {
     Retry {
         /// The backend's own hint: wait at least this long.
         after: Option<Duration>,
-        /// What happened.
+        /// Holds what happened.
         why: String,
     },
     /// Will never work with this batch.
     #[error("{why}")]
     Reject {
-        /// What happened.
+        /// Holds what happened.
         why: String,
     },
     /// Will never work with this batch, but may with parts of it.
     #[error("{why}")]
     TooLarge {
-        /// What happened.
+        /// Holds what happened.
         why: String,
     },
 }
@@ -159,7 +159,7 @@ pub enum ExportError {
 #[derive(Clone, Debug)]
 pub struct Stop(watch::Receiver<Order>);
 
-/// What gives it. Dropping it gives it too.
+/// Holds what gives it. Dropping it gives it too.
 #[derive(Debug)]
 pub struct Switch(watch::Sender<Order>);
 
@@ -172,8 +172,8 @@ enum Order {
     End(Deadline),
 }
 
-/// What a receiver that a reload took out may take for what it has begun: streams without an end must not
-/// keep every configuration that there ever was.
+/// Names what a receiver that a reload took out may take for what it has begun: streams without an end must not keep
+/// every configuration that there ever was.
 const RETIREMENT: Duration = Duration::from_secs(10 * 60);
 
 impl Stop {
@@ -183,7 +183,7 @@ impl Stop {
         (Switch(tx), Stop(rx))
     }
 
-    /// Whether stop was given.
+    /// Says whether stop was given.
     pub fn is_given(&self) -> bool {
         *self.0.borrow() != Order::Go || self.0.has_changed().is_err()
     }
@@ -255,12 +255,12 @@ impl Switch {
         self.0.send_replace(Order::End(deadline));
     }
 
-    /// Whether stop was given.
+    /// Says whether stop was given.
     pub fn is_given(&self) -> bool {
         *self.0.borrow() != Order::Go
     }
 
-    /// Whether nobody listens any more: the receiver has returned.
+    /// Says whether nobody listens any more: the receiver has returned.
     pub fn is_over(&self) -> bool {
         self.0.is_closed()
     }

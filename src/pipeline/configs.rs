@@ -118,6 +118,6 @@ pub struct FileUse<'a> {
     pub field: &'static str,
     /// The file as written there.
     pub path: &'a Path,
-    /// How many older ones stand beside it, as `path.1` and so on.
+    /// Says how many older ones stand beside it, as `path.1` and so on.
     pub backups: u32,
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What exporters have for themselves at the end of a stop, at most.
+/// Names what exporters have for themselves at the end of a stop, at most.
 const EXPORTERS: Duration = Duration::from_secs(1);
 
-/// When what is due within the time that a stop may take. Front to back: first whoever is observed or
-/// served ends by itself, then receivers cut it off and return, then exporters empty.
+/// Says when what is due within the time that a stop may take. Front to back: first whoever is observed or served ends
+/// by itself, then receivers cut it off and return, then exporters empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline {
     begun: Instant,
@@ -32,8 +32,7 @@ impl Deadline {
         self.begun + self.length() / 2
     }
 
-    /// What is still under way at the receivers is cut off. The last quarter, at most 1 s, is the
-    /// exporters'.
+    /// Gives what is still under way at the receivers is cut off. The last quarter, at most 1 s, is the exporters'.
     pub fn cut(self) -> Instant {
         self.over - self.exporters()
     }

@@ -25,7 +25,7 @@ pub(super) struct Offer<'a> {
     place: Place,
 }
 
-/// Where a batch would go.
+/// Says where a batch would go.
 enum Place {
     Queue(Permit),
     /// There is no room for it.

@@ -7,7 +7,7 @@ use std::fmt;
 pub struct Id {
     /// The registered name of the component's kind.
     pub kind: String,
-    /// What comes after the slash, if anything.
+    /// Holds what comes after the slash, if anything.
     pub name: Option<String>,
 }
 

@@ -13,7 +13,7 @@ const MOST: u64 = 1 << 20;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct MadeOf {
     settings: Node,
-    /// What stands in each of its files, in the order of the settings, as hashes.
+    /// Holds what stands in each of its files, in the order of the settings, as hashes.
     files: Vec<u64>,
 }
 

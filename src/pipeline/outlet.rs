@@ -4,26 +4,26 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
-use crate::telemetry::{Batch, Reads, Signal, Verdict};
+use crate::telemetry::{Batch, Needs, Signal, Verdict};
 
-/// What stands behind an outlet: runs the chains and offers the result to the queues.
+/// Runs the chains behind an outlet, and offers the result to the queues.
 pub trait Consumer: Send + Sync {
     /// Takes the batch, which came in over `transport`, and settles its receipt, now or later. Never
     /// waits.
     fn offer(&self, batch: Batch, transport: Transport);
 
-    /// Whether anybody behind it wants this signal.
+    /// Says whether anybody behind it wants this signal.
     fn takes(&self, _: Signal) -> bool {
         true
     }
 
-    /// What is read of content behind it.
-    fn reads(&self) -> Reads {
-        Reads::ALL
+    /// Gives what is read of content behind it.
+    fn needs(&self) -> Needs {
+        Needs::ALL
     }
 }
 
-/// How telemetry came in, as the Collector's `transport` label has it.
+/// Says how telemetry came in, as the Collector's `transport` label has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Transport {
     /// It was made here: no label.
@@ -75,14 +75,14 @@ impl Outlet {
         Outlet { target: Arc::clone(&self.target), transport }
     }
 
-    /// Whether a pipeline behind it wants this signal; while it leads nowhere, it may yet.
+    /// Says whether a pipeline behind it wants this signal; while it leads nowhere, it may yet.
     pub fn takes(&self, signal: Signal) -> bool {
         self.target.load_full().is_none_or(|target| target.takes(signal))
     }
 
-    /// What is read of content behind it; while it leads nowhere, all may yet be.
-    pub fn reads(&self) -> Reads {
-        self.target.load_full().map_or(Reads::ALL, |target| target.reads())
+    /// Gives what is read of content behind it; while it leads nowhere, all may yet be.
+    pub fn needs(&self) -> Needs {
+        self.target.load_full().map_or(Needs::ALL, |target| target.needs())
     }
 
     /// Hands a batch over. Never waits: full queues refuse or drop, and the receipt tells.

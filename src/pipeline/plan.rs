@@ -46,7 +46,7 @@ pub struct Planned<T: ?Sized> {
     /// The settings as written: equal settings under an equal id, with equal files, keep the component over a
     /// reload.
     pub settings: Node,
-    /// What builds it.
+    /// Holds what builds it.
     pub config: Arc<T>,
 }
 
@@ -55,7 +55,7 @@ pub struct Planned<T: ?Sized> {
 pub struct Pipeline {
     /// `traces` or `traces/name`.
     pub id: Id,
-    /// What flows in it.
+    /// Holds what flows in it.
     pub signal: Signal,
     /// Receivers that feed it.
     pub receivers: Vec<Id>,
@@ -89,7 +89,7 @@ pub struct LogSettings {
     pub encoding: LogEncoding,
 }
 
-/// How much is logged.
+/// Says how much is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use rustix::process::{getpid, getpriority_process, setpriority_process};
 
-/// How far below the process telemetry runs, in steps of niceness: enough that traffic goes first. Ten below,
-/// and where calls over HTTP take all cores it got too little to keep up: up to a twentieth of them went by
-/// unobserved, where two below lost next to none at the same rate of calls.
+/// Says how far below the process telemetry runs, in steps of niceness: enough that traffic goes first. Ten below, and
+/// where calls over HTTP take all cores it got too little to keep up: up to a twentieth of them went by unobserved,
+/// where two below lost next to none at the same rate of calls.
 const BELOW: i32 = 2;
 /// The same for [`lower_priority_further`].
 const FAR_BELOW: i32 = 10;

@@ -13,7 +13,7 @@ use super::gate::Offer;
 use super::onlookers::Onlookers;
 use super::outlet::{Consumer, Transport};
 use crate::metrics::{Counter, Metric, Metrics, names};
-use crate::telemetry::{Batch, Nanos, Reads, Receipt, Signal, Telemetry, Verdict};
+use crate::telemetry::{Batch, Nanos, Needs, Receipt, Signal, Telemetry, Verdict};
 
 /// All pipelines of one receiver.
 pub(super) struct Route {
@@ -25,7 +25,7 @@ pub(super) struct Route {
     counters: [OnceLock<ReceiverCounters>; Transport::ALL.len()],
 }
 
-/// What came in over one transport, by signal.
+/// Holds what came in over one transport, by signal.
 struct ReceiverCounters {
     accepted: [Counter; 3],
     refused: [Counter; 3],
@@ -36,7 +36,7 @@ struct ReceiverCounters {
 pub(super) struct Branch {
     pub(super) signal: Signal,
     pub(super) chain: Arc<Chain>,
-    /// What leaves it is what onlookers see of its receiver.
+    /// Shows onlookers what leaves it, for its receiver.
     pub(super) shown: bool,
 }
 
@@ -179,8 +179,8 @@ impl Consumer for Route {
         self.branches.iter().any(|branch| branch.signal == signal)
     }
 
-    fn reads(&self) -> Reads {
-        self.branches.iter().map(|branch| branch.chain.reads()).fold(Reads::NONE, Reads::or)
+    fn needs(&self) -> Needs {
+        self.branches.iter().map(|branch| branch.chain.needs()).fold(Needs::NONE, Needs::or)
     }
 
     fn offer(&self, batch: Batch, transport: Transport) {

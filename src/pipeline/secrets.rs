@@ -20,7 +20,7 @@ pub struct Secrets {
     keys: RandomState,
 }
 
-/// What an owner knew at a time.
+/// Holds what an owner knew at a time.
 struct Set {
     owner: String,
     /// Tells equal sets, by a hash that this process alone can make.
@@ -28,7 +28,7 @@ struct Set {
     known: Arc<KnownValues>,
 }
 
-/// How many sets of one owner are kept: those of configurations that a reload replaced, or could not put in place,
+/// Says how many sets of one owner are kept: those of configurations that a reload replaced, or could not put in place,
 /// may still be at work.
 const MAX_SETS: usize = 8;
 

@@ -32,13 +32,13 @@ use crate::metrics::Metrics;
 use crate::settings::Secret;
 use crate::telemetry::{Clock, Signal};
 
-/// What a service lives in.
+/// Holds what a service lives in.
 pub struct Context {
-    /// Where the process counts.
+    /// Says where the process counts.
     pub metrics: Metrics,
     /// The process's clock.
     pub clock: Clock,
-    /// Where consumers, receivers and timers run.
+    /// Says where consumers, receivers and timers run.
     pub runtime: Handle,
     /// A component that cannot be built is off, said once, and its items are counted as dropped,
     /// instead of failing the start: for a tap whose child is already running.
@@ -49,7 +49,7 @@ pub struct Context {
 pub struct Service {
     cx: Context,
     accounts: Accounts,
-    /// What has series of its own: the label that names it, and its id.
+    /// Holds what has series of its own: the label that names it, and its id.
     counted: BTreeSet<(&'static str, String)>,
     shared: Shared,
     lifecycle: Lifecycle,
@@ -80,7 +80,7 @@ struct Running {
     stop: Switch,
 }
 
-/// How a service ended.
+/// Says how a service ended.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// The end a receiver asked for: a wrapped child's.
@@ -464,7 +464,7 @@ fn counted(plan: &Plan) -> BTreeSet<(&'static str, String)> {
     all.map(|(label, id)| (label, id.to_string())).collect()
 }
 
-/// How long an exporter that a reload took out may go on sending what it has.
+/// Says how long an exporter that a reload took out may go on sending what it has.
 const LEAVING: Duration = Duration::from_secs(30);
 /// A processor that asks to be ticked at once again would spin.
 const MIN_TICK: Duration = Duration::from_millis(1);

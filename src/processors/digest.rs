@@ -33,7 +33,7 @@ use crate::privacy::canonical::Canonicalizer;
 use crate::privacy::digest::{Digester, Key, is_digest};
 use crate::privacy::{Paths, Reason, Rejected};
 use crate::telemetry::names::{ARGUMENTS_DIGEST, RESULT_DIGEST, TOOL, TOOL_ARGUMENTS};
-use crate::telemetry::{Batch, Content, Raw, Reads, Seen, Signal};
+use crate::telemetry::{Batch, Content, Needs, Raw, Seen, Signal};
 
 pub use settings::Config;
 
@@ -126,8 +126,8 @@ impl Processor for Digest {
         Flow::Pass(batch)
     }
 
-    fn reads(&self) -> Reads {
-        Reads { arguments: true, results: self.result, ..Reads::NONE }
+    fn needs(&self) -> Needs {
+        Needs { arguments: true, results: self.result, ..Needs::NONE }
     }
 }
 

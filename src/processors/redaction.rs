@@ -17,7 +17,7 @@ mod places;
 mod summary;
 mod sanitizers;
 mod names;
-mod tally;
+mod counts;
 mod captured;
 mod clean;
 mod settings;
@@ -27,18 +27,18 @@ use std::sync::Arc;
 
 use self::captured::Captured;
 use self::clean::CleanTexts;
+use self::counts::{Counters, Counts};
 use self::names::{Names, Treatment, Way};
 use self::places::Spot;
 use self::sanitizers::{QUERY, Sanitizers, is_query};
 use self::summary::{Fate, Summary, Verbosity};
-use self::tally::{Counters, Tally};
 use crate::otlp::Holder;
 use crate::otlp::wire::compose::Attributes;
 use crate::otlp::wire::edit::{At, Edit, Holders, Named, Number, Place, Take, Wants};
 use crate::otlp::wire::view::{Item, View};
 use crate::pipeline::{Flow, Pass, Processor, Secrets};
 use crate::privacy::redact::{Found, KnownValues, Redactor, Scan, Under};
-use crate::telemetry::{Batch, CallSecrets, Content, Reads, Signal};
+use crate::telemetry::{Batch, CallSecrets, Content, Needs, Signal};
 
 pub use settings::Config;
 
@@ -60,18 +60,18 @@ impl Processor for Redaction {
         let calls = telemetry.signal() == Signal::Traces && !content.is_empty();
         let mut work = Work::new(self, calls.then_some(content), content.secrets());
         let edited = telemetry.edited(&mut work);
-        let tally = work.tally;
+        let counts = work.counts;
         batch.telemetry = edited;
-        if !tally.is_empty() {
+        if !counts.is_empty() {
             let counters = Arc::clone(&self.counters);
-            pass.once_accepted(move || counters.count(tally));
+            pass.once_accepted(move || counters.count(counts));
         }
         Flow::Pass(batch)
     }
 
     /// Asks for the secrets that came with calls. Content that is captured the taps keep by themselves.
-    fn reads(&self) -> Reads {
-        Reads { secrets: true, ..Reads::NONE }
+    fn needs(&self) -> Needs {
+        Needs { secrets: true, ..Needs::NONE }
     }
 }
 
@@ -97,7 +97,7 @@ struct Work<'a, 'r> {
     /// Remembers what was noted last of the value at hand.
     noted: Option<Fate>,
     summary: Summary,
-    tally: Tally,
+    counts: Counts,
     out: String,
 }
 
@@ -191,18 +191,18 @@ impl<'a> Edit<'a> for Work<'a, '_> {
     }
 
     fn more(&mut self, of: View<'a>, out: &mut Attributes<'_>) {
-        let Work { judge, summary, captured, scan, tally, redaction, .. } = self;
+        let Work { judge, summary, captured, scan, counts, redaction, .. } = self;
         if of.holder() == Holder::Span {
             let Redaction { names, redactor, sanitizers, .. } = redaction;
             let under = |name: &str| names.judge(name, redactor, sanitizers, judge).of_captured();
             let masked = |name: &str| summary.note(Holder::Span, false, Fate::Masked, name);
-            captured.write(under, masked, scan, tally, out);
+            captured.write(under, masked, scan, counts, out);
         }
         summary.write(of, out, |name| judge.name(name) == Found::Nothing);
     }
 
     fn status_message(&mut self, _: View<'a>) -> Option<&str> {
-        let written = self.captured.message(&mut self.scan, &mut self.tally, &mut self.out);
+        let written = self.captured.message(&mut self.scan, &mut self.counts, &mut self.out);
         written.then_some(&*self.out)
     }
 }
@@ -229,7 +229,7 @@ impl<'a, 'r> Work<'a, 'r> {
             captured: Captured::default(),
             noted: None,
             summary: Summary::of(redaction.summary),
-            tally: Tally::default(),
+            counts: Counts::default(),
             out: String::new(),
         }
     }
@@ -335,8 +335,8 @@ impl<'a, 'r> Work<'a, 'r> {
                 }
                 return None;
             }
-            Found::Masked => self.tally.masked(Spot::of(at), self.scan.hits()),
-            Found::Unscanned(why) => self.tally.failed(why),
+            Found::Masked => self.counts.masked(Spot::of(at), self.scan.hits()),
+            Found::Unscanned(why) => self.counts.failed(why),
         }
         self.changed(at);
         Some(self.scan.output())

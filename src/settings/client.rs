@@ -276,12 +276,12 @@ impl<'de> Visitor<'de> for HeadersVisitor {
     }
 }
 
-/// Where a gRPC client connects to.
+/// Says where a gRPC client connects to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// A host and its port.
     Tcp {
-        /// What the scheme says about TLS; `None` without one, then `tls.insecure` decides.
+        /// Holds what the scheme says about TLS; `None` without one, then `tls.insecure` decides.
         tls: Option<bool>,
         /// `host:port`, an IPv6 address in brackets.
         authority: String,
@@ -333,7 +333,7 @@ impl Endpoint {
         Ok(Endpoint::Tcp { tls, authority: authority.to_owned() })
     }
 
-    /// Whether TLS is spoken, given `tls.insecure`.
+    /// Says whether TLS is spoken, given `tls.insecure`.
     pub fn is_tls(&self, insecure: bool) -> bool {
         match self {
             Endpoint::Tcp { tls, .. } => tls.unwrap_or(!insecure),
@@ -349,7 +349,7 @@ impl Endpoint {
         Some((host.to_owned(), port.parse().ok()?))
     }
 
-    /// Whether what is sent stays on this machine.
+    /// Says whether what is sent stays on this machine.
     pub fn is_local(&self) -> bool {
         let Endpoint::Tcp { authority, .. } = self else { return true };
         let host = split_port(authority).map_or(authority.as_str(), |(host, _)| host);

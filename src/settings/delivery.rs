@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Duration, Report};
 
-/// What surrounds one exporter.
+/// Holds what surrounds one exporter.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Delivery {
     /// The longest one attempt may take; zero for no limit.
@@ -49,7 +49,7 @@ pub(super) const MAX_BYTES: usize = 256 << 20;
 /// The most batches of one exporter that are sent at once: each consumer takes memory, whether it has work or not.
 const MAX_CONSUMERS: usize = 1000;
 
-/// What a full queue does to a batch.
+/// Names what a full queue does to a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnFull {
@@ -59,7 +59,7 @@ pub enum OnFull {
     Refuse,
 }
 
-/// What sizes are counted in.
+/// Names what sizes are counted in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sizer {
@@ -154,7 +154,7 @@ impl Default for RetrySettings {
 }
 
 impl Delivery {
-    /// What these settings mean together: every exporter calls this from its own check.
+    /// Gives what these settings mean together: every exporter calls this from its own check.
     pub fn check(&self, report: &mut Report<'_>) {
         let queue = &self.queue;
         if !(1..=MAX_CONSUMERS).contains(&queue.num_consumers) {

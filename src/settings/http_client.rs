@@ -15,8 +15,8 @@ use super::{ClientTls, Compression, Duration, Headers, Report, Secret, Unsupport
 /// The words of confighttp's client, but for the endpoint, which each exporter has in its own way.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
-    /// How long a request may take, from its connection to the end of its answer; 0 for no limit. Who sends it holds
-    /// it to that.
+    /// Says how long a request may take, from its connection to the end of its answer; 0 for no limit. Who sends it
+    /// holds it to that.
     pub timeout: Duration,
     /// A proxy for all requests; else `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment say.
     pub proxy_url: Option<Secret>,
@@ -26,15 +26,15 @@ pub struct HttpClient {
     pub headers: Headers,
     /// Ours: credentials may leave this machine unencrypted.
     pub allow_cleartext: bool,
-    /// How bodies are compressed.
+    /// Says how bodies are compressed.
     pub compression: Compression,
-    /// How hard.
+    /// Says how hard.
     pub compression_params: CompressionParams,
     /// The most connections that wait for work; 0 for no limit but the number of consumers.
     pub max_idle_conns: usize,
     /// The same; there is one host. The smaller one counts.
     pub max_idle_conns_per_host: usize,
-    /// How long a connection waits for work; 0 for ever.
+    /// Says how long a connection waits for work; 0 for ever.
     pub idle_conn_timeout: Duration,
     /// A connection a request.
     pub disable_keep_alives: bool,
@@ -221,7 +221,7 @@ pub fn shown_url(uri: &Uri) -> String {
     format!("{scheme}://{authority}{path}")
 }
 
-/// Whether what is sent to this URL stays on this machine.
+/// Says whether what is sent to this URL stays on this machine.
 pub fn is_local_url(uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     host.eq_ignore_ascii_case("localhost")

@@ -1,6 +1,6 @@
 //! Names in configurations: which known one is meant, which ones hold secrets.
 
-/// How different a name may be and still be proposed: a third of its letters, at least one.
+/// Says how different a name may be and still be proposed: a third of its letters, at least one.
 const LETTERS_A_MISTAKE: usize = 3;
 
 /// The longest name that is compared; the work grows with the square of it.
@@ -87,8 +87,8 @@ const ABOUT_NAMES: [&str; 5] = [
 /// Those that hold patterns of values, which may be the values themselves.
 const PATTERNS: [&str; 3] = ["allowed_values", "blocked_values", "pattern"];
 
-/// Whether what stands under a key of this name is not for showing. Names of files (`key_file`) may be
-/// shown. Errs on the side of hiding.
+/// Says whether what stands under a key of this name is not for showing. Names of files (`key_file`) may be shown. Errs
+/// on the side of hiding.
 pub fn sounds_secret(key: &str) -> bool {
     let key = key.to_lowercase();
     if key.ends_with("_file") || key.ends_with("_files") || ABOUT_NAMES.contains(&&*key) {

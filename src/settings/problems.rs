@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::{Mark, Node, without_credentials};
 
-/// How bad a problem is.
+/// Says how bad a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Said, and started all the same.
@@ -22,13 +22,13 @@ pub enum Severity {
 /// One thing that is wrong: where, what was found, what would be accepted.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    /// How bad.
+    /// Says how bad.
     pub severity: Severity,
-    /// Where, if it stands anywhere.
+    /// Says where, if it stands anywhere.
     pub mark: Option<Mark>,
     /// The path in the Collector's notation, such as `exporters::otlp_grpc::endpoint`.
     pub path: String,
-    /// What was found and what is accepted: lower case, no full stop.
+    /// Holds what was found and what is accepted: lower case, no full stop.
     pub message: String,
     /// The line of the source at the mark, if it may be shown.
     pub source: Option<String>,
@@ -59,7 +59,7 @@ impl Problems {
         self.push(Severity::Error, None, path.into(), message.into());
     }
 
-    /// Whether anything forbids starting.
+    /// Says whether anything forbids starting.
     pub fn fatal(&self) -> bool {
         self.0.iter().any(|p| p.severity > Severity::Warning)
     }
@@ -72,7 +72,7 @@ impl Problems {
     }
 }
 
-/// Where a component's settings stand.
+/// Says where a component's settings stand.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     /// Their path, such as `exporters::otlp_grpc`.
@@ -81,7 +81,7 @@ pub struct Place<'a> {
     pub base: &'a Path,
 }
 
-/// What a component's own check is handed: it names a field, the report knows where that stands.
+/// Holds what a component's own check is handed: it names a field, the report knows where that stands.
 #[derive(Debug)]
 pub struct Report<'a> {
     node: &'a Node,

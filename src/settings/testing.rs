@@ -20,7 +20,7 @@ pub(crate) fn read<T: DeserializeOwned>(yaml: &str) -> Result<T, Problems> {
     config.filter(|_| !problems.fatal()).ok_or(problems)
 }
 
-/// What a component's check says about what is written.
+/// Gives what a component's check says about what is written.
 pub(crate) fn check(yaml: &str, path: &str, check: impl FnOnce(&mut Report<'_>)) -> Problems {
     let mut problems = Problems::default();
     let node = node(yaml);

@@ -69,13 +69,13 @@ pub struct TlsMaterial {
     pub identity: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-/// What is wrong with a setting.
+/// Holds what is wrong with a setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {why}")]
 pub struct TlsError {
     /// The setting.
     pub field: &'static str,
-    /// What is wrong.
+    /// Holds what is wrong.
     pub why: String,
 }
 
@@ -86,7 +86,7 @@ impl TlsError {
 }
 
 impl ClientTls {
-    /// Whether anything is written that plaintext has no use for.
+    /// Says whether anything is written that plaintext has no use for.
     pub fn wants_tls(&self) -> bool {
         let ClientTls { ca_file, ca_pem, cert_file, cert_pem, key_file, key_pem, .. } = self;
         let files = [ca_file, cert_file, key_file].iter().any(|file| file.is_written());
@@ -185,7 +185,7 @@ pub(super) fn check_versions(min: &str, max: &str, report: &mut Report<'_>) {
 
 pub(super) type Named = (&'static str, Vec<u8>);
 
-/// What stands in a file or in the settings themselves, with the name of the setting that led there.
+/// Gives what stands in a file or in the settings themselves, with the name of the setting that led there.
 pub(super) fn pem(
     base: &Path,
     (file_field, file): (&'static str, &Given<PathBuf>),

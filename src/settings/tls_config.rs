@@ -17,7 +17,7 @@ use super::chains::ShortChain;
 use super::{ClientTls, ServerTls, TlsError, system_roots};
 
 impl ClientTls {
-    /// What a client connects with, offering `alpn` in that order. Files are relative to `base`.
+    /// Gives what a client connects with, offering `alpn` in that order. Files are relative to `base`.
     pub fn client_config(&self, base: &Path, alpn: &[&[u8]]) -> Result<ClientConfig, TlsError> {
         let material = self.load(base)?;
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -62,7 +62,7 @@ impl ClientTls {
 }
 
 impl ServerTls {
-    /// What a server accepts connections with, choosing from `alpn`. Files are relative to `base`.
+    /// Gives what a server accepts connections with, choosing from `alpn`. Files are relative to `base`.
     pub fn server_config(&self, base: &Path, alpn: &[&[u8]]) -> Result<ServerConfig, TlsError> {
         let (cert, key, client_ca) = self.load(base)?;
         let provider = Arc::new(ring::default_provider());

@@ -19,7 +19,7 @@ pub struct Mark {
 /// A mapping key.
 #[derive(Clone, Debug)]
 pub struct Key {
-    /// Where it stands.
+    /// Says where it stands.
     pub mark: Mark,
     /// The key.
     pub name: String,
@@ -28,9 +28,9 @@ pub struct Key {
 /// One value as written.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// Where it stands.
+    /// Says where it stands.
     pub mark: Mark,
-    /// What it is.
+    /// Holds what it is.
     pub value: Value,
     /// The text that a reference stood for, if it was the whole value and that text reads as something else than a
     /// text: a list, a mapping or null. It counts where a text is wanted, as in the Collector.

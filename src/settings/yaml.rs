@@ -14,7 +14,7 @@ use super::{Key, Mark, Node, Problems, Value, sounds_secret};
 /// The deepest nesting; everything that walks nodes by recursion relies on it.
 pub const MAX_DEPTH: usize = 64;
 
-/// How much one configuration may hold, all its files, aliases and references together.
+/// Says how much one configuration may hold, all its files, aliases and references together.
 #[derive(Debug)]
 pub struct Budget {
     nodes: usize,
@@ -42,7 +42,7 @@ impl Budget {
     }
 }
 
-/// Where a text stands that is read as YAML.
+/// Says where a text stands that is read as YAML.
 #[derive(Clone, Debug)]
 pub enum Origin {
     /// It starts here: in a file of its own, or somewhere in a line.
@@ -116,11 +116,11 @@ struct Reading<'a> {
     anchors: HashMap<usize, Anchor>,
 }
 
-/// Where in the tree the reading is: what messages and limits need.
+/// Says where in the tree the reading is: what messages and limits need.
 struct At<'p> {
     path: &'p str,
     depth: usize,
-    /// What an empty value is marked with: its key.
+    /// Holds what an empty value is marked with: its key.
     key: Option<&'p Mark>,
 }
 
@@ -324,7 +324,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Whether a plain scalar is YAML's null.
+/// Says whether a plain scalar is YAML's null.
 pub fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 /// Nanoseconds since the Unix epoch, as OTLP writes times.
 pub type Nanos = u64;
 
-/// How far wall and steady time may be apart before the wall clock counts as having jumped. NTP slews what
-/// is less (`adjtimex`), and steps what is more.
+/// Says how far wall and steady time may be apart before the wall clock counts as having jumped. NTP slews what is less
+/// (`adjtimex`), and steps what is more.
 const TOLERANCE: Duration = Duration::from_millis(500);
 /// A look that took longer says nothing: the thread was held up between the two clocks.
 const HESITATION: Duration = Duration::from_millis(10);
@@ -28,15 +28,15 @@ pub struct Clock(Arc<Inner>);
 
 struct Inner {
     wall: Box<dyn Fn() -> Nanos + Send + Sync>,
-    /// When steady time was what the wall clock said: `begun`.
+    /// Says when steady time was what the wall clock said: `begun`.
     start: Instant,
     begun: Nanos,
     /// The [`Offset`] that was seen last.
     offset: AtomicI64,
 }
 
-/// How far the wall clock was ahead of steady time at one look, in nanoseconds. All times of one span are
-/// told by one offset, so that its duration is the one that was measured.
+/// Says how far the wall clock was ahead of steady time at one look, in nanoseconds. All times of one span are told by
+/// one offset, so that its duration is the one that was measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offset(i64);
 
@@ -82,7 +82,7 @@ impl Clock {
 
     /// Looks at the wall clock. The offset changes only if that has jumped since the last look.
     pub fn look(&self) -> Offset {
-        /// How often a look is tried that takes too long.
+        /// Says how often a look is tried that takes too long.
         const TRIES: usize = 3;
         let known = self.0.offset.load(Ordering::Relaxed);
         let seen = (0..TRIES).find_map(|_| self.ahead());
@@ -95,7 +95,7 @@ impl Clock {
         }
     }
 
-    /// How far the wall clock is ahead of steady time, if both could be read at once.
+    /// Says how far the wall clock is ahead of steady time, if both could be read at once.
     fn ahead(&self) -> Option<i64> {
         let before = Instant::now();
         let wall = (self.0.wall)();

@@ -27,20 +27,20 @@ pub enum Raw {
     Cut,
     /// It was there but is nested too deeply to be told from what follows it.
     Deep,
-    /// It was there but nobody read such values when it came ([`Reads`]).
+    /// It was there but nobody read such values when it came ([`Needs`]).
     Unread,
     /// The JSON text, exactly as on the wire.
     Whole(Bytes),
 }
 
-/// What was seen of one call.
+/// Holds what was seen of one call.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Seen {
     /// `params.arguments` of the request.
     pub arguments: Raw,
     /// `result` of the response.
     pub result: Raw,
-    /// Why it failed, a JSON string: `error.message` of the response, or the first text of a result that says
+    /// Says why it failed, a JSON string: `error.message` of the response, or the first text of a result that says
     /// `isError`.
     pub error_text: Raw,
     /// Says how much of it redaction may write onto the span.
@@ -161,7 +161,7 @@ pub struct Capture {
     pub arguments: CaptureLevel,
     /// Its result.
     pub results: CaptureLevel,
-    /// Why it failed.
+    /// Says why it failed.
     pub errors: CaptureLevel,
     /// The most bytes of each, arguments and result, after redaction.
     pub max_bytes: usize,
@@ -174,29 +174,29 @@ impl Default for Capture {
     }
 }
 
-/// Which content somebody reads: what nobody reads is not copied from the traffic.
+/// Says which content somebody needs: what nobody reads is not copied from the traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reads {
+pub struct Needs {
     /// Arguments of calls.
     pub arguments: bool,
     /// Results of calls.
     pub results: bool,
-    /// Why calls failed.
+    /// Says why calls failed.
     pub errors: bool,
     /// Secrets and headers that came with them: whoever redacts wants to have them.
     pub secrets: bool,
 }
 
-impl Reads {
+impl Needs {
     /// All of it.
-    pub const ALL: Reads = Reads { arguments: true, results: true, errors: true, secrets: true };
+    pub const ALL: Needs = Needs { arguments: true, results: true, errors: true, secrets: true };
     /// None of it.
-    pub const NONE: Reads =
-        Reads { arguments: false, results: false, errors: false, secrets: false };
+    pub const NONE: Needs =
+        Needs { arguments: false, results: false, errors: false, secrets: false };
 
-    /// What this reader reads, or that.
-    pub fn or(self, other: Reads) -> Reads {
-        Reads {
+    /// Adds up what this reader needs and that.
+    pub fn or(self, other: Needs) -> Needs {
+        Needs {
             arguments: self.arguments || other.arguments,
             results: self.results || other.results,
             errors: self.errors || other.errors,
@@ -227,13 +227,13 @@ impl Content {
         &self.secrets
     }
 
-    /// What was seen of the call behind a span; `None` for spans that no tap of ours put out.
+    /// Gives what was seen of the call behind a span; `None` for spans that no tap of ours put out.
     pub fn of(&self, trace: &[u8], span: &[u8]) -> Option<&Seen> {
         let key = (trace.try_into().ok()?, span.try_into().ok()?);
         self.calls.as_ref()?.get(&key)
     }
 
-    /// Whether there is none.
+    /// Says whether there is none.
     pub fn is_empty(&self) -> bool {
         self.calls.is_none() && self.secrets.is_empty()
     }

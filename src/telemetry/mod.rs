@@ -16,7 +16,7 @@ mod batch;
 pub use batch::{Batch, Telemetry};
 pub use clock::{Clock, Nanos, Offset};
 pub use content::{
-    CallSecrets, Capture, CaptureLevel, Content, Header, Headers, Raw, Reads, Seen, SpanId, SpanKey,
+    CallSecrets, Capture, CaptureLevel, Content, Header, Headers, Needs, Raw, Seen, SpanId, SpanKey,
 };
 pub use instance::instance_id;
 pub use keys::{OwnKey, OwnKeys, PeerKeys};

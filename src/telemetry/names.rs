@@ -77,9 +77,9 @@ pub const RESULT_SHAPE: &str = "mcpcol.result.shape";
 pub const RESULT_TRUNCATED: &str = "mcpcol.result.truncated";
 /// Random id of one stdio process or HTTP session.
 pub const SESSION_ID: &str = "mcpcol.session.id";
-/// How a call ended, in the vocabulary of the SLO engine.
+/// Says how a call ended, in the vocabulary of the SLO engine.
 pub const OUTCOME: &str = "mcpcol.outcome";
-/// Who cancelled a call, of outcome `cancelled` and of no other: `client` (whoever asked took it back),
+/// Says who cancelled a call, of outcome `cancelled` and of no other: `client` (whoever asked took it back),
 /// `disconnect` (the connection went away) or `tap` (the tap's own stop cut it off).
 pub const CANCELLED_BY: &str = "mcpcol.cancelled.by";
 /// `server` for requests that the server sent (sampling, elicitation, roots).
@@ -108,9 +108,9 @@ pub const TASK_STATUS: &str = "mcpcol.task.status";
 /// `true` on a call that may have ended in another way than the span says: a gap in the observation may have
 /// touched it, or the part of a long answer that says so was not observed.
 pub const DOUBTFUL: &str = "mcpcol.doubtful";
-/// Why a span links to another: `retry` (next leg of the same call), `task` (the call that began it), `cause`
-/// (the call in which the server asked this), `http` (the context of the HTTP request, beside that of the
-/// message) or `parent` (the context that would be the parent, were the trace not the tap's own).
+/// Says why a span links to another: `retry` (next leg of the same call), `task` (the call that began it), `cause` (the
+/// call in which the server asked this), `http` (the context of the HTTP request, beside that of the message) or
+/// `parent` (the context that would be the parent, were the trace not the tap's own).
 pub const LINK: &str = "mcpcol.link";
 /// Event: a progress notification of the call.
 pub const PROGRESS: &str = "mcpcol.progress";
@@ -129,7 +129,7 @@ pub const PASSBACK_ORPHAN: &str = "mcpcol.passback.orphan";
 pub const PASSBACK_ORIGINAL_START: &str = "mcpcol.passback.original_start";
 /// `true` on the topmost spans of an answer from which the server left spans out.
 pub const PASSBACK_TRUNCATED: &str = "mcpcol.passback.truncated";
-/// How many, if it says.
+/// Says how many, if it says.
 pub const PASSBACK_LEFT_OUT: &str = "mcpcol.passback.left_out";
 /// Digest of `params.arguments`.
 pub const ARGUMENTS_DIGEST: &str = "mcpcol.arguments.digest";
@@ -141,17 +141,17 @@ pub const RESULT_DIGEST: &str = "mcpcol.result.digest";
 pub const IOSTREAM: &str = "log.iostream";
 /// Logger of a `notifications/message`, as the server names it.
 pub const LOGGER: &str = "mcpcol.log.logger";
-/// How many log records of this tap were dropped since the one before, because there were too many.
+/// Says how many log records of this tap were dropped since the one before, because there were too many.
 pub const LOG_DROPPED: &str = "mcpcol.log.dropped";
 /// Event: what a client or server does wrong on the wire.
 pub const FINDING: &str = "mcpcol.finding";
 /// Kind of the finding, on that event.
 pub const FINDING_KIND: &str = "mcpcol.finding.kind";
-/// Who did it: `client` or `server`.
+/// Says who did it: `client` or `server`.
 pub const FINDING_BY: &str = "mcpcol.finding.by";
 /// Sizes and types that belong to it, without content.
 pub const FINDING_DETAIL: &str = "mcpcol.finding.detail";
-/// How many of that kind in that session the record stands for.
+/// Says how many of that kind in that session the record stands for.
 pub const FINDING_COUNT: &str = "mcpcol.finding.count";
 /// Event: a call that has waited for its answer for longer than `pending_after`.
 pub const PENDING: &str = "mcpcol.pending";

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-/// What became of a batch, from good to bad: the worst of several is the answer.
+/// Names what became of a batch, from good to bad: the worst of several is the answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// Taken over by a queue, or ended on purpose.
@@ -21,7 +21,7 @@ pub enum Verdict {
     Rejected(String),
     /// Refused for now; sending it again may work, after the hint if there is one.
     Retry {
-        /// How long the sender should wait.
+        /// Says how long the sender should wait.
         after: Option<Duration>,
     },
     /// Nobody answered.
@@ -42,7 +42,7 @@ struct Shared {
     answer: Mutex<Option<oneshot::Sender<Verdict>>>,
 }
 
-/// What happens once the waiting side is told Accepted.
+/// Holds what happens once the waiting side is told Accepted.
 type Effect = Box<dyn FnOnce() + Send>;
 
 impl Receipt {
@@ -59,7 +59,7 @@ impl Receipt {
         Receipt(None)
     }
 
-    /// Whether anybody waits: if not, refusing for now is dropping for good.
+    /// Says whether anybody waits: if not, refusing for now is dropping for good.
     pub fn awaited(&self) -> bool {
         self.0.is_some()
     }
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(waiting.verdict().await, Verdict::Lost);
     }
 
-    /// What the waiting side hears of two holders who answer so, and how often the effect ran by then.
+    /// Gives what the waiting side hears of two holders who answer so, and how often the effect ran by then.
     async fn effects(first: Verdict, second: Option<Verdict>) -> (Verdict, usize) {
         let ran = Arc::new(Mutex::new(0));
         let (a, waiting) = Receipt::pair();

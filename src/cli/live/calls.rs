@@ -9,10 +9,10 @@ use super::client::{Peer, ask};
 use crate::calls::Call;
 use crate::extensions::stats::v1::{CallInFlight, GetCallsRequest, GetCallsResponse};
 
-/// How long is waited for an answer: one that is stopped must not hold up what the others say.
+/// Says how long is waited for an answer: one that is stopped must not hold up what the others say.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What waits, as several processes told it.
+/// Holds what waits, as several processes told it.
 #[derive(Debug, Default)]
 pub(in crate::cli) struct Calls {
     pub(in crate::cli) waiting: Vec<CallInFlight>,

@@ -76,9 +76,9 @@ pub(in crate::cli) fn open(file: &Found) -> io::Result<File> {
 pub(in crate::cli) struct Lines {
     /// Files and streams, by the names under which they were found.
     pub(in crate::cli) read: Vec<PathBuf>,
-    /// How many bytes those have.
+    /// Says how many bytes those have.
     pub(in crate::cli) bytes: u64,
-    /// How many lines.
+    /// Says how many lines.
     pub(in crate::cli) lines: u64,
     /// A source cannot be read.
     pub(in crate::cli) unreadable: bool,

@@ -10,7 +10,7 @@ use crate::telemetry::names;
 /// One log record, as far as it is shown.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::cli) struct Record {
-    /// When it was made, in nanoseconds since the epoch.
+    /// Says when it was made, in nanoseconds since the epoch.
     pub(in crate::cli) time: u64,
     pub(in crate::cli) server: String,
     pub(in crate::cli) severity: u64,

@@ -29,7 +29,7 @@ pub(in crate::cli) struct Found {
     pub(in crate::cli) id: (u64, u64),
     /// In bytes.
     pub(in crate::cli) length: u64,
-    /// When it was written last, in nanoseconds since the epoch.
+    /// Says when it was written last, in nanoseconds since the epoch.
     pub(in crate::cli) modified: u64,
 }
 

@@ -15,9 +15,9 @@ pub(super) struct Page<'a> {
     id: &'a str,
     session: &'a Session,
     lines: &'a [Line],
-    /// When the first call began, in nanoseconds since the epoch.
+    /// Says when the first call began, in nanoseconds since the epoch.
     began: u64,
-    /// When each of the tap's spans did.
+    /// Says when each of the tap's spans did.
     starts: HashMap<&'a Ids, u64>,
 }
 
@@ -206,7 +206,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What `--format json` prints. Fields are added, never changed, while `version` is the same.
+/// Holds what `--format json` prints. Fields are added, never changed, while `version` is the same.
 #[derive(Serialize)]
 struct Json<'a> {
     version: u8,

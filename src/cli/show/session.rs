@@ -64,7 +64,7 @@ pub(super) struct Span {
     pub(super) progress: Vec<(u64, Option<f64>, Option<f64>)>,
 }
 
-/// What was found of the sessions whose ids begin as was asked.
+/// Holds what was found of the sessions whose ids begin as was asked.
 #[derive(Default)]
 pub(super) struct Session {
     /// Those of the session, and those that servers handed back in any.
@@ -74,7 +74,7 @@ pub(super) struct Session {
     pub(super) candidates: BTreeMap<String, (String, u64)>,
     /// Spans that are not held, because there are too many.
     pub(super) left_out: u64,
-    /// How many spans of the session are held, and of those that were handed back.
+    /// Says how many spans of the session are held, and of those that were handed back.
     held: [usize; 2],
 }
 

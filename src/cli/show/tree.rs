@@ -11,13 +11,13 @@ const DEEPEST: usize = 32;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) of: Of,
-    /// How many lines stand above it on its branch.
+    /// Says how many lines stand above it on its branch.
     pub(super) depth: usize,
     /// The branches of the tree that stand before it.
     pub(super) branches: String,
 }
 
-/// What a line is about, by its place in the session.
+/// Names what a line is about, by its place in the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Of {
     /// A span.

@@ -31,7 +31,7 @@ pub(super) fn digest_key(dir: &Path) -> io::Result<Result<PathBuf, String>> {
     }))
 }
 
-/// Whether the key can have come from nobody but the user. One that others may read is closed to them.
+/// Says whether the key can have come from nobody but the user. One that others may read is closed to them.
 fn trusted(path: &Path) -> Result<(), String> {
     let found = fs::symlink_metadata(path).map_err(|error| format!("cannot be read ({error})"))?;
     if !found.is_file() {

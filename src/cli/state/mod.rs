@@ -31,13 +31,13 @@ pub(super) struct Surroundings<'a> {
 /// A state directory that can be used.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct State {
-    /// Where it is.
+    /// Says where it is.
     pub(super) dir: PathBuf,
     /// The file of the digest key, where one was wanted and can be trusted.
     pub(super) key: Option<PathBuf>,
 }
 
-/// Who may make entries beside the state directory.
+/// Says who may make entries beside the state directory.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Beside {
     /// Only whom the user lets.
@@ -83,7 +83,7 @@ fn open_in(around: &Surroundings<'_>, keyed: bool, notes: &mut Vec<String>) -> O
     None
 }
 
-/// Where state may be kept, the best place first.
+/// Says where state may be kept, the best place first.
 fn places(around: &Surroundings<'_>) -> Vec<(PathBuf, Beside)> {
     let absolute = |name| (around.env)(name).map(PathBuf::from).filter(|p| p.is_absolute());
     let below_home = |home: PathBuf| home.is_dir().then(|| home.join(".local/state"));

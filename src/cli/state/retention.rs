@@ -112,7 +112,7 @@ fn running_name(name: &str) -> Option<&str> {
     (digits(last) || unique).then_some(running)
 }
 
-/// Whether a tap has the file open. Where locks cannot be had nobody can tell, and the bound holds.
+/// Says whether a tap has the file open. Where locks cannot be had nobody can tell, and the bound holds.
 fn is_written(path: &Path) -> bool {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
     let opened = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path);

@@ -7,7 +7,7 @@ use crate::http::unix;
 
 /// Ends the name of such a socket: what stands before is the name of the tap's record.
 pub(in crate::cli) const SOCKET: &str = "sock";
-/// How many of a directory are looked at.
+/// Says how many of a directory are looked at.
 const MOST: usize = 4096;
 
 /// Finds the sockets in a directory, in no order, and removes those of taps that were killed.

@@ -48,14 +48,14 @@ impl Machine {
         (open_in(&around, true, &mut notes), notes)
     }
 
-    /// Where it is expected before it is made.
+    /// Says where it is expected before it is made.
     fn expected(&self) -> Option<PathBuf> {
         let env = |name: &str| self.env.get(name).cloned();
         let account_home = || self.account.clone();
         expected_in(&Surroundings { env: &env, account_home: &account_home })
     }
 
-    /// Where it is, without anything to say.
+    /// Says where it is, without anything to say.
     fn found(&self) -> PathBuf {
         let expected = self.expected();
         let (state, notes) = self.open();

@@ -6,7 +6,7 @@ use crate::cli::records::selection::Filter;
 use crate::cli::say;
 use crate::extensions::stats::v1::CallInFlight;
 
-/// What waits.
+/// Holds what waits.
 pub(in crate::cli) struct InFlight(Vec<CallInFlight>);
 
 impl InFlight {

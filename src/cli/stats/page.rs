@@ -12,7 +12,7 @@ use crate::cli::shown::{self, millis, size, took};
 use crate::cli::table::Table;
 use crate::exporters::debug::Timestamp;
 
-/// How the answer is told.
+/// Says how the answer is told.
 pub(super) struct Page {
     pub(super) by: By,
     pub(super) window: Option<Duration>,
@@ -149,17 +149,17 @@ fn short(length: Duration) -> String {
     }
 }
 
-/// What `--format json` prints. Fields are added, never changed, while `version` is the same.
+/// Holds what `--format json` prints. Fields are added, never changed, while `version` is the same.
 #[derive(Serialize)]
 struct Json<'a> {
     version: u8,
     by: &'static str,
-    /// How far a quantile may be off, in parts of itself.
+    /// Says how far a quantile may be off, in parts of itself.
     relative_error: f64,
     /// Length of the window in seconds.
     window: Option<f64>,
     rows: Vec<JsonRow<'a>>,
-    /// What did not fit into the rows.
+    /// Holds what did not fit into the rows.
     other: Option<Told<'a>>,
 }
 
@@ -176,7 +176,7 @@ struct JsonRow<'a> {
     client: Option<&'a str>,
     #[serde(flatten)]
     all: Told<'a>,
-    /// What was wrong on the wire; `null` where it is not known.
+    /// Holds what was wrong on the wire; `null` where it is not known.
     findings: Option<u64>,
     /// Of those that ended in the window, if one was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]

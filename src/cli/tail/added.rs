@@ -21,9 +21,9 @@ use crate::extensions::stats::v1::FinishedCall;
 use crate::otlp::Request;
 use crate::otlp::wire::view::{Item, each_item};
 
-/// How often is looked for more.
+/// Says how often is looked for more.
 const LOOK: Duration = Duration::from_millis(200);
-/// How many times as long as a look took is waited for the next: looks take a twentieth of a core at most.
+/// Says how many times as long as a look took is waited for the next: looks take a twentieth of a core at most.
 const REST: u32 = 19;
 
 /// Shows each call that is added to the sources and wanted, until nobody reads stdout any more, which is a broken pipe,

@@ -14,14 +14,14 @@ use tonic::Streaming;
 use crate::cli::live::{self, Peer};
 use crate::extensions::stats::v1::{FinishedCall, WatchResponse, watch_response::Event};
 
-/// How often is looked for taps that started.
+/// Says how often is looked for taps that started.
 const LOOK: Duration = Duration::from_millis(200);
-/// How often is looked whether anybody reads what is shown.
+/// Says how often is looked whether anybody reads what is shown.
 const READ: Duration = Duration::from_millis(500);
 /// Taps that are watched at once.
 const MOST: usize = 256;
 
-/// What is heard.
+/// Names what is heard.
 pub(super) enum Heard {
     /// A call ended.
     Call(Box<FinishedCall>),

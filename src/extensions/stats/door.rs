@@ -17,7 +17,7 @@ use crate::http::serve::usage::keeps_no_place;
 /// The longest request, in bytes: they are empty so far.
 const MAX_REQUEST: usize = 64 << 10;
 
-/// What answers requests, behind a check of who asks.
+/// Holds what answers requests, behind a check of who asks.
 pub(super) struct Door {
     server: StatsServer<Service>,
     token: Option<Bearer>,

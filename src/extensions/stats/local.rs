@@ -28,7 +28,7 @@ const MAX_CONNECTIONS: usize = 32;
 const MAX_STREAMS: u32 = 16;
 /// After a failure to accept (no descriptors left): the next try.
 const BREATH: Duration = Duration::from_millis(50);
-/// What watchers may take at the stop for the last calls: the end of a tap does not wait for them.
+/// Names what watchers may take at the stop for the last calls: the end of a tap does not wait for them.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 /// From one sign of life to the next, and the longest wait for one.
 const PING: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(20)];

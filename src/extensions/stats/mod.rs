@@ -49,7 +49,7 @@ const UNIX: &str = "unix:";
 /// Connections at once over TCP, and requests on each: watchers keep one.
 const MAX_CONNECTIONS: usize = 32;
 const MAX_STREAMS: u32 = 16;
-/// How long things may take over TCP.
+/// Says how long things may take over TCP.
 const TIMING: Timing = Timing {
     head: Duration::from_secs(10),
     idle: Some(Duration::from_secs(300)),
@@ -70,7 +70,7 @@ pub struct Config {
     pub auth: Option<Auth>,
     /// Sets up TLS for clients; with `client_ca_file` they have to show a certificate.
     pub tls: Option<ServerTls>,
-    /// Where it cannot listen, that is said and the rest goes on without: nobody asked for it.
+    /// Says where it cannot listen, that is said and the rest goes on without: nobody asked for it.
     #[serde(skip)]
     pub unasked: bool,
 }

@@ -16,7 +16,7 @@ use crate::metrics::{Gauge, Metric, Sample, names};
 use crate::pipeline::{Accounts, Boards, Build, MAX_ROWS, Stop};
 use crate::telemetry::{Clock, Nanos};
 
-/// What is told.
+/// Holds what is told.
 #[derive(Clone, Debug)]
 pub(super) struct Told {
     ledger: Arc<Ledger>,
@@ -33,7 +33,7 @@ pub(super) struct Service {
 }
 
 impl Told {
-    /// What the process of this component publishes. One ledger does for all who tell of it.
+    /// Gives what the process of this component publishes. One ledger does for all who tell of it.
     pub(super) fn new(cx: &Build<'_>) -> Told {
         let ledger = cx.process(|| Ledger::new(&cx.clock));
         cx.onlookers().add(&ledger);
@@ -41,7 +41,7 @@ impl Told {
         Told { ledger, boards: cx.boards(), accounts, clock }
     }
 
-    /// What waits at all taps of the process.
+    /// Gives what waits at all taps of the process.
     fn calls(&self) -> v1::GetCallsResponse {
         let boards = self.boards.read::<CallInFlight>();
         let now = self.clock.steady();

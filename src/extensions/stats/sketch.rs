@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::v1;
 
-/// How far a quantile may be off.
+/// Says how far a quantile may be off.
 const ERROR: f64 = 0.01;
 
 /// Counts whole numbers by their logarithm: at most 2,250 places for all that there are.

@@ -8,9 +8,9 @@ use super::request::raw_id;
 use super::{Edit, Splice, Unedited, message, strict};
 use crate::mcp::{Id, Message, RawId};
 
-/// What servers of the extension call it (SEP-2448, third generation).
+/// Names what servers of the extension call it (SEP-2448, third generation).
 const EXTENSION: &str = "io.modelcontextprotocol/server-execution-telemetry";
-/// What they called it before.
+/// Names what they called it before.
 const CAPABILITY: &str = "serverExecutionTelemetry";
 
 /// The objects whose `_meta` may hold spans. Where errors have them no text says (SEP-2448), so
@@ -64,7 +64,7 @@ impl<'a> Reply<'a> {
         Ok(Edit::new(splices))
     }
 
-    /// Whether this answer to `initialize` says that the server hands its spans back.
+    /// Says whether this answer to `initialize` says that the server hands its spans back.
     pub fn offers_spans(&self) -> bool {
         let offered = |path: &[&str]| {
             let found = find(self.text, path).ok().flatten();

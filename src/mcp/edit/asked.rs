@@ -5,10 +5,10 @@
 use crate::mcp::Id;
 use crate::mcp::recent::Recent;
 
-/// How many requests are remembered, over all scopes: far more than servers work on at once.
+/// Says how many requests are remembered, over all scopes: far more than servers work on at once.
 const REMEMBERED: usize = 4096;
 
-/// Where an id is unique.
+/// Says where an id is unique.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// In a legacy session, or on a stdio connection.
@@ -17,7 +17,7 @@ pub enum Scope {
     Exchange(u64),
 }
 
-/// What an answer is to the tap.
+/// Names what an answer is to the tap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Awaited {
     /// It tells what a legacy server can do.
@@ -30,9 +30,9 @@ pub enum Awaited {
 #[derive(Debug)]
 pub struct Asked {
     requests: Recent<(Scope, Id), Awaited>,
-    /// Where an integer was written as a text in the id of a request: there such a text means itself.
+    /// Says where an integer was written as a text in the id of a request: there such a text means itself.
     spelling: Recent<Scope, ()>,
-    /// Where servers said that they hand spans back.
+    /// Says where servers said that they hand spans back.
     capable: Recent<Scope, ()>,
 }
 
@@ -69,7 +69,7 @@ impl Asked {
         exact.or_else(|| self.requests.remove(&(scope, Id::Int(number?))))
     }
 
-    /// Whether no answer is awaited.
+    /// Says whether no answer is awaited.
     pub fn is_empty(&self) -> bool {
         self.requests.is_empty()
     }
@@ -95,7 +95,7 @@ impl Asked {
         }
     }
 
-    /// Whether it said so.
+    /// Says whether it said so.
     pub fn is_capable(&self, scope: Scope) -> bool {
         self.capable.get(&scope).is_some()
     }

@@ -21,7 +21,7 @@ pub use request::{Ask, Asking, Method, Opening, Request, Target};
 
 use crate::json;
 
-/// Why a message stays as it is although something was to be changed in it.
+/// Says why a message stays as it is although something was to be changed in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unedited {
     /// It is an array of messages (2025-03-26).
@@ -43,9 +43,9 @@ pub enum Unedited {
 /// Bytes in place of others. An empty range is an insertion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splice {
-    /// What goes, as a range of the original text.
+    /// Holds what goes, as a range of the original text.
     pub at: Range<usize>,
-    /// What comes in its place.
+    /// Holds what comes in its place.
     pub text: Vec<u8>,
 }
 
@@ -59,7 +59,7 @@ impl Edit {
         Edit(splices)
     }
 
-    /// Whether nothing changes.
+    /// Says whether nothing changes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -12,7 +12,7 @@ pub(super) struct Object<const N: usize> {
     open: usize,
     /// Right after its last member, if it has any.
     last: Option<usize>,
-    /// How many members it has.
+    /// Says how many members it has.
     pub(super) members: usize,
     /// Right after its closing bracket.
     pub(super) end: usize,
@@ -25,13 +25,13 @@ pub(super) struct Member {
     pub(super) whole: Range<usize>,
     /// Its value.
     pub(super) value: Range<usize>,
-    /// Where the member before it ends.
+    /// Says where the member before it ends.
     before: Option<usize>,
-    /// Where the one after it begins.
+    /// Says where the one after it begins.
     after: Option<usize>,
 }
 
-/// Where members can be added to an object, and whether it has any.
+/// Says where members can be added to an object, and whether it has any.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     at: usize,
@@ -93,14 +93,14 @@ impl<const N: usize> Object<N> {
         self.found[key].as_ref().map(Option::as_ref).map_err(|why| *why)
     }
 
-    /// Where more members go: behind the last one.
+    /// Says where more members go: behind the last one.
     pub(super) fn room(&self) -> Room {
         Room { at: self.last.unwrap_or(self.open), empty: self.last.is_none() }
     }
 }
 
 impl Member {
-    /// What goes if it goes: one comma with it, unless it is alone.
+    /// Gives what goes if it goes: one comma with it, unless it is alone.
     pub(super) fn removed(&self) -> Splice {
         let at = match (self.before, self.after) {
             (Some(before), _) => before..self.whole.end,
@@ -119,7 +119,7 @@ impl Room {
     }
 }
 
-/// Whether a value is an object.
+/// Says whether a value is an object.
 pub(super) fn is_object(text: &[u8], value: &Range<usize>) -> bool {
     text[value.start] == b'{'
 }

@@ -11,14 +11,14 @@ use crate::mcp::{Hop, Id, Message, RawId, TraceContext};
 
 /// The flags of W3C Trace Context that are passed on: sampled, and random ids (level 2).
 const KNOWN_FLAGS: u8 = 0b11;
-/// What tells a modern request (2026-07-28).
+/// Names what tells a modern request (2026-07-28).
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 
 /// One request of a client.
 pub struct Request<'a> {
     text: &'a [u8],
     id: RawId<'a>,
-    /// What it asks for.
+    /// Holds what it asks for.
     pub method: Method,
     top: Object<3>,
 }
@@ -54,14 +54,14 @@ enum Place {
     Meta(Room),
 }
 
-/// How a server is asked for its spans.
+/// Says how a server is asked for its spans.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ask {
     /// The whole tree instead of its top.
     pub detailed: bool,
 }
 
-/// Who asks for the spans of a call.
+/// Says who asks for the spans of a call.
 pub enum Asking {
     /// The client does already.
     Client,
@@ -69,7 +69,7 @@ pub enum Asking {
     Nobody(Opening),
 }
 
-/// Where the asking can be written.
+/// Says where the asking can be written.
 pub struct Opening(Inside);
 
 enum Inside {
@@ -104,7 +104,7 @@ impl<'a> Request<'a> {
         Id::read(&Message::peek_cut(head, &[]).id, keys)
     }
 
-    /// Where changes go.
+    /// Says where changes go.
     pub fn target(&self) -> Result<Target<'a>, Unedited> {
         let text = self.text;
         strict(text)?;
@@ -148,7 +148,7 @@ impl Method {
         })
     }
 
-    /// Whether its requests carry a context.
+    /// Says whether its requests carry a context.
     pub fn carries_context(self) -> bool {
         matches!(self, Method::Call | Method::Prompt)
     }
@@ -166,7 +166,7 @@ impl<'a> Target<'a> {
         Ok(TraceContext::read(read(parent), read(state)))
     }
 
-    /// Who asks for spans.
+    /// Says who asks for spans.
     pub fn asking(&self) -> Result<Asking, Unedited> {
         let Some(otel) = self.otel.clone()? else {
             return Ok(Asking::Nobody(Opening(Inside::Meta)));

@@ -10,14 +10,14 @@ use super::*;
 use crate::mcp::{Hop, Id, TraceContext};
 
 const HOP: Hop = Hop { trace: [0xab; 16], server: [1; 8], client: [0xcd; 8] };
-/// What the hop writes when a trace begins with it.
+/// Names what the hop writes when a trace begins with it.
 const NEW: &str = "00-abababababababababababababababab-cdcdcdcdcdcdcdcd-01";
 const VALID: &str = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
 /// The same trace with the hop's span as the parent.
 const NEXT: &str = "00-0af7651916cd43dd8448eb211c80319c-cdcdcdcdcdcdcdcd-01";
 const ASK: &str = r#""otel":{"traces":{"request":true,"detailed":false}}"#;
 
-/// What is to be done with a request, as a tap would decide it.
+/// Holds what is to be done with a request, as a tap would decide it.
 #[derive(Clone, Debug, Default)]
 struct PassbackRequester {
     inject: bool,

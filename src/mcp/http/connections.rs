@@ -19,7 +19,7 @@ use crate::mcp::span::Server;
 use crate::mcp::{CancelledBy, Outcome, SessionNames, Settings, TraceContext, Transport};
 use crate::telemetry::{Header, Headers, Nanos};
 
-/// How many ended requests, interim answers and tasks are remembered, each, over all sessions.
+/// Says how many ended requests, interim answers and tasks are remembered, each, over all sessions.
 const REMEMBERED: usize = 16_384;
 
 /// Servers, sessions, and what they share.
@@ -30,7 +30,7 @@ pub(super) struct Connections {
     pub(super) session_name: SessionNames,
     /// The secrets that heads carried lately.
     credentials: Credentials,
-    /// When to look whether some are to be forgotten.
+    /// Says when to look whether some are to be forgotten.
     forgets_at: Nanos,
     /// No call waits in vain before this.
     pub(super) look_at: Nanos,
@@ -98,7 +98,7 @@ impl Connections {
         let target = if head.verb == Verb::Get { head.target } else { b"" };
         let version = head.protocol_version.unwrap_or_default();
         let request = self.secrets(&head.content, head.session, head.target, now);
-        let redacts = self.common.reads.secrets;
+        let redacts = self.common.needs.secrets;
         let headers = redacts.then(|| gathered(head.content.headers)).flatten();
         ExchangeState {
             number: x.saturating_add(1),
@@ -151,7 +151,7 @@ impl Connections {
         now: Nanos,
     ) {
         open.status = Some(head.status);
-        if self.common.reads.secrets {
+        if self.common.needs.secrets {
             open.secrets.response = self.secrets(&head.content, head.session, b"", now);
             open.headers.response = gathered(head.content.headers);
         }
@@ -179,7 +179,7 @@ impl Connections {
         target: &[u8],
         now: Nanos,
     ) -> Option<Arc<HeadSecrets>> {
-        if !self.common.reads.secrets {
+        if !self.common.needs.secrets {
             return None;
         }
         let found = self.credentials.of(content, session, target, now);
@@ -189,7 +189,7 @@ impl Connections {
 
     /// Forgets the secrets of heads and sessions that were not seen for a while. Looks seldom.
     pub(super) fn forget_secrets(&mut self, now: Nanos) {
-        /// How often, in nanoseconds.
+        /// Says how often, in nanoseconds.
         const EVERY: Nanos = FORGOTTEN_AFTER / 10;
         if now < self.forgets_at {
             return;
@@ -199,7 +199,7 @@ impl Connections {
         self.sessions.states().for_each(|state| state.secrets.forget(now));
     }
 
-    /// What the heads of an exchange carried of secrets is searched for in what is told of its whole session.
+    /// Gives what the heads of an exchange carried of secrets is searched for in what is told of its whole session.
     pub(super) fn share_secrets(&mut self, open: &mut ExchangeState, now: Nanos) {
         let state = match &mut open.home {
             SessionRef::None => return,

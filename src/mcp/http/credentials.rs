@@ -12,9 +12,9 @@ use crate::mcp::secrets::{FORGOTTEN_AFTER, HeadSecrets};
 use crate::privacy::redact::{KnownValues, is_secret_name, parts_of_credential};
 use crate::telemetry::Nanos;
 
-/// How many heads with credentials are remembered: a client sends the same ones again and again.
+/// Says how many heads with credentials are remembered: a client sends the same ones again and again.
 const REMEMBERED: usize = 256;
-/// How much all that are in use have of values, in bytes; what a head has beyond is not searched for, and counted.
+/// Says how much all that are in use have of values, in bytes; what a head has beyond is not searched for, and counted.
 /// 4,096 sessions with tokens of 2 KB fit.
 const MAX_LIVE: usize = 8 << 20;
 /// The shortest token that is searched for without the scheme before it, in bytes.

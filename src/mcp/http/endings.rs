@@ -13,7 +13,7 @@ use crate::mcp::span::Ending;
 use crate::mcp::{CancelledBy, Direction, Outcome};
 use crate::telemetry::Nanos;
 
-/// Why an exchange is over.
+/// Says why an exchange is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
     /// Its response ended.
@@ -27,13 +27,13 @@ pub(super) enum Cause {
 }
 
 impl Cause {
-    /// Who cancels what can no longer be answered for it.
+    /// Says who cancels what can no longer be answered for it.
     fn cancels(self) -> CancelledBy {
         if self == Cause::Tap { CancelledBy::Tap } else { CancelledBy::Disconnect }
     }
 }
 
-/// How an exchange ended.
+/// Says how an exchange ended.
 struct End {
     cause: Cause,
     /// The response said something, and was no stream, or one that said what nobody can read.
@@ -44,7 +44,7 @@ struct End {
     leaving: bool,
 }
 
-/// What becomes of a call.
+/// Names what becomes of a call.
 enum CallEnd {
     /// Its answer may come by another exchange.
     Stays,
@@ -128,7 +128,7 @@ impl Connections {
         }
     }
 
-    /// Whether the session of an exchange is one whose streams are known.
+    /// Says whether the session of an exchange is one whose streams are known.
     fn has_streams(&mut self, open: &ExchangeState) -> bool {
         let handle = open.session().filter(|_| !matches!(open.reply, Body::Lost));
         let entry = handle.and_then(|handle| self.sessions.get(handle.key));
@@ -163,7 +163,7 @@ impl Connections {
         self.pair(open, lane, now, |pairing| pairing.give_up(way, key, number, &ending));
     }
 
-    /// What the server asked in an exchange without a session: nobody can answer it any more.
+    /// Gives what the server asked in an exchange without a session: nobody can answer it any more.
     fn end_askers(&mut self, open: &mut ExchangeState, cause: Cause, now: Nanos) {
         let (number, outcome) = (open.number, Outcome::Cancelled(cause.cancels()));
         for Asked { direction, lane, key } in std::mem::take(&mut open.asked) {
@@ -174,7 +174,7 @@ impl Connections {
         }
     }
 
-    /// What the end of an exchange means for its session.
+    /// Gives what the end of an exchange means for its session.
     fn end_home(&mut self, open: &mut ExchangeState, cause: Cause, now: Nanos) {
         let gone = matches!(cause, Cause::Ended | Cause::Server);
         let outcome = if gone { Outcome::ServerGone } else { Outcome::Cancelled(cause.cancels()) };
@@ -211,7 +211,7 @@ impl Connections {
         }
     }
 
-    /// Whether the end of the session of an exchange was asked for.
+    /// Says whether the end of the session of an exchange was asked for.
     fn is_leaving(&mut self, open: &ExchangeState) -> bool {
         let handle = open.session();
         let entry = handle.and_then(|handle| self.sessions.get(handle.key));
@@ -227,7 +227,7 @@ fn given_up(open: &ExchangeState, lane: IdScope) -> CallEnd {
     CallEnd::Ends(Outcome::Cancelled(by))
 }
 
-/// What a status says that refuses a request, or sends it elsewhere.
+/// Gives what a status says that refuses a request, or sends it elsewhere.
 fn refused(status: u16) -> Outcome {
     match status {
         401 | 403 => Outcome::Auth,

@@ -28,13 +28,13 @@ pub(super) struct ExchangeState {
     pub(super) secrets: HeadsSecrets,
     /// The headers of it that the user wants to see.
     pub(super) headers: Headers,
-    /// What its head says of the message in its body, where somebody wants to know.
+    /// Holds what its head says of the message in its body, where somebody wants to know.
     pub(super) mirrored: Option<Box<Mirrored>>,
-    /// What was done to the request that it brings.
+    /// Holds what was done to the request that it brings.
     pub(super) edited: Option<Box<Edited>>,
     /// It asks for events that it may have seen before.
     pub(super) resumes: bool,
-    /// Where a stream was asked for, so that an endpoint can be found from there.
+    /// Says where a stream was asked for, so that an endpoint can be found from there.
     pub(super) target: Box<[u8]>,
     pub(super) home: SessionRef,
     /// The session that the response granted, as long as nothing asked for one.
@@ -48,7 +48,7 @@ pub(super) struct ExchangeState {
     pub(super) streams: Option<u64>,
     /// The requests it brought.
     pub(super) asked: Vec<Asked>,
-    /// How many of them were made doubtful with the response.
+    /// Says how many of them were made doubtful with the response.
     pub(super) doubted: usize,
     /// It brought a message of a modern client, or one of a legacy client.
     pub(super) modern: bool,
@@ -78,7 +78,7 @@ pub(super) enum Body {
     Lost,
 }
 
-/// Where the legacy messages of an exchange belong.
+/// Says where the legacy messages of an exchange belong.
 pub(super) enum SessionRef {
     /// To no session: they are paired within their exchange.
     None,
@@ -87,7 +87,7 @@ pub(super) enum SessionRef {
     Provisional(Box<State>),
 }
 
-/// What finds a session.
+/// Holds what finds a session.
 #[derive(Clone)]
 pub(super) struct Handle {
     pub(super) key: u64,
@@ -98,7 +98,7 @@ pub(super) struct Handle {
     pub(super) is_stream: bool,
 }
 
-/// Where a message is paired.
+/// Says where a message is paired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IdScope {
     /// Among all that the server is asked without a session.
@@ -128,7 +128,7 @@ impl ExchangeState {
         }
     }
 
-    /// Whether it is a stream of a session that its client asked for.
+    /// Says whether it is a stream of a session that its client asked for.
     pub(super) fn is_stream(&self) -> bool {
         let good = self.status.is_some_and(|status| (200..300).contains(&status));
         self.verb == Verb::Get && good && matches!(self.reply, Body::Events(_) | Body::Lost)
@@ -142,12 +142,12 @@ impl ExchangeState {
         }
     }
 
-    /// Where its legacy messages are paired.
+    /// Says where its legacy messages are paired.
     pub(super) fn own_lane(&self) -> IdScope {
         if matches!(self.home, SessionRef::None) { IdScope::Shared } else { IdScope::SessionRef }
     }
 
-    /// Where ids are unique on that lane.
+    /// Says where ids are unique on that lane.
     pub(super) fn scope(&self, lane: IdScope) -> u64 {
         match lane {
             IdScope::Shared => self.number,
@@ -213,7 +213,7 @@ impl Body {
         }
     }
 
-    /// Whether it came, and there was nothing in it.
+    /// Says whether it came, and there was nothing in it.
     pub(super) fn is_empty(&self) -> bool {
         match self {
             Body::Nothing => true,
@@ -223,7 +223,7 @@ impl Body {
         }
     }
 
-    /// Whether it is a text of which nothing has come.
+    /// Says whether it is a text of which nothing has come.
     pub(super) fn is_text_to_come(&self) -> bool {
         matches!(self, Body::Text(text) if text.is_empty())
     }

@@ -5,10 +5,10 @@
 use super::endpoint::resolve;
 use super::sse::Sse;
 
-/// How much of a stream is looked at: the first event is short.
+/// Says how much of a stream is looked at: the first event is short.
 const MAX_LOOK: usize = 4096;
 
-/// What the beginning of a stream has told.
+/// Names what the beginning of a stream has told.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Looked {
     /// Nothing yet.
@@ -27,7 +27,7 @@ pub enum Looked {
 /// The beginning of one stream.
 #[derive(Debug)]
 pub struct EndpointFinder {
-    /// Where the stream is for its client, and where for its server.
+    /// Says where the stream is for its client, and where for its server.
     bases: [Box<[u8]>; 2],
     sse: Sse,
     left: usize,

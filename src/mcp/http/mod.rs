@@ -39,13 +39,13 @@ use super::pairing::State;
 use super::{
     Counts, Direction, Edited, HandedBack, Hidden, InFlight, SessionNames, Settings, TraceContext,
 };
-use crate::telemetry::{Content, Nanos, Offset, OwnKeys, Reads, Telemetry};
+use crate::telemetry::{Content, Nanos, Needs, Offset, OwnKeys, Telemetry};
 
-/// How many exchanges are observed at once; one beyond is counted and not observed. Each takes two
-/// descriptors of the tap, of which there seldom are more than 16,384.
+/// Says how many exchanges are observed at once; one beyond is counted and not observed. Each takes two descriptors of
+/// the tap, of which there seldom are more than 16,384.
 const MAX_EXCHANGES: usize = 8192;
-/// How many bytes of bodies and events in progress are held, over all exchanges. A body that does not
-/// fit is as if it were too long.
+/// Says how many bytes of bodies and events in progress are held, over all exchanges. A body that does not fit is as if
+/// it were too long.
 const MAX_BUFFERED: usize = 32 << 20;
 
 /// The number of one HTTP request and its response, unique among those in progress. Whoever drives
@@ -63,7 +63,7 @@ pub struct HttpServer {
     pub port: Option<u16>,
 }
 
-/// What a request asks of HTTP.
+/// Names what a request asks of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
     /// Messages for the server.
@@ -94,10 +94,10 @@ pub struct HeadField<'a> {
     pub value: Option<&'a [u8]>,
 }
 
-/// What is known of a request before its body.
+/// Holds what is known of a request before its body.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
-    /// Which of the servers given to [`Http::new`] it is for.
+    /// Says which of the servers given to [`Http::new`] it is for.
     pub server: usize,
     /// Its method.
     pub verb: Verb,
@@ -123,12 +123,12 @@ pub struct RequestHead<'a> {
     pub name: Option<&'a [u8]>,
 }
 
-/// What is known of a response before its body.
+/// Holds what is known of a response before its body.
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseHead<'a> {
     /// Its status.
     pub status: u16,
-    /// What its body is.
+    /// Holds what its body is.
     pub kind: BodyKind,
     /// `Mcp-Session-Id`
     pub session: Option<&'a [u8]>,
@@ -136,7 +136,7 @@ pub struct ResponseHead<'a> {
     pub content: HeadContent<'a>,
 }
 
-/// What a body is, by its content type.
+/// Names what a body is, by its content type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyKind {
     /// `text/event-stream`
@@ -145,7 +145,7 @@ pub enum BodyKind {
     Other,
 }
 
-/// Who broke off.
+/// Says who broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Party {
     /// The client disconnected.
@@ -189,7 +189,7 @@ impl Http {
         self.connections.common.handed_back = handed_back;
     }
 
-    /// Where the wall clock is from here on: spans that begin later are told by it.
+    /// Says where the wall clock is from here on: spans that begin later are told by it.
     pub fn anchor(&mut self, offset: Offset) {
         self.connections.common.offset = offset;
     }
@@ -199,9 +199,9 @@ impl Http {
         self.connections.common.hidden = hidden;
     }
 
-    /// What of calls' content is kept for processors from here on: all of it unless said otherwise.
-    pub fn keep(&mut self, reads: Reads) {
-        self.connections.common.reads = reads;
+    /// Gives what of calls' content is kept for processors from here on: all of it unless said otherwise.
+    pub fn keep(&mut self, needs: Needs) {
+        self.connections.common.needs = needs;
     }
 
     /// The head of a request came.
@@ -362,7 +362,7 @@ impl Http {
         self.connections.states().chain(homeless).flat_map(State::waiting)
     }
 
-    /// How many spans are ready to be taken, and what log records weigh beside them.
+    /// Says how many spans are ready to be taken, and what log records weigh beside them.
     pub fn ready(&self) -> usize {
         self.connections.common.ready()
     }

@@ -17,7 +17,7 @@ use crate::telemetry::Nanos;
 
 use Direction::{ClientToServer, ServerToClient};
 
-/// How a text of messages came.
+/// Says how a text of messages came.
 #[derive(Clone, Copy)]
 struct How<'a> {
     /// The context of the HTTP request, and whether it is that of one message.
@@ -188,7 +188,7 @@ impl Connections {
         }
     }
 
-    /// Whether an event of that id came in this session before.
+    /// Says whether an event of that id came in this session before.
     fn seen_before(&mut self, open: &ExchangeState, id: Option<&[u8]>) -> bool {
         let (Some(id), Some(handle)) = (id, open.session()) else { return false };
         let event = self.common.hash(id);
@@ -208,7 +208,7 @@ impl Connections {
     }
 }
 
-/// Whether the context of the HTTP request is that of one message.
+/// Says whether the context of the HTTP request is that of one message.
 fn is_alone(text: &[u8], cut: bool) -> bool {
     if !text.trim_ascii_start().starts_with(b"[") {
         return true;
@@ -218,7 +218,7 @@ fn is_alone(text: &[u8], cut: bool) -> bool {
     !cut && entries == 1
 }
 
-/// Whether nothing of a text of messages is missing.
+/// Says whether nothing of a text of messages is missing.
 fn is_whole(text: &[u8]) -> bool {
     let mut whole = true;
     messages(text, true, &mut |found| whole &= !matches!(found, Found::Junk));

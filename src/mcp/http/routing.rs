@@ -99,7 +99,7 @@ impl Connections {
         }
     }
 
-    /// Where a message of the client's is paired; makes the session if it is not known.
+    /// Says where a message of the client's is paired; makes the session if it is not known.
     fn lane_of_client(&mut self, open: &mut ExchangeState, what: &What<'_>) -> IdScope {
         let begins = what.message.method.is_some_and(|method| method.is("initialize"));
         // There is no modern handshake, whatever it says.
@@ -124,7 +124,7 @@ impl Connections {
         open.own_lane()
     }
 
-    /// Where a notification of the server's is paired: with the modern call it is about, if it is.
+    /// Says where a notification of the server's is paired: with the modern call it is about, if it is.
     fn lane_of_notification(&mut self, open: &mut ExchangeState, message: &Message<'_>) -> IdScope {
         let own = open.own_lane();
         if own == IdScope::Shared || !open.modern {

@@ -13,10 +13,10 @@ use crate::telemetry::Nanos;
 use super::exchange::Handle;
 use super::streams::Streams;
 
-/// How many sessions are known at once. One that is forgotten is known again when it is seen again;
-/// only what its handshake told is lost.
+/// Says how many sessions are known at once. One that is forgotten is known again when it is seen again; only what its
+/// handshake told is lost.
 pub(super) const MAX_SESSIONS: usize = 4096;
-/// How many event ids a session remembers: what may come again when a stream is resumed.
+/// Says how many event ids a session remembers: what may come again when a stream is resumed.
 const MAX_EVENTS: usize = 128;
 
 /// Sessions, by key.
@@ -26,7 +26,7 @@ pub(super) struct Sessions {
     /// Keys by when they were last used.
     order: BTreeMap<u64, u64>,
     stamp: u64,
-    /// How many of them have their answers on one stream.
+    /// Says how many of them have their answers on one stream.
     by_stream: usize,
 }
 
@@ -36,9 +36,9 @@ pub(super) struct Entry {
     pub(super) state: State,
     /// Its end was asked for.
     pub(super) leaving: bool,
-    /// Where answers may come.
+    /// Says where answers may come.
     pub(super) streams: Streams,
-    /// When to look whether calls wait in vain.
+    /// Says when to look whether calls wait in vain.
     pub(super) look_at: Nanos,
     /// Tells it from others of the same key.
     pub(super) number: u64,
@@ -49,7 +49,7 @@ pub(super) struct Entry {
 }
 
 impl Sessions {
-    /// How many have their answers on one stream (2024-11-05).
+    /// Says how many have their answers on one stream (2024-11-05).
     pub(super) fn by_stream(&self) -> usize {
         self.by_stream
     }
@@ -71,7 +71,7 @@ impl Sessions {
         true
     }
 
-    /// What the session of that key is called.
+    /// Gives what the session of that key is called.
     pub(super) fn name(&self, key: u64) -> Option<Arc<SessionName>> {
         self.entries.get(&key)?.state.name.clone()
     }
@@ -104,7 +104,7 @@ impl Sessions {
         Some(entry)
     }
 
-    /// How many there are.
+    /// Says how many there are.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.entries.len()
@@ -115,7 +115,7 @@ impl Sessions {
         self.entries.values_mut().map(|entry| &mut **entry)
     }
 
-    /// What is known of their connections, to be looked at.
+    /// Gives what is known of their connections, to be looked at.
     pub(super) fn known(&self) -> impl Iterator<Item = &State> {
         self.entries.values().map(|entry| &entry.state)
     }
@@ -126,7 +126,7 @@ impl Sessions {
     }
 
     fn make_room(&mut self, common: &mut Common, now: Nanos) {
-        /// How many are asked whether they are idle; those that are not are spared this time.
+        /// Says how many are asked whether they are idle; those that are not are spared this time.
         const LOOK: usize = 64;
         if self.entries.len() < MAX_SESSIONS {
             return;

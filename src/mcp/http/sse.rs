@@ -27,7 +27,7 @@ pub struct Event<'a> {
     pub id: Option<&'a [u8]>,
     /// The data, or their head if they were cut.
     pub data: &'a [u8],
-    /// What is known of the rest of data that were too long.
+    /// Holds what is known of the rest of data that were too long.
     pub cut: Option<Cut<'a>>,
 }
 
@@ -53,7 +53,7 @@ pub struct Sse {
     has_ids: bool,
 }
 
-/// What a line says.
+/// Names what a line says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
     /// Not known yet.
@@ -106,12 +106,12 @@ impl Sse {
         (self.after_cr, self.after_colon) = (false, false);
     }
 
-    /// Whether the stream has brought event ids, so that it can be resumed.
+    /// Says whether the stream has brought event ids, so that it can be resumed.
     pub fn has_ids(&self) -> bool {
         self.has_ids
     }
 
-    /// Whether nothing came yet.
+    /// Says whether nothing came yet.
     pub(super) fn is_empty(&self) -> bool {
         !self.begun && self.line.is_none()
     }
@@ -232,7 +232,7 @@ impl Sse {
         (self.line, self.begun, self.after_colon) = (None, true, false);
     }
 
-    /// What was one whole line of data so far turns out to need gathering.
+    /// Gives what was one whole line of data so far turns out to need gathering.
     fn gather(&mut self, line: Option<&[u8]>, max: usize) {
         if let Some(line) = line {
             self.begin_value(Field::Data, max);

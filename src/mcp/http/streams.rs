@@ -11,18 +11,18 @@ use crate::mcp::call::Owed;
 use crate::mcp::span::Ending;
 use crate::telemetry::Nanos;
 
-/// How long a call waits for a stream where there is none. Both official clients ask for another one
-/// second after theirs has ended.
+/// Says how long a call waits for a stream where there is none. Both official clients ask for another one second after
+/// theirs has ended.
 pub(super) const PATIENCE: Nanos = 5_000_000_000;
 
-/// How long a call waits for a client that may resume a stream: servers can ask it to stay away for a while
+/// Says how long a call waits for a client that may resume a stream: servers can ask it to stay away for a while
 /// (`retry`, SSE), and one that never comes back must not keep its calls.
 const RESUMPTION: Nanos = 300_000_000_000;
 
 /// The streams of one session.
 #[derive(Debug)]
 pub(super) struct Streams {
-    /// How many are open, or asked for and not refused.
+    /// Says how many are open, or asked for and not refused.
     open: u32,
     /// One that ended brought event ids, so that its client may come back for the rest.
     resumable: bool,
@@ -32,18 +32,18 @@ pub(super) struct Streams {
     pub(super) unseen: bool,
     /// Since when there has been none.
     none_since: Nanos,
-    /// When the last one ended, and how calls end that waited for it.
+    /// Says when the last one ended, and how calls end that waited for it.
     ended: Option<(Nanos, Outcome)>,
 }
 
-/// How a stream is over.
+/// Says how a stream is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Over {
     /// It was open, and ended; its calls then end like that.
     Ended {
         /// Its client can tell from where to resume it.
         resumable: bool,
-        /// How calls end that waited for it.
+        /// Says how calls end that waited for it.
         outcome: Outcome,
     },
     /// The server would not open it.
@@ -103,7 +103,7 @@ impl Streams {
         (self.open == 0).then(|| since.saturating_add(patience))
     }
 
-    /// How it ends if it has waited long enough at `now`: when the last way for its answer was gone.
+    /// Says how it ends if it has waited long enough at `now`: when the last way for its answer was gone.
     pub(super) fn verdict(&self, owed: &Owed, now: Nanos) -> Option<Ending<'static>> {
         self.until(owed).filter(|until| *until <= now)?;
         let status = owed.status;
@@ -111,7 +111,7 @@ impl Streams {
         Some(self.last_word(owed).unwrap_or_else(alone))
     }
 
-    /// How it ends if nothing more will come at all; `None` if no stream that it waited for has ended.
+    /// Says how it ends if nothing more will come at all; `None` if no stream that it waited for has ended.
     pub(super) fn last_word(&self, owed: &Owed) -> Option<Ending<'static>> {
         let (at, outcome) = self.ended.filter(|(at, _)| self.open == 0 && *at >= owed.since)?;
         Some(Ending::bare(outcome, at))

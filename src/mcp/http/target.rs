@@ -72,7 +72,7 @@ pub(super) fn without_dots(path: &[u8]) -> Vec<u8> {
     kept.join(&b'/')
 }
 
-/// How many dots a segment is, if it is one or two of them.
+/// Says how many dots a segment is, if it is one or two of them.
 fn dots(segment: &[u8]) -> Option<usize> {
     let (mut rest, mut dots) = (segment, 0);
     while !rest.is_empty() {

@@ -108,7 +108,7 @@ impl Severity {
 pub(super) struct Of<'a> {
     pub(super) settings: &'a Settings,
     pub(super) server: &'a Arc<Server>,
-    /// What the service says of itself, where that is a peer.
+    /// Holds what the service says of itself, where that is a peer.
     pub(super) peer: &'a Named,
     pub(super) session: Option<&'a SessionName>,
     /// The call it belongs to, and the flags of its span.
@@ -368,7 +368,7 @@ impl LogQueue {
     }
 
     fn group(&mut self, of: &Of<'_>) -> &mut LogRecords {
-        /// How many groups are compared; a resource beyond may come twice in a batch, which is no harm.
+        /// Says how many groups are compared; a resource beyond may come twice in a batch, which is no harm.
         const LOOK: usize = 64;
         let same = |group: &Group| {
             let (server, name) = (group.server.index, &group.server.name);

@@ -12,9 +12,9 @@ const SECOND: Nanos = 1_000_000_000;
 pub(in crate::mcp) struct Pending {
     pub(super) method: Cow<'static, str>,
     pub(super) tool: Option<String>,
-    /// How long it has waited.
+    /// Says how long it has waited.
     pub(super) seconds: u64,
-    /// How long ago its server last told of progress, if it did.
+    /// Says how long ago its server last told of progress, if it did.
     progress: Option<u64>,
 }
 

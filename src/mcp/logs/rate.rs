@@ -20,7 +20,7 @@ const REMEMBERED: usize = 1024;
 /// Lets records through at a bounded rate (the generic cell rate algorithm, ITU-T I.371).
 #[derive(Debug, Default)]
 pub(super) struct Rate {
-    /// When the next record would be due if all came evenly.
+    /// Says when the next record would be due if all came evenly.
     due: Nanos,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Told(Recent<(Finding, u64), Kept>);
 #[derive(Debug, Default)]
 struct Kept {
     told: u32,
-    /// When the last was told.
+    /// Says when the last was told.
     at: Nanos,
     /// Counts those that were not told since.
     untold: u64,

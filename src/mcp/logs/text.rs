@@ -104,7 +104,7 @@ pub(in crate::mcp) fn logger(name: &str, more: bool) -> String {
 /// The severity that a line plainly says: one of the usual words in capitals, in brackets, or before a colon,
 /// among its first words, or as its field `level`.
 pub(super) fn said(line: &str) -> Option<Severity> {
-    /// How far into a line it is looked for, in words: after a time, a process and a module.
+    /// Says how far into a line it is looked for, in words: after a time, a process and a module.
     const WORDS: usize = 6;
     /// And in bytes.
     const LOOK: usize = 512;

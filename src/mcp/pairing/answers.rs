@@ -109,10 +109,10 @@ impl Pairing<'_> {
         outcome: Outcome,
         known: Known,
     ) -> Seen {
-        let (mut seen, reads, capture) = (Seen::default(), self.common.reads, call.capture);
-        let errors = reads.errors || capture.errors != CaptureLevel::Off;
+        let (mut seen, needs, capture) = (Seen::default(), self.common.needs, call.capture);
+        let errors = needs.errors || capture.errors != CaptureLevel::Off;
         if let Some(result) = &message.result {
-            let read = reads.results || capture.results != CaptureLevel::Off;
+            let read = needs.results || capture.results != CaptureLevel::Off;
             seen.result = self.common.keep(read, result.raw, known);
             if errors && outcome == Outcome::ToolError {
                 seen.error_text = self.common.keep(errors, why_it_failed(call, result), known);
@@ -124,7 +124,7 @@ impl Pairing<'_> {
         seen
     }
 
-    /// What an answer tells about its call.
+    /// Gives what an answer tells about its call.
     fn answered(&mut self, call: &mut Call, message: &Message<'_>, seen: Observed<'_>) {
         call.alive = seen.now;
         let Some(result) = &message.result else { return };
@@ -136,7 +136,7 @@ impl Pairing<'_> {
         }
     }
 
-    /// What an answer tells about the session.
+    /// Gives what an answer tells about the session.
     fn learn(&mut self, call: &mut Call, message: &Message<'_>, outcome: Outcome) {
         let Some(result) = &message.result else { return };
         let by_client = call.direction == Direction::ClientToServer;
@@ -185,14 +185,14 @@ impl Pairing<'_> {
     }
 }
 
-/// Whether it is a result without an id. Where its exchange tells what it is to, it still is nothing that a
-/// client takes: both official SDKs refuse it.
+/// Says whether it is a result without an id. Where its exchange tells what it is to, it still is nothing that a client
+/// takes: both official SDKs refuse it.
 fn is_nameless(message: &Message<'_>, known: Known) -> bool {
     let named = matches!(message.id, RawId::Number(_) | RawId::Text(_));
     known == Known::Whole && message.error.is_none() && !named
 }
 
-/// How an answer ends its call. `status` is that of the HTTP response it came in.
+/// Says how an answer ends its call. `status` is that of the HTTP response it came in.
 fn outcome(call: &Call, message: &Message<'_>, status: Option<u16>) -> Outcome {
     if let Some(error) = call.failure(message) {
         let refused = call.probes() && probes::is_refusal(error.code, status);
@@ -221,7 +221,7 @@ fn why_it_failed<'a>(call: &Call, result: &Answer<'a>) -> Part<'a> {
     first_text(raw, within).map_or(Part::Absent, Part::Whole)
 }
 
-/// Whether what is out of sight of an answer may say that its call ended in another way.
+/// Says whether what is out of sight of an answer may say that its call ended in another way.
 fn is_unsure(call: &Call, message: &Message<'_>) -> bool {
     if let Some(error) = &message.error {
         return error.code.is_none();
@@ -237,7 +237,7 @@ fn is_unsure(call: &Call, message: &Message<'_>) -> bool {
     fails || modern && goes_on()
 }
 
-/// Whether the answer is a task handle: flat in 2026-07-28, asked for and nested in 2025-11-25.
+/// Says whether the answer is a task handle: flat in 2026-07-28, asked for and nested in 2025-11-25.
 fn begins_task(call: &Call, result: &Answer<'_>) -> bool {
     result.result_type.is_some_and(|kind| kind.is("task"))
         || (call.task && result.task_id.is_some() && result.result_type.is_none())
@@ -245,7 +245,7 @@ fn begins_task(call: &Call, result: &Answer<'_>) -> bool {
 
 /// Clients cancel what they waited too long for, and say so in words.
 fn cancelled(reason: Option<Text<'_>>) -> Outcome {
-    /// Where the words are looked for: at the beginning, in bytes.
+    /// Says where the words are looked for: at the beginning, in bytes.
     const LOOK: usize = 256;
     let reason = reason.map(|r| r.lossy(LOOK).0.to_ascii_lowercase()).unwrap_or_default();
     let late = ["timeout", "timed out", "deadline"].iter().any(|word| reason.contains(word));

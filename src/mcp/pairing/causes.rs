@@ -19,7 +19,7 @@ impl Cause {
 }
 
 impl Cause {
-    /// Where the call's span stands, and the flags of its trace.
+    /// Says where the call's span stands, and the flags of its trace.
     pub(in crate::mcp) fn place(&self) -> (SpanRef, u8) {
         self.place
     }

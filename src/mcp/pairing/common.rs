@@ -26,21 +26,21 @@ use crate::mcp::{
 };
 use crate::otlp::wire::compose::{Span, Spans, Traces};
 use crate::telemetry::{
-    Content, Header, Nanos, Offset, PeerKeys, Raw, Reads, Seen, SpanId, SpanKey, Telemetry,
+    Content, Header, Nanos, Needs, Offset, PeerKeys, Raw, Seen, SpanId, SpanKey, Telemetry,
 };
 
-/// How many tool and prompt names a server may list before the rest is not remembered, each.
+/// Says how many tool and prompt names a server may list before the rest is not remembered, each.
 const MAX_LISTED: usize = 1024;
 
-/// What all connections share.
+/// Holds what all connections share.
 #[derive(Debug)]
 pub(in crate::mcp) struct Common {
     pub(in crate::mcp) settings: Arc<Settings>,
     /// The context in our environment, parent of what brings none of its own.
     pub(in crate::mcp) ambient: Option<TraceContext>,
-    /// What is kept of content.
-    pub(in crate::mcp) reads: Reads,
-    /// Where the wall clock is.
+    /// Holds what is kept of content.
+    pub(in crate::mcp) needs: Needs,
+    /// Says where the wall clock is.
     pub(in crate::mcp) offset: Offset,
     /// The books, `in_flight` aside.
     pub(in crate::mcp) counts: Counts,
@@ -49,7 +49,7 @@ pub(in crate::mcp) struct Common {
     ids: SmallRng,
     number: u64,
     in_flight: Ways<usize>,
-    /// What each server is known to have.
+    /// Holds what each server is known to have.
     listed: Vec<Listed>,
     /// Requests that ended without an answer, and until when a late one is expected.
     ended: Ways<Recent<u64, Nanos>>,
@@ -58,17 +58,17 @@ pub(in crate::mcp) struct Common {
     tasks: Recent<u64, SpanRef>,
     /// Probes that are over and that no handshake followed yet, by what both have in common.
     probes: Recent<u64, u32>,
-    /// What may be told of ids that are as good as passwords.
+    /// Holds what may be told of ids that are as good as passwords.
     pub(in crate::mcp) hidden: Hidden,
     finished: Vec<Group>,
     /// Spans that servers handed back, and what they had of content.
     pub(super) handed: Traces,
     pub(super) handed_seen: Vec<(SpanKey, Seen)>,
-    /// What was handed back lately, to whichever tap.
+    /// Holds what was handed back lately, to whichever tap.
     pub(in crate::mcp) handed_back: Arc<HandedBack>,
-    /// How many spans are finished or handed back.
+    /// Says how many spans are finished or handed back.
     pub(super) spans: usize,
-    /// What the spans of one resource took when they were taken last, in bytes.
+    /// Holds what the spans of one resource took when they were taken last, in bytes.
     usual: usize,
     seen: Vec<(SpanKey, Seen)>,
     /// The log records that wait to be taken.
@@ -91,7 +91,7 @@ struct Group {
     server: Arc<Server>,
     /// Their callers sampled.
     sampled: bool,
-    /// What the service says of itself, where that is a peer.
+    /// Holds what the service says of itself, where that is a peer.
     peer: Named,
     spans: Spans,
 }
@@ -103,7 +103,7 @@ impl Common {
         Common {
             settings,
             ambient: None,
-            reads: Reads::ALL,
+            needs: Needs::ALL,
             offset: Offset::default(),
             counts: Counts::default(),
             keys: RandomState::new(),
@@ -135,7 +135,7 @@ impl Common {
         Counts { in_flight, logs: self.logs.counts(), ..self.counts }
     }
 
-    /// How many spans are ready to be taken, and what log records weigh beside them.
+    /// Says how many spans are ready to be taken, and what log records weigh beside them.
     pub(in crate::mcp) fn ready(&self) -> usize {
         self.spans + self.logs.weight()
     }
@@ -171,7 +171,7 @@ impl Common {
         (client, info): (&Named, &Named),
         write: impl FnOnce(&mut Span<'_>),
     ) {
-        /// How many resources are compared; one beyond may come twice in a batch, which is no harm.
+        /// Says how many resources are compared; one beyond may come twice in a batch, which is no harm.
         const LOOK: usize = 64;
         let peer = peer(&self.settings, client, info);
         let same = |group: &&mut Group| {
@@ -211,9 +211,9 @@ impl Common {
         self.untaken += seen.headers.size();
     }
 
-    /// Whether one more request of that direction may be tracked, of a sender that has so many in flight. It
-    /// may have no more than it leaves free, so that one flood does not blind the tap for everybody else
-    /// (a dynamic threshold, as switches share their buffers).
+    /// Says whether one more request of that direction may be tracked, of a sender that has so many in flight. It may
+    /// have no more than it leaves free, so that one flood does not blind the tap for everybody else (a dynamic
+    /// threshold, as switches share their buffers).
     pub(super) fn has_room(&self, direction: Direction, held: usize) -> bool {
         self.in_flight[direction] + held < self.settings.max_in_flight
     }
@@ -260,7 +260,7 @@ impl Common {
         headers.cloned()
     }
 
-    /// Whether the server is known to have that tool or prompt.
+    /// Says whether the server is known to have that tool or prompt.
     pub(super) fn lists(&self, server: &Server, subject: &Subject) -> bool {
         let Some(listed) = self.listed.get(server.index) else { return false };
         match subject {
@@ -329,7 +329,7 @@ impl Common {
         Some(TaskId { key: self.task_key(state, &id), shown })
     }
 
-    /// What finds the call that began a task.
+    /// Gives what finds the call that began a task.
     pub(super) fn task_key(&self, state: u64, id: &Text<'_>) -> u64 {
         self.hash((state, &*plain(id)))
     }
@@ -358,8 +358,8 @@ impl Common {
         self.legs.insert(leg, call);
     }
 
-    /// What a retry and its first leg have in common: the server's opaque state, which must not be
-    /// kept, else what is called.
+    /// Gives what a retry and its first leg have in common: the server's opaque state, which must not be kept, else
+    /// what is called.
     pub(super) fn leg(
         &self,
         state: u64,
@@ -402,7 +402,7 @@ impl Common {
     }
 }
 
-/// What the service says of itself, where that is a peer: client or server.
+/// Gives what the service says of itself, where that is a peer: client or server.
 pub(super) fn peer<'a>(settings: &Settings, client: &'a Named, info: &'a Named) -> &'a Named {
     const NOBODY: &Named = &Named { name: String::new(), version: String::new() };
     match settings.service_name {

@@ -7,10 +7,10 @@ use crate::mcp::Id;
 use crate::mcp::call::{Call, Owed};
 use crate::telemetry::{Nanos, PeerKeys};
 
-/// What tells a request in flight from the others.
+/// Holds what tells a request in flight from the others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::mcp) struct Key {
-    /// Where its id is unique: 0 for a whole session, else the number of one exchange.
+    /// Says where its id is unique: 0 for a whole session, else the number of one exchange.
     pub(in crate::mcp) scope: u64,
     /// `None` if it was out of sight; its exchange tells then.
     pub(in crate::mcp) id: Option<Id>,
@@ -35,12 +35,12 @@ pub(in crate::mcp) struct Flight {
     /// Progress token to request.
     tokens: HashMap<Key, Key, PeerKeys>,
     len: usize,
-    /// How many of them are not doubtful.
+    /// Says how many of them are not doubtful.
     certain: usize,
-    /// How many of them are in the hands of people. Doubtful ones are not counted: their answer may have
-    /// been lost, and nobody waits for a person then.
+    /// Says how many of them are in the hands of people. Doubtful ones are not counted: their answer may have been
+    /// lost, and nobody waits for a person then.
     asking: usize,
-    /// How many of them probe the server.
+    /// Says how many of them probe the server.
     probing: usize,
     /// No request expires before this.
     pub(super) quiet_until: Nanos,
@@ -49,7 +49,7 @@ pub(in crate::mcp) struct Flight {
 }
 
 impl Flight {
-    /// How many.
+    /// Says how many.
     pub(in crate::mcp) fn len(&self) -> usize {
         self.len
     }
@@ -69,7 +69,7 @@ impl Flight {
         }
     }
 
-    /// Whether a person has one of them in hand.
+    /// Says whether a person has one of them in hand.
     pub(super) fn asks_people(&self) -> bool {
         self.asking > 0
     }
@@ -126,18 +126,18 @@ impl Flight {
         self.calls.get(key).map(|call| &**call)
     }
 
-    /// Whether `exchange` brought one of those that wait under `key`.
+    /// Says whether `exchange` brought one of those that wait under `key`.
     pub(in crate::mcp) fn waits(&self, key: &Key, exchange: u64) -> bool {
         let of = |call: &Call| call.exchange == exchange;
         self.calls.get(key).is_some_and(|first| of(first) || first.behind.iter().any(|c| of(c)))
     }
 
-    /// Whether one waits under `key`.
+    /// Says whether one waits under `key`.
     pub(in crate::mcp) fn holds(&self, key: &Key) -> bool {
         self.calls.contains_key(key)
     }
 
-    /// Whether none waits under `key`, but one under the integer that it spells.
+    /// Says whether none waits under `key`, but one under the integer that it spells.
     pub(in crate::mcp) fn holds_number(&self, key: &Key) -> bool {
         self.number(key).is_some()
     }
@@ -186,7 +186,7 @@ impl Flight {
         Some((first.0.clone(), first.1.exchange))
     }
 
-    /// Whether one asked for progress under `token`, or under the integer that it spells.
+    /// Says whether one asked for progress under `token`, or under the integer that it spells.
     pub(in crate::mcp) fn knows_token(&self, token: &Key) -> bool {
         self.tokens.contains_key(token) || spelled_in(&self.tokens, token).is_some()
     }

@@ -35,8 +35,8 @@ impl Pairing<'_> {
             server: &self.state.server.name,
             request_id: &id,
         };
-        let (known, tally) = (&common.handed_back, &mut common.counts.passback);
-        let accepted = passback::take_in(json, &expected, &settings.passback, known, tally);
+        let (known, counts) = (&common.handed_back, &mut common.counts.passback);
+        let accepted = passback::take_in(json, &expected, &settings.passback, known, counts);
         common.spans += accepted.spans.spans();
         // What came with the call or its session is searched for in what its server tells of it, too.
         let secrets = self.state.secrets.all(now).with(&call.secrets);
@@ -51,13 +51,13 @@ impl Pairing<'_> {
         }
         common.handed.join(accepted.spans);
         for (span, texts) in accepted.content {
-            let reads = common.reads;
+            let needs = common.needs;
             let mut raw = |read, json: Option<Vec<u8>>| match json {
                 Some(json) => common.keep(read, Part::Whole(&json), Known::Whole),
                 None => Raw::Absent,
             };
-            let arguments = raw(reads.arguments, texts.arguments);
-            let result = raw(reads.results, texts.result);
+            let arguments = raw(needs.arguments, texts.arguments);
+            let result = raw(needs.results, texts.result);
             let secrets = secrets.clone();
             let seen = Seen { arguments, result, secrets, ..Seen::default() };
             common.hold(&seen);
@@ -72,7 +72,7 @@ impl Pairing<'_> {
         }
     }
 
-    /// Whether spans are welcome that were wished for so; counts those that are not.
+    /// Says whether spans are welcome that were wished for so; counts those that are not.
     fn is_welcome(&mut self, wish: PassbackRequester) -> bool {
         let welcome = match (self.common.settings.passback.ingest, wish) {
             (Ingest::Off, _) => return false,

@@ -35,14 +35,14 @@ pub(super) use self::common::Common;
 use self::common::nanos;
 pub(super) use self::flight::{Flight, Key};
 
-/// How a message came.
+/// Says how a message came.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Via<'a> {
-    /// Where its id is unique: 0 for the whole connection, else the number of one exchange.
+    /// Says where its id is unique: 0 for the whole connection, else the number of one exchange.
     pub(super) scope: u64,
     /// The exchange that brought it; 0 where there are none.
     pub(super) exchange: u64,
-    /// How many requests that exchange brought before.
+    /// Says how many requests that exchange brought before.
     pub(super) brought: usize,
     /// Version of HTTP in tenths; 0 where it is not HTTP.
     pub(super) http_version: u8,
@@ -54,7 +54,7 @@ pub(super) struct Via<'a> {
     pub(super) context: Option<&'a TraceContext>,
     /// It came alone, so that the context of the exchange is its own.
     pub(super) alone: bool,
-    /// What was done to it on its way.
+    /// Holds what was done to it on its way.
     pub(super) edited: Option<&'a Edited>,
     /// Secrets that the exchange that brought it carried.
     pub(super) secrets: Option<&'a CallSecrets>,
@@ -66,7 +66,7 @@ pub(super) struct Via<'a> {
     pub(super) cause: Option<&'a Cause>,
 }
 
-/// How much of a message was observed, and where it came from.
+/// Says how much of a message was observed, and where it came from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Observed<'a> {
     pub(super) direction: Direction,
@@ -77,7 +77,7 @@ pub(super) struct Observed<'a> {
     pub(super) via: Via<'a>,
 }
 
-/// What is known of one connection.
+/// Holds what is known of one connection.
 #[derive(Debug)]
 pub(super) struct State {
     /// Tells what is remembered for it from what is remembered for others.
@@ -90,8 +90,8 @@ pub(super) struct State {
     /// Answers go by unseen: what is asked from now on is doubtful.
     pub(super) blind: bool,
     pub(super) flights: Ways<Flight>,
-    /// When the other direction last had a request in the hands of a person: a call that led to it
-    /// waits for the same person and must not time out.
+    /// Says when the other direction last had a request in the hands of a person: a call that led to it waits for the
+    /// same person and must not time out.
     people: Ways<Nanos>,
     /// The client of the handshake and the version that was negotiated.
     pub(super) client: Arc<ClientInfo>,
@@ -144,7 +144,7 @@ impl State {
         }
     }
 
-    /// What a server is asked without a session, by whomever.
+    /// Gives what a server is asked without a session, by whomever.
     pub(super) fn shared(common: &mut Common, server: &Arc<Server>) -> Self {
         State { shared: true, ..State::new(common, server, None) }
     }
@@ -160,7 +160,7 @@ impl State {
         self.flights[direction].doubt_one(key, exchange);
     }
 
-    /// Whether a subscription waits under `key`.
+    /// Says whether a subscription waits under `key`.
     pub(super) fn listens(&self, key: &Key) -> bool {
         self.flights[Direction::ClientToServer].get(key).is_some_and(Call::listens)
     }
@@ -171,7 +171,7 @@ impl State {
         self.flights.0.iter().flat_map(Flight::all).map(shown)
     }
 
-    /// How many requests wait, both directions.
+    /// Says how many requests wait, both directions.
     pub(super) fn in_flight(&self) -> usize {
         self.flights.0.iter().map(Flight::len).sum()
     }

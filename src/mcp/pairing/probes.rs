@@ -6,9 +6,9 @@
 
 use super::*;
 
-/// Whether this refuses a probe, rather than failing at it: with an error of the caller's, or with one that
-/// servers define themselves in a response of the caller's fault (the TypeScript SDK's of the legacy era
-/// answers 400 and -32000 to whatever comes before the handshake).
+/// Says whether this refuses a probe, rather than failing at it: with an error of the caller's, or with one that
+/// servers define themselves in a response of the caller's fault (the TypeScript SDK's of the legacy era answers 400
+/// and -32000 to whatever comes before the handshake).
 pub(super) fn is_refusal(code: Option<i64>, status: Option<u16>) -> bool {
     let callers = matches!(status, Some(400..500)) && matches!(code, Some(-32019..=-32000));
     callers || Outcome::of_code(code) == Outcome::ClientError
@@ -40,13 +40,13 @@ impl Pairing<'_> {
         self.common.probed(over);
     }
 
-    /// What a probe and the handshake that follows it have in common.
+    /// Gives what a probe and the handshake that follows it have in common.
     fn probe(&self, who: &Named) -> u64 {
         let who = if self.is_alone() { None } else { Some(who) };
         self.common.hash((self.state.number, who))
     }
 
-    /// Whether all that is asked here is one client's.
+    /// Says whether all that is asked here is one client's.
     fn is_alone(&self) -> bool {
         self.state.name.is_some()
     }

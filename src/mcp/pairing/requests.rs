@@ -172,7 +172,7 @@ impl Pairing<'_> {
     /// The arguments of a request. In one that was not read whole they may be out of sight.
     fn keep_arguments(&mut self, part: Part<'_>, known: Known, capture: Capture) -> Raw {
         let unsure = part == Part::Absent && known != Known::Whole;
-        let read = self.common.reads.arguments || capture.arguments != CaptureLevel::Off;
+        let read = self.common.needs.arguments || capture.arguments != CaptureLevel::Off;
         self.common.keep(read, if unsure { Part::Cut } else { part }, known)
     }
 

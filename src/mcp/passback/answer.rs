@@ -6,7 +6,7 @@ use super::drafts::{Draft, Drafts};
 use super::lineage::{Lineage, Tree};
 use super::outline::{Outline, Part};
 use super::times::Fit;
-use super::{Accepted, Expected, HandedBack, Refused, Tally};
+use super::{Accepted, Expected, HandedBack, PassbackCounts, Refused};
 use crate::mcp::Passback;
 use crate::mcp::trace::span_flags;
 use crate::otlp::json::view::{Resource, Scope};
@@ -34,7 +34,7 @@ struct Good {
     draft: Draft,
     /// The nearest good ancestor, if there is one.
     above: Option<SpanId>,
-    /// When it began and ended, as far as we believe it.
+    /// Says when it began and ended, as far as we believe it.
     times: (Nanos, Nanos),
 }
 
@@ -45,28 +45,28 @@ impl<'a> Answer<'_, 'a> {
         read: Vec<Option<Draft>>,
         drafts: &mut Drafts<'_, 'a>,
         known: &HandedBack,
-        tally: &mut Tally,
+        counts: &mut PassbackCounts,
     ) -> Accepted {
         let entries = &self.outline.entries;
         let ours = [self.expected.own.map(|own| own.span), self.expected.hop];
         let ours: Vec<_> = ours.into_iter().flatten().collect();
-        let refused = &mut tally.refused;
+        let refused = &mut counts.refused;
         let mut lineage = Lineage::check(entries, self.trace, self.told, &ours, refused);
         refused.excess += lineage.prune(self.rules.max_spans);
         let mut spans = self.good(read, drafts, &mut lineage, refused);
         let tree = lineage.tree();
-        tally.circles += tree.circles;
-        let fit = self.settle(&mut spans, &tree, tally);
+        counts.circles += tree.circles;
+        let fit = self.settle(&mut spans, &tree, counts);
         // What came before is left out last of all: its children do have it as their parent.
         let names = spans.iter().map(|good| (self.trace, good.id, good.draft.told.0));
         let mut first = known.first_time(names).into_iter();
         spans.retain(|_| {
             let first = first.next().unwrap_or_default();
-            tally.refused.duplicate += u64::from(!first);
+            counts.refused.duplicate += u64::from(!first);
             first
         });
-        tally.spans += spans.len() as u64;
-        self.put_together(&mut spans, fit, drafts, tally)
+        counts.spans += spans.len() as u64;
+        self.put_together(&mut spans, fit, drafts, counts)
     }
 
     /// The spans that are good so far; those that cannot be read are not.
@@ -98,7 +98,7 @@ impl<'a> Answer<'_, 'a> {
     }
 
     /// Says what each span hangs on, and brings its times into the call's.
-    fn settle(&self, spans: &mut [Good], tree: &Tree, tally: &mut Tally) -> Fit<'_> {
+    fn settle(&self, spans: &mut [Good], tree: &Tree, counts: &mut PassbackCounts) -> Fit<'_> {
         for good in &mut *spans {
             let above = tree.above[good.place];
             good.above = above.and_then(|above| self.outline.entries[above].ids.span.given());
@@ -107,7 +107,7 @@ impl<'a> Answer<'_, 'a> {
         let fit = self.expected.window.fit(roots);
         for good in spans {
             good.times = fit.span(good.draft.told);
-            tally.moved += u64::from(good.times != good.draft.told);
+            counts.moved += u64::from(good.times != good.draft.told);
         }
         fit
     }
@@ -118,7 +118,7 @@ impl<'a> Answer<'_, 'a> {
         spans: &mut [Good],
         fit: Fit<'_>,
         drafts: &mut Drafts<'_, 'a>,
-        tally: &mut Tally,
+        counts: &mut PassbackCounts,
     ) -> Accepted {
         let Outline { entries, scopes, resources, .. } = self.outline;
         let scope = |good: &Good| entries[good.place].scope;
@@ -127,7 +127,7 @@ impl<'a> Answer<'_, 'a> {
         let whence = self.whence();
         for of_resource in spans.chunk_by_mut(|one, next| resource(one) == resource(next)) {
             let part = &resources[resource(&of_resource[0])];
-            let read = whole(part, Resource::read(part.json), tally);
+            let read = whole(part, Resource::read(part.json), counts);
             accepted.spans.resource(|out| {
                 // A resource without a name stays without one: who handed the spans back stands on each of
                 // them, and who made them is for the server to say.
@@ -136,14 +136,14 @@ impl<'a> Answer<'_, 'a> {
                 }
                 for of_scope in of_resource.chunk_by_mut(|one, next| scope(one) == scope(next)) {
                     let part = &scopes[scope(&of_scope[0])].1;
-                    let read = whole(part, Scope::read(part.json), tally);
+                    let read = whole(part, Scope::read(part.json), counts);
                     out.scope(|out| {
                         if let Some(read) = read {
                             drafts.screen.scope(read, out);
                         }
                         for good in of_scope {
                             out.span(|span| self.write(good, fit, &whence, drafts, span));
-                            good.draft.left.count(tally);
+                            good.draft.left.count(counts);
                             let texts = std::mem::take(&mut good.draft.texts);
                             if texts.arguments.is_some() || texts.result.is_some() {
                                 accepted.content.push(((self.place.0, good.id), texts));
@@ -155,7 +155,7 @@ impl<'a> Answer<'_, 'a> {
                 out.schema_url(&drafts.screen.schema_url(&url(part)));
             });
         }
-        drafts.screen.left().count(tally);
+        drafts.screen.left().count(counts);
         accepted
     }
 
@@ -183,7 +183,7 @@ impl<'a> Answer<'_, 'a> {
         span.flags(span_flags(self.expected.flags, root && told.is_some()));
     }
 
-    /// Where the spans came from, as attributes of each.
+    /// Says where the spans came from, as attributes of each.
     fn whence(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let mut span = compose::Span::onto(&mut out);
@@ -202,7 +202,7 @@ impl<'a> Answer<'_, 'a> {
         out
     }
 
-    /// What is to be said beside that of a span that was moved in time, or is a root.
+    /// Gives what is to be said beside that of a span that was moved in time, or is a root.
     fn say_more(&self, moved: Option<Nanos>, root: bool, attributes: &mut Attributes<'_>) {
         if let Some(start) = moved {
             attributes.add(names::PASSBACK_ORIGINAL_START, integer(start));
@@ -217,9 +217,9 @@ impl<'a> Answer<'_, 'a> {
     }
 }
 
-/// What was read of a resource or scope; one that is malformed is left out and counted.
-fn whole<T, E>(part: &Part<'_>, read: Result<T, E>, tally: &mut Tally) -> Option<T> {
-    tally.malformed += u64::from(read.is_err() && !part.json.is_empty());
+/// Gives what was read of a resource or scope; one that is malformed is left out and counted.
+fn whole<T, E>(part: &Part<'_>, read: Result<T, E>, counts: &mut PassbackCounts) -> Option<T> {
+    counts.malformed += u64::from(read.is_err() && !part.json.is_empty());
     read.ok()
 }
 

@@ -21,7 +21,7 @@ const SYSTEM: (&str, &str) = ("gen_ai.system", "mcp");
 /// The method of which a tool is called.
 const TOOLS_CALL: &str = "tools/call";
 
-/// How every name begins that is spoken of here.
+/// Says how every name begins that is spoken of here.
 const BEGINNINGS: [&str; 3] = ["mcp.", "gen_ai.", "rpc."];
 
 /// Brings the names to the conventions. Where a span has both names, the conventions' one stays.

@@ -28,7 +28,7 @@ pub(super) struct Drafts<'r, 'a> {
 /// One span.
 pub(super) struct Draft {
     pub(super) ids: Ids,
-    /// When it began and ended, as it says.
+    /// Says when it began and ended, as it says.
     pub(super) told: (Nanos, Nanos),
     /// Its fields up to its attributes, and those behind them.
     fields: (Range<usize>, Range<usize>),

@@ -17,7 +17,7 @@ use crate::otlp::wire::edit::{Edit, Take, Wants};
 use crate::otlp::wire::view::{Item, View};
 use crate::telemetry::{Nanos, Signal, SpanId, SpanKey, Telemetry};
 
-/// How many spans of either kind are remembered at least; twice as many at most.
+/// Says how many spans of either kind are remembered at least; twice as many at most.
 const REMEMBERED: usize = 16_384;
 
 /// See the module. Shared by reference; all methods are cheap but for what they look at.
@@ -68,8 +68,7 @@ impl Hasher for AsItIs {
 }
 
 impl HandedBack {
-    /// Whether no span was handed back so far: then no exported span can be one, and none needs to be
-    /// looked at.
+    /// Says whether no span was handed back so far: then no exported span can be one, and none needs to be looked at.
     pub fn is_empty(&self) -> bool {
         !self.any.load(Ordering::Relaxed)
     }
@@ -95,7 +94,7 @@ impl HandedBack {
         });
     }
 
-    /// Whether each span comes for the first time, all of one answer. They are known from now on.
+    /// Says whether each span comes for the first time, all of one answer. They are known from now on.
     pub(super) fn first_time(
         &self,
         spans: impl Iterator<Item = ([u8; 16], SpanId, Nanos)>,

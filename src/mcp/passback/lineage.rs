@@ -14,7 +14,7 @@ use crate::telemetry::SpanId;
 
 /// Spans by place, and what is known of each.
 pub(super) struct Lineage {
-    /// Whether a span may be put out.
+    /// Says whether a span may be put out.
     good: Vec<bool>,
     /// The span that each names as its parent, if it is among these.
     parents: Vec<Option<usize>>,
@@ -23,12 +23,12 @@ pub(super) struct Lineage {
 /// The first good span of each id, or the first, by place.
 type ById = HashMap<u64, usize>;
 
-/// What follows from all of it.
+/// Holds what follows from all of it.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     /// The nearest good ancestor of each span; `None` where it is a root.
     pub(super) above: Vec<Option<usize>>,
-    /// How many spans are above it.
+    /// Says how many spans are above it.
     depth: Vec<u32>,
     /// Spans whose parent was left off because their ancestors were a circle.
     pub(super) circles: u64,
@@ -99,7 +99,7 @@ impl Lineage {
         }
     }
 
-    /// Whether the span of that place may be put out.
+    /// Says whether the span of that place may be put out.
     pub(super) fn is_good(&self, place: usize) -> bool {
         self.good[place]
     }
@@ -109,7 +109,7 @@ impl Lineage {
         self.good[place] = false;
     }
 
-    /// How many are good.
+    /// Says how many are good.
     fn count(&self) -> usize {
         self.good.iter().filter(|good| **good).count()
     }

@@ -6,11 +6,11 @@
 //! ids it has (`outline`); of as many as may be taken, the span itself and what of it may leave (`drafts`,
 //! `screen` with the detectors of [`crate::privacy::detect`], `dialect`); whose child it is (`lineage`), its
 //! times (`times`), whether it came before (`handed_back`); and these put together (`answer`). What is refused is counted by reason
-//! (`tally`). It touches neither the answer nor its call.
+//! (`counts`). It touches neither the answer nor its call.
 
 mod dialect;
 mod handed_back;
-mod tally;
+mod counts;
 mod screen;
 mod drafts;
 mod outline;
@@ -32,9 +32,9 @@ use crate::telemetry::{SpanId, SpanKey};
 
 pub(in crate::mcp) use self::times::Window;
 
+pub use self::counts::{PassbackCounts, Refused};
 pub use self::handed_back::HandedBack;
 pub use self::posted::{Posted, Received};
-pub use self::tally::{Refused, Tally};
 
 /// A parent that a server was told.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +45,7 @@ pub(in crate::mcp) struct Told {
     pub(in crate::mcp) certain: bool,
 }
 
-/// What is known of the call whose answer has spans.
+/// Holds what is known of the call whose answer has spans.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::mcp) struct Expected<'a> {
     pub(in crate::mcp) told: Option<Told>,
@@ -63,11 +63,11 @@ pub(in crate::mcp) struct Expected<'a> {
     pub(in crate::mcp) request_id: &'a str,
 }
 
-/// What may be put out of one answer.
+/// Holds what may be put out of one answer.
 #[derive(Debug, Default)]
 pub(in crate::mcp) struct Accepted {
     pub(in crate::mcp) spans: Traces,
-    /// What they had of content.
+    /// Holds what they had of content.
     pub(in crate::mcp) content: Vec<(SpanKey, Texts)>,
 }
 
@@ -84,10 +84,10 @@ pub(in crate::mcp) fn take_in(
     expected: &Expected<'_>,
     rules: &Passback,
     known: &HandedBack,
-    tally: &mut Tally,
+    counts: &mut PassbackCounts,
 ) -> Accepted {
     if json.len() > rules.max_bytes {
-        tally.too_large += 1;
+        counts.too_large += 1;
         return Accepted::default();
     }
     let unsampled = expected.flags & SAMPLED == 0 && expected.unsampled == Unsampled::Drop;
@@ -97,13 +97,13 @@ pub(in crate::mcp) fn take_in(
     let mut drafts = Drafts::new(rules, expected, if wanted > 0 { json.len() } else { 0 });
     let (mut outline, whole) = Outline::read(json, rules.max_spans, wanted, &mut drafts);
     let all = outline.entries.len() as u64;
-    tally.answers += 1;
-    tally.malformed += u64::from(!whole);
-    tally.left_out = tally.left_out.saturating_add(outline.left_out);
-    tally.received += all + outline.beyond;
-    tally.refused.excess += outline.beyond;
+    counts.answers += 1;
+    counts.malformed += u64::from(!whole);
+    counts.left_out = counts.left_out.saturating_add(outline.left_out);
+    counts.received += all + outline.beyond;
+    counts.refused.excess += outline.beyond;
     if unsampled {
-        tally.refused.unsampled += all;
+        counts.refused.unsampled += all;
         return Accepted::default();
     }
     let context = lineage::context(expected.told, &outline.entries);
@@ -114,7 +114,7 @@ pub(in crate::mcp) fn take_in(
         None => None,
     };
     let Some(trace) = trace else {
-        tally.refused.no_parent += all;
+        counts.refused.no_parent += all;
         return Accepted::default();
     };
     let told = context.map(|parent| parent.span);
@@ -124,5 +124,5 @@ pub(in crate::mcp) fn take_in(
     };
     let read = std::mem::take(&mut outline.drafts);
     let answer = Answer { outline: &outline, expected, rules, orphans, told, trace, place };
-    answer.accept(read, &mut drafts, known, tally)
+    answer.accept(read, &mut drafts, known, counts)
 }

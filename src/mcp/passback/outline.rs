@@ -10,13 +10,13 @@ use crate::mcp::peek::{members, skip};
 use crate::mcp::sep2448;
 use crate::otlp::json::view::Id;
 
-/// How many resources and scopes are told apart; spans of one beyond count as beyond.
+/// Says how many resources and scopes are told apart; spans of one beyond count as beyond.
 const MAX_RESOURCES: usize = 64;
 const MAX_SCOPES: usize = 512;
-/// How many spans are looked at for each one that may be taken: an answer has its root last as a rule.
+/// Says how many spans are looked at for each one that may be taken: an answer has its root last as a rule.
 const LOOK: usize = 16;
 
-/// What stands in one `traces` object.
+/// Holds what stands in one `traces` object.
 #[derive(Default)]
 pub(super) struct Outline<'a> {
     pub(super) resources: Vec<Part<'a>>,

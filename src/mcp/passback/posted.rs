@@ -6,14 +6,14 @@
 //! the member `traceparent` at the top of the body (in a `_meta` it stands there anyway). The client is
 //! the one who asked, so it is believed when it says what it had sent; the spans are not.
 
-use super::{Expected, HandedBack, Tally, Told, Window, take_in};
+use super::{Expected, HandedBack, PassbackCounts, Told, Window, take_in};
 use crate::json::{Kind, MAX_DEPTH, Reader};
 use crate::mcp::peek::{Message, Part, RawId, members, skip};
 use crate::mcp::{Orphans, Passback, TraceContext, Unsampled, sep2448};
 use crate::privacy::cut::cut;
 use crate::telemetry::{Content, Nanos, Raw, Seen, Telemetry};
 
-/// What is posted, and what is known of it beside.
+/// Holds what is posted, and what is known of it beside.
 #[derive(Clone, Copy, Debug)]
 pub struct Posted<'a> {
     /// The body, decompressed.
@@ -23,24 +23,24 @@ pub struct Posted<'a> {
     /// The server that handed the spans back, as the user names it, with bounds of the caller's; empty if
     /// nobody says.
     pub server: &'a str,
-    /// When it came.
+    /// Says when it came.
     pub now: Nanos,
-    /// What becomes of spans whose context was not sampled.
+    /// Holds what becomes of spans whose context was not sampled.
     pub unsampled: Unsampled,
 }
 
-/// What came of it.
+/// Holds what came of it.
 #[derive(Debug)]
 pub struct Received {
     /// The spans that may be passed on; may be none.
     pub telemetry: Telemetry,
-    /// What they had of content.
+    /// Holds what they had of content.
     pub content: Content,
-    /// How many came, and why some were refused.
-    pub tally: Tally,
+    /// Says how many came, and why some were refused.
+    pub counts: PassbackCounts,
 }
 
-/// What was found in a body.
+/// Holds what was found in a body.
 #[derive(Default)]
 struct Body<'a> {
     traces: Part<'a>,
@@ -85,15 +85,15 @@ impl Posted<'_> {
             server: self.server,
             request_id: &body.id,
         };
-        let mut tally = Tally::default();
-        let accepted = take_in(traces, &expected, rules, known, &mut tally);
+        let mut counts = PassbackCounts::default();
+        let accepted = take_in(traces, &expected, rules, known, &mut counts);
         let raw = |json: Option<Vec<u8>>| json.map_or(Raw::Absent, |json| Raw::Whole(json.into()));
         let content = accepted.content.into_iter().map(|(key, texts)| {
             let (arguments, result) = (raw(texts.arguments), raw(texts.result));
             (key, Seen { arguments, result, ..Seen::default() })
         });
         let content = content.collect();
-        Ok(Received { telemetry: Telemetry::from(accepted.spans), content, tally })
+        Ok(Received { telemetry: Telemetry::from(accepted.spans), content, counts })
     }
 }
 

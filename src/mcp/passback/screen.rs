@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
 use prost::Message as _;
 
-use super::{Expected, Tally, Texts, dialect};
+use super::{Expected, PassbackCounts, Texts, dialect};
 use crate::mcp::Passback;
 use crate::otlp::json::view::{self, Attribute, Value};
 use crate::otlp::wire::compose::{self, Attributes};
@@ -24,7 +24,7 @@ use crate::telemetry::names::{REQUEST_ID, SCOPE, SERVICE_NAME, TOOL_ARGUMENTS, T
 const MAX_NAME: usize = 128;
 /// The longest schema URL, in bytes.
 const MAX_URL: usize = 256;
-/// What all names of our own begin with.
+/// Names what all names of our own begin with.
 const OURS: &str = "mcpcol.";
 /// The name of what may not be named.
 const OTHER: &str = "_OTHER";
@@ -40,7 +40,7 @@ pub(super) struct Screen<'r> {
     left: Left,
 }
 
-/// How much was left out, as the books have it.
+/// Says how much was left out, as the books have it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Left {
     withheld: u32,
@@ -59,7 +59,7 @@ pub(super) struct Event {
 #[derive(Default)]
 struct KnownNames {
     names: Vec<(String, NameClass)>,
-    /// Where the next is looked for first.
+    /// Says where the next is looked for first.
     next: usize,
 }
 
@@ -88,7 +88,7 @@ impl<'r> Screen<'r> {
         Screen { rules, knows_request, known: KnownNames::default(), left: Left::default() }
     }
 
-    /// What was left out since this was asked last.
+    /// Gives what was left out since this was asked last.
     pub(super) fn left(&mut self) -> Left {
         std::mem::take(&mut self.left)
     }
@@ -251,21 +251,21 @@ impl<'r> Screen<'r> {
 
 impl Left {
     /// Puts it on the books.
-    pub(super) fn count(self, tally: &mut Tally) {
-        tally.withheld += u64::from(self.withheld);
-        tally.claimed += u64::from(self.claimed);
-        tally.over_limit += u64::from(self.over_limit);
+    pub(super) fn count(self, counts: &mut PassbackCounts) {
+        counts.withheld += u64::from(self.withheld);
+        counts.claimed += u64::from(self.claimed);
+        counts.over_limit += u64::from(self.over_limit);
     }
 }
 
-/// Why a value may not leave.
+/// Says why a value may not leave.
 enum Stays {
     TooDeep,
     Withheld,
 }
 
 impl Passback {
-    /// What of a value may leave.
+    /// Gives what of a value may leave.
     fn screened<'v>(
         &self,
         value: &'v mut Value<'_>,
@@ -353,7 +353,7 @@ impl Passback {
     }
 }
 
-/// Whether an attribute of a resource says that its service is us.
+/// Says whether an attribute of a resource says that its service is us.
 fn is_ours(attribute: &Attribute<'_>) -> bool {
     attribute.key == SERVICE_NAME
         && attribute.value.as_text().is_some_and(|name| name.trim().eq_ignore_ascii_case(SCOPE))

@@ -32,11 +32,11 @@ struct Case {
     known: HandedBack,
 }
 
-/// What came of it.
+/// Holds what came of it.
 struct Outcome {
     resources: Vec<ResourceSpans>,
     content: Vec<(SpanKey, Texts)>,
-    tally: Tally,
+    counts: PassbackCounts,
 }
 
 fn bytes<const N: usize>(hex: &str) -> [u8; N] {
@@ -60,7 +60,7 @@ fn case() -> Case {
 
 impl Case {
     fn take(&self, json: &str) -> Outcome {
-        let mut tally = Tally::default();
+        let mut counts = PassbackCounts::default();
         let expected = Expected {
             told: self.told,
             own: Some(self.own),
@@ -71,16 +71,16 @@ impl Case {
             server: "files",
             request_id: "7",
         };
-        let accepted = take_in(json.as_bytes(), &expected, &self.rules, &self.known, &mut tally);
-        assert!(tally.balanced(), "{tally:?}");
-        assert_eq!(tally.spans as usize, accepted.spans.spans());
+        let accepted = take_in(json.as_bytes(), &expected, &self.rules, &self.known, &mut counts);
+        assert!(counts.balanced(), "{counts:?}");
+        assert_eq!(counts.spans as usize, accepted.spans.spans());
         let Accepted { spans, content } = accepted;
         let spans = Telemetry::from(spans);
         // It is as encoders write it.
         let found = wire::check(Request::Traces, spans.wire().clone()).unwrap();
         assert_eq!(found.repair_size(), 0, "{:?}", spans.messages());
         let Messages::Traces(resources) = spans.messages() else { panic!("spans") };
-        Outcome { resources, content, tally }
+        Outcome { resources, content, counts }
     }
 }
 
@@ -88,7 +88,7 @@ impl Outcome {
     fn spans(&self) -> Vec<&Span> {
         let scopes = self.resources.iter().flat_map(|r| &r.scope_spans);
         let spans: Vec<_> = scopes.flat_map(|s| &s.spans).collect();
-        assert_eq!(spans.len() as u64, self.tally.spans);
+        assert_eq!(spans.len() as u64, self.counts.spans);
         spans
     }
 
@@ -157,7 +157,7 @@ fn a_tree_is_kept_with_its_resource_and_scope_and_says_where_it_came_from() {
         (names::PASSBACK, "BoolValue(true)".to_owned()),
     ];
     assert_eq!(attributes(root), told.into());
-    assert_eq!((outcome.tally.received, outcome.tally.spans), (3, 3));
+    assert_eq!((outcome.counts.received, outcome.counts.spans), (3, 3));
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn shapes_that_servers_send_are_all_read() {
     assert_eq!((outcome.only().kind, outcome.only().status.as_ref().unwrap().code), (2, 2));
     let snake = span(1, 0, "").replace("spanId", "span_id").replace("traceId", "trace_id");
     let snake = traces(&[snake]).replace("resourceSpans", "resource_spans");
-    assert_eq!(case().take(&snake).tally.spans, 1);
+    assert_eq!(case().take(&snake).counts.spans, 1);
     let bare = format!(r#"{{"traceId":"{TRACE}","spanId":"0101010101010101"}}"#);
     let outcome = case().take(&traces(&[bare]));
     assert_eq!(outcome.only().name, "_OTHER");
@@ -179,7 +179,7 @@ fn shapes_that_servers_send_are_all_read() {
     for empty in ["{}", r#"{"resourceSpans":[]}"#, r#"{"resourceSpans":null}"#, &traces(&[]), "[]"]
     {
         let outcome = case().take(empty);
-        assert_eq!((outcome.tally.received, outcome.tally.spans), (0, 0), "{empty}");
+        assert_eq!((outcome.counts.received, outcome.counts.spans), (0, 0), "{empty}");
     }
 }
 
@@ -192,7 +192,7 @@ fn a_server_that_left_spans_out_says_so_on_its_root() {
     assert_eq!(told[names::PASSBACK_LEFT_OUT], "3");
     assert_eq!(told[names::PASSBACK_TRUNCATED], "BoolValue(true)");
     assert!(!attributes(outcome.spans()[0]).contains_key(names::PASSBACK_TRUNCATED));
-    assert_eq!(outcome.tally.left_out, 3);
+    assert_eq!(outcome.counts.left_out, 3);
     let fine = case().take(&format!(r#"{json},"truncated":false,"droppedSpanCount":0}}"#));
     assert!(!attributes(fine.spans()[1]).contains_key(names::PASSBACK_TRUNCATED));
 }
@@ -202,15 +202,15 @@ fn one_bad_span_goes_alone_and_its_children_hang_on_the_nearest_good_ancestor() 
     let bad = span(2, 1, r#""attributes":{"not":"a list"}"#);
     let outcome = case().take(&traces(&[span(4, 3, ""), span(3, 2, ""), bad, span(1, 0, "")]));
     assert_eq!(outcome.tree(), [(1, 0), (3, 1), (4, 3)].into());
-    assert_eq!(outcome.tally.refused.malformed, 1);
+    assert_eq!(outcome.counts.refused.malformed, 1);
     let foreign = span(2, 1, "").replace(TRACE, &"7".repeat(32));
     let outcome = case().take(&traces(&[span(3, 2, ""), foreign, span(1, 0, "")]));
     assert_eq!(outcome.tree(), [(1, 0), (3, 1)].into());
-    assert_eq!(outcome.tally.refused.foreign_trace, 1);
+    assert_eq!(outcome.counts.refused.foreign_trace, 1);
     let stranger = span(2, 9, "");
     let outcome = case().take(&traces(&[span(3, 2, ""), stranger, span(1, 0, "")]));
     assert_eq!(outcome.tree(), [(1, 0), (3, 0)].into());
-    assert_eq!(outcome.tally.refused.foreign_parent, 1);
+    assert_eq!(outcome.counts.refused.foreign_parent, 1);
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn without_a_context_spans_are_dropped_or_kept_below_the_taps_span() {
     let json = traces(&[span(2, 1, ""), root]).replace(TRACE, &other);
     let mut case = Case { told: None, ..case() };
     let outcome = case.take(&json);
-    assert_eq!((outcome.tally.spans, outcome.tally.refused.no_parent), (0, 2));
+    assert_eq!((outcome.counts.spans, outcome.counts.refused.no_parent), (0, 2));
     case.rules.orphans = Orphans::Mark;
     let outcome = case.take(&json);
     assert_eq!(outcome.tree(), [(1, 0xee), (2, 1)].into());
@@ -243,18 +243,18 @@ fn without_a_context_spans_are_dropped_or_kept_below_the_taps_span() {
 fn a_context_beside_the_request_counts_if_the_server_used_it() {
     let told = case().told.map(|told| Told { certain: false, ..told });
     let mut case = Case { told, ..case() };
-    assert_eq!(case.take(&traces(&[span(1, 0, "")])).tally.spans, 1);
+    assert_eq!(case.take(&traces(&[span(1, 0, "")])).counts.spans, 1);
     let other = traces(&[span(2, 0, "")]).replace(TRACE, &"11".repeat(16));
-    assert_eq!(case.take(&other).tally.refused.no_parent, 1);
+    assert_eq!(case.take(&other).counts.refused.no_parent, 1);
     case.told = case.told.map(|told| Told { certain: true, ..told });
-    assert_eq!(case.take(&other).tally.refused.foreign_trace, 1);
+    assert_eq!(case.take(&other).counts.refused.foreign_trace, 1);
 }
 
 #[test]
 fn unsampled_spans_follow_the_taps_own_rule() {
     let json = traces(&[span(1, 0, "")]);
     let mut case = Case { flags: 0, ..case() };
-    assert_eq!(case.take(&json).tally.refused.unsampled, 1);
+    assert_eq!(case.take(&json).counts.refused.unsampled, 1);
     case.unsampled = Unsampled::Keep;
     assert_eq!(case.take(&json).only().flags, 0x300);
 }
@@ -262,12 +262,12 @@ fn unsampled_spans_follow_the_taps_own_rule() {
 #[test]
 fn what_came_before_is_left_out_and_its_children_keep_it_as_their_parent() {
     let case = case();
-    assert_eq!(case.take(&traces(&[span(1, 0, "")])).tally.spans, 1);
+    assert_eq!(case.take(&traces(&[span(1, 0, "")])).counts.spans, 1);
     let outcome = case.take(&traces(&[span(2, 1, ""), span(1, 0, "")]));
     assert_eq!(outcome.tree(), [(2, 1)].into());
-    assert_eq!(outcome.tally.refused.duplicate, 1);
+    assert_eq!(outcome.counts.refused.duplicate, 1);
     let outcome = case.take(&traces(&[span(3, 0, ""), span(3, 0, "")]));
-    assert_eq!((outcome.tally.spans, outcome.tally.refused.duplicate), (1, 1));
+    assert_eq!((outcome.counts.spans, outcome.counts.refused.duplicate), (1, 1));
 }
 
 #[test]
@@ -287,7 +287,7 @@ fn times_that_are_off_as_a_whole_are_shifted_into_the_call() {
     assert_eq!(child.start_time_unix_nano, START + 5 * SECOND);
     assert_eq!(child.events[0].time_unix_nano, START + 5 * SECOND);
     assert_eq!(attributes(root)[names::PASSBACK_ORIGINAL_START], at(0));
-    assert_eq!(outcome.tally.moved, 2);
+    assert_eq!(outcome.counts.moved, 2);
 }
 
 #[test]
@@ -300,7 +300,7 @@ fn times_that_lie_are_clamped_and_small_skew_is_left_alone() {
         let span = outcome.only();
         let (start, end) = (span.start_time_unix_nano, span.end_time_unix_nano);
         assert!(start <= end && start + SECOND >= START && end <= START + 11 * SECOND);
-        (start - (START - SECOND), end - (START - SECOND), outcome.tally.moved)
+        (start - (START - SECOND), end - (START - SECOND), outcome.counts.moved)
     };
     let small = timed(&(START - SECOND / 2).to_string(), &(START + 10 * SECOND).to_string());
     assert_eq!(times(&small), (SECOND / 2, 11 * SECOND, 0));

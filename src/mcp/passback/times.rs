@@ -12,9 +12,9 @@ const SECOND: Nanos = 1_000_000_000;
 pub(in crate::mcp) struct Window {
     from: Nanos,
     to: Nanos,
-    /// How far outside of it they may be.
+    /// Says how far outside of it they may be.
     slack: Nanos,
-    /// Where a span is put that has no time.
+    /// Says where a span is put that has no time.
     unset: Nanos,
     /// Spans may be shifted into it.
     shifts: bool,
@@ -28,13 +28,13 @@ impl Window {
 
     /// Whatever is not in the future, for a call that was not seen.
     pub(super) fn before(now: Nanos) -> Self {
-        /// How wrong a clock may be.
+        /// Says how wrong a clock may be.
         const SLACK: Nanos = 3600 * SECOND;
         let to = now.max(1);
         Window { from: 1, to, slack: SLACK, unset: to, shifts: false }
     }
 
-    /// How spans are moved into it whose roots began and ended then.
+    /// Says how spans are moved into it whose roots began and ended then.
     pub(super) fn fit(&self, roots: impl Iterator<Item = (Nanos, Nanos)> + Clone) -> Fit<'_> {
         let first = roots.clone().map(|(start, _)| start).min();
         let last = roots.map(|(start, end)| end.max(start)).max();
@@ -59,7 +59,7 @@ impl Window {
     }
 }
 
-/// How the spans of one answer are moved.
+/// Says how the spans of one answer are moved.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fit<'w> {
     window: &'w Window,
@@ -67,7 +67,7 @@ pub(super) struct Fit<'w> {
 }
 
 impl Fit<'_> {
-    /// Where a span is put that says it began and ended then.
+    /// Says where a span is put that says it began and ended then.
     pub(super) fn span(&self, (start, end): (Nanos, Nanos)) -> (Nanos, Nanos) {
         let from = self.place(start);
         // A span that did not end, or before it began, took no time.
@@ -75,7 +75,7 @@ impl Fit<'_> {
         (from, to)
     }
 
-    /// Where an event of a span that was put there is put.
+    /// Says where an event of a span that was put there is put.
     pub(super) fn event(&self, (start, end): (Nanos, Nanos), at: Nanos) -> Nanos {
         let at = if at == 0 { 0 } else { self.place(at) };
         let near = at.saturating_add(SECOND) >= start && at <= end.saturating_add(SECOND);

@@ -16,7 +16,7 @@ pub use params::{Info, Meta, Params};
 pub use result::{Answer, Failure};
 pub(super) use result::{first_text, names_in};
 
-/// What one JSON-RPC message tells, borrowed from it.
+/// Holds what one JSON-RPC message tells, borrowed from it.
 #[derive(Clone, Debug, Default)]
 pub struct Message<'a> {
     /// `jsonrpc`
@@ -67,7 +67,7 @@ pub enum Part<'a> {
     Whole(&'a [u8]),
 }
 
-/// What a message is, told by its shape.
+/// Names what a message is, told by its shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// `method` and `id`.
@@ -109,8 +109,8 @@ impl<'a> Message<'a> {
         Ok(reader.offset())
     }
 
-    /// What can be told of a message of which only the beginning and the end were observed. What may have
-    /// stood between them is [`hidden`](Answer::hidden).
+    /// Gives what can be told of a message of which only the beginning and the end were observed. What may have stood
+    /// between them is [`hidden`](Answer::hidden).
     pub fn peek_cut(head: &'a [u8], tail: &'a [u8]) -> Self {
         // A number at the very end of the head may go on: better not seen than seen wrong.
         let digits = head.iter().rev().take_while(|b| tail::in_number(**b)).count();
@@ -133,7 +133,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// What the message is.
+    /// Gives what the message is.
     pub fn shape(&self) -> Shape {
         match (self.method.is_some(), &self.id) {
             (true, RawId::Number(_) | RawId::Text(_)) => Shape::Request,
@@ -229,7 +229,7 @@ impl<'a> Message<'a> {
 }
 
 impl Open {
-    /// Whether it is the member of this key, a JSON string.
+    /// Says whether it is the member of this key, a JSON string.
     fn is(self, key: &[u8]) -> bool {
         match self {
             Open::Params => key == b"\"params\"",
@@ -301,7 +301,7 @@ fn number(reader: &mut Reader<'_>) -> Result<Option<f64>> {
     Ok(None)
 }
 
-/// Whether the next value is `true`.
+/// Says whether the next value is `true`.
 fn truth(reader: &mut Reader<'_>) -> Result<bool> {
     Ok(flag(reader)? == Some(true))
 }

@@ -17,17 +17,17 @@ pub struct Params<'a> {
     pub task: bool,
     /// Task that a task method is about.
     pub task_id: Option<Text<'a>>,
-    /// Who the client says it is (`initialize`).
+    /// Says who the client says it is (`initialize`).
     pub client: Info<'a>,
     /// Request that `notifications/cancelled` is about.
     pub request_id: RawId<'a>,
-    /// Why it is cancelled.
+    /// Says why it is cancelled.
     pub reason: Option<Text<'a>>,
     /// Level of `notifications/message`.
     pub level: Option<Text<'a>>,
-    /// Who logs, in it.
+    /// Says who logs, in it.
     pub logger: Option<Text<'a>>,
-    /// What is logged, as on the wire.
+    /// Holds what is logged, as on the wire.
     pub data: Part<'a>,
     /// Token of `notifications/progress`.
     pub progress_token: RawId<'a>,
@@ -48,17 +48,17 @@ pub struct Params<'a> {
 pub struct Meta<'a> {
     /// W3C context of the sender.
     pub traceparent: Option<Text<'a>>,
-    /// What belongs to it.
+    /// Holds what belongs to it.
     pub tracestate: Option<Text<'a>>,
-    /// Whether `baggage` came along.
+    /// Says whether `baggage` came along.
     pub baggage: bool,
     /// Token that progress will carry.
     pub progress_token: RawId<'a>,
     /// Protocol version of this request (2026-07-28): its presence tells the era.
     pub protocol_version: Option<Text<'a>>,
-    /// Who the client says it is.
+    /// Says who the client says it is.
     pub client: Info<'a>,
-    /// Who the server says it is.
+    /// Says who the server says it is.
     pub server: Info<'a>,
     /// Task that a result belongs to.
     pub related_task: Option<Text<'a>>,
@@ -154,7 +154,7 @@ impl<'a> Meta<'a> {
 }
 
 impl<'a> Meta<'a> {
-    /// What stands under `otel`: a wish for spans in a request, spans in an answer.
+    /// Gives what stands under `otel`: a wish for spans in a request, spans in an answer.
     fn otel(&mut self, buf: &'a [u8], reader: &mut Reader<'a>) -> Result<()> {
         members(reader, |key, reader| match key {
             sep2448::TRACES if reader.peek()?.0 == Kind::Object => {
@@ -187,8 +187,8 @@ impl<'a> Info<'a> {
     }
 }
 
-/// Whether the next value is one that the servers there are take for a yes: they ask whether it is
-/// true by the rules of their language, not whether it is `true`.
+/// Says whether the next value is one that the servers there are take for a yes: they ask whether it is true by the
+/// rules of their language, not whether it is `true`.
 fn wished(reader: &mut Reader<'_>) -> Result<bool> {
     let value = match reader.peek()?.0 {
         Kind::Bool => return reader.bool(),

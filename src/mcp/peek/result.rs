@@ -18,7 +18,7 @@ pub struct Answer<'a> {
     pub result_type: Option<Text<'a>>,
     /// The version the server picked (`initialize`).
     pub protocol_version: Option<Text<'a>>,
-    /// Who the server says it is (`initialize`).
+    /// Says who the server says it is (`initialize`).
     pub server: Info<'a>,
     /// Task that was begun or is told about: flat, or inside `task` (2025-11-25).
     pub task_id: Option<Text<'a>>,
@@ -26,7 +26,7 @@ pub struct Answer<'a> {
     pub task_status: Option<Text<'a>>,
     /// The tool of a task that completed failed (2026-07-28).
     pub task_is_error: bool,
-    /// Why a task failed (2026-07-28).
+    /// Says why a task failed (2026-07-28).
     pub task_error: Option<Failure<'a>>,
     /// `requestState` (2026-07-28), opaque and secret.
     pub request_state: Option<Text<'a>>,

@@ -36,7 +36,7 @@ impl<'a> Back<'a> {
         member
     }
 
-    /// Whether a value that could not be read ends in that byte.
+    /// Says whether a value that could not be read ends in that byte.
     pub(super) fn follows(&mut self, end: u8) -> bool {
         !self.done && self.last() == Some(end)
     }

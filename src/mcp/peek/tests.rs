@@ -179,7 +179,7 @@ fn a_cut_answer_is_told_by_head_and_tail() {
     }
 }
 
-/// What the official servers write, and what they could: whether `isError` may stand where nobody looked.
+/// Gives what the official servers write, and what they could: whether `isError` may stand where nobody looked.
 #[test]
 fn what_may_be_hidden_in_a_cut_answer_is_told() {
     let big = "x".repeat(50_000);

@@ -17,9 +17,9 @@ use super::{
     CancelledBy, Counts, Direction, Edited, HandedBack, Hidden, Identity, InFlight, Lines, Outcome,
     Party, SessionName, Settings, Ways,
 };
-use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
+use crate::telemetry::{Content, Nanos, Needs, Offset, Telemetry};
 
-/// How many ended requests, interim answers and tasks are remembered, each.
+/// Says how many ended requests, interim answers and tasks are remembered, each.
 const REMEMBERED: usize = 1024;
 
 /// The state of one observed connection.
@@ -30,9 +30,9 @@ pub struct Session {
     stderr: Lines,
     common: Common,
     state: State,
-    /// Who went first.
+    /// Says who went first.
     left_first: Option<Party>,
-    /// What was done to the request that comes next.
+    /// Holds what was done to the request that comes next.
     edited: Ways<Option<Edited>>,
 }
 
@@ -55,7 +55,7 @@ impl Session {
         self.common.handed_back = handed_back;
     }
 
-    /// Where the wall clock is from here on: spans that begin later are told by it.
+    /// Says where the wall clock is from here on: spans that begin later are told by it.
     pub fn anchor(&mut self, offset: Offset) {
         self.common.offset = offset;
     }
@@ -65,9 +65,9 @@ impl Session {
         self.common.hidden = hidden;
     }
 
-    /// What of calls' content is kept for processors from here on: all of it unless said otherwise.
-    pub fn keep(&mut self, reads: Reads) {
-        self.common.reads = reads;
+    /// Gives what of calls' content is kept for processors from here on: all of it unless said otherwise.
+    pub fn keep(&mut self, needs: Needs) {
+        self.common.needs = needs;
     }
 
     /// The books so far.
@@ -85,7 +85,7 @@ impl Session {
         self.state.waiting()
     }
 
-    /// How many spans are ready to be taken, and what log records weigh beside them.
+    /// Says how many spans are ready to be taken, and what log records weigh beside them.
     pub fn ready(&self) -> usize {
         self.common.ready()
     }

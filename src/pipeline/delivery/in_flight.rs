@@ -7,7 +7,7 @@ use crate::telemetry::{Receipt, Telemetry, Verdict};
 /// Holds a batch that is being sent: whatever becomes of it is booked, also when its task is ended.
 pub(super) struct InFlight<'a> {
     counters: &'a ExporterCounters,
-    /// What it is a part of.
+    /// Holds what it is a part of.
     taken: &'a Taken,
     pub(super) telemetry: Telemetry,
     receipt: Option<Receipt>,

@@ -17,7 +17,7 @@ use crate::privacy::cut::cut;
 /// The longest reason in the last line, in bytes: a backend's words with what stands before them.
 const MAX_REASON: usize = 640;
 
-/// What went wrong for one exporter.
+/// Holds what went wrong for one exporter.
 #[derive(Debug)]
 pub(super) struct Incidents {
     exporter: Id,
@@ -67,12 +67,12 @@ impl Incidents {
         }
     }
 
-    /// Why sending failed last, in one line.
+    /// Says why sending failed last, in one line.
     pub(super) fn last_failure(&self) -> Option<String> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether there is no exporter to send with.
+    /// Says whether there is no exporter to send with.
     pub(super) fn is_off(&self) -> bool {
         self.off.load(Ordering::Relaxed)
     }

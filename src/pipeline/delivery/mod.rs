@@ -43,7 +43,7 @@ pub(super) struct Delivery {
     urgency: watch::Sender<Urgency>,
 }
 
-/// What is known of the end. Each step cuts a pause before a retry short, once.
+/// Names what is known of the end. Each step cuts a pause before a retry short, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Urgency {
     None,
@@ -53,7 +53,7 @@ enum Urgency {
     Close,
 }
 
-/// What the consumers share.
+/// Holds what the consumers share.
 struct Worker {
     id: Id,
     exporter: Box<dyn Exporter>,
@@ -109,7 +109,7 @@ impl Delivery {
         Arc::new(Delivery { worker, tasks: Mutex::new(tasks), urgency })
     }
 
-    /// What a full queue does: as set, else it drops beside others and refuses alone.
+    /// Gives what a full queue does: as set, else it drops beside others and refuses alone.
     pub(super) fn on_full(&self, alone: bool) -> OnFull {
         let otherwise = if alone { OnFull::Refuse } else { OnFull::Drop };
         self.worker.settings.queue.on_full.unwrap_or(otherwise)
@@ -120,7 +120,7 @@ impl Delivery {
         self.worker.incidents.cannot_start(why);
     }
 
-    /// What became of everything so far, and why sending failed last.
+    /// Gives what became of everything so far, and why sending failed last.
     pub(super) fn account(&self) -> Account {
         let Worker { counters, incidents, .. } = &*self.worker;
         let account = counters.account();
@@ -163,7 +163,7 @@ impl Delivery {
         worker.incidents.overflow(|| worker.queue.level());
     }
 
-    /// What to tell a sender that was refused: when the next attempt may have made room.
+    /// Gives what to tell a sender that was refused: when the next attempt may have made room.
     fn hint(&self) -> Duration {
         self.worker.settings.retry.initial_interval.0.clamp(MIN_HINT, MAX_HINT)
     }

@@ -44,7 +44,7 @@ struct State {
     flushing: bool,
     /// Nothing new is reserved.
     closed: bool,
-    /// What was reserved before has no place any more either.
+    /// Holds what was reserved before has no place any more either.
     abandoned: bool,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct Gauges {
 /// them. No backend takes as much at a time.
 const MAX_JOINED: usize = 16 << 20;
 
-/// Why a queue does not take a batch.
+/// Says why a queue does not take a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// No room now.
@@ -75,7 +75,7 @@ pub(crate) struct Permit {
     place: Place,
 }
 
-/// Where a batch would stand.
+/// Says where a batch would stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Line,
@@ -207,7 +207,7 @@ impl Queue {
         self.lock().line.lasts()
     }
 
-    /// How much is held, and the limit.
+    /// Says how much is held, and the limit.
     pub(super) fn level(&self) -> (Size, Size) {
         (self.lock().used, self.limit)
     }

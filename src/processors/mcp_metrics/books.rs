@@ -22,7 +22,7 @@ use crate::telemetry::names::{
 };
 use crate::telemetry::{Nanos, OwnKeys, PeerKeys, Signal, Telemetry};
 
-/// What an instance is told by its settings.
+/// Holds what an instance is told by its settings.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
     pub(super) count: Count,
@@ -35,7 +35,7 @@ pub(super) struct Rules {
 
 /// The books of one id.
 pub(super) struct Books {
-    /// When they were begun, as OTLP wants it of sums.
+    /// Says when they were begun, as OTLP wants it of sums.
     pub(super) began: Nanos,
     pub(super) shown: Shown,
     state: Mutex<State>,
@@ -43,7 +43,7 @@ pub(super) struct Books {
     instances: AtomicUsize,
 }
 
-/// What is under the lock.
+/// Holds what is under the lock.
 pub(super) struct State {
     pub(super) histograms: Histograms,
     pub(super) counters: Counters,
@@ -51,7 +51,7 @@ pub(super) struct State {
     /// The series of keys that came before, by the keys' hashes.
     known: HashMap<u64, (Kept, Places), OwnKeys>,
     hasher: PeerKeys,
-    /// When metrics are to be sent next; 0 before the first look.
+    /// Says when metrics are to be sent next; 0 before the first look.
     next: Nanos,
 }
 
@@ -70,7 +70,7 @@ pub(super) struct Counters {
     pub(super) findings: Family<Counter>,
 }
 
-/// Where a call is counted.
+/// Says where a call is counted.
 #[derive(Clone, Copy, Debug)]
 struct Places {
     operation: u32,
@@ -140,7 +140,7 @@ impl Books {
         });
     }
 
-    /// Whether it is time to send, and then when it will be again.
+    /// Says whether it is time to send, and then when it will be again.
     pub(super) fn is_due(&self, now: Nanos, rules: &Rules) -> bool {
         let mut state = self.lock();
         let next = now.saturating_add(rules.interval);
@@ -155,7 +155,7 @@ impl Books {
         due
     }
 
-    /// When to send next.
+    /// Says when to send next.
     pub(super) fn next(&self) -> Nanos {
         self.lock().next
     }

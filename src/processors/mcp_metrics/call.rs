@@ -35,7 +35,7 @@ pub(super) struct Key<'a> {
     pub(super) words: Words<'a>,
 }
 
-/// What becomes labels.
+/// Holds what becomes labels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Words<'a> {
     pub(super) server: &'a str,
@@ -54,7 +54,7 @@ pub(super) struct Words<'a> {
     pub(super) port: u16,
 }
 
-/// What is counted of one span.
+/// Holds what is counted of one span.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Call<'a> {
     pub(super) key: Key<'a>,
@@ -117,7 +117,7 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// How long it took, in seconds.
+    /// Says how long it took, in seconds.
     pub(super) fn seconds(&self) -> f64 {
         seconds(self.end - self.start)
     }
@@ -128,7 +128,7 @@ pub(super) fn seconds(nanos: Nanos) -> f64 {
     std::time::Duration::from_nanos(nanos).as_secs_f64()
 }
 
-/// What the attributes of a span say.
+/// Holds what the attributes of a span say.
 #[derive(Default)]
 struct Said<'a> {
     words: Words<'a>,
@@ -195,7 +195,7 @@ impl Kept {
         Kept { side, unlisted, sizes, texts, port: words.port }
     }
 
-    /// Whether it is this one.
+    /// Says whether it is this one.
     pub(super) fn is(&self, key: &Key<'_>) -> bool {
         let Key { side, unlisted, sizes, words } = key;
         let same = (self.side, self.unlisted, self.sizes, self.port)

@@ -41,7 +41,7 @@ pub(super) struct Series<K> {
     exemplars: Vec<Option<Exemplar>>,
 }
 
-/// Where series are shown, and under which label of their own.
+/// Says where series are shown, and under which label of their own.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
     pub(super) metrics: Metrics,

@@ -12,7 +12,7 @@ use crate::telemetry::{Nanos, PeerKeys};
 
 use super::call::{Call, Side, seconds};
 
-/// How many are known at once: as many as an HTTP tap knows.
+/// Says how many are known at once: as many as an HTTP tap knows.
 pub(super) const MAX_SESSIONS: usize = 4096;
 /// The longest id that is kept, in bytes.
 const MAX_ID: usize = 256;
@@ -30,7 +30,7 @@ pub(super) struct Sessions(HashMap<Box<str>, Session, PeerKeys>);
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) side: Side,
-    /// What its handshake said of it.
+    /// Holds what its handshake said of it.
     labels: Vec<Label>,
     began: Nanos,
     last: Nanos,
@@ -38,7 +38,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// How long it lasted, in seconds.
+    /// Says how long it lasted, in seconds.
     pub(super) fn seconds(&self) -> f64 {
         seconds(self.last - self.began)
     }

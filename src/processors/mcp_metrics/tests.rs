@@ -35,7 +35,7 @@ struct Span {
     server: String,
     name: String,
     kind: SpanKind,
-    /// When it began and how long it took.
+    /// Says when it began and how long it took.
     times: (Nanos, Nanos),
     flags: u32,
     said: Vec<(&'static str, String)>,
@@ -113,7 +113,7 @@ fn telemetry(spans: &[Span]) -> Telemetry {
     traces.into()
 }
 
-/// What a pipeline of metrics was sent.
+/// Holds what a pipeline of metrics was sent.
 #[derive(Clone, Default)]
 struct Sent(Arc<Mutex<Vec<Telemetry>>>);
 

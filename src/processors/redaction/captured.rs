@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::tally::Tally;
+use super::counts::Counts;
 use crate::otlp::Holder;
 use crate::otlp::wire::compose::{Attributes, Value};
 use crate::otlp::wire::view::Item;
@@ -58,7 +58,12 @@ impl<'s> Captured<'s> {
     }
 
     /// Makes the message of the span's status: why the call failed. False for none.
-    pub(super) fn message(self, scan: &mut Scan<'_>, tally: &mut Tally, out: &mut String) -> bool {
+    pub(super) fn message(
+        self,
+        scan: &mut Scan<'_>,
+        counts: &mut Counts,
+        out: &mut String,
+    ) -> bool {
         out.clear();
         let Some(Seen { capture, error_text, .. }) = self.0 else { return false };
         let text: Option<String> = match error_text {
@@ -68,7 +73,7 @@ impl<'s> Captured<'s> {
             _ => None,
         };
         let Some(text) = text.filter(|text| !text.is_empty()) else { return false };
-        redact(&text, Under::Open, scan, tally, Spot::STATUS, out);
+        redact(&text, Under::Open, scan, counts, Spot::STATUS, out);
         out.truncate(cut(out, MAX_MESSAGE));
         true
     }
@@ -80,7 +85,7 @@ impl<'s> Captured<'s> {
         mut under: impl FnMut(&str) -> Option<Under>,
         mut masked: impl FnMut(&str),
         scan: &mut Scan<'_>,
-        tally: &mut Tally,
+        counts: &mut Counts,
         span: &mut Attributes<'_>,
     ) {
         let Some(Seen { capture, arguments, result, headers, .. }) = self.0 else { return };
@@ -98,7 +103,7 @@ impl<'s> Captured<'s> {
                 Ok((text, whole)) => (Ok(&**text), *whole),
                 Err(why) => (Err(*why), true),
             };
-            let new = redacted(text, under, scan, tally);
+            let new = redacted(text, under, scan, counts);
             if text.ok() != Some(&*new) {
                 masked(name);
             }
@@ -112,7 +117,7 @@ impl<'s> Captured<'s> {
             let Some(under) = under(key) else { continue };
             let mut changed = false;
             let mut value = |value: &Option<Box<str>>| {
-                let mut new = redacted(value.as_deref().ok_or(Why::Size), under, scan, tally);
+                let mut new = redacted(value.as_deref().ok_or(Why::Size), under, scan, counts);
                 changed |= value.as_deref() != Some(&*new);
                 new.truncate(cut(&new, capture.max_bytes));
                 new
@@ -152,13 +157,13 @@ fn redacted(
     text: Result<&str, Why>,
     under: Under,
     scan: &mut Scan<'_>,
-    tally: &mut Tally,
+    counts: &mut Counts,
 ) -> String {
     let mut new = String::new();
     match text {
-        Ok(text) => redact(text, under, scan, tally, Spot::ATTRIBUTE, &mut new),
+        Ok(text) => redact(text, under, scan, counts, Spot::ATTRIBUTE, &mut new),
         Err(why) => {
-            tally.failed(why);
+            counts.failed(why);
             new.push_str(UNSCANNED);
         }
     }
@@ -169,18 +174,18 @@ fn redact(
     text: &str,
     under: Under,
     scan: &mut Scan<'_>,
-    tally: &mut Tally,
+    counts: &mut Counts,
     spot: Spot,
     out: &mut String,
 ) {
     match scan.text(text, under) {
         Found::Nothing => out.push_str(text),
         Found::Masked => {
-            tally.masked(spot, scan.hits());
+            counts.masked(spot, scan.hits());
             out.push_str(scan.output());
         }
         Found::Unscanned(why) => {
-            tally.failed(why);
+            counts.failed(why);
             out.push_str(scan.output());
         }
     }

@@ -10,10 +10,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Redaction;
+use super::counts::Counters;
 use super::names::Names;
 use super::sanitizers::Sanitizers;
 use super::summary::Verbosity;
-use super::tally::Counters;
 use crate::pipeline::{Build, ComponentConfig, Processor, ProcessorConfig, Secrets};
 use crate::privacy::redact::{
     Invalid, KeyedHash, MASK, OwnRule, PlainHash, Preset, Redactor, Settings, StandIn, UNSCANNED,

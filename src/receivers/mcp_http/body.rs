@@ -85,17 +85,17 @@ pub(super) struct Forwarded {
     lease: Option<Lease<ProxyBody>>,
     /// Nothing more comes of it, whichever its end.
     over: bool,
-    /// What lasts as long as it.
+    /// Holds what lasts as long as it.
     kept: Option<ExchangeGuard>,
-    /// How it broke off; told once what came before has been written on.
+    /// Says how it broke off; told once what came before has been written on.
     failed: Option<Failure>,
     /// Knows of a request what is told on its way up.
     upload: Option<Rc<Upload>>,
     /// Looks for a path that a stream names to its client.
     lookout: Option<EndpointWatcher>,
-    /// What may not stand behind it.
+    /// Holds what may not stand behind it.
     sieve: Sieve,
-    /// What is held of it; nothing for what passes as it comes.
+    /// Holds what is held of it; nothing for what passes as it comes.
     held: Option<Box<Buffered>>,
 }
 
@@ -106,13 +106,13 @@ pub(super) struct Upload {
     asked: RequestGuard,
     /// It has been read to its end.
     pub(super) over: Cell<bool>,
-    /// How it broke off, if it did: whoever tells of the response tells of that.
+    /// Says how it broke off, if it did: whoever tells of the response tells of that.
     pub(super) broken: Cell<Option<Broken>>,
-    /// What is remembered for an answer of our own; nothing for what needs none.
+    /// Holds what is remembered for an answer of our own; nothing for what needs none.
     pub(super) prefix: RefCell<Option<RequestPrefix>>,
 }
 
-/// How a request's body broke off.
+/// Says how a request's body broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Broken {
     /// It cannot be told where it goes on: whoever sent it is there.
@@ -170,7 +170,7 @@ impl ProxyBody {
         ProxyBody::Forwarded(Box::new(forwarded))
     }
 
-    /// Whether fields may come behind it.
+    /// Says whether fields may come behind it.
     pub(super) fn may_have_trailers(&self) -> bool {
         let ProxyBody::Forwarded(body) = self else { return false };
         !body.over && (body.whole == Whole::Flagged || body.from.size_hint().exact().is_none())
@@ -244,13 +244,13 @@ impl Forwarded {
         }
     }
 
-    /// Whether all has come that its length in the head promises. What of HTTP/2 comes behind that, an empty
-    /// frame or trailers, is not read by a peer of HTTP/1.1 whose message is whole by then.
+    /// Says whether all has come that its length in the head promises. What of HTTP/2 comes behind that, an empty frame
+    /// or trailers, is not read by a peer of HTTP/1.1 whose message is whole by then.
     fn is_all(&self) -> bool {
         self.from.size_hint().exact() == Some(0)
     }
 
-    /// Whether it ended in the middle.
+    /// Says whether it ended in the middle.
     fn is_reset(&self) -> bool {
         self.whole == Whole::Flagged && !self.from.is_end_stream() && !self.is_all()
     }
@@ -271,7 +271,7 @@ impl Forwarded {
         }
     }
 
-    /// Who broke a response off: an upstream may do so because the request did not come whole.
+    /// Says who broke a response off: an upstream may do so because the request did not come whole.
     fn broken_by(&self) -> Party {
         let broken = self.kept.as_ref().and_then(|kept| kept.upload.broken.get());
         if broken.is_some() { Party::Client } else { Party::Server }
@@ -288,7 +288,7 @@ impl Forwarded {
         }
     }
 
-    /// Whether the client has still to read what came before.
+    /// Says whether the client has still to read what came before.
     fn client_lags(&self) -> bool {
         let kept = self.kept.as_ref().filter(|kept| kept.alone);
         kept.is_some_and(|kept| kept.upload.asked.is_unwritten())

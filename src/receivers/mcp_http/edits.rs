@@ -35,7 +35,7 @@ pub(super) struct Edits {
     exchange: Scope,
     /// The session that the request names.
     session: Option<Scope>,
-    /// Who answers: that session, or whoever is at the target.
+    /// Says who answers: that session, or whoever is at the target.
     peer: Scope,
     carrier: Option<TraceContext>,
     /// The request whose answer matters.
@@ -234,7 +234,7 @@ impl events::Edit for Stripping {
     }
 }
 
-/// Why a body with this head is not looked into, if it is not.
+/// Says why a body with this head is not looked into, if it is not.
 fn unreadable(headers: &HeaderMap, length: Option<u64>) -> Option<&'static str> {
     match () {
         () if coding(headers, Present::among(headers)) != Coding::Identity => Some(why::ENCODED),
@@ -244,7 +244,7 @@ fn unreadable(headers: &HeaderMap, length: Option<u64>) -> Option<&'static str> 
     }
 }
 
-/// Whether a header vouches for the body, or a trailer is announced that will.
+/// Says whether a header vouches for the body, or a trailer is announced that will.
 fn is_vouched_for(headers: &HeaderMap) -> bool {
     let is_voucher = |name: &[u8]| VOUCHERS.iter().any(|v| name.eq_ignore_ascii_case(v.as_bytes()));
     let announced =

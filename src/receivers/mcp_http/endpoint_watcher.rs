@@ -92,7 +92,7 @@ impl EndpointWatcher {
         }
     }
 
-    /// Whether whoever asks for that means this stream's server.
+    /// Says whether whoever asks for that means this stream's server.
     fn is_ours(&self, asked: &PathAndQuery) -> bool {
         // However it is spelled.
         let folded = comparable(asked.as_str().as_bytes());
@@ -170,8 +170,8 @@ fn parts(target: &PathAndQuery) -> impl Iterator<Item = &str> {
     target.as_str().split(['/', '?', '&', '=', ';'])
 }
 
-/// Whether a word looks like the id of a session. Names of places, `token` or `oauth2`, do not: in a path
-/// without a query, one server could have what another's clients send there.
+/// Says whether a word looks like the id of a session. Names of places, `token` or `oauth2`, do not: in a path without
+/// a query, one server could have what another's clients send there.
 fn is_session(word: &str) -> bool {
     let digits = word.bytes().filter(u8::is_ascii_digit).count();
     let mixed = word.bytes().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase());

@@ -21,7 +21,7 @@ pub(super) trait Edit {
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    /// What is not passed on yet. Begins where a line begins, unless one is passing.
+    /// Holds what is not passed on yet. Begins where a line begins, unless one is passing.
     held: Vec<u8>,
     /// The lines of `held` before this belong to an event that has not ended.
     seen: usize,
@@ -78,7 +78,7 @@ impl Events {
         }
     }
 
-    /// How much is held, in bytes.
+    /// Says how much is held, in bytes.
     pub(super) fn held(&self) -> usize {
         self.held.len()
     }
@@ -130,7 +130,7 @@ impl Events {
         true
     }
 
-    /// Where the event that is held ends, right after its blank line.
+    /// Says where the event that is held ends, right after its blank line.
     fn event_end(&mut self) -> Option<usize> {
         loop {
             let at = self.seen;
@@ -186,7 +186,7 @@ fn write_event(event: &[u8], out: &mut Vec<u8>, edit: &mut dyn Edit) {
     out.extend_from_slice(event);
 }
 
-/// Where the values of the lines of data stand.
+/// Says where the values of the lines of data stand.
 fn data(event: &[u8]) -> impl Iterator<Item = std::ops::Range<usize>> {
     let mut at = 0;
     std::iter::from_fn(move || {

@@ -41,8 +41,8 @@ use crate::mcp::{BodyKind, EndpointFinder, Party, Verb};
 use crate::metrics::{Counter, Metrics, RateLimitedLog, names};
 use crate::receivers::tap::Editing;
 
-/// How much of a request whose upstream is not there is read for its span and its answer, and how long
-/// that may take.
+/// Says how much of a request whose upstream is not there is read for its span and its answer, and how long that may
+/// take.
 const LEFTOVER: usize = 1 << 20;
 const LEFTOVER_TIME: Duration = Duration::from_secs(1);
 
@@ -54,9 +54,9 @@ pub(super) struct Rules {
     pub(super) detours: Arc<SessionEndpoints>,
     /// Those in front whose word on where a request is from is passed on.
     pub(super) trusted_proxies: TrustedProxies,
-    /// Where requests go, by route.
+    /// Says where requests go, by route.
     pub(super) destinations: Arc<[Destination]>,
-    /// How the servers are called, by route.
+    /// Says how the servers are called, by route.
     pub(super) names: Vec<String>,
     /// Headers that the user wants to see.
     pub(super) shown: Vec<HeaderName>,
@@ -507,8 +507,8 @@ fn host_of(head: &Parts) -> Option<HeaderValue> {
     host.or_else(|| head.uri.authority().and_then(|authority| authority.as_str().parse().ok()))
 }
 
-/// Whether a response is one that a proxy can pass on: no switch of protocols, which nobody asked for,
-/// and no coding of the transfer that would be lost.
+/// Says whether a response is one that a proxy can pass on: no switch of protocols, which nobody asked for, and no
+/// coding of the transfer that would be lost.
 fn is_ours_to_pass(response: &Response<CountedBody>) -> bool {
     response.status() != StatusCode::SWITCHING_PROTOCOLS && hop::only_chunked(response.headers())
 }

@@ -14,7 +14,7 @@ use crate::http::authority::{Authority, Origin, Written};
 use crate::http::bearer::Bearer;
 use crate::http::sockets::is_loopback;
 
-/// Why a request is not served.
+/// Says why a request is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Denied {
     /// HTTP/1.1 asks for exactly one.
@@ -126,7 +126,7 @@ impl Guard {
         self.hosts.allow(Written { host, port })
     }
 
-    /// Whether a request may pass; `empty` if it has no body.
+    /// Says whether a request may pass; `empty` if it has no body.
     pub(super) fn check(&self, head: &Parts, present: Present, empty: bool) -> Result<(), Denied> {
         if head.method == Method::CONNECT {
             return Err(Denied::Method);
@@ -211,8 +211,8 @@ impl Guard {
     }
 }
 
-/// Whether the request asks for another protocol. `h2c` is asked for in passing by clients that go on
-/// in HTTP/1.1 if nobody answers, so it is ignored.
+/// Says whether the request asks for another protocol. `h2c` is asked for in passing by clients that go on in HTTP/1.1
+/// if nobody answers, so it is ignored.
 fn wants_upgrade(head: &Parts) -> bool {
     let asked = head.headers.get_all(hyper::header::UPGRADE).iter();
     let words = asked.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));

@@ -18,8 +18,8 @@ pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// Which of the fields that a proxy has to look at are there: one look over the names, because asking the
-/// map for each of them, mostly to hear that it is not there, costs more than all that is done to them.
+/// Says which of the fields that a proxy has to look at are there: one look over the names, because asking the map for
+/// each of them, mostly to hear that it is not there, costs more than all that is done to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Present(u32);
 
@@ -51,7 +51,7 @@ impl Present {
         headers.keys().fold(Present(0), |found, name| found.and(Present::of(name)))
     }
 
-    /// Whether one of those is there.
+    /// Says whether one of those is there.
     pub(super) fn has(self, one: Present) -> bool {
         self.0 & one.0 != 0
     }
@@ -96,9 +96,9 @@ pub(super) fn is_credential(name: &str) -> bool {
     }
 }
 
-/// How a body is encoded: the codings of all fields in their order, those aside that do nothing (`identity`
-/// by RFC 9110 section 8.4.1, `none` by habit). Several on top of each other are nobody's practice, and
-/// would let a few bytes unpack to a thousand times what one coding makes of them: they are not read.
+/// Says how a body is encoded: the codings of all fields in their order, those aside that do nothing (`identity` by RFC
+/// 9110 section 8.4.1, `none` by habit). Several on top of each other are nobody's practice, and would let a few bytes
+/// unpack to a thousand times what one coding makes of them: they are not read.
 pub(super) fn coding(headers: &HeaderMap, present: Present) -> Coding {
     if !present.has(Present::CONTENT_ENCODING) {
         return Coding::Identity;
@@ -125,8 +125,8 @@ fn coding_named(name: &[u8]) -> Coding {
     }
 }
 
-/// Whether one reader may see a response's end where another does not: its head says both length and chunks, or either
-/// of a body that there never is.
+/// Says whether one reader may see a response's end where another does not: its head says both length and chunks, or
+/// either of a body that there never is.
 pub(super) fn has_two_ends(status: StatusCode, headers: &HeaderMap, present: Present) -> bool {
     let chunked = present.has(Present::TRANSFER_ENCODING);
     let says_length = present.has(Present::CONTENT_LENGTH);

@@ -21,7 +21,7 @@ pub(super) struct Places<'a> {
     pub(super) route: usize,
     /// Scheme, host and port of its upstream.
     pub(super) upstream: &'a Origin,
-    /// What the client asked for, where the route swaps paths.
+    /// Holds what the client asked for, where the route swaps paths.
     pub(super) asked: Option<&'a PathAndQuery>,
 }
 
@@ -60,8 +60,7 @@ impl Places<'_> {
         (!there).then(|| at + fragment)
     }
 
-    /// Whether a reference names the upstream itself, and not only a path of it; `None` if it names
-    /// somebody else.
+    /// Says whether a reference names the upstream itself, and not only a path of it; `None` if it names somebody else.
     fn origin_named(&self, reference: &str) -> Option<bool> {
         let before_path = &reference[..reference.find(['/', '?']).unwrap_or(reference.len())];
         let (scheme, rest) = match before_path.split_once(':') {

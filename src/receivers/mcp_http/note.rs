@@ -11,7 +11,7 @@ pub(super) type Event<'a> = tap::Event<'a, Note>;
 /// Says to which exchange something happened, and what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Note {
-    /// Which request and response; 0 for none.
+    /// Says which request and response; 0 for none.
     pub(super) exchange: u64,
     /// Names what happened.
     pub(super) kind: Kind,

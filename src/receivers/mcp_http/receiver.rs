@@ -277,7 +277,7 @@ fn without_secrets(path: &str) -> String {
     path.split('/').map(shown).collect::<Vec<_>>().join("/")
 }
 
-/// Where clients find it, a line a route.
+/// Says where clients find it, a line a route.
 fn announce(config: &Config, opened: &Opened) -> io::Result<()> {
     let address = opened.listener.local_addr()?;
     let scheme = if opened.tls.is_some() { "https" } else { "http" };

@@ -32,7 +32,7 @@ pub(super) struct Recording {
     pub(super) bell: Notify,
     /// Bytes of bodies whose exchange is not observed.
     pub(super) unseen: Counter,
-    /// What is still open is being cut off: nobody else gives it up.
+    /// Holds what is still open is being cut off: nobody else gives it up.
     pub(super) cutting: Cell<bool>,
 }
 
@@ -48,13 +48,13 @@ pub(super) struct ExchangeRecorder {
     heard: Cell<bool>,
     /// The response was told to its end, or how it broke off.
     over: Cell<bool>,
-    /// How much of the request's body was told; all, if nobody is to tell it.
+    /// Says how much of the request's body was told; all, if nobody is to tell it.
     request: Cell<Came>,
     /// The end of the response is still to be told.
     ending: Cell<bool>,
 }
 
-/// How much of a body came.
+/// Says how much of a body came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Came {
     Nothing,
@@ -295,8 +295,8 @@ impl BodyRecorder {
         self.told_end(exchange, at, to);
     }
 
-    /// Whether it is a response that came before anything of its request's body. With its end the exchange
-    /// is over, and nobody would hear what was asked.
+    /// Says whether it is a response that came before anything of its request's body. With its end the exchange is
+    /// over, and nobody would hear what was asked.
     fn is_early(&self, exchange: &ExchangeRecorder) -> bool {
         self.direction == Direction::ServerToClient && exchange.request.get() == Came::Nothing
     }

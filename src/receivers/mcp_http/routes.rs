@@ -11,7 +11,7 @@ use hyper::http::uri::PathAndQuery;
 
 use super::config::Route;
 
-/// Where discovery documents stand.
+/// Says where discovery documents stand.
 pub(super) const WELL_KNOWN: &str = "/.well-known/";
 
 /// The routes of one receiver.
@@ -47,10 +47,10 @@ pub(super) enum Owner {
     Route,
 }
 
-/// Where a request goes.
+/// Says where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
-    /// Which of the routes as configured.
+    /// Says which of the routes as configured.
     pub(super) route: usize,
     /// The upstream is asked for it.
     pub(super) target: PathAndQuery,
@@ -83,7 +83,7 @@ impl Routes {
         self.all.len()
     }
 
-    /// Whether a route swaps paths, so that what its server says of its own is not what clients ask.
+    /// Says whether a route swaps paths, so that what its server says of its own is not what clients ask.
     pub(super) fn swaps(&self, route: usize) -> bool {
         self.all.iter().any(|known| known.index == route && !known.prefix.is_empty())
     }
@@ -98,12 +98,12 @@ impl Routes {
         self.all.iter().find(|known| *known.place == *place).map(|known| known.index)
     }
 
-    /// Whether any route swaps paths.
+    /// Says whether any route swaps paths.
     pub(super) fn any_swaps(&self) -> bool {
         self.all.iter().any(|known| !known.prefix.is_empty())
     }
 
-    /// Whose a path is, also where it is not served.
+    /// Says whose a path is, also where it is not served.
     pub(super) fn owner(&self, path: &str) -> Owner {
         match self.known(path) {
             None => Owner::Nobody,
@@ -129,7 +129,7 @@ impl Routes {
         (found.route == route && found.target == *target).then_some(asked)
     }
 
-    /// Where a request for `asked` goes; `None` where nothing is routed.
+    /// Says where a request for `asked` goes; `None` where nothing is routed.
     pub(super) fn find(&self, asked: &Uri) -> Option<Found> {
         let path = asked.path();
         if let Some(rest) = path.strip_prefix(WELL_KNOWN) {
@@ -192,7 +192,7 @@ fn target(path: &str, query: Option<&str>) -> Option<PathAndQuery> {
     text.parse().ok()
 }
 
-/// Whether a path has segments that lead up: an upstream would resolve them to outside of the route.
+/// Says whether a path has segments that lead up: an upstream would resolve them to outside of the route.
 fn climbs(path: &str) -> bool {
     let mut plain = path.to_ascii_lowercase();
     for (written, meant) in [("%2e", "."), ("%2f", "/"), ("%5c", "/"), ("\\", "/")] {

@@ -18,7 +18,7 @@ use crate::receivers::tap::{
     self, CountsExporter, RecordCounters, Unseen, Watch, ambient, content_key, edited, hashed,
     hidden,
 };
-use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
+use crate::telemetry::{Content, Nanos, Needs, Offset, Telemetry};
 
 /// Bytes that decoders may take at once: some codings want 8 MiB each.
 const MAX_DECODING: usize = 128 << 20;
@@ -30,7 +30,7 @@ pub(super) struct HttpObserver {
     counters: Counters,
     /// Bodies in progress that are packed; nothing where one cannot be read.
     packed: HashMap<(u64, Direction), Packed>,
-    /// What they may take together, in bytes.
+    /// Holds what they may take together, in bytes.
     decoding: usize,
     /// The attributes that headers of requests and of responses become, by their places in the user's list.
     shown: (Vec<Arc<str>>, Vec<Arc<str>>),
@@ -192,7 +192,7 @@ impl HttpObserver {
         self.packed.insert((exchange, direction), Packed { decoder, cost, unread: false });
     }
 
-    /// Whether a packed body came to its end with something in it that was not read.
+    /// Says whether a packed body came to its end with something in it that was not read.
     fn packed_ended(&mut self, exchange: u64, direction: Direction) -> bool {
         // Almost always empty where this is asked for every body.
         if self.packed.is_empty() {
@@ -304,8 +304,8 @@ impl Watch<Note> for HttpObserver {
         self.counts.tell(&self.http.counts());
     }
 
-    fn keep(&mut self, reads: Reads) {
-        self.http.keep(reads);
+    fn keep(&mut self, needs: Needs) {
+        self.http.keep(needs);
     }
 
     fn want_logs(&mut self, wanted: bool) {

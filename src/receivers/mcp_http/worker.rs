@@ -40,9 +40,9 @@ use crate::pipeline::Stop;
 /// The first bytes of HTTP/2 with prior knowledge (RFC 9113 section 3.4); no method of HTTP/1.1 begins
 /// like this.
 const PREFACE: &[u8; 4] = b"PRI ";
-/// How often idle upstream connections are looked at.
+/// Says how often idle upstream connections are looked at.
 const TIDY: Duration = Duration::from_secs(1);
-/// How often clients that ask nothing are looked at within the time that they have for it.
+/// Says how often clients that ask nothing are looked at within the time that they have for it.
 const LOOKS: u32 = 16;
 /// Between two such looks at least.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -150,7 +150,7 @@ async fn serve(plan: Plan, mut arrivals: mpsc::Receiver<Arrival>, mut stop: Stop
     worker.proxy.recording.queue.wake();
 }
 
-/// How long what has begun may take once stop was given.
+/// Says how long what has begun may take once stop was given.
 async fn patience(mut stop: Stop, drain_timeout: Duration) {
     let retired = stop.given().await;
     tokio::select! {
@@ -249,7 +249,7 @@ impl Worker {
         drop(slot);
     }
 
-    /// What a client begins with; `None` if that takes too long.
+    /// Gives what a client begins with; `None` if that takes too long.
     async fn greeted<T>(&self, greeting: impl Future<Output = T>) -> Option<T> {
         let mut stop = self.stop.clone();
         let late = async {
@@ -335,7 +335,7 @@ impl Worker {
     }
 }
 
-/// Whether a connection without TLS begins as HTTP/2; `None` if it is gone before it says.
+/// Says whether a connection without TLS begins as HTTP/2; `None` if it is gone before it says.
 async fn is_http2(stream: &TcpStream) -> Option<bool> {
     let mut first = [0; PREFACE.len()];
     loop {

@@ -38,7 +38,7 @@ pub(super) struct Plan<'a> {
     pub(super) command: &'a [OsString],
     /// Set in the child on top of what it inherits.
     pub(super) env: &'a [(String, String)],
-    /// Where it starts, if not where we are.
+    /// Says where it starts, if not where we are.
     pub(super) cwd: Option<&'a Path>,
     /// In a process group of its own.
     pub(super) own_group: bool,
@@ -82,9 +82,9 @@ pub(super) struct Closer {
 /// Connects to one side of a stdio connection, the client's or the server's.
 #[derive(Debug)]
 pub(super) struct Ends {
-    /// What this side writes is read here.
+    /// Holds what this side writes is read here.
     pub(super) from: Pipe,
-    /// What it is to read is written here.
+    /// Holds what it is to read is written here.
     pub(super) to: Pipe,
 }
 
@@ -125,7 +125,7 @@ impl CannotStart {
 pub(super) struct Started {
     pub(super) child: Child,
     pub(super) ends: Ends,
-    /// Where its stderr comes out, if that is a pipe.
+    /// Says where its stderr comes out, if that is a pipe.
     pub(super) stderr: Option<Pipe>,
 }
 
@@ -194,7 +194,7 @@ fn script(plan: &Plan<'_>, program: &OsStr, error: &io::Error) -> Option<OsStrin
     is_text(&at(plan, &path)).then(|| path.into_os_string())
 }
 
-/// Where the child finds a path.
+/// Says where the child finds a path.
 fn at(plan: &Plan<'_>, path: &Path) -> PathBuf {
     plan.cwd.map_or_else(|| path.to_owned(), |cwd| cwd.join(path))
 }
@@ -203,8 +203,8 @@ fn is_executable(path: &Path) -> bool {
     path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
-/// Whether a shell would read a file as a script: not a program for another machine (POSIX, `sh`: no NUL in
-/// its first line).
+/// Says whether a shell would read a file as a script: not a program for another machine (POSIX, `sh`: no NUL in its
+/// first line).
 fn is_text(path: &Path) -> bool {
     const LOOK: u64 = 256;
     let mut head = Vec::new();
@@ -226,7 +226,7 @@ impl Child {
         }
     }
 
-    /// Whether it is in a process group of its own.
+    /// Says whether it is in a process group of its own.
     pub(super) fn has_own_group(&self) -> bool {
         self.own_group
     }

@@ -176,7 +176,7 @@ impl Config {
         self.name.as_ref().map_or_else(told, ServerName::given)
     }
 
-    /// Where the child starts, with relative paths taken from `base`.
+    /// Says where the child starts, with relative paths taken from `base`.
     pub(super) fn cwd_from(&self, base: &Path) -> Option<PathBuf> {
         self.cwd.as_ref().map(|cwd| base.join(cwd))
     }

@@ -26,7 +26,7 @@ pub(super) struct Lines {
     held: Vec<u8>,
     /// The current line was too long to be held: it passes as it comes.
     passing: bool,
-    /// What is written, where it is not what was read.
+    /// Holds what is written, where it is not what was read.
     out: Vec<u8>,
 }
 
@@ -126,7 +126,7 @@ impl Lines {
         forwarded
     }
 
-    /// How much of `read` belongs to the line that began before it; `None` for all of it.
+    /// Says how much of `read` belongs to the line that began before it; `None` for all of it.
     fn first(&self, read: &[u8]) -> Option<usize> {
         if self.held.is_empty() && !self.passing {
             return Some(0);

@@ -36,13 +36,13 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// Whether it may be meant to end its receiver. SIGHUP and SIGQUIT are, unless the receiver takes them for
+    /// Says whether it may be meant to end its receiver. SIGHUP and SIGQUIT are, unless the receiver takes them for
     /// something else, a reload or a dump; the other signals say something to it.
     pub fn terminates(self) -> bool {
         !matches!(self, Signal::User1 | Signal::User2 | Signal::WindowChange)
     }
 
-    /// Whether it tells its receiver to stop, and nothing else.
+    /// Says whether it tells its receiver to stop, and nothing else.
     pub fn stops(self) -> bool {
         matches!(self, Signal::Interrupt | Signal::Terminate | Signal::Kill)
     }
@@ -165,7 +165,7 @@ impl Ladder {
         None
     }
 
-    /// When [`Event::Time`] is due.
+    /// Says when [`Event::Time`] is due.
     pub(super) fn wake(&self) -> Option<Instant> {
         let due = [self.terminate_at, self.close_at, self.kill_at, self.leave_at];
         due.into_iter().flatten().min()

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::child::{Ends, Pipe};
 use super::tap::{Remote, Tap};
 
-/// Whether somebody has claimed them.
+/// Says whether somebody has claimed them.
 static CLAIMED: AtomicBool = AtomicBool::new(false);
 
 /// The tap that took them.

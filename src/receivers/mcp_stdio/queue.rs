@@ -19,7 +19,7 @@ pub(super) type Handing<'a> = tap::Handing<'a, Note>;
 /// Says which way something happened, and what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// Which way.
+    /// Says which way.
     pub direction: Direction,
     /// Names what happened.
     pub kind: Kind,
@@ -36,7 +36,7 @@ pub enum Kind {
     /// A line ended that was too long: `skipped` bytes are left out here, the record's own bytes come
     /// after them.
     Cut {
-        /// How many bytes were left out.
+        /// Says how many bytes were left out.
         skipped: u64,
         /// The line had a newline, which is not handed over.
         newline: bool,

@@ -114,14 +114,14 @@ struct Running {
 
 struct McpStdio {
     tap: Option<Tap>,
-    /// How to start the tap, unless it runs already.
+    /// Says how to start the tap, unless it runs already.
     launch: Option<Launch>,
     observing: Observing,
 }
 
 struct Launch {
     config: Config,
-    /// Where its stderr goes, if it is captured.
+    /// Says where its stderr goes, if it is captured.
     lines: Option<Arc<LineQueue>>,
     base: PathBuf,
 }

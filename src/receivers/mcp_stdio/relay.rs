@@ -15,8 +15,8 @@ use super::intake::{End, Intake};
 /// Bytes that a pipe holds on Linux: larger reads would not be filled.
 const READ: usize = 64 * 1024;
 
-/// How far a relay has come, for somebody who wants to know whether it still moves: odd while it holds
-/// bytes that are not written yet.
+/// Says how far a relay has come, for somebody who wants to know whether it still moves: odd while it holds bytes that
+/// are not written yet.
 #[derive(Debug, Default)]
 pub(super) struct Progress(AtomicU64);
 
@@ -26,7 +26,7 @@ impl Progress {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Whether the relay holds bytes that are not written yet.
+    /// Says whether the relay holds bytes that are not written yet.
     pub(super) fn holds(steps: u64) -> bool {
         steps % 2 == 1
     }

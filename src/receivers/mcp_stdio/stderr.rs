@@ -19,7 +19,7 @@ use crate::receivers::tap;
 const QUEUE: usize = 256 * 1024;
 /// Bytes that a pipe holds on Linux.
 const READ: usize = 64 * 1024;
-/// How long what a dead child left in the pipe may take to be relayed.
+/// Says how long what a dead child left in the pipe may take to be relayed.
 const DRAIN: Duration = Duration::from_millis(500);
 
 /// Queues what the child wrote to its stderr.
@@ -121,7 +121,7 @@ impl Relay {
         self.queue.close();
     }
 
-    /// Whether something is in the relay's hands, or in the pipe: it says that its hands are full before it takes
+    /// Says whether something is in the relay's hands, or in the pipe: it says that its hands are full before it takes
     /// bytes out of that, and empty once they are relayed.
     fn is_busy(&self, full: bool) -> bool {
         full || self.from.upgrade().is_some_and(|from| from.has_something())

@@ -26,13 +26,13 @@ use crate::receivers::tap::Editing;
 
 /// Events that wait for the ladder; there are a few in a life, and signals.
 const EVENTS: usize = 16;
-/// How often the output of a dead child is looked at.
+/// Says how often the output of a dead child is looked at.
 const LOOK: Duration = Duration::from_millis(25);
-/// How long a relay whose reader takes nothing counts as one that is still at work. Who stops a container kills
-/// it after 10 s, and by then what was seen has to be told.
+/// Says how long a relay whose reader takes nothing counts as one that is still at work. Who stops a container kills it
+/// after 10 s, and by then what was seen has to be told.
 const STUCK: Duration = Duration::from_secs(5);
 
-/// How a tap behaves, all but the command.
+/// Says how a tap behaves, all but the command.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// Lines are observed up to this many bytes.
@@ -41,7 +41,7 @@ pub(super) struct Limits {
     pub(super) queue: usize,
     /// Limits what is left to the child of its end.
     pub(super) ladder: ladder::Limits,
-    /// Whether a stop may end the child's input; it costs each read from the client a call more.
+    /// Says whether a stop may end the child's input; it costs each read from the client a call more.
     pub(super) closable: bool,
 }
 
@@ -49,9 +49,9 @@ pub(super) struct Limits {
 #[derive(Debug)]
 pub struct Tap {
     pub(super) queue: Arc<Queue>,
-    /// What the child wrote to its stderr, if that is captured.
+    /// Holds what the child wrote to its stderr, if that is captured.
     pub(super) lines: Option<Arc<LineQueue>>,
-    /// What is changed on the way, if anything is.
+    /// Holds what is changed on the way, if anything is.
     pub(super) editing: Option<Arc<Editing>>,
     remote: Remote,
 }
@@ -62,7 +62,7 @@ pub struct Remote {
     events: SyncSender<Event>,
     /// The child is in a group of its own, which what is sent to ours does not reach.
     own_group: bool,
-    /// Whether somebody has asked us to go.
+    /// Says whether somebody has asked us to go.
     asked: Arc<AtomicBool>,
     queue: Arc<Queue>,
     exit: watch::Receiver<Option<Exit>>,
@@ -72,7 +72,7 @@ pub struct Remote {
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) ends: Ends,
-    /// Where the server's stderr goes, and the copies of it, if it is captured.
+    /// Says where the server's stderr goes, and the copies of it, if it is captured.
     pub(super) stderr: Option<(Pipe, Arc<LineQueue>)>,
 }
 
@@ -186,7 +186,7 @@ fn next(
     event.unwrap_or(Event::Time)
 }
 
-/// How long a relay has been waiting for something to read.
+/// Says how long a relay has been waiting for something to read.
 struct Quiet {
     steps: u64,
     since: Instant,
@@ -267,7 +267,7 @@ impl Remote {
         self.events.try_send(event).ok();
     }
 
-    /// Whether the child is gone and what it had written has been relayed.
+    /// Says whether the child is gone and what it had written has been relayed.
     pub(super) fn has_ended(&self) -> bool {
         self.exit.borrow().is_some()
     }

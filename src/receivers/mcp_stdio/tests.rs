@@ -21,13 +21,13 @@ use crate::metrics::{Counter, Metric, Metrics, names};
 use crate::otlp::Messages;
 use crate::pipeline::{Accounts, Build, Consumer, Id, Outlet, Shared, Transport};
 use crate::receivers::tap::{CallBoards, EditCounters, Observer, edited, observe};
-use crate::telemetry::{Batch, Clock, Content, Nanos, Offset, Reads, Telemetry};
+use crate::telemetry::{Batch, Clock, Content, Nanos, Needs, Offset, Telemetry};
 
 mod board;
 
 const ROOM: usize = 1 << 22;
 
-/// What was seen of one direction, put together again.
+/// Holds what was seen of one direction, put together again.
 #[derive(Debug, Default, PartialEq)]
 struct Seen {
     bytes: Vec<u8>,
@@ -348,7 +348,7 @@ fn a_relay_says_which_side_is_gone() {
 struct Recorder {
     notes: Arc<Mutex<Vec<String>>>,
     ready: usize,
-    /// How many batches are taken at once.
+    /// Says how many batches are taken at once.
     signals: usize,
     trouble: Option<SyncSender<()>>,
     offset: Offset,
@@ -396,8 +396,8 @@ impl Watch<Note> for Recorder {
 
     fn tick(&mut self, _: Nanos) {}
 
-    fn keep(&mut self, reads: Reads) {
-        if reads == Reads::NONE {
+    fn keep(&mut self, needs: Needs) {
+        if needs == Needs::NONE {
             self.note("keep nothing".into());
         }
     }
@@ -420,12 +420,12 @@ impl Watch<Note> for Recorder {
 
 struct Batches {
     batches: SyncSender<Batch>,
-    reads: Reads,
+    needs: Needs,
 }
 
 impl Consumer for Batches {
-    fn reads(&self) -> Reads {
-        self.reads
+    fn needs(&self) -> Needs {
+        self.needs
     }
 
     fn offer(&self, batch: Batch, _: Transport) {
@@ -442,18 +442,18 @@ struct Observed {
 }
 
 fn observed(trouble: Option<SyncSender<()>>) -> Observed {
-    observed_by(trouble, false, Reads::ALL)
+    observed_by(trouble, false, Needs::ALL)
 }
 
-fn observed_by(trouble: Option<SyncSender<()>>, hurry: bool, reads: Reads) -> Observed {
-    observed_with(Clock::start(), trouble, hurry, reads)
+fn observed_by(trouble: Option<SyncSender<()>>, hurry: bool, needs: Needs) -> Observed {
+    observed_with(Clock::start(), trouble, hurry, needs)
 }
 
 fn observed_with(
     clock: Clock,
     trouble: Option<SyncSender<()>>,
     hurry: bool,
-    reads: Reads,
+    needs: Needs,
 ) -> Observed {
     let (queue, notes) = (Arc::new(Queue::new(ROOM)), Arc::default());
     let metrics = Metrics::default();
@@ -472,7 +472,7 @@ fn observed_with(
     let observer = Observer {
         queue: Arc::clone(&queue),
         watch,
-        out: Outlet::to(Batches { batches: tx, reads }),
+        out: Outlet::to(Batches { batches: tx, needs }),
         clock: cx.clock.clone(),
         counters,
         edits: EditCounters::new(&cx),
@@ -527,7 +527,7 @@ fn jumping() -> (Clock, Arc<AtomicBool>) {
 fn the_clock_is_looked_at_before_what_came_since_the_last_look() {
     let (clock, jumped) = jumping();
     jumped.store(true, Ordering::Relaxed);
-    let seen = observed_with(clock, None, false, Reads::ALL);
+    let seen = observed_with(clock, None, false, Needs::ALL);
     seen.intake(ClientToServer).hand_over(b"ask\n", Instant::now());
     seen.queue.close();
     seen.thread.join().unwrap();
@@ -538,7 +538,7 @@ fn the_clock_is_looked_at_before_what_came_since_the_last_look() {
 #[test]
 fn the_clock_is_looked_at_though_nothing_comes() {
     let (clock, jumped) = jumping();
-    let seen = observed_with(clock, None, false, Reads::ALL);
+    let seen = observed_with(clock, None, false, Needs::ALL);
     jumped.store(true, Ordering::Relaxed);
     let deadline = Instant::now() + Duration::from_secs(30);
     while seen.notes.lock().unwrap().is_empty() {
@@ -583,7 +583,7 @@ fn spans_do_not_wait_for_company_once_the_end_is_near() {
 
 #[test]
 fn answers_that_nobody_reads_are_not_kept() {
-    let seen = observed_by(None, false, Reads::NONE);
+    let seen = observed_by(None, false, Needs::NONE);
     seen.intake(ClientToServer).hand_over(b"ask\n", Instant::now());
     seen.queue.close();
     seen.thread.join().unwrap();
@@ -596,7 +596,7 @@ fn answers_that_nobody_reads_are_not_kept() {
 
 #[test]
 fn an_observer_in_a_hurry_passes_over_what_is_left_as_a_gap_and_counts_it() {
-    let seen = observed_by(None, true, Reads::ALL);
+    let seen = observed_by(None, true, Needs::ALL);
     let mut asks = seen.intake(ClientToServer);
     asks.hand_over(b"ask\nask\nhalf", Instant::now());
     asks.eof(End::Source, Instant::now());

@@ -10,12 +10,12 @@ use crate::mcp::{HandedBack, Identity, InFlight, Session, Transport};
 use crate::pipeline::{Build, Secrets};
 use crate::privacy::redact::{is_secret_name, parts_of_credential, password_of_url};
 use crate::receivers::tap::{self, CountsExporter, ambient, content_key, edited, hidden};
-use crate::telemetry::{Clock, Content, Nanos, Offset, Reads, Telemetry};
+use crate::telemetry::{Clock, Content, Nanos, Needs, Offset, Telemetry};
 
 /// Watches one connection.
 pub(super) struct StdioObserver {
     session: Session,
-    /// What the child wrote to its stderr, if that is captured.
+    /// Holds what the child wrote to its stderr, if that is captured.
     lines: Option<Lines>,
     /// Turns the stamps of those into times.
     clock: Clock,
@@ -114,8 +114,8 @@ impl tap::Watch<Note> for StdioObserver {
         self.counters.tell(&self.session.counts());
     }
 
-    fn keep(&mut self, reads: Reads) {
-        self.session.keep(reads);
+    fn keep(&mut self, needs: Needs) {
+        self.session.keep(needs);
     }
 
     fn want_logs(&mut self, wanted: bool) {

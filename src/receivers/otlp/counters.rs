@@ -2,7 +2,7 @@
 //! would take. Items that are offered are counted by the pipelines.
 
 use super::refusal::Reason;
-use crate::mcp::Tally;
+use crate::mcp::PassbackCounts;
 use crate::metrics::{Counter, RateLimitedLog, names};
 use crate::otlp::json;
 use crate::pipeline::{Accounts, Build, Id, Transport};
@@ -102,12 +102,12 @@ impl ReceiverCounters {
     }
 
     /// Gives what came of spans that a server handed back to the sender.
-    pub(super) fn handed_back(&self, tally: &Tally) {
-        for (reason, spans) in tally.refused.reasons().iter().filter(|(_, spans)| *spans > 0) {
+    pub(super) fn handed_back(&self, counts: &PassbackCounts) {
+        for (reason, spans) in counts.refused.reasons().iter().filter(|(_, spans)| *spans > 0) {
             self.accounts.receiver_drops(&self.id, Signal::Traces, reason).add(*spans);
         }
         let id = self.id.to_string();
-        for (kind, count) in tally.oddities().iter().filter(|(_, count)| *count > 0) {
+        for (kind, count) in counts.oddities().iter().filter(|(_, count)| *count > 0) {
             let labels = [("receiver", id.as_str()), ("kind", *kind)];
             self.accounts.metrics().counter(&names::MCP_ODDITIES, &labels).add(*count);
         }

@@ -201,13 +201,13 @@ impl Intake {
     fn offer_handed_back(&self, request: ExportRequest, named: &Named) -> Result<Offered, Refusal> {
         let ExportRequest { coding, bytes, mut hold, .. } = request;
         let bytes = unpack(coding, bytes, self.max, &mut hold)?;
-        let (telemetry, content, claim, tally) = self.passback.take(&bytes, named)?;
+        let (telemetry, content, claim, counts) = self.passback.take(&bytes, named)?;
         let counters = Arc::clone(&self.counters);
         let effect = move || {
-            counters.handed_back(&tally);
+            counters.handed_back(&counts);
             claim.keep();
         };
-        Ok(self.put_in(telemetry, content, heard(&tally), hold, effect))
+        Ok(self.put_in(telemetry, content, heard(&counts), hold, effect))
     }
 
     /// Offers what is left of a request. `effect` is what happens once it is taken: a sender that is told to

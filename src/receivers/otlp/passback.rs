@@ -12,7 +12,7 @@ use hyper::header::HeaderName;
 use super::answer::Success;
 use super::refusal::{Reason, Refusal};
 use super::single::{Differing, single};
-use crate::mcp::{self, HandedBack, Posted, Received, Tally, Unsampled};
+use crate::mcp::{self, HandedBack, PassbackCounts, Posted, Received, Unsampled};
 use crate::receivers::tap::usable_name;
 use crate::telemetry::{Clock, Content, Telemetry};
 
@@ -70,7 +70,7 @@ impl Passback {
         &self,
         body: &[u8],
         named: &Named,
-    ) -> Result<(Telemetry, Content, Claim, Tally), Refusal> {
+    ) -> Result<(Telemetry, Content, Claim, PassbackCounts), Refusal> {
         let posted = Posted {
             body,
             traceparent: named.traceparent.as_deref(),
@@ -79,10 +79,10 @@ impl Passback {
             unsampled: Unsampled::Drop,
         };
         let taken = posted.take_in(&mcp::Passback::default(), &self.known);
-        let Received { telemetry, content, tally } =
+        let Received { telemetry, content, counts } =
             taken.map_err(|why| Refusal::new(Reason::Malformed, why))?;
         let claim = Claim { known: Arc::clone(&self.known), spans: Some(telemetry.clone()) };
-        Ok((telemetry, content, claim, tally))
+        Ok((telemetry, content, claim, counts))
     }
 }
 
@@ -109,16 +109,16 @@ impl Drop for Claim {
 }
 
 /// Gives what the sender hears of what was refused, by reason.
-pub(super) fn heard(tally: &Tally) -> Success {
+pub(super) fn heard(counts: &PassbackCounts) -> Success {
     let mut message = String::new();
-    let whole = [("too_large", tally.too_large), ("malformed", tally.malformed)];
-    let refused = tally.refused.reasons();
+    let whole = [("too_large", counts.too_large), ("malformed", counts.malformed)];
+    let refused = counts.refused.reasons();
     let refused = refused.iter().map(|(reason, n)| (reason.trim_start_matches("passback_"), *n));
     for (reason, count) in whole.into_iter().chain(refused).filter(|(_, count)| *count > 0) {
         let comma = if message.is_empty() { "" } else { ", " };
         message.push_str(&format!("{comma}{reason}: {count}"));
     }
-    let rejected = usize::try_from(tally.refused.total()).unwrap_or(usize::MAX);
+    let rejected = usize::try_from(counts.refused.total()).unwrap_or(usize::MAX);
     Success { rejected, message }
 }
 
@@ -128,10 +128,10 @@ mod tests {
 
     #[test]
     fn what_was_refused_is_said_by_reason() {
-        let mut tally = Tally::default();
-        assert_eq!(heard(&tally), Success::default());
-        (tally.refused.bad_id, tally.refused.foreign_trace) = (2, 1);
-        let heard = heard(&tally);
+        let mut counts = PassbackCounts::default();
+        assert_eq!(heard(&counts), Success::default());
+        (counts.refused.bad_id, counts.refused.foreign_trace) = (2, 1);
+        let heard = heard(&counts);
         assert_eq!((heard.rejected, &*heard.message), (3, "bad_id: 2, foreign_trace: 1"));
     }
 

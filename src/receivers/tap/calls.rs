@@ -22,7 +22,7 @@ const SECOND: Nanos = 1_000_000_000;
 pub(in crate::receivers) struct CallBoards {
     calls: Board<CallInFlight>,
     servers: Board<ServerLoad>,
-    /// When it was done last, in steady time.
+    /// Says when it was done last, in steady time.
     published: Option<Nanos>,
     /// There is something new.
     changed: bool,

@@ -1,6 +1,6 @@
 //! Exports the counts of a tap's state machine as counters with names that the outside knows.
 
-use crate::mcp::{Counts, Tally};
+use crate::mcp::{Counts, PassbackCounts};
 use crate::metrics::{Counter, Metric, names};
 use crate::pipeline::Build;
 use crate::telemetry::Signal;
@@ -67,7 +67,7 @@ impl CountsExporter {
             seen(|c| c.passback.answers, "answer_with_passback"),
             of_kind(Box::new(|c| c.passback.spans), &names::MCP_SPANS, "passback"),
         ];
-        let none = Tally::default();
+        let none = PassbackCounts::default();
         for (i, (kind, _)) in none.oddities().into_iter().enumerate() {
             let of = Box::new(move |c: &Counts| c.passback.oddities()[i].1);
             rows.push(of_kind(of, &names::MCP_ODDITIES, kind));

@@ -25,11 +25,11 @@ pub(in crate::receivers) enum Piece<'a> {
     Bytes(&'a [u8]),
     /// The end of a unit that was too long.
     Cut {
-        /// How many bytes are left out here.
+        /// Says how many bytes are left out here.
         skipped: u64,
         /// The bytes that come after those, up to the end of the unit.
         tail: &'a [u8],
-        /// What ended it; empty if it is at the end of all.
+        /// Holds what ended it; empty if it is at the end of all.
         end: &'a [u8],
     },
 }
@@ -69,7 +69,7 @@ impl Cutter {
         Cutter { ends, max, used: 0, beyond: OverflowTail::default() }
     }
 
-    /// Whether nothing of so many bytes would have to be left out, wherever units end among them.
+    /// Says whether nothing of so many bytes would have to be left out, wherever units end among them.
     pub(in crate::receivers) fn has_room(&self, length: usize) -> bool {
         self.used + length <= self.max
     }
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
     use crate::mcp::TAIL;
 
-    /// What is observed of bytes that come in these pieces: kept bytes, and how much was left out where.
+    /// Gives what is observed of bytes that come in these pieces: kept bytes, and how much was left out where.
     fn observed(ends: Ends, max: usize, pieces: &[&[u8]]) -> (Vec<u8>, Vec<(usize, u64)>) {
         let (mut cutter, mut kept, mut left_out) = (Cutter::new(ends, max), Vec::new(), Vec::new());
         let mut take = |piece: Piece<'_>| match piece {

@@ -3,7 +3,7 @@
 
 use crate::mcp::{Edited, Hop};
 
-/// How long it is, in bytes.
+/// Says how long it is, in bytes.
 const LENGTH: usize = 33;
 const ASKED: u8 = 1;
 const HOP: u8 = 2;

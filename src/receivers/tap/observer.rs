@@ -24,7 +24,7 @@ use crate::telemetry::{Batch, Clock, Nanos, Receipt, Signal};
 /// Between two drains: what comes meanwhile costs no wake-up, and each drain begins with cold caches. At
 /// 60,000 calls a second it is 600 calls.
 const NAP: Duration = Duration::from_millis(10);
-/// How long it sleeps at most, so that calls time out, late wake-ups do no harm, and the clock is looked at.
+/// Says how long it sleeps at most, so that calls time out, late wake-ups do no harm, and the clock is looked at.
 const LOOK_UP: Duration = Duration::from_secs(1);
 /// A batch waits this long for company.
 const COALESCE: Duration = Duration::from_millis(200);
@@ -62,7 +62,7 @@ pub(in crate::receivers) trait RecordCounters<N: Note>: Send {
     fn count_panic(&self);
 }
 
-/// Why nobody looked.
+/// Says why nobody looked.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::receivers) enum Unseen {
     /// The observer failed.
@@ -78,19 +78,19 @@ pub(in crate::receivers) fn drops(cx: &Build<'_>) -> [Counter; 2] {
 
 /// Holds what one observer works with.
 pub(in crate::receivers) struct Observer<N: Note, C> {
-    /// Where the copies come from.
+    /// Says where the copies come from.
     pub(in crate::receivers) queue: Arc<Queue<N>>,
-    /// What looks at them.
+    /// Holds what looks at them.
     pub(in crate::receivers) watch: Box<dyn Watch<N>>,
-    /// Where the spans go.
+    /// Says where the spans go.
     pub(in crate::receivers) out: Outlet,
     /// Turns stamps into times.
     pub(in crate::receivers) clock: Clock,
-    /// What is counted.
+    /// Holds what is counted.
     pub(in crate::receivers) counters: C,
-    /// What is counted of edits.
+    /// Holds what is counted of edits.
     pub(in crate::receivers) edits: EditCounters,
-    /// Where what waits is published.
+    /// Says where what waits is published.
     pub(in crate::receivers) calls: CallBoards,
     /// Set when the process has to be gone: what is still to be looked at is passed over, and counted.
     pub(in crate::receivers) hurry: Arc<AtomicBool>,
@@ -203,10 +203,10 @@ impl<N: Note, C: RecordCounters<N>> Watching<'_, N, C> {
         self.offer();
     }
 
-    /// What is held came after the last look at the clock: after a sleep of the machine it is late, too.
+    /// Gives what is held came after the last look at the clock: after a sleep of the machine it is late, too.
     fn look_at(&mut self, held: &Held<N>) {
         self.watch.anchor(self.clock.look());
-        self.watch.keep(self.out.reads());
+        self.watch.keep(self.out.needs());
         self.watch.want_logs(self.out.takes(Signal::Logs));
         held.events().for_each(|event| self.counters.count(&event));
         for event in held.events() {
@@ -268,7 +268,7 @@ mod tests {
     use super::*;
     use crate::pipeline::Deadline;
 
-    /// How long an observer that is stuck is waited for in all, and whether receivers had to be back by then.
+    /// Says how long an observer that is stuck is waited for in all, and whether receivers had to be back by then.
     async fn waited(usual: u64, shutdown: Option<u64>) -> (Duration, bool) {
         let (switch, stop) = Stop::switch();
         let begun = time::Instant::now();

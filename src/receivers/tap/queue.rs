@@ -53,7 +53,7 @@ struct Filling<N: Note> {
     skipped: N::Skipped,
     /// The observer wants to be woken once this much is held; `MAX` while it is at work.
     wake_at: usize,
-    /// What is seen is not to wait for company.
+    /// Holds what is seen is not to wait for company.
     flushing: bool,
     /// That is new: the observer is not to rest before it has looked.
     news: bool,
@@ -73,18 +73,18 @@ pub(in crate::receivers) struct Held<N> {
 struct Record<N> {
     at: Instant,
     note: N,
-    /// How many of the bytes belong to this record.
+    /// Says how many of the bytes belong to this record.
     length: usize,
 }
 
 /// One record with its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event<'a, N> {
-    /// When it happened, or when the last of the bytes had been read.
+    /// Says when it happened, or when the last of the bytes had been read.
     pub at: Instant,
-    /// What happened.
+    /// Holds what happened.
     pub note: N,
-    /// What belongs to it.
+    /// Holds what belongs to it.
     pub bytes: &'a [u8],
 }
 
@@ -173,7 +173,7 @@ impl<N: Note> Queue<N> {
         self.changed.notify_one();
     }
 
-    /// Whether [`flush`](Queue::flush) was called.
+    /// Says whether [`flush`](Queue::flush) was called.
     pub(in crate::receivers) fn flushing(&self) -> bool {
         self.filling().flushing
     }
@@ -257,7 +257,7 @@ impl<N> Default for Held<N> {
 }
 
 impl<N> Held<N> {
-    /// Whether it holds nothing.
+    /// Says whether it holds nothing.
     pub(in crate::receivers) fn is_empty(&self) -> bool {
         self.records.is_empty()
     }

@@ -2,7 +2,7 @@
 
 use super::queue::Event;
 use crate::mcp::InFlight;
-use crate::telemetry::{Content, Nanos, Offset, Reads, Telemetry};
+use crate::telemetry::{Content, Nanos, Needs, Offset, Telemetry};
 
 /// A state machine that looks at the records of one tap. It does no I/O and has no clock of its own: times are
 /// steady ones, which never jump.
@@ -16,7 +16,7 @@ pub trait Watch<N>: Send {
     /// Ends what is in flight: nothing will come at all.
     fn end(&mut self, now: Nanos);
     /// Says how much content is to be kept from now on.
-    fn keep(&mut self, reads: Reads);
+    fn keep(&mut self, needs: Needs);
     /// Says whether anybody wants log records from now on.
     fn want_logs(&mut self, wanted: bool);
     /// Names the servers that it watches, as far as they are known.

@@ -20,7 +20,7 @@ pub(in crate::receivers) const MAX_NAME: usize = 128;
 /// `service_name` unless written.
 pub(in crate::receivers) const SERVICE_NAME: &str = "mcpcol";
 
-/// Whether `name` may be a server's name.
+/// Says whether `name` may be a server's name.
 pub fn usable_name(name: &str) -> bool {
     !name.is_empty() && name.chars().count() <= MAX_NAME && !name.contains("://")
 }

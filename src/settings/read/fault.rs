@@ -18,7 +18,7 @@ pub(super) struct Fault<'a> {
     spot: Option<Box<Spot<'a>>>,
 }
 
-/// What kind of error it is.
+/// Names what kind of error it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
     /// Nothing stands there, and nothing cannot be read as what is wanted.
@@ -35,11 +35,11 @@ pub(super) enum Cause {
     Unfit,
 }
 
-/// Where a fault stands.
+/// Says where a fault stands.
 #[derive(Debug)]
 pub(super) struct Spot<'a> {
     pub(super) mark: Mark,
-    /// What a next pass has to leave out.
+    /// Holds what a next pass has to leave out.
     pub(super) node: &'a Node,
     /// The mapping that holds the node, and under which key.
     pub(super) parent: Option<(*const Node, String)>,
@@ -60,7 +60,7 @@ impl Spot<'_> {
     }
 }
 
-/// What is shorter is not taken out of messages.
+/// Names what is shorter is not taken out of messages.
 const SHORTEST_SECRET: usize = 4;
 
 impl<'a> Fault<'a> {

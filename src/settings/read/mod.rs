@@ -146,7 +146,7 @@ impl LeftOut {
         (self.why(node) == Some(Why::Empty)).then_some((key.name.as_str(), node))
     }
 
-    /// What to say about a fault; nothing if it only follows from an earlier one.
+    /// Gives what to say about a fault; nothing if it only follows from an earlier one.
     fn judge(&self, cause: &Cause, message: &str, spot: &Spot<'_>) -> Option<String> {
         match cause {
             Cause::Follows => None,

@@ -154,7 +154,7 @@ fn deep_json_is_read_at_both_ends() {
     assert_eq!(tap.only().outcome(), "tool_error");
 }
 
-/// What a session that is idle takes, calls and handshake behind it.
+/// Gives what a session that is idle takes, calls and handshake behind it.
 #[test]
 fn an_idle_session_is_small() {
     assert!(std::mem::size_of::<crate::mcp::http::sessions::Entry>() <= 1024);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::mcp::{CaptureRule, CaptureRules};
-use crate::telemetry::{Capture, CaptureLevel, Raw, Reads};
+use crate::telemetry::{Capture, CaptureLevel, Needs, Raw};
 
 /// A tap that captures all of `one`'s calls but those of the tool `quiet`, and nothing of others.
 fn tap() -> Tap {
@@ -18,7 +18,7 @@ fn tap() -> Tap {
     ];
     let capture = CaptureRules { usual: Capture::default(), rules };
     let mut tap = Tap::with(Settings { capture, ..Settings::default() });
-    tap.http.keep(Reads { secrets: true, ..Reads::NONE });
+    tap.http.keep(Needs { secrets: true, ..Needs::NONE });
     tap
 }
 
@@ -82,7 +82,7 @@ fn what_has_no_room_is_cut_and_counted() {
     let usual = Capture { results: CaptureLevel::Redacted, ..Capture::default() };
     let capture = CaptureRules { usual, rules: Vec::new() };
     let mut tap = Tap::with(Settings { capture, max_content_bytes: 50, ..Settings::default() });
-    tap.http.keep(Reads { secrets: true, ..Reads::NONE });
+    tap.http.keep(Needs { secrets: true, ..Needs::NONE });
     let x = tap.post(&ask(1, "t"));
     let long = format!(r#"{{"id":1,"result":{{"x":"{}"}}}}"#, "y".repeat(60));
     assert_eq!(tap.reply(x, 200, &long).only().seen.result, Raw::Cut);

@@ -11,7 +11,7 @@ fn carried() -> RequestHead<'static> {
     RequestHead { traceparent: Some(OTHER.as_bytes()), tracestate: Some(b"a=b"), ..POST }
 }
 
-/// What `body` becomes under that head.
+/// Gives what `body` becomes under that head.
 fn done(head: &RequestHead<'_>, body: &str) -> Vec<Done> {
     let mut tap = Tap::new();
     let x = tap.send(head, body);

@@ -1,7 +1,7 @@
 //! Headers that the user wants to see stand beside the spans of their exchange, as long as somebody redacts.
 
 use super::*;
-use crate::telemetry::{Header, Headers, Reads};
+use crate::telemetry::{Header, Headers, Needs};
 
 fn keys() -> [Arc<str>; 2] {
     ["http.request.header.x-one", "http.response.header.retry-after"].map(Arc::from)
@@ -60,7 +60,7 @@ fn nothing_is_kept_where_nobody_redacts_or_there_is_no_room() {
     let [one, _] = &keys();
     let field = [HeadField { key: one, value: Some(b"a") }];
     let mut tap = Tap::new();
-    tap.http.keep(Reads { secrets: false, ..Reads::ALL });
+    tap.http.keep(Needs { secrets: false, ..Needs::ALL });
     let x = asked(&mut tap, &field, &call(1));
     assert_eq!(tap.reply(x, 200, &ok(1)).only().seen.headers, Headers::default());
     assert_eq!(tap.counts().content_dropped, 0);

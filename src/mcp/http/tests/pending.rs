@@ -3,7 +3,7 @@
 use super::*;
 use crate::mcp::testing::Record;
 
-/// What is said from here on: server and session.
+/// Gives what is said from here on: server and session.
 fn said(tap: &mut Tap) -> Vec<[String; 2]> {
     let told = |record: Record| {
         [names::SERVER_NAME, names::SESSION_ID].map(|key| record.get(key).to_owned())

@@ -1,7 +1,7 @@
 //! Credentials of a request go with what is told of its exchange, and with nothing else.
 
 use super::*;
-use crate::telemetry::Reads;
+use crate::telemetry::Needs;
 
 const CREDENTIALS: HeadContent<'static> =
     HeadContent { credentials: &[b"Bearer kettle-window"], headers: &[] };
@@ -44,7 +44,7 @@ fn they_go_with_its_spans_and_those_that_its_server_hands_back() {
 #[test]
 fn they_are_kept_only_where_somebody_searches_for_them() {
     let mut tap = Tap::new();
-    tap.http.keep(Reads { secrets: false, ..Reads::ALL });
+    tap.http.keep(Needs { secrets: false, ..Needs::ALL });
     let x = tap.send(&RequestHead { content: CREDENTIALS, ..POST }, &call(1));
     assert!(tap.reply(x, 200, &ok(1)).only().seen.secrets.is_empty());
 }

@@ -23,7 +23,7 @@ impl Tap {
         self.bytes(x, &ok(0)).end(x);
     }
 
-    /// How many traces the finished spans are of, and how many spans there are.
+    /// Says how many traces the finished spans are of, and how many spans there are.
     fn traces(&mut self) -> (usize, usize) {
         let spans = self.spans();
         let mut traces: Vec<_> = spans.iter().map(|done| done.span.trace_id.clone()).collect();
@@ -123,7 +123,7 @@ fn traced(id: u32) -> String {
     call(id).replace(r#""t""#, &meta)
 }
 
-/// What a request is and links to whose context comes in a header, in the message, or both.
+/// Gives what a request is and links to whose context comes in a header, in the message, or both.
 fn linked(parent: Parent, head: &RequestHead<'_>, body: &str) -> (Vec<u8>, Vec<(String, u8)>) {
     let mut tap = Tap::with(Settings { parent, ..Settings::default() });
     let x = tap.session().send(head, body);

@@ -12,7 +12,7 @@ fn nobody_can_be_the_caller_or_the_tap() {
         traces(&[caller, span(0xee, 0, ""), span(0xdd, 0, ""), span(4, 0xee, ""), span(5, 0, "")]);
     let outcome = case.take(&json);
     assert_eq!(outcome.tree(), [(4, 0), (5, 0)].into());
-    assert_eq!(outcome.tally.refused.impersonation, 3);
+    assert_eq!(outcome.counts.refused.impersonation, 3);
 }
 
 #[test]
@@ -28,8 +28,8 @@ fn circles_are_opened() {
     let json =
         traces(&[span(1, 2, ""), span(2, 3, ""), span(3, 1, ""), span(4, 4, ""), span(5, 1, "")]);
     let outcome = case().take(&json);
-    assert_eq!(outcome.tally.spans, 5);
-    assert_eq!(outcome.tally.circles, 2);
+    assert_eq!(outcome.counts.spans, 5);
+    assert_eq!(outcome.counts.circles, 2);
     let tree = outcome.tree();
     for mut id in [1, 2, 3, 4, 5] {
         let mut steps = 0;
@@ -46,12 +46,12 @@ fn ids_that_are_none_are_counted() {
     let good = "0101010101010101";
     for bad in ["AQEBAQEBAQE=", "01", "0101010101010g01", "0000000000000000", ""] {
         let outcome = case().take(&traces(&[span(1, 0, "").replace(good, bad), span(2, 0, "")]));
-        assert_eq!((outcome.tally.spans, outcome.tally.refused.bad_id), (1, 1), "{bad}");
+        assert_eq!((outcome.counts.spans, outcome.counts.refused.bad_id), (1, 1), "{bad}");
     }
     let outcome = case().take(&traces(&[span(1, 0, "").replace(TRACE, "Cvdl")]));
-    assert_eq!(outcome.tally.refused.bad_id, 1);
+    assert_eq!(outcome.counts.refused.bad_id, 1);
     let outcome = case().take(&traces(&[span(1, 0, "").replace(PARENT, "APBnqgupArc=")]));
-    assert_eq!(outcome.tally.refused.bad_id, 1);
+    assert_eq!(outcome.counts.refused.bad_id, 1);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn of_too_many_spans_those_next_to_the_root_are_kept() {
     let chain: Vec<_> = (1..=9).rev().map(|id| span(id, id - 1, "")).collect();
     let outcome = case.take(&traces(&chain));
     assert_eq!(outcome.tree(), [(1, 0), (2, 1), (3, 2)].into());
-    assert_eq!((outcome.tally.received, outcome.tally.refused.excess), (9, 6));
+    assert_eq!((outcome.counts.received, outcome.counts.refused.excess), (9, 6));
 }
 
 #[test]
@@ -72,18 +72,21 @@ fn a_million_spans_or_a_hundred_megabytes_cost_nothing() {
         "{},".repeat(1_000_000)
     );
     let mut case = case();
-    assert_eq!(case.take(&json).tally, Tally { too_large: 1, ..Tally::default() });
+    assert_eq!(
+        case.take(&json).counts,
+        PassbackCounts { too_large: 1, ..PassbackCounts::default() }
+    );
     case.rules.max_bytes = usize::MAX;
     let outcome = case.take(&json);
-    assert_eq!(outcome.tally.received, 1_000_001);
-    let refused = outcome.tally.refused;
+    assert_eq!(outcome.counts.received, 1_000_001);
+    let refused = outcome.counts.refused;
     assert_eq!((refused.bad_id, refused.excess), (512 * 16, 1_000_001 - 512 * 16));
     let many = format!(
         r#"{{"resourceSpans":[{}]}}"#,
         vec![r#"{"scopeSpans":[{"spans":[{}]}]}"#; 1000].join(",")
     );
     let outcome = case.take(&many);
-    assert_eq!((outcome.tally.received, outcome.tally.refused.bad_id), (1000, 64));
+    assert_eq!((outcome.counts.received, outcome.counts.refused.bad_id), (1000, 64));
 }
 
 #[test]
@@ -97,10 +100,10 @@ fn nesting_is_cut_or_refused() {
     assert!(keeps(&nested(16)));
     let outcome = nested(17);
     assert!(!keeps(&outcome));
-    assert_eq!((outcome.only().dropped_attributes_count, outcome.tally.over_limit), (1, 1));
+    assert_eq!((outcome.only().dropped_attributes_count, outcome.counts.over_limit), (1, 1));
     // Deeper than any reader goes: what stands behind it is out of reach.
-    assert_eq!(nested(41).tally.malformed, 1);
-    assert_eq!(nested(10_000).tally.malformed, 1);
+    assert_eq!(nested(41).counts.malformed, 1);
+    assert_eq!(nested(10_000).counts.malformed, 1);
 }
 
 #[test]
@@ -119,7 +122,7 @@ fn our_names_are_ours() {
         names::SCOPE
     );
     assert!(resource.resource.as_ref().unwrap().attributes.is_empty());
-    assert_eq!(outcome.tally.claimed, 4);
+    assert_eq!(outcome.counts.claimed, 4);
     // What we say of the span stands.
     let lies = [string("jsonrpc.request.id", "666"), string("mcpcol.passback", "no")].join(",");
     let outcome = case().take(&with_attributes(&lies));
@@ -165,7 +168,7 @@ fn hostile_span() -> impl Strategy<Value = String> {
     })
 }
 
-/// What must hold of whatever comes out.
+/// Gives what must hold of whatever comes out.
 fn is_safe(outcome: &Outcome) {
     let spans = outcome.spans();
     let ids: BTreeMap<_, _> = spans.iter().map(|s| (s.span_id.clone(), *s)).collect();
@@ -201,7 +204,7 @@ proptest! {
         case.rules.max_spans = max_spans;
         let outcome = case.take(&traces(&spans));
         prop_assert!(outcome.spans().len() <= max_spans);
-        prop_assert_eq!(outcome.tally.received, spans.len() as u64);
+        prop_assert_eq!(outcome.counts.received, spans.len() as u64);
         is_safe(&outcome);
     }
 

@@ -15,8 +15,8 @@ fn post(body: &str, header: Option<&str>, rules: &Passback) -> Result<Received, 
         unsampled: Unsampled::Drop,
     };
     let received = posted.take_in(rules, &HandedBack::default())?;
-    assert!(received.tally.balanced());
-    assert_eq!(received.telemetry.items() as u64, received.tally.spans);
+    assert!(received.counts.balanced());
+    assert_eq!(received.telemetry.items() as u64, received.counts.spans);
     Ok(received)
 }
 
@@ -67,7 +67,7 @@ fn what_cannot_be_taken_in_is_said() {
     assert!(post(&good, Some("00-zz"), &rules).unwrap_err().contains("malformed"));
     let foreign = TRACEPARENT.replace("0af7", "0af8");
     let received = post(&good, Some(&foreign), &rules).unwrap();
-    assert_eq!((received.tally.spans, received.tally.refused.foreign_trace), (0, 1));
+    assert_eq!((received.counts.spans, received.counts.refused.foreign_trace), (0, 1));
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn orphans_may_be_kept_as_they_are_and_are_marked() {
         (&bytes::<16>(TRACE)[..], &[][..])
     );
     assert_eq!(attributes(&root)[names::PASSBACK_ORPHAN], "BoolValue(true)");
-    assert_eq!(received.tally.refused.foreign_trace, 1);
+    assert_eq!(received.counts.refused.foreign_trace, 1);
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn arguments_and_results_leave_as_content_and_the_rest_of_it_is_gone() {
     assert_eq!(attributes(span)["tool_error_kind"], "TOOL_RUNTIME_FATAL");
     assert_eq!((span.dropped_attributes_count, span.events[0].dropped_attributes_count), (4, 1));
     assert_eq!(text(&span.events[0].attributes[0]), "RuntimeError");
-    assert_eq!(outcome.tally.withheld, 6);
+    assert_eq!(outcome.counts.withheld, 6);
     let [(key, texts)] = &outcome.content[..] else { panic!("content of one span") };
     assert_eq!(*key, (bytes(TRACE), [1; 8]));
     assert_eq!(texts.arguments.as_deref(), Some(&br#"{"city": "Oslo"}"#[..]));
@@ -84,7 +84,7 @@ fn uris_and_names_lose_what_may_be_secret() {
     assert!(!format!("{:?}", outcome.only()).contains(&token));
 }
 
-/// What nobody can tell from a label without a redaction stage; what can be told is held back.
+/// Gives what nobody can tell from a label without a redaction stage; what can be told is held back.
 #[test]
 fn secrets_in_attributes_are_held_back_wherever_they_stand() {
     let secret = ["Zx9", "Qw7", "Lm5", "Tt3", "Rr1", "YyUuIiOo"].concat();
@@ -112,7 +112,7 @@ fn secrets_in_attributes_are_held_back_wherever_they_stand() {
     let all = format!("{:?}", outcome.resources);
     assert!(!all.contains(&secret) && !all.contains("4711") && !all.contains("104, 117, 115, 104"));
     assert!(attributes(outcome.only()).contains_key("fine"));
-    assert_eq!((outcome.only().dropped_attributes_count, outcome.tally.withheld), (7, 9));
+    assert_eq!((outcome.only().dropped_attributes_count, outcome.counts.withheld), (7, 9));
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn limits_hold_and_the_drops_are_counted_where_otlp_counts_them() {
     assert_eq!(span.dropped_attributes_count, u32::MAX);
     assert_eq!((span.events.len(), span.dropped_events_count), (1, 4));
     assert_eq!((span.links.len(), span.dropped_links_count), (1, 1));
-    assert_eq!(outcome.tally.over_limit, 4);
+    assert_eq!(outcome.counts.over_limit, 4);
 }
 
 #[test]

@@ -27,8 +27,8 @@ fn a_call_that_timed_out_was_cancelled_by_nobody() {
     assert_eq!((done.outcome(), done.get(names::CANCELLED_BY)), ("timeout", ""));
 }
 
-/// Who is said to have cancelled a call, a subscription and a request of the server's that were open when
-/// that happened and the server ended.
+/// Says who is said to have cancelled a call, a subscription and a request of the server's that were open when that
+/// happened and the server ended.
 fn at_the_end(what: impl FnOnce(&mut Tap)) -> Vec<(String, String)> {
     let mut tap = Tap::new();
     tap.call(1).c(r#"{"id":2,"method":"subscriptions/listen"}"#);

@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::mcp::{CaptureRule, CaptureRules};
-use crate::telemetry::{Capture, CaptureLevel, Reads};
+use crate::telemetry::{Capture, CaptureLevel, Needs};
 
 const CALL: &str = r#"{"id":1,"method":"tools/call","params":{"name":"t","arguments":{"a":1}}}"#;
 
 fn tap(usual: Capture, rules: Vec<CaptureRule>) -> Tap {
     let capture = CaptureRules { usual, rules };
     let mut tap = Tap::with(Settings { capture, ..Settings::default() });
-    tap.session.keep(Reads::NONE);
+    tap.session.keep(Needs::NONE);
     tap
 }
 
@@ -90,7 +90,7 @@ fn a_text_that_was_not_seen_is_cut() {
         ..CaptureRules::default()
     };
     let mut tap = Tap::with(Settings { capture, max_message_bytes: 64, ..Settings::default() });
-    tap.session.keep(Reads::NONE);
+    tap.session.keep(Needs::NONE);
     let long = "x".repeat(200);
     let answer = format!(
         r#"{{"id":1,"result":{{"content":[{{"type":"text","text":"{long}"}}],"isError":true}}}}"#

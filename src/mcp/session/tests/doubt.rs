@@ -296,23 +296,23 @@ fn content_that_nobody_reads_need_not_be_kept() {
         format!(r#"{{"id":{id},"method":"tools/call","params":{{"name":"t","arguments":{{}}}}}}"#)
     };
     let (unread, whole) = (Raw::Unread, Raw::Whole(Bytes::from_static(b"{}")));
-    tap.session.keep(Reads::NONE);
+    tap.session.keep(Needs::NONE);
     tap.c(&call(1)).ok(1);
     let seen = Seen { arguments: unread.clone(), result: unread.clone(), ..Seen::default() };
     assert!(tap.only().seen == seen, "it was there, and that is told");
     tap.c(&call(2)).s(r#"{"id":2,"error":{"code":1,"message":"secret"}}"#);
     let seen = Seen { arguments: unread.clone(), error_text: unread.clone(), ..Seen::default() };
     assert!(tap.only().seen == seen);
-    tap.session.keep(Reads { arguments: true, ..Reads::NONE });
+    tap.session.keep(Needs { arguments: true, ..Needs::NONE });
     tap.c(&call(3)).c(&call(4)).ok(3);
     let seen = Seen { arguments: whole.clone(), result: unread, ..Seen::default() };
     assert!(tap.only().seen == seen);
-    tap.session.keep(Reads::ALL);
+    tap.session.keep(Needs::ALL);
     tap.ok(4);
     let seen = Seen { arguments: whole.clone(), result: whole, ..Seen::default() };
     assert!(tap.only().seen == seen, "a reader that comes in the middle of a call");
     tap.c(r#"{"id":5,"method":"tools/call","params":{"name":"t"}}"#);
-    tap.session.keep(Reads::NONE);
+    tap.session.keep(Needs::NONE);
     tap.s(r#"{"id":5,"error":{"code":1}}"#);
     assert!(tap.only().seen == Seen::default(), "what was not there is not unread");
 }

@@ -12,7 +12,7 @@ fn logged() -> Tap {
     tap
 }
 
-/// What is said from here on: body, method and tool.
+/// Gives what is said from here on: body, method and tool.
 fn said(tap: &mut Tap) -> Vec<[String; 3]> {
     let told = |record: Record| {
         [record.body(), record.get(names::METHOD), record.get(names::TOOL)].map(str::to_owned)

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What becomes of a call to which that comes, alone on its line, and then its server is gone.
+/// Gives what becomes of a call to which that comes, alone on its line, and then its server is gone.
 fn answered(line: &str) -> (String, u64) {
     let mut tap = Tap::new();
     tap.call(1);

@@ -128,7 +128,7 @@ fn any_key_value(out: &mut Vec<u8>, number: u32, name: &str, value: Value<'_>) {
     }
 }
 
-/// How long an `ArrayValue` of these strings is, in bytes.
+/// Says how long an `ArrayValue` of these strings is, in bytes.
 fn texts_len(texts: &[String]) -> usize {
     let value = |text: &String| header_len(text.len()) + text.len();
     texts.iter().map(|text| header_len(value(text)) + value(text)).sum()

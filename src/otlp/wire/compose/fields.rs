@@ -17,7 +17,7 @@ pub(super) fn message_of(
 /// A message that is written before its length is known.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::otlp) struct Open {
-    /// Where it begins, and how much room was left for its length.
+    /// Says where it begins, and how much room was left for its length.
     at: usize,
     room: usize,
 }

@@ -48,9 +48,9 @@ pub enum Temporality {
 /// Shows one measurement of those in a point, and the span in which it was made.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Exemplar {
-    /// When it was made, in nanoseconds since the epoch.
+    /// Says when it was made, in nanoseconds since the epoch.
     pub time: u64,
-    /// What was measured.
+    /// Holds what was measured.
     pub value: f64,
     /// The trace of the span.
     pub trace: [u8; 16],
@@ -248,7 +248,7 @@ impl HistogramPoint<'_> {
 }
 
 impl Exemplar {
-    /// What one takes, in bytes.
+    /// Names what one takes, in bytes.
     const LEN: usize = 9 + 9 + 10 + 18;
 
     fn write(&self, out: &mut Vec<u8>, field: u32) {

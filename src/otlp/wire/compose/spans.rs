@@ -66,12 +66,12 @@ impl Traces {
         message_of(&mut self.bytes, 1, MANY, |out| write(&mut ResourceSpans { out, spans }));
     }
 
-    /// How many spans are in it.
+    /// Says how many spans are in it.
     pub fn spans(&self) -> usize {
         self.spans
     }
 
-    /// How many bytes it takes.
+    /// Says how many bytes it takes.
     pub fn size(&self) -> usize {
         self.bytes.len()
     }
@@ -100,7 +100,7 @@ impl Spans {
         self.0.add(USUAL, |out| write(&mut Span(out)));
     }
 
-    /// How many bytes they take.
+    /// Says how many bytes they take.
     pub fn size(&self) -> usize {
         self.0.size()
     }
@@ -162,7 +162,7 @@ impl<'a> Span<'a> {
         Span(out)
     }
 
-    /// Where it ends so far, in the memory that it is written to.
+    /// Says where it ends so far, in the memory that it is written to.
     pub fn end(&self) -> usize {
         self.0.len()
     }

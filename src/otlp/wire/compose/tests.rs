@@ -29,7 +29,7 @@ fn a_span_of_nothing_is_one() {
     assert!(spans.finish().into_parts().0.ends_with(&expected));
 }
 
-/// Where lengths grow by a byte, and where numbers do.
+/// Says where lengths grow by a byte, and where numbers do.
 #[test]
 fn what_is_composed_is_what_an_encoder_writes() {
     for long in [0, 1, 90, 110, 127, 128, 129, 16_300, 16_384, 70_000] {

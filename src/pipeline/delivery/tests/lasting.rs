@@ -13,7 +13,7 @@ struct Lasting(Arc<Mutex<Kept>>);
 #[derive(Default)]
 struct Kept {
     line: VecDeque<Entry>,
-    /// What is neither sent nor dropped.
+    /// Holds what is neither sent nor dropped.
     ids: BTreeSet<u64>,
     put: u64,
     unsettled: Vec<Receipt>,

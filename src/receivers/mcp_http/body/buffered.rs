@@ -21,7 +21,7 @@ pub(super) struct Buffered {
     /// Its head names no length: it must not get one.
     unmeasured: bool,
     events: Option<(Events, Box<dyn Edit>)>,
-    /// What it takes.
+    /// Holds what it takes.
     room: Option<Room>,
     /// It broke off: what is ahead has to be written before that is told.
     pause: bool,
@@ -155,7 +155,7 @@ impl Forwarded {
         &mut self.recorder
     }
 
-    /// Whether it has come to its end.
+    /// Says whether it has come to its end.
     pub(in crate::receivers::mcp_http) fn is_over(&self) -> bool {
         self.over
     }
@@ -239,7 +239,7 @@ impl Forwarded {
 }
 
 impl Buffered {
-    /// Whether nothing waits.
+    /// Says whether nothing waits.
     pub(super) fn is_done(&self) -> bool {
         self.ahead.is_empty() && self.events.is_none() && !self.pause
     }

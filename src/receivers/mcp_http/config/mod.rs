@@ -23,7 +23,7 @@ use crate::settings::{Duration, Given, IS_EMPTY, Report, Secret, ServerTls, bare
 
 pub use route::Route;
 
-/// Where a tap listens unless told otherwise.
+/// Says where a tap listens unless told otherwise.
 const ENDPOINT: &str = "localhost:8931";
 /// The port of it.
 const PORT: u16 = 8931;
@@ -203,7 +203,7 @@ impl Config {
         }
     }
 
-    /// Where it listens, in words that say whether it is loopback.
+    /// Says where it listens, in words that say whether it is loopback.
     pub(super) fn listens_locally(&self) -> bool {
         host_port(&self.endpoint).is_some_and(|(host, _)| is_loopback(host))
     }

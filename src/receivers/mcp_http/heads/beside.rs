@@ -14,7 +14,7 @@ use crate::receivers::mcp_http::headers::{Present, is_credential};
 /// The longest value that is handed over, in bytes: of a longer credential its beginning tells, of another header
 /// only that it was there.
 const MAX_VALUE: usize = 8192;
-/// How much of each of the two kinds one head hands over, in bytes.
+/// Says how much of each of the two kinds one head hands over, in bytes.
 const MAX_BYTES: usize = 32 << 10;
 /// The most values of each.
 const MAX_VALUES: usize = 64;

@@ -28,7 +28,7 @@ fn events(coding: Coding) -> Response {
     Response::with(200, BodyKind::Sse, coding)
 }
 
-/// What the observer finds, a word a record.
+/// Gives what the observer finds, a word a record.
 fn told(recording: &Recording) -> String {
     let mut held = Held::default();
     recording.queue.drain(&mut held);

@@ -44,12 +44,12 @@ fn answer(id: &str, spans: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[] ,{spans}}}}}"#)
 }
 
-/// What came out of one direction, and what the observer was told.
+/// Holds what came out of one direction, and what the observer was told.
 #[derive(Debug, PartialEq)]
 struct Passed {
     out: String,
     seen: String,
-    /// What was told, and after how many bytes.
+    /// Holds what was told, and after how many bytes.
     told: Vec<(usize, Edited)>,
 }
 
@@ -63,7 +63,7 @@ impl<R: Read> Read for Slow<R> {
     }
 }
 
-/// What an observer finds in the queue.
+/// Gives what an observer finds in the queue.
 fn passed(queue: &Queue, out: Vec<u8>) -> Passed {
     let mut held = Held::default();
     queue.drain(&mut held);

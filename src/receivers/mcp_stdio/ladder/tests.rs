@@ -53,7 +53,7 @@ impl Climb {
         done
     }
 
-    /// When it is over if nothing more happens.
+    /// Says when it is over if nothing more happens.
     fn over_at(&mut self) -> Option<u128> {
         let mut last = 0;
         while !self.ladder.over() {

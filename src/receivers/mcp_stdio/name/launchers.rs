@@ -84,7 +84,7 @@ fn has(words: &str, word: &str) -> bool {
 }
 
 impl Launcher {
-    /// Whether a program goes by one of its names.
+    /// Says whether a program goes by one of its names.
     pub(super) fn is(&self, program: &str) -> bool {
         has(self.programs, program)
     }
@@ -104,7 +104,7 @@ impl Launcher {
         self.then.iter().find(row).map(|(_, then)| *then)
     }
 
-    /// Whether `word` belongs to a subcommand behind `words`, which then end with it.
+    /// Says whether `word` belongs to a subcommand behind `words`, which then end with it.
     pub(super) fn continues(&self, words: &mut String, word: &str) -> bool {
         let longer = if words.is_empty() { word.to_owned() } else { format!("{words} {word}") };
         let begins =

@@ -11,7 +11,7 @@ use super::words::{
     parent, project, split, stem, unnumbered, versionless,
 };
 
-/// How many launchers are looked through.
+/// Says how many launchers are looked through.
 const MAX_DEPTH: usize = 8;
 
 /// Words of shells that start no server.

@@ -359,7 +359,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("'/Applications/Weather App.app/Contents/MacOS/weather' mcp", "weather"),
 ];
 
-/// What tells nothing, with the word that is left.
+/// Names what tells nothing, with the word that is left.
 const NOTHING: &[(&str, &str)] = &[
     ("npx", "npx"),
     ("npx --unknown value server", "npx"),

@@ -132,7 +132,7 @@ const ENDINGS: &[&str] = &[
     "pl", "ps1", "py", "pyz", "r", "rb", "sh", "ts", "tsx", "war", "zsh",
 ];
 
-/// Whether a word says nothing about which server it is.
+/// Says whether a word says nothing about which server it is.
 pub(super) fn is_general(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
     GENERAL.contains(&word.as_str()) || word.is_empty()
@@ -158,12 +158,12 @@ pub(super) fn parent(path: &str) -> &str {
     &path[..path.len() - file_name(path).len()]
 }
 
-/// Whether a word is a path, or a file in the working directory.
+/// Says whether a word is a path, or a file in the working directory.
 pub(super) fn is_path(word: &str) -> bool {
     word.contains(['/', '\\']) || word == "." || stem(word) != word
 }
 
-/// Whether a path begins at the working directory.
+/// Says whether a path begins at the working directory.
 pub(super) fn is_relative(path: &str) -> bool {
     let drive = path.as_bytes().get(1) == Some(&b':');
     !(path.starts_with(['/', '\\', '~', '$', '%']) || drive)
@@ -181,7 +181,7 @@ pub(super) fn project(path: &str) -> Option<String> {
     (0..parts.len()).rev().find(told).map(|at| parts[at].to_owned())
 }
 
-/// Whether a folder's name is one of a project: neither general, hidden, a version nor a variable.
+/// Says whether a folder's name is one of a project: neither general, hidden, a version nor a variable.
 fn tells(folder: &str) -> bool {
     let lower = folder.to_ascii_lowercase();
     let known = FOLDERS.contains(&lower.as_str()) || is_general(&lower) || is_version(&lower);
@@ -195,7 +195,7 @@ fn is_version(word: &str) -> bool {
     !number.is_empty() && number.chars().all(|c| c.is_ascii_digit() || c == '.')
 }
 
-/// Whether a word has the characters of a name and does not look like a secret.
+/// Says whether a word has the characters of a name and does not look like a secret.
 pub(super) fn is_plain(word: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "@/._-+ ".contains(c);
     let parts =
@@ -204,14 +204,14 @@ pub(super) fn is_plain(word: &str) -> bool {
     letters && word.chars().all(plain) && !parts(word, is_secret)
 }
 
-/// Whether a part of a name is too random for one: a long run of letters and digits.
+/// Says whether a part of a name is too random for one: a long run of letters and digits.
 fn is_secret(part: &str) -> bool {
     let has = |of: fn(&u8) -> bool| part.as_bytes().iter().any(&of);
     part.len() > 40 || part.len() >= 16 && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)
 }
 
-/// Whether a part of a URL is a word. In a URL the burden of proof is turned around: what stands in a path
-/// is often the key to it.
+/// Says whether a part of a URL is a word. In a URL the burden of proof is turned around: what stands in a path is
+/// often the key to it.
 fn is_word(part: &str) -> bool {
     const SHORT: usize = 6;
     const LONG: usize = 24;
@@ -268,7 +268,7 @@ pub(super) fn versionless(name: &str) -> &str {
     end.map_or(name, |end| &name[..end + scope])
 }
 
-/// Whether a file is an archive of Java.
+/// Says whether a file is an archive of Java.
 pub(super) fn is_archive(path: &str) -> bool {
     [".jar", ".war"].iter().any(|ending| path.to_ascii_lowercase().ends_with(ending))
 }

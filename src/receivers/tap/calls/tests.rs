@@ -7,7 +7,7 @@ use crate::mcp::{Direction, Identity, Session, Settings};
 use crate::metrics::{Metrics, Reading};
 use crate::pipeline::{Accounts, Id, Shared};
 use crate::receivers::tap::Event;
-use crate::telemetry::{Content, Offset, Reads, Telemetry};
+use crate::telemetry::{Content, Needs, Offset, Telemetry};
 
 /// A tap of one server, whose observer is the test.
 struct Tap {
@@ -78,7 +78,7 @@ impl Watch<()> for Session {
     fn anchor(&mut self, _: Offset) {}
     fn tick(&mut self, _: Nanos) {}
     fn end(&mut self, _: Nanos) {}
-    fn keep(&mut self, _: Reads) {}
+    fn keep(&mut self, _: Needs) {}
     fn want_logs(&mut self, _: bool) {}
 
     fn servers(&self) -> Vec<&str> {
@@ -116,7 +116,7 @@ impl Tap {
         self.says(Direction::ServerToClient, &message, now)
     }
 
-    /// How long the observer may rest; `None` for as long as it likes.
+    /// Says how long the observer may rest; `None` for as long as it likes.
     fn publish(&mut self, now: Nanos) -> Option<Nanos> {
         let rest = self.calls.publish::<()>(&self.session, now);
         (rest < Duration::MAX).then(|| Nanos::try_from(rest.as_nanos()).unwrap())

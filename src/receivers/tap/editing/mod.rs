@@ -28,7 +28,7 @@ use crate::metrics::{Counter, Metric, names};
 /// The longest message that is held to be changed, in bytes.
 pub(in crate::receivers) const HOLD: usize = 1 << 20;
 
-/// What became of a message that was to be edited, with its own counter.
+/// Names what became of a message that was to be edited, with its own counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Became {
     Edited,
@@ -91,15 +91,15 @@ struct State {
     counts: Counts,
 }
 
-/// How often what happened, by counter and reason.
+/// Counts how often what happened, by counter and reason.
 type Counts = BTreeMap<(Became, &'static str), u64>;
 
-/// Where a message stands.
+/// Says where a message stands.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::receivers) struct Around<'a> {
-    /// Where the ids of modern requests are unique.
+    /// Says where the ids of modern requests are unique.
     pub(in crate::receivers) exchange: Scope,
-    /// Where those of legacy requests are.
+    /// Says where those of legacy requests are.
     pub(in crate::receivers) session: Scope,
     /// Whom the server told what it can do (legacy).
     pub(in crate::receivers) peer: Scope,
@@ -137,7 +137,7 @@ impl Editing {
         })
     }
 
-    /// Whether answers are to be shown to it as well.
+    /// Says whether answers are to be shown to it as well.
     pub(in crate::receivers) fn wants_answers(&self) -> bool {
         self.ask.is_some()
     }

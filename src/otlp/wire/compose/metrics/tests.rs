@@ -73,7 +73,7 @@ fn histogram(text: &str, counts: &[u64], bounds: &[f64]) -> pb::HistogramDataPoi
     }
 }
 
-/// Where lengths grow by a byte, and however many bytes are thought of.
+/// Says where lengths grow by a byte, and however many bytes are thought of.
 #[test]
 fn what_is_composed_of_metrics_is_what_an_encoder_writes() {
     use number_data_point::Value::{AsDouble, AsInt};

@@ -1,9 +1,8 @@
 //! The books of handed back spans.
 
-/// What came of the spans that servers handed back. At any time
-/// `received == spans + refused.total()`.
+/// Holds what came of the spans that servers handed back. At any time `received == spans + refused.total()`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct PassbackCounts {
     /// Answers whose spans were looked into.
     pub answers: u64,
     /// Answers with spans that nobody had asked for; they are not looked into.
@@ -37,7 +36,7 @@ pub struct Tally {
     pub left_out: u64,
 }
 
-/// Why handed back spans are not put out, in spans.
+/// Says why handed back spans are not put out, in spans.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Refused {
     /// No OTLP/JSON.
@@ -82,13 +81,13 @@ impl Refused {
     }
 }
 
-impl Tally {
-    /// Whether the books add up.
+impl PassbackCounts {
+    /// Says whether the books add up.
     pub fn balanced(&self) -> bool {
         self.received == self.spans + self.refused.total()
     }
 
-    /// What came about otherwise, by name, for metrics.
+    /// Gives what came about otherwise, by name, for metrics.
     pub fn oddities(&self) -> [(&'static str, u64); 10] {
         [
             ("passback_unsolicited", self.unsolicited),

@@ -9,12 +9,12 @@ use crate::privacy::redact::{Redactor, RuleId, Why};
 
 /// Counts matches and failures of one batch. Rules are bounded by the settings, spots by OTLP's schema.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct Counts {
     masked: HashMap<(RuleId, Spot), u64>,
     failed: HashMap<Why, u64>,
 }
 
-impl Tally {
+impl Counts {
     pub(super) fn is_empty(&self) -> bool {
         self.masked.is_empty() && self.failed.is_empty()
     }
@@ -48,13 +48,13 @@ impl Counters {
         Counters { processor, redactor, metrics }
     }
 
-    pub(super) fn count(&self, tally: Tally) {
-        for ((rule, spot), times) in tally.masked {
+    pub(super) fn count(&self, counts: Counts) {
+        for ((rule, spot), times) in counts.masked {
             let (rule, place) = (self.redactor.rule_name(rule), spot.label());
             let labels = [("processor", &*self.processor), ("rule", rule), ("place", &*place)];
             self.metrics.counter(&names::REDACTION_MASKED, &labels).add(times);
         }
-        for (why, times) in tally.failed {
+        for (why, times) in counts.failed {
             let labels = [("processor", &*self.processor), ("reason", why.name())];
             self.metrics.counter(&names::REDACTION_FAILED, &labels).add(times);
         }
