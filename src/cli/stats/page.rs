@@ -54,7 +54,8 @@ impl Page {
             cells.push(all.count.to_string());
             cells.extend(quantiles.iter().map(quantile));
             let rate = all.per_minute().map_or("-".into(), rate);
-            cells.extend([took(all.max), size(all.request_bytes), size(all.response_bytes), rate]);
+            let max = if all.count > 0 { took(all.max) } else { "-".into() };
+            cells.extend([max, size(all.request_bytes), size(all.response_bytes), rate]);
             cells.extend(window.as_ref().map(|_| in_window(row.window.as_ref())));
             cells.extend(findings.then(|| self.findings(key).unwrap_or(0).to_string()));
             cells.extend(in_flight.then(|| waits(key).unwrap_or(0).to_string()));
