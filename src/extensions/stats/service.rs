@@ -99,12 +99,13 @@ impl Told {
         let mut told = v1::GetReloadResponse { last_successful: true, ..Default::default() };
         for sample in self.accounts.metrics().samples() {
             let value = u64::try_from(sample.value).unwrap_or(0);
-            match (sample.name, sample.labels.first().map(|(_, value)| value.as_str())) {
-                (RELOADED, _) => told.last_successful = value > 0,
-                (RELOADED_AT, _) => told.in_place_unix_nano = value.saturating_mul(1_000_000_000),
-                (RELOADS, Some("success")) => told.succeeded = value,
-                (RELOADS, Some(_)) => told.failed = value,
-                _ => {}
+            if sample.name == names::CONFIG_RELOADED.info().name {
+                told.last_successful = value > 0;
+            } else if sample.name == names::CONFIG_RELOADED_AT.info().name {
+                told.in_place_unix_nano = value.saturating_mul(1_000_000_000);
+            } else if sample.name == names::CONFIG_RELOADS.info().name {
+                let succeeded = sample.labels.iter().any(|(_, outcome)| outcome == "success");
+                *if succeeded { &mut told.succeeded } else { &mut told.failed } = value;
             }
         }
         told
@@ -124,11 +125,6 @@ fn in_flight(call: &CallInFlight, now: Nanos) -> v1::CallInFlight {
         doubtful: call.doubtful,
     }
 }
-
-/// Metrics of reloads, which only who reloads has.
-const RELOADS: &str = "mcpcol_config_reloads";
-const RELOADED: &str = "mcpcol_config_last_reload_successful";
-const RELOADED_AT: &str = "mcpcol_config_last_reload_success_timestamp_seconds";
 
 #[tonic::async_trait]
 impl v1::stats_server::Stats for Service {
