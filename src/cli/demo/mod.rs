@@ -42,6 +42,9 @@ const WIDTH: usize = 80;
 impl Demo {
     /// Runs the demo.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        if let Some(keep) = &self.keep {
+            fs::File::create(keep).with_context(|| format!("cannot write {}", keep.display()))?;
+        }
         let scratch = Scratch::new()?;
         let file = scratch.0.join("spans.jsonl");
         let mut page = Page::stdout();

@@ -110,8 +110,14 @@ impl Spans {
         );
         match self.calls {
             None => {}
-            Some(0) if self.spans > 0 => told += ", no call that was asked for (see --count)",
+            Some(0) if self.spans > 0 => {
+                told += ", none of them a call that was asked for (by the filters and --count)"
+            }
             Some(calls) => told += &format!(", {}", number(calls, "call")),
+        }
+        let rotated = |path: &PathBuf| path.extension().is_some_and(|end| end == "1");
+        if self.lines.read.iter().any(rotated) {
+            told += "; files were rotated, so calls before the oldest may be gone";
         }
         let over = [
             (self.strange, "line that is no OTLP JSON", "lines that are no OTLP JSON"),

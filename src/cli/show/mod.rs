@@ -60,7 +60,8 @@ impl Show {
             (None, _) => {
                 let id = shown::name(&self.id);
                 say(&format!(
-                    "mcpcol: no session begins with `{id}`; `mcpcol sessions` lists them"
+                    "mcpcol: no session that begins with `{id}` has a call that was asked for; \
+                     `mcpcol sessions` lists them"
                 ));
                 None
             }

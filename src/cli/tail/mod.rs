@@ -75,8 +75,8 @@ impl Tail {
         let mut page = Page::new(io::stdout().lock(), self.format, colours(), width());
         match &self.endpoint {
             None => {
-                if live::sockets().is_empty() && io::stderr().is_terminal() {
-                    say("mcpcol: no tap runs yet; wrap a server with `mcpcol stdio --`");
+                if live::sockets().is_empty() {
+                    say(NO_TAP);
                 }
                 self.show(&mut heard, &mut page, watch::all(hear)).await?;
             }
@@ -141,7 +141,10 @@ impl Tail {
         calls.waiting.retain(|call| self.filter.takes(&live::as_call(call)));
         pending::print(&calls, &mut io::stdout().lock(), self.format, colours())?;
         if calls.waiting.is_empty() && self.format == Format::Text {
-            say(&format!("mcpcol: nothing waits at {}", taps(calls.answered)));
+            say(&match calls.answered {
+                0 => NO_TAP.to_owned(),
+                taps_there => format!("mcpcol: nothing waits at {}", taps(taps_there)),
+            });
         }
         if calls.silent > 0 {
             say(&format!("mcpcol: no answer from {}", taps(calls.silent)));
@@ -149,6 +152,9 @@ impl Tail {
         Ok(ExitCode::SUCCESS)
     }
 }
+
+/// Says what to do where no tap is found.
+const NO_TAP: &str = "mcpcol: no tap runs; wrap a server with `mcpcol stdio --`, or name a `mcpcol run` with --endpoint";
 
 fn taps(number: usize) -> String {
     if number == 1 { "1 tap".to_owned() } else { format!("{number} taps") }

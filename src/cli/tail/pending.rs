@@ -30,6 +30,9 @@ pub(super) fn print(
     }
 }
 
+/// Says how many characters of a session's id are shown; `mcpcol show` takes them.
+const PREFIX: usize = 8;
+
 fn text(calls: &Calls, colours: bool) -> String {
     let mut table = Table::new(&[">waits", "server", "method", "tool", "session"])
         .painted(colours, |column, _| (column == 1).then_some(36));
@@ -41,7 +44,7 @@ fn text(calls: &Calls, colours: bool) -> String {
             name(&call.server),
             format!("{}{asked}", name(&call.method)),
             name(&call.tool),
-            name(&call.session),
+            name(&call.session.chars().take(PREFIX).collect::<String>()),
         ]);
     }
     let more = match calls.left_out {

@@ -8,7 +8,7 @@ pub struct GetCallsResponse {
     /// Those that have waited longest, at most 1000.
     #[prost(message, repeated, tag = "1")]
     pub calls: ::prost::alloc::vec::Vec<CallInFlight>,
-    /// Says how many more there are.
+    /// How many more there are.
     #[prost(uint64, tag = "2")]
     pub left_out: u64,
 }
@@ -27,16 +27,16 @@ pub struct CallInFlight {
     /// Tool, of `tools/call`.
     #[prost(string, tag = "4")]
     pub tool: ::prost::alloc::string::String,
-    /// Says whether the server asked the client.
+    /// Whether the server asked the client.
     #[prost(bool, tag = "5")]
     pub from_server: bool,
-    /// Says when it was asked, in nanoseconds since the Unix epoch.
+    /// When it was asked, in nanoseconds since the Unix epoch.
     #[prost(fixed64, tag = "6")]
     pub began_unix_nano: u64,
-    /// Says how long it has waited, in nanoseconds of a clock that never jumps.
+    /// How long it has waited, in nanoseconds of a clock that never jumps.
     #[prost(uint64, tag = "7")]
     pub age_nanos: u64,
-    /// Says whether it may have been answered: something went by unobserved.
+    /// Whether it may have been answered: something went by unobserved.
     #[prost(bool, tag = "8")]
     pub doubtful: bool,
 }
@@ -52,7 +52,7 @@ pub struct GetStatisticsResponse {
     /// At most 1000, by server, method and tool. Those of several processes add up.
     #[prost(message, repeated, tag = "2")]
     pub tools: ::prost::alloc::vec::Vec<ToolStatistics>,
-    /// Says how many calls have no row, because there were too many rows already.
+    /// How many calls have no row, because there were too many rows already.
     #[prost(uint64, tag = "3")]
     pub left_out: u64,
 }
@@ -68,16 +68,16 @@ pub struct ToolStatistics {
     /// Tool; empty for other methods than `tools/call`.
     #[prost(string, tag = "3")]
     pub tool: ::prost::alloc::string::String,
-    /// Says whether the server asks the client.
+    /// Whether the server asks the client.
     #[prost(bool, tag = "4")]
     pub from_server: bool,
-    /// Says how many calls ended.
+    /// How many calls ended.
     #[prost(uint64, tag = "5")]
     pub calls: u64,
-    /// Says how many of them ended in each way, by outcome (`mcpcol.outcome`: `ok`, `tool_error`, `timeout`, ...).
+    /// How many of them ended in each way, by outcome (`mcpcol.outcome`: `ok`, `tool_error`, `timeout`, ...).
     #[prost(map = "string, uint64", tag = "6")]
     pub outcomes: ::std::collections::HashMap<::prost::alloc::string::String, u64>,
-    /// Says how long they took, in nanoseconds.
+    /// How long they took, in nanoseconds.
     #[prost(message, optional, tag = "7")]
     pub duration: ::core::option::Option<Sketch>,
     /// Bytes of all requests whose size is known.
@@ -86,7 +86,7 @@ pub struct ToolStatistics {
     /// Bytes of all answers whose size is known.
     #[prost(uint64, tag = "9")]
     pub response_bytes: u64,
-    /// Says when the last of them ended, in nanoseconds since the Unix epoch.
+    /// When the last of them ended, in nanoseconds since the Unix epoch.
     #[prost(fixed64, tag = "10")]
     pub last_unix_nano: u64,
 }
@@ -94,17 +94,17 @@ pub struct ToolStatistics {
 /// merged by adding what has the same place, exactly (DDSketch, <https://arxiv.org/abs/1908.10693>).
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Sketch {
-    /// Says how far a quantile may be off, as a part of it: 0.01 is one in a hundred.
+    /// How far a quantile may be off, as a part of it: 0.01 is one in a hundred.
     #[prost(double, tag = "1")]
     pub relative_error: f64,
     /// The place of the first count.
     #[prost(sint32, tag = "2")]
     pub first: i32,
-    /// Says how many numbers there are in each place: in place i those above g^(i-1) and up to g^i, where g is (1 +
-    /// relative_error) / (1 - relative_error).
+    /// How many numbers there are in each place: in place i those above g^(i-1) and up to g^i, where g is
+    /// (1 + relative_error) / (1 - relative_error).
     #[prost(uint64, repeated, tag = "3")]
     pub counts: ::prost::alloc::vec::Vec<u64>,
-    /// Says how many zeros there are.
+    /// How many zeros there are.
     #[prost(uint64, tag = "4")]
     pub zeros: u64,
     /// The greatest number, exactly.
@@ -120,7 +120,7 @@ pub struct GetSessionsResponse {
     /// Those with the latest calls, at most 1000.
     #[prost(message, repeated, tag = "1")]
     pub sessions: ::prost::alloc::vec::Vec<Session>,
-    /// Says how many sessions were forgotten for newer ones.
+    /// How many sessions were forgotten for newer ones.
     #[prost(uint64, tag = "2")]
     pub left_out: u64,
 }
@@ -136,19 +136,19 @@ pub struct Session {
     /// Client, as it names itself; empty where it does not.
     #[prost(string, tag = "3")]
     pub client: ::prost::alloc::string::String,
-    /// Says when the first call began, in nanoseconds since the Unix epoch.
+    /// When the first call began, in nanoseconds since the Unix epoch.
     #[prost(fixed64, tag = "4")]
     pub first_unix_nano: u64,
-    /// Says when the last call ended, likewise.
+    /// When the last call ended, likewise.
     #[prost(fixed64, tag = "5")]
     pub last_unix_nano: u64,
-    /// Says how many calls ended.
+    /// How many calls ended.
     #[prost(uint64, tag = "6")]
     pub calls: u64,
-    /// Says how many of them failed.
+    /// How many of them failed.
     #[prost(uint64, tag = "7")]
     pub errors: u64,
-    /// Says how many calls wait for their answers now.
+    /// How many calls wait for their answers now.
     #[prost(uint64, tag = "8")]
     pub in_flight: u64,
 }
@@ -183,10 +183,10 @@ pub struct Exporter {
     /// Level of its queue, in the unit of its `sizer`.
     #[prost(int64, tag = "6")]
     pub queue_size: i64,
-    /// Holds what the queue has room for, in the same unit.
+    /// What the queue has room for, in the same unit.
     #[prost(int64, tag = "7")]
     pub queue_capacity: i64,
-    /// Says why it failed last; empty where it never did.
+    /// Why it failed last; empty where it never did.
     #[prost(string, tag = "8")]
     pub last_failure: ::prost::alloc::string::String,
 }
@@ -199,11 +199,11 @@ pub struct GetFindingsResponse {
     /// At most 1000, by server, kind and who did it.
     #[prost(message, repeated, tag = "1")]
     pub findings: ::prost::alloc::vec::Vec<Finding>,
-    /// Says how many findings have no row, because there were too many rows already.
+    /// How many findings have no row, because there were too many rows already.
     #[prost(uint64, tag = "2")]
     pub left_out: u64,
 }
-/// Holds what was wrong on the wire, of one kind at one server.
+/// What was wrong on the wire, of one kind at one server.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Finding {
     /// Server, as log records name it.
@@ -212,13 +212,13 @@ pub struct Finding {
     /// Kind (`mcpcol.finding.kind`).
     #[prost(string, tag = "2")]
     pub kind: ::prost::alloc::string::String,
-    /// Says who did it: `client` or `server`.
+    /// Who did it: `client` or `server`.
     #[prost(string, tag = "3")]
     pub by: ::prost::alloc::string::String,
-    /// Says how many times.
+    /// How many times.
     #[prost(uint64, tag = "4")]
     pub count: u64,
-    /// Says when last, in nanoseconds since the Unix epoch.
+    /// When last, in nanoseconds since the Unix epoch.
     #[prost(fixed64, tag = "5")]
     pub last_unix_nano: u64,
 }
@@ -228,17 +228,16 @@ pub struct GetReloadRequest {}
 /// Tells of the running configuration. Taps over stdio do not reload.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetReloadResponse {
-    /// Says whether the configuration that was loaded last is the one that runs.
+    /// Whether the configuration that was loaded last is the one that runs.
     #[prost(bool, tag = "1")]
     pub last_successful: bool,
-    /// Says when the running one was put in place, in nanoseconds since the Unix epoch, to the second; 0 where that is
-    /// not known.
+    /// When the running one was put in place, in nanoseconds since the Unix epoch, to the second; 0 where that is not known.
     #[prost(fixed64, tag = "2")]
     pub in_place_unix_nano: u64,
-    /// Says how many reloads succeeded.
+    /// How many reloads succeeded.
     #[prost(uint64, tag = "3")]
     pub succeeded: u64,
-    /// Says how many reloads failed, after which the old configuration went on.
+    /// How many reloads failed, after which the old configuration went on.
     #[prost(uint64, tag = "4")]
     pub failed: u64,
 }
@@ -248,13 +247,13 @@ pub struct WatchRequest {}
 /// One thing that happened.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchResponse {
-    /// Holds what it is. Clients pass over kinds that they do not know.
+    /// What it is. Clients pass over kinds that they do not know.
     #[prost(oneof = "watch_response::Event", tags = "1, 2")]
     pub event: ::core::option::Option<watch_response::Event>,
 }
 /// Nested message and enum types in `WatchResponse`.
 pub mod watch_response {
-    /// Names what it is. Clients pass over kinds that they do not know.
+    /// What it is. Clients pass over kinds that they do not know.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Event {
         /// A call ended.
@@ -268,10 +267,10 @@ pub mod watch_response {
 /// One call that ended.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FinishedCall {
-    /// Says when it began, in nanoseconds since the Unix epoch.
+    /// When it began, in nanoseconds since the Unix epoch.
     #[prost(fixed64, tag = "1")]
     pub start_unix_nano: u64,
-    /// Says how long it took, in nanoseconds.
+    /// How long it took, in nanoseconds.
     #[prost(uint64, tag = "2")]
     pub duration_nanos: u64,
     /// Server, as spans name it.
@@ -292,10 +291,10 @@ pub struct FinishedCall {
     /// Prompt, of `prompts/get`.
     #[prost(string, tag = "8")]
     pub prompt: ::prost::alloc::string::String,
-    /// Says whether the server asked the client.
+    /// Whether the server asked the client.
     #[prost(bool, tag = "9")]
     pub from_server: bool,
-    /// Says how it ended (`mcpcol.outcome`): `ok`, `tool_error`, `timeout`, ...
+    /// How it ended (`mcpcol.outcome`): `ok`, `tool_error`, `timeout`, ...
     #[prost(string, tag = "10")]
     pub outcome: ::prost::alloc::string::String,
     /// Cause of a failure (`error.type`); empty for none.
@@ -307,7 +306,7 @@ pub struct FinishedCall {
     /// Bytes of the answer, likewise.
     #[prost(uint64, optional, tag = "13")]
     pub response_bytes: ::core::option::Option<u64>,
-    /// Says whether it may have ended in another way: something went by unobserved.
+    /// Whether it may have ended in another way: something went by unobserved.
     #[prost(bool, tag = "14")]
     pub doubtful: bool,
     /// Trace id of its span: 16 bytes.

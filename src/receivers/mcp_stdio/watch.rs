@@ -69,8 +69,11 @@ fn secrets(config: &Config) -> Vec<String> {
     ours.chain(own).flat_map(|(name, value)| secrets_of(&name, &value)).collect()
 }
 
+/// Names variables in which shells keep directories (POSIX, `cd`): in other places `pwd` is a password.
+const DIRECTORIES: [&str; 2] = ["PWD", "OLDPWD"];
+
 fn secrets_of(name: &str, value: &str) -> Vec<String> {
-    if is_secret_name(name) {
+    if is_secret_name(name) && !DIRECTORIES.contains(&name) {
         return parts_of_credential(value);
     }
     password_of_url(value).map(str::to_owned).into_iter().collect()
@@ -154,5 +157,13 @@ mod tests {
         {
             assert!(secrets_of(name, value).is_empty(), "{name}");
         }
+    }
+
+    #[test]
+    fn the_directory_that_a_shell_is_in_is_no_secret() {
+        assert!(secrets_of("PWD", "/home/someone/project").is_empty());
+        assert!(secrets_of("OLDPWD", "/home/someone").is_empty());
+        assert_eq!(secrets_of("DB_PWD", "not-a-directory"), ["not-a-directory"]);
+        assert_eq!(secrets_of("pwd", "not-a-directory"), ["not-a-directory"]);
     }
 }
