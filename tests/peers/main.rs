@@ -7,6 +7,7 @@ mod common;
 mod http;
 mod metrics;
 mod otlp;
+mod reading;
 mod redaction;
 mod stdio;
 mod zipkin;
