@@ -41,6 +41,7 @@ impl Gate {
         counters: ExporterCounters,
         keeps_unsampled: bool,
     ) -> Self {
+        delivery.join();
         Gate { delivery, counters, keeps_unsampled }
     }
 
@@ -53,6 +54,12 @@ impl Gate {
             Place::Outside
         };
         Offer { gate: self, on_full: self.delivery.on_full(alone), batch, place }
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.delivery.leave();
     }
 }
 

@@ -394,9 +394,11 @@ impl Service {
             if !kept {
                 self.left.push(Arc::downgrade(&delivery));
                 self.taken_out.insert(id.clone());
-                let (deadline, accounts) = (Instant::now() + LEAVING, self.accounts.clone());
+                let accounts = self.accounts.clone();
                 let drained = async move {
-                    delivery.drain(deadline).await;
+                    // Whoever is on the way still finds it open.
+                    delivery.left().await;
+                    delivery.drain(Instant::now() + LEAVING).await;
                     accounts.failed(&id.to_string(), delivery.account().last_failure);
                 };
                 self.leaving.spawn_on(drained, &self.cx.runtime);

@@ -1713,3 +1713,39 @@ async fn what_a_reload_took_out_and_has_drained_is_dropped_and_what_comes_back_g
     );
     assert_eq!(accounts["other"].received, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_is_on_the_way_while_a_reload_takes_an_exporter_out_still_finds_it_open() {
+    let (tap, old, new) = (PlannedTap::default(), Fake::new(Does::Send), Fake::new(Does::Send));
+    // Two exporters: a full queue would drop, and not turn the batch back.
+    let sketch = |name: &str, fake: &Fake, process: Stage| {
+        let other = Fake::new(Does::Send);
+        let sketch = Sketch::default()
+            .receiver("tap", &tap)
+            .processor("stage", process)
+            .exporter(name, fake)
+            .exporter("other", &other);
+        sketch.pipeline("traces", &["tap"], &["stage"], &[name, "other"])
+    };
+    let (come, came) = std::sync::mpsc::channel();
+    let (go, gone) = std::sync::mpsc::channel();
+    let gone = Mutex::new(gone);
+    let waits = stage(move |batch, _| {
+        come.send(()).unwrap();
+        gone.lock().unwrap().recv().unwrap();
+        Flow::Pass(batch)
+    });
+    let mut world = World::of(sketch("old", &old, waits), &tap).await;
+    let outlet = world.outlet();
+    let sender = std::thread::spawn(move || outlet.offer(Batch::new(spans(&["a"]))));
+    came.recv().unwrap();
+    let passes = stage(|batch, _| Flow::Pass(batch));
+    world.service.apply(&sketch("new", &new, passes).0).await.unwrap();
+    settle().await;
+    go.send(()).unwrap();
+    sender.join().unwrap();
+    settle().await;
+    let accounts = world.stop().await;
+    assert_eq!(accounts["old"].to_string(), "received=1 sent=1 dropped=0 held=0");
+    assert_eq!(old.got(), [["a"]]);
+}

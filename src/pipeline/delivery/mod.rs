@@ -41,6 +41,8 @@ pub(super) struct Delivery {
     worker: Arc<Worker>,
     tasks: Mutex<JoinSet<()>>,
     urgency: watch::Sender<Urgency>,
+    /// Counts the chains that lead here.
+    chains: watch::Sender<usize>,
 }
 
 /// Names what is known of the end. Each step cuts a pause before a retry short, once.
@@ -106,7 +108,12 @@ impl Delivery {
             let (worker, urgency) = (Arc::clone(&worker), urgency.subscribe());
             tasks.spawn_on(async move { worker.consume(urgency).await }, runtime);
         }
-        Arc::new(Delivery { worker, tasks: Mutex::new(tasks), urgency })
+        Arc::new(Delivery {
+            worker,
+            tasks: Mutex::new(tasks),
+            urgency,
+            chains: watch::Sender::default(),
+        })
     }
 
     /// Gives what a full queue does: as set, else it drops beside others and refuses alone.
@@ -166,6 +173,22 @@ impl Delivery {
     /// Gives what to tell a sender that was refused: when the next attempt may have made room.
     fn hint(&self) -> Duration {
         self.worker.settings.retry.initial_interval.0.clamp(MIN_HINT, MAX_HINT)
+    }
+
+    /// Notes that one more chain leads here, until it [leaves](Self::leave).
+    pub(super) fn join(&self) {
+        self.chains.send_modify(|chains| *chains += 1);
+    }
+
+    /// Notes that one chain less leads here.
+    pub(super) fn leave(&self) {
+        self.chains.send_modify(|chains| *chains = chains.saturating_sub(1));
+    }
+
+    /// Waits until no chain leads here any more: then nothing more can come.
+    pub(super) async fn left(&self) {
+        // Its sender is this.
+        drop(self.chains.subscribe().wait_for(|chains| *chains == 0).await);
     }
 
     /// Sends what it has at once, and from now on what it gets.
