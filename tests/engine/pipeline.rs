@@ -1727,8 +1727,8 @@ async fn who_is_on_the_way_while_a_reload_takes_an_exporter_out_still_finds_it_o
             .exporter("other", &other);
         sketch.pipeline("traces", &["tap"], &["stage"], &[name, "other"])
     };
-    let (come, came) = std::sync::mpsc::channel();
-    let (go, gone) = std::sync::mpsc::channel();
+    let (come, came) = std::sync::mpsc::sync_channel(1);
+    let (go, gone) = std::sync::mpsc::sync_channel(1);
     let gone = Mutex::new(gone);
     let waits = stage(move |batch, _| {
         come.send(()).unwrap();
