@@ -133,7 +133,7 @@ fn telemetry(families: &[Family], resource: &Resource, start: Nanos, now: Nanos)
             match reading {
                 Reading::Counter(n) => point.int(i64::try_from(*n).unwrap_or(i64::MAX)),
                 Reading::Gauge(n) => point.int(*n),
-                Reading::Seconds(n) => point.double(*n),
+                Reading::Ratio(n) | Reading::Seconds(n) => point.double(*n),
                 // One is declared a histogram, and goes the other way.
                 Reading::Histogram(_) => {}
             }

@@ -11,6 +11,10 @@ pub struct Counter(Arc<AtomicU64>);
 #[derive(Clone, Debug, Default)]
 pub struct Gauge(Arc<AtomicI64>);
 
+/// Holds a level that has fractions.
+#[derive(Clone, Debug, Default)]
+pub struct Ratio(Arc<AtomicU64>);
+
 /// Counts values by size: how many were at most each of its bounds, how many there were, and their sum.
 #[derive(Clone, Debug)]
 pub struct Histogram(Arc<Cells>);
@@ -66,6 +70,18 @@ impl Gauge {
     /// Returns the level now.
     pub fn get(&self) -> i64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Ratio {
+    /// Sets the level.
+    pub fn set(&self, level: f64) {
+        self.0.store(level.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Returns the level now.
+    pub fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
     }
 }
 

@@ -51,7 +51,7 @@ impl Exposition {
             match reading {
                 Reading::Counter(n) => self.sample(&name, &labels, n),
                 Reading::Gauge(n) => self.sample(&name, &labels, n),
-                Reading::Seconds(n) => self.sample(&name, &labels, Number(*n)),
+                Reading::Ratio(n) | Reading::Seconds(n) => self.sample(&name, &labels, Number(*n)),
                 Reading::Histogram(buckets) => self.buckets(&name, &labels, buckets),
             }
             if self.text.len() > self.room {
@@ -180,10 +180,11 @@ fn write(text: &mut String, what: fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{Counter, Gauge, Histogram, Metric, Metrics};
+    use crate::metrics::{Counter, Gauge, Histogram, Metric, Metrics, Ratio};
 
     static SENT: Metric<Counter> = Metric::counter("a_sent", "{item}", "Items \\ sent\nby us");
     static LEVEL: Metric<Gauge> = Metric::gauge("b_level", "By", "Bytes held");
+    static PART: Metric<Ratio> = Metric::ratio("bb_part", "1", "Part left");
     static TOOK: Metric<Histogram> =
         Metric::histogram("c_seconds", "s", "Time taken", &[0.01, 1.0, 300.0]);
 
@@ -199,6 +200,7 @@ mod tests {
         metrics.counter(&SENT, &[("exporter", "otlp/a"), ("otel.signal", "traces")]).add(3);
         metrics.counter(&SENT, &[("exporter", "a\\b\"c\nd"), ("otel.signal", "logs")]);
         metrics.gauge(&LEVEL, &[]).set(-7);
+        metrics.ratio(&PART, &[]).set(-0.5);
         let took = metrics.histogram(&TOOK, &[("outcome", "success")]);
         [0.005, 0.5, 0.5, 1000.0].into_iter().for_each(|value| took.record(value));
         let expected = "\
@@ -209,6 +211,9 @@ a_sent_total{exporter=\"otlp/a\",otel_signal=\"traces\"} 3
 # HELP b_level Bytes held
 # TYPE b_level gauge
 b_level -7
+# HELP bb_part Part left
+# TYPE bb_part gauge
+bb_part -0.5
 # HELP c_seconds Time taken
 # TYPE c_seconds histogram
 c_seconds_bucket{outcome=\"success\",le=\"0.01\"} 1

@@ -12,7 +12,7 @@ pub mod names;
 mod process;
 pub mod exposition;
 
-pub use cells::{Buckets, Counter, Gauge, Histogram};
+pub use cells::{Buckets, Counter, Gauge, Histogram, Ratio};
 pub use limited_log::RateLimitedLog;
 pub use process::process;
 pub use registry::{

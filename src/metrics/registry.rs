@@ -5,9 +5,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Buckets, Counter, Gauge, Histogram};
+use super::{Buckets, Counter, Gauge, Histogram, Ratio};
 
-/// A metric as it is declared; `K` is [`Counter`], [`Gauge`] or [`Histogram`].
+/// A metric as it is declared; `K` is [`Counter`], [`Gauge`], [`Ratio`] or [`Histogram`].
 #[derive(Debug)]
 pub struct Metric<K> {
     info: Info,
@@ -48,6 +48,13 @@ impl Metric<Counter> {
 impl Metric<Gauge> {
     /// Declares a gauge.
     pub const fn gauge(name: &'static str, unit: &'static str, help: &'static str) -> Self {
+        Metric { info: Info { name, unit, help, kind: Kind::Gauge }, kind: PhantomData }
+    }
+}
+
+impl Metric<Ratio> {
+    /// Declares a gauge with fractions.
+    pub const fn ratio(name: &'static str, unit: &'static str, help: &'static str) -> Self {
         Metric { info: Info { name, unit, help, kind: Kind::Gauge }, kind: PhantomData }
     }
 }
@@ -108,6 +115,7 @@ struct Teller(Arc<dyn Fn(&mut Levels) + Send + Sync>);
 enum Cell {
     Counter(Counter),
     Gauge(Gauge),
+    Ratio(Ratio),
     Histogram(Histogram),
 }
 
@@ -138,6 +146,8 @@ pub enum Reading {
     Counter(u64),
     /// Of a gauge.
     Gauge(i64),
+    /// Of a gauge with fractions.
+    Ratio(f64),
     /// Of a counter of time, in seconds: what the process took of it.
     Seconds(f64),
     /// Of a histogram.
@@ -173,6 +183,14 @@ impl Metrics {
         match self.cell(&of.info, labels, || Cell::Gauge(Gauge::default())) {
             Cell::Gauge(gauge) => gauge,
             _ => unreachable!("{} is declared once, as a gauge", of.info.name),
+        }
+    }
+
+    /// Gives the gauge with fractions of that metric with those labels; it starts at 0 the first time.
+    pub fn ratio(&self, of: &Metric<Ratio>, labels: &[(&'static str, &str)]) -> Ratio {
+        match self.cell(&of.info, labels, || Cell::Ratio(Ratio::default())) {
+            Cell::Ratio(ratio) => ratio,
+            _ => unreachable!("{} is declared once, as a gauge with fractions", of.info.name),
         }
     }
 
@@ -228,7 +246,7 @@ impl Metrics {
                 let value = match reading {
                     Reading::Counter(n) => i128::from(n),
                     Reading::Gauge(n) => i128::from(n),
-                    Reading::Seconds(_) | Reading::Histogram(_) => return None,
+                    Reading::Ratio(_) | Reading::Seconds(_) | Reading::Histogram(_) => return None,
                 };
                 Some(Sample { name, labels, value })
             })
@@ -286,6 +304,7 @@ impl Cell {
         match self {
             Cell::Counter(counter) => Reading::Counter(counter.get()),
             Cell::Gauge(gauge) => Reading::Gauge(gauge.get()),
+            Cell::Ratio(ratio) => Reading::Ratio(ratio.get()),
             Cell::Histogram(histogram) => Reading::Histogram(histogram.get()),
         }
     }
