@@ -26,9 +26,9 @@ static OWNED: Metric<Counter> =
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Names the tool whose spans are marked.
+    /// The tool whose spans are marked.
     tool: String,
-    /// Says who answers for it.
+    /// Who answers for it.
     team: String,
 }
 

@@ -35,6 +35,7 @@ mod stats;
 mod sessions;
 mod show;
 mod tail;
+mod slo;
 mod prune;
 mod demo;
 mod validate;
@@ -88,6 +89,8 @@ enum Command {
     Sessions(sessions::Sessions),
     /// Show one recorded session as a timeline and tree
     Show(show::Show),
+    /// Judge objectives on recorded calls, or write Prometheus rules of them
+    Slo(slo::Slo),
     /// Show what tapped servers logged, and what was wrong on the wire
     Logs(logs::Logs),
     /// Remove local records that are too old or too many
@@ -125,6 +128,7 @@ pub fn main() -> ExitCode {
         Command::Sessions(sessions) => sessions.run(),
         Command::Show(show) => show.run(),
         Command::Tail(tail) => tail.run(),
+        Command::Slo(slo) => slo.run(),
         Command::Logs(logs) => logs.run(),
         Command::Prune(prune) => prune.run(),
         Command::Validate(validate) => validate.run(),

@@ -1,4 +1,5 @@
-//! Finds components that want the same thing: receivers on one port, exporters on one file. Told by what is written
+//! Finds components that want the same thing: receivers on one port, exporters on one file, a processor that counts the
+//! same calls in two places. Told by what is written
 //! and by what lies on the disk; nothing is bound or opened.
 
 use std::fs;
@@ -10,7 +11,7 @@ use super::components::Component;
 use super::own_telemetry;
 use super::pipelines::Defined;
 use super::{Opens, Options};
-use crate::pipeline::{FileUse, Section};
+use crate::pipeline::{FileUse, Id, Pipeline, Section};
 use crate::settings::{Mark, Problems};
 
 /// Reports every address in use that a component before it, or the same one, has already. Only those that
@@ -171,6 +172,35 @@ impl Written<'_> {
         let number = end.and_then(|end| std::str::from_utf8(end.strip_prefix(b".")?).ok());
         let number = number.filter(|number| !number.starts_with(['0', '+']));
         number.and_then(|n| n.parse().ok()).is_some_and(|n: u32| n <= self.file.backups)
+    }
+}
+
+/// Reports every processor that counts what passes and stands in two pipelines behind one receiver: it would count twice.
+pub(super) fn check_counting(defined: &Defined, pipelines: &[Pipeline], problems: &mut Problems) {
+    for processor in defined.processors.iter().filter(|c| c.used) {
+        if !processor.config().is_some_and(|config| config.counts()) {
+            continue;
+        }
+        let within: Vec<&Pipeline> =
+            pipelines.iter().filter(|p| p.processors.contains(&processor.id)).collect();
+        let pairs = within.iter().enumerate().flat_map(|(i, one)| {
+            within[i + 1..]
+                .iter()
+                .filter(|other| one.signal == other.signal)
+                .map(move |other| (one, other))
+        });
+        for (one, other) in pairs {
+            let shared = |id: &&Id| other.receivers.contains(id) || other.emitters.contains(id);
+            if let Some(both) = one.receivers.iter().chain(&one.emitters).find(shared) {
+                let message = format!(
+                    "stands in `{}` and in `{}`, which both get what `{both}` makes: each call would count twice; name \
+                     it in one of them",
+                    one.id, other.id
+                );
+                let path = format!("processors::{}", processor.id);
+                problems.error(&processor.mark, path, message);
+            }
+        }
     }
 }
 

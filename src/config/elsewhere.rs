@@ -59,7 +59,7 @@ const ADVICE: &[(&str, &str, &str)] = &[
     ("exporters", "otelarrow stef opencensus", "use `otlp_grpc`"),
     (
         "exporters",
-        "alertmanager alibabacloudlogservice awscloudwatchlogs awsemf awskinesis awss3 awsxray azureblob \
+        "alibabacloudlogservice awscloudwatchlogs awsemf awskinesis awss3 awsxray azureblob \
          azuredataexplorer azuremonitor bmchelix carbon cassandra clickhouse coralogix datadog dataset doris \
          dynatrace elasticsearch f5cloud faro googlecloud googlecloudpubsub googlecloudstorage \
          googlemanagedprometheus honeycombmarker influxdb instana kafka loadbalancing logicmonitor logzio \

@@ -65,6 +65,7 @@ pub(super) fn plan(
         own.map_or_else(Vec::new, |own| own_telemetry::written(root, own, base, options, problems));
     clashes::check_addresses(&defined, &own, options, problems);
     clashes::check_files(&defined, base, problems);
+    clashes::check_counting(&defined, &pipelines, problems);
     if options.opens == Opens::All {
         check_complete(&defined, problems);
     }

@@ -10,6 +10,7 @@ pub mod nop;
 mod peer;
 mod allowance;
 mod http;
+pub mod alertmanager;
 pub mod otlp_grpc;
 pub mod otlp_http;
 pub mod stdout;
@@ -22,6 +23,7 @@ pub static EXPORTERS: &[ExporterKind] = &[
     ExporterKind::of::<otlp_grpc::Config>(),
     ExporterKind::of::<otlp_http::Config>(),
     ExporterKind::of::<zipkin::Config>(),
+    ExporterKind::of::<alertmanager::Config>(),
     ExporterKind::of::<stdout::Config>(),
     ExporterKind::of::<file::Config>(),
     ExporterKind::of::<debug::Config>(),

@@ -2,10 +2,10 @@
 //!
 //! The OpenTelemetry Collector's name is used where it has one, so that its dashboards work; what the conventions for
 //! MCP and generative AI name has their name as Prometheus writes it (OpenTelemetry's "Prometheus and OpenMetrics
-//! Compatibility"); the rest begins with `mcpcol_`. `docs/reference/metrics.md` has the same list, the components' pages have the labels, and `tests/docs/metrics.rs`
+//! Compatibility"); the rest begins with `mcpcol_`. `docs/reference/metrics.md` has the same list, the components' pages have the labels, and `tests/docs.rs`
 //! compares them.
 
-use super::{Counter, Gauge, Histogram, Info, Metric};
+use super::{Counter, Gauge, Histogram, Info, Metric, Ratio};
 
 macro_rules! metrics {
     ($($(#[$doc:meta])* $of:ident $name:ident = $text:literal, $unit:literal, $help:literal $(, $bounds:expr)?;)*) => {
@@ -19,6 +19,7 @@ macro_rules! metrics {
     };
     (@type counter) => { Metric<Counter> };
     (@type gauge) => { Metric<Gauge> };
+    (@type ratio) => { Metric<Ratio> };
     (@type histogram) => { Metric<Histogram> };
 }
 
@@ -197,6 +198,25 @@ metrics! {
         "Calls that failed, of tools or prompts that the server was never seen to list";
     counter FINDINGS = "mcpcol_findings", "{finding}",
         "What clients and servers did wrong on the wire, by kind";
+
+    counter SLO_EVENTS = "mcpcol_slo_events", "{call}",
+        "Calls that count for an objective";
+    counter SLO_BAD = "mcpcol_slo_bad", "{call}",
+        "Calls that took from the budget of an objective";
+    ratio SLO_BURN_RATE = "mcpcol_slo_burn_rate", "1",
+        "How many times as fast as allowed a budget burns, by window; without calls in it there is none";
+    ratio SLO_BUDGET_REMAINING = "mcpcol_slo_budget_remaining", "1",
+        "Part of the budget that is left: 1 is all, below 0 is overspent";
+    ratio SLO_COVERAGE = "mcpcol_slo_coverage", "1",
+        "Part of the budget's window of which anything is known";
+    gauge SLO_ALERT_STATE = "mcpcol_slo_alert_state", "1",
+        "State of an alert: 0 inactive, 1 pending, 2 firing";
+    counter SLO_LATE = "mcpcol_slo_late_dropped", "{call}",
+        "Calls that were told of too late for every window";
+    counter SLO_SKIPPED = "mcpcol_slo_skipped", "{call}",
+        "Calls of tools that count for no objective, by reason";
+    gauge SLO_STATE_RESET = "mcpcol_slo_state_reset", "1",
+        "Whether the counts of an earlier process could not be read: 1, or 0";
 }
 
 #[cfg(test)]

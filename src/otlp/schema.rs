@@ -404,7 +404,7 @@ static EVENT: Message = message! { Event, Event;
     3 "attributes" Messages(&KEY_VALUE);
     4 "droppedAttributesCount" U32;
 };
-static LINK: Message = message! { Link, Link;
+pub(in crate::otlp) static LINK: Message = message! { Link, Link;
     1 "traceId" Form::Id(TRACE);
     2 "spanId" Form::Id(SPAN_REF);
     3 "traceState" Text;

@@ -62,6 +62,11 @@ pub trait ProcessorConfig: Send + Sync {
     fn masks(&self, _attribute: &str) -> bool {
         false
     }
+    /// Says whether it counts what passes in one state for all of its instances: what comes to two of them would count
+    /// twice.
+    fn counts(&self) -> bool {
+        false
+    }
     /// Makes one instance: one for each pipeline.
     fn build(&self, cx: &Build<'_>) -> anyhow::Result<Box<dyn Processor>>;
 }

@@ -15,7 +15,6 @@
 //! other attributes: that is redaction's work.
 
 mod about;
-mod complaints;
 mod keys;
 mod settings;
 

@@ -1,8 +1,10 @@
 //! Processors: what happens to telemetry on its way.
 
+mod complaints;
 pub mod digest;
 pub mod redaction;
 pub mod mcp_metrics;
+pub mod slo;
 
 use crate::pipeline::ProcessorKind;
 
@@ -11,4 +13,5 @@ pub static PROCESSORS: &[ProcessorKind] = &[
     ProcessorKind::of::<digest::Config>(),
     ProcessorKind::of::<redaction::Config>(),
     ProcessorKind::of::<mcp_metrics::Config>(),
+    ProcessorKind::of::<slo::Config>(),
 ];

@@ -34,6 +34,7 @@ mod records;
 mod reloads;
 #[cfg(target_os = "linux")] // /proc tells what is ignored, `setsid` begins sessions
 mod signals;
+mod slo;
 #[cfg(unix)]
 mod stdio;
 #[cfg(unix)]

@@ -75,6 +75,7 @@ impl Around {
             .env("SEARCH_URL", &self.upstream)
             .env("MCPCOL_SPANS", self.dir.path().join("spans.jsonl"))
             .env("MCPCOL_LOGS", self.dir.path().join("logs.jsonl"))
+            .env("MCPCOL_ALERTS", self.dir.path().join("alerts.jsonl"))
             .env("MCPCOL_METRICS_FILE", self.dir.path().join("metrics.jsonl"))
             .env("MCPCOL_COLLECTOR", &self.collector)
             .env("MCPCOL_BACKEND", &self.backend)
@@ -207,6 +208,10 @@ async fn every_pipeline_file_is_valid_and_runs_as_written() {
             "mcp-metrics.yaml" => {
                 let text = fs::read_to_string(around.dir.path().join("metrics.jsonl")).unwrap();
                 text.matches("\"bucketCounts\"").count()
+            }
+            "slo.yaml" => {
+                let text = fs::read_to_string(around.dir.path().join("metrics.jsonl")).unwrap();
+                text.matches("\"mcpcol_slo_").count()
             }
             "stdio-file.yaml" | "http-file.yaml" => {
                 let text = fs::read_to_string(around.dir.path().join("spans.jsonl")).unwrap();

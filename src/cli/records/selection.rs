@@ -201,7 +201,7 @@ pub(in crate::cli) fn length(text: &str) -> Result<std::time::Duration, String> 
 }
 
 /// Reads a time, in nanoseconds since the epoch: a length of time ago, or a time with its zone or in the local one.
-fn time(text: &str) -> Result<u64, String> {
+pub(in crate::cli) fn time(text: &str) -> Result<u64, String> {
     if let Ok(ago) = length(text) {
         return Ok(now().saturating_sub(u64::try_from(ago.as_nanos()).unwrap_or(u64::MAX)));
     }

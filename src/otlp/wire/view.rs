@@ -145,9 +145,9 @@ impl<'a> View<'a> {
         text(Fields(self.bytes).slice(1).unwrap_or_default())
     }
 
-    /// Reads the trace id and the span id of a span, as they are written; empty where there is none.
+    /// Reads the trace id and the span id of a span or a link, as they are written; empty where there is none.
     pub fn ids(&self) -> (&'a [u8], &'a [u8]) {
-        debug_assert_eq!(self.message.holder, Some(Holder::Span));
+        debug_assert!(matches!(self.message.holder, Some(Holder::Span | Holder::Link)));
         let id = |number| Fields(self.bytes).slice(number).unwrap_or_default();
         (id(1), id(2))
     }
@@ -188,6 +188,17 @@ impl<'a> View<'a> {
             }
         }
         head
+    }
+
+    /// Shows each link of a span, in order.
+    pub fn each_link(&self, mut show: impl FnMut(View<'a>)) {
+        debug_assert_eq!(self.message.holder, Some(Holder::Span));
+        let mut fields = Fields(self.bytes);
+        while let Some((number, value)) = fields.field() {
+            if let (13, Value::Slice(bytes)) = (number, value) {
+                show(View { message: &schema::LINK, bytes });
+            }
+        }
     }
 
     /// Finds the first attribute of that name.

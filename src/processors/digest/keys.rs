@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-use super::complaints::Complaints;
 use crate::privacy::digest::{BadKey, Key};
+use crate::processors::complaints::Complaints;
 use crate::settings::{Given, read_key_file};
 
 /// One key.

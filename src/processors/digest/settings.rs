@@ -7,7 +7,6 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::complaints::{Complaint, Complaints};
 use super::keys::{KeySettings, written};
 use super::{ARGUMENTS, Digest, EPHEMERAL, Plan, RESULT, Rejections};
 use crate::otlp::wire::edit::length_bit;
@@ -15,6 +14,7 @@ use crate::pipeline::{Build, ComponentConfig, Processor, ProcessorConfig};
 use crate::privacy::canonical::MAX_BYTES;
 use crate::privacy::digest::{Digester, Key, Mode};
 use crate::privacy::{Paths, Pointer};
+use crate::processors::complaints::{Complaint, Complaints};
 use crate::settings::{Given, IS_EMPTY, Report, Severity};
 use crate::telemetry::Signal;
 use crate::telemetry::names::{
@@ -110,14 +110,8 @@ impl ComponentConfig for Config {
     const SIGNALS: &'static [Signal] = &Signal::ALL;
 
     fn check(&self, report: &mut Report<'_>) {
-        let (_, _, Complaints(complaints)) = self.prepare(report.base());
-        for Complaint { severity, field, message } in complaints {
-            match severity {
-                Severity::Error => report.error(&field, message),
-                Severity::Unready => report.unready(&field, message),
-                Severity::Warning => report.warn(&field, message),
-            }
-        }
+        let (_, _, complaints) = self.prepare(report.base());
+        complaints.tell(report);
     }
 }
 
