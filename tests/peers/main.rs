@@ -9,5 +9,6 @@ mod metrics;
 mod otlp;
 mod reading;
 mod redaction;
+mod slo;
 mod stdio;
 mod zipkin;
