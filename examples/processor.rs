@@ -26,9 +26,9 @@ static OWNED: Metric<Counter> =
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The tool whose spans are marked.
+    /// Names the tool whose spans are marked.
     tool: String,
-    /// Who answers for it.
+    /// Says who answers for it.
     team: String,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The OpenTelemetry Collector's name is used where it has one, so that its dashboards work; what the conventions for
 //! MCP and generative AI name has their name as Prometheus writes it (OpenTelemetry's "Prometheus and OpenMetrics
-//! Compatibility"); the rest begins with `mcpcol_`. `docs/reference/metrics.md` has the same list, the components' pages have the labels, and `tests/docs.rs`
+//! Compatibility"); the rest begins with `mcpcol_`. `docs/reference/metrics.md` has the same list, the components' pages have the labels, and `tests/docs/metrics.rs`
 //! compares them.
 
 use super::{Counter, Gauge, Histogram, Info, Metric, Ratio};

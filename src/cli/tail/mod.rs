@@ -75,7 +75,7 @@ impl Tail {
         let mut page = Page::new(io::stdout().lock(), self.format, colours(), width());
         match &self.endpoint {
             None => {
-                if live::sockets().is_empty() {
+                if live::sockets().is_empty() && io::stderr().is_terminal() {
                     say(NO_TAP);
                 }
                 self.show(&mut heard, &mut page, watch::all(hear)).await?;
