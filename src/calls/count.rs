@@ -1,4 +1,4 @@
-//! Whose telling of a call counts.
+//! Decides whose telling of a call counts.
 
 use crate::otlp::wire::view::View;
 use crate::telemetry::names;

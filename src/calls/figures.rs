@@ -1,4 +1,4 @@
-//! What many calls come to: counts, errors by class, times, sizes.
+//! Adds up calls: counts, errors by class, times, sizes.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! Remembers which calls were counted, so that none counts twice, in bounded memory.
 //!
-//! The same call may be told twice in two ways. The same span stands in several files: a record, and what a
+//! A call may be told twice in two ways. One span may stand in several files: a record, and what a
 //! Collector wrote of it. Or two taps stand one behind the other, and the second has the context of the first as its
 //! parent (`propagate: inject`): the same call of the same server then has two spans, one below the other.
 

@@ -1,4 +1,4 @@
-//! What became of reloads, as metrics tell it.
+//! Tells by metrics what became of reloads.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! How names, times and sizes stand in the tables of commands. Whatever peers chose is escaped and cut.
+//! Writes names, times and sizes for the tables of commands. Whatever peers chose is escaped and cut.
 
 use crate::exporters::debug::Timestamp;
 use crate::settings::harmless;

@@ -68,7 +68,7 @@ pub struct Options<'a> {
     pub registries: Registries,
     /// The environment that `${env:X}` refers to.
     pub env: &'a dyn Fn(&str) -> Option<OsString>,
-    /// Holds what is missing around the configuration (a variable, a secret, a TLS file) is a warning: a stdio tap
+    /// Makes a warning of what is missing around the configuration (a variable, a secret, a TLS file): a stdio tap
     /// starts without that part. A reference to it becomes an empty text.
     pub lenient_env: bool,
     /// Tells of what can start but is hardly meant, too: for `validate`, not at every start.

@@ -57,7 +57,7 @@ struct OwnMetrics {
 #[derive(Debug)]
 pub(super) struct Begun {
     pub(super) since: Instant,
-    /// The same by the wall clock.
+    /// Says when it began by the wall clock.
     pub(super) at: Nanos,
 }
 

@@ -266,7 +266,7 @@ mod tests {
         );
     }
 
-    /// Gives what is said to be taken out is, and nothing else.
+    /// Compares what the page says is taken out with what is.
     #[test]
     fn the_page_on_routes_has_all_names() {
         let page = include_str!("../../docs/reference/http-routes.md").to_lowercase();

@@ -12,7 +12,7 @@ use hyper::header::{
 /// throughput of large replies.
 pub(crate) const BUFFER: usize = 256 << 10;
 
-/// The same of a client's connection, unless `max_header_bytes` is more. What is held of a body on its way is that of
+/// Says how much of a client's connection is read at once, in bytes, unless `max_header_bytes` is more. What is held of a body on its way is that of
 /// the side that writes and a piece beyond it, one piece in between, and one that was read: of a response at most
 /// 64 + 3 * 256 KiB, of an upload 256 + 3 * 64 KiB; about half a MiB of each was measured.
 pub(crate) const CLIENT_BUFFER: usize = 64 << 10;

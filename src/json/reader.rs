@@ -48,7 +48,7 @@ pub enum Kind {
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     buf: &'a [u8],
-    /// The same, where it is known to be UTF-8; else nothing.
+    /// Holds `buf` as text, where that is known to be UTF-8; else nothing.
     utf8: &'a str,
     pos: usize,
     depth: usize,
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
         Reader { buf, utf8: "", pos: 0, depth: 0, limit, filled: 0, as_peers, flawed }
     }
 
-    /// The same for who will ask for most of its strings: to look once whether all of `buf` is UTF-8 is
+    /// Makes a reader for who will ask for most of its strings: to look once whether all of `buf` is UTF-8 is
     /// cheaper then than to look at each. It reads the same if it is not.
     pub fn of_strings(buf: &'a [u8], limit: usize) -> Self {
         Reader { utf8: std::str::from_utf8(buf).unwrap_or_default(), ..Reader::new(buf, limit) }
@@ -428,7 +428,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The same for a string that is plain and short, as most are: to look at all of their bytes is cheaper
+    /// Finds the end of a string that is plain and short, as most are: to look at all of their bytes is cheaper
     /// than a search. `None` for every other, and near the end of the text.
     #[inline]
     fn plain_end(&self, start: usize) -> Option<usize> {
@@ -541,7 +541,7 @@ impl<'a> Reader<'a> {
         Error { kind, at: self.pos }
     }
 
-    /// Gives what stands here is a value of another kind, or no value at all.
+    /// Makes the error of a value of another kind, or of none at all.
     fn wrong_kind(&mut self) -> Error {
         match self.peek() {
             Ok(_) => self.error(ErrorKind::WrongKind),

@@ -1,4 +1,4 @@
-//! What the process itself takes: the Collector's metrics of that, where the system tells them cheaply.
+//! Measures what the process itself takes: the Collector's metrics of that, where the system tells them cheaply.
 
 use std::fs;
 use std::time::Duration;

@@ -32,7 +32,7 @@ impl Deadline {
         self.begun + self.length() / 2
     }
 
-    /// Gives what is still under way at the receivers is cut off. The last quarter, at most 1 s, is the exporters'.
+    /// Says when what is still under way at the receivers is cut off. The last quarter, at most 1 s, is the exporters'.
     pub fn cut(self) -> Instant {
         self.over - self.exporters()
     }

@@ -1,4 +1,4 @@
-//! What the service is about, for those who ask whether the process is ready: the service says it, extensions read it.
+//! Tells what the service is about, and so whether the process is ready: the service says it, extensions read it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,5 +1,5 @@
-//! Who looks on as batches leave the chains, before the queues of the exporters: behind redaction, and whatever is
-//! sampled or dropped later.
+//! Shows batches to those who look on, as they leave the chains: behind redaction, before the queues of the exporters,
+//! and whatever is sampled or dropped later.
 //!
 //! An onlooker sees each batch of a receiver once, whichever pipelines it passes: at the end of the first one that
 //! redacts, else of the first one. What a processor holds back and sends on later is not shown.

@@ -37,7 +37,7 @@ pub use notice::Notice;
 pub use operations::{Operation, Operations, Skipped};
 pub use settings::Config;
 
-/// How long the last state is waited for at the end.
+/// Says how long the last state is waited for at the end.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// One instance: all of one id share their state.

@@ -23,7 +23,7 @@ pub enum State {
     },
 }
 
-/// What an alert changed to.
+/// Names what an alert changed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It may come to fire.
@@ -36,7 +36,7 @@ pub enum Change {
     Resolved(Reason),
 }
 
-/// Why an alert ended.
+/// Says why an alert ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// Its windows are below the threshold again.
@@ -58,7 +58,7 @@ impl Reason {
     }
 }
 
-/// What the windows of a rule say at one time.
+/// Holds what the windows of a rule say at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
     /// The long one.

@@ -26,11 +26,11 @@ pub struct Limits {
 /// One objective with what it is about.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// What is promised.
+    /// Holds what is promised.
     pub objective: Objective,
     /// Of which calls.
     pub selector: Selector,
-    /// What has a budget of its own.
+    /// Holds what has a budget of its own.
     pub each: Each,
 }
 
@@ -43,11 +43,11 @@ pub struct Event<'a> {
     pub tool: &'a str,
     /// The server has listed a tool of that name, or it is not known what it has listed.
     pub listed: bool,
-    /// How it ended.
+    /// Says how it ended.
     pub outcome: Outcome,
-    /// When it ended, in seconds since the epoch.
+    /// Says when it ended, in seconds since the epoch.
     pub end: u64,
-    /// How long it took, in nanoseconds.
+    /// Says how long it took, in nanoseconds.
     pub took: u64,
 }
 
@@ -67,7 +67,7 @@ pub struct Key {
 pub struct Row {
     /// The objective's place.
     pub objective: usize,
-    /// Whose calls it counts.
+    /// Says whose calls it counts.
     pub key: Key,
     /// The counts.
     pub series: Series,
@@ -80,7 +80,7 @@ pub struct Alert {
     pub objective: usize,
     /// The name of the series.
     pub key: Key,
-    /// What it changed to.
+    /// Holds what it changed to.
     pub transition: Transition,
 }
 
@@ -91,7 +91,7 @@ pub struct Engine {
     limits: Limits,
     rows: Vec<Row>,
     by_key: HashMap<(usize, Key), usize, PeerKeys>,
-    /// Which objectives calls of a tool of a server belong to, and with which series if they have one.
+    /// Says which objectives calls of a tool of a server belong to, and with which series if they have one.
     known: HashMap<String, HashMap<String, Vec<Belongs>, PeerKeys>, PeerKeys>,
     known_names: usize,
     now: u64,

@@ -1,6 +1,6 @@
-//! Which calls count for an objective, and which of them are bad. Pure tables; the order of the questions is the rule.
+//! Decides which calls count for an objective, and which of them are bad. Pure tables; the order of the questions is the rule.
 
-/// How a call ended, as far as objectives tell: a value of `mcpcol.outcome`.
+/// Says how a call ended, as far as objectives tell: a value of `mcpcol.outcome`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
     /// A result.
@@ -113,13 +113,13 @@ impl Outcomes {
 /// Judges calls by one objective.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Judge {
-    /// What makes a call bad.
+    /// Holds what makes a call bad.
     pub measure: Measure,
     /// The outcomes that do not count.
     pub exclude: Outcomes,
 }
 
-/// What makes a call bad.
+/// Names what makes a call bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Measure {
     /// It ends in one of these.
@@ -128,7 +128,7 @@ pub enum Measure {
     Latency(u64),
 }
 
-/// What a call is to an objective.
+/// Names what a call is to an objective.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judged {
     /// It counts.

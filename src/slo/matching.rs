@@ -1,4 +1,4 @@
-//! Which calls an objective is about: names and patterns of tools and servers. Pure.
+//! Decides which calls an objective is about, by names and patterns of tools and servers. Pure.
 
 /// A pattern of names: `*` is any text, `?` any one character, everything else itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -52,7 +52,7 @@ impl Pattern {
     }
 }
 
-/// Which calls an objective is about.
+/// Says which calls an objective is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Selector {
     /// Any of these servers; all if empty.
@@ -74,7 +74,7 @@ impl Selector {
     }
 }
 
-/// What an objective has a budget of its own for.
+/// Holds what an objective has a budget of its own for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Each {
     /// Each server.

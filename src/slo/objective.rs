@@ -6,18 +6,18 @@ use super::judge::Judge;
 use super::rings::{Bucket, Pair, Rings};
 use super::rules::{Rule, Severity};
 
-/// What is promised, and when it is told that it is not kept.
+/// Holds what is promised, and when it is told that it is not kept.
 #[derive(Clone, Debug)]
 pub struct Objective {
     /// Unique among the objectives of an engine.
     pub name: String,
-    /// Which calls count, and which of them are bad.
+    /// Says which calls count, and which of them are bad.
     pub judge: Judge,
     /// The part of calls that may be bad.
     pub budget: Fraction,
     /// The time that the budget is for, in seconds.
     pub window: u64,
-    /// When it is told.
+    /// Says when it is told.
     pub rules: Vec<Rule>,
     thresholds: Vec<Threshold>,
     /// The windows that are counted, and which of them each rule reads; the budget's own is the last.
@@ -25,22 +25,22 @@ pub struct Objective {
     reads: Vec<usize>,
 }
 
-/// What is counted for an objective: all of its calls, or those of one server or tool.
+/// Holds what is counted for an objective: all of its calls, or those of one server or tool.
 #[derive(Clone, Debug)]
 pub struct Series {
     rings: Rings,
     states: Vec<State>,
-    /// When each rule's alert was last told to be firing, if it was told and has not ended since.
+    /// Says when each rule's alert was last told to be firing, if it was told and has not ended since.
     told: Vec<Option<u64>>,
     /// Since the series began, for counters.
     pub counts: Counts,
     /// Events that were too late for every window.
     pub late: u64,
-    /// When the series began, in seconds since the epoch: before this nothing is known.
+    /// Says when the series began, in seconds since the epoch: before this nothing is known.
     pub since: u64,
 }
 
-/// How often an alert that goes on firing is told again, in seconds.
+/// Says how often an alert that goes on firing is told again, in seconds.
 const REMINDER: u64 = 4 * 60 * 60;
 
 /// An alert that changed.
@@ -48,28 +48,28 @@ const REMINDER: u64 = 4 * 60 * 60;
 pub struct Transition {
     /// The rule's place in the objective.
     pub rule: usize,
-    /// What it changed to.
+    /// Holds what it changed to.
     pub change: Change,
     /// It was told before and goes on: a reminder, each four hours.
     pub again: bool,
     /// Told for the record, and not to be sent: a page says the same, or nobody was told that it began.
     pub suppressed: bool,
-    /// What its windows say.
+    /// Holds what its windows say.
     pub windows: Windows,
     /// In seconds since the epoch.
     pub at: u64,
 }
 
-/// What one window says.
+/// Holds what one window says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// Its length, in seconds.
     pub length: u64,
-    /// What was counted in it.
+    /// Holds what was counted in it.
     pub counts: Counts,
 }
 
-/// Where an objective stands, in one word.
+/// Says where an objective stands, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// No call counts in the budget's window.

@@ -1,4 +1,4 @@
-//! The same objectives as recording and alerting rules of Prometheus, for fleets whose processes each see a part.
+//! Writes objectives as recording and alerting rules of Prometheus, for fleets whose processes each see a part.
 //!
 //! What Prometheus cannot express is left out and told in the file: an alert that goes on while nobody calls, guards that
 //! hold only for the beginning of an alert, and tickets that a page keeps back.

@@ -28,7 +28,7 @@ struct Ring {
     len: usize,
     /// The number of the bucket that time is in, since the epoch.
     head: u64,
-    /// When that bucket began, and where it is: nearly every event is in it, and divisions are slow.
+    /// Says when that bucket began, and where it is: nearly every event is in it, and divisions are slow.
     began: u64,
     at_head: usize,
     long: Window,
@@ -43,7 +43,7 @@ struct Slot {
 
 #[derive(Clone, Debug)]
 struct Window {
-    /// How many whole buckets it has beside the one that time is in.
+    /// Says how many whole buckets it has beside the one that time is in.
     buckets: u64,
     counts: Counts,
 }
@@ -233,7 +233,7 @@ mod tests {
         Counts { total, bad }
     }
 
-    /// What windows say that keep every event.
+    /// Holds what windows say that keep every event.
     struct Naive {
         bucket: u64,
         events: Vec<(u64, bool)>,

@@ -3,7 +3,7 @@
 use super::budget::{Fraction, Threshold};
 use super::rings::Pair;
 
-/// How urgent an alert is.
+/// Says how urgent an alert is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Wakes somebody.
@@ -12,7 +12,7 @@ pub enum Severity {
     Ticket,
 }
 
-/// How fast a budget has to burn for a rule.
+/// Says how fast a budget has to burn for a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Speed {
     /// So much of the budget of the whole window is gone within the rule's long window.
@@ -26,17 +26,17 @@ pub enum Speed {
 pub struct Rule {
     /// Its name among the rules of the objective.
     pub id: String,
-    /// How urgent its alert is.
+    /// Says how urgent its alert is.
     pub severity: Severity,
-    /// How fast the budget has to burn.
+    /// Says how fast the budget has to burn.
     pub speed: Speed,
     /// The window in which it does.
     pub long: u64,
     /// The window in which it still does; at most the long one.
     pub short: u64,
-    /// How long it has to hold before it fires.
+    /// Says how long it has to hold before it fires.
     pub hold: u64,
-    /// How long it goes on firing when it does not hold any more.
+    /// Says how long it goes on firing when it does not hold any more.
     pub keep_firing: u64,
     /// Events that the long window needs before it may begin to fire.
     pub min_events: u64,

@@ -324,8 +324,8 @@ fn failures_left_are_as_many_as_it_takes() {
     }
 }
 
-/// What the windows of a rule say to somebody who keeps every event: those of its present bucket and of as many whole ones
-/// as fit into the window.
+/// Gives what the windows of a rule say to somebody who keeps every event: those of its present bucket and of as many
+/// whole ones as fit into the window.
 fn naive(events: &[(u64, bool)], now: u64, short: u64, window: u64) -> Counts {
     let bucket = (short / 30).max(1);
     let from = now / bucket * bucket - window / bucket * bucket;

@@ -1,4 +1,4 @@
-//! What tells this process from all others that say they are the same service.
+//! Tells this process from all others that say they are the same service.
 
 use std::sync::OnceLock;
 

@@ -145,9 +145,9 @@ pub const SLO_NAME: &str = "mcpcol.slo.name";
 pub const SLO_RULE: &str = "mcpcol.slo.rule";
 /// `page` or `ticket`.
 pub const SLO_SEVERITY: &str = "mcpcol.slo.severity";
-/// What the alert changed to: `pending`, `firing`, `inactive` (it was pending and did not fire) or `resolved`.
+/// Names what the alert changed to: `pending`, `firing`, `inactive` (it was pending and did not fire) or `resolved`.
 pub const SLO_STATE: &str = "mcpcol.slo.state";
-/// Why it ended: `recovered`, `no_data` or `config`.
+/// Says why it ended: `recovered`, `no_data` or `config`.
 pub const SLO_REASON: &str = "mcpcol.slo.reason";
 /// `true` where a page of the same objective says it already: recorded, and nobody is to be told.
 pub const SLO_SUPPRESSED: &str = "mcpcol.slo.suppressed";
@@ -161,15 +161,15 @@ pub const SLO_WINDOW: &str = "mcpcol.slo.window";
 pub const SLO_EVENTS: &str = "mcpcol.slo.events";
 /// Bad ones among them.
 pub const SLO_BAD: &str = "mcpcol.slo.bad";
-/// How many times as fast as allowed the budget burns in that window.
+/// Says how many times as fast as allowed the budget burns in that window.
 pub const SLO_BURN_RATE: &str = "mcpcol.slo.burn_rate";
-/// The same in the rule's short window.
+/// Says how many times as fast as allowed the budget burns in the rule's short window.
 pub const SLO_SHORT_BURN_RATE: &str = "mcpcol.slo.burn_rate.short";
 /// From which burn rate on it fires.
 pub const SLO_THRESHOLD: &str = "mcpcol.slo.threshold";
 /// Part of the budget that is left: 1 is all, below 0 is overspent.
 pub const SLO_BUDGET_REMAINING: &str = "mcpcol.slo.budget_remaining";
-/// How many more bad calls the budget bears.
+/// Says how many more bad calls the budget bears.
 pub const SLO_FAILURES_LEFT: &str = "mcpcol.slo.failures_left";
 
 // Ours and the conventions', on log records.

@@ -1,4 +1,4 @@
-//! What a running process says of itself: its metrics for Prometheus, probes, and reloads.
+//! Tests what a running process says of itself: its metrics for Prometheus, probes, and reloads.
 
 use std::fs;
 use std::io::Read as _;

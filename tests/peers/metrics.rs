@@ -1,4 +1,4 @@
-//! What mcpcol tells of itself, to a real Prometheus and to a real Collector. Needs what `scripts/peers otlp` installs,
+//! Tests what mcpcol tells of itself to a real Prometheus and to a real Collector. Needs what `scripts/peers otlp` installs,
 //! therefore ignored in plain `cargo test`; CI installs it and runs these with `--ignored`.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! What the commands say of taps of real servers that official clients drive, beside what those servers were asked. Needs
+//! Compares what the commands say of taps of real servers that official clients drive, beside what those servers were asked. Needs
 //! what `scripts/peers stdio` installs, therefore ignored in plain `cargo test`; CI runs these with `--ignored`.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What all commands share that read recorded telemetry: which files their sources are, and how those are read.
+//! Reads recorded telemetry, for all commands that do: finds the files of their sources and hands out what is in them.
 //!
 //! Files are OTLP JSON lines, as taps, the `file` exporter and the Collector's file exporter write them. Nothing here
 //! prints what was read, and nothing asks a process: that would be another source of the same.

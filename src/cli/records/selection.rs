@@ -21,7 +21,7 @@ pub(in crate::cli) struct Selection {
     /// Files of OTLP JSON lines, directories of `.jsonl` files, pipes, `-` for stdin, or the beginning of a session's id; default: the state directory
     #[arg(value_name = "SOURCE")]
     pub(in crate::cli) sources: Vec<PathBuf>,
-    /// The same as SOURCE
+    /// Read this as well: another way to write SOURCE
     #[arg(long, value_name = "SOURCE", hide = true)]
     pub(in crate::cli) input: Vec<PathBuf>,
     #[command(flatten)]

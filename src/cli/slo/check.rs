@@ -18,7 +18,7 @@ pub(super) struct Check {
     /// Files of OTLP JSON lines, directories of `.jsonl` files, pipes, or `-` for stdin; default: the state directory
     #[arg(value_name = "SOURCE")]
     sources: Vec<PathBuf>,
-    /// The same as SOURCE
+    /// Read this as well: another way to write SOURCE
     #[arg(long, value_name = "FILE")]
     input: Vec<PathBuf>,
     #[command(flatten)]

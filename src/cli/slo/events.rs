@@ -14,7 +14,7 @@ use crate::telemetry::Nanos;
 
 /// The most calls of one run: each takes 40 bytes.
 const MOST: usize = 50_000_000;
-/// How many calls at least are remembered, so that none counts twice.
+/// Says how many calls at least are remembered, so that none counts twice.
 const REMEMBERED: usize = 1 << 20;
 
 /// Calls that were read, by the time of their end.

@@ -1,4 +1,4 @@
-//! What `slo check` prints, for people and for programs.
+//! Writes what `slo check` found, for people and for programs.
 
 use serde::Serialize;
 
@@ -153,7 +153,7 @@ pub(super) fn json(verdicts: &[Verdict<'_>], at: Nanos) -> String {
     serde_json::to_string(&page).unwrap_or_default() + "\n"
 }
 
-/// What `--format json` prints. Fields are added, never changed, while `version` is the same.
+/// Holds what `--format json` prints. Fields are added, never changed, while `version` is the same.
 #[derive(Serialize)]
 struct Json<'a> {
     version: u8,

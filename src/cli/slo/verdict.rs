@@ -6,10 +6,10 @@ use crate::slo::engine::Engine;
 use crate::telemetry::Nanos;
 
 const SECOND: Nanos = 1_000_000_000;
-/// How many times the longest window of a budget is looked back: what is older has no part in what is now.
+/// Says how many times the longest window of a budget is looked back: what is older has no part in what is now.
 const BACK: u64 = 3;
 
-/// What an engine came to.
+/// Holds what an engine came to.
 pub(super) struct Verdict<'a> {
     pub(super) config: &'a Config,
     pub(super) engine: Engine,

@@ -17,13 +17,13 @@ use crate::telemetry::{Nanos, Telemetry};
 
 /// The most alerts that are kept; of others only the change is posted.
 pub(super) const MAX_ALERTS: usize = 1000;
-/// How long after a post an alert ends by itself, in nanoseconds: four posts may be lost.
+/// Says how long after a post an alert ends by itself, in nanoseconds: four posts may be lost.
 const ENDS: Nanos = 240_000_000_000;
 
 /// The labels of an alert, which are its identity.
 type Labels = BTreeMap<&'static str, String>;
 
-/// What fires, and since when nothing was told of what does not any more.
+/// Holds what fires, and since when nothing was told of what does not any more.
 #[derive(Debug, Default)]
 pub(super) struct Alerts(BTreeMap<Labels, Alert>);
 
@@ -34,11 +34,11 @@ pub(super) struct Alert {
     annotations: BTreeMap<&'static str, String>,
     began: Nanos,
     told: Nanos,
-    /// When it ended, if it did.
+    /// Says when it ended, if it did.
     ended: Option<Nanos>,
 }
 
-/// What came of a batch.
+/// Holds what came of a batch.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     /// Alerts that began, go on or ended.
@@ -143,11 +143,11 @@ impl Alert {
     }
 }
 
-/// What `otel.metric.overflow` is called in Prometheus.
+/// Names what `otel.metric.overflow` is called in Prometheus.
 const OVERFLOW_LABEL: &str = "otel_metric_overflow";
 const _: () = assert!(OVERFLOW.0.len() == OVERFLOW_LABEL.len());
 
-/// What `POST /api/v2/alerts` takes.
+/// Holds what `POST /api/v2/alerts` takes.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Posted<'a> {

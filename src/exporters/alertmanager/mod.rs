@@ -30,9 +30,9 @@ use crate::pipeline::{
 use crate::settings::{Compression, Delivery, Report, parse_url, shown_url, url_target};
 use crate::telemetry::{Nanos, Signal, Telemetry};
 
-/// Where Alertmanager takes alerts.
+/// Says where Alertmanager takes alerts.
 const PATH: &str = "/api/v2/alerts";
-/// How often what fires is posted. Alertmanager's own clients do so each minute.
+/// Says how often what fires is posted. Alertmanager's own clients do so each minute.
 const AGAIN: Duration = Duration::from_secs(60);
 
 http_exporter_config! {
@@ -113,7 +113,7 @@ struct Alertmanager {
     repeating: Mutex<Option<AbortHandle>>,
 }
 
-/// What posting takes.
+/// Holds what posting takes.
 struct Sender {
     client: Client,
     url: Uri,

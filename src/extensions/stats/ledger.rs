@@ -1,4 +1,4 @@
-//! What is known of calls that ended: numbers by tool, sessions, findings, and the calls themselves for those who watch.
+//! Keeps what is known of calls that ended: numbers by tool, sessions, findings, and the calls themselves for watchers.
 //!
 //! It looks on at the ends of the chains, so it has what redaction left. Everything is bounded; nothing is computed that
 //! nobody can ask for, and a row for those who watch is made only while somebody does.

@@ -70,7 +70,7 @@ pub struct Config {
     pub auth: Option<Auth>,
     /// Sets up TLS for clients; with `client_ca_file` they have to show a certificate.
     pub tls: Option<ServerTls>,
-    /// Says where it cannot listen, that is said and the rest goes on without: nobody asked for it.
+    /// Says that the rest goes on without it where it cannot listen, which is said: nobody asked for it.
     #[serde(skip)]
     pub unasked: bool,
 }

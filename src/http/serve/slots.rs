@@ -84,7 +84,7 @@ impl Admitted {
         (before < max).then_some(admitted)
     }
 
-    /// The same with a descriptor more, of those that nobody was promised; `None` if there is none.
+    /// Takes a slot with a descriptor more, of those that nobody was promised; `None` if there is none.
     pub(crate) fn with_extra(mut self, descriptors: &Arc<Share>) -> Option<Self> {
         self.extra = Some(descriptors.take(1)?);
         Some(self)

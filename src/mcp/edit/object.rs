@@ -100,7 +100,7 @@ impl<const N: usize> Object<N> {
 }
 
 impl Member {
-    /// Gives what goes if it goes: one comma with it, unless it is alone.
+    /// Takes it out, and one comma with it, unless it is alone.
     pub(super) fn removed(&self) -> Splice {
         let at = match (self.before, self.after) {
             (Some(before), _) => before..self.whole.end,

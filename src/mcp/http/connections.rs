@@ -199,7 +199,7 @@ impl Connections {
         self.sessions.states().for_each(|state| state.secrets.forget(now));
     }
 
-    /// Gives what the heads of an exchange carried of secrets is searched for in what is told of its whole session.
+    /// Has the secrets that the heads of an exchange carried searched for in what is told of its whole session.
     pub(super) fn share_secrets(&mut self, open: &mut ExchangeState, now: Nanos) {
         let state = match &mut open.home {
             SessionRef::None => return,

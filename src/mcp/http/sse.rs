@@ -232,7 +232,7 @@ impl Sse {
         (self.line, self.begun, self.after_colon) = (None, true, false);
     }
 
-    /// Gives what was one whole line of data so far turns out to need gathering.
+    /// Begins to gather what was one whole line of data so far.
     fn gather(&mut self, line: Option<&[u8]>, max: usize) {
         if let Some(line) = line {
             self.begin_value(Field::Data, max);

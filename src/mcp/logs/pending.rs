@@ -1,4 +1,4 @@
-//! What is told of a call that waits long for its answer.
+//! Writes the log record of a call that waits long for its answer.
 
 use std::borrow::Cow;
 

@@ -385,7 +385,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The same as a message; `None` if there is none.
+    /// Makes a message of it; `None` if there is none.
     pub fn into_message(self) -> Option<AnyValue> {
         let value = match self {
             Value::Absent | Value::Gone => return None,

@@ -437,8 +437,8 @@ fn a_value_is_its_choice_wherever_that_stands() {
     }
 }
 
-/// Gives what a few kilobytes of a packed request would make the repair remember is charged before, and nothing for
-/// what it does not remember.
+/// Charges beforehand what a few kilobytes of a packed request would make the repair remember, and nothing for what it
+/// does not remember.
 #[test]
 fn what_a_repair_remembers_is_known_before() {
     let wrap = |number: u8, inner: &[u8]| {

@@ -44,7 +44,7 @@ struct State {
     flushing: bool,
     /// Nothing new is reserved.
     closed: bool,
-    /// Holds what was reserved before has no place any more either.
+    /// Says that what was reserved before has no place any more either.
     abandoned: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What a batch takes of a queue, in both of the queue's measures. It does not decide what fits where.
+//! Measures what a batch takes of a queue, in both of the queue's measures. It does not decide what fits where.
 
 use std::ops::{Add, AddAssign, SubAssign};
 

@@ -1,4 +1,4 @@
-//! Where the batches of a queue are kept until they are sent, and the store that is memory alone.
+//! Keeps the batches of a queue until they are sent: the trait, and the store that is memory alone.
 //!
 //! A store keeps the order and answers for what it took. It bounds nothing and wakes nobody: that is the queue's.
 

@@ -1,4 +1,4 @@
-//! What was counted so far, under one lock: by all instances of one id, and over reloads.
+//! Keeps what was counted so far, under one lock: by all instances of one id, and over reloads.
 //!
 //! Which series a call belongs to is looked up by its key, as it stands in the span; labels are made once for a key.
 

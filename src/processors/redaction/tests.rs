@@ -537,7 +537,7 @@ fn what_was_captured_is_redacted_first_and_cut_then() {
     assert_eq!(span.attributes, expected);
 }
 
-/// Gives what the settings say of a name holds for what is captured under it, so that a second pass changes nothing.
+/// Applies what the settings say of a name to what is captured under it, so that a second pass changes nothing.
 #[test]
 fn captured_content_goes_by_its_name_too() {
     let level = CaptureLevel::Redacted;

@@ -22,7 +22,7 @@ pub(super) struct Keeping {
     path: PathBuf,
 }
 
-/// What a file has.
+/// Names what a file has.
 #[derive(Debug)]
 pub(super) enum Kept {
     /// Nothing was written yet.

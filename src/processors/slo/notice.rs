@@ -1,4 +1,4 @@
-//! What is told of an alert that changed: as a line of the log, and as a log record of OTLP.
+//! Tells of an alert that changed: as a line of the log, and as a log record of OTLP.
 
 use crate::otlp::wire::compose::{LogRecord, Value};
 use crate::slo::alert::{Change, Reason};
@@ -18,17 +18,18 @@ use crate::telemetry::names::{
 pub struct Notice {
     /// Name of the objective.
     pub slo: String,
-    /// Whose calls it is about.
+    /// Says whose calls it is about.
     pub key: Key,
     /// Name of the rule.
     pub rule: String,
-    /// How urgent it is.
+    /// Says how urgent it is.
     pub severity: Severity,
-    /// What changed.
+    /// Holds what changed.
     pub transition: Transition,
     /// The rule's long window, in words.
     pub window: String,
-    /// How many times as fast as allowed the budget burned in the rule's long and short window; nothing without calls.
+    /// Says how many times as fast as allowed the budget burned in the rule's long and short window; nothing without
+    /// calls.
     pub burn: [Option<f64>; 2],
     /// From which burn on it fires.
     pub threshold: f64,

@@ -19,7 +19,7 @@ const MAX_SLOS: usize = 1000;
 const MAX_RULES: usize = 16;
 /// The longest window of a budget, in seconds: a year and a day.
 const MAX_WINDOW: u64 = 366 * 86_400;
-/// How many times as long as its short window a rule's long one may be: what a series takes grows with it.
+/// Says how many times as long as its short window a rule's long one may be: what a series takes grows with it.
 const MAX_SPREAD: u64 = 60;
 /// The most names and patterns of one objective.
 const MAX_NAMES: usize = 100;

@@ -27,15 +27,15 @@ pub struct Operation<'a> {
     pub tool: &'a str,
     /// The server has listed such a tool, as far as is known.
     pub listed: bool,
-    /// How it ended.
+    /// Says how it ended.
     pub outcome: Outcome,
-    /// When it ended, in nanoseconds since the epoch.
+    /// Says when it ended, in nanoseconds since the epoch.
     pub end: Nanos,
-    /// How long it took, in nanoseconds.
+    /// Says how long it took, in nanoseconds.
     pub took: Nanos,
 }
 
-/// Why a call of a tool is not counted, whatever the objectives say.
+/// Says why a call of a tool is not counted, whatever the objectives say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Skipped {
     /// It was told before.

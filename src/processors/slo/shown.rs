@@ -1,4 +1,4 @@
-//! What the objectives say, as metrics of the process.
+//! Shows what the objectives say as metrics of the process.
 //!
 //! Counters of a series are there with 0 for one look before they count, so that whoever scrapes them sees the first
 //! failure as an increase. A burn rate is there only while there are calls in its window.

@@ -1,4 +1,4 @@
-//! What of an engine outlasts a process: counts by bucket and the states of alerts, by what counts in them. Times are the
+//! Holds what of an engine outlasts a process: counts by bucket and the states of alerts, by what counts in them. Times are the
 //! wall clock's, in seconds since the epoch. It reads and writes no file.
 
 use std::collections::BTreeMap;
@@ -12,13 +12,13 @@ use crate::slo::judge::{Measure, OUTCOMES, Outcomes};
 use crate::slo::matching::Pattern;
 use crate::slo::rings::{Bucket, Pair};
 
-/// What a file begins with; the number is the version.
+/// Names what a file begins with; the number is the version.
 const HEAD: &str = "mcpcol-slo 1 ";
 
 /// Counts and alerts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Snapshot {
-    /// When it was taken.
+    /// Says when it was taken.
     pub(super) at: u64,
     /// By what counts: calls of which tools, and which of them are bad.
     series: BTreeMap<String, Vec<Kept>>,
@@ -53,7 +53,7 @@ struct Alert {
     told: Option<u64>,
 }
 
-/// How far the time of the windows is ahead of the wall clock, in seconds.
+/// Says how far the time of the windows is ahead of the wall clock, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shift(pub(super) i64);
 

@@ -17,7 +17,7 @@ use crate::otlp::wire::compose::{Logs, Metrics};
 use crate::slo::engine::{Engine, Event};
 use crate::telemetry::{Clock, Nanos, Telemetry};
 
-/// How many calls at least are remembered, so that none counts twice: about 10 MB at most.
+/// Says how many calls at least are remembered, so that none counts twice: about 10 MB at most.
 const REMEMBERED: usize = 100_000;
 
 /// Holds it.
@@ -30,30 +30,30 @@ pub(super) struct State {
     /// The settings in force, and which build brought them.
     config: Arc<Config>,
     generation: u64,
-    /// How often it was built.
+    /// Says how often it was built.
     built: u64,
     /// Alerts that ended with their objectives, to be told at the next look.
     ended: Vec<Notice>,
-    /// When the next look is due, in the time of the windows.
+    /// Says when the next look is due, in the time of the windows.
     due: Nanos,
     kept: Option<Shared>,
 }
 
-/// What is shared with other processes, by a file.
+/// Holds what is shared with other processes, by a file.
 #[derive(Debug)]
 struct Shared {
     file: Keeping,
-    /// What this process counted that the file does not have.
+    /// Holds what this process counted that the file does not have.
     own: Engine,
-    /// The same, while it is written.
+    /// Holds what it counted, while that is written.
     leaving: Option<Snapshot>,
-    /// When it is written next, in the time of the windows.
+    /// Says when it is written next, in the time of the windows.
     due: Nanos,
     /// Writing failed, which was said.
     failed: bool,
 }
 
-/// How often the file is written, in nanoseconds.
+/// Says how often the file is written, in nanoseconds.
 const SAVED: Nanos = 60_000_000_000;
 
 /// A snapshot on its way to the file.
@@ -71,7 +71,7 @@ impl Saving {
     }
 }
 
-/// What a look at all rules found, to be sent.
+/// Holds what a look at all rules found, to be sent.
 #[derive(Debug, Default)]
 pub(super) struct Look {
     pub(super) metrics: Vec<Metrics>,

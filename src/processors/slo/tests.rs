@@ -30,7 +30,7 @@ fn config(yaml: &str) -> Config {
     testing::read(yaml).unwrap()
 }
 
-/// What `check` says, errors and warnings apart.
+/// Gives what `check` says, errors and warnings apart.
 fn checked(yaml: &str) -> (Vec<String>, Vec<String>) {
     let problems = testing::check(yaml, "slo", |report| config(yaml).check(report));
     let (errors, warnings): (Vec<_>, Vec<_>) =
@@ -50,7 +50,7 @@ struct Process {
     sent: Sent,
 }
 
-/// What came out for other pipelines.
+/// Holds what came out for other pipelines.
 #[derive(Clone, Default)]
 struct Sent(Arc<StdMutex<Vec<Telemetry>>>);
 

@@ -12,7 +12,7 @@ const SECOND: Nanos = 1_000_000_000;
 #[derive(Debug)]
 pub(super) struct Time {
     clock: Clock,
-    /// How far this time is ahead of steady time, and how far the wall clock was at the last look; in nanoseconds.
+    /// Says how far this time is ahead of steady time, and how far the wall clock was at the last look; in nanoseconds.
     ahead: i64,
     seen: i64,
 }
@@ -22,7 +22,7 @@ pub(super) struct Time {
 pub(super) struct Moment {
     /// The time of the windows, in nanoseconds.
     now: Nanos,
-    /// What the wall clock says.
+    /// Holds what the wall clock says.
     pub(super) wall: Nanos,
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::settings::Duration;
 use crate::slo::rules;
 
-/// What holds for all objectives.
+/// Holds what holds for all objectives.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Defaults {
@@ -107,7 +107,7 @@ pub(super) struct Slo {
     pub(super) each: EachOf,
 }
 
-/// What an objective promises.
+/// Names what an objective promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Metric {
@@ -167,7 +167,7 @@ pub(super) struct Rule {
     pub(super) hold_on_no_data: Option<bool>,
 }
 
-/// How urgent an alert is.
+/// Says how urgent an alert is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Severity {
@@ -177,7 +177,7 @@ pub(super) enum Severity {
     Ticket,
 }
 
-/// What has a budget of its own: `server`, `tool`, or both.
+/// Holds what has a budget of its own: `server`, `tool`, or both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct EachOf {
     pub(super) server: bool,
@@ -325,7 +325,7 @@ impl JsonSchema for EachOf {
     }
 }
 
-/// What the keys of percentiles begin with.
+/// Names what the keys of percentiles begin with.
 pub(super) const PERCENTILE: &str = "target_p";
 
 /// The keys of an objective.

@@ -32,7 +32,7 @@ pub(super) struct Recording {
     pub(super) bell: Notify,
     /// Bytes of bodies whose exchange is not observed.
     pub(super) unseen: Counter,
-    /// Holds what is still open is being cut off: nobody else gives it up.
+    /// Says that what is still open is being cut off: nobody else gives it up.
     pub(super) cutting: Cell<bool>,
 }
 

@@ -84,7 +84,7 @@ pub(super) struct Closer {
 pub(super) struct Ends {
     /// Holds what this side writes is read here.
     pub(super) from: Pipe,
-    /// Holds what it is to read is written here.
+    /// Takes what it is to read.
     pub(super) to: Pipe,
 }
 

@@ -129,7 +129,7 @@ pub(super) fn refused(refusal: &Refusal, form: Option<Form>) -> Response<Reply> 
     response
 }
 
-/// The same for gRPC: with `RetryInfo` where the request may come again.
+/// Answers a refused request over gRPC: with `RetryInfo` where the request may come again.
 pub(super) fn rpc_status(refusal: &Refusal) -> Status {
     let details = match refusal.after {
         Some(after) => ErrorDetails::with_retry_info(Some(after)),

@@ -163,7 +163,7 @@ impl Rules {
     }
 }
 
-/// The same in memory of its own: as it came it keeps what it was read into.
+/// Copies a value into memory of its own: as it came it keeps what it was read into.
 fn copied(value: &HeaderValue) -> HeaderValue {
     HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone())
 }

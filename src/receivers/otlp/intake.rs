@@ -89,7 +89,7 @@ impl Intake {
         self.answered(request, Intake::offer).await
     }
 
-    /// The same for spans that a server handed back to the sender.
+    /// Takes in spans that a server handed back to the sender.
     pub(super) async fn take_handed_back(
         self: &Arc<Self>,
         request: ExportRequest,

@@ -1,4 +1,4 @@
-//! What a tap makes known of requests that wait for their answers: a board of them, a board of its servers, and the
+//! Makes known what a tap has of requests that wait for their answers: a board of them, a board of its servers, and the
 //! gauges that are made of the latter whenever metrics are read.
 //!
 //! The observer publishes, at most four times a second. It asks the state machine for all that waits, and nothing of

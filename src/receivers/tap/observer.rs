@@ -203,7 +203,7 @@ impl<N: Note, C: RecordCounters<N>> Watching<'_, N, C> {
         self.offer();
     }
 
-    /// Gives what is held came after the last look at the clock: after a sleep of the machine it is late, too.
+    /// Looks at the clock first, then at what is held: after a sleep of the machine that is late, too.
     fn look_at(&mut self, held: &Held<N>) {
         self.watch.anchor(self.clock.look());
         self.watch.keep(self.out.needs());

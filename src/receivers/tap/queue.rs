@@ -53,7 +53,7 @@ struct Filling<N: Note> {
     skipped: N::Skipped,
     /// The observer wants to be woken once this much is held; `MAX` while it is at work.
     wake_at: usize,
-    /// Holds what is seen is not to wait for company.
+    /// Says that what is seen is not to wait for company.
     flushing: bool,
     /// That is new: the observer is not to rest before it has looked.
     news: bool,

@@ -1,4 +1,4 @@
-//! What a tap's observer asks of the state machine that it drives.
+//! Declares what a tap's observer asks of the state machine that it drives.
 
 use super::queue::Event;
 use crate::mcp::InFlight;

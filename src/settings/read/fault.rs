@@ -60,7 +60,7 @@ impl Spot<'_> {
     }
 }
 
-/// Names what is shorter is not taken out of messages.
+/// Bounds secrets that are taken out of messages, in bytes: shorter ones are not.
 const SHORTEST_SECRET: usize = 4;
 
 impl<'a> Fault<'a> {

@@ -193,7 +193,7 @@ impl<'a> Span<'a> {
         text(self.0, 5, name);
     }
 
-    /// The same, which is not empty, in parts.
+    /// Writes `name`, which is not empty, in parts.
     pub fn name_in_parts(&mut self, parts: [&str; 3]) {
         header(self.0, 5, parts.iter().map(|part| part.len()).sum());
         parts.iter().for_each(|part| self.0.extend_from_slice(part.as_bytes()));
@@ -231,7 +231,7 @@ impl<'a> Span<'a> {
         message::encode(11, event, self.0);
     }
 
-    /// The same, written here. What writes its attributes says how many were dropped. Returns where the
+    /// Writes one of `events` in place. What writes its attributes says how many were dropped. Returns where the
     /// eight bytes of its time are, which are there even if they are zero.
     pub fn event_at(
         &mut self,
@@ -259,7 +259,7 @@ impl<'a> Span<'a> {
         message::encode(13, link, self.0);
     }
 
-    /// The same, written here.
+    /// Writes one of `links` in place.
     pub fn link_to(
         &mut self,
         trace: &[u8; 16],

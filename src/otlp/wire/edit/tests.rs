@@ -251,7 +251,7 @@ proptest! {
     }
 }
 
-/// Says where a text stands is told in the words of OTLP/JSON.
+/// Tells where a text stands in the words of OTLP/JSON.
 #[test]
 fn places_have_names() {
     use opentelemetry_proto::tonic::common::v1::{ArrayValue, KeyValueList};
@@ -318,8 +318,7 @@ fn a_level_goes_only_with_all_that_was_in_it() {
     assert_eq!(dropped(&request(&[&empty])), None);
 }
 
-/// Gives what a name says holds for all within its value, unless a deeper name says otherwise; what stands beside it is
-/// not touched.
+/// Applies what a name says to all within its value, unless a deeper name says otherwise, and to nothing beside it.
 #[test]
 fn marks_reach_into_values_and_no_further() {
     use opentelemetry_proto::tonic::common::v1::{ArrayValue, KeyValueList};

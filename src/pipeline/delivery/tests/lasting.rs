@@ -1,4 +1,4 @@
-//! What a store that outlives the process is told, and how the end of the process is booked with one.
+//! Tests what a store that outlives the process is told, and how the end of the process is booked with one.
 
 use std::collections::BTreeSet;
 

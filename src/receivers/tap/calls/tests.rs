@@ -1,4 +1,4 @@
-//! What is published and when, by plain calls, and the gauges in paused time.
+//! Tests what is published and when, by plain calls, and the gauges in paused time.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What is composed of metrics, against what an encoder of the messages writes, and through the check.
+//! Compares composed metrics with what an encoder of the messages writes, and through the check.
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
